@@ -1,0 +1,1 @@
+"""The configuration files, shipped with the package as `densepred.configs`."""

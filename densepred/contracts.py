@@ -1,0 +1,158 @@
+"""The whole design on one page: what each kind of component must be.
+
+Components never import one another: a decoder receives its upsampler, a model its encoder and decoder, a task its codec.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from torch import Generator, Tensor, nn
+
+from densepred.types import Annotation, Frame, HeadSpec, Info, Pyramid, Sample
+
+
+class Encoder(nn.Module, ABC):
+    """Image to feature pyramid. Built as `factory(in_channels=...)`."""
+
+    channels: tuple[int, ...]  # of each level, shallow to deep
+    strides: tuple[int, ...]  # level i of an H x W image has ceil(H / stride) or floor(H / stride) rows
+    pooled: tuple[int | None, ...]  # channels of the indices that lead to level i, None where it was not max-pooled
+    mean: tuple[float, ...] | None = None  # statistics that pretrained weights expect of images in [0, 1]
+    std: tuple[float, ...] | None = None
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Pyramid: ...
+
+
+class Upsample(nn.Module, ABC):
+    """Built as `factory(in_channels, out_channels, pooled_channels, factor=2)`."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
+        """x (B, in_channels, h, w) -> (B, out_channels, *size); `indices` is the argmax of the pooling to undo."""
+
+
+class Decoder(nn.Module, ABC):
+    """Feature pyramid to maps. Built as `factory(encoder, upsample=...)`."""
+
+    channels: tuple[int, ...]  # of each map it returns, coarse to fine
+    strides: tuple[int, ...]
+
+    @abstractmethod
+    def forward(self, pyramid: Pyramid) -> list[Tensor]: ...
+
+
+class Model(nn.Module, ABC):
+    """Built as `factory(heads=..., channels=..., mean=..., std=...)`; the last three come from Info."""
+
+    align_corners: bool = False  # how its coarse predictions are to be enlarged
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """Images (B, C, H, W) in [0, 1] -> for each head its stages, each (B, channels, h, w) at the model's stride."""
+
+
+class Codec(ABC):
+    """The only translator between annotations and tensors. Built as `factory(info=...)`."""
+
+    heads: dict[str, HeadSpec]
+    needs: tuple[str, ...]  # the fields of Annotation that `encode` reads; they must be within Info.provides
+    per_instance: bool = False
+
+    @abstractmethod
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        """One annotation to its targets, without a batch dimension."""
+
+    @abstractmethod
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        """Each head's answer (B, C, h, w), in float32, to annotations of the original images."""
+
+    @abstractmethod
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Outputs that a perfect model would give for a batch of targets; `decode` turns them into the truth."""
+
+    def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Undo a left-right flip of the input, for averaging."""
+        return {name: value.flip(-1) for name, value in outputs.items()}
+
+
+class Loss(nn.Module, ABC):
+    """A scalar mean over what counts: weight > 0 and not VOID. Exactly 0, with finite gradients, where nothing counts."""
+
+    target: str  # "classes": class maps (B, H, W) uint8; "values": (B, C, H, W) floats
+
+    @abstractmethod
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """pred (B, C, H, W) on the grid of the target; weight (B, H, W) or broadcastable to the target."""
+
+
+class SummedLoss(Loss):
+    """A loss that is a formula of sums over pixels.
+
+    So its sums can be taken band by band, from logits coarser than the target, and over every process of a run.
+    """
+
+    linear: bool = False  # only the first sum depends on the prediction: its gradient is known after one pass
+
+    @abstractmethod
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The sums of each image, (B, S), in at least float32. An image where nothing counts gives a row of zeros."""
+
+    @abstractmethod
+    def value(self, sums: Tensor) -> Tensor:
+        """(B, S) -> scalar. Rows of zeros change nothing."""
+
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        return self.value(self.statistics(pred, target, weight))
+
+
+class Metric(ABC):
+    """Exact over a dataset and any number of processes. Built as `factory(info=...)`."""
+
+    better: Mapping[str, str]  # "max" or "min" for each name that a run may be judged by
+
+    @abstractmethod
+    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None: ...
+
+    @abstractmethod
+    def merge(self, other: Metric) -> None: ...
+
+    @abstractmethod
+    def compute(self) -> dict[str, float | None]:
+        """Name to value; None where it is undefined."""
+
+
+class Dataset(ABC):
+    """Reads files, nothing else. Built as `factory(split=...)`."""
+
+    info: Info
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+class Transform(Protocol):
+    """Moves or recolours a sample; all its randomness comes from the generator."""
+
+    def __call__(self, sample: Sample, generator: Generator) -> Sample: ...
+
+
+class ClosedForm(Protocol):
+    """A model that is solved, not descended."""
+
+    def accumulate(self, image: Tensor) -> None: ...
+
+    def solve(self) -> None: ...
+
+
+UpsampleFactory = Callable[..., Upsample]
+EncoderFactory = Callable[..., Encoder]
+DecoderFactory = Callable[..., Decoder]

@@ -1,0 +1,1 @@
+"""Pure functions on tensors: no classes, no config, one file an idea."""
