@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from densepred.errors import UserError as UserError
+
 VOID = 255
 """The label of pixels that nobody knows; a class map holds classes 0 to 254."""
 
@@ -23,10 +25,6 @@ Outputs = Mapping[str, list[Tensor]]
 
 Targets = Mapping[str, Tensor]
 """What a codec makes of an annotation: `<head>`, and optionally `<head>_weight` and `<head>_distance`."""
-
-
-class UserError(ValueError):
-    """Something the user can mend. The message is one line: what, in which file or key, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +98,12 @@ class Frame:
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
     instance: int | None = None
 
+    @property
+    def resized(self) -> bool:
+        """Whether the input is the whole image, perhaps at another size: then corners map to corners."""
+        (sx, ry, tx), (rx, sy, ty) = self.matrix
+        return abs(ry) + abs(rx) + abs(tx - (sx - 1) / 2) + abs(ty - (sy - 1) / 2) < 1e-6
+
 
 @dataclass(slots=True)
 class Sample:
@@ -118,17 +122,18 @@ class Batch:
     targets: dict[str, Tensor] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
     truths: list[Annotation] = field(default_factory=list)  # untransformed; only in evaluation
+    skipped: list[str] = field(default_factory=list)  # what could not be read and was replaced by another sample
 
     def pin_memory(self) -> Batch:
         targets = {name: value.pin_memory() for name, value in self.targets.items()}
-        return Batch(self.image.pin_memory(), targets, self.frames, self.truths)
+        return Batch(self.image.pin_memory(), targets, self.frames, self.truths, self.skipped)
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`, its images as float32 in [0, 1]."""
         image = self.image.to(device, non_blocking=True)
         image = image.float().div_(255) if image.dtype == torch.uint8 else image
         targets = {name: value.to(device, non_blocking=True) for name, value in self.targets.items()}
-        return Batch(image, targets, self.frames, self.truths)
+        return Batch(image, targets, self.frames, self.truths, self.skipped)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,106 @@
+"""What a config that came with a file may name: components of densepred, each kind in its own place, and nothing else.
+
+Every name is judged before it is imported, because importing runs code. A class must be defined in the package of its
+kind and keep the contract of its kind, so nothing that a component happens to import can be reached through it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from densepred import contracts
+from densepred.types import UserError
+
+KINDS: dict[str, type] = {
+    "model": contracts.Model,
+    "encoder": contracts.Encoder,
+    "decoder": contracts.Decoder,
+    "upsample": contracts.Upsample,
+    "codec": contracts.Codec,
+    "loss": contracts.Loss,
+    "metric": contracts.Metric,
+}
+DEPTH = 16
+TEXT = re.compile(r"[\w .,+-]*", re.ASCII)  # no paths, addresses or names of model hubs
+
+
+def check(node: Any, at: str, trusted: Sequence[str] = ()) -> None:
+    """Raise UserError unless `node` is plain data that names only components; `at` is "model" or "task"."""
+    _check(node, at, at, tuple(trusted), 0)
+
+
+def _check(node: Any, at: str, kind: str, trusted: tuple[str, ...], depth: int) -> None:
+    """`kind` is what a node in this place must be, "" where there must be none."""
+    if depth > DEPTH:
+        raise UserError(f"{at}: nested more than {DEPTH} deep; use another checkpoint")
+    if isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            _check(value, f"{at}[{i}]", kind if kind == "loss" else "", trusted, depth + 1)
+    elif isinstance(node, Mapping):
+        if "_target_" in node:
+            _component(node["_target_"], f"{at}._target_", kind, trusted)
+        for key, value in node.items():
+            _key(key, value, at)
+            if key not in ("_target_", "_partial_"):
+                _check(value, f"{at}.{key}", _kind(key, kind), trusted, depth + 1)
+    elif isinstance(node, str):
+        if "${" in node:
+            raise UserError(f"{at}: {node[:80]}: an interpolation inside a file is never resolved; write the value")
+        if not TEXT.fullmatch(node) and at != "task.monitor":  # such as iou/sky, never more than a name in a table
+            raise UserError(f"{at}: {node[:80]!r}: not a plain word; a file may not name paths or addresses")
+    elif node is not None and not isinstance(node, bool | int | float):
+        raise UserError(f"{at}: a {type(node).__name__}; a file may hold only numbers, words, lists and mappings")
+
+
+def _kind(key: str, parent: str) -> str:
+    """Which kind of component the key of a node may hold: `decoder` and `center_decoder` a decoder, and so on."""
+    if key in ("losses", "metrics"):
+        return "loss" if key == "losses" else "metric"
+    named = next((kind for kind in KINDS if key == kind or key.endswith(f"_{kind}")), "")
+    return named or (parent if parent in ("loss", "metric") else "")
+
+
+def _key(key: Any, value: Any, at: str) -> None:
+    if not isinstance(key, str):
+        raise UserError(f"{at}: {str(key)[:80]!r} is not a key; use another checkpoint")
+    if key == "pretrained" and value not in (False, None):
+        raise UserError(f"{at}.{key}: {str(value)[:80]}: a checkpoint brings its weights; only false is allowed here")
+    if key.startswith("_") and key not in ("_target_", "_partial_"):
+        raise UserError(f"{at}.{key[:80]}: not a key that densepred knows; use another checkpoint")
+
+
+def _component(path: Any, at: str, kind: str, trusted: tuple[str, ...]) -> None:
+    if not isinstance(path, str):
+        raise UserError(f"{at}: {str(path)[:80]}: not the path of a class; use another checkpoint")
+    shown = path[:80]
+    if not kind:
+        raise UserError(f"{at}: {shown}: no component belongs here; use another checkpoint")
+    parts = path.split(".")
+    if len(parts) < 2 or not all(p.isascii() and p.isidentifier() and not p.startswith("_") for p in parts):
+        raise UserError(f"{at}: {shown!r}: not the path of a class; use another checkpoint")
+    home = (f"densepred.{kind}", *trusted)
+    module, _, name = path.rpartition(".")
+    if not _inside(module, home):
+        hint = f"pass 'trust=[{parts[0]}]' if you know and trust it" if parts[0] != "densepred" else "use another file"
+        raise UserError(f"{at}: {shown}: not a {kind} of densepred; {hint}")
+    found = _attribute(module, name, at)
+    if not isinstance(found, type) or not _inside(found.__module__, home):
+        raise UserError(f"{at}: {shown}: not a class defined there; use another checkpoint")
+    contract = KINDS.get(kind) or _attribute("densepred.task", "Task", at)
+    if not issubclass(found, contract):
+        raise UserError(f"{at}: {shown}: not a {kind}; use another checkpoint")
+
+
+def _attribute(module: str, name: str, at: str) -> Any:
+    """One attribute of one module, without walking any further."""
+    try:
+        return vars(importlib.import_module(module)).get(name)
+    except ImportError as error:
+        raise UserError(f"{at}: {module} does not exist in this densepred; update densepred") from error
+
+
+def _inside(name: str, packages: Sequence[str]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
