@@ -1,0 +1,65 @@
+"""DeepLabV3's head (arXiv 1706.05587): atrous spatial pyramid pooling, in the arrangement of torchvision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from densepred.contracts import Decoder, Encoder
+from densepred.nn import ConvNormAct, initialise
+from densepred.types import Pyramid, UserError
+
+
+class ASPP(nn.Module):
+    """A 1x1 convolution, a 3x3 for each rate and the mean of the image, concatenated and mixed.
+
+    Its keys are those of `torchvision.models.segmentation.deeplabv3.ASPP`.
+    """
+
+    def __init__(
+        self, in_channels: int, width: int, rates: Sequence[int], norm: str, activation: str, dropout: float
+    ) -> None:
+        super().__init__()
+        pool = ConvNormAct(in_channels, width, 1, norm=norm, activation=activation)
+        self.convs = nn.ModuleList(
+            [
+                ConvNormAct(in_channels, width, 1, norm=norm, activation=activation),
+                *(ConvNormAct(in_channels, width, dilation=rate, norm=norm, activation=activation) for rate in rates),
+                nn.Sequential(nn.AdaptiveAvgPool2d(1), *pool),
+            ]
+        )
+        mix = ConvNormAct(width * len(self.convs), width, 1, norm=norm, activation=activation)
+        self.project = nn.Sequential(*mix, nn.Dropout(dropout))
+
+    def forward(self, x: Tensor) -> Tensor:
+        branches = [conv(x) for conv in self.convs]
+        branches[-1] = branches[-1].expand(-1, -1, *x.shape[-2:])
+        return self.project(torch.cat(branches, 1))
+
+
+class DeepLabV3(Decoder):
+    """One map at the encoder's last stride. `rates` are those of stride 16: doubled at 8, halved at 32."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        width: int = 256,
+        rates: Sequence[int] = (6, 12, 18),
+        norm: str = "batch",
+        activation: str = "relu",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if min(rates, default=0) < 1:
+            raise UserError(f"decoder.rates: {list(rates)}; give one positive number or more")
+        stride = encoder.strides[-1]
+        scaled = [max(1, rate * 16 // stride) for rate in rates]
+        self.channels, self.strides = (width,), (stride,)
+        self.aspp = ASPP(encoder.channels[-1], width, scaled, norm, activation, dropout)
+        self.mix = ConvNormAct(width, width, norm=norm, activation=activation)
+        initialise(self)
+
+    def forward(self, pyramid: Pyramid) -> list[Tensor]:
+        return [self.mix(self.aspp(pyramid.features[-1]))]

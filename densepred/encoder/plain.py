@@ -1,0 +1,54 @@
+"""The contracting path of U-Net (arXiv 1505.04597), with padding so that sizes stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from densepred.contracts import Encoder
+from densepred.nn import initialise, two_convs
+from densepred.types import Pyramid, UserError
+
+
+class Plain(Encoder):
+    """Two 3x3 convolutions a level and 2x2 max pooling between levels; `dropout` acts on the deepest level."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: Sequence[int] = (16, 32, 64, 128, 256),
+        norm: str = "batch",
+        activation: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.channels = tuple(widths)
+        self.strides = tuple(2**i for i in range(len(widths)))
+        self.pooled = (None, *self.channels[:-1])
+        self.levels = nn.ModuleList(
+            two_convs(before, after, norm, activation)
+            for before, after in zip((in_channels, *widths[:-1]), widths, strict=True)
+        )
+        self.dropout = nn.Dropout(dropout)
+        initialise(self)
+
+    def forward(self, image: Tensor) -> Pyramid:
+        least = self.strides[-1]
+        if min(image.shape[-2:]) < least:
+            raise UserError(
+                f"an image of {image.shape[-2]}x{image.shape[-1]} vanishes in the {len(self.levels) - 1} poolings of "
+                f"the encoder; it needs {least} pixels a side, or fewer encoder.widths"
+            )
+        features: list[Tensor] = []
+        indices: list[Tensor | None] = []
+        x, argmax = image, None
+        for i, level in enumerate(self.levels):
+            if i > 0:
+                x, argmax = F.max_pool2d(x, 2, return_indices=True)
+            x = level(x)
+            features.append(x)
+            indices.append(argmax)
+        features[-1] = self.dropout(features[-1])
+        return Pyramid(features, indices)

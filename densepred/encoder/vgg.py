@@ -1,0 +1,72 @@
+"""VGG-16 (arXiv 1409.1556): torchvision's features, with the indices of its five poolings."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import get_model_weights, vgg
+
+from densepred.contracts import Encoder
+from densepred.nn import adapt_input, adapt_statistics, initialise
+from densepred.types import Pyramid, UserError
+
+LAYERS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VGG16(Encoder):
+    """Six levels: what goes into each pooling, and what comes out of the last. `body` has torchvision's keys.
+
+    `width` multiplies every layer; the published weights need 1.
+    """
+
+    def __init__(self, in_channels: int, batch_norm: bool = True, width: float = 1.0, pretrained: bool = False) -> None:
+        super().__init__()
+        wide = [max(1, round(layer * width)) if layer else 0 for layer in LAYERS]
+        features = vgg.make_layers([layer or "M" for layer in wide], batch_norm=batch_norm)
+        self.body = nn.ModuleDict({"features": features})
+        self.channels = (*(wide[i - 1] for i, layer in enumerate(wide) if not layer), wide[-2])
+        self.strides = (1, 2, 4, 8, 16, 32)
+        self.pooled = (None, *self.channels[:-1])
+        first = features[0]
+        assert isinstance(first, nn.Conv2d)
+        if in_channels != 3:
+            features[0] = nn.Conv2d(in_channels, first.out_channels, 3, padding=1)
+        initialise(self)
+        if pretrained:
+            if width != 1:
+                raise UserError(f"encoder.width: {width} has no published weights; set 1 or encoder.pretrained=false")
+            self._load("vgg16_bn" if batch_norm else "vgg16", in_channels)
+
+    def _load(self, name: str, in_channels: int) -> None:
+        try:
+            state = dict(get_model_weights(name)["DEFAULT"].get_state_dict(progress=False, check_hash=True))
+        except OSError as error:
+            raise UserError(
+                f"the weights of {name} cannot be downloaded: {error}; set encoder.pretrained=false or name a file "
+                "by weights.encoder"
+            ) from error
+        state["features.0.weight"] = adapt_input(state["features.0.weight"], in_channels)
+        self.body.load_state_dict({key: value for key, value in state.items() if key.startswith("features.")})
+        self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
+
+    def forward(self, image: Tensor) -> Pyramid:
+        least = self.strides[-1]
+        if min(image.shape[-2:]) < least:
+            raise UserError(
+                f"an image of {image.shape[-2]}x{image.shape[-1]} vanishes in the five poolings of encoder=vgg16; "
+                f"it needs {least} pixels a side"
+            )
+        x, argmax = image, None
+        features: list[Tensor] = []
+        indices: list[Tensor | None] = []
+        layers = self.body["features"]
+        assert isinstance(layers, nn.Sequential)
+        for layer in layers:
+            if not isinstance(layer, nn.MaxPool2d):
+                x = layer(x)
+                continue
+            features.append(x)
+            indices.append(argmax)
+            x, argmax = F.max_pool2d(x, 2, return_indices=True)
+        return Pyramid([*features, x], [*indices, argmax])

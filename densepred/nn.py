@@ -1,0 +1,124 @@
+"""What networks are made of: convolution + norm + activation, the latter two by name, and how weights begin."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Collection
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from densepred.types import UserError
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm that takes its running statistics where it would see one value a channel, so that batch 1 trains."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.numel() > self.num_features:
+            return super().forward(input)
+        return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm for maps of any size: a group of one value becomes the bias, where `nn.GroupNorm` raises."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
+def _groups(channels: int) -> GroupNorm:
+    """At most 32 groups, of at least 4 channels."""
+    return GroupNorm(math.gcd(channels, min(32, max(1, channels // 4))), channels)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": BatchNorm2d,
+    "group": _groups,
+    "instance": lambda channels: GroupNorm(channels, channels),
+    "none": lambda channels: nn.Identity(),
+}
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky_relu": lambda: nn.LeakyReLU(0.01, inplace=True),
+    "elu": lambda: nn.ELU(inplace=True),
+    "gelu": nn.GELU,
+    "silu": lambda: nn.SiLU(inplace=True),
+    "mish": lambda: nn.Mish(inplace=True),
+    "none": nn.Identity,
+}
+
+
+def choose(what: str, name: object, known: Collection[object]) -> None:
+    """Raise UserError, with a guess at what was meant, unless `name` is known."""
+    if name in known:
+        return
+    near = difflib.get_close_matches(str(name), [str(one) for one in known], 1)
+    guess = f"did you mean '{near[0]}'? " if near else ""
+    raise UserError(f"unknown {what}: {name}; {guess}choose one of {', '.join(str(one) for one in known)}")
+
+
+def make_norm(name: str, channels: int) -> nn.Module:
+    choose("norm", name, NORMS)
+    return NORMS[name](channels)
+
+
+def make_activation(name: str) -> nn.Module:
+    choose("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]()
+
+
+class ConvNormAct(nn.Sequential):
+    """A convolution that keeps the size, its norm and its activation. The bias is the norm's, if there is one."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        norm: str = "batch",
+        activation: str = "relu",
+    ) -> None:
+        padding = dilation * (kernel // 2)
+        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, bias=norm == "none")
+        super().__init__(conv, make_norm(norm, out_channels), make_activation(activation))
+
+
+def two_convs(in_channels: int, out_channels: int, norm: str, activation: str) -> nn.Sequential:
+    """The block of U-Net: two 3x3 convolutions."""
+    return nn.Sequential(
+        ConvNormAct(in_channels, out_channels, norm=norm, activation=activation),
+        ConvNormAct(out_channels, out_channels, norm=norm, activation=activation),
+    )
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation (arXiv 1502.01852) of every convolution of `module`; norms already begin as identities."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+def adapt_input(weight: Tensor, channels: int) -> Tensor:
+    """First-layer weights (out, 3, k, k) for another number of channels; a grey image counts three times."""
+    if channels == weight.shape[1]:
+        return weight
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    cycled = weight[:, [i % weight.shape[1] for i in range(channels)]]
+    return cycled * (weight.shape[1] / channels)
+
+
+def adapt_statistics(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """Mean or deviation of RGB for another number of channels, in the manner of `adapt_input`."""
+    if channels == 1:
+        return (sum(values) / len(values),)
+    return tuple(values[i % len(values)] for i in range(channels))
