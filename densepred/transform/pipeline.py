@@ -1,0 +1,74 @@
+"""Apply transforms in order, with one resampling for neighbouring moves and one pass for neighbouring colour maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from torch import Generator, Tensor
+
+from densepred.contracts import Transform
+from densepred.ops.carry import carry
+from densepred.ops.recolour import compose_colours, mean_colour, recolour
+from densepred.ops.warp import IDENTITY, Move, compose
+from densepred.types import Sample
+
+
+@runtime_checkable
+class Geometry(Protocol):
+    """A transform that only moves pixels."""
+
+    def plan(self, size: tuple[int, int], generator: Generator) -> Move: ...
+
+
+@runtime_checkable
+class LinearColour(Protocol):
+    """A transform that only maps colours linearly."""
+
+    def colour(self, mean: Tensor, generator: Generator) -> Tensor: ...
+
+
+class Pipeline:
+    """`mirrored` are the pairs of keypoints that trade places in a mirror image, from `Info.mirrored`."""
+
+    def __init__(
+        self, transforms: Sequence[Transform | Geometry | LinearColour], mirrored: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        self.transforms = list(transforms)
+        self.mirrored = tuple((left, right) for left, right in mirrored)
+
+    def __call__(self, sample: Sample, generator: Generator) -> Sample:
+        start = 0
+        while start < len(self.transforms):
+            first = self.transforms[start]
+            if isinstance(first, Geometry):
+                sample, start = self._move(sample, start, generator)
+            elif isinstance(first, LinearColour):
+                sample, start = self._recolour(sample, start, generator)
+            else:
+                sample, start = first(sample, generator), start + 1
+        return sample
+
+    def _move(self, sample: Sample, start: int, generator: Generator) -> tuple[Sample, int]:
+        """Multiply moves up to and with the first that has a flow, for nothing can be multiplied behind one."""
+        total = Move(IDENTITY, sample.truth.size)
+        for index in range(start, len(self.transforms)):
+            transform = self.transforms[index]
+            if not isinstance(transform, Geometry) or total.flow is not None:
+                return carry(sample, total, self.mirrored), index
+            step = transform.plan(total.size, generator)
+            total = Move(compose(total.matrix, step.matrix), step.size, step.flow)
+        return carry(sample, total, self.mirrored), len(self.transforms)
+
+    def _recolour(self, sample: Sample, start: int, generator: Generator) -> tuple[Sample, int]:
+        mean = mean_colour(sample.image)
+        total, index = None, start
+        for index in range(start, len(self.transforms) + 1):
+            transform = self.transforms[index] if index < len(self.transforms) else None
+            if not isinstance(transform, LinearColour):
+                break
+            step = transform.colour(mean, generator)
+            mean = step[:, :-1] @ mean + step[:, -1]
+            total = step if total is None else compose_colours(step, total)
+        assert total is not None
+        return Sample(recolour(sample.image, total), sample.truth, sample.frame), index
