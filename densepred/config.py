@@ -27,7 +27,7 @@ INJECTED = ("encoder", "decoder", "upsample", "loss")
 class Data:
     batch_size: int = 8
     workers: int = 2
-    crop: list[int] = field(default_factory=lambda: [256, 256])
+    crop: list[int] | None = None
     drop_last: bool = False
     on_bad: str = "error"
     max_pixels: int = 100_000_000
@@ -178,10 +178,10 @@ def idle_groups(config: DictConfig) -> set[str]:
     waiting = [value for key, value in plain.items() if key not in INJECTED]
     used: set[str] = set()
     while waiting:
-        found = {name for name in INJECTED if any(_refers(value, name) for value in waiting)} - used
+        found = {name for name in INJECTED if name not in used and any(_refers(value, name) for value in waiting)}
         used |= found
         waiting = [plain.get(name) for name in found]
-    return set(INJECTED) - used
+    return {name for name in INJECTED if name not in used}
 
 
 def _refers(node: Any, name: str) -> bool:

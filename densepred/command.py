@@ -1,0 +1,167 @@
+"""What every command shares: one composition by Hydra, a fresh folder a run, errors of one line, exit codes.
+
+0 done; 1 our mistake; 2 the user's config or data; others, such as 75 for stopped and resumable, come from the command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from densepred import complaint, config, manual, sweep
+from densepred.errors import UserError
+
+Function = Callable[[DictConfig], int | None]
+
+
+def configs() -> Path:
+    """The folder of the shipped configs: installed as densepred.configs, or beside the package in a clone."""
+    spec = importlib.util.find_spec("densepred.configs")
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).parent
+    return Path(__file__).resolve().parents[1] / "configs"
+
+
+def run(function: Function, name: str, examples: str = "") -> None:
+    """Be the command `densepred-<name>`: compose `configs/<name>.yaml`, call `function` with it, exit with its code.
+
+    `function` returns its exit code, None for 0, and raises UserError for what the user can mend.
+    """
+    if manual.wanted(sys.argv[1:]):
+        print(manual.text(name, configs(), sys.argv[1:], examples))
+        sys.exit(0)
+    sys.path.append(os.getcwd())
+    config.register()
+    sweep.register()
+    sys.exit(_Run(function, name)())
+
+
+def folder() -> Path:
+    """Where this run writes. Processes of a run other than the first are told the folder by the first."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def choices() -> dict[str, str]:
+    """The option chosen in each config group, such as {"model": "unet"}."""
+    return {key: str(value) for key, value in HydraConfig.get().runtime.choices.items() if "hydra/" not in key}
+
+
+def overrides() -> list[str]:
+    """What was typed, raw."""
+    return list(HydraConfig.get().overrides.task)
+
+
+class _Run:
+    """One invocation. The exit code is kept here because Hydra does not hand it through."""
+
+    def __init__(self, function: Function, name: str) -> None:
+        self.function, self.name = function, name
+        self.code: int | None = 0
+        self.error: Exception | None = None
+        self.folder: Path | None = None
+
+    def __call__(self) -> int:
+        full = os.environ.get("HYDRA_FULL_ERROR")
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
+        try:
+            hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
+        except Exception as error:
+            self.error = error
+        finally:
+            _restore("HYDRA_FULL_ERROR", full)
+        return self._report(full == "1") if self.error is not None else self.code or 0
+
+    def _job(self, cfg: DictConfig) -> int | None:
+        _restore("HYDRA_FULL_ERROR", None)
+        self.folder = folder()
+        try:
+            config.complete(cfg, overrides())
+            self.code = self.function(cfg)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher other than ours counts failed jobs by itself
+                raise
+            self.error = error
+        return self.code
+
+    def _report(self, full: bool) -> int:
+        """Print the error on one line, keep the traceback where it can be found."""
+        error = self.error
+        assert error is not None
+        users = isinstance(error, UserError | HydraException | OmegaConfBaseException)
+        trace = "".join(traceback.format_exception(error))
+        if full:
+            sys.stderr.write(trace)
+        if users:
+            message = complaint.sentence(error, complaint.Typed(self.name, configs(), sys.argv[1:]))
+        else:
+            kept = "" if full else f"; {_keep(trace, self.folder)}"
+            message = f"{type(error).__name__}: {complaint.flat(str(error))}; this is a mistake in densepred{kept}"
+        print(f"error: {message}", file=sys.stderr)
+        if users and self.folder is not None:
+            _remove_empty(self.folder)
+        return 2 if users else 1
+
+
+class Claim(Callback):
+    """Makes the folder of a run, with a suffix where it exists: two runs never share one."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        HydraConfig.instance().set_config(config)  # the name of the folder is made of the chosen options
+        resume = OmegaConf.select(config, "trainer.resume")
+        with read_write(config), open_dict(config):
+            if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) > 0:
+                config.hydra.run.dir = "."  # the first process tells the folder
+            elif resume:
+                config.hydra.run.dir = str(resume)
+            elif not os.environ.get(sweep.CLAIMED):
+                config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
+
+
+def claim(path: Path) -> Path:
+    """Make a folder that nobody else has: `path`, or `path_1`, `path_2`..."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while True:
+        attempt = path.with_name(f"{path.name}_{number}") if number else path
+        try:
+            attempt.mkdir()
+            return attempt
+        except FileExistsError:
+            number += 1
+
+
+def _keep(trace: str, folder: Path | None) -> str:
+    """Append the traceback to the run's log; say where it is."""
+    if folder is not None:
+        with contextlib.suppress(OSError), open(folder / "train.log", "a") as file:
+            file.write(trace)
+            return f"its traceback is in {folder / 'train.log'}"
+    return "HYDRA_FULL_ERROR=1 shows its traceback"
+
+
+def _remove_empty(folder: Path) -> None:
+    """A run that was refused leaves no folder."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -1,0 +1,93 @@
+"""The text of `--help`, made from the config files themselves, without composing them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+WIDTH = 100
+
+FLAGS = """\
+  --cfg job               print the configuration and stop
+  --multirun, -m          run every combination of comma-separated values, each in its own process
+  --config-dir DIR        further config files of yours, in folders named like the groups
+  -sc install=bash        tab completion: eval "$(densepred-{name} -sc install=bash)"
+  HYDRA_FULL_ERROR=1      (environment) show the traceback of an error"""
+
+
+def wanted(arguments: Sequence[str]) -> bool:
+    return any(word in ("-h", "--help") for word in arguments)
+
+
+def text(name: str, configs: Path, arguments: Sequence[str], examples: str = "") -> str:
+    """How to use densepred-<name>: examples, groups and their options, plain keys."""
+    folders = [configs, *_config_dirs(arguments)]
+    body = (configs / f"{name}.yaml").read_text(encoding="utf-8")
+    groups = _groups(body)
+    parts = [f"densepred-{name}: {_title(body)}", "", f"usage: densepred-{name} [group=option ...] [key=value ...]"]
+    if examples:
+        parts += ["", "Examples", textwrap.indent(textwrap.dedent(examples).strip("\n"), "  ")]
+    if groups:
+        parts += ["", "Groups (group=option; the default is marked *; a key of an option is group.key=value)"]
+        parts += [line for group, default in groups.items() for line in _group(group, default, folders)]
+    keys = _keys(body)
+    trainer = configs / "trainer" / "default.yaml"
+    if "trainer" in groups and trainer.is_file():
+        keys += [(f"trainer.{key}", comment) for key, comment in _keys(trainer.read_text(encoding="utf-8"))]
+    return "\n".join(
+        [
+            *parts,
+            "",
+            "Keys",
+            *(f"  {key:<34}  {comment}".rstrip() for key, comment in keys),
+            "",
+            "Flags",
+            FLAGS.format(name=name),
+        ]
+    )
+
+
+def _config_dirs(arguments: Sequence[str]) -> list[Path]:
+    after = [b for a, b in itertools.pairwise(arguments) if a in ("--config-dir", "-cd")]
+    joined = [word.split("=", 1)[1] for word in arguments if word.startswith("--config-dir=")]
+    return [Path(folder) for folder in after + joined]
+
+
+def _title(body: str) -> str:
+    first = next((line for line in body.splitlines() if line.startswith("#") and "@package" not in line), "")
+    return first.lstrip("# ").strip()
+
+
+def _groups(body: str) -> dict[str, str]:
+    """The groups in a defaults list and their chosen options."""
+    found = re.findall(r"^  - (?:optional )?([a-z_]+): ([\w]+)", body, re.MULTILINE)
+    return {group: option for group, option in found if "/" not in group}
+
+
+def _group(group: str, default: str, folders: Sequence[Path]) -> list[str]:
+    options = {file.stem: file for folder in folders for file in sorted((folder / group).glob("*.yaml"))}
+    width = max((len(name) for name in options), default=0) + 1
+    lines = [f"  {group}"]
+    for name, file in options.items():
+        star = "*" if name == default else ""
+        lines.append(f"    {name + star:{width}}  {_title(file.read_text(encoding='utf-8'))}"[:WIDTH].rstrip())
+    return lines
+
+
+def _keys(body: str) -> list[tuple[str, str]]:
+    """`section.key=value` and its comment, for every plain key of a config file."""
+    keys, section = [], ""
+    for line in body.splitlines():
+        found = re.match(r"( *)([a-z_]+):(?: +(.*?))?(?: +# (.*))?$", line)
+        if found is None or found[2] in ("defaults", "hydra"):
+            section = section if found is None else "-"
+            continue
+        indent, key, value, comment = found.groups()
+        if not indent:
+            section = "" if value else f"{key}."
+        if value and section != "-":
+            keys.append((f"{section if indent else ''}{key}={value.replace(', ', ',')}", comment or ""))
+    return keys

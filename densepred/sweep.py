@@ -1,0 +1,137 @@
+"""`--multirun`: every job in a process of its own, one after the other; a job that fails stops no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from densepred.errors import UserError
+
+CLAIMED = "DENSEPRED_CLAIMED"
+"""Set for the jobs of a sweep, whose folders are made already."""
+
+
+def register() -> None:
+    """Make the launcher known to Hydra as `hydra/launcher=process`."""
+    ConfigStore.instance().store(
+        group="hydra/launcher", name="process", node={"_target_": "densepred.sweep.Processes"}, provider="densepred"
+    )
+    Plugins.instance().register(Processes)
+
+
+@dataclass
+class Job:
+    """What became of one job."""
+
+    number: int
+    overrides: list[str]
+    folder: Path
+    code: int
+    seconds: float
+    value: float | None
+
+    @property
+    def ending(self) -> str:
+        return "done" if self.code == 0 else f"signal {-self.code}" if self.code < 0 else f"exit {self.code}"
+
+
+class Result(JobReturn):
+    """A JobReturn that raises a failure without printing about it."""
+
+    @property
+    def return_value(self) -> Any:
+        if self.status is JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
+
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
+
+
+class Processes(Launcher):
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
+        self.jobs: list[Job] = []
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        sweep = Path(self.config.hydra.sweep.dir)
+        sweep.mkdir(parents=True, exist_ok=True)
+        (sweep / "multirun.yaml").unlink(missing_ok=True)  # Hydra's copy holds raw overrides, secrets included
+        batch = []
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            batch.append(self._run(number, list(filter_overrides(overrides)), list(overrides)))
+        self.jobs += batch
+        print(table(self.jobs), flush=True)
+        failed = [job for job in batch if job.code]
+        return [_result(job, len(failed), len(batch)) for job in batch]
+
+    def _run(self, number: int, shown: list[str], overrides: list[str]) -> Job:
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        folder = Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"job {number}: {' '.join(shown)} -> {folder}", flush=True)
+        begin = time.monotonic()
+        command = [*_command(self.config.hydra.job.name), *overrides, _quoted("hydra.run.dir", folder)]
+        code = subprocess.run(command, env={**os.environ, CLAIMED: "1"}, check=False).returncode
+        return Job(number, shown, folder, code, time.monotonic() - begin, _best(folder))
+
+
+def _command(name: str) -> list[str]:
+    """The command that was typed, without its overrides and without --multirun."""
+    flags, words = [], iter(sys.argv[1:])
+    for word in words:
+        if word in ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"):
+            flags += [word, next(words, "")]
+        elif word.startswith(("--config-dir=", "--config-name=", "--config-path=")):
+            flags.append(word)
+    return [sys.executable, "-m", f"densepred.{name}", *flags]
+
+
+def _quoted(key: str, path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'{key}="{text}"'
+
+
+def _best(folder: Path) -> float | None:
+    """The value that the job was judged by."""
+    try:
+        best = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["best"]
+        return float(best["value"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _result(job: Job, failed: int, count: int) -> JobReturn:
+    result = Result(overrides=job.overrides, working_dir=str(job.folder))
+    result.status = JobStatus.FAILED if job.code else JobStatus.COMPLETED
+    error = UserError(f"{failed} of {count} jobs failed; see the table above and train.log in their folders")
+    result.return_value = error if job.code else job.value
+    return result
+
+
+def table(jobs: Sequence[Job]) -> str:
+    rows = [("job", "overrides", "ended", "best", "seconds", "folder")]
+    for job in jobs:
+        value = "-" if job.value is None else f"{job.value:.4f}"
+        rows.append(
+            (str(job.number), " ".join(job.overrides), job.ending, value, f"{job.seconds:.0f}", str(job.folder))
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
