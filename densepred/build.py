@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from densepred import foreign
-from densepred.types import UserError
+from densepred.errors import UserError, suggest
 
 SHARED = ("upsample", "loss", "encoder", "decoder")
 """Groups whose nodes are copied by interpolation into the nodes that use them; people know them by these names."""
@@ -112,13 +112,6 @@ def find(path: Any, at: str) -> Callable[..., Any]:
     if not callable(found):
         raise UserError(f"{at}: {path}: neither a class nor a function; write module.Class")
     return found
-
-
-def suggest(word: str, words: Iterable[str]) -> str:
-    """A remedy for a misspelt word: the nearest of `words`, or all of them."""
-    words = sorted(words)
-    near = difflib.get_close_matches(word, words, 1, 0.6)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(words) or 'none'}"
 
 
 def _unfit(

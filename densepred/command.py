@@ -12,20 +12,21 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred import complaint, config, manual, sweep
 from densepred.errors import UserError
 
 Function = Callable[[DictConfig], int | None]
+Prepare = Callable[[list[str]], list[str]]
 
 
 def configs() -> Path:
@@ -36,10 +37,11 @@ def configs() -> Path:
     return Path(__file__).resolve().parents[1] / "configs"
 
 
-def run(function: Function, name: str, examples: str = "") -> None:
+def run(function: Function, name: str, examples: str = "", prepare: Prepare | None = None) -> NoReturn:
     """Be the command `densepred-<name>`: compose `configs/<name>.yaml`, call `function` with it, exit with its code.
 
-    `function` returns its exit code, None for 0, and raises UserError for what the user can mend.
+    `function` returns its exit code, None for 0, and raises UserError for what the user can mend. `prepare` sees the
+    words that were typed and returns overrides to put before them, such as the dataset that a checkpoint names.
     """
     if manual.wanted(sys.argv[1:]):
         print(manual.text(name, configs(), sys.argv[1:], examples))
@@ -47,7 +49,7 @@ def run(function: Function, name: str, examples: str = "") -> None:
     sys.path.append(os.getcwd())
     config.register()
     sweep.register()
-    sys.exit(_Run(function, name)())
+    sys.exit(_Run(function, name, prepare)())
 
 
 def folder() -> Path:
@@ -68,8 +70,8 @@ def overrides() -> list[str]:
 class _Run:
     """One invocation. The exit code is kept here because Hydra does not hand it through."""
 
-    def __init__(self, function: Function, name: str) -> None:
-        self.function, self.name = function, name
+    def __init__(self, function: Function, name: str, prepare: Prepare | None) -> None:
+        self.function, self.name, self.prepare = function, name, prepare
         self.code: int | None = 0
         self.error: Exception | None = None
         self.folder: Path | None = None
@@ -78,6 +80,8 @@ class _Run:
         full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
         try:
+            if self.prepare is not None:
+                sys.argv[1:1] = self.prepare(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
         except Exception as error:
             self.error = error
@@ -117,17 +121,20 @@ class _Run:
 
 
 class Claim(Callback):
-    """Makes the folder of a run, with a suffix where it exists: two runs never share one."""
+    """Makes the folder of a run, where `exclusive` with a suffix if it exists: two trainings never share one."""
+
+    def __init__(self, exclusive: bool) -> None:
+        self.exclusive = exclusive
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         HydraConfig.instance().set_config(config)  # the name of the folder is made of the chosen options
         resume = OmegaConf.select(config, "trainer.resume")
-        with read_write(config), open_dict(config):
+        with read_write(config.hydra):
             if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) > 0:
                 config.hydra.run.dir = "."  # the first process tells the folder
             elif resume:
                 config.hydra.run.dir = str(resume)
-            elif not os.environ.get(sweep.CLAIMED):
+            elif self.exclusive and not os.environ.get(sweep.CLAIMED):
                 config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
 
 

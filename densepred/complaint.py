@@ -14,6 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from densepred import manual
 from densepred.config import one_line
 from densepred.errors import UserError
 
@@ -73,6 +74,8 @@ def _value(override: str, error: Exception, typed: Typed) -> str:
     if re.search(r"Key '.+?' (is )?not in", reason):
         return _key(key.lstrip("+~"), typed)
     kind = re.search(r"could not be converted to (\w+)", reason)
+    if "is not a ListConfig" in reason:
+        return f"{key}: {value}; give a list, [{value}]"
     return f"{key}: {value}; " + (f"give {KINDS[kind[1]]}" if kind and kind[1] in KINDS else reason)
 
 
@@ -90,7 +93,9 @@ def known_keys(typed: Typed) -> Iterator[str]:
     with initialize_config_dir(str(typed.configs), version_base="1.3"):
         groups = [folder.name for folder in typed.configs.iterdir() if folder.is_dir()]
         choices = [word for word in typed.arguments if word.partition("=")[0] in groups]
-        for overrides in (choices, []):
+        further = ",".join(f"file://{folder.resolve()}" for folder in manual.config_dirs(typed.arguments))
+        choices.append(f"hydra.searchpath=[{further}]")
+        for overrides in (choices, choices[-1:]):
             try:
                 config = compose(typed.name, overrides=overrides)
             except (HydraException, OmegaConfBaseException):

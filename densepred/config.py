@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from densepred.errors import UserError
+from densepred.errors import UserError, suggest
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 ON_BAD = ("error", "skip")
@@ -91,13 +91,15 @@ class Train:
 
 @dataclass
 class Eval:
-    """`densepred-eval`: a dataset that is not given is the one the checkpoint was trained on."""
+    """`densepred-eval`: a dataset that is not given is the one that the checkpoint was trained on."""
 
     ckpt: str = MISSING
-    output: str | None = None
+    output: str = MISSING
     trust: list[str] = field(default_factory=list)
-    dataset: Any = None
+    dataset: Any = MISSING
     data: Data = field(default_factory=Data)
+    precision: str = "fp32"
+    devices: int = 1
     threads: int | None = None
 
 
@@ -107,7 +109,7 @@ class Predict:
 
     ckpt: str = MISSING
     input: str = MISSING
-    output: str = "predictions"
+    output: str = MISSING
     trust: list[str] = field(default_factory=list)
     tile: int | None = None
     overlap: float = 0.5
@@ -116,11 +118,12 @@ class Predict:
     overlay: bool = True
     probabilities: bool = False
     max_pixels: int = 400_000_000
+    precision: str = "fp32"
     threads: int | None = None
 
 
 def register() -> None:
-    """Make the classes known to Hydra as `schema/train`, `schema/eval` and `schema/predict`."""
+    """Make the classes known to Hydra as `train_schema`, `eval_schema` and `predict_schema`."""
     store = ConfigStore.instance()
     for name, node in {"train": Train, "eval": Eval, "predict": Predict}.items():
         store.store(name=f"{name}_schema", node=node, provider="densepred")
@@ -139,9 +142,24 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
     typed = [re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0] for override in overrides]
     if "trainer" in config:
         _choose_length(config, typed)
-    mistakes = [*_missing(config), *_unused(config, typed), *_out_of_range(config)]
+    mistakes = [
+        *_unknown(config, OmegaConf.get_type(config)),
+        *_missing(config),
+        *_unused(config, typed),
+        *_out_of_range(config),
+    ]
     if mistakes:
         raise UserError(mistakes[0] if len(mistakes) == 1 else "; and ".join(mistakes))
+
+
+def _unknown(config: DictConfig, schema: Any, at: str = "") -> Iterator[str]:
+    """Keys that `+key=value` has added to the plain settings."""
+    names = {entry.name for entry in fields(schema)}
+    for key in map(str, config):
+        if key not in names:
+            yield f"{at}{key}: there is no such key; {suggest(key, names)}"
+        elif is_dataclass(OmegaConf.get_type(config, key)):
+            yield from _unknown(config[key], OmegaConf.get_type(config, key), f"{at}{key}.")
 
 
 def _choose_length(config: DictConfig, typed: Iterable[str]) -> None:
@@ -206,7 +224,7 @@ def _out_of_range(config: DictConfig) -> Iterator[str]:
         values = value if OmegaConf.is_list(value) else [value]
         if any(v is not None and not low <= v <= high for v in values):
             yield f"{key}: {value}; give " + (f"{low} or more" if high == BIG else f"a number from {low} to {high}")
-    for key, words in {"trainer.precision": PRECISIONS, "data.on_bad": ON_BAD}.items():
+    for key, words in {"trainer.precision": PRECISIONS, "precision": PRECISIONS, "data.on_bad": ON_BAD}.items():
         value = OmegaConf.select(config, key)
         if value is not None and value not in words:
             yield f"{key}: {value}; choose one of {', '.join(words)}"
@@ -242,6 +260,7 @@ RANGES = (
     ("tile", 1, BIG),
     ("overlap", 0, 0.95),
     ("scales", 0.01, 16),
+    ("devices", 1, BIG),
     ("threads", 1, BIG),
 )
 

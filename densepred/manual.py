@@ -24,7 +24,7 @@ def wanted(arguments: Sequence[str]) -> bool:
 
 def text(name: str, configs: Path, arguments: Sequence[str], examples: str = "") -> str:
     """How to use densepred-<name>: examples, groups and their options, plain keys."""
-    folders = [configs, *_config_dirs(arguments)]
+    folders = [configs, *config_dirs(arguments)]
     body = (configs / f"{name}.yaml").read_text(encoding="utf-8")
     groups = _groups(body)
     parts = [f"densepred-{name}: {_title(body)}", "", f"usage: densepred-{name} [group=option ...] [key=value ...]"]
@@ -50,7 +50,8 @@ def text(name: str, configs: Path, arguments: Sequence[str], examples: str = "")
     )
 
 
-def _config_dirs(arguments: Sequence[str]) -> list[Path]:
+def config_dirs(arguments: Sequence[str]) -> list[Path]:
+    """The folders that `--config-dir` names."""
     after = [b for a, b in itertools.pairwise(arguments) if a in ("--config-dir", "-cd")]
     joined = [word.split("=", 1)[1] for word in arguments if word.startswith("--config-dir=")]
     return [Path(folder) for folder in after + joined]
