@@ -70,10 +70,12 @@ class UNet(Decoder):
 
 
 def _steps(strides: Sequence[int], finest: int) -> tuple[int, ...]:
-    """The strides to climb to: those of the encoder's levels, then halves of the last until `finest`."""
+    """The strides to climb to: those of the encoder's levels, then halves of the last while it can be halved."""
     steps = [stride for stride in reversed(strides[:-1]) if stride >= finest]
-    while (steps or [strides[-1]])[-1] >= 2 * finest:
-        steps.append((steps or [strides[-1]])[-1] // 2)
+    last = (steps or strides)[-1]
+    while last >= 2 * finest and last % 2 == 0:
+        last //= 2
+        steps.append(last)
     if not steps:
         raise UserError(f"decoder.stride={finest} is no finer than the encoder's {strides[-1]}; give a smaller one")
     return tuple(steps)

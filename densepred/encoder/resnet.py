@@ -63,7 +63,7 @@ class ResNet(Encoder):
 
 
 def dilate(stage: nn.Sequential, before: int) -> int:
-    """Trade a stage's stride for dilation, as torchvision's `replace_stride_with_dilation`; gives the dilation after it.
+    """Trade a stage's stride for dilation, as torchvision's `replace_stride_with_dilation`; gives the new dilation.
 
     The first block keeps the dilation of the stage before. torchvision does so for bottlenecks only; here for all.
     """

@@ -1,0 +1,118 @@
+"""Any image model of timm that gives feature maps."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from densepred.contracts import Encoder
+from densepred.nn import adapt_statistics
+from densepred.types import Pyramid, UserError
+
+ANY_SIZE = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+"""How timm's families are told to take any size: vision transformers, Swin, and those that need no telling."""
+
+
+class Timm(Encoder):
+    """`name` as timm lists it, with or without a tag. `body` has timm's own keys.
+
+    timm's models disagree on odd sizes: some refuse them (HRNet), some drop the last pixels (ConvNeXt). So the image is
+    mirrored to whole cells of the last level, two a side at least, and the features are cropped to ceil(size / stride).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        name: str = "resnet34",
+        output_stride: int | None = None,
+        pretrained: bool = False,
+        drop_path: float | None = None,
+    ) -> None:
+        super().__init__()
+        check_name(name)
+        options = {"in_chans": in_channels, "output_stride": output_stride, "drop_path_rate": drop_path}
+        if name.startswith("hrnet"):
+            options = {**options, "feature_location": ""}  # else its maps are those of the classifier
+        self.body = create(name, pretrained, {key: value for key, value in options.items() if value is not None})
+        facts: Any = self.body
+        self.strides = tuple(facts.feature_info.reduction())
+        self.channels = tuple(facts.feature_info.channels())
+        self.pooled = (None,) * len(self.channels)
+        self.channels_last = self._probe(name, in_channels)
+        if pretrained and (weights := timm.get_pretrained_cfg(name)) is not None:
+            self.mean = adapt_statistics(tuple(weights.mean), in_channels)
+            self.std = adapt_statistics(tuple(weights.std), in_channels)
+
+    def _probe(self, name: str, in_channels: int) -> bool:
+        """Whether the maps come as (B, h, w, C), seen on a small image that few models of fixed size survive."""
+        size = (2 * max(self.strides), 3 * max(self.strides))
+        self.body.eval()
+        try:
+            with torch.no_grad():
+                last = self.body(torch.zeros(1, in_channels, *size))[-1]
+        except (AssertionError, RuntimeError) as error:
+            raise UserError(
+                f"encoder.name={name} takes no image of {size[0]}x{size[1]} ({str(error).splitlines()[0]}); "
+                "choose a model that works at any size, as convolutional ones do"
+            ) from error
+        self.body.train()
+        return last.shape[1] != self.channels[-1]
+
+    def forward(self, image: Tensor) -> Pyramid:
+        size = image.shape[-2:]
+        features = self.body(mirror(image, max(self.strides)))
+        if self.channels_last:
+            features = [x.permute(0, 3, 1, 2) for x in features]
+        features = [
+            x[..., : -(-size[0] // stride), : -(-size[1] // stride)]
+            for x, stride in zip(features, self.strides, strict=True)
+        ]
+        return Pyramid(features, [None] * len(features))
+
+
+def check_name(name: str) -> None:
+    """Only plain names: timm would also read `hf-hub:` and `local-dir:`, which lead to files of anybody's."""
+    if not re.fullmatch(r"[a-z0-9_.]+", name):
+        raise UserError(f"encoder.name={name}: timm's model names hold only a-z, 0-9, _ and .; see timm.list_models()")
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), 3)
+        guess = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
+        raise UserError(f"encoder.name={name}: timm has no such model; {guess}")
+
+
+def create(
+    name: str, pretrained: bool, options: dict[str, Any], ways: Sequence[dict[str, Any]] = ANY_SIZE
+) -> nn.Module:
+    """timm's feature extractor, told to take any size in the first of the ways that it understands."""
+    told: dict[str, Any] = {**options, **ways[0]}
+    try:
+        return timm.create_model(name, pretrained=pretrained, features_only=True, **told)
+    except (AssertionError, NotImplementedError, OSError, RuntimeError, TypeError) as error:
+        if isinstance(error, TypeError) and len(ways) > 1:
+            return create(name, pretrained, options, ways[1:])
+        asked = ", ".join(f"{key}={value}" for key, value in options.items())
+        remedy = (
+            "encoder.pretrained=false, or name a file by weights.encoder" if pretrained else "null for what it lacks"
+        )
+        raise UserError(
+            f"encoder.name={name}: timm refuses {asked}: {str(error).splitlines()[0]}; set {remedy}"
+        ) from error
+
+
+def mirror(image: Tensor, cell: int) -> Tensor:
+    """The image continued to the right and below by its mirror image, to whole cells and at least two of them."""
+    for axis in (-2, -1):
+        length = image.shape[axis]
+        total = max(2, -(-length // cell)) * cell
+        if total == length:
+            continue
+        period = max(1, 2 * length - 2)
+        at = torch.arange(total, device=image.device) % period
+        image = image.index_select(axis, torch.minimum(at, period - at))
+    return image
