@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from densepred import contracts
-from densepred.types import UserError
+from densepred.types import Info, UserError
 
 KINDS: dict[str, type] = {
     "model": contracts.Model,
@@ -30,6 +31,26 @@ TEXT = re.compile(r"[\w .,+-]*", re.ASCII)  # no paths, addresses or names of mo
 def check(node: Any, at: str, trusted: Sequence[str] = ()) -> None:
     """Raise UserError unless `node` is plain data that names only components; `at` is "model" or "task"."""
     _check(node, at, at, tuple(trusted), 0)
+
+
+def check_info(data: Mapping[str, Any]) -> None:
+    """Raise UserError unless the description of a dataset holds nothing but words and numbers where they belong."""
+    for entry in fields(Info):
+        value = data.get(entry.name, ())
+        leaves = _leaves(value, 3)
+        words = entry.name in ("classes", "keypoints", "provides")
+        kind = str if words else int | float
+        whole = (int, tuple) if entry.name == "channels" else (list, tuple)
+        if not isinstance(value, whole) or not all(
+            isinstance(leaf, kind) and not isinstance(leaf, bool) for leaf in leaves
+        ):
+            raise UserError(f"info.{entry.name}: not of the expected form; use another checkpoint")
+
+
+def _leaves(node: Any, depth: int) -> list[Any]:
+    if isinstance(node, list | tuple) and depth:
+        return [leaf for value in node for leaf in _leaves(value, depth - 1)]
+    return [node]
 
 
 def _check(node: Any, at: str, kind: str, trusted: tuple[str, ...], depth: int) -> None:

@@ -112,8 +112,8 @@ def _quoted(key: str, path: Path) -> str:
 def _best(folder: Path) -> float | None:
     """The value that the job was judged by."""
     try:
-        best = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["best"]
-        return float(best["value"])
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        return float(summary["best"][summary["monitor"]])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

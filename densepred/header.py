@@ -1,0 +1,126 @@
+"""What a file of weights says about itself, read without reading the weights and without torch.
+
+A safetensors file begins with the length of a JSON header; densepred keeps its own description there, as one JSON
+string under the key `densepred`. Nothing here is trusted: sizes, depths and types are checked.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from densepred.errors import UserError
+
+FORMAT = 1
+LARGEST = 16 * 2**20  # bytes of a header; the largest real ones have a few hundred kilobytes
+DEEPEST = 32
+KEY = "densepred"
+SUFFIX = ".safetensors"
+
+
+def find(run_or_file: str | Path) -> Path:
+    """The weights of a run (its best, or else its last), or the file itself."""
+    text, path = str(run_or_file), Path(run_or_file)
+    if "://" in text:
+        raise UserError(f"{text}: an address, not a file; download it first")
+    if path.is_dir():
+        found = [path / f"{name}{SUFFIX}" for name in ("best", "last") if (path / f"{name}{SUFFIX}").is_file()]
+        if not found:
+            raise UserError(f"{path}: neither best{SUFFIX} nor last{SUFFIX} in this folder; give the folder of a run")
+        return found[0]
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; give a run folder or a {SUFFIX} file")
+    if not path.is_file():
+        raise UserError(f"{path}: not a regular file; give a run folder or a {SUFFIX} file")
+    return path
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The description of the model and its task, checked for its form but not for what it names."""
+    metadata = raw_header(path).get("__metadata__")
+    text = metadata.get(KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        raise UserError(f"{path}: weights without a description of their model; it was not written by densepred")
+    header = parse(text, path)
+    version = header.get("format")
+    if version != FORMAT:
+        raise UserError(f"{path}: format {str(version)[:20]}, this densepred reads {FORMAT}; update densepred")
+    for key in ("model", "task", "info"):
+        if not isinstance(header.get(key), dict):
+            raise UserError(f"{path}: its description lacks {key}; use another checkpoint")
+    return header
+
+
+def raw_header(path: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file: the type, shape and place of each tensor, and `__metadata__`."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            text = file.read(length) if 2 <= length <= min(LARGEST, size - 8) else b""
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from error
+    if size == 0:
+        raise UserError(f"{path}: an empty file; use another checkpoint")
+    if _pickled(start, path):
+        raise UserError(f"{path}: a pickle, which may run code when it is opened; only safetensors files are opened")
+    if length > LARGEST:
+        raise UserError(f"{path}: a header of {length} bytes, at most {LARGEST} are read; not a safetensors file")
+    if len(text) != length or length < 2:
+        raise UserError(f"{path}: not a safetensors file, or cut off; use another checkpoint")
+    header = parse(text, path)
+    _check_extent(header, size - 8 - length, path)
+    return header
+
+
+def parse(text: str | bytes, path: Path) -> dict[str, Any]:
+    """JSON from a stranger: an object, not deeper than DEEPEST, each key once."""
+    try:
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
+        deep = _depth(found) > DEEPEST
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: its header is damaged: {str(error)[:80]}; use another checkpoint") from error
+    if deep or not isinstance(found, dict):
+        raise UserError(f"{path}: its header is not of the expected form; use another checkpoint")
+    return found
+
+
+def _pickled(start: bytes, path: Path) -> bool:
+    return start[:2] == b"PK" or start[:1] == b"\x80" or path.suffix in (".pt", ".pth", ".ckpt", ".pkl", ".bin")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _constant(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _depth(node: Any) -> int:
+    """How deep lists and mappings are nested, without recursion."""
+    depth, level = 0, [node]
+    while level and depth <= DEEPEST:
+        level = [v for n in level for v in (n.values() if isinstance(n, dict) else n) if isinstance(v, dict | list)]
+        depth += 1
+    return depth
+
+
+def _check_extent(header: dict[str, Any], size: int, path: Path) -> None:
+    """Tensors must fill the rest of the file, end to end: none overlaps another, none lies outside."""
+    try:
+        places = sorted(tuple(entry["data_offsets"]) for name, entry in header.items() if name != "__metadata__")
+        ends = [0, *(end for _, end in places)]
+        whole = all(begin == before <= end for (begin, end), before in zip(places, ends, strict=False))
+    except (TypeError, KeyError, ValueError) as error:
+        raise UserError(f"{path}: its list of tensors is damaged; use another checkpoint") from error
+    if not whole:
+        raise UserError(f"{path}: its tensors overlap or leave gaps; use another checkpoint")
+    if ends[-1] != size:
+        raise UserError(f"{path}: {size} bytes of weights where its header announces {ends[-1]}; the file is cut off")
