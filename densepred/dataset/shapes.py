@@ -177,7 +177,7 @@ def _annotate(canvas: Canvas, categories: np.ndarray, joints: list[Array]) -> An
         if len(joints[index]):
             keypoints[row] = _visibility(joints[index], canvas.instances, index + 1)
     return Annotation(
-        (canvas.semantic.shape[0], canvas.semantic.shape[1]),
+        (len(canvas.semantic), len(canvas.semantic[0])),
         semantic=torch.from_numpy(canvas.semantic),
         instances=instances,
         categories=torch.from_numpy(categories[seen]),

@@ -1,0 +1,66 @@
+"""Cityscapes, finely annotated, in its official tree. https://github.com/mcordts/cityscapesScripts"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from densepred.contracts import Dataset
+from densepred.dataset.labels import Labels
+from densepred.dataset.listing import Pair, pair_folders
+from densepred.dataset.raster import MAX_PIXELS
+from densepred.dataset.reader import Reader
+from densepred.types import VOID, Info, Sample, UserError
+
+# Name, id in *_labelIds.png, colour; in the order of their train ids
+_LABELS = (
+    ("road", 7, (128, 64, 128)),
+    ("sidewalk", 8, (244, 35, 232)),
+    ("building", 11, (70, 70, 70)),
+    ("wall", 12, (102, 102, 156)),
+    ("fence", 13, (190, 153, 153)),
+    ("pole", 17, (153, 153, 153)),
+    ("traffic light", 19, (250, 170, 30)),
+    ("traffic sign", 20, (220, 220, 0)),
+    ("vegetation", 21, (107, 142, 35)),
+    ("terrain", 22, (152, 251, 152)),
+    ("sky", 23, (70, 130, 180)),
+    ("person", 24, (220, 20, 60)),
+    ("rider", 25, (255, 0, 0)),
+    ("car", 26, (0, 0, 142)),
+    ("truck", 27, (0, 0, 70)),
+    ("bus", 28, (0, 60, 100)),
+    ("train", 31, (0, 80, 100)),
+    ("motorcycle", 32, (0, 0, 230)),
+    ("bicycle", 33, (119, 11, 32)),
+)
+_IDS = 34  # ids 0 to 33; those that are not evaluated are void
+_IMAGE, _MASK = "_leftImg8bit", "_gtFine_labelIds"
+
+
+class Cityscapes(Dataset):
+    """`root` holds leftImg8bit/<split>/<city> and gtFine/<split>/<city>."""
+
+    def __init__(
+        self,
+        root: str,
+        split: str = "train",
+        splits: Mapping[str, str] | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        names = {"train": "train", "valid": "val", "test": "val"} if splits is None else splits
+        if split not in names:
+            raise UserError(f"dataset.split: {split!r} is not in dataset.splits ({', '.join(names)})")
+        folder = Path(root).expanduser()
+        images, masks = folder / "leftImg8bit" / names[split], folder / "gtFine" / names[split]
+        self.pairs: list[Pair] = pair_folders(images, masks, _MASK, image_suffix=_IMAGE)
+        classes = tuple(name for name, _, _ in _LABELS)
+        self.info = Info(classes=classes, palette=tuple(colour for _, _, colour in _LABELS))
+        train_ids = dict.fromkeys(range(_IDS), VOID) | {value: index for index, (_, value, _) in enumerate(_LABELS)}
+        self._read = Reader(Labels(classes, train_ids), 3, max_pixels, "stored")
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._read(self.pairs[index])

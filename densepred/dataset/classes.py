@@ -1,0 +1,121 @@
+"""What the classes are: from classes.json, from the settings, or from the masks themselves."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from densepred.dataset.image import read_mask
+from densepred.dataset.labels import Labels, number
+from densepred.ops.palette import Colour, voc_palette
+from densepred.types import VOID, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """The classes that are learnt, their colours, and how masks code them."""
+
+    palette: tuple[Colour, ...]
+    labels: Labels
+
+
+def from_json(path: Path, ignore_index: int | None, label_map: Mapping[int, int]) -> Legend:
+    """classes.json: {"classes": [{"id", "name", "color", "ignore"}, ...], "ignore_index"}; only names are required."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        entries = [_entry(index, entry) for index, entry in enumerate(data["classes"])]
+        own = data.get("ignore_index")
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise UserError(f'{path}: {error!r}; write {{"classes": [{{"id": 0, "name": "road"}}, ...]}}') from error
+    for what, place in (("id", 0), ("name", 1)):
+        (most, times), *_ = Counter(entry[place] for entry in entries).most_common(1) or [(None, 0)]
+        if times > 1:
+            raise UserError(f"{path}: the {what} {most!r} is given twice; give each class its own")
+    ignored = {value for value, _, _, ignore in entries if ignore}
+    ignored |= {value for value in (own, ignore_index) if value is not None}
+    return _legend(entries, ignored, label_map, path)
+
+
+def _legend(
+    entries: list[tuple[int, str, Colour | None, bool]], ignored: set[int], label_map: Mapping[int, int], path: Path
+) -> Legend:
+    kept = [entry for entry in entries if entry[0] not in ignored]
+    if not kept:
+        raise UserError(f"{path}: every class is ignored; keep at least one")
+    mapping = number([value for value, *_ in kept], ignored, label_map)
+    colours = {colour: mapping[value] for value, _, colour, _ in entries if colour is not None}
+    defaults = voc_palette(len(kept))
+    palette = tuple(colour or defaults[index] for index, (_, _, colour, _) in enumerate(kept))
+    return Legend(palette, Labels(tuple(name for _, name, _, _ in kept), mapping, colours))
+
+
+def _entry(index: int, entry: Any) -> tuple[int, str, Colour | None, bool]:
+    if isinstance(entry, str):
+        return index, entry, None, False
+    colour = entry.get("color")
+    red, green, blue = colour if colour is not None else (0, 0, 0)
+    rgb = None if colour is None else (int(red), int(green), int(blue))
+    return int(entry.get("id", index)), str(entry["name"]), rgb, bool(entry.get("ignore", False))
+
+
+def from_settings(
+    classes: Sequence[str] | int,
+    ignore_index: int | None,
+    label_map: Mapping[int, int],
+    palette: Sequence[Sequence[int]] | None = None,
+) -> Legend:
+    """Names in the order of their ids, or only how many there are. Masks in colour are read by the palette given."""
+    names = tuple(f"class_{i}" for i in range(classes)) if isinstance(classes, int) else tuple(map(str, classes))
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"dataset.classes: {list(names)}; give different names, or a count above 0")
+    if ignore_index is not None and 0 <= ignore_index < len(names):
+        raise UserError(
+            f"dataset.ignore_index: {ignore_index} is also class {names[ignore_index]!r}; choose an id that is no "
+            f"class's, or add 'dataset.label_map={{{ignore_index}: {VOID}}}'"
+        )
+    ignored = set() if ignore_index is None else {ignore_index}
+    mapping = number(range(len(names)), ignored, label_map)
+    if palette is None:
+        return Legend(voc_palette(len(names)), Labels(names, mapping))
+    colours = tuple((int(red), int(green), int(blue)) for red, green, blue in palette)
+    if len(set(colours)) != len(names):
+        raise UserError(f"dataset.palette: {len(set(colours))} colours for {len(names)} classes; give one each")
+    return Legend(colours, Labels(names, mapping, {colour: mapping[i] for i, colour in enumerate(colours)}))
+
+
+def from_masks(masks: Iterable[Path], ignore_index: int | None, label_map: Mapping[int, int], limit: int) -> Legend:
+    """Count the classes by reading every mask; ids must be 0, 1, ... without gaps, after `label_map`."""
+    found: dict[int, Path] = {}
+    for path in masks:
+        mask = read_mask(path, limit)
+        if mask.ndim == 3 and (mask != mask[..., :1]).any():
+            raise UserError(f"{path}: the mask is coded by colours; list them in classes.json (name and color)")
+        for value in np.unique(mask).tolist():
+            found.setdefault(value, path)
+    if ignore_index is not None:
+        found.pop(ignore_index, None)
+    ids = sorted({label_map.get(value, value) for value in found} - {VOID} | set(label_map.values()) - {VOID})
+    raw_void = VOID in found and VOID not in label_map
+    if not raw_void and ids == list(range(len(ids))):
+        return from_settings(len(ids), ignore_index, label_map)
+    raise _gap(found, ids)
+
+
+def _gap(found: Mapping[int, Path], ids: list[int]) -> UserError:
+    values = sorted(found)
+    shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
+    if values == [0, 255]:
+        return UserError(f"{found[255]}: masks hold the ids {shown}; add 'dataset.label_map={{255: 1}}'")
+    if 255 in found and ids == list(range(len(ids))):
+        return UserError(f"{found[255]}: masks hold the ids {shown}; if 255 is unknown, add dataset.ignore_index=255")
+    example = ", ".join(f"{value}: {index}" for index, value in enumerate(values[:4]))
+    return UserError(
+        f"{found[values[-1]]}: masks hold the ids {shown}, with gaps; number them, "
+        f"as 'dataset.label_map={{{example}}}', or give dataset.classes"
+    )

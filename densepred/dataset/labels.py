@@ -1,0 +1,92 @@
+"""From what masks hold (ids or colours) to classes 0, 1, ... and VOID."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from densepred.types import MAX_CLASSES, VOID, UserError
+
+_UNKNOWN = -1
+
+
+@dataclass(slots=True)
+class Labels:
+    """`ids` takes an id in a mask to a class or VOID, `colours` an RGB colour."""
+
+    classes: tuple[str, ...]
+    ids: Mapping[int, int]
+    colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
+    _table: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._table = np.full(65536, _UNKNOWN, np.int16)
+        for value, label in self.ids.items():
+            if not 0 <= value < len(self._table):
+                raise UserError(f"dataset.label_map: the id {value} in masks; ids lie in 0 to 65535")
+            if label != VOID and not 0 <= label < len(self.classes):
+                raise UserError(
+                    f"dataset.label_map: {value} -> {label}, but classes are 0 to {len(self.classes) - 1}; "
+                    f"give one of these, or {VOID} for void"
+                )
+            self._table[value] = label
+
+    def encode(self, mask: np.ndarray, path: Path) -> Tensor:
+        """A class map (H, W) uint8 of a mask's ids (H, W) or colours (H, W, 3)."""
+        if mask.ndim == 3:
+            labels = self._of_colours(mask, path)
+        else:
+            low, high = int(mask.min()), int(mask.max())
+            if low < 0 or high >= len(self._table):
+                raise self._unknown(path, low if low < 0 else high, np.unique(mask))
+            labels = self._table[mask]
+        if (labels == _UNKNOWN).any():
+            raise self._unknown(path, int(mask[labels == _UNKNOWN][0]), np.unique(mask))
+        return torch.from_numpy(labels.astype(np.uint8))
+
+    def _of_colours(self, mask: np.ndarray, path: Path) -> np.ndarray:
+        if not self.colours:
+            return self._of_grey(mask, path)
+        codes = mask.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
+        known = {(red * 256 + green) * 256 + blue: label for (red, green, blue), label in self.colours.items()}
+        found, inverse = np.unique(codes, return_inverse=True)
+        labels = np.array([known.get(int(code), _UNKNOWN) for code in found], np.int16)
+        if (labels == _UNKNOWN).any():
+            stray = int(found[labels == _UNKNOWN][0])
+            colour = (stray >> 16, stray >> 8 & 255, stray & 255)
+            y, x = np.argwhere(codes == stray)[0]
+            raise UserError(
+                f"{path}: the colour {colour} at x={x} y={y} ({int((codes == stray).sum())} pixels) is no class's; "
+                "correct the mask or add the colour to classes.json"
+            )
+        return labels[inverse].reshape(codes.shape)
+
+    def _of_grey(self, mask: np.ndarray, path: Path) -> np.ndarray:
+        """Ids saved as RGB, all three equal."""
+        if (mask != mask[..., :1]).any():
+            raise UserError(f"{path}: the mask is coded by colours; list them in classes.json (name and color)")
+        return self._table[mask[..., 0]]
+
+    def _unknown(self, path: Path, value: int, found: np.ndarray) -> UserError:
+        count = len(self.classes)
+        what = f"{path}: the mask holds the id {value}, but there are {count} classes (0 to {count - 1})"
+        if count == 2 and set(found.tolist()) == {0, 255}:
+            return UserError(f"{what}; if 255 is the second class, add 'dataset.label_map={{255: 1}}'")
+        if value == 255:
+            return UserError(f"{what}; if 255 means unknown, add dataset.ignore_index=255")
+        if value < 0 or value > 65535:
+            return UserError(f"{what}; correct the mask")
+        return UserError(f"{what}; correct the mask, or add 'dataset.label_map={{{value}: CLASS}}' (255 for void)")
+
+
+def number(ids: Sequence[int], ignored: set[int], label_map: Mapping[int, int]) -> dict[int, int]:
+    """Ids of classes in order to 0, 1, ...; ignored ones to VOID; `label_map` adds to it and wins."""
+    kept = [value for value in ids if value not in ignored]
+    if len(kept) > MAX_CLASSES:
+        raise UserError(f"{len(kept)} classes: at most {MAX_CLASSES} fit a class map; merge some by dataset.label_map")
+    return {value: index for index, value in enumerate(kept)} | dict.fromkeys(ignored, VOID) | dict(label_map)

@@ -1,0 +1,97 @@
+"""Open image files that nobody vouches for: every failure is a sentence that names the file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from densepred.types import UserError
+
+EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".npy"))
+FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "GIF", "PPM")
+MAX_PIXELS = 200_000_000
+MAX_PAGES = 256
+
+
+@contextmanager
+def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """The image with its header read and its size checked, but not decoded. Errors while it is used are named too."""
+    check_file(path)
+    limit = Image.MAX_IMAGE_PIXELS
+    try:
+        # Our own limit replaces Pillow's, which warns, cannot be raised by a setting and does not name the file
+        Image.MAX_IMAGE_PIXELS = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                check_pixels(path, image.height, image.width, max_pixels)
+                yield image
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError(f"{path}: not enough memory to decode it; lower data.max_pixels or remove the file") from error
+    except Exception as error:  # Pillow's plug-ins raise nearly every type on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: cannot be read as an image ({reason}); replace or remove the file") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def check_file(path: Path) -> None:
+    """A regular file with something in it, lest opening a pipe waits forever."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        what = "is a link that leads nowhere" if path.is_symlink() else (error.strerror or "cannot be opened").lower()
+        raise UserError(f"{path}: {what}; restore or remove it") from error
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise UserError(f"{path}: is {what}, not an image file; rename or remove it")
+    if status.st_size == 0:
+        raise UserError(f"{path}: is empty (0 bytes); replace or remove the file")
+
+
+def check_pixels(path: Path, height: int, width: int, max_pixels: int) -> None:
+    if height * width > max_pixels:
+        raise UserError(
+            f"{path}: {height}x{width} is {height * width} pixels, more than {max_pixels}; "
+            "raise data.max_pixels if you trust the file"
+        )
+
+
+def load_npy(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """An array mapped from disk, without unpickling anything."""
+    check_file(path)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, SyntaxError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read as an array ({reason}); save it again with numpy.save") from error
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise UserError(f"{path}: has shape {array.shape}; save it as (height, width) or (height, width, channels)")
+    check_pixels(path, array.shape[0], array.shape[1], max_pixels)
+    return array
+
+
+def pages(image: Image.Image, path: Path) -> int:
+    """Pages of a TIFF; every other format counts as one, for counting frames would decode them."""
+    if image.format != "TIFF":
+        return 1
+    count = 1
+    while count <= MAX_PAGES:
+        try:
+            image.seek(count)
+        except EOFError:
+            break
+        count += 1
+    image.seek(0)
+    if count > MAX_PAGES:
+        raise UserError(f"{path}: has more than {MAX_PAGES} pages; save them as separate images")
+    return count

@@ -1,0 +1,85 @@
+"""Read a pair of files to a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from densepred.dataset.image import read_channels, read_image, read_mask, read_orientation, swaps_sides
+from densepred.dataset.labels import Labels
+from densepred.dataset.listing import Pair
+from densepred.types import Annotation, Frame, Sample, UserError
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+EXIF = ("auto", "stored", "upright")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """`exif` says which way up masks are: "stored" as the file's pixels, "upright" as viewers show the image.
+
+    "auto" finds out by comparing sizes, and refuses where both would fit. Without a mask it means upright.
+    """
+
+    labels: Labels | None
+    channels: int
+    max_pixels: int
+    exif: str = "auto"
+
+    def __call__(self, pair: Pair) -> Sample:
+        if pair.mask is None or self.labels is None:
+            image = read_image(pair.image, self.channels, self.max_pixels, upright=self.exif != "stored")
+            size = (image.shape[1], image.shape[2])
+            return Sample(image, Annotation(size), Frame(pair.id, size))
+        labels = self.labels.encode(read_mask(pair.mask, self.max_pixels), pair.mask)
+        size = (labels.shape[0], labels.shape[1])
+        image = self._image(pair, size)
+        found = (image.shape[1], image.shape[2])
+        if found != size:
+            hint = "the mask is turned by 90 degrees" if found == size[::-1] else "make them equal"
+            raise UserError(
+                f"{pair.image}: the image is {found[0]}x{found[1]} but the mask {pair.mask} is "
+                f"{size[0]}x{size[1]} (height x width); {hint}"
+            )
+        return Sample(image, Annotation(size, semantic=labels), Frame(pair.id, size))
+
+    def _image(self, pair: Pair, size: tuple[int, int]) -> Tensor:
+        """The image the way up that its mask is."""
+        if self.exif != "auto":
+            return read_image(pair.image, self.channels, self.max_pixels, upright=self.exif == "upright")
+        image = read_image(pair.image, self.channels, self.max_pixels, upright=False)
+        turn = read_orientation(pair.image)
+        if turn == 1:
+            return image
+        stored = (image.shape[1], image.shape[2])
+        upright = stored[::-1] if swaps_sides(turn) else stored
+        if stored == upright == size:
+            raise UserError(
+                f"{pair.image}: has EXIF orientation {turn} and its mask fits both ways up; set dataset.exif=upright "
+                "if masks were drawn on the image as viewers show it, else dataset.exif=stored"
+            )
+        return image if stored == size else read_image(pair.image, self.channels, self.max_pixels, upright=True)
+
+
+def most_channels(pairs: Sequence[Pair], max_pixels: int) -> int:
+    """The channels of an evenly spread sample of images; where grey and colour are mixed, those of colour."""
+    step = max(1, len(pairs) // 32)
+    return max(read_channels(pair.image, max_pixels) for pair in pairs[::step])
+
+
+def statistics(pairs: Sequence[Pair], channels: int, max_pixels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """ImageNet's mean and std for RGB, else those of an evenly spread sample of images."""
+    if channels == 3:
+        return IMAGENET
+    step = max(1, len(pairs) // 32)
+    sums = torch.zeros(3, channels, dtype=torch.float64)
+    for pair in pairs[::step]:
+        image = read_image(pair.image, channels, max_pixels)
+        values = image.flatten(1).double() / (255 if image.dtype == torch.uint8 else 1)
+        sums += torch.stack((torch.full((channels,), values.shape[1]), values.sum(1), values.square().sum(1)))
+    mean = sums[1] / sums[0]
+    std = (sums[2] / sums[0] - mean.square()).clamp_min(0).sqrt().clamp_min(1e-3)
+    return tuple(round(v, 4) for v in mean.tolist()), tuple(round(v, 4) for v in std.tolist())
