@@ -1,0 +1,40 @@
+"""What all tests share: configurations composed in this process, as the commands compose them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from densepred import command, config, sweep
+
+torch.set_num_threads(1)
+config.register()
+sweep.register()
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def composed(*overrides: str, name: str = "train") -> DictConfig:
+    """The configuration of a command, completed and checked."""
+    with initialize_config_dir(str(command.configs()), version_base="1.3"):
+        found = compose(name, overrides=list(overrides))
+    config.complete(found, overrides)
+    return found
+
+
+@pytest.fixture(scope="session")
+def plain() -> Callable[..., dict[str, Any]]:
+    """`plain("model=unet", ...)`: the same as nested dicts and lists, interpolations resolved."""
+
+    def make(*overrides: str, name: str = "train") -> dict[str, Any]:
+        found = OmegaConf.to_container(composed(*overrides, name=name), resolve=True)
+        assert isinstance(found, dict)
+        return {str(key): value for key, value in found.items()}
+
+    return make

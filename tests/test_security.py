@@ -1,0 +1,59 @@
+"""Calls that would break what SECURITY.md promises, looked for in the syntax trees."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(path for folder in ("densepred", "scripts") for path in (ROOT / folder).rglob("*.py"))
+MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+CALLS = {
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "torch.load",
+    "torch.save",
+    "torch.hub.load",
+    "yaml.load",
+    "os.system",
+}
+NETWORK = {"socket", "urllib", "http", "requests", "ftplib"}
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def tree(request: pytest.FixtureRequest) -> ast.Module:
+    return ast.parse(request.param.read_text(encoding="utf-8"))
+
+
+def test_nothing_unpickles_or_runs_text(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.split(".")[0] for alias in node.names} & (MODULES | NETWORK)
+        if isinstance(node, ast.ImportFrom):
+            assert str(node.module).split(".")[0] not in MODULES | NETWORK
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            assert name not in CALLS
+            assert name.split(".")[-1] not in {"instantiate", "unsafe_load", "full_load", "extractall"}
+
+
+def test_no_dangerous_keyword_is_set(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+            pair = (node.arg, node.value.value)
+            assert pair not in {("allow_pickle", True), ("weights_only", False), ("shell", True)}
+
+
+def test_no_limit_on_image_sizes_is_lifted(tree: ast.Module) -> None:
+    assert not re.search(r"MAX_IMAGE_PIXELS\s*=\s*None", ast.unparse(tree))
+
+
+def test_dependencies_start_at_versions_without_known_holes() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for floor in ("torch>=2.10", "hydra-core>=1.3.8", "pillow>=12.3", "omegaconf>=2.3.1"):
+        assert floor in text
