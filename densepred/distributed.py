@@ -1,0 +1,107 @@
+"""One run, many processes: who is who, what they tell each other, and which of them reads what.
+
+Every function works without a process group too, where the world is one process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def is_main() -> bool:
+    return rank() == 0
+
+
+def device() -> torch.device:
+    """The accelerator of this process, or the CPU where there is none."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
+        return torch.device("cpu")
+    if accelerator.type == "mps":
+        return accelerator
+    return torch.device(accelerator.type, int(os.environ.get("LOCAL_RANK", 0)))
+
+
+def join(timeout_seconds: float = 600.0) -> torch.device:
+    """Join the process group that torchrun or `trainer.devices` describes; the device of this process."""
+    where = device()
+    if where.type == "cuda":
+        torch.cuda.set_device(where)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        backend = "nccl" if where.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
+    return where
+
+
+def leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def share(value: T) -> T:
+    """Rank 0's value, on every rank."""
+    if world() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def gather(value: T) -> list[T]:
+    """Every rank's value, in the order of ranks, on every rank."""
+    if world() == 1:
+        return [value]
+    box = [value] * world()
+    dist.all_gather_object(box, value)
+    return box
+
+
+def anywhere(flag: bool, where: torch.device) -> bool:
+    """True on every rank if it is true on any."""
+    if world() == 1:
+        return flag
+    box = torch.tensor(float(flag), device=where)
+    dist.all_reduce(box, op=dist.ReduceOp.MAX)
+    return bool(box.item())
+
+
+def shard(items: Sequence[T]) -> Sequence[T]:
+    """This rank's part of a list, without repeats: the parts of all ranks together are the list."""
+    return items[rank() :: world()]
+
+
+class _GatherRows(torch.autograd.Function):
+    """Every rank's rows on every rank. Gradients are multiplied by the world: DistributedDataParallel averages them."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor) -> Tensor:
+        everything = rows.new_zeros(world(), *rows.shape)
+        everything[rank()] = rows
+        dist.all_reduce(everything)
+        return everything.flatten(0, 1)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return grad.unflatten(0, (world(), -1))[rank()] * world()
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """(B, S) of this rank -> (world * B, S) of all, differentiable. B must be equal on every rank."""
+    return _GatherRows.apply(rows) if world() > 1 else rows

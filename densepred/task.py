@@ -1,0 +1,118 @@
+"""A task: one codec, one loss a head, some metrics. Every task is this class; see `configs/task`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from densepred import distributed
+from densepred.contracts import Codec, Loss, Metric, SummedLoss
+from densepred.ops import banded, resample
+from densepred.types import Annotation, Frame, HeadSpec, Info, Outputs, Targets, UserError
+
+
+class Task(nn.Module):
+    """What is predicted and how it is judged.
+
+    `weights` weighs heads in the total, `stages` the stages of a head (equally where it does not say), and `monitor`
+    names the metric by which the best checkpoint is chosen.
+    """
+
+    def __init__(
+        self,
+        info: Info,
+        codec: Callable[..., Codec],
+        losses: Mapping[str, Loss],
+        weights: Mapping[str, float] | None = None,
+        stages: Mapping[str, Sequence[float]] | None = None,
+        metrics: Mapping[str, Callable[..., Metric]] | None = None,
+        monitor: str = "miou",
+    ) -> None:
+        super().__init__()
+        self.info = info
+        self.codec = codec(info=info)
+        self.losses = nn.ModuleDict(losses)
+        self.weights = dict(weights or {})
+        self.stages = dict(stages or {})
+        self.metrics = dict(metrics or {})
+        self.monitor = monitor
+        self._check()
+
+    @property
+    def heads(self) -> dict[str, HeadSpec]:
+        return self.codec.heads
+
+    def direction(self, name: str | None = None) -> str:
+        """Which way a metric, by default the monitored one, improves: "max" or "min"."""
+        ways = {key: way for metric in self.new_metrics().values() for key, way in metric.better.items()}
+        name = name or self.monitor
+        if name not in ways:
+            raise UserError(
+                f"a run cannot be judged by '{name}'; set trainer.monitor to one of {', '.join(sorted(ways))}"
+            )
+        return ways[name]
+
+    def loss(
+        self, outputs: Outputs, targets: Targets, align_corners: bool = False, every_rank: bool = False
+    ) -> dict[str, Tensor]:
+        """The weighted "total" and the unweighted loss of each head.
+
+        With `every_rank` the sums of all processes make one formula, as if they were one batch.
+        """
+        terms = {}
+        for name in self.heads:
+            stages = outputs[name]
+            weights = self._stage_weights(name, len(stages))
+            each = [self._head(name, stage, targets, align_corners, every_rank) for stage in stages]
+            terms[name] = torch.stack([w * value for w, value in zip(weights, each, strict=True)]).sum()
+        total = torch.stack([self.weights.get(name, 1.0) * value for name, value in terms.items()]).sum()
+        return {"total": total, **terms}
+
+    def decode(
+        self, outputs: Outputs, frames: Sequence[Frame], align_corners: bool = False, probabilities: bool = False
+    ) -> list[Annotation]:
+        """The last stage of every head to annotations of the original images."""
+        answers = {name: outputs[name][-1].float() for name in self.heads}
+        return self.codec.decode(answers, frames, align_corners, probabilities)
+
+    def new_metrics(self) -> dict[str, Metric]:
+        return {name: metric(info=self.info) for name, metric in self.metrics.items()}
+
+    def _head(self, name: str, pred: Tensor, targets: Targets, align_corners: bool, every_rank: bool) -> Tensor:
+        loss, target, weight = self.losses[name], targets[name], targets.get(f"{name}_weight")
+        if isinstance(loss, SummedLoss):
+            sums = banded.sums(loss, pred, target, weight, align_corners)
+            return loss.value(distributed.gather_rows(sums) if every_rank else sums)
+        return loss(resample.resize(pred.float(), (target.shape[-2], target.shape[-1]), align_corners), target, weight)
+
+    def _stage_weights(self, name: str, count: int) -> Sequence[float]:
+        weights = self.stages.get(name) or [1 / count] * count
+        if len(weights) != count:
+            raise UserError(
+                f"task.stages.{name} has {len(weights)} weights but the model has {count} stages; give one each"
+            )
+        return weights
+
+    def _check(self) -> None:
+        """The third gate: the parts fit together."""
+        heads, losses = set(self.heads), set(self.losses)
+        if heads != losses:
+            raise UserError(
+                f"task.losses has {sorted(losses)} but the heads are {sorted(heads)}; give every head a loss"
+            )
+        for key, names in {"weights": self.weights, "stages": self.stages}.items():
+            if unknown := set(names) - heads:
+                raise UserError(f"task.{key} names {sorted(unknown)}; the heads are {sorted(heads)}")
+        for name, spec in self.heads.items():
+            if self.losses[name].target != spec.kind:
+                raise UserError(
+                    f"task.losses.{name}: {type(self.losses[name]).__name__} is a loss for {self.losses[name].target}, "
+                    f"but head {name} holds {spec.kind}; choose another loss"
+                )
+        if missing := set(self.codec.needs) - set(self.info.provides):
+            raise UserError(
+                f"task needs {sorted(missing)} but the dataset provides {sorted(self.info.provides)}; "
+                "choose another task or dataset"
+            )
