@@ -1,0 +1,79 @@
+"""What of a model learns, and how: frozen parts, learning rates and decay by part, no decay on norms and biases."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from densepred.types import UserError
+
+Groups = Mapping[str, Mapping[str, float]]
+
+
+def parameter_groups(model: nn.Module, lr: float, weight_decay: float, groups: Groups) -> list[dict[str, Any]]:
+    """One group for each (learning rate, decay) that occurs.
+
+    `groups` maps a part, such as "encoder" or "decoder.blocks", to {"lr": factor, "weight_decay": value}; the longest
+    part that a parameter's name starts with counts. Vectors and scalars (norms, biases) are never decayed.
+    """
+    _check(model, groups)
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        part = max((p for p in groups if f"{name}.".startswith(f"{p}.")), key=len, default=None)
+        special = groups[part] if part is not None else {}
+        decay = special.get("weight_decay", weight_decay) if parameter.ndim > 1 else 0.0
+        found.setdefault((lr * special.get("lr", 1.0), decay), []).append(parameter)
+    if not found:
+        raise UserError("trainer.freeze leaves nothing to train; freeze fewer parts")
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in found.items()]
+
+
+def adamw(
+    model: nn.Module, lr: float, betas: Sequence[float], eps: float, weight_decay: float, groups: Groups
+) -> torch.optim.Optimizer:
+    """AdamW. https://arxiv.org/abs/1711.05101"""
+    found = parameter_groups(model, lr, weight_decay, groups)
+    return torch.optim.AdamW(found, lr=lr, betas=(betas[0], betas[1]), eps=eps)
+
+
+def adam(
+    model: nn.Module, lr: float, betas: Sequence[float], eps: float, weight_decay: float, groups: Groups
+) -> torch.optim.Optimizer:
+    """Adam, with decay added to the gradient. https://arxiv.org/abs/1412.6980"""
+    found = parameter_groups(model, lr, weight_decay, groups)
+    return torch.optim.Adam(found, lr=lr, betas=(betas[0], betas[1]), eps=eps)
+
+
+def sgd(
+    model: nn.Module, lr: float, momentum: float, nesterov: bool, weight_decay: float, groups: Groups
+) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with momentum."""
+    found = parameter_groups(model, lr, weight_decay, groups)
+    return torch.optim.SGD(found, lr=lr, momentum=momentum, nesterov=nesterov)
+
+
+def freeze(model: nn.Module, parts: Sequence[str]) -> list[nn.Module]:
+    """Stop the parts of that name from learning; they are to stay in evaluation mode, for their running statistics."""
+    frozen = []
+    for name in parts:
+        if name not in dict(model.named_modules()):
+            children = ", ".join(child for child, _ in model.named_children())
+            raise UserError(f"trainer.freeze: the model has no part '{name}'; it has {children}")
+        frozen.append(model.get_submodule(name).requires_grad_(False))
+    return frozen
+
+
+def _check(model: nn.Module, groups: Groups) -> None:
+    parts = {name for name, _ in model.named_modules()} - {""} | {name for name, _ in model.named_parameters()}
+    for part, special in groups.items():
+        if part not in parts:
+            near = difflib.get_close_matches(part, parts, 1) or [name for name, _ in model.named_children()]
+            raise UserError(f"optimizer.groups: the model has no part '{part}'; did you mean {' or '.join(near)}?")
+        if unknown := set(special) - {"lr", "weight_decay"}:
+            raise UserError(f"optimizer.groups.{part} has {sorted(unknown)}; it takes lr (a factor) and weight_decay")
