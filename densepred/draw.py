@@ -1,0 +1,51 @@
+"""Annotations as pictures: (3, H, W) uint8, for TensorBoard and for the overlays of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from densepred.types import VOID, Annotation, Info
+
+GAP = 4  # white pixels between the parts of a panel
+WRONG, RIGHT, UNKNOWN = (220, 40, 40), (235, 235, 235), (0, 0, 0)
+
+
+def rgb(image: Tensor) -> Tensor:
+    """Any image (C, H, W), uint8 or float in [0, 1], as RGB: grey repeated, of many channels the first three."""
+    if image.dtype != torch.uint8:
+        image = image.clamp(0, 1).mul(255).round().to(torch.uint8)
+    return image[:3] if image.shape[0] >= 3 else image[:1].expand(3, -1, -1)
+
+
+def colours(labels: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
+    """A class map (H, W) in the colours of its classes; VOID and what the palette lacks is black."""
+    table = torch.zeros(VOID + 1, 3, dtype=torch.uint8)
+    if palette:
+        table[: len(palette)] = torch.tensor(palette, dtype=torch.uint8)
+    return table.to(labels.device)[labels.long()].permute(2, 0, 1)
+
+
+def overlay(image: Tensor, labels: Tensor, palette: Sequence[Sequence[int]], opacity: float = 0.5) -> Tensor:
+    """The image with its class map over it; VOID stays clear."""
+    below, above = rgb(image).float(), colours(labels, palette).float()
+    share = torch.where(labels == VOID, 0.0, opacity)
+    return (below * (1 - share) + above * share).round().to(torch.uint8)
+
+
+def errors(prediction: Tensor, truth: Tensor) -> Tensor:
+    """Where a class map is wrong (red), right (grey), and where nobody knows (black)."""
+    code = torch.where(truth == VOID, 2, (prediction == truth).long())
+    return torch.tensor([WRONG, RIGHT, UNKNOWN], dtype=torch.uint8)[code].permute(2, 0, 1)
+
+
+def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info) -> Tensor:
+    """Image, truth, prediction and error side by side."""
+    parts = [rgb(image)]
+    if prediction.semantic is not None and truth.semantic is not None:
+        guess, labels = prediction.semantic.cpu(), truth.semantic.cpu()
+        parts += [colours(labels, info.palette), colours(guess, info.palette), errors(guess, labels)]
+    gap = torch.full((3, parts[0].shape[1], GAP), 255, dtype=torch.uint8)
+    return torch.cat([piece for part in parts for piece in (part, gap)][:-1], dim=2)

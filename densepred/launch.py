@@ -1,0 +1,58 @@
+"""`trainer.devices=N`: start N processes from inside a job with torch's elastic launcher."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, record
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from densepred.errors import UserError
+
+STOPPED = 75
+
+
+def launch(function: Callable[[Any], int], job: Any, processes: int, restarts: int) -> int:
+    """Call `function(job)` in `processes` processes; the exit code. Where one dies all end, and start again."""
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=restarts,
+        monitor_interval=0.5,
+        start_method="spawn",
+    )
+    try:
+        return max(elastic_launch(config, _Reporting(function))(job).values())
+    except SignalException as stopped:
+        # The processes were told, and had their half minute to save.
+        print(f"stopped by {signal.Signals(stopped.sigval).name}; resume with trainer.resume={job.folder}", flush=True)
+        return STOPPED
+    except ChildFailedError as failed:
+        rank, failure = failed.get_first_failure()
+        kind, _, message = str(failure.message).partition(": ")
+        if kind == UserError.__name__:
+            raise UserError(message.strip()) from failed
+        print(f"process {rank} ended with exit code {failure.exitcode}: {failure.message}", file=sys.stderr)
+        raise
+
+
+class _Reporting:
+    """A function whose exception reaches the launcher with its message; a class, so that it can be pickled."""
+
+    def __init__(self, function: Callable[[Any], int]) -> None:
+        self.function = function
+        self.__qualname__ = function.__qualname__  # the launcher asks for it
+
+    def __call__(self, job: Any) -> int:
+        code = record(self.function)(job)
+        assert code is not None
+        return code

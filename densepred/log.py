@@ -1,0 +1,99 @@
+"""What a run writes down: numbers in metrics.jsonl and TensorBoard, words in train.log and on the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+METRICS, TIMING, TEXT, BOARD = "metrics.jsonl", "timing.jsonl", "train.log", "tensorboard"
+
+
+class Log:
+    """The log of one run folder. Only the main process writes; on the others every method does nothing.
+
+    metrics.jsonl holds nothing that depends on the clock, so equal runs write equal files; timing.jsonl has the rest.
+    """
+
+    def __init__(self, folder: Path, enabled: bool = True) -> None:
+        self.folder, self.enabled = folder, enabled
+        self._board: SummaryWriter | None = None
+
+    def say(self, text: str) -> None:
+        """A message for people, on the terminal and in train.log."""
+        if self.enabled:
+            print(text, flush=True)
+            self.note(text)
+
+    def warn(self, text: str) -> None:
+        if self.enabled:
+            print(f"warning: {text}", file=sys.stderr, flush=True)
+            self.note(f"warning: {text}")
+
+    def note(self, text: str) -> None:
+        """A message for train.log alone."""
+        if self.enabled:
+            self._append(TEXT, text)
+
+    def scalars(self, prefix: str, values: Mapping[str, float | None], step: int, epoch: int) -> None:
+        """Values under `prefix/name`. None means undefined: null in the file, nothing in TensorBoard."""
+        if not self.enabled:
+            return
+        named = {f"{prefix}/{name}": value for name, value in values.items()}
+        self._append(METRICS, json.dumps({"step": step, "epoch": epoch, **named}))
+        for name, value in named.items():
+            if value is not None:
+                self.board.add_scalar(name, value, step)
+
+    def timing(self, values: Mapping[str, float], step: int) -> None:
+        if not self.enabled:
+            return
+        self._append(TIMING, json.dumps({"step": step, **values}))
+        for name, value in values.items():
+            self.board.add_scalar(f"time/{name}", value, step)
+
+    def picture(self, name: str, image: Tensor, step: int) -> None:
+        """An image (3, H, W) uint8 in TensorBoard."""
+        if self.enabled:
+            self.board.add_image(name, image.cpu().numpy(), step)
+
+    @property
+    def board(self) -> SummaryWriter:
+        if self._board is None:
+            self._board = SummaryWriter(str(self.folder / BOARD))
+        return self._board
+
+    def position(self) -> dict[str, int]:
+        """The length of every file that grows with the steps, for `rewind`."""
+        if self._board is not None:
+            self._board.flush()
+        return {str(path.relative_to(self.folder)): path.stat().st_size for path in self._growing()}
+
+    def rewind(self, position: Mapping[str, int]) -> None:
+        """Forget what was written after `position`: the steps that follow are done, and written, again."""
+        assert self._board is None, "rewind comes before the first entry"
+        if not self.enabled:
+            return
+        for path in self._growing():
+            length = position.get(str(path.relative_to(self.folder)), 0)
+            if length == 0:
+                path.unlink()
+            elif length < path.stat().st_size:
+                with path.open("r+b") as file:
+                    file.truncate(length)
+
+    def close(self) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def _append(self, name: str, line: str) -> None:
+        with (self.folder / name).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _growing(self) -> list[Path]:
+        files = [self.folder / METRICS, self.folder / TIMING, *sorted((self.folder / BOARD).glob("events.*"))]
+        return [path for path in files if path.exists()]

@@ -1,0 +1,62 @@
+"""What a run shows on the terminal: its opening block, its lines by epoch, its closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+UNDEFINED = "-"
+
+
+def block(rows: Mapping[str, str]) -> str:
+    """Aligned `name  value` lines."""
+    width = max(map(len, rows))
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items())
+
+
+def number(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.4f}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their longest cell: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        return "  ".join(
+            f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))
+        )
+
+    return "\n".join("  " + text for text in [line(header), "  ".join("-" * w for w in widths), *map(line, rows)])
+
+
+def scores(values: Mapping[str, float | None]) -> str:
+    """Metrics as tables: names such as `iou/car` make a row `car` with a column `iou`, the others a list."""
+    parts: dict[str, dict[str, float | None]] = {}
+    whole: dict[str, str] = {}
+    for name, value in values.items():
+        score, _, part = name.partition("/")
+        if part and score != "loss":
+            parts.setdefault(part, {})[score] = value
+        else:
+            whole[name] = number(value)
+    text = block(whole) if whole else ""
+    if parts:
+        columns = list(dict.fromkeys(score for row in parts.values() for score in row))
+        rows = [[part, *(number(row.get(score)) for score in columns)] for part, row in parts.items()]
+        text = f"{table(['class', *columns], rows)}\n\n{text}"
+    return text
+
+
+def count(value: int) -> str:
+    """1234567 -> 1.23 M"""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """3723 -> 1:02:03"""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

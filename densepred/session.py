@@ -1,0 +1,200 @@
+"""One training run from its configuration to its closing table."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from densepred import assemble, checkpoint, distributed, record, screen
+from densepred.average import moving_average
+from densepred.build import build, check
+from densepred.config import Train
+from densepred.contracts import Dataset, Model
+from densepred.errors import UserError
+from densepred.log import Log
+from densepred.optimizer import freeze
+from densepred.progress import Progress
+from densepred.run import Run
+from densepred.stop import NonFinite, StopFlag, Stopped
+from densepred.task import Task
+from densepred.trainer import Trainer
+from densepred.transfer import transfer, transfer_encoder
+
+FORMAT = 1
+NON_FINITE, STOPPED = 3, 75
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a process needs to know of a run, wherever it was started."""
+
+    settings: Train
+    written: dict[str, Any]  # the configuration as written, secrets hidden
+    folder: Path
+    choices: dict[str, str]
+    overrides: list[str]
+
+
+def work(job: Job) -> int:
+    """Train; the exit code."""
+    if mistakes := check(vars(job.settings)):
+        raise UserError("; and ".join(mistakes))
+    stop = StopFlag().listen()
+    device = distributed.join()
+    folder = distributed.share(job.folder)
+    log = Log(folder, enabled=distributed.is_main())
+    try:
+        _train(job, folder, device, log, stop)
+    except Stopped:
+        log.say(f"stopped; resume with: densepred-train trainer.resume={folder}")
+        return STOPPED
+    except NonFinite as reason:
+        log.warn(str(reason))
+        return NON_FINITE
+    finally:
+        log.close()
+        distributed.leave()
+    return 0
+
+
+def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFlag) -> None:
+    settings = job.settings
+    _configure_torch(settings)
+    train, valid = (assemble.dataset(settings.dataset, split) for split in ("train", "valid"))
+    task_node, weights = assemble.resolve_class_weights(settings.task, train)
+    torch.manual_seed(settings.seed)
+    task, model = assemble.task_and_model(task_node, settings.model, train.info)
+    notes = _initial_weights(model, settings, train.info.classes)
+    model, task = _placed(model, settings, device), task.to(device)
+    frozen = freeze(model, settings.trainer.freeze)
+    average = moving_average(model, settings.trainer.ema) if settings.trainer.ema else None
+    if settings.trainer.compile:
+        model.compile()
+    augment = assemble.pipeline(settings.transform["train"], train.info, "train")
+    transform = assemble.pipeline(settings.transform["valid"], valid.info, "valid")
+    train_loader = assemble.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
+    valid_loader = assemble.evaluation_loader(valid, transform, task.codec, settings.data, device)
+    resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    if distributed.is_main() and not resume:
+        record.write(folder, job.written, job.overrides)
+    run = Run(folder, _header(job, task_node, train), job.written, log, settings.trainer.keep_last)
+    trainer = Trainer(
+        model=model,
+        task=task,
+        optimizer=build(settings.optimizer, None, "optimizer")(model),
+        scheduler=build(settings.scheduler, None, "scheduler"),
+        settings=settings.trainer,
+        seed=settings.seed,
+        device=device,
+        run=run,
+        log=log,
+        stop=stop,
+        average=average,
+        frozen=frozen,
+    )
+    log.say(_opening(job, folder, task, model, train, valid, device, len(train_loader)))
+    for note in [*notes, *([f"class weights (median frequency): {weights}"] if weights else [])]:
+        log.say(note)
+    progress = trainer.fit(train_loader, valid_loader, resume)
+    for reason in sorted(train_loader.bad):
+        log.warn(f"left out: {reason}")
+    log.say(_closing(progress, folder))
+
+
+def _configure_torch(settings: Train) -> None:
+    if settings.trainer.threads:
+        torch.set_num_threads(settings.trainer.threads)
+    # Without a warning only, models would be refused on GPUs for one operation that has no deterministic form.
+    torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
+    torch.backends.cudnn.benchmark = not settings.trainer.deterministic
+    torch.set_float32_matmul_precision("high")
+
+
+def _placed(model: Model, settings: Train, device: torch.device) -> Model:
+    if device.type == "cuda" and distributed.world() > 1:
+        model = cast(Model, nn.SyncBatchNorm.convert_sync_batchnorm(model))
+    layout = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+
+
+def _initial_weights(model: Model, settings: Train, classes: tuple[str, ...]) -> list[str]:
+    """Load what `weights.*` names; what to say about it."""
+    notes, weights = [], settings.weights
+    if weights.encoder:
+        encoder = getattr(model, "encoder", None)
+        if encoder is None:
+            raise UserError("weights.encoder: this model has no encoder; use weights.init")
+        state = checkpoint.read_tensors(Path(weights.encoder))
+        notes.append(transfer_encoder(encoder, state, weights.encoder).text(weights.encoder))
+    if weights.init:
+        path = checkpoint.find(weights.init)
+        then = checkpoint.read_header(path).get("info", {}).get("classes", [])
+        coverage = transfer(model, checkpoint.read_tensors(path), tuple(then), classes)
+        if not coverage.loaded:
+            raise UserError(f"weights.init={weights.init}: nothing in it fits this model; choose the model of that run")
+        notes.append(coverage.text(str(path)))
+    if weights.model:
+        state = checkpoint.read_tensors(checkpoint.find(weights.model))
+        coverage = transfer(model, state)
+        if left := [*coverage.missing, *coverage.unexpected, *coverage.conflicts]:
+            raise UserError(
+                f"weights.model={weights.model}: {len(left)} tensors do not fit, the first is {left[0]}; "
+                "use weights.init to take what fits"
+            )
+        notes.append(coverage.text(weights.model))
+    return notes
+
+
+def _header(job: Job, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:
+    """What stands in every file of weights: enough to rebuild the model and judge it, as plain JSON."""
+    typed = [word for word in job.overrides if word.startswith("dataset.") and not word.startswith("dataset._")]
+    return {
+        "format": FORMAT,
+        "model": assemble.stored(job.settings.model),
+        "task": assemble.stored(task_node),
+        "info": train.info.to_json(),
+        "dataset": {"option": job.choices["dataset"], "overrides": [record.redacted(word) for word in typed]},
+        "transform": assemble.stored(job.settings.transform["valid"]),
+    }
+
+
+def _opening(
+    job: Job, folder: Path, task: Task, model: Model, train: Dataset, valid: Dataset, device: torch.device, batches: int
+) -> str:
+    settings, trainer = job.settings, job.settings.trainer
+    classes = train.info.classes
+    shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
+    lengths = {"epochs": trainer.epochs, "steps": trainer.max_steps, "minutes": trainer.max_minutes}
+    parts = [f"{name} {job.choices[name]}" for name in ("encoder", "decoder", "upsample") if name in job.choices]
+    size = screen.count(sum(p.numel() for p in model.parameters()))
+    rows = {
+        "task": f"{job.choices['task']} ({', '.join(task.heads)})",
+        "model": f"{job.choices['model']} ({', '.join(parts)}), {size} parameters",
+        "data": f"{job.choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
+        "classes": f"{len(classes)}: {shown}",
+        "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
+        "length": ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
+        + f"; {batches} batches of {settings.data.batch_size} an epoch",
+        "run": str(folder),
+        "watch": f"tensorboard --logdir {folder.parent}",
+    }
+    return "densepred\n" + screen.block(rows)
+
+
+def _closing(progress: Progress, folder: Path) -> str:
+    best = {name: value for name, value in progress.best.items() if name not in ("step", "epoch")}
+    if not best:
+        return f"no validation gave a {progress.monitor}; the last weights are in {folder}/last.safetensors"
+    head = f"best {progress.monitor} {screen.number(best[progress.monitor])} at step {progress.best['step']}"
+    rows = {
+        "results": f"{folder}/  (best.safetensors, metrics.jsonl, summary.json)",
+        "evaluate": f"densepred-eval ckpt={folder}",
+        "predict": f"densepred-predict ckpt={folder} input=IMAGE_OR_FOLDER output=predictions",
+        "watch": f"tensorboard --logdir {folder}",
+    }
+    return f"\n{head}\n\n{screen.scores(best)}\n\n{screen.block(rows)}"

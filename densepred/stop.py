@@ -1,0 +1,41 @@
+"""Stopping on request: SIGTERM, SIGINT and SIGUSR1 raise a flag that every phase of a run polls."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class StopFlag:
+    """Raised by the first signal; a second one of the kind that end a process ends it at once."""
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def listen(self) -> StopFlag:
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
+        return self
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.raised and number != signal.SIGUSR1:
+            os._exit(128 + number)
+        self.raised = True
+
+    @staticmethod
+    def ignore_in_worker(worker: int) -> None:
+        """A loader worker outlives Ctrl-C, which its terminal sends to all, and dies of SIGTERM as processes do."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """The run was asked to stop and can be resumed."""
+
+
+class NonFinite(Exception):  # noqa: N818 - it is no error of the program
+    """Too many steps in a row had a loss or gradient that is not finite."""

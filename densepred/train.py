@@ -1,0 +1,53 @@
+"""densepred-train: train a model from a configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from densepred import command, config, record
+from densepred.errors import UserError
+
+EXAMPLES = """
+densepred-train                                             the default model on drawn scenes
+densepred-train model=deeplabv3 loss=focal trainer.max_steps=200
+densepred-train dataset=folder dataset.root=DIR data.crop=[256,256]
+densepred-train experiment=camvid_unet dataset.root=DIR
+densepred-train trainer.resume=RUN                          continue a run that was stopped
+densepred-train weights.init=RUN dataset.root=OTHER         fine-tune
+densepred-train --multirun model=unet,deeplabv3 loss=ce,focal
+"""
+
+
+def main() -> None:
+    command.run(train, "train", EXAMPLES, prepare=recorded)
+
+
+def recorded(arguments: list[str]) -> list[str]:
+    """With `trainer.resume=RUN`, the overrides that RUN was started with, but for those that are typed anew."""
+    folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "")
+    if folder in ("", "null"):
+        return []
+    typed = {word.partition("=")[0].lstrip("+~") for word in arguments}
+    before = record.overrides(Path(folder.strip("'\"")))
+    return [word for word in before if word.partition("=")[0].lstrip("+~") not in typed]
+
+
+def train(cfg: DictConfig) -> int:
+    settings = config.settings(cfg)
+    if settings.trainer.resume and not Path(settings.trainer.resume).is_dir():
+        raise UserError(f"trainer.resume={settings.trainer.resume}: there is no such run folder; see `ls runs`")
+    from densepred import session  # with torch, which --help does without
+
+    job = session.Job(settings, record.plain(cfg), command.folder(), command.choices(), command.overrides())
+    if settings.trainer.devices > 1 and "WORLD_SIZE" not in os.environ:
+        from densepred import launch
+
+        return launch.launch(session.work, job, settings.trainer.devices, settings.trainer.max_restarts)
+    return session.work(job)
+
+
+if __name__ == "__main__":
+    main()

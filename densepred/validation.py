@@ -1,0 +1,77 @@
+"""Judging a model on a dataset: exact over any number of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from densepred import distributed
+from densepred.contracts import Metric, Model
+from densepred.data import EvaluationLoader
+from densepred.precision import Precision
+from densepred.task import Task
+from densepred.types import Annotation, Batch
+
+Seen = Callable[[Batch, list[Annotation]], None]
+
+
+@torch.inference_mode()
+def evaluate(
+    model: Model,
+    task: Task,
+    loader: EvaluationLoader,
+    device: torch.device,
+    precision: Precision,
+    seen: Seen | None = None,
+) -> dict[str, float | None]:
+    """Metrics of the task and `loss/total`, `loss/<head>` as means over images.
+
+    `seen` is called with every batch and what the model makes of it. The same on every rank.
+    """
+    was_training = model.training
+    model.train(False)
+    metrics, losses = task.new_metrics(), []
+    for batch in loader:
+        on_device = batch.to(device)
+        with precision.autocast():
+            outputs = model(on_device.image)
+        terms = task.loss(outputs, on_device.targets, model.align_corners)
+        losses.append((batch.frames[0].id, len(batch.frames), {name: value.detach() for name, value in terms.items()}))
+        found = task.decode(outputs, batch.frames, model.align_corners)
+        for metric in metrics.values():
+            metric.update(found, batch.truths)
+        if seen is not None:
+            seen(batch, found)
+    model.train(was_training)
+    return {**_compute(_merge(metrics)), **_mean_losses(losses)}
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process rank 0's running statistics: those are the ones that are saved."""
+    if distributed.world() > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def _merge(metrics: dict[str, Metric]) -> dict[str, Metric]:
+    first, *others = distributed.gather(metrics)
+    for other in others:
+        for name, metric in first.items():
+            metric.merge(other[name])
+    return first
+
+
+def _compute(metrics: dict[str, Metric]) -> dict[str, float | None]:
+    return {name: value for metric in metrics.values() for name, value in metric.compute().items()}
+
+
+def _mean_losses(losses: list) -> dict[str, float | None]:
+    """Means over images, added up in the order of the dataset so that the number of processes does not matter."""
+    mine = [(first, count, {name: value.item() for name, value in terms.items()}) for first, count, terms in losses]
+    parts = distributed.gather(mine)
+    everything = sorted((batch for part in parts for batch in part), key=lambda batch: batch[0])
+    total = sum(count for _, count, _ in everything)
+    names = everything[0][2] if everything else {}
+    return {f"loss/{name}": sum(count * terms[name] for _, count, terms in everything) / total for name in names}
