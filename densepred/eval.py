@@ -1,0 +1,61 @@
+"""densepred-eval: measure a checkpoint on a dataset."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from densepred import command, config
+from densepred.errors import UserError
+
+EXAMPLES = """
+densepred-eval ckpt=RUN                                     on the validation split that it was trained with
+densepred-eval ckpt=RUN dataset.split=test
+densepred-eval ckpt=RUN dataset=folder dataset.root=OTHER   on other data with the same classes
+"""
+
+
+# Numbers, words, paths and lists of them; no interpolation, and no key that begins with an underscore.
+PLAIN = re.compile(r"dataset(\.[a-zA-Z]\w*)+=[\w\s./,:~\[\]{}'\"+-]*")
+
+
+def main() -> None:
+    command.run(evaluate, "eval", EXAMPLES, prepare=dataset_of_checkpoint)
+
+
+def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
+    """The dataset that a checkpoint was trained on, as overrides for a config of the user's own installation.
+
+    The words come from a file that nobody vouches for, so they may only set plain values of a dataset.
+    """
+    words = {word.partition("=")[0]: word.partition("=")[2] for word in arguments}
+    if "dataset" in words or "ckpt" not in words:
+        return []
+    from densepred import checkpoint
+
+    path = checkpoint.find(words["ckpt"].strip("'\""))
+    recorded = checkpoint.read_header(path).get("dataset", {})
+    option, typed = recorded.get("option"), recorded.get("overrides", [])
+    if not (isinstance(option, str) and option.isidentifier() and isinstance(typed, list)):
+        raise UserError(f"{path}: it does not say which dataset it was trained on; add dataset=...")
+    if strange := [word for word in typed if not (isinstance(word, str) and PLAIN.fullmatch(word))]:
+        raise UserError(f"{path}: its setting {strange[0]!r:.80} is more than a plain value; add dataset=... yourself")
+    return [f"dataset={option}", *(word for word in typed if word.partition("=")[0] not in words)]
+
+
+def evaluate(cfg: DictConfig) -> int:
+    settings = config.settings(cfg)
+    if settings.devices > 1 and "WORLD_SIZE" not in os.environ:
+        from densepred import launch, measure
+
+        return launch.launch(measure.work, measure.Job(settings, command.folder()), settings.devices, 0)
+    from densepred import measure
+
+    return measure.work(measure.Job(settings, Path(command.folder())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""One evaluation from its configuration to its table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from densepred import assemble, checkpoint, disk, distributed, screen
+from densepred.build import build
+from densepred.config import Eval
+from densepred.contracts import Dataset
+from densepred.errors import UserError
+from densepred.precision import Precision
+from densepred.task import Task
+from densepred.transform.pipeline import Pipeline
+from densepred.validation import evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    settings: Eval
+    folder: Path
+
+
+def work(job: Job) -> int:
+    """Evaluate; the exit code."""
+    settings = job.settings
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    device = distributed.join()
+    try:
+        path = checkpoint.find(settings.ckpt)
+        model, task, header = checkpoint.load_model(path, settings.trust)
+        node = dict(settings.dataset)
+        split = node.pop("split", "valid")
+        data = assemble.dataset(node, split)
+        same_classes(task, data, path)
+        transform = Pipeline(
+            [build(n, settings.trust, "transform") for n in header.get("transform", [])], data.info.mirrored
+        )
+        loader = assemble.evaluation_loader(data, transform, task.codec, settings.data, device)
+        precision = Precision(settings.precision, device)
+        values = evaluate(model.to(device), task.to(device), loader, device, precision)
+        if distributed.is_main():
+            _report(values, path, header, split, len(data), distributed.share(job.folder))
+    finally:
+        distributed.leave()
+    return 0
+
+
+def same_classes(task: Task, data: Dataset, path: Path) -> None:
+    """A score means something only where equal numbers are equal classes."""
+    trained, given = task.info.classes, data.info.classes
+    if trained != given:
+        raise UserError(
+            f"{path} was trained on the classes {', '.join(trained)} but the dataset has {', '.join(given)}; "
+            "evaluate on a dataset with the same classes in the same order"
+        )
+
+
+def _report(
+    values: dict[str, float | None], path: Path, header: dict[str, Any], split: str, samples: int, folder: Path
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": samples}
+    disk.write_json(folder / "metrics.json", {**facts, "metrics": values})
+    rows = {name: str(value) for name, value in facts.items()}
+    print(f"densepred-eval\n{screen.block(rows)}\n\n{screen.scores(values)}\n\n  written to {folder / 'metrics.json'}")
