@@ -8,7 +8,17 @@ import torch
 from torch import Tensor
 
 from densepred.ops import extent
-from densepred.ops.warp import IDENTITY, Move, compose, determinant, move_points, warp_image, warp_labels
+from densepred.ops.warp import (
+    IDENTITY,
+    Move,
+    Sources,
+    compose,
+    determinant,
+    locate,
+    move_points,
+    warp_image,
+    warp_labels,
+)
 from densepred.types import VOID, Annotation, Sample
 
 Pairs = tuple[tuple[int, int], ...]
@@ -22,20 +32,22 @@ def carry(sample: Sample, move: Move, mirrored: Pairs = ()) -> Sample:
     if move.matrix == IDENTITY and move.size == sample.truth.size and move.flow is None:
         return sample
     frame = replace(sample.frame, matrix=compose(sample.frame.matrix, move.matrix))
-    return Sample(warp_image(sample.image, move), carry_annotation(sample.truth, move, mirrored), frame)
+    sources = locate(move, sample.truth.size)
+    truth = carry_annotation(sample.truth, move, mirrored, sources)
+    return Sample(warp_image(sample.image, move, sources=sources), truth, frame)
 
 
-def carry_annotation(truth: Annotation, move: Move, mirrored: Pairs = ()) -> Annotation:
+def carry_annotation(truth: Annotation, move: Move, mirrored: Pairs = (), sources: Sources | None = None) -> Annotation:
     """The annotation as `move` shows it; instances that leave the picture are dropped and the others renumbered.
 
     Overlapping `masks` and `probabilities` are not moved: they become None.
     """
     out = Annotation(
         move.size,
-        semantic=_labels(truth.semantic, move, VOID),
-        instances=_labels(truth.instances, move, 0),
-        ignore=_labels(truth.ignore, move, True),
-        image=None if truth.image is None else warp_image(truth.image, move),
+        semantic=_labels(truth.semantic, move, VOID, sources),
+        instances=_labels(truth.instances, move, 0, sources),
+        ignore=_labels(truth.ignore, move, True, sources),
+        image=None if truth.image is None else warp_image(truth.image, move, sources=sources),
         categories=truth.categories,
         scores=truth.scores,
         crowd=truth.crowd,
@@ -49,8 +61,8 @@ def carry_annotation(truth: Annotation, move: Move, mirrored: Pairs = ()) -> Ann
     return out
 
 
-def _labels(labels: Tensor | None, move: Move, fill: float) -> Tensor | None:
-    return None if labels is None else warp_labels(labels, move, fill)
+def _labels(labels: Tensor | None, move: Move, fill: float, sources: Sources | None) -> Tensor | None:
+    return None if labels is None else warp_labels(labels, move, fill, sources)
 
 
 def _count(truth: Annotation) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_PIECE = 32768
+
 
 def mean_colour(image: Tensor) -> Tensor:
     """The mean (C,) in [0, 1] of every 4th pixel of an image (C, H, W)."""
@@ -22,5 +24,9 @@ def compose_colours(outer: Tensor, inner: Tensor) -> Tensor:
 def recolour(image: Tensor, matrix: Tensor) -> Tensor:
     """Map the colours of an image (C, H, W) and clip them to its range; uint8 is rounded."""
     scale = 255.0 if image.dtype == torch.uint8 else 1.0
-    out = torch.addmm(matrix[:, -1:] * scale, matrix[:, :-1], image.flatten(1).float()).view(image.shape)
-    return out.round_().clamp_(0, 255).to(torch.uint8) if image.dtype == torch.uint8 else out.clamp_(0, 1)
+    out = torch.empty_like(image, memory_format=torch.contiguous_format)
+    # Piece by piece, so that intermediate values stay in cache
+    for source, target in zip(image.flatten(1).split(_PIECE, 1), out.flatten(1).split(_PIECE, 1), strict=True):
+        values = torch.addmm(matrix[:, -1:] * scale, matrix[:, :-1], source.float()).clamp_(0, scale)
+        target.copy_(values.add_(0.5) if image.dtype == torch.uint8 else values)
+    return out

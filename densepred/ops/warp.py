@@ -28,6 +28,15 @@ class Move:
     flow: Tensor | None = None  # (2, H, W) float32: x and y displacements on the output's grid
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where output pixels come from: x (1 or H, W) and y (H, 1 or W) float32, and whether that is in the image."""
+
+    x: Tensor
+    y: Tensor
+    inside: Tensor | None  # (H, W) bool; None where all are
+
+
 def compose(outer: Matrix, inner: Matrix) -> Matrix:
     """The map that applies `inner` first."""
     (a, b, c), (d, e, f) = outer
@@ -52,7 +61,25 @@ def scaling(before: tuple[int, int], after: tuple[int, int]) -> Matrix:
     return (x, 0.0, 0.5 * x - 0.5), (0.0, y, 0.5 * y - 0.5)
 
 
-def warp_image(image: Tensor, move: Move, fill: Tensor | None = None) -> Tensor:
+def locate(move: Move, source: tuple[int, int]) -> Sources | None:
+    """What `warp_image` and `warp_labels` share; None for moves by whole pixels, which need no positions."""
+    if _is_whole_pixels(move):
+        return None
+    (a, b, c), (d, e, f) = move.matrix
+    xs, ys = torch.arange(move.size[1], dtype=torch.float64), torch.arange(move.size[0], dtype=torch.float64)[:, None]
+    if _is_axis_aligned(move):
+        x, y = (a * xs + c)[None], e * ys + f
+    elif move.flow is None:
+        x, y = (a * xs + c) + b * ys, d * xs + (e * ys + f)
+    else:
+        xs, ys = xs + move.flow[0], ys + move.flow[1]
+        x, y = a * xs + b * ys + c, d * xs + e * ys + f
+    x, y = x.float(), y.float()
+    in_x, in_y = _within(x, source[1]), _within(y, source[0])
+    return Sources(x, y, None if in_x is None and in_y is None else _true(in_x, x) & _true(in_y, y))
+
+
+def warp_image(image: Tensor, move: Move, fill: Tensor | None = None, sources: Sources | None = None) -> Tensor:
     """Bilinear, averaged first where it shrinks twofold or more; uint8 is rounded.
 
     Whole-pixel shifts and flips copy pixels; a plain resize is torch's antialiased one.
@@ -63,31 +90,30 @@ def warp_image(image: Tensor, move: Move, fill: Tensor | None = None) -> Tensor:
         return _shift(image, move, lambda: _mean(image) if fill is None else fill)
     if _is_resize(move, source):
         return _resize(image, move)
-
-    out, inside = _sample(image, move)
-    if not inside.all():
+    sources = locate(move, source) if sources is None else sources
+    assert sources is not None
+    out = _sample(image, move, sources)
+    if sources.inside is not None:
         value = (_mean(image) if fill is None else fill).to(torch.float32)
-        out = torch.where(inside, out, value[:, None, None])
-    return out.round_().clamp_(0, 255).to(torch.uint8) if image.dtype == torch.uint8 else out
+        out = torch.where(sources.inside, out, value[:, None, None])
+    return out.add_(0.5).to(torch.uint8) if image.dtype == torch.uint8 else out
 
 
-def warp_labels(labels: Tensor, move: Move, fill: float) -> Tensor:
+def warp_labels(labels: Tensor, move: Move, fill: float, sources: Sources | None = None) -> Tensor:
     """Nearest neighbour; labels (H, W) of any type, `fill` where nothing is known."""
     if _is_whole_pixels(move):
         value = torch.full((1,), fill, dtype=labels.dtype)
         return _shift(labels[None], move, lambda: value)[0]
     height, width = labels.shape
+    sources = locate(move, (height, width)) if sources is None else sources
+    assert sources is not None
+    xs = (sources.x + 0.5).floor_().clamp_(0, width - 1).int()
+    ys = (sources.y + 0.5).floor_().clamp_(0, height - 1).int()
     if _is_axis_aligned(move):
-        ys, y_inside = _nearest(_axis(move.matrix[1][1], move.matrix[1][2], move.size[0]), height)
-        xs, x_inside = _nearest(_axis(move.matrix[0][0], move.matrix[0][2], move.size[1]), width)
-        out = labels.index_select(0, ys).index_select(1, xs)
-        inside = y_inside[:, None] & x_inside
+        out = labels.index_select(0, ys[:, 0]).index_select(1, xs[0])
     else:
-        x, y = _positions(move)
-        (xs, x_inside), (ys, y_inside) = _nearest(x, width), _nearest(y, height)
-        out = labels.reshape(-1)[ys * width + xs]
-        inside = y_inside & x_inside
-    return out if inside.all() else out.masked_fill_(~inside, fill)
+        out = labels.reshape(-1).index_select(0, (ys * width + xs).view(-1)).view(move.size)
+    return out if sources.inside is None else out.masked_fill_(~sources.inside, fill)
 
 
 def move_points(points: Tensor, move: Move) -> Tensor:
@@ -166,35 +192,23 @@ def _resize(image: Tensor, move: Move) -> Tensor:
     return out.flip(flips) if flips else out
 
 
-def _axis(scale: float, shift: float, length: int) -> Tensor:
-    return torch.arange(length, dtype=torch.float64).mul_(scale).add_(shift)
+def _within(positions: Tensor, length: int) -> Tensor | None:
+    low, high = positions.aminmax()
+    if low >= -0.5 and high < length - 0.5:
+        return None
+    return (positions >= -0.5) & (positions < length - 0.5)
 
 
-def _positions(move: Move) -> tuple[Tensor, Tensor]:
-    """The source x and y of every output pixel, each (H, W)."""
-    (a, b, c), (d, e, f) = move.matrix
-    xs, ys = torch.arange(move.size[1], dtype=torch.float64), torch.arange(move.size[0], dtype=torch.float64)[:, None]
-    if move.flow is None:
-        return (a * xs + c) + b * ys, d * xs + (e * ys + f)
-    x, y = xs + move.flow[0], ys + move.flow[1]
-    return a * x + b * y + c, d * x + e * y + f
+def _true(inside: Tensor | None, like: Tensor) -> Tensor:
+    return torch.ones_like(like, dtype=torch.bool) if inside is None else inside
 
 
-def _nearest(positions: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    index = (positions + 0.5).floor_().long()
-    return index.clamp(0, length - 1), (index >= 0) & (index < length)
-
-
-def _sample(image: Tensor, move: Move) -> tuple[Tensor, Tensor]:
-    """Bilinear values (C, H, W) float32, and where they come from within the image, (H, W)."""
-    height, width = image.shape[-2:]
-    x, y = _positions(move)
-    inside = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
-
+def _sample(image: Tensor, move: Move, sources: Sources) -> Tensor:
+    """Bilinear values (C, H, W) float32; beyond the border, those of the border."""
     # Touch only the part of the source that is seen
-    rows, columns = _seen(y, height), _seen(x, width)
+    rows, columns = _seen(sources.y, image.shape[-2]), _seen(sources.x, image.shape[-1])
     part = image[None, :, rows, columns].float()
-    x, y = x - columns.start, y - rows.start
+    x, y = sources.x - columns.start, sources.y - rows.start
 
     # Average before shrinking, else thin things flicker
     (a, b, _), (d, e, _) = move.matrix
@@ -203,9 +217,10 @@ def _sample(image: Tensor, move: Move) -> tuple[Tensor, Tensor]:
         part = F.avg_pool2d(part, kernel, ceil_mode=True)
         x, y = (x + 0.5) / kernel[1] - 0.5, (y + 0.5) / kernel[0] - 0.5
 
-    grid = torch.stack(((2 * x + 1) / part.shape[-1] - 1, (2 * y + 1) / part.shape[-2] - 1), -1).float()
-    out = F.grid_sample(part, grid[None], padding_mode="border", align_corners=False)[0]
-    return out, inside
+    grid = torch.empty(1, *move.size, 2)
+    grid[0, :, :, 0] = (2 * x + 1) / part.shape[-1] - 1
+    grid[0, :, :, 1] = (2 * y + 1) / part.shape[-2] - 1
+    return F.grid_sample(part, grid, padding_mode="border", align_corners=False)[0]
 
 
 def _seen(positions: Tensor, length: int) -> slice:

@@ -1,0 +1,29 @@
+"""Smooth random deformation, as U-Net was trained with. https://arxiv.org/abs/1505.04597"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Generator
+
+from densepred.ops.warp import IDENTITY, Move
+from densepred.types import UserError
+
+
+class Elastic:
+    """With probability `p`: displacements of N(0, `sigma` pixels) at `knots` x `knots` points, bicubic between them.
+
+    Make sigma much smaller than the distance of the knots, else the image folds and keypoints have no single place.
+    """
+
+    def __init__(self, p: float = 1.0, sigma: float = 10.0, knots: int = 3) -> None:
+        if knots < 2 or sigma < 0:
+            raise UserError(f"elastic knots={knots} sigma={sigma}: give at least 2 knots and a sigma of 0 or more")
+        self.p, self.sigma, self.knots = p, sigma, knots
+
+    def plan(self, size: tuple[int, int], generator: Generator) -> Move:
+        chance = torch.rand((), generator=generator, dtype=torch.float64).item()
+        knots = torch.randn(1, 2, self.knots, self.knots, generator=generator) * self.sigma
+        if chance >= self.p:
+            return Move(IDENTITY, size)
+        return Move(IDENTITY, size, F.interpolate(knots, size, mode="bicubic", align_corners=True)[0])
