@@ -20,7 +20,7 @@ SINGLE = ("optimizer", "scheduler")
 COMMANDS = ("train", "eval", "predict")
 BANNED_NAMES = {"utils", "util", "common", "misc", "core", "helpers", "helper", "base", "lib", "tools", "manager"}
 OUTSIDE = {"os", "sys", "io", "pathlib", "subprocess", "shutil", "socket", "urllib", "pickle", "importlib", "ctypes"}
-HYDRA = {"command", "complaint", "config", "sweep"}
+HYDRA = {"command", "complaint", "config", "recorded", "sweep"}
 LONGEST = 300
 
 

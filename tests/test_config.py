@@ -1,0 +1,311 @@
+"""Config files agree with the code, and a wrong word on the command line is one line that names the remedy."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from densepred import command, complaint, config, manual
+from densepred.build import find
+from densepred.errors import UserError
+from tests.conftest import REPOSITORY, composed
+
+CONFIGS = command.configs()
+FILES = sorted(CONFIGS.rglob("*.yaml"))
+COMPONENTS = [path for path in FILES if path.parent.name not in ("configs", "experiment")]
+
+
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        if "_target_" in tree:
+            yield tree
+        for value in tree.values():
+            yield from nodes(value)
+    if isinstance(tree, list):
+        for value in tree:
+            yield from nodes(value)
+
+
+def scalar(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(scalar, value))
+    if isinstance(value, dict):
+        return all(map(scalar, value.values()))
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def same(value: Any) -> Any:
+    """YAML has lists where Python has tuples."""
+    if isinstance(value, list | tuple):
+        return [same(inner) for inner in value]
+    return {k: same(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(CONFIGS).as_posix())
+def test_every_config_begins_by_saying_what_it_is(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("# @package")]
+    assert lines[0].startswith("# ")
+    assert len(lines[0]) > 5
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda p: p.relative_to(CONFIGS).as_posix())
+def test_a_config_lists_the_scalar_arguments_of_its_constructor(path: Path) -> None:
+    tree = yaml.safe_load(path.read_text()) or {}
+    preset = "defaults" in tree
+    for node in nodes(tree):
+        made = find(node["_target_"], path.name)
+        parameters = inspect.signature(made).parameters
+        keys = {key for key in node if not key.startswith("_")}
+        unknown = keys - parameters.keys()
+        assert not unknown, f"{path}: {node['_target_']} has no {unknown}"
+        if not node["_target_"].startswith("densepred.") or preset:
+            continue
+        for name, parameter in parameters.items():
+            if parameter.default is not parameter.empty and scalar(parameter.default):
+                assert name in keys, f"{path}: list {name} with its default {parameter.default}"
+
+
+@pytest.mark.parametrize("group", [p.name for p in sorted(CONFIGS.iterdir()) if p.is_dir() and p.name != "__pycache__"])
+def test_one_config_of_each_component_shows_its_defaults(group: str) -> None:
+    """Presets set other values; some config of each constructor must show what the constructor itself would take."""
+    differing: dict[str, list[set[str]]] = {}
+    for path in sorted((CONFIGS / group).glob("*.yaml")):
+        tree = yaml.safe_load(path.read_text()) or {}
+        for node in nodes(tree):
+            if not node["_target_"].startswith("densepred."):
+                continue
+            parameters = inspect.signature(find(node["_target_"], path.name)).parameters
+            differing.setdefault(node["_target_"], []).append(
+                {
+                    key
+                    for key, value in node.items()
+                    if key in parameters
+                    and parameters[key].default is not inspect.Parameter.empty
+                    and scalar(parameters[key].default)
+                    and not (isinstance(value, str) and ("${" in value or value == "???"))
+                    and same(value) != same(parameters[key].default)
+                }
+            )
+    for target, sets in differing.items():
+        assert set() in sets or len(sets) > 1, f"{target}: {sets[0]} differ from the defaults of the constructor"
+
+
+def test_every_plain_setting_is_listed_with_its_default() -> None:
+    trainer = yaml.safe_load((CONFIGS / "trainer" / "default.yaml").read_text())
+    assert set(trainer) == set(vars(config.Trainer()))
+    train = yaml.safe_load((CONFIGS / "train.yaml").read_text())
+    assert set(train["data"]) == set(vars(config.Data()))
+    assert set(train["weights"]) == set(vars(config.Weights()))
+
+
+def test_settings_are_an_object_with_plain_nodes() -> None:
+    found = config.settings(composed("trainer.max_steps=7", "data.crop=[64,96]"))
+    assert isinstance(found, config.Train)
+    assert isinstance(found.trainer, config.Trainer)
+    assert found.trainer.max_steps == 7
+    assert found.data.crop == [64, 96]
+    assert type(found.model) is dict
+    assert found.model["encoder"]["_partial_"] is True
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["trainer.max_steps=20"], (None, 20, None)),
+        (["trainer.max_minutes=5"], (None, None, 5.0)),
+        (["trainer.max_minutes=5", "trainer.epochs=3"], (3, None, 5.0)),
+        (["trainer=debug"], (None, 2, None)),
+        (["trainer=debug", "trainer.epochs=2"], (2, None, None)),
+    ],
+)
+def test_a_length_that_is_typed_replaces_the_lengths_in_files(typed: list[str], expected: tuple[Any, ...]) -> None:
+    trainer = composed(*typed).trainer
+    assert (trainer.epochs, trainer.max_steps, trainer.max_minutes) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["trainer.epochs=2", "trainer.max_steps=3"], ["trainer.epochs", "choose one"]),
+        (["trainer.epochs=null"], ["trainer.epochs", "give"]),
+        (["trainer.epochs=0"], ["trainer.epochs: 0", "1 or more"]),
+        (["trainer.precision=fp8"], ["trainer.precision: fp8", "fp32, bf16, fp16"]),
+        (["data.on_bad=cry"], ["data.on_bad: cry", "error, skip"]),
+        (["data.batch_size=0"], ["data.batch_size: 0"]),
+        (["data.crop=[3]"], ["data.crop", "[height,width]"]),
+        (["trainer.ema=1.5"], ["trainer.ema: 1.5", "0 to 1"]),
+        (["dataset=folder"], ["dataset.root is not given", "dataset.root=..."]),
+        (["+trainer.epoch=3"], ["trainer.epoch", "did you mean epochs?"]),
+        (["+other=3"], ["other: there is no such key"]),
+        (["trainer.epochs=0", "data.workers=-1"], ["trainer.epochs", "data.workers"]),
+    ],
+)
+def test_values_that_do_not_fit_are_refused_by_a_sentence(typed: list[str], words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        composed(*typed)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_group_that_the_job_does_not_use_is_refused(tmp_path: Path) -> None:
+    tree = OmegaConf.to_container(composed(), resolve=False)
+    assert isinstance(tree, dict)
+    tree["model"] = {"_target_": "densepred.model.encoder_decoder.EncoderDecoder"}
+    found = OmegaConf.merge(OmegaConf.structured(config.Train), {key: tree[key] for key in tree})
+    for typed in ("encoder=resnet50", "encoder.norm=batch", "upsample=nearest"):
+        group = typed.split("=")[0].split(".")[0]
+        with pytest.raises(UserError, match=f"this job uses no {group}"):
+            config.complete(found, [typed])  # pyright: ignore[reportArgumentType]
+
+
+def test_every_injected_group_is_used_by_default() -> None:
+    assert config.idle_groups(composed()) == set()
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("trainer.epoch=3", ["trainer.epoch: there is no such key", "did you mean trainer.epochs?"]),
+        ("trianer.epochs=3", ["trianer.epochs", "did you mean trainer.epochs?"]),
+        ("trainer.epochs=many", ["trainer.epochs: many", "a whole number"]),
+        ("trainer.ema=high", ["trainer.ema: high", "give a number"]),
+        ("trainer.compile=perhaps", ["trainer.compile: perhaps", "true or false"]),
+        ("data.crop=3", ["data.crop: 3", "[3]"]),
+        ("model=unett", ["model=unett", "did you mean unet?", "deeplabv3"]),
+        ("modl=unet", ["modl", "did you mean model?"]),
+        ("encoder.pretraned=true", ["encoder.pretraned", "did you mean encoder."]),
+        ("weights.init=a=b", ["weights.init", 'weights.init="a=b"']),
+        ("seed", ["seed", "key=value"]),
+    ],
+)
+def test_a_wrong_word_is_one_line_with_a_hint(typed: str, words: list[str]) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011, Hydra raises many kinds
+        composed(typed)
+    GlobalHydra.instance().clear()
+    text = complaint.sentence(caught.value, complaint.Typed("train", CONFIGS, [typed]))
+    for word in words:
+        assert word in text
+    assert "\n" not in text
+
+
+def test_help_shows_groups_keys_and_examples() -> None:
+    text = manual.text("train", CONFIGS, [], "densepred-train model=unet")
+    for word in (
+        "encoder",
+        "resnet18",
+        "trainer.epochs=",
+        "data.batch_size=",
+        "--multirun",
+        "densepred-train model=unet",
+    ):
+        assert word in text
+
+
+def test_help_shows_the_options_of_further_config_folders(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("# my own net\n_target_: mynet.Net\n")
+    assert "my own net" in manual.text("train", CONFIGS, ["--config-dir", str(tmp_path)])
+
+
+def test_two_runs_never_claim_one_folder(tmp_path: Path) -> None:
+    claimed = [command.claim(tmp_path / "runs" / "a") for _ in range(20)]
+    assert len(set(claimed)) == 20
+    assert all(path.is_dir() for path in claimed)
+
+
+SCRIPT = """
+import sys
+from densepred import command
+def function(cfg):
+    {body}
+command.run(function, "train")
+"""
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command whose function is `body`, in an empty folder."""
+
+    def run(body: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", SCRIPT.format(body=body), *arguments]
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **environment}
+        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+def test_the_exit_code_and_the_folder_come_from_the_function(ran: Any, tmp_path: Path) -> None:
+    done = ran("print(command.folder(), command.choices()['model']); return 75", "model=unet")
+    assert done.returncode == 75
+    assert done.stderr == ""
+    folder, model = done.stdout.split()
+    assert model == "unet"
+    assert Path(folder).parent == tmp_path / "runs" / "semantic-shapes-unet"
+
+
+def test_a_user_error_is_one_line_and_leaves_no_folder(ran: Any, tmp_path: Path) -> None:
+    done = ran("from densepred.errors import UserError; raise UserError('a\\\\nb')")
+    assert (done.returncode, done.stderr) == (2, "error: a; b\n")
+    assert list(tmp_path.rglob("*-*")) == []
+
+
+def test_our_own_mistake_is_one_line_with_the_traceback_in_the_log(ran: Any, tmp_path: Path) -> None:
+    done = ran("raise KeyError('oh')", "hydra.run.dir=out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: KeyError: 'oh'; this is a mistake in densepred")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" in (tmp_path / "out" / "train.log").read_text()
+    shown = ran("raise KeyError('oh')", HYDRA_FULL_ERROR="1")
+    assert "Traceback" in shown.stderr
+
+
+def test_a_wrong_key_exits_2_with_one_line(ran: Any) -> None:
+    done = ran("return 0", "trianer.epochs=3")
+    assert done.returncode == 2
+    assert done.stderr == "error: trianer.epochs: there is no such key; did you mean trainer.epochs?\n"
+
+
+def test_a_taken_folder_gets_a_suffix_but_a_resumed_one_is_kept(ran: Any, tmp_path: Path) -> None:
+    for expected in ("out", "out_1", "out_2"):
+        assert ran("print(command.folder().name)", "hydra.run.dir=out").stdout.strip() == expected
+    assert ran("print(command.folder().name)", "trainer.resume=out").stdout.strip() == "out"
+
+
+def test_configs_can_be_shown_without_running(ran: Any, tmp_path: Path) -> None:
+    done = ran("raise SystemExit(9)", "--cfg", "job", "trainer.max_steps=3")
+    assert done.returncode == 0
+    assert "max_steps: 3" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_help_answers_within_a_second() -> None:
+    import time
+
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "densepred.train", "--help"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert time.monotonic() - begin < 1
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_config(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "pip", "wheel", str(REPOSITORY), "--no-deps", "--no-build-isolation", "-w", "out"]
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in FILES:
+        assert f"densepred/configs/{path.relative_to(CONFIGS).as_posix()}" in names
