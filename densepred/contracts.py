@@ -91,10 +91,23 @@ class Loss(nn.Module, ABC):
         """pred (B, C, H, W) on the grid of the target; weight (B, H, W) or broadcastable to the target."""
 
 
+class Band(Protocol):
+    """Some rows of a prediction under a loss."""
+
+    def sums(self) -> Tensor:
+        """`statistics` of these rows, (B, S)."""
+        ...
+
+    def slope(self, grad: Tensor) -> Tensor:
+        """The gradient of (sums * grad).sum() by the prediction. Asked last and once: it may use up the band."""
+        ...
+
+
 class SummedLoss(Loss):
     """A loss that is a formula of sums over pixels.
 
     So its sums can be taken band by band, from logits coarser than the target, and over every process of a run.
+    Optional: `band(pred, target, weight) -> Band`, where a closed form is faster than autograd; it may overwrite pred.
     """
 
     linear: bool = False  # only the first sum depends on the prediction: its gradient is known after one pass

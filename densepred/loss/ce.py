@@ -1,0 +1,42 @@
+"""Cross-entropy over the classes of a softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
+from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
+from densepred.ops.resample import two_channels
+from densepred.ops.softmax import Softmax, SoftmaxBand
+
+
+class CrossEntropy(SummedLoss):
+    """As torch.nn.functional.cross_entropy: its mean divides by the sum of the weights of what counts.
+
+    One channel x is the logits [0, x] of background and foreground, here as in every loss of a softmax.
+    """
+
+    target = "classes"
+    linear = True
+    class_weights: Tensor | None
+
+    def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("class_weights", class_values(class_weights, "loss.class_weights"), persistent=False)
+        self.smoothing = fraction(label_smoothing, "loss.label_smoothing")
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits = two_channels(at_least_float32(pred))
+        weights = per_class(self.class_weights, logits, "loss.class_weights")
+        return cross_entropy_sums(logits, target, weight, weights, self.smoothing)
+
+    def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
+        weights = per_class(self.class_weights, pred, "loss.class_weights")
+        softmax = Softmax(pred, target, weight, weights if self.smoothing else None)
+        return SoftmaxBand(softmax, [CrossEntropyTerm(softmax, weights, self.smoothing)])
+
+    def value(self, sums: Tensor) -> Tensor:
+        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

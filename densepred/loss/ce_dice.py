@@ -1,0 +1,54 @@
+"""Cross-entropy plus Dice, from one softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
+from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
+from densepred.ops.overlap import OverlapTerm, dice_loss, overlap_sums
+from densepred.ops.resample import two_channels
+from densepred.ops.softmax import Softmax, SoftmaxBand
+
+
+class CrossEntropyDice(SummedLoss):
+    """ce * CrossEntropy + dice * Dice, with their arguments."""
+
+    target = "classes"
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        ce: float = 1.0,
+        dice: float = 1.0,
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        smooth: float = 1.0,
+        per_image: bool = False,
+        background: bool = True,
+        absent: bool = False,
+    ) -> None:
+        super().__init__()
+        self.ce, self.dice = ce, dice
+        self.register_buffer("class_weights", class_values(class_weights, "loss.class_weights"), persistent=False)
+        self.smoothing = fraction(label_smoothing, "loss.label_smoothing")
+        self.smooth, self.per_image, self.background, self.absent = smooth, per_image, background, absent
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits = two_channels(at_least_float32(pred))
+        weights = per_class(self.class_weights, logits, "loss.class_weights")
+        ce = cross_entropy_sums(logits, target, weight, weights, self.smoothing)
+        return torch.cat([ce, overlap_sums(logits, target, weight)], 1)
+
+    def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
+        weights = per_class(self.class_weights, pred, "loss.class_weights")
+        softmax = Softmax(pred, target, weight, weights if self.smoothing else None)
+        return SoftmaxBand(softmax, [CrossEntropyTerm(softmax, weights, self.smoothing), OverlapTerm(softmax)])
+
+    def value(self, sums: Tensor) -> Tensor:
+        dice = dice_loss(sums[:, 2:], self.smooth, self.per_image, self.background, self.absent)
+        return self.ce * ratio(sums[:, 0].sum(), sums[:, 1].sum()) + self.dice * dice

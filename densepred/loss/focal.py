@@ -1,0 +1,53 @@
+"""Focal loss over the classes of a softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.focal import FocalTerm, focal_sums
+from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
+from densepred.ops.resample import two_channels
+from densepred.ops.softmax import Softmax, SoftmaxBand
+from densepred.types import UserError
+
+
+class Focal(SummedLoss):
+    """alpha (1 - p)^gamma (-log p), https://arxiv.org/abs/1708.02002; the mean divides by the weight of what counts.
+
+    alpha is one number a class, or a single number for all classes but the first, which gets 1 - alpha: the paper's
+    foreground and background.
+    """
+
+    target = "classes"
+    linear = True
+    alpha: Tensor | None
+
+    def __init__(self, gamma: float = 2.0, alpha: float | Sequence[float] | None = None) -> None:
+        super().__init__()
+        if gamma < 0:
+            raise UserError(f"loss.gamma: {gamma}; give 0 or more")
+        self.gamma = gamma
+        self.foreground = fraction(alpha, "loss.alpha") if isinstance(alpha, int | float) else None
+        values = None if isinstance(alpha, int | float) else class_values(alpha, "loss.alpha")
+        self.register_buffer("alpha", values, persistent=False)
+
+    def alphas(self, logits: Tensor) -> Tensor:
+        """One number a class, for logits (B, K, H, W)."""
+        alpha = per_class(self.alpha, logits, "loss.alpha")
+        if self.foreground is not None:
+            alpha.fill_(self.foreground)[0] = 1 - self.foreground
+        return alpha
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits = two_channels(at_least_float32(pred))
+        return focal_sums(logits, target, weight, self.alphas(logits), self.gamma)
+
+    def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
+        softmax = Softmax(pred, target, weight)
+        return SoftmaxBand(softmax, [FocalTerm(softmax, self.alphas(pred), self.gamma)])
+
+    def value(self, sums: Tensor) -> Tensor:
+        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

@@ -1,0 +1,36 @@
+"""Absolute error of a head of values, optionally smooth near 0."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.labels import ratio
+from densepred.ops.values import differences, element_sums
+from densepred.types import UserError
+
+
+class AbsoluteError(SummedLoss):
+    """As torch.nn.functional.smooth_l1_loss: difference^2 / (2 beta) below beta, |difference| - beta / 2 above it.
+
+    Over every channel of every pixel that counts, divided by the sum of their weights.
+    """
+
+    target = "values"
+    linear = True
+
+    def __init__(self, beta: float = 0.0) -> None:
+        super().__init__()
+        if beta < 0:
+            raise UserError(f"loss.beta: {beta}; give 0 (plain L1) or more")
+        self.beta = beta
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        difference, weight = differences(pred, target, weight)
+        error = difference.abs()
+        if self.beta:
+            error = (error - self.beta / 2).where(error >= self.beta, difference.square() / (2 * self.beta))
+        return element_sums(error, weight)
+
+    def value(self, sums: Tensor) -> Tensor:
+        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

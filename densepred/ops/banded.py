@@ -1,0 +1,137 @@
+"""Sums of a loss over pixels, from logits coarser than the truth, band of rows by band of rows.
+
+The enlarged (B, K, H, W) tensor, its softmax and its gradient never exist: a band is enlarged, summed, differentiated and
+forgotten, and only the gradient of the coarse logits stays. B images, K channels, S sums, h x w logits, H x W the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from densepred.contracts import Band, SummedLoss
+from densepred.ops.enlarge import Enlarger
+from densepred.ops.labels import aligned
+from densepred.ops.resample import chunk_elements
+
+
+def sums(
+    loss: SummedLoss, logits: Tensor, target: Tensor, weight: Tensor | None = None, align_corners: bool = False
+) -> Tensor:
+    """`loss.statistics(resize(logits, target.shape[-2:], align_corners), target, weight)`: (B, S), differentiable."""
+    if weight is not None:
+        weight = aligned(weight, target)
+    return _Sums.apply(logits, loss, target, weight, align_corners)
+
+
+class _Sums(torch.autograd.Function):
+    """One walk where the loss is linear in its sums, which leaves the gradient for later; two where it is not."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, loss: SummedLoss, target: Tensor, weight: Tensor | None, align_corners: bool
+    ) -> Tensor:
+        walk = _Walk(loss, logits, target, weight, align_corners)
+        ctx.save_for_backward(logits, target, weight)
+        ctx.loss, ctx.align_corners = loss, align_corners
+        ctx.gradient = walk.zeros() if loss.linear and logits.requires_grad else None
+        return walk.sums(ctx.gradient)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        logits, target, weight = ctx.saved_tensors
+        if ctx.gradient is None:
+            gradient = _Walk(ctx.loss, logits, target, weight, ctx.align_corners).gradient(grad)
+        else:
+            # In place, to hold one gradient and not two; a second backward of the same graph walks again.
+            gradient, ctx.gradient = ctx.gradient.mul_(grad[:, 0, None, None, None]), None
+        return gradient.to(logits.dtype), None, None, None, None
+
+
+class _Walk:
+    """All bands of a batch, one after the other."""
+
+    def __init__(
+        self, loss: SummedLoss, logits: Tensor, target: Tensor, weight: Tensor | None, align_corners: bool
+    ) -> None:
+        self.loss, self.logits, self.target, self.weight = loss, logits, target, weight
+        self.dtype = torch.promote_types(logits.dtype, torch.float32)
+        source, size = (logits.shape[-2], logits.shape[-1]), (target.shape[-2], target.shape[-1])
+        self.enlarger = Enlarger(source, size, align_corners, self.dtype, logits.device)
+
+    def zeros(self) -> Tensor:
+        return torch.zeros(self.logits.shape, dtype=self.dtype, device=self.logits.device)
+
+    def sums(self, gradient: Tensor | None = None) -> Tensor:
+        """(B, S). The gradient of the first sum is added to `gradient` where that is given."""
+        parts: list[tuple[slice, Tensor]] = []
+
+        def visit(band: Band, images: slice, a: int, b: int) -> None:
+            part = band.sums()
+            parts.append((images, part))
+            if gradient is not None:
+                first = torch.zeros_like(part)
+                first[:, 0] = 1
+                self.enlarger.add_adjoint(gradient[images], band.slope(first), a, b)
+
+        self.run(visit, slope=gradient is not None)
+        total = parts[0][1].new_zeros(len(self.logits), parts[0][1].shape[1])
+        for images, part in parts:
+            total[images] += part
+        return total
+
+    def gradient(self, grad: Tensor) -> Tensor:
+        """The gradient of (sums * grad).sum() by the logits."""
+        gradient = self.zeros()
+
+        def visit(band: Band, images: slice, a: int, b: int) -> None:
+            self.enlarger.add_adjoint(gradient[images], band.slope(grad[images]), a, b)
+
+        self.run(visit, slope=True)
+        return gradient
+
+    def run(self, visit: Callable[[Band, slice, int, int], None], slope: bool) -> None:
+        # Products of matrices would fall to half precision where the autocast of the model still holds.
+        with torch.autocast(self.logits.device.type, enabled=False), torch.no_grad():
+            for images, a, b in self.pieces():
+                pred = self.enlarger.enlarge(self.logits[images], a, b)
+                target = self.target[images, ..., a:b, :]
+                weight = None if self.weight is None else self.weight[images, ..., a:b, :]
+                open_band = getattr(self.loss, "band", None)
+                band = (
+                    open_band(pred, target, weight)
+                    if open_band
+                    else _AutogradBand(self.loss, pred, target, weight, slope)
+                )
+                visit(band, images, a, b)
+
+    def pieces(self) -> Iterator[tuple[slice, int, int]]:
+        """Bands of about one size: several images where they are small, else some rows of one."""
+        images, channels = self.logits.shape[:2]
+        height, width = self.target.shape[-2:]
+        limit = chunk_elements(self.logits.device)
+        many = max(1, limit // (channels * height * width))
+        rows = max(1, limit // (channels * width))
+        for start in range(0, images, many):
+            for a, b in self.enlarger.bands(rows):
+                yield slice(start, min(start + many, images)), a, b
+
+
+class _AutogradBand:
+    """A band of any loss."""
+
+    def __init__(self, loss: SummedLoss, pred: Tensor, target: Tensor, weight: Tensor | None, slope: bool) -> None:
+        self.pred = pred.requires_grad_(slope)
+        with torch.set_grad_enabled(slope):
+            self.statistics = loss.statistics(self.pred, target, weight)
+
+    def sums(self) -> Tensor:
+        return self.statistics.detach()
+
+    def slope(self, grad: Tensor) -> Tensor:
+        return torch.autograd.grad(self.statistics, self.pred, grad)[0]

@@ -1,0 +1,219 @@
+"""Bilinear enlargement of a band of rows, and its adjoint, which takes gradients back.
+
+Every row and column mixes two neighbours, so columns are mixed on the few coarse rows under a band and rows after them.
+N images, K channels, h x w coarse, H x W enlarged; a:b rows of a band. All row ranges are host arithmetic: no device waits.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+BLOCK = 16
+"""Coarse columns that are mixed by one small matrix."""
+
+
+class Enlarger:
+    """`F.interpolate(x, size, mode="bilinear")` for a:b rows at a time."""
+
+    def __init__(
+        self,
+        source: tuple[int, int],
+        size: tuple[int, int],
+        align_corners: bool,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.identity = source == size
+        self.height = size[0]
+        self.dtype = dtype
+        rows = StridedRows if _strided(source[0], size[0], align_corners) else MatrixRows
+        self.rows = rows(source[0], size[0], align_corners, dtype, device)
+        blocks = _strided(source[1], size[1], align_corners) and block_width(source[1]) > 1
+        columns = BlockColumns if blocks else MatrixColumns
+        self.columns = columns(source[1], size[1], align_corners, dtype, device)
+
+    def bands(self, most: int) -> list[tuple[int, int]]:
+        """Ranges of rows that cover the image, about `most` each."""
+        if self.identity:
+            return [(a, min(a + most, self.height)) for a in range(0, self.height, most)]
+        return self.rows.bands(most)
+
+    def enlarge(self, x: Tensor, a: int, b: int) -> Tensor:
+        """(N, K, h, w) -> rows a:b as (N, K, b - a, W), the caller's to overwrite."""
+        if self.identity:
+            return x[:, :, a:b].to(self.dtype, copy=True)
+        p, q = self.rows.source(a, b)
+        return self.rows.mix(self.columns.mix(x[:, :, p:q].to(self.dtype)), a, b)
+
+    def add_adjoint(self, into: Tensor, gradient: Tensor, a: int, b: int) -> None:
+        """Add what rows a:b, (N, K, b - a, W), mean for the coarse map to `into`, (N, K, h, w)."""
+        if self.identity:
+            into[:, :, a:b] += gradient
+            return
+        p, q = self.rows.source(a, b)
+        into[:, :, p:q] += self.columns.adjoint(self.rows.adjoint(gradient, a, b))
+
+
+class StridedRows:
+    """H = s h without aligned corners: s rows in turn lie between the same two, at the same distances.
+
+    The first and the last coarse row count twice, so that group g of s rows mixes rows g - 1 and g of h + 2.
+    """
+
+    def __init__(self, source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> None:
+        del align_corners
+        self.n, self.size, self.stride = source, size, size // source
+        self.before = self.stride - self.stride // 2  # rows of the first group that lie above the image
+        step = _distances(self.stride, dtype, device)
+        self.distance = step[:, None]
+        self.taps = torch.stack([1 - step, step])  # (2, s)
+
+    def groups(self, a: int, b: int) -> tuple[int, int]:
+        return (a + self.before) // self.stride, (b - 1 + self.before) // self.stride + 1
+
+    def bands(self, most: int) -> list[tuple[int, int]]:
+        step = max(1, most // self.stride) * self.stride
+        starts = range(-self.before, self.size, step)
+        ranges = [(max(0, a), min(self.size, a + step)) for a in starts]
+        return [(a, b) for a, b in ranges if a < b]
+
+    def source(self, a: int, b: int) -> tuple[int, int]:
+        first, last = self.groups(a, b)
+        return max(first - 1, 0), min(last, self.n)
+
+    def mix(self, x: Tensor, a: int, b: int) -> Tensor:
+        first, last = self.groups(a, b)
+        edges = [x[:, :, :1]] * (first == 0) + [x] + [x[:, :, -1:]] * (last == self.n + 1)
+        x = torch.cat(edges, 2) if len(edges) > 1 else x
+        mixed = torch.lerp(x[:, :, :-1, None], x[:, :, 1:, None], self.distance).flatten(2, 3)
+        start = a - (first * self.stride - self.before)
+        return mixed[:, :, start : start + b - a]
+
+    def adjoint(self, gradient: Tensor, a: int, b: int) -> Tensor:
+        first, last = self.groups(a, b)
+        above = a - (first * self.stride - self.before)
+        below = (last - first) * self.stride - above - (b - a)
+        if above or below:
+            gradient = torch.nn.functional.pad(gradient, (0, 0, above, below))
+        shares = torch.matmul(self.taps, gradient.unflatten(2, (-1, self.stride)))  # (N, K, groups, 2, W)
+        out = shares.new_zeros(*shares.shape[:2], last - first + 1, shares.shape[-1])
+        out[:, :, :-1] = shares[:, :, :, 0]
+        out[:, :, 1:] += shares[:, :, :, 1]
+        # The doubled edges go back to the rows that they copy.
+        if first == 0:
+            out[:, :, 1] += out[:, :, 0]
+            out = out[:, :, 1:]
+        if last == self.n + 1:
+            out[:, :, -2] += out[:, :, -1]
+            out = out[:, :, :-1]
+        return out
+
+
+class MatrixRows:
+    """Any other ratio: two gathered rows to mix, and a matrix for the way back."""
+
+    def __init__(self, source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> None:
+        self.size = size
+        self.lower, self.upper, distance = taps(source, size, align_corners)
+        self.index = torch.tensor([self.lower, self.upper], device=device)
+        self.distance = torch.tensor(distance, dtype=dtype, device=device)[:, None]
+        self.matrix = matrix(source, size, align_corners, dtype, device)
+
+    def bands(self, most: int) -> list[tuple[int, int]]:
+        return [(a, min(a + most, self.size)) for a in range(0, self.size, most)]
+
+    def source(self, a: int, b: int) -> tuple[int, int]:
+        return self.lower[a], self.upper[b - 1] + 1
+
+    def mix(self, x: Tensor, a: int, b: int) -> Tensor:
+        lower, upper = (x.index_select(2, index) for index in self.index[:, a:b] - self.lower[a])
+        return lower.lerp_(upper, self.distance[a:b])
+
+    def adjoint(self, gradient: Tensor, a: int, b: int) -> Tensor:
+        p, q = self.source(a, b)
+        return torch.matmul(self.matrix[a:b, p:q].t(), gradient)
+
+
+class BlockColumns:
+    """W = s w without aligned corners: blocks of columns are mixed by one small matrix, the edges doubled as for rows."""
+
+    def __init__(self, source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> None:
+        del align_corners
+        self.width = block_width(source)
+        self.matrix = block_matrix(self.width, size // source, dtype, device)  # (block + 2, s block)
+
+    def mix(self, x: Tensor) -> Tensor:
+        padded = torch.cat([x[..., :1], x, x[..., -1:]], -1)
+        windows = padded.unfold(-1, self.width + 2, self.width)
+        return torch.mm(windows.reshape(-1, self.width + 2), self.matrix).view(*x.shape[:-1], -1)
+
+    def adjoint(self, gradient: Tensor) -> Tensor:
+        blocks = gradient.reshape(-1, self.matrix.shape[1])
+        shares = torch.mm(blocks, self.matrix.t()).view(*gradient.shape[:-1], -1, self.width + 2)
+        out = shares[..., 1:-1].contiguous()
+        out[..., :-1, -1] += shares[..., 1:, 0]
+        out[..., 1:, 0] += shares[..., :-1, -1]
+        out[..., 0, 0] += shares[..., 0, 0]
+        out[..., -1, -1] += shares[..., -1, -1]
+        return out.flatten(-2)
+
+
+class MatrixColumns:
+    """Any other ratio: one matrix."""
+
+    def __init__(self, source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> None:
+        self.matrix = matrix(source, size, align_corners, dtype, device)
+
+    def mix(self, x: Tensor) -> Tensor:
+        return torch.matmul(x, self.matrix.t())
+
+    def adjoint(self, gradient: Tensor) -> Tensor:
+        return torch.matmul(gradient, self.matrix)
+
+
+def _strided(source: int, size: int, align_corners: bool) -> bool:
+    return not align_corners and size % source == 0
+
+
+def _distances(stride: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """How far each of the rows between two coarse ones is from the first, in coarse rows."""
+    return (torch.arange(stride, dtype=dtype, device=device) + (0.5 if stride % 2 == 0 else 0)) / stride
+
+
+def block_width(source: int) -> int:
+    """The largest divisor of the width that a block may have."""
+    return max(n for n in range(1, BLOCK + 1) if source % n == 0)
+
+
+def taps(source: int, size: int, align_corners: bool) -> tuple[list[int], list[int], list[float]]:
+    """For each enlarged row the two that it mixes and how far it is from the first, as torch has it."""
+    if align_corners:
+        step = (source - 1) / (size - 1) if size > 1 else 0.0
+        places = [i * step for i in range(size)]
+    else:
+        places = [max((i + 0.5) * source / size - 0.5, 0.0) for i in range(size)]
+    lower = [min(int(place), source - 1) for place in places]
+    upper = [min(i + 1, source - 1) for i in lower]
+    return lower, upper, [place - i for place, i in zip(places, lower, strict=True)]
+
+
+@lru_cache(maxsize=32)
+def matrix(source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(size, source): what each enlarged row takes of each coarse one."""
+    lower, upper, distance = taps(source, size, align_corners)
+    mix = torch.zeros(size, source, dtype=torch.float64)
+    rows = torch.arange(size)
+    share = torch.tensor(distance, dtype=torch.float64)
+    mix[rows, torch.tensor(lower)] = 1 - share
+    mix[rows, torch.tensor(upper)] += share
+    return mix.to(device, dtype)
+
+
+@lru_cache(maxsize=32)
+def block_matrix(width: int, stride: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(width + 2, stride * width): how the inner columns of a padded block and its two neighbours mix."""
+    whole = matrix(width + 2, stride * (width + 2), False, dtype, device)
+    return whole[stride : stride * (width + 1)].t().contiguous()

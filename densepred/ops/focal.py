@@ -1,0 +1,49 @@
+"""Focal loss as sums over pixels: alpha (1 - p)^gamma (-log p), p the probability of the truth.
+
+B images, K classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from densepred.ops.labels import counting
+from densepred.ops.softmax import Coefficients, Softmax
+
+TINY = 1e-12
+"""The least 1 - p: below it powers under 1 have no gradient."""
+
+
+def focal_sums(logits: Tensor, target: Tensor, weight: Tensor | None, alpha: Tensor, gamma: float) -> Tensor:
+    """(B, 2): the losses and the weights. Logits (B, K, H, W) in float32 or more."""
+    labels, weight = counting(target, weight, logits.dtype)
+    score = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+    loss = -alpha[labels] * _rest(score).pow(gamma) * score
+    return torch.stack([(loss * weight).sum((1, 2)), weight.sum((1, 2))], 1)
+
+
+class FocalTerm:
+    """The same of a band, in closed form."""
+
+    width = 2
+
+    def __init__(self, softmax: Softmax, alpha: Tensor, gamma: float) -> None:
+        self.softmax, self.gamma = softmax, gamma
+        self.rest = _rest(softmax.log_truth)
+        self.scale = alpha[softmax.labels].mul_(softmax.weight)
+
+    def sums(self) -> Tensor:
+        loss = self.scale * self.rest.pow(self.gamma) * -self.softmax.log_truth
+        return torch.stack([loss.sum((1, 2)), self.softmax.weight.sum((1, 2))], 1)
+
+    def coefficients(self, grad: Tensor) -> Coefficients:
+        focus = self.rest.pow(self.gamma - 1)
+        inner = self.rest - self.gamma * self.softmax.log_truth * (1 - self.rest)
+        truth = focus.mul_(inner).mul_(self.scale).mul_(grad[:, :1, None])
+        return Coefficients(truth, -truth)
+
+
+def _rest(score: Tensor) -> Tensor:
+    """1 - exp(score), exact where the score is close to 0."""
+    return (-torch.expm1(score)).clamp_min(TINY)

@@ -1,0 +1,82 @@
+"""Class maps as losses need them: what counts, and sums over the pixels of each class.
+
+B images, K classes, H x W pixels. Everything here is in at least float32, whatever autocast says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from densepred.types import VOID, UserError
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def counting(target: Tensor, weight: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Class map and weights (B, H, W) -> labels as int64, 0 where void, and weights, 0 where void."""
+    known = target != VOID
+    labels = target.long().mul_(known)  # long() copies: class maps are uint8
+    return labels, known.to(dtype) if weight is None else known * weight.to(dtype)
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """(B, H, W) -> (B, K, H, W) bool."""
+    return labels[:, None] == torch.arange(classes, device=labels.device)[:, None, None]
+
+
+def sum_by_label(values: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Values and labels (B, H, W) -> the sum over the pixels of each class, (B, K). No gradient."""
+    images = len(labels)
+    index = labels.flatten(1) + torch.arange(0, images * classes, classes, device=labels.device)[:, None]
+    if values.device.type == "cpu":
+        # Double weights, because bincount adds one after the other.
+        total = torch.bincount(index.flatten(), values.flatten().double(), images * classes)
+    else:
+        # bincount with weights has no deterministic form on a GPU; scatter_add_ on one axis has.
+        total = values.new_zeros(images * classes).scatter_add_(0, index.flatten(), values.flatten())
+    return total.view(images, classes).to(values.dtype)
+
+
+def ratio(part: Tensor, whole: Tensor) -> Tensor:
+    """part / whole, and part where the whole is nothing: 0 for sums over no pixel, with finite gradients."""
+    return part / torch.where(whole > 0, whole, torch.ones_like(whole))
+
+
+def aligned(weight: Tensor, target: Tensor) -> Tensor:
+    """A weight (B, H, W), or broadcastable to the target, as a view in the shape of the target."""
+    if weight.ndim == 3 and target.ndim == 4:
+        weight = weight[:, None]
+    return weight.expand(target.shape)
+
+
+def class_values(values: Sequence[float] | None, key: str) -> Tensor | None:
+    """One number a class, from YAML."""
+    if values is None:
+        return None
+    if isinstance(values, str):
+        raise UserError(f"{key}: {values!r} is not known here; give one number a class, or null")
+    numbers = torch.tensor([float(value) for value in values])
+    if not (numbers.isfinite() & (numbers >= 0)).all() or not numbers.any():
+        raise UserError(f"{key}: {list(values)}; give one finite number a class, none negative, not all 0")
+    return numbers
+
+
+def per_class(values: Tensor | None, logits: Tensor, key: str) -> Tensor:
+    """A copy as (K,), for logits (B, K, H, W) where one channel means two classes; ones where there are none."""
+    classes = max(2, logits.shape[1])
+    if values is None:
+        return logits.new_ones(classes)
+    if len(values) != classes:
+        raise UserError(f"{key} has {len(values)} values for {classes} classes; give one value a class")
+    return values.to(logits.dtype, copy=True)
+
+
+def fraction(value: float, key: str) -> float:
+    if not 0 <= value <= 1:
+        raise UserError(f"{key}: {value}; give a number from 0 to 1")
+    return value

@@ -1,0 +1,88 @@
+"""Softmax of a band in place, and the gradient that every loss made of it has.
+
+B images, K classes, R x W pixels, S sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from densepred.ops.labels import counting
+from densepred.ops.resample import two_channels
+
+
+class Coefficients(NamedTuple):
+    """The gradient softmax * (pixel + classes * weight) + one_hot(truth) * truth + constant * weight."""
+
+    pixel: Tensor  # (B, R, W)
+    truth: Tensor  # (B, R, W)
+    classes: Tensor | None = None  # (B, K)
+    constant: Tensor | None = None  # (B, K)
+
+
+class Term(Protocol):
+    """What one loss takes of a softmax."""
+
+    width: int  # S
+
+    def sums(self) -> Tensor:
+        """(B, S)."""
+        ...
+
+    def coefficients(self, grad: Tensor) -> Coefficients:
+        """Of the gradient of (sums * grad).sum(), grad (B, S)."""
+        ...
+
+
+class Softmax:
+    """exp(logits - their maximum), written over the logits, and the sum over classes; the softmax is their ratio."""
+
+    def __init__(self, logits: Tensor, target: Tensor, weight: Tensor | None, average: Tensor | None = None) -> None:
+        """`average` (K,) asks for the sum over classes of its numbers times the logarithms of the softmax."""
+        self.binary = logits.shape[1] == 1
+        logits = two_channels(logits)
+        self.classes = logits.shape[1]
+        self.labels, self.weight = counting(target, weight, logits.dtype)  # (B, R, W)
+        logits.sub_(logits.amax(1, keepdim=True))
+        truth = logits.gather(1, self.labels[:, None])[:, 0]
+        mixed = None if average is None else torch.einsum("k,bkrw->brw", average, logits)
+        self.exps = logits.exp_()
+        self.total = self.exps.sum(1)
+        log_total = self.total.log()
+        self.log_truth = truth - log_total
+        self.log_average = None if mixed is None or average is None else mixed - average.sum() * log_total
+
+    def gradient(self, by: Coefficients) -> Tensor:
+        """By the logits, written over the exponentials."""
+        share = (by.pixel / self.total)[:, None]
+        if by.classes is not None:
+            share = torch.addcmul(share, by.classes[:, :, None, None], (self.weight / self.total)[:, None])
+        gradient = self.exps.mul_(share).scatter_add_(1, self.labels[:, None], by.truth[:, None])
+        if by.constant is not None:
+            gradient.addcmul_(by.constant[:, :, None, None], self.weight[:, None])
+        return gradient[:, 1:] if self.binary else gradient
+
+
+class SoftmaxBand:
+    """A band under one or several losses that share a softmax; their sums stand side by side."""
+
+    def __init__(self, softmax: Softmax, terms: Sequence[Term]) -> None:
+        self.softmax, self.terms = softmax, terms
+
+    def sums(self) -> Tensor:
+        return torch.cat([term.sums() for term in self.terms], 1)
+
+    def slope(self, grad: Tensor) -> Tensor:
+        parts = grad.split([term.width for term in self.terms], 1)
+        each = [term.coefficients(part) for term, part in zip(self.terms, parts, strict=True)]
+        return self.softmax.gradient(Coefficients(*(_total(values) for values in zip(*each, strict=True))))
+
+
+def _total(values: Sequence[Tensor | None]) -> Tensor | None:
+    """The sum of those that are there."""
+    there = [value for value in values if value is not None]
+    return sum(there[1:], there[0]) if there else None
