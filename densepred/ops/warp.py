@@ -18,6 +18,9 @@ Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
+# A position half-way between two pixels belongs to the later one, whatever rounding did to its last digits
+_HALF = 0.5 + 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -30,7 +33,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where output pixels come from: x (1 or H, W) and y (H, 1 or W) float32, and whether that is in the image."""
+    """Where output pixels come from: x (1 or H, W) and y (H, 1 or W), and whether that is in the image."""
 
     x: Tensor
     y: Tensor
@@ -70,11 +73,10 @@ def locate(move: Move, source: tuple[int, int]) -> Sources | None:
     if _is_axis_aligned(move):
         x, y = (a * xs + c)[None], e * ys + f
     elif move.flow is None:
-        x, y = (a * xs + c) + b * ys, d * xs + (e * ys + f)
+        x, y = ((a * xs + c) + b * ys).float(), (d * xs + (e * ys + f)).float()
     else:
         xs, ys = xs + move.flow[0], ys + move.flow[1]
-        x, y = a * xs + b * ys + c, d * xs + e * ys + f
-    x, y = x.float(), y.float()
+        x, y = (a * xs + b * ys + c).float(), (d * xs + e * ys + f).float()
     in_x, in_y = _within(x, source[1]), _within(y, source[0])
     return Sources(x, y, None if in_x is None and in_y is None else _true(in_x, x) & _true(in_y, y))
 
@@ -107,8 +109,8 @@ def warp_labels(labels: Tensor, move: Move, fill: float, sources: Sources | None
     height, width = labels.shape
     sources = locate(move, (height, width)) if sources is None else sources
     assert sources is not None
-    xs = (sources.x + 0.5).floor_().clamp_(0, width - 1).int()
-    ys = (sources.y + 0.5).floor_().clamp_(0, height - 1).int()
+    xs = (sources.x + _HALF).floor_().clamp_(0, width - 1).int()
+    ys = (sources.y + _HALF).floor_().clamp_(0, height - 1).int()
     if _is_axis_aligned(move):
         out = labels.index_select(0, ys[:, 0]).index_select(1, xs[0])
     else:
@@ -194,9 +196,9 @@ def _resize(image: Tensor, move: Move) -> Tensor:
 
 def _within(positions: Tensor, length: int) -> Tensor | None:
     low, high = positions.aminmax()
-    if low >= -0.5 and high < length - 0.5:
+    if low >= -_HALF and high < length - _HALF:
         return None
-    return (positions >= -0.5) & (positions < length - 0.5)
+    return (positions >= -_HALF) & (positions < length - _HALF)
 
 
 def _true(inside: Tensor | None, like: Tensor) -> Tensor:

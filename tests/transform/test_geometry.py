@@ -1,0 +1,71 @@
+"""Affine, elastic, flip and resize draw the moves they promise."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Generator
+
+from densepred.ops.warp import IDENTITY, Matrix, determinant, invert
+from densepred.transform.affine import Affine
+from densepred.transform.elastic import Elastic
+from densepred.transform.flip import Flip
+from densepred.transform.resize import Resize
+from densepred.types import UserError
+
+
+def at(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
+    (a, b, c), (d, e, f) = matrix
+    return a * x + b * y + c, d * x + e * y + f
+
+
+def test_a_rotation_keeps_the_centre_and_lengths() -> None:
+    generator = Generator().manual_seed(0)
+    angles = []
+    for _ in range(200):
+        matrix = invert(Affine(rotate=30).plan((37, 45), generator).matrix)
+        assert at(matrix, 22, 18) == pytest.approx((22, 18))
+        assert determinant(matrix) == pytest.approx(1)
+        angles.append(math.degrees(math.atan2(matrix[1][0], matrix[0][0])))
+    assert -30 <= min(angles) < -25
+    assert 25 < max(angles) <= 30
+
+
+def test_scale_and_shift_stay_in_their_ranges() -> None:
+    generator = Generator().manual_seed(0)
+    for _ in range(100):
+        matrix = invert(Affine(rotate=0, low=0.8, high=1.25, shift=0.1).plan((100, 200), generator).matrix)
+        assert 0.64 - 1e-9 <= determinant(matrix) <= 1.5625 + 1e-9
+        x, y = at(matrix, 99.5, 49.5)
+        assert abs(x - 99.5) <= 20 + 1e-6
+        assert abs(y - 49.5) <= 10 + 1e-6
+
+
+def test_elastic_knots_have_the_spread_asked_for() -> None:
+    generator = Generator().manual_seed(0)
+    flows = [Elastic(sigma=4.0).plan((37, 45), generator).flow for _ in range(300)]
+    corners = torch.stack([flow[:, 0, 0] for flow in flows if flow is not None])
+    assert abs(float(corners.std()) - 4) < 0.4
+    assert abs(float(corners.mean())) < 0.5
+
+
+@pytest.mark.parametrize("transform", [Affine(p=0.0), Elastic(p=0.0), Flip(0.0, 0.0), Resize(None)])
+def test_with_probability_0_nothing_moves(transform: Affine) -> None:
+    move = transform.plan((37, 45), Generator().manual_seed(0))
+    assert move.matrix == IDENTITY
+    assert move.flow is None
+    assert move.size == (37, 45)
+
+
+def test_resize_takes_a_size_or_the_length_of_the_shorter_side() -> None:
+    assert Resize([10, 20]).plan((37, 45), Generator()).size == (10, 20)
+    assert Resize(20).plan((40, 60), Generator()).size == (20, 30)
+    assert Resize(20).plan((60, 40), Generator()).size == (30, 20)
+
+
+def test_impossible_settings_are_refused() -> None:
+    for make in (lambda: Affine(low=0), lambda: Elastic(knots=1), lambda: Resize([0, 3]), lambda: Resize([1, 2, 3])):
+        with pytest.raises(UserError, match="give"):
+            make()
