@@ -18,7 +18,7 @@ from densepred import manual
 from densepred.config import one_line
 from densepred.errors import UserError
 
-KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
 
 def flat(message: str) -> str:
@@ -73,7 +73,7 @@ def _value(override: str, error: Exception, typed: Typed) -> str:
     key, _, value = override.partition("=")
     if re.search(r"Key '.+?' (is )?not in", reason):
         return _key(key.lstrip("+~"), typed)
-    kind = re.search(r"could not be converted to (\w+)", reason)
+    kind = re.search(r"(?:could not be converted to|is not a valid) (\w+)", reason)
     if "is not a ListConfig" in reason:
         return f"{key}: {value}; give a list, [{value}]"
     return f"{key}: {value}; " + (f"give {KINDS[kind[1]]}" if kind and kind[1] in KINDS else reason)
