@@ -18,6 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from densepred import distributed
 from densepred.contracts import Codec, Dataset
+from densepred.stop import calm_worker
 from densepred.types import Annotation, Batch, Frame, Sample, UserError
 
 Augment = Callable[[Sample, torch.Generator], Sample]
@@ -212,6 +213,7 @@ def _loader(samples, batches, workers: int, timeout: float, pin: bool, collate) 
         collate_fn=_Collate(collate),
         pin_memory=pin,
         persistent_workers=workers > 0,
+        worker_init_fn=calm_worker,
         timeout=timeout if workers else 0,
     )
 

@@ -78,8 +78,8 @@ class Meter:
         self.paused += seconds
 
     def read(self) -> tuple[dict[str, float], float]:
-        """Mean of each loss, and images per second, since the last reading; starts anew."""
-        means = {name: value.item() / self.steps for name, value in self.sums.items()}
+        """Mean of each loss, by name, and images per second, since the last reading; starts anew."""
+        means = {name: value.item() / self.steps for name, value in sorted(self.sums.items())}
         elapsed = time.monotonic() - self.begun - self.paused
         speed = self.images / max(elapsed, 1e-9)
         self.sums, self.steps, self.images = {}, 0, 0

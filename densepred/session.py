@@ -44,12 +44,12 @@ def work(job: Job) -> int:
     """Train; the exit code."""
     if mistakes := check(vars(job.settings)):
         raise UserError("; and ".join(mistakes))
-    stop = StopFlag().listen()
     device = distributed.join()
     folder = distributed.share(job.folder)
     log = Log(folder, enabled=distributed.is_main())
     try:
-        _train(job, folder, device, log, stop)
+        with StopFlag() as stop:
+            _train(job, folder, device, log, stop)
     except Stopped:
         log.say(f"stopped; resume with: densepred-train trainer.resume={folder}")
         return STOPPED

@@ -10,27 +10,33 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class StopFlag:
-    """Raised by the first signal; a second one of the kind that end a process ends it at once."""
+    """Raised by the first signal; a second one of the kind that end a process ends it at once.
+
+    It listens inside a `with` statement, and puts the former handlers back.
+    """
 
     def __init__(self) -> None:
         self.raised = False
 
-    def listen(self) -> StopFlag:
-        for number in SIGNALS:
-            signal.signal(number, self._hear)
+    def __enter__(self) -> StopFlag:
+        self._former = {number: signal.signal(number, self._hear) for number in SIGNALS}
         return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.raised and number != signal.SIGUSR1:
             os._exit(128 + number)
         self.raised = True
 
-    @staticmethod
-    def ignore_in_worker(worker: int) -> None:
-        """A loader worker outlives Ctrl-C, which its terminal sends to all, and dies of SIGTERM as processes do."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+def calm_worker(worker: int) -> None:
+    """A loader worker outlives Ctrl-C, which a terminal sends to all processes, and dies of SIGTERM as others do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error

@@ -165,7 +165,7 @@ class Trainer:
     def _report(self, bar: tqdm) -> None:
         progress = self.progress
         bar.update()
-        if (progress.step % self.settings.log_every and progress.step != self.total) or not self.meter.steps:
+        if progress.step % self.settings.log_every and progress.step != self.total:
             return
         losses, speed = self.meter.read()
         values: dict[str, float | None] = {f"loss/{name}": value for name, value in losses.items()}
@@ -174,7 +174,8 @@ class Trainer:
             values["skipped"] = float(progress.skipped)
         self.log.scalars("train", values, progress.step, progress.epoch)
         self.log.timing({"images_per_second": speed, "seconds": self._seconds()}, progress.step)
-        bar.set_postfix_str(f"loss {losses['total']:.4f}, {speed:.1f} images/s")
+        if "total" in losses:  # else every step since the last entry was left out
+            bar.set_postfix_str(f"loss {losses['total']:.4f}, {speed:.1f} images/s")
 
     def _validate(self, valid: EvaluationLoader) -> None:
         progress, begun = self.progress, time.monotonic()

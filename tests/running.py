@@ -1,0 +1,49 @@
+"""Whole training runs inside the test's process, small enough for seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig  # noqa: F401 - registers Hydra's own resolvers
+from safetensors.torch import load_file
+
+from densepred import config, record, session
+from tests.conftest import composed
+
+TINY = (
+    "model=unet",
+    "encoder.widths=[4,8]",
+    "dataset.size=[24,32]",
+    "dataset.counts={train: 10, valid: 3, test: 3}",
+    "data.batch_size=4",
+    "data.workers=0",
+    "trainer.log_every=1",
+    "trainer.pictures=0",
+)
+CHOICES = {"task": "semantic", "model": "unet", "dataset": "shapes"}
+
+
+def job(folder: Path, *overrides: str) -> session.Job:
+    """A small run on drawn scenes; later overrides win."""
+    words = [*(word for word in TINY if not any(_key(word) == _key(o) for o in overrides)), *overrides]
+    cfg = composed(*words)
+    folder.mkdir(parents=True, exist_ok=True)
+    return session.Job(config.settings(cfg), record.plain(cfg), folder, CHOICES, words)
+
+
+def train(folder: Path, *overrides: str) -> int:
+    return session.work(job(folder, *overrides))
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(folder: Path, name: str = "last") -> dict[str, Any]:
+    return load_file(folder / f"{name}.safetensors")
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0]

@@ -1,0 +1,126 @@
+"""Order, augmentation and batches do not depend on workers, processes or where an epoch is entered."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from densepred import assemble, config, data, distributed
+from densepred.errors import UserError
+from densepred.types import Annotation, Batch, Frame, Sample
+from tests.conftest import composed
+
+CPU = torch.device("cpu")
+
+
+def loader(workers: int = 0, *more: str) -> data.TrainingLoader:
+    words = ("dataset.size=[24,32]", "dataset.counts={train: 10, valid: 3, test: 3}", "data.batch_size=4", *more)
+    settings = config.settings(composed("model=unet", f"data.workers={workers}", *words))
+    train = assemble.dataset(settings.dataset, "train")
+    task, _ = assemble.task_and_model(settings.task, settings.model, train.info)
+    augment = assemble.pipeline(settings.transform["train"], train.info, "train")
+    return assemble.training_loader(train, augment, task.codec, settings.data, settings.seed, CPU)
+
+
+def content(batches: list[Batch]) -> list[tuple]:
+    return [(b.image.numpy().tobytes(), b.targets["semantic"].numpy().tobytes(), b.frames) for b in batches]
+
+
+def test_workers_do_not_change_the_batches() -> None:
+    alone = content(list(loader(0).epoch(3)))
+    for workers in (1, 2, 4):
+        assert content(list(loader(workers).epoch(3))) == alone
+
+
+def test_entering_an_epoch_at_a_batch_gives_the_rest_of_it() -> None:
+    whole = content(list(loader().epoch(1)))
+    assert content(list(loader().epoch(1, start=2))) == whole[2:]
+
+
+def test_epochs_differ_in_order_and_augmentation() -> None:
+    one = loader()
+    first, second = list(one.epoch(0)), list(one.epoch(1))
+    assert [f.id for b in first for f in b.frames] != [f.id for b in second for f in b.frames]
+    assert sorted(f.id for b in first for f in b.frames) == sorted(f.id for b in second for f in b.frames)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_the_parts_of_all_processes_are_the_global_batch(monkeypatch: pytest.MonkeyPatch, world: int) -> None:
+    whole = list(data.Order(21, 8, seed=5, drop_last=True))
+    monkeypatch.setattr(distributed, "world", lambda: world)
+    parts = []
+    for rank in range(world):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        parts.append(list(data.Order(21, 8, seed=5, drop_last=True)))
+    for index, batch in enumerate(whole):
+        assert sorted(key for part in parts for key in part[index]) == sorted(batch)
+
+
+def test_a_batch_that_does_not_divide_over_devices_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    with pytest.raises(UserError, match=r"data.batch_size=3 does not divide over 2 devices"):
+        data.Order(10, 3, seed=0, drop_last=False)
+
+
+def test_fewer_samples_than_a_batch_are_refused_only_when_the_rest_is_dropped() -> None:
+    assert len(data.Order(3, 8, seed=0, drop_last=False)) == 1
+    with pytest.raises(UserError, match="3 training samples make no batch of 8"):
+        data.Order(3, 8, seed=0, drop_last=True)
+
+
+class Broken:
+    """A dataset some of whose files cannot be read."""
+
+    def __init__(self, bad: set[int], count: int = 200) -> None:
+        self.bad, self.count = bad, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Sample:
+        if index in self.bad:
+            raise UserError(f"file {index} is damaged")
+        image = torch.full((1, 2, 2), index, dtype=torch.uint8)
+        return Sample(
+            image, Annotation((2, 2), semantic=torch.zeros(2, 2, dtype=torch.uint8)), Frame(str(index), (2, 2))
+        )
+
+
+class Copy:
+    def encode(self, truth: Annotation) -> dict[str, torch.Tensor]:
+        assert truth.semantic is not None
+        return {"semantic": truth.semantic}
+
+
+def broken_loader(bad: set[int], skip: bool) -> data.TrainingLoader:
+    samples = data.TrainingSamples(Broken(bad), lambda sample, generator: sample, Copy(), 0, skip)  # type: ignore[arg-type]
+    return data.TrainingLoader(samples, data.Order(200, 8, 0, False), 0, 10, False)
+
+
+def test_a_bad_file_stops_a_run_with_its_name() -> None:
+    with pytest.raises(UserError, match="file 7 is damaged"):
+        list(broken_loader({7}, skip=False).epoch(0))
+
+
+def test_one_bad_file_in_two_hundred_is_skipped_and_reported() -> None:
+    one = broken_loader({7}, skip=True)
+    images = torch.cat([batch.image for batch in one.epoch(0)])
+    assert len(images) == 200
+    assert one.bad == {"file 7 is damaged"}
+    assert 7 not in images
+
+
+def test_more_than_a_hundredth_of_bad_files_stops_the_run() -> None:
+    with pytest.raises(UserError, match=r"3 samples cannot be read, more than 1% of the dataset"):
+        list(broken_loader({1, 50, 99, 150, 199}, skip=True).epoch(0))
+
+
+def test_images_of_several_sizes_name_the_remedy() -> None:
+    items = [data.Item(torch.zeros(1, 2, n), {}, Frame("a", (2, n))) for n in (2, 3)]
+    with pytest.raises(UserError, match=r"\(2, 2\) and \(2, 3\); set data.crop"):
+        data.stack(items)
+
+
+def test_evaluation_batches_hold_equal_sizes_only() -> None:
+    items = [data.Item(torch.zeros(1, 2, n), {}, Frame(str(n), (2, n)), Annotation((2, n))) for n in (2, 3, 2)]
+    assert [tuple(batch.image.shape) for batch in data.stack_equal(items)] == [(2, 1, 2, 2), (1, 1, 2, 3)]
