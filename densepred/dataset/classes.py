@@ -49,10 +49,12 @@ def _legend(
     if not kept:
         raise UserError(f"{path}: every class is ignored; keep at least one")
     mapping = number([value for value, *_ in kept], ignored, label_map)
-    colours = {colour: mapping[value] for value, _, colour, _ in entries if colour is not None}
+    times = Counter(colour for _, _, colour, _ in entries)
+    colours = {colour: mapping[value] for value, _, colour, _ in entries if colour is not None and times[colour] == 1}
+    shared = frozenset(colour for colour, count in times.items() if colour is not None and count > 1)
     defaults = voc_palette(len(kept))
     palette = tuple(colour or defaults[index] for index, (_, _, colour, _) in enumerate(kept))
-    return Legend(palette, Labels(tuple(name for _, name, _, _ in kept), mapping, colours))
+    return Legend(palette, Labels(tuple(name for _, name, _, _ in kept), mapping, colours, shared))
 
 
 def _entry(index: int, entry: Any) -> tuple[int, str, Colour | None, bool]:

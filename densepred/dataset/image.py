@@ -18,17 +18,7 @@ from densepred.dataset.raster import MAX_PIXELS, check_pixels, load_npy, opened,
 from densepred.types import UserError
 
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_TRANSPOSED = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def read_image(
@@ -38,20 +28,36 @@ def read_image(
 
     With `channels`, grey and RGB are converted to one another and alpha is kept if it makes up the number.
     """
+    image, orientation = read_stored(path, channels, max_pixels)
+    return turn(image, orientation) if upright else image
+
+
+def read_stored(path: str | Path, channels: int | None = None, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, int]:
+    """An image as it is stored, and its EXIF orientation, 1 to 8."""
     path = Path(path)
     if path.suffix.lower() == ".npy":
-        return _fit(_unit(np.asarray(load_npy(path, max_pixels)), path), channels, path)
+        return _fit(_unit(np.asarray(load_npy(path, max_pixels)), path), channels, path), 1
     with opened(path, max_pixels) as image:
-        turn = _TURNS.get(orientation(image)) if upright else None
+        _refuse_hidden_bits(image, path)
         count = pages(image, path)
-        if count > 1:
+        if count == 1:
+            values = _decode(image, path, channels)
+        else:
             check_pixels(path, image.height * count, image.width, max_pixels)
             layers = [_page(image, index, path) for index in range(count)]
             if len({layer.shape for layer in layers}) > 1:
                 raise UserError(f"{path}: its pages have different sizes; save them as separate images")
-            return _fit(np.concatenate(layers, 2), channels, path)
-        image = image.transpose(turn) if turn is not None else image
-        return _fit(_decode(image, path, channels), channels, path)
+            values = np.concatenate(layers, 2)
+        # After decoding, for Pillow decodes a PNG to look for EXIF
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    return _fit(values, channels, path), orientation if orientation in range(1, 9) else 1
+
+
+def turn(image: Tensor, orientation: int) -> Tensor:
+    """An image (C, H, W) as viewers show it."""
+    image = image.transpose(1, 2) if orientation >= 5 else image
+    axes = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}.get(orientation, ())
+    return image.flip(axes).contiguous() if axes else image.contiguous()
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -74,14 +80,6 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         return values.astype(np.uint8) if values.dtype == bool else _whole(values, path)
 
 
-def read_orientation(path: Path) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none."""
-    if path.suffix.lower() == ".npy":
-        return 1
-    with opened(path, max_pixels=2**62) as image:
-        return orientation(image)
-
-
 def read_channels(path: Path, max_pixels: int = MAX_PIXELS) -> int:
     """How many channels `read_image` would give, from the header."""
     if path.suffix.lower() == ".npy":
@@ -91,18 +89,9 @@ def read_channels(path: Path, max_pixels: int = MAX_PIXELS) -> int:
         return max(pages(image, path), 1 if image.mode in ("1", "L", "LA", "F", *_WIDE) else 3)
 
 
-def swaps_sides(orientation: int) -> bool:
-    """Whether turning the image upright swaps its height and width."""
-    return orientation in _TRANSPOSED
-
-
-def orientation(image: Image.Image) -> int:
-    value = image.getexif().get(_ORIENTATION, 1)
-    return value if value in _TURNS else 1
-
-
 def _page(image: Image.Image, index: int, path: Path) -> np.ndarray:
     image.seek(index)
+    _refuse_hidden_bits(image, path)
     layer = _decode(image, path, None)
     if layer.shape[2] != 1:
         raise UserError(f"{path}: page {index + 1} is in colour; pages are channels and must be grey")
@@ -111,7 +100,6 @@ def _page(image: Image.Image, index: int, path: Path) -> np.ndarray:
 
 def _decode(image: Image.Image, path: Path, channels: int | None) -> np.ndarray:
     """Values (H, W, C): uint8, or float32 in [0, 1]."""
-    _refuse_hidden_bits(image, path)
     if image.mode in ("F", *_WIDE):
         return _unit(np.asarray(image), path)
     if channels == 4 and (image.mode == "RGBA" or "transparency" in image.info):
@@ -125,7 +113,10 @@ def _decode(image: Image.Image, path: Path, channels: int | None) -> np.ndarray:
 
 
 def _refuse_hidden_bits(image: Image.Image, path: Path) -> None:
-    """Pillow reads 16-bit colour as 8-bit, and drops bands of a TIFF after the fourth, without a word."""
+    """Pillow reads 16-bit colour as 8-bit, and drops surplus bands of a TIFF, without a word.
+
+    To be asked before decoding, which makes Pillow forget how the pixels were stored.
+    """
     raw = next((part for tile in getattr(image, "tile", ()) for part in _texts(tile[3])), "")
     if ";16" in raw and image.mode not in _WIDE:
         raise UserError(f"{path}: has 16 bits a colour, of which only 8 can be read; save it as .npy or as 16-bit grey")
@@ -180,3 +171,8 @@ def _whole(values: np.ndarray, path: Path) -> np.ndarray:
     if values.dtype.kind not in "iub" or not (values.ndim == 2 or values.shape[2] == 3):
         raise UserError(f"{path}: the mask is {values.dtype} of shape {values.shape}; save ids as (height, width)")
     return np.array(values)
+
+
+def from_array(values: np.ndarray, channels: int | None = None, name: str = "image") -> Tensor:
+    """An array (H, W) or (H, W, C) in memory as `read_image` would give it from a file."""
+    return _fit(_unit(values, Path(name)), channels, Path(name))

@@ -17,11 +17,12 @@ _UNKNOWN = -1
 
 @dataclass(slots=True)
 class Labels:
-    """`ids` takes an id in a mask to a class or VOID, `colours` an RGB colour."""
+    """`ids` takes an id in a mask to a class or VOID, `colours` a colour. `shared` colours belong to several classes."""
 
     classes: tuple[str, ...]
     ids: Mapping[int, int]
     colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
+    shared: frozenset[tuple[int, int, int]] = frozenset()
     _table: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +51,7 @@ class Labels:
         return torch.from_numpy(labels.astype(np.uint8))
 
     def _of_colours(self, mask: np.ndarray, path: Path) -> np.ndarray:
-        if not self.colours:
+        if not self.colours and not self.shared:
             return self._of_grey(mask, path)
         codes = mask.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
         known = {(red * 256 + green) * 256 + blue: label for (red, green, blue), label in self.colours.items()}
@@ -60,6 +61,8 @@ class Labels:
             stray = int(found[labels == _UNKNOWN][0])
             colour = (stray >> 16, stray >> 8 & 255, stray & 255)
             y, x = np.argwhere(codes == stray)[0]
+            if colour in self.shared:
+                raise UserError(f"{path}: several classes have the same colour {colour}; give each its own")
             raise UserError(
                 f"{path}: the colour {colour} at x={x} y={y} ({int((codes == stray).sum())} pixels) is no class's; "
                 "correct the mask or add the colour to classes.json"

@@ -15,7 +15,7 @@ from PIL import Image
 from densepred.types import UserError
 
 EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".npy"))
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "GIF", "PPM")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
 MAX_PAGES = 256
 

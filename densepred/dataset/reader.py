@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from densepred.dataset.image import read_channels, read_image, read_mask, read_orientation, swaps_sides
+from densepred.dataset.image import read_channels, read_image, read_mask, read_stored, turn
 from densepred.dataset.labels import Labels
 from densepred.dataset.listing import Pair
 from densepred.types import Annotation, Frame, Sample, UserError
@@ -50,18 +50,14 @@ class Reader:
         """The image the way up that its mask is."""
         if self.exif != "auto":
             return read_image(pair.image, self.channels, self.max_pixels, upright=self.exif == "upright")
-        image = read_image(pair.image, self.channels, self.max_pixels, upright=False)
-        turn = read_orientation(pair.image)
-        if turn == 1:
-            return image
-        stored = (image.shape[1], image.shape[2])
-        upright = stored[::-1] if swaps_sides(turn) else stored
-        if stored == upright == size:
+        image, orientation = read_stored(pair.image, self.channels, self.max_pixels)
+        upright = turn(image, orientation)
+        if orientation != 1 and image.shape[1:] == upright.shape[1:] == size:
             raise UserError(
-                f"{pair.image}: has EXIF orientation {turn} and its mask fits both ways up; set dataset.exif=upright "
-                "if masks were drawn on the image as viewers show it, else dataset.exif=stored"
+                f"{pair.image}: has EXIF orientation {orientation} and its mask fits both ways up; set "
+                "dataset.exif=upright if masks were drawn on images as viewers show them, else dataset.exif=stored"
             )
-        return image if stored == size else read_image(pair.image, self.channels, self.max_pixels, upright=True)
+        return upright if upright.shape[1:] == size else image
 
 
 def most_channels(pairs: Sequence[Pair], max_pixels: int) -> int:

@@ -1,0 +1,85 @@
+"""VOC and Cityscapes in small trees like the official ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from densepred.dataset.cityscapes import Cityscapes
+from densepred.dataset.voc import Voc
+from densepred.ops.palette import voc_palette
+from densepred.types import VOID, UserError
+
+RANDOM = np.random.default_rng(0)
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(RANDOM.integers(0, 256, (37, 45, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def voc(tmp_path: Path) -> Path:
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("2007_000032", "2007_000039", "2007_000063"):
+        picture().save(tmp_path / f"JPEGImages/{name}.jpg")
+        labels = RANDOM.integers(0, 21, (37, 45)).astype(np.uint8)
+        labels[0] = VOID
+        image = Image.fromarray(labels, "P")
+        image.putpalette([value for colour in voc_palette(256) for value in colour])
+        image.save(tmp_path / f"SegmentationClass/{name}.png")
+    (tmp_path / "ImageSets/Segmentation/train.txt").write_text("2007_000032\n2007_000063\n")
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("2007_000039\n")
+    return tmp_path
+
+
+def test_voc_is_read_by_its_lists(voc: Path) -> None:
+    train, valid = Voc(str(voc), split="train"), Voc(str(voc), split="valid")
+    assert [train[i].frame.id for i in range(2)] == ["2007_000032", "2007_000063"]
+    assert len(valid) == 1
+    expected = np.array(Image.open(voc / "SegmentationClass/2007_000039.png"))
+    assert torch.equal(valid[0].truth.semantic, torch.from_numpy(expected))
+    assert len(train.info.classes) == 21
+    assert train.info.palette[15] == (192, 128, 128)  # person
+    assert train.info.palette[20] == (0, 64, 128)  # tvmonitor
+    with pytest.raises(UserError, match=r"ImageSets.*VOC2012"):
+        Voc(str(voc / "JPEGImages"))
+
+
+def test_cityscapes_ids_become_train_ids(tmp_path: Path) -> None:
+    for city, frame in (("aachen", "000000_000019"), ("bremen", "000001_000019")):
+        name = f"{city}_{frame}"
+        for folder in (f"leftImg8bit/train/{city}", f"gtFine/train/{city}"):
+            (tmp_path / folder).mkdir(parents=True)
+        picture().save(tmp_path / f"leftImg8bit/train/{city}/{name}_leftImg8bit.png")
+        ids = (np.arange(37 * 45) % 34).reshape(37, 45).astype(np.uint8)
+        Image.fromarray(ids).save(tmp_path / f"gtFine/train/{city}/{name}_gtFine_labelIds.png")
+        Image.fromarray(ids).save(tmp_path / f"gtFine/train/{city}/{name}_gtFine_instanceIds.png")
+    data = Cityscapes(str(tmp_path))
+    assert [pair.id for pair in data.pairs] == ["aachen/aachen_000000_000019", "bremen/bremen_000001_000019"]
+    semantic = data[0].truth.semantic
+    assert semantic is not None
+    official = {7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13}
+    official |= {27: 14, 28: 15, 31: 16, 32: 17, 33: 18}
+    assert [int(semantic.flatten()[i]) for i in range(34)] == [official.get(i, VOID) for i in range(34)]
+    assert data.info.classes[11] == "person"
+    assert data.info.palette[11] == (220, 20, 60)
+
+
+def test_the_palette_is_the_official_one() -> None:
+    assert voc_palette(9) == (
+        (0, 0, 0),
+        (128, 0, 0),
+        (0, 128, 0),
+        (128, 128, 0),
+        (0, 0, 128),
+        (128, 0, 128),
+        (0, 128, 128),
+        (128, 128, 128),
+        (64, 0, 0),
+    )
+    assert len(set(voc_palette(255))) == 255
