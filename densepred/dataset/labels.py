@@ -17,7 +17,7 @@ _UNKNOWN = -1
 
 @dataclass(slots=True)
 class Labels:
-    """`ids` takes an id in a mask to a class or VOID, `colours` a colour. `shared` colours belong to several classes."""
+    """`ids` takes an id in a mask to a class or VOID, `colours` a colour; `shared` are colours of several classes."""
 
     classes: tuple[str, ...]
     ids: Mapping[int, int]

@@ -1,0 +1,46 @@
+"""Every transform option moves every annotation, at any size, and gives equal sizes where data.crop is set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator
+
+from densepred.build import build
+from densepred.dataset.shapes import Shapes
+from densepred.transform.pipeline import Pipeline
+
+Plain = Callable[..., dict[str, Any]]
+OPTIONS = sorted(path.stem for path in Path(__file__).parents[2].glob("configs/transform/*.yaml"))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("crop", [None, (32, 48)])
+@pytest.mark.parametrize("size", [(37, 45), (64, 80), (1, 1)])
+def test_every_option_moves_everything_together(
+    option: str, crop: tuple[int, int] | None, size: tuple[int, int], plain: Plain
+) -> None:
+    text = "null" if crop is None else f"[{crop[0]},{crop[1]}]"
+    nodes = plain(f"transform={option}", f"data.crop={text}")["transform"]
+    data = Shapes(split="train", size=size)
+    for name in ("train", "valid"):
+        pipeline = Pipeline([build(node) for node in nodes[name]], data.info.mirrored)
+        for index in range(4):
+            before = data[index]
+            after = pipeline(before, Generator().manual_seed(index))
+            expected = crop if crop is not None and nodes[name] and (name == "train" or option == "resize") else size
+            assert after.truth.size == expected
+            assert after.image.shape == (3, *expected)
+            assert after.image.dtype == before.image.dtype
+            assert after.image.is_contiguous()
+            assert after.frame.size == size
+            again = pipeline(data[index], Generator().manual_seed(index))
+            assert torch.equal(after.image, again.image)
+            for field in data.info.provides:
+                assert getattr(after.truth, field) is not None
+            count = len(after.truth.categories)  # type: ignore[arg-type]
+            assert int(after.truth.instances.max()) <= count  # type: ignore[union-attr]
