@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-SOURCES := densepred tests scripts
+SOURCES := densepred hydra_plugins tests scripts
 
 .PHONY: train test test-slow lint format clean
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from densepred import command, config
+from densepred import command, config, header, recorded
 from densepred.errors import UserError
 
 EXAMPLES = """
@@ -16,10 +15,6 @@ densepred-eval ckpt=RUN                                     on the validation sp
 densepred-eval ckpt=RUN dataset.split=test
 densepred-eval ckpt=RUN dataset=folder dataset.root=OTHER   on other data with the same classes
 """
-
-
-# Numbers, words, paths and lists of them; no interpolation, and no key that begins with an underscore.
-PLAIN = re.compile(r"dataset(\.[a-zA-Z]\w*)+=[\w\s./,:~\[\]{}'\"+-]*")
 
 
 def main() -> None:
@@ -34,15 +29,16 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
     words = {word.partition("=")[0]: word.partition("=")[2] for word in arguments}
     if "dataset" in words or "ckpt" not in words:
         return []
-    from densepred import checkpoint
-
-    path = checkpoint.find(words["ckpt"].strip("'\""))
-    recorded = checkpoint.read_header(path).get("dataset", {})
-    option, typed = recorded.get("option"), recorded.get("overrides", [])
-    if not (isinstance(option, str) and option.isidentifier() and isinstance(typed, list)):
+    path = header.find(words["ckpt"].strip("'\""))
+    remembered = header.read_header(path).get("dataset")
+    remembered = remembered if isinstance(remembered, dict) else {}
+    option = remembered.get("option")
+    if not isinstance(option, str) or not option.isidentifier():
         raise UserError(f"{path}: it does not say which dataset it was trained on; add dataset=...")
-    if strange := [word for word in typed if not (isinstance(word, str) and PLAIN.fullmatch(word))]:
-        raise UserError(f"{path}: its setting {strange[0]!r:.80} is more than a plain value; add dataset=... yourself")
+    try:
+        typed = recorded.plain(remembered.get("overrides", []), "dataset")
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     return [f"dataset={option}", *(word for word in typed if word.partition("=")[0] not in words)]
 
 

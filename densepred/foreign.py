@@ -30,6 +30,8 @@ TEXT = re.compile(r"[\w .,+-]*", re.ASCII)  # no paths, addresses or names of mo
 
 def check(node: Any, at: str, trusted: Sequence[str] = ()) -> None:
     """Raise UserError unless `node` is plain data that names only components; `at` is "model" or "task"."""
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise UserError(f"{at}: names no class; use another checkpoint")
     _check(node, at, at, tuple(trusted), 0)
 
 

@@ -105,7 +105,7 @@ def _constant(word: str) -> float:
 
 def _depth(node: Any) -> int:
     """How deep lists and mappings are nested, without recursion."""
-    depth, level = 0, [node]
+    depth, level = 0, [node] if isinstance(node, dict | list) else []
     while level and depth <= DEEPEST:
         level = [v for n in level for v in (n.values() if isinstance(n, dict) else n) if isinstance(v, dict | list)]
         depth += 1

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -28,9 +27,11 @@ CLAIMED = "DENSEPRED_CLAIMED"
 def register() -> None:
     """Make the launcher known to Hydra as `hydra/launcher=process`."""
     ConfigStore.instance().store(
-        group="hydra/launcher", name="process", node={"_target_": "densepred.sweep.Processes"}, provider="densepred"
+        group="hydra/launcher",
+        name="process",
+        node={"_target_": "hydra_plugins.densepred_processes.Processes"},
+        provider="densepred",
     )
-    Plugins.instance().register(Processes)
 
 
 @dataclass
@@ -64,6 +65,8 @@ class Result(JobReturn):
 
 
 class Processes(Launcher):
+    """Hydra's launcher of jobs; what it returns lets sweepers that search for the best value go on after a failure."""
+
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
         self.jobs: list[Job] = []
@@ -78,7 +81,7 @@ class Processes(Launcher):
         self.jobs += batch
         print(table(self.jobs), flush=True)
         failed = [job for job in batch if job.code]
-        return [_result(job, len(failed), len(batch)) for job in batch]
+        return [result(job, len(failed), len(batch)) for job in batch]
 
     def _run(self, number: int, shown: list[str], overrides: list[str]) -> Job:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
@@ -88,20 +91,22 @@ class Processes(Launcher):
         folder.mkdir(parents=True, exist_ok=True)
         print(f"job {number}: {' '.join(shown)} -> {folder}", flush=True)
         begin = time.monotonic()
-        command = [*_command(self.config.hydra.job.name), *overrides, _quoted("hydra.run.dir", folder)]
+        command = [*_program(), *overrides, _quoted("hydra.run.dir", folder)]
         code = subprocess.run(command, env={**os.environ, CLAIMED: "1"}, check=False).returncode
         return Job(number, shown, folder, code, time.monotonic() - begin, _best(folder))
 
 
-def _command(name: str) -> list[str]:
+def _program() -> list[str]:
     """The command that was typed, without its overrides and without --multirun."""
+    spec = sys.modules["__main__"].__spec__
+    program = ["-m", spec.name] if spec is not None else [sys.argv[0]]
     flags, words = [], iter(sys.argv[1:])
     for word in words:
         if word in ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"):
             flags += [word, next(words, "")]
         elif word.startswith(("--config-dir=", "--config-name=", "--config-path=")):
             flags.append(word)
-    return [sys.executable, "-m", f"densepred.{name}", *flags]
+    return [sys.executable, *program, *flags]
 
 
 def _quoted(key: str, path: Path) -> str:
@@ -118,7 +123,7 @@ def _best(folder: Path) -> float | None:
         return None
 
 
-def _result(job: Job, failed: int, count: int) -> JobReturn:
+def result(job: Job, failed: int, count: int) -> JobReturn:
     result = Result(overrides=job.overrides, working_dir=str(job.folder))
     result.status = JobStatus.FAILED if job.code else JobStatus.COMPLETED
     error = UserError(f"{failed} of {count} jobs failed; see the table above and train.log in their folders")

@@ -165,4 +165,4 @@ def test_every_package_is_shipped() -> None:
 
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in PACKAGE.rglob("__init__.py")}
-    assert set(settings["packages"]) == folders | {"densepred.configs"}
+    assert set(settings["packages"]) == folders | {"densepred.configs", "hydra_plugins"}

@@ -1,0 +1,79 @@
+"""A sweep runs every job in its own process, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.utils import JobStatus
+
+from densepred import sweep
+from densepred.errors import UserError
+from tests.conftest import REPOSITORY
+
+PROGRAM = """
+import json, os, signal
+from densepred import command
+def function(cfg):
+    folder = command.folder()
+    (folder / "job.json").write_text(json.dumps([os.getpid(), cfg.seed, command.choices()["model"]]))
+    if cfg.seed == 2: raise RuntimeError("job two")
+    if cfg.seed == 3: os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.seed == 4: return 75
+    (folder / "summary.json").write_text(json.dumps({"monitor": "miou", "best": {"miou": cfg.seed / 8}}))
+if __name__ == "__main__":
+    command.run(function, "train")
+"""
+
+
+def sweeping(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a sweep of a program whose jobs end in the way that their seed says."""
+    (folder / "program.py").write_text(PROGRAM)
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    words = [sys.executable, "program.py", "--multirun", *arguments]
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+
+
+def jobs(folder: Path) -> dict[int, list[Any]]:
+    return {int(p.parent.name): json.loads(p.read_text()) for p in (folder / "multirun").glob("*/*/job.json")}
+
+
+def test_a_job_that_fails_or_dies_stops_no_other(tmp_path: Path) -> None:
+    done = sweeping(tmp_path, "seed=1,2,3,4,5", "trainer.max_steps=2")
+    assert done.returncode == 2
+    found = jobs(tmp_path)
+    assert [found[i][1] for i in range(5)] == [1, 2, 3, 4, 5]
+    assert len({pid for pid, _, _ in found.values()}) == 5
+    rows = done.stdout[done.stdout.index("job  overrides") :].splitlines()[1:6]
+    for row, ending in zip(rows, ["done", "exit 1", "signal 9", "exit 75", "done"], strict=True):
+        assert ending in row
+        assert "trainer.max_steps=2" in row
+    assert "0.1250" in rows[0]
+    assert "0.6250" in rows[4]
+    assert done.stderr.splitlines()[-1].startswith("error: 3 of 5 jobs failed")
+
+
+def test_a_sweep_over_groups_succeeds_with_0_and_keeps_no_raw_overrides(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "small.yaml").write_text("# small\ndefaults: [unet]\n")
+    done = sweeping(tmp_path, "--config-dir", "mine", "model=unet,small", "hydra.sweep.dir=a b", 'dataset.root="x,y"')
+    assert done.returncode == 2, "shapes has no root"
+    done = sweeping(tmp_path, "--config-dir", "mine", "model=unet,small", "hydra.sweep.dir='multirun/a b'")
+    assert done.returncode == 0, done.stderr
+    assert [model for _, _, model in jobs(tmp_path).values()] == ["unet", "small"]
+    assert list(tmp_path.rglob("multirun.yaml")) == []
+
+
+def test_results_can_be_optimised(tmp_path: Path) -> None:
+    good = sweep.Job(0, ["a=1"], tmp_path, 0, 1.0, 0.5)
+    bad = sweep.Job(1, ["a=2"], tmp_path, -9, 1.0, None)
+    first, second = (sweep.result(job, 1, 2) for job in (good, bad))
+    assert (first.status, first.return_value) == (JobStatus.COMPLETED, 0.5)
+    assert second.status == JobStatus.FAILED
+    with pytest.raises(UserError, match="1 of 2 jobs failed"):
+        _ = second.return_value
