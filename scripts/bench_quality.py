@@ -1,0 +1,232 @@
+"""densepred against segmentation_models.pytorch on the same data: val mIoU over seeds, and images per second.
+
+Both sides train a U-Net on a ResNet-34 with random weights, from the same crops in the same order, with the same batch,
+steps, optimizer and schedule. densepred runs as its users run it, by `densepred-train`; the peer is its own Unet in a
+plain loop with torch's cross-entropy. Needs the `bench` extra.
+
+    python scripts/bench_quality.py --data ../shared/data/camvid --steps 350 --seeds 0 1 2
+    python scripts/bench_quality.py --data ../shared/data/camvid --speed
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
+from torch import Tensor, nn
+
+from densepred import assemble, command, config, sweep
+from densepred.codec.semantic import Semantic
+from densepred.data import TrainingLoader
+from densepred.metric.confusion import Confusion
+from densepred.scheduler import Poly
+from densepred.types import VOID, Annotation, Info
+
+CPU = torch.device("cpu")
+STRIDE = 32  # the peer takes only sizes that are a multiple of it
+
+
+def overrides(args: argparse.Namespace, seed: int) -> list[str]:
+    """What densepred-train is told, and what the peer's loop follows."""
+    return [
+        "experiment=camvid_unet",
+        f"dataset.root={args.data}",
+        f"seed={seed}",
+        f"data.batch_size={args.batch}",
+        f"data.crop=[{args.crop[0]},{args.crop[1]}]",
+        f"data.workers={args.workers}",
+        "loss=ce",
+        "loss.class_weights=null",
+        "scheduler=poly",
+        "scheduler.warmup=0",
+        f"optimizer.lr={args.lr}",
+        f"trainer.max_steps={args.steps}",
+        "trainer.ema=null",
+        "trainer.valid_every=1000",
+        "trainer.pictures=0",
+    ]
+
+
+def settings(args: argparse.Namespace, seed: int) -> Any:
+    config.register()
+    sweep.register()
+    words = overrides(args, seed)
+    with initialize_config_dir(str(command.configs()), version_base="1.3"):
+        found = compose("train", overrides=words)
+    config.complete(found, words)
+    return config.settings(found)
+
+
+def loader(given: Any) -> tuple[TrainingLoader, Info]:
+    train = assemble.dataset(given.dataset, "train")
+    augment = assemble.pipeline(given.transform["train"], train.info, "train")
+    return assemble.training_loader(train, augment, Semantic(train.info), given.data, given.seed, CPU), train.info
+
+
+class Peer(nn.Module):
+    """SMP's Unet behind the same normalisation of its input."""
+
+    def __init__(self, info: Info) -> None:
+        super().__init__()
+        import segmentation_models_pytorch as smp
+
+        self.net = smp.Unet("resnet34", encoder_weights=None, in_channels=info.channels, classes=len(info.classes))
+        self.register_buffer("mean", torch.tensor(info.mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(info.std).view(-1, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.net((image - self.mean) / self.std)
+
+
+def peer_step(model: nn.Module, optimizer: torch.optim.Optimizer, image: Tensor, labels: Tensor) -> None:
+    loss = F.cross_entropy(model(image), labels.long(), ignore_index=VOID)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def train_peer(args: argparse.Namespace, seed: int) -> dict[str, float]:
+    """The plain loop. Its clock stops while it is evaluated."""
+    given = settings(args, seed)
+    batches, info = loader(given)
+    torch.manual_seed(seed)
+    model = Peer(info)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=given.optimizer["weight_decay"])
+    schedule, step, begun = Poly(power=given.scheduler["power"]), 0, time.monotonic()
+    for epoch in range(10**6):
+        for raw in batches.epoch(epoch):
+            for group in optimizer.param_groups:
+                group["lr"] = args.lr * schedule(step, args.steps)
+            batch = raw.to(CPU)
+            peer_step(model, optimizer, batch.image, batch.targets["semantic"])
+            step += 1
+            if step == args.steps:
+                seconds = time.monotonic() - begun
+                return {"miou": miou(model, given), "seconds": seconds}
+    raise AssertionError
+
+
+@torch.inference_mode()
+def miou(model: nn.Module, given: Any) -> float:
+    """mIoU over the whole images of the validation split, padded to a multiple of 32 and cropped back."""
+    valid = assemble.dataset(given.dataset, "valid")
+    metric = Confusion(valid.info)
+    model.eval()
+    for index in range(len(valid)):
+        sample = valid[index]
+        height, width = sample.truth.size
+        image = F.pad(sample.image[None].float() / 255, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        labels = model(image)[0, :, :height, :width].argmax(0).to(torch.uint8)
+        metric.update([Annotation((height, width), semantic=labels)], [sample.truth])
+    return metric.compute()["miou"] or 0.0
+
+
+def train_ours(args: argparse.Namespace, seed: int) -> dict[str, float]:
+    folder = args.output / f"densepred_{seed}"
+    words = [*overrides(args, seed), f"hydra.run.dir={folder}", f"trainer.threads={args.threads}"]
+    subprocess.run([sys.executable, "-m", "densepred.train", *words], check=True, stdout=subprocess.DEVNULL)
+    newest = max(args.output.glob(f"densepred_{seed}*"), key=lambda path: path.stat().st_mtime)
+    summary = json.loads((newest / "summary.json").read_text())
+    return {"miou": summary["last"]["miou"], "seconds": summary["seconds"]}
+
+
+def compare_quality(args: argparse.Namespace) -> None:
+    rows = []
+    for seed in args.seeds:
+        row = {"seed": seed, "densepred": train_ours(args, seed), "peer": train_peer(args, seed)}
+        print(json.dumps(row), flush=True)
+        rows.append(row)
+    for side in ("densepred", "peer"):
+        values = [row[side]["miou"] for row in rows]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        print(f"{side:>10}: val mIoU {statistics.mean(values):.4f} +- {spread:.4f} over seeds {args.seeds}")
+
+
+def compare_speed(args: argparse.Namespace) -> None:
+    """Training steps of both, in turns, in this process; what a step costs beyond the model is part of it."""
+    given = settings(args, 0)
+    batches, info = loader(given)
+    stream = [batch for _, batch in zip(range(4), batches.epoch(0), strict=False)]
+    task, model = assemble.task_and_model(given.task, given.model, info)
+    ours = our_step(task, model, given)
+    peer = Peer(info)
+    optimizer = torch.optim.AdamW(peer.parameters(), lr=1e-4)
+
+    def theirs(batch: Any) -> None:
+        batch = batch.to(CPU)
+        peer_step(peer, optimizer, batch.image, batch.targets["semantic"])
+
+    times: dict[str, list[float]] = {"densepred": [], "peer": []}
+    for turn in range(args.turns + 1):
+        for name, step in (("densepred", ours), ("peer", theirs)):
+            begun = time.perf_counter()
+            for batch in stream:
+                step(batch)
+            if turn:  # the first turn warms up
+                times[name].append(len(stream) * args.batch / (time.perf_counter() - begun))
+    speeds = {name: statistics.median(values) for name, values in times.items()}
+    parameters = {"densepred": model, "peer": peer}
+    for name, speed in speeds.items():
+        count = sum(p.numel() for p in parameters[name].parameters())
+        print(f"{name:>10}: {speed:.2f} images/s, {count / 1e6:.2f} M parameters")
+    ratios = [a / b for a, b in zip(times["densepred"], times["peer"], strict=True)]
+    print(f"     ratio: {statistics.median(ratios):.3f} (from {min(ratios):.3f} to {max(ratios):.3f})")
+
+
+def our_step(task: Any, model: Any, given: Any) -> Any:
+    """The trainer's own step, guard and all."""
+    import tempfile
+
+    from densepred.build import build
+    from densepred.log import Log
+    from densepred.run import Run
+    from densepred.stop import StopFlag
+    from densepred.trainer import Trainer
+
+    folder = Path(tempfile.mkdtemp())
+    log = Log(folder, enabled=False)
+    trainer = Trainer(
+        model=model,
+        task=task,
+        optimizer=build(given.optimizer, None, "optimizer")(model),
+        scheduler=build(given.scheduler, None, "scheduler"),
+        settings=given.trainer,
+        seed=0,
+        device=CPU,
+        run=Run(folder, {}, {}, log, 1),
+        log=log,
+        stop=StopFlag(),
+    )
+    model.train()
+    return lambda batch: trainer._step([batch])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the camvid folder")
+    parser.add_argument("--output", type=Path, default=Path("runs/bench_quality"))
+    parser.add_argument("--steps", type=int, default=350)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--crop", type=int, nargs=2, default=(256, 256))
+    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--speed", action="store_true", help="compare images per second instead of quality")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    compare_speed(args) if args.speed else compare_quality(args)
+
+
+if __name__ == "__main__":
+    main()
