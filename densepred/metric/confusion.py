@@ -12,6 +12,9 @@ from densepred.contracts import Metric
 from densepred.ops.confusion import confusion, per_class, pixel_accuracy
 from densepred.types import Annotation, Info
 
+MEANS = {"iou": "miou", "dice": "mean_dice", "precision": "mean_precision", "recall": "mean_recall"}
+"""The name of each score's mean over classes."""
+
 
 class Confusion(Metric):
     """Pixel accuracy and, per class and as means over the classes that occur, IoU, Dice, precision and recall.
@@ -19,10 +22,10 @@ class Confusion(Metric):
     Sums over the whole dataset, not means over images. Everingham et al., IJCV 2015 (the PASCAL VOC challenge) for IoU.
     """
 
-    better = dict.fromkeys(("miou", "mean_dice", "mean_precision", "mean_recall", "pixel_accuracy"), "max")
-
     def __init__(self, info: Info) -> None:
         self.classes = info.classes
+        each = [f"{score}/{name}" for score in MEANS for name in info.classes]
+        self.better = dict.fromkeys([*MEANS.values(), "pixel_accuracy", *each], "max")
         self.matrix: Tensor = torch.zeros(len(info.classes), len(info.classes), dtype=torch.int64)
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
@@ -43,8 +46,7 @@ class Confusion(Metric):
     def compute(self) -> dict[str, float | None]:
         matrix = self.matrix.cpu()
         scores = per_class(matrix)
-        names = {"iou": "miou", "dice": "mean_dice", "precision": "mean_precision", "recall": "mean_recall"}
-        result = {name: _number(scores[score].nanmean()) for score, name in names.items()}
+        result = {name: _number(scores[score].nanmean()) for score, name in MEANS.items()}
         result["pixel_accuracy"] = _number(pixel_accuracy(matrix))
         for score, values in scores.items():
             result |= {f"{score}/{name}": _number(value) for name, value in zip(self.classes, values, strict=True)}
