@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
+from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums, smoothed
 from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
 from densepred.ops.resample import two_channels
 from densepred.ops.softmax import Softmax, SoftmaxBand
@@ -35,7 +35,7 @@ class CrossEntropy(SummedLoss):
 
     def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
         weights = per_class(self.class_weights, pred, "loss.class_weights")
-        softmax = Softmax(pred, target, weight, weights if self.smoothing else None)
+        softmax = Softmax(pred, target, weight, smoothed(pred, weights, self.smoothing))
         return SoftmaxBand(softmax, [CrossEntropyTerm(softmax, weights, self.smoothing)])
 
     def value(self, sums: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
+from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums, smoothed
 from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
 from densepred.ops.overlap import OverlapTerm, dice_loss, overlap_sums
 from densepred.ops.resample import two_channels
@@ -46,7 +46,7 @@ class CrossEntropyDice(SummedLoss):
 
     def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
         weights = per_class(self.class_weights, pred, "loss.class_weights")
-        softmax = Softmax(pred, target, weight, weights if self.smoothing else None)
+        softmax = Softmax(pred, target, weight, smoothed(pred, weights, self.smoothing))
         return SoftmaxBand(softmax, [CrossEntropyTerm(softmax, weights, self.smoothing), OverlapTerm(softmax)])
 
     def value(self, sums: Tensor) -> Tensor:

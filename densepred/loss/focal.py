@@ -34,12 +34,13 @@ class Focal(SummedLoss):
         values = None if isinstance(alpha, int | float) else class_values(alpha, "loss.alpha")
         self.register_buffer("alpha", values, persistent=False)
 
-    def alphas(self, logits: Tensor) -> Tensor:
+    def alphas(self, logits: Tensor) -> Tensor | None:
         """One number a class, for logits (B, K, H, W)."""
-        alpha = per_class(self.alpha, logits, "loss.alpha")
-        if self.foreground is not None:
-            alpha.fill_(self.foreground)[0] = 1 - self.foreground
-        return alpha
+        if self.foreground is None:
+            return per_class(self.alpha, logits, "loss.alpha")
+        alphas = logits.new_full((max(2, logits.shape[1]),), self.foreground)
+        alphas[0] = 1 - self.foreground
+        return alphas
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = two_channels(at_least_float32(pred))

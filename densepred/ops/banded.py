@@ -1,12 +1,13 @@
 """Sums of a loss over pixels, from logits coarser than the truth, band of rows by band of rows.
 
-The enlarged (B, K, H, W) tensor, its softmax and its gradient never exist: a band is enlarged, summed, differentiated and
-forgotten, and only the gradient of the coarse logits stays. B images, K channels, S sums, h x w logits, H x W the truth.
+The enlarged (B, K, H, W) tensor, its softmax and its gradient never exist: a band is enlarged, summed, differentiated
+and forgotten, and only the gradient of the coarse logits stays.
+B images, K channels, S sums, h x w logits, H x W the truth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from densepred.contracts import Band, SummedLoss
 from densepred.ops.enlarge import Enlarger
 from densepred.ops.labels import aligned
-from densepred.ops.resample import chunk_elements
+from densepred.ops.resample import pieces
 
 
 def sums(
@@ -32,7 +33,7 @@ class _Sums(torch.autograd.Function):
     """One walk where the loss is linear in its sums, which leaves the gradient for later; two where it is not."""
 
     @staticmethod
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: torch types it (ctx, *args)
         ctx: Any, logits: Tensor, loss: SummedLoss, target: Tensor, weight: Tensor | None, align_corners: bool
     ) -> Tensor:
         walk = _Walk(loss, logits, target, weight, align_corners)
@@ -43,7 +44,7 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         logits, target, weight = ctx.saved_tensors
         if ctx.gradient is None:
             gradient = _Walk(ctx.loss, logits, target, weight, ctx.align_corners).gradient(grad)
@@ -61,8 +62,10 @@ class _Walk:
     ) -> None:
         self.loss, self.logits, self.target, self.weight = loss, logits, target, weight
         self.dtype = torch.promote_types(logits.dtype, torch.float32)
-        source, size = (logits.shape[-2], logits.shape[-1]), (target.shape[-2], target.shape[-1])
-        self.enlarger = Enlarger(source, size, align_corners, self.dtype, logits.device)
+        self.size = (target.shape[-2], target.shape[-1])
+        self.enlarger = Enlarger(
+            (logits.shape[-2], logits.shape[-1]), self.size, align_corners, self.dtype, logits.device
+        )
 
     def zeros(self) -> Tensor:
         return torch.zeros(self.logits.shape, dtype=self.dtype, device=self.logits.device)
@@ -98,35 +101,22 @@ class _Walk:
     def run(self, visit: Callable[[Band, slice, int, int], None], slope: bool) -> None:
         # Products of matrices would fall to half precision where the autocast of the model still holds.
         with torch.autocast(self.logits.device.type, enabled=False), torch.no_grad():
-            for images, a, b in self.pieces():
+            for images, a, b in pieces(self.logits.shape, self.size, self.enlarger):
                 pred = self.enlarger.enlarge(self.logits[images], a, b)
                 target = self.target[images, ..., a:b, :]
                 weight = None if self.weight is None else self.weight[images, ..., a:b, :]
-                open_band = getattr(self.loss, "band", None)
-                band = (
-                    open_band(pred, target, weight)
-                    if open_band
-                    else _AutogradBand(self.loss, pred, target, weight, slope)
-                )
-                visit(band, images, a, b)
+                visit(self.open(pred, target, weight, slope), images, a, b)
 
-    def pieces(self) -> Iterator[tuple[slice, int, int]]:
-        """Bands of about one size: several images where they are small, else some rows of one."""
-        images, channels = self.logits.shape[:2]
-        height, width = self.target.shape[-2:]
-        limit = chunk_elements(self.logits.device)
-        many = max(1, limit // (channels * height * width))
-        rows = max(1, limit // (channels * width))
-        for start in range(0, images, many):
-            for a, b in self.enlarger.bands(rows):
-                yield slice(start, min(start + many, images)), a, b
+    def open(self, pred: Tensor, target: Tensor, weight: Tensor | None, slope: bool) -> Band:
+        closed = getattr(self.loss, "band", None)
+        return closed(pred, target, weight) if closed else _AutogradBand(self.loss, pred, target, weight, slope)
 
 
 class _AutogradBand:
     """A band of any loss."""
 
     def __init__(self, loss: SummedLoss, pred: Tensor, target: Tensor, weight: Tensor | None, slope: bool) -> None:
-        self.pred = pred.requires_grad_(slope)
+        self.pred = pred.detach().requires_grad_(slope)
         with torch.set_grad_enabled(slope):
             self.statistics = loss.statistics(self.pred, target, weight)
 

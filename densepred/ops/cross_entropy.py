@@ -8,21 +8,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from densepred.ops.labels import counting
+from densepred.ops.labels import counting, scaled
 from densepred.ops.softmax import Coefficients, Softmax
 
 
 def cross_entropy_sums(
-    logits: Tensor, target: Tensor, weight: Tensor | None, class_weights: Tensor, smoothing: float
+    logits: Tensor, target: Tensor, weight: Tensor | None, class_weights: Tensor | None, smoothing: float
 ) -> Tensor:
     """(B, 2): the weighted losses and the weights. Logits (B, K, H, W) in float32 or more."""
     labels, weight = counting(target, weight, logits.dtype)
     scores = logits.log_softmax(1)
-    truth_weight = class_weights[labels]
+    truth_weight = scaled(weight, class_weights, labels)
     loss = -(1 - smoothing) * truth_weight * scores.gather(1, labels[:, None])[:, 0]
-    if smoothing:
-        loss = loss - smoothing / len(class_weights) * (scores * class_weights[:, None, None]).sum(1)
-    return torch.stack([(loss * weight).sum((1, 2)), (truth_weight * weight).sum((1, 2))], 1)
+    average = smoothed(logits, class_weights, smoothing)
+    if average is not None:
+        loss = loss - weight * (scores * average[:, None, None]).sum(1)
+    return torch.stack([loss.sum((1, 2)), truth_weight.sum((1, 2))], 1)
+
+
+def smoothed(logits: Tensor, class_weights: Tensor | None, smoothing: float) -> Tensor | None:
+    """How much of each class smoothing mixes into the truth, times its weight, (K,); None without smoothing."""
+    if not smoothing:
+        return None
+    classes = max(2, logits.shape[1])
+    return smoothing / classes * (logits.new_ones(classes) if class_weights is None else class_weights)
 
 
 class CrossEntropyTerm:
@@ -30,23 +39,23 @@ class CrossEntropyTerm:
 
     width = 2
 
-    def __init__(self, softmax: Softmax, class_weights: Tensor, smoothing: float) -> None:
-        """With smoothing the softmax was asked for the average by `class_weights`."""
-        self.softmax, self.class_weights = softmax, class_weights
-        self.even = smoothing / len(class_weights)
-        self.sharp = 1 - smoothing
-        self.truth_weight = class_weights[softmax.labels].mul_(softmax.weight)
+    def __init__(self, softmax: Softmax, class_weights: Tensor | None, smoothing: float) -> None:
+        """The softmax was asked for the average that `smoothed` gives."""
+        self.softmax, self.sharp = softmax, 1 - smoothing
+        self.truth_weight = scaled(softmax.weight, class_weights, softmax.labels)
 
     def sums(self) -> Tensor:
-        loss = self.truth_weight * self.softmax.log_truth * -self.sharp
+        loss = (self.truth_weight * self.softmax.log_truth).mul_(-self.sharp)
         if self.softmax.log_average is not None:
-            loss -= self.softmax.log_average * self.softmax.weight * self.even
+            loss -= self.softmax.log_average * self.softmax.weight
         return torch.stack([loss.sum((1, 2)), self.truth_weight.sum((1, 2))], 1)
 
     def coefficients(self, grad: Tensor) -> Coefficients:
         grad = grad[:, :1]
         truth = self.truth_weight * (self.sharp * grad)[..., None]
-        if not self.even:
+        average = self.softmax.average
+        if average is None:
             return Coefficients(truth, -truth)
-        even = (self.even * self.class_weights.sum() * grad)[..., None] * self.softmax.weight
-        return Coefficients(truth + even, -truth, constant=-self.even * grad * self.class_weights)
+        return Coefficients(
+            truth + (average.sum() * grad)[..., None] * self.softmax.weight, -truth, constant=-grad * average
+        )

@@ -1,11 +1,12 @@
 """Bilinear enlargement of a band of rows, and its adjoint, which takes gradients back.
 
 Every row and column mixes two neighbours, so columns are mixed on the few coarse rows under a band and rows after them.
-N images, K channels, h x w coarse, H x W enlarged; a:b rows of a band. All row ranges are host arithmetic: no device waits.
+N images, K channels, h x w coarse, H x W enlarged; a:b rows of a band. Row ranges are host arithmetic: no device waits.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import torch
@@ -28,12 +29,13 @@ class Enlarger:
     ) -> None:
         self.identity = source == size
         self.height = size[0]
-        self.dtype = dtype
+        self.dtype, self.device = dtype, device
+        scratch = Scratch(dtype, device)
         rows = StridedRows if _strided(source[0], size[0], align_corners) else MatrixRows
-        self.rows = rows(source[0], size[0], align_corners, dtype, device)
+        self.rows = rows(source[0], size[0], align_corners, scratch)
         blocks = _strided(source[1], size[1], align_corners) and block_width(source[1]) > 1
         columns = BlockColumns if blocks else MatrixColumns
-        self.columns = columns(source[1], size[1], align_corners, dtype, device)
+        self.columns = columns(source[1], size[1], align_corners, scratch)
 
     def bands(self, most: int) -> list[tuple[int, int]]:
         """Ranges of rows that cover the image, about `most` each."""
@@ -42,7 +44,7 @@ class Enlarger:
         return self.rows.bands(most)
 
     def enlarge(self, x: Tensor, a: int, b: int) -> Tensor:
-        """(N, K, h, w) -> rows a:b as (N, K, b - a, W), the caller's to overwrite."""
+        """(N, K, h, w) -> rows a:b as (N, K, b - a, W), the caller's to overwrite, and lost in the next call."""
         if self.identity:
             return x[:, :, a:b].to(self.dtype, copy=True)
         p, q = self.rows.source(a, b)
@@ -57,17 +59,33 @@ class Enlarger:
         into[:, :, p:q] += self.columns.adjoint(self.rows.adjoint(gradient, a, b))
 
 
+class Scratch:
+    """Memory by name, used again for every band: touching fresh pages costs as much as the arithmetic."""
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        self.dtype, self.device = dtype, device
+        self.held: dict[str, Tensor] = {}
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """Not initialised; what the same name held before is lost."""
+        size = math.prod(shape)
+        held = self.held.get(name)
+        if held is None or len(held) < size:
+            held = self.held[name] = torch.empty(size, dtype=self.dtype, device=self.device)
+        return held[:size].view(shape)
+
+
 class StridedRows:
     """H = s h without aligned corners: s rows in turn lie between the same two, at the same distances.
 
     The first and the last coarse row count twice, so that group g of s rows mixes rows g - 1 and g of h + 2.
     """
 
-    def __init__(self, source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, source: int, size: int, align_corners: bool, scratch: Scratch) -> None:
         del align_corners
-        self.n, self.size, self.stride = source, size, size // source
+        self.n, self.size, self.stride, self.scratch = source, size, size // source, scratch
         self.before = self.stride - self.stride // 2  # rows of the first group that lie above the image
-        step = _distances(self.stride, dtype, device)
+        step = _distances(self.stride, scratch)
         self.distance = step[:, None]
         self.taps = torch.stack([1 - step, step])  # (2, s)
 
@@ -88,9 +106,10 @@ class StridedRows:
         first, last = self.groups(a, b)
         edges = [x[:, :, :1]] * (first == 0) + [x] + [x[:, :, -1:]] * (last == self.n + 1)
         x = torch.cat(edges, 2) if len(edges) > 1 else x
-        mixed = torch.lerp(x[:, :, :-1, None], x[:, :, 1:, None], self.distance).flatten(2, 3)
+        mixed = self.scratch.take("mixed", *x.shape[:2], last - first, self.stride, x.shape[-1])
+        torch.lerp(x[:, :, :-1, None], x[:, :, 1:, None], self.distance, out=mixed)
         start = a - (first * self.stride - self.before)
-        return mixed[:, :, start : start + b - a]
+        return mixed.flatten(2, 3)[:, :, start : start + b - a]
 
     def adjoint(self, gradient: Tensor, a: int, b: int) -> Tensor:
         first, last = self.groups(a, b)
@@ -98,10 +117,14 @@ class StridedRows:
         below = (last - first) * self.stride - above - (b - a)
         if above or below:
             gradient = torch.nn.functional.pad(gradient, (0, 0, above, below))
-        shares = torch.matmul(self.taps, gradient.unflatten(2, (-1, self.stride)))  # (N, K, groups, 2, W)
-        out = shares.new_zeros(*shares.shape[:2], last - first + 1, shares.shape[-1])
-        out[:, :, :-1] = shares[:, :, :, 0]
-        out[:, :, 1:] += shares[:, :, :, 1]
+        groups = gradient.unflatten(2, (-1, self.stride))
+        shares = self.scratch.take("shares", *groups.shape[:3], 2, groups.shape[-1])
+        torch.matmul(self.taps, groups, out=shares)
+        upper, lower = shares.unbind(3)  # what each group gives to the row above it and to the row below
+        out = self.scratch.take("out", *groups.shape[:2], last - first + 1, groups.shape[-1])
+        torch.add(upper[:, :, 1:], lower[:, :, :-1], out=out[:, :, 1:-1])
+        out[:, :, 0] = upper[:, :, 0]
+        out[:, :, -1] = lower[:, :, -1]
         # The doubled edges go back to the rows that they copy.
         if first == 0:
             out[:, :, 1] += out[:, :, 0]
@@ -115,12 +138,12 @@ class StridedRows:
 class MatrixRows:
     """Any other ratio: two gathered rows to mix, and a matrix for the way back."""
 
-    def __init__(self, source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> None:
-        self.size = size
+    def __init__(self, source: int, size: int, align_corners: bool, scratch: Scratch) -> None:
+        self.size, self.scratch = size, scratch
         self.lower, self.upper, distance = taps(source, size, align_corners)
-        self.index = torch.tensor([self.lower, self.upper], device=device)
-        self.distance = torch.tensor(distance, dtype=dtype, device=device)[:, None]
-        self.matrix = matrix(source, size, align_corners, dtype, device)
+        self.index = torch.tensor([self.lower, self.upper], device=scratch.device)
+        self.distance = torch.tensor(distance, dtype=scratch.dtype, device=scratch.device)[:, None]
+        self.matrix = matrix(source, size, align_corners, scratch.dtype, scratch.device)
 
     def bands(self, most: int) -> list[tuple[int, int]]:
         return [(a, min(a + most, self.size)) for a in range(0, self.size, most)]
@@ -129,7 +152,9 @@ class MatrixRows:
         return self.lower[a], self.upper[b - 1] + 1
 
     def mix(self, x: Tensor, a: int, b: int) -> Tensor:
-        lower, upper = (x.index_select(2, index) for index in self.index[:, a:b] - self.lower[a])
+        lower, upper = self.scratch.take("mixed", 2, *x.shape[:2], b - a, x.shape[-1])
+        torch.index_select(x, 2, self.index[0, a:b] - self.lower[a], out=lower)
+        torch.index_select(x, 2, self.index[1, a:b] - self.lower[a], out=upper)
         return lower.lerp_(upper, self.distance[a:b])
 
     def adjoint(self, gradient: Tensor, a: int, b: int) -> Tensor:
@@ -138,17 +163,18 @@ class MatrixRows:
 
 
 class BlockColumns:
-    """W = s w without aligned corners: blocks of columns are mixed by one small matrix, the edges doubled as for rows."""
+    """W = s w without aligned corners: one small matrix mixes blocks of columns, the edges doubled as for rows."""
 
-    def __init__(self, source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, source: int, size: int, align_corners: bool, scratch: Scratch) -> None:
         del align_corners
-        self.width = block_width(source)
-        self.matrix = block_matrix(self.width, size // source, dtype, device)  # (block + 2, s block)
+        self.width, self.scratch = block_width(source), scratch
+        self.matrix = block_matrix(self.width, size // source, scratch.dtype, scratch.device)  # (block + 2, s block)
 
     def mix(self, x: Tensor) -> Tensor:
         padded = torch.cat([x[..., :1], x, x[..., -1:]], -1)
-        windows = padded.unfold(-1, self.width + 2, self.width)
-        return torch.mm(windows.reshape(-1, self.width + 2), self.matrix).view(*x.shape[:-1], -1)
+        windows = padded.unfold(-1, self.width + 2, self.width).reshape(-1, self.width + 2)
+        mixed = self.scratch.take("columns", len(windows), self.matrix.shape[1])
+        return torch.mm(windows, self.matrix, out=mixed).view(*x.shape[:-1], -1)
 
     def adjoint(self, gradient: Tensor) -> Tensor:
         blocks = gradient.reshape(-1, self.matrix.shape[1])
@@ -164,8 +190,8 @@ class BlockColumns:
 class MatrixColumns:
     """Any other ratio: one matrix."""
 
-    def __init__(self, source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> None:
-        self.matrix = matrix(source, size, align_corners, dtype, device)
+    def __init__(self, source: int, size: int, align_corners: bool, scratch: Scratch) -> None:
+        self.matrix = matrix(source, size, align_corners, scratch.dtype, scratch.device)
 
     def mix(self, x: Tensor) -> Tensor:
         return torch.matmul(x, self.matrix.t())
@@ -178,9 +204,9 @@ def _strided(source: int, size: int, align_corners: bool) -> bool:
     return not align_corners and size % source == 0
 
 
-def _distances(stride: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _distances(stride: int, scratch: Scratch) -> Tensor:
     """How far each of the rows between two coarse ones is from the first, in coarse rows."""
-    return (torch.arange(stride, dtype=dtype, device=device) + (0.5 if stride % 2 == 0 else 0)) / stride
+    return (torch.arange(stride, dtype=scratch.dtype, device=scratch.device) + (0.5 if stride % 2 == 0 else 0)) / stride
 
 
 def block_width(source: int) -> int:

@@ -8,19 +8,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from densepred.ops.labels import counting
+from densepred.ops.labels import counting, scaled
 from densepred.ops.softmax import Coefficients, Softmax
 
 TINY = 1e-12
 """The least 1 - p: below it powers under 1 have no gradient."""
 
 
-def focal_sums(logits: Tensor, target: Tensor, weight: Tensor | None, alpha: Tensor, gamma: float) -> Tensor:
+def focal_sums(logits: Tensor, target: Tensor, weight: Tensor | None, alpha: Tensor | None, gamma: float) -> Tensor:
     """(B, 2): the losses and the weights. Logits (B, K, H, W) in float32 or more."""
     labels, weight = counting(target, weight, logits.dtype)
     score = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-    loss = -alpha[labels] * _rest(score).pow(gamma) * score
-    return torch.stack([(loss * weight).sum((1, 2)), weight.sum((1, 2))], 1)
+    loss = -_rest(score).pow(gamma) * score * scaled(weight, alpha, labels)
+    return torch.stack([loss.sum((1, 2)), weight.sum((1, 2))], 1)
 
 
 class FocalTerm:
@@ -28,13 +28,13 @@ class FocalTerm:
 
     width = 2
 
-    def __init__(self, softmax: Softmax, alpha: Tensor, gamma: float) -> None:
+    def __init__(self, softmax: Softmax, alpha: Tensor | None, gamma: float) -> None:
         self.softmax, self.gamma = softmax, gamma
         self.rest = _rest(softmax.log_truth)
-        self.scale = alpha[softmax.labels].mul_(softmax.weight)
+        self.scale = scaled(softmax.weight, alpha, softmax.labels)
 
     def sums(self) -> Tensor:
-        loss = self.scale * self.rest.pow(self.gamma) * -self.softmax.log_truth
+        loss = self.rest.pow(self.gamma).mul_(self.softmax.log_truth).mul_(self.scale).neg_()
         return torch.stack([loss.sum((1, 2)), self.softmax.weight.sum((1, 2))], 1)
 
     def coefficients(self, grad: Tensor) -> Coefficients:

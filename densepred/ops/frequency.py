@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def median_frequency(counts: Tensor, pixels: Tensor | None = None) -> Tensor:
-    """Median frequency balancing (Eigen and Fergus, https://arxiv.org/abs/1411.4734): median(freq) / freq, (K,) float64.
+    """Median frequency balancing, https://arxiv.org/abs/1411.4734: median(freq) / freq, (K,) float64.
 
-    counts (N, K): pixels of each class in each of N images; pixels (N,): all pixels of each image, by default those with
-    a class. freq is the pixels of a class over the pixels of the images that hold it. A class that never occurs has no
-    frequency and weighs 0.
+    counts (N, K): pixels of each class in each of N images; pixels (N,): all pixels of each image, by default those
+    with a class. freq is the pixels of a class over the pixels of the images that hold it. A class that never occurs
+    has no frequency and weighs 0.
     """
     counts = counts.double()
     pixels = counts.sum(1) if pixels is None else pixels.double()

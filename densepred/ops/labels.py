@@ -66,14 +66,19 @@ def class_values(values: Sequence[float] | None, key: str) -> Tensor | None:
     return numbers
 
 
-def per_class(values: Tensor | None, logits: Tensor, key: str) -> Tensor:
-    """A copy as (K,), for logits (B, K, H, W) where one channel means two classes; ones where there are none."""
-    classes = max(2, logits.shape[1])
+def per_class(values: Tensor | None, logits: Tensor, key: str) -> Tensor | None:
+    """The same as (K,), for logits (B, K, H, W) where one channel means two classes."""
     if values is None:
-        return logits.new_ones(classes)
+        return None
+    classes = max(2, logits.shape[1])
     if len(values) != classes:
         raise UserError(f"{key} has {len(values)} values for {classes} classes; give one value a class")
-    return values.to(logits.dtype, copy=True)
+    return values.to(logits.dtype)
+
+
+def scaled(weight: Tensor, values: Tensor | None, labels: Tensor) -> Tensor:
+    """The weight of each pixel times the number of its class; `weight` itself where there are no numbers."""
+    return weight if values is None else weight * values[labels]
 
 
 def fraction(value: float, key: str) -> float:

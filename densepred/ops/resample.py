@@ -1,14 +1,18 @@
 """Predictions on the grid of the truth: the only place that enlarges what a network says.
 
-B images, K classes, h x w a coarse map, H x W the grid of the truth. Numbers are never scaled: offsets are in input pixels.
+Numbers are never scaled: offsets are in input pixels.
+B images, K classes, h x w a coarse map, H x W the grid of the truth.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.ops.enlarge import Enlarger
 from densepred.types import MAX_CLASSES
 
 CHUNK = 2**20
@@ -16,10 +20,6 @@ CHUNK = 2**20
 
 CHUNK_ACCELERATOR = 2**27
 """The same on an accelerator, where few large steps are faster than many small ones: 512 MB."""
-
-
-def chunk_elements(device: torch.device) -> int:
-    return CHUNK if device.type == "cpu" else CHUNK_ACCELERATOR
 
 
 def resize(x: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
@@ -39,35 +39,38 @@ def two_channels(logits: Tensor) -> Tensor:
 
 @torch.no_grad()
 def argmax(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """`resize(logits, size).argmax(1)` as (B, H, W) uint8, bit for bit, without the (B, K, H, W) tensor.
+    """`resize(logits, size).argmax(1)` as (B, H, W) uint8, band by band, without the (B, K, H, W) tensor.
 
-    torch.argmax over channels costs as much as a whole loss. The maximum and a comparison are cheap, and channels can
-    be enlarged a few at a time. Ties go to the first class.
+    torch.argmax over channels costs as much as a whole loss; a maximum and a comparison are cheap. Ties go to the first
+    class. Scores that differ by rounding only may change places, as they do between two kernels of torch.
     """
-    logits = two_channels(logits)
-    channels = logits.shape[1]
-    assert 1 < channels <= MAX_CLASSES, f"{channels} classes do not fit uint8"
-    images = max(1, chunk_elements(logits.device) // (channels * size[0] * size[1]))
-    step = max(1, chunk_elements(logits.device) // (images * size[0] * size[1]))
-    parts = [_argmax(part, size, align_corners, step) for part in logits.split(images)]
-    return torch.cat(parts)
+    channels = max(2, logits.shape[1])
+    assert channels <= MAX_CLASSES, f"{channels} classes do not fit uint8"
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    enlarger = Enlarger((logits.shape[-2], logits.shape[-1]), size, align_corners, dtype, logits.device)
+    winner = torch.empty(len(logits), *size, dtype=torch.uint8, device=logits.device)
+    with torch.autocast(logits.device.type, enabled=False):
+        for images, a, b in pieces(logits.shape, size, enlarger):
+            scores = two_channels(enlarger.enlarge(logits[images], a, b))
+            winner[images, a:b] = _first_largest(scores)
+    return winner
 
 
-def _argmax(logits: Tensor, size: tuple[int, int], align_corners: bool, step: int) -> Tensor:
-    """The same for a few images, `step` channels at a time."""
-    channels = logits.shape[1]
-    code = torch.arange(channels, 0, -1, dtype=torch.uint8, device=logits.device)[:, None, None]
-    best = winner = None
-    for start in range(0, channels, step):
-        scores = resize(logits[:, start : start + step], size, align_corners)
-        top = scores.amax(1, keepdim=True)
-        # The largest code of those that are not less is the first class, also where everything is NaN.
-        first = ((scores < top).logical_not_() * code[start : start + step]).amax(1)
-        if best is None or winner is None:
-            best, winner = top, first
-            continue
-        better = top > best
-        winner = torch.where(better[:, 0], first, winner)
-        best = torch.maximum(best, top)
-    assert winner is not None
-    return channels - winner
+def _first_largest(scores: Tensor) -> Tensor:
+    """(B, K, R, W) -> (B, R, W) uint8."""
+    channels = scores.shape[1]
+    code = torch.arange(channels, 0, -1, dtype=torch.uint8, device=scores.device)[:, None, None]
+    less = scores < scores.amax(1, keepdim=True)
+    # The largest code of those that are not less is the first class, also where everything is NaN.
+    return channels - less.logical_not_().mul(code).amax(1)
+
+
+def pieces(shape: Sequence[int], size: tuple[int, int], enlarger: Enlarger) -> Iterator[tuple[slice, int, int]]:
+    """Images and rows of bands of about one size: several images where they are small, else some rows of one."""
+    images, channels = shape[:2]
+    limit = CHUNK if enlarger.device.type == "cpu" else CHUNK_ACCELERATOR
+    many = max(1, limit // (channels * size[0] * size[1]))
+    rows = max(1, limit // (channels * size[1]))
+    for start in range(0, images, many):
+        for a, b in enlarger.bands(rows):
+            yield slice(start, min(start + many, images)), a, b

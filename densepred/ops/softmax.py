@@ -6,6 +6,7 @@ B images, K classes, R x W pixels, S sums.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple, Protocol
 
 import torch
@@ -43,6 +44,7 @@ class Softmax:
 
     def __init__(self, logits: Tensor, target: Tensor, weight: Tensor | None, average: Tensor | None = None) -> None:
         """`average` (K,) asks for the sum over classes of its numbers times the logarithms of the softmax."""
+        self.average = average
         self.binary = logits.shape[1] == 1
         logits = two_channels(logits)
         self.classes = logits.shape[1]
@@ -79,10 +81,14 @@ class SoftmaxBand:
     def slope(self, grad: Tensor) -> Tensor:
         parts = grad.split([term.width for term in self.terms], 1)
         each = [term.coefficients(part) for term, part in zip(self.terms, parts, strict=True)]
-        return self.softmax.gradient(Coefficients(*(_total(values) for values in zip(*each, strict=True))))
+        return self.softmax.gradient(reduce(_add, each))
 
 
-def _total(values: Sequence[Tensor | None]) -> Tensor | None:
-    """The sum of those that are there."""
-    there = [value for value in values if value is not None]
-    return sum(there[1:], there[0]) if there else None
+def _add(a: Coefficients, b: Coefficients) -> Coefficients:
+    return Coefficients(
+        a.pixel + b.pixel, a.truth + b.truth, _both(a.classes, b.classes), _both(a.constant, b.constant)
+    )
+
+
+def _both(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
