@@ -128,7 +128,7 @@ class Folder(Dataset):
             return legends.from_settings(classes, ignore_index, mapping, palette)
         if path.is_file():
             return legends.from_json(path, ignore_index, mapping)
-        masks = (pair.mask for pair in train if pair.mask is not None)
+        masks = [pair.mask for pair in train if pair.mask is not None]
         return legends.from_masks(masks, ignore_index, mapping, self.max_pixels)
 
 

@@ -84,7 +84,9 @@ class Labels:
             return UserError(f"{what}; if 255 means unknown, add dataset.ignore_index=255")
         if value < 0 or value > 65535:
             return UserError(f"{what}; correct the mask")
-        return UserError(f"{what}; correct the mask, or add 'dataset.label_map={{{value}: CLASS}}' (255 for void)")
+        return UserError(
+            f"{what}; correct it, raise dataset.classes, or add 'dataset.label_map={{{value}: CLASS}}' (255: void)"
+        )
 
 
 def number(ids: Sequence[int], ignored: set[int], label_map: Mapping[int, int]) -> dict[int, int]:
