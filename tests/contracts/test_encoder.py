@@ -1,0 +1,88 @@
+"""Every encoder of configs/encoder is what it says, at odd sizes and for any number of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from densepred.build import build
+from densepred.contracts import Encoder
+from densepred.types import Pyramid, UserError
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "encoder"
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+SMALL = {"vgg16": {"width": 0.125}, "timm": {"name": "resnet10t"}}
+DEEP = {"resnet34", "resnet50", "resnet101", "resnet50_os16"}
+
+
+Make = Callable[[str, int], Encoder]
+
+
+@pytest.fixture(scope="module")
+def make(plain: Callable[..., dict[str, Any]]) -> Make:
+    """`make(name, channels)`: the encoder of a name, composed once, narrow where it can be."""
+    node = cache(lambda name: plain(f"encoder={name}")["encoder"] | SMALL.get(name, {}))
+
+    def made(name: str, channels: int) -> Encoder:
+        torch.manual_seed(0)
+        return build(node(name))(in_channels=channels)
+
+    return made
+
+
+def check(encoder: Encoder, pyramid: Pyramid, batch: int, size: tuple[int, int]) -> None:
+    assert len(encoder.channels) == len(encoder.strides) == len(encoder.pooled) == len(pyramid.features)
+    levels = zip(pyramid.features, encoder.channels, encoder.strides, strict=True)
+    for feature, channels, stride in levels:
+        assert feature.shape[:2] == (batch, channels)
+        for length, whole in zip(feature.shape[-2:], size, strict=True):
+            assert length in (whole // stride, -(-whole // stride))
+    for i, (indices, pooled) in enumerate(zip(pyramid.indices, encoder.pooled, strict=True)):
+        assert (indices is None) == (pooled is None)
+        if indices is not None:
+            assert indices.shape[1] == pooled == encoder.channels[i - 1]
+            assert int(indices.max()) < pyramid.features[i - 1][0, 0].numel()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_levels_are_as_published_and_all_of_them_learn(make: Make, name: str) -> None:
+    encoder = make(name, 3)
+    for batch, size in ((1, (37, 45)), (2, (64, 64))):
+        if name in DEEP and batch == 2:
+            encoder.eval()
+        pyramid = encoder(torch.rand(batch, 3, *size))
+        check(encoder, pyramid, batch, size)
+    torch.stack([feature.float().square().mean() for feature in pyramid.features]).sum().backward()
+    silent = [key for key, value in encoder.named_parameters() if value.grad is None]
+    assert not silent
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in DEEP])
+@pytest.mark.parametrize("channels", [1, 6])
+def test_images_of_any_number_of_channels_are_read(make: Make, name: str, channels: int) -> None:
+    encoder = make(name, channels)
+    check(encoder, encoder(torch.rand(1, channels, 37, 45)), 1, (37, 45))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in DEEP])
+def test_a_tiny_image_works_or_is_refused_with_the_least_size(make: Make, name: str) -> None:
+    encoder = make(name, 3)
+    image = torch.rand(1, 3, 1, 1)
+    if None in encoder.pooled[1:]:
+        return check(encoder, encoder(image), 1, (1, 1))
+    with pytest.raises(UserError, match=f"{encoder.strides[-1]} pixels a side"):
+        encoder(image)
+    least = encoder.strides[-1]
+    return check(encoder, encoder(torch.rand(1, 3, least, least)), 1, (least, least))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_builds_without_memory(make: Make, name: str) -> None:
+    with torch.device("meta"):
+        encoder = make(name, 3)
+    assert all(value.is_meta for value in encoder.state_dict().values())

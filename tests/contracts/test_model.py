@@ -1,0 +1,109 @@
+"""Any encoder with any decoder and any upsampling learns from one odd image, or is refused with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from densepred.build import build
+from densepred.types import HeadSpec, UserError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+ENCODERS: dict[str, dict[str, Any]] = {
+    "plain": {"widths": [4, 6, 8]},
+    "vgg16": {"width": 0.0625},
+    "resnet18": {"output_stride": 16},
+    "timm": {"name": "resnet10t"},
+}
+DECODERS: dict[str, dict[str, Any]] = {
+    "unet": {},
+    "segnet": {"norm": "group"},
+    "fpn": {"width": 8},
+    "deeplabv3": {"width": 8},
+}
+UPSAMPLES = sorted(path.stem for path in (CONFIGS / "upsample").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
+INFO: dict[str, Any] = {"channels": 3, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
+HEADS = {"semantic": HeadSpec(5, kind="classes"), "offset": HeadSpec(2)}
+
+Plain = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def option(plain: Plain) -> Callable[[str, str], dict[str, Any]]:
+    """The node of one option of a group, composed once."""
+    return cache(lambda group, name: plain("model=encoder_decoder", "decoder=unet", f"{group}={name}")[group])
+
+
+def learns(model: nn.Module, batch: int = 1, size: tuple[int, int] = (37, 45)) -> None:
+    outputs = model(torch.rand(batch, 3, *size))
+    assert list(outputs) == list(HEADS)
+    for name, spec in HEADS.items():
+        assert outputs[name][-1].shape[:2] == (batch, spec.channels)
+        assert all(have <= want for have, want in zip(outputs[name][-1].shape[-2:], size, strict=True))
+    sum(stages[-1].square().mean() for stages in outputs.values()).backward()
+    parameters = dict(model.named_parameters())
+    assert all(value.grad is None or value.grad.isfinite().all() for value in parameters.values())
+    assert any(value.grad is not None and value.grad.any() for key, value in parameters.items() if "encoder" in key)
+
+
+GRID = [
+    (encoder, decoder, upsample)
+    for encoder, decoder, upsample in product(ENCODERS, DECODERS, UPSAMPLES)
+    if decoder != "deeplabv3" or upsample == "bilinear"  # it does not upsample
+]
+
+
+@pytest.mark.parametrize(("encoder", "decoder", "upsample"), GRID)
+def test_one_step_at_batch_1(
+    option: Callable[[str, str], dict[str, Any]], encoder: str, decoder: str, upsample: str
+) -> None:
+    torch.manual_seed(0)
+    head = option("decoder", decoder) | DECODERS[decoder]
+    if "upsample" in head:
+        head["upsample"] = option("upsample", upsample)
+    parts = {"encoder": option("encoder", encoder) | ENCODERS[encoder], "decoder": head}
+    node = option("model", "encoder_decoder") | parts
+    if upsample == "unpool" and encoder in ("resnet18", "timm"):
+        with pytest.raises(UserError, match=r"needs an encoder that max-pools.*\(plain, vgg16\).*or upsample=bilinear"):
+            build(node, heads=HEADS, **INFO)
+        return
+    learns(build(node, heads=HEADS, **INFO))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_preset_builds_on_meta_and_takes_its_weights_from_there(plain: Plain, name: str) -> None:
+    node = plain(f"model={name}")["model"]
+    with torch.device("meta"):
+        empty = build(node, heads=HEADS, **INFO)
+    state = empty.state_dict()
+    assert {"mean", "std"} <= set(state)
+    assert all(value.is_meta for value in state.values())
+    empty.load_state_dict(
+        {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in state.items()}, assign=True
+    )
+    assert not any(value.is_meta for value in (*empty.parameters(), *empty.buffers()))
+
+
+@pytest.mark.parametrize("name", ["unet", "fpn"])
+def test_presets_learn_from_batches_of_1_and_2(plain: Plain, name: str) -> None:
+    model = build(plain(f"model={name}")["model"], heads=HEADS, **INFO)
+    learns(model, 1)
+    learns(model, 2, (48, 33))
+
+
+def test_the_command_line_wins_over_a_preset(plain: Plain) -> None:
+    model = plain("model=deeplabv3")["model"]
+    assert (model["encoder"]["depth"], model["encoder"]["output_stride"]) == (50, 16)
+    assert model["decoder"]["_target_"].endswith("DeepLabV3")
+    model = plain("model=deeplabv3", "encoder=resnet18", "encoder.output_stride=8", "decoder.width=32")["model"]
+    assert (model["encoder"]["depth"], model["encoder"]["output_stride"], model["decoder"]["width"]) == (18, 8, 32)
+    model = plain("model=unet", "upsample=bilinear", "upsample.align_corners=true")["model"]
+    assert model["decoder"]["upsample"]["align_corners"] is True

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torchvision.models import resnet
+from torchvision.models._utils import IntermediateLayerGetter
+
+from densepred.encoder.resnet import ResNet
+from densepred.types import UserError
+
+LAYERS = {"relu": "0", "layer1": "1", "layer2": "2", "layer3": "3", "layer4": "4"}
+
+
+@pytest.mark.parametrize(
+    ("depth", "output_stride", "dilated"),
+    [(18, 32, [False] * 3), (50, 16, [False, False, True])],
+)
+def test_features_equal_torchvisions_with_its_dilations(depth: int, output_stride: int, dilated: list[bool]) -> None:
+    torch.manual_seed(0)
+    theirs = getattr(resnet, f"resnet{depth}")(replace_stride_with_dilation=dilated)
+    ours = ResNet(3, depth=depth, output_stride=output_stride)
+    ours.body.load_state_dict({k: v for k, v in theirs.state_dict().items() if not k.startswith("fc.")})
+    image = torch.rand(2, 3, 37, 45)
+    with torch.no_grad():
+        want = IntermediateLayerGetter(theirs.eval(), LAYERS)(image)
+        have = ours.eval()(image).features
+    for mine, peer in zip(have, want.values(), strict=True):
+        torch.testing.assert_close(mine, peer, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_basic_blocks_take_the_dilations_that_bottlenecks_take(output_stride: int) -> None:
+    with torch.device("meta"):
+        small, large = ResNet(3, 34, output_stride), ResNet(3, 50, output_stride)
+    for stage in ("layer3", "layer4"):
+        for basic, bottleneck in list(zip(getattr(small.body, stage), getattr(large.body, stage), strict=False))[:3]:
+            assert basic.conv1.dilation == basic.conv2.dilation == bottleneck.conv2.dilation
+            assert basic.conv1.stride == bottleneck.conv2.stride
+    assert small.strides == large.strides == (2, 4, 8, *((8, 8) if output_stride == 8 else (16, 16)))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pretrained_weights_answer_a_grey_image_as_an_image_of_equal_channels(
+    monkeypatch: pytest.MonkeyPatch, channels: int
+) -> None:
+    torch.manual_seed(0)
+    state = resnet.resnet18().state_dict()
+    weights = resnet.ResNet18_Weights
+    monkeypatch.setattr(weights, "get_state_dict", lambda self, **options: dict(state))
+    encoder = ResNet(channels, depth=18, pretrained=True)
+    conv = encoder.body.conv1
+    grey = torch.rand(1, 1, 20, 20)
+    want = torch.nn.functional.conv2d(grey.expand(1, 3, 20, 20), state["conv1.weight"], stride=2, padding=3)
+    assert encoder.mean is not None
+    assert encoder.std is not None
+    assert len(encoder.mean) == len(encoder.std) == channels
+    if channels != 4:
+        torch.testing.assert_close(conv(grey.expand(1, channels, 20, 20)), want)
+    assert torch.equal(encoder.body.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
+
+
+def test_weights_that_cannot_be_downloaded_are_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(resnet.ResNet18_Weights, "get_state_dict", fail)
+    with pytest.raises(UserError, match=r"resnet18 cannot be downloaded: no network; set encoder\.pretrained=false"):
+        ResNet(3, depth=18, pretrained=True)
+
+
+@pytest.mark.parametrize("options", [{"depth": 20}, {"output_stride": 4}])
+def test_unknown_forms_are_refused_with_those_known(options: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="choose one of"):
+        ResNet(3, **options)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import timm
+import torch
+
+from densepred.encoder.timm import Timm, mirror
+from densepred.types import UserError
+
+
+def published(encoder: Timm, batch: int, channels: int, size: tuple[int, int]) -> None:
+    features = encoder(torch.rand(batch, channels, *size)).features
+    want = [
+        (batch, c, -(-size[0] // s), -(-size[1] // s)) for c, s in zip(encoder.channels, encoder.strides, strict=True)
+    ]
+    assert [tuple(x.shape) for x in features] == want
+
+
+@pytest.mark.parametrize(
+    ("name", "strides"),
+    [
+        ("swin_tiny_patch4_window7_224", (4, 8, 16, 32)),  # maps come as (B, h, w, C)
+        ("vit_tiny_patch16_224", (16, 16, 16)),  # all levels at one stride
+        ("hrnet_w18_small", (2, 4, 8, 16, 32)),  # refuses odd sizes by itself
+        ("convnext_atto", (4, 8, 16, 32)),  # drops the last pixels by itself
+    ],
+)
+def test_families_that_differ_from_residual_networks(name: str, strides: tuple[int, ...]) -> None:
+    encoder = Timm(4, name)
+    assert encoder.strides == strides
+    published(encoder, 1, 4, (37, 45))
+
+
+def test_hrnet_gives_the_maps_of_its_branches() -> None:
+    assert Timm(3, "hrnet_w18_small").channels == (64, 16, 32, 64, 128)
+
+
+def test_one_value_a_channel_does_not_stop_training() -> None:
+    published(Timm(3, "mobilenetv3_small_050"), 1, 3, (1, 1))
+
+
+def test_features_of_whole_cells_equal_timms_own() -> None:
+    torch.manual_seed(0)
+    encoder = Timm(3, "resnet10t", output_stride=16).eval()
+    theirs = timm.create_model("resnet10t", features_only=True, output_stride=16).eval()
+    theirs.load_state_dict(encoder.body.state_dict())
+    image = torch.rand(2, 3, 64, 96)
+    assert encoder.strides == (2, 4, 8, 16, 16)
+    with torch.no_grad():
+        pairs = list(zip(encoder(image).features, theirs(image), strict=True))
+    assert all(torch.equal(ours, peer) for ours, peer in pairs)
+
+
+def test_an_image_is_continued_by_its_mirror_image_as_often_as_it_takes() -> None:
+    x = torch.arange(6.0).view(1, 1, 2, 3)
+    assert mirror(x, 4)[0, 0].tolist() == [[0, 1, 2, 1, 0, 1, 2, 1], [3, 4, 5, 4, 3, 4, 5, 4]] * 4
+    assert torch.equal(mirror(x, 1), x)
+
+
+def test_statistics_come_with_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = timm.create_model
+
+    def untrained(name: str, pretrained: bool, **options: Any) -> torch.nn.Module:
+        assert pretrained
+        return real(name, pretrained=False, **options)
+
+    monkeypatch.setattr(timm, "create_model", untrained)
+    monkeypatch.setattr(
+        timm, "get_pretrained_cfg", lambda name: SimpleNamespace(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    )
+    encoder = Timm(3, "resnet10t", pretrained=True)
+    assert (encoder.mean, encoder.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert Timm(1, "resnet10t", pretrained=True).mean == pytest.approx((0.2,))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"name": "local-dir:/tmp/x"}, "hold only a-z"),
+        ({"name": "hf-hub:someone/model"}, "hold only a-z"),
+        ({"name": "resnet35"}, "no such model; did you mean .*resnet34"),
+        ({"name": "swin_tiny_patch4_window7_224", "output_stride": 16}, "refuses .*output_stride=16.*set null"),
+        ({"name": "maxvit_tiny_tf_224"}, "takes no image of 64x96.*choose a model that works at any size"),
+    ],
+)
+def test_what_timm_cannot_do_is_refused_with_the_remedy(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Timm(3, **options)

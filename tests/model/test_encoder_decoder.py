@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from densepred.contracts import Decoder, Encoder
+from densepred.decoder.deeplabv3 import DeepLabV3
+from densepred.decoder.fpn import FPN
+from densepred.decoder.unet import UNet
+from densepred.encoder.plain import Plain
+from densepred.encoder.resnet import ResNet
+from densepred.model.encoder_decoder import EncoderDecoder
+from densepred.types import HeadSpec, Pyramid, UserError
+from densepred.upsample.nearest import Nearest
+
+SMALL = partial(Plain, widths=(4, 6, 8, 10))
+
+
+class Through(Encoder):
+    """Gives back what it gets."""
+
+    channels, strides, pooled = (2,), (1,), (None,)
+    mean, std = None, None
+
+    def __init__(self, in_channels: int, pretrained: bool = False) -> None:
+        super().__init__()
+        if pretrained:
+            self.mean, self.std = (0.1, 0.2), (1.0, 2.0)
+
+    def forward(self, image: Tensor) -> Pyramid:
+        return Pyramid([image], [None])
+
+
+class Last(Decoder):
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.channels, self.strides = encoder.channels, encoder.strides
+
+    def forward(self, pyramid: Pyramid) -> list[Tensor]:
+        return [*pyramid.features]
+
+
+def made(encoder: object, decoder: object, channels: int = 3, **heads: HeadSpec) -> EncoderDecoder:
+    statistics = {"mean": (0.5,) * channels, "std": (0.25,) * channels}
+    return EncoderDecoder(encoder, decoder, heads, channels, **statistics)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(("pretrained", "mean", "std"), [(False, [0.5, 0.5], [0.25, 0.25]), (True, [0.1, 0.2], [1, 2])])
+def test_the_input_is_normalised_by_the_statistics_of_the_weights_if_they_have_any(
+    pretrained: bool, mean: list[float], std: list[float]
+) -> None:
+    model = made(partial(Through, pretrained=pretrained), Last, 2, value=HeadSpec(2))
+    with torch.no_grad():
+        model.heads["value"].convs[0].weight.copy_(torch.eye(2)[..., None, None])  # pyright: ignore
+    image = torch.rand(2, 2, 5, 7)
+    want = (image - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    torch.testing.assert_close(model(image)["value"][-1], want)
+    assert {"mean", "std"} <= set(model.state_dict())
+    assert not {"mean", "std"} & set(dict(model.named_parameters()))
+
+
+@pytest.mark.parametrize("size", [(37, 45), (64, 64), (1, 1), (33, 8)])
+def test_a_map_of_full_size_is_of_the_images_size(size: tuple[int, int]) -> None:
+    model = made(partial(ResNet, depth=18), partial(UNet, upsample=Nearest), semantic=HeadSpec(3, kind="classes"))
+    assert model(torch.rand(1, 3, *size))["semantic"][-1].shape == (1, 3, *size)
+
+
+def test_each_head_reads_the_map_of_its_stride() -> None:
+    model = made(SMALL, partial(UNet, upsample=Nearest), fine=HeadSpec(2), coarse=HeadSpec(3, (4,)))
+    outputs = model(torch.rand(2, 3, 40, 48))
+    assert outputs["fine"][-1].shape == (2, 2, 40, 48)
+    assert outputs["coarse"][-1].shape == (2, 3, 10, 12)
+
+
+def test_a_head_that_wants_finer_maps_than_there_are_reads_the_finest() -> None:
+    model = made(SMALL, partial(DeepLabV3, width=8), semantic=HeadSpec(3, (2,)))
+    assert model(torch.rand(1, 3, 40, 48))["semantic"][-1].shape == (1, 3, 5, 6)
+
+
+def test_a_head_on_several_levels_gives_one_row_of_cells() -> None:
+    model = made(partial(ResNet, depth=18), partial(FPN, upsample=Nearest, width=8), boxes=HeadSpec(4, (8, 16, 32)))
+    assert model(torch.rand(2, 3, 37, 45))["boxes"][-1].shape == (2, 4, 5 * 6 + 3 * 3 + 2 * 2)
+
+
+@pytest.mark.parametrize("strides", [(16,), (2, 16)])
+def test_a_stride_that_the_decoder_lacks_is_refused_with_the_remedy(strides: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match=r"'center' wants a map of stride 16, .* are 4, 2, 1; choose another decoder"):
+        made(SMALL, partial(UNet, upsample=Nearest), center=HeadSpec(1, strides))
+
+
+def test_an_even_kernel_is_refused() -> None:
+    with pytest.raises(UserError, match=r"model\.kernel: 2; give an odd number"):
+        EncoderDecoder(SMALL, partial(DeepLabV3, width=8), {}, 3, (0, 0, 0), (1, 1, 1), kernel=2)
+
+
+def test_it_works_in_channels_last_and_under_autocast() -> None:
+    model = made(SMALL, partial(UNet, upsample=Nearest), semantic=HeadSpec(3)).to(memory_format=torch.channels_last)
+    image = torch.rand(2, 3, 37, 45).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = model(image)["semantic"][-1]
+    answer.float().sum().backward()
+    assert answer.shape == (2, 3, 37, 45)
