@@ -45,11 +45,11 @@ class Shapes(Dataset):
         objects: Sequence[int] = (3, 8),
         rare: float = 0.06,
         touching: float = 0.3,
-        thinness: float = 2.5,
+        thinness: float = 3.0,
         contrast: float = 0.9,
-        hue_spread: float = 0.06,
-        texture: float = 0.12,
-        noise: float = 0.04,
+        hue_spread: float = 0.04,
+        texture: float = 0.1,
+        noise: float = 0.03,
     ) -> None:
         counts = {"train": 1000, "valid": 150, "test": 150} if counts is None else counts
         if split not in counts or split not in SPLITS:
@@ -90,7 +90,7 @@ class Shapes(Dataset):
 
     def _draw(self, split: str, index: int) -> Sample:
         random = np.random.default_rng((self.seed, SPLITS.index(split), index))
-        ground = random.uniform(0.25, 0.75, (3, 1, 1)).astype(np.float32)
+        ground = (random.uniform(0.25, 0.7) + random.uniform(-0.1, 0.1, (3, 1, 1))).astype(np.float32)
         canvas = Canvas(ground + self.texture * smooth_noise(random, self.size, 8))
         categories, joints = self._populate(random, canvas, ground[:, 0, 0])
         canvas.image += self.noise * random.standard_normal(canvas.image.shape, dtype=np.float32)
