@@ -44,7 +44,7 @@ def run(function: Function, name: str, examples: str = "", prepare: Prepare | No
     words that were typed and returns overrides to put before them, such as the dataset that a checkpoint names.
     """
     if manual.wanted(sys.argv[1:]):
-        print(manual.text(name, configs(), sys.argv[1:], examples))
+        _show(manual.text(name, configs(), sys.argv[1:], examples))
         sys.exit(0)
     sys.path.append(os.getcwd())
     config.register()
@@ -165,6 +165,13 @@ def _remove_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
         folder.parent.rmdir()
+
+
+def _show(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `--help | head`: whoever listened has gone; Python would complain again as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _restore(name: str, value: str | None) -> None:

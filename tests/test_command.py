@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,11 +86,11 @@ def test_configs_can_be_shown_without_running(ran: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_help_answers_within_a_second() -> None:
-    begin = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "densepred.train", "--help"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
-    )
+def test_help_answers_within_a_second_of_computing() -> None:
+    before = os.times()
+    words = [sys.executable, "-m", "densepred.train", "--help"]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    after = os.times()
     assert done.returncode == 0
-    assert time.monotonic() - begin < 1
+    assert "encoder" in done.stdout
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1

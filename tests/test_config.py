@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from omegaconf import OmegaConf
 from densepred import command, complaint, config, manual
 from densepred.build import find
 from densepred.errors import UserError
-from tests.conftest import REPOSITORY, composed
+from tests.conftest import composed
 
 CONFIGS = command.configs()
 FILES = sorted(CONFIGS.rglob("*.yaml"))
@@ -220,13 +217,3 @@ def test_help_shows_the_options_of_further_config_folders(tmp_path: Path) -> Non
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("# my own net\n_target_: mynet.Net\n")
     assert "my own net" in manual.text("train", CONFIGS, ["--config-dir", str(tmp_path)])
-
-
-@pytest.mark.slow
-def test_the_wheel_holds_every_config(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "pip", "wheel", str(REPOSITORY), "--no-deps", "--no-build-isolation", "-w", "out"]
-    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=300)
-    (wheel,) = (tmp_path / "out").glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    for path in FILES:
-        assert f"densepred/configs/{path.relative_to(CONFIGS).as_posix()}" in names
