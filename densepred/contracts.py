@@ -107,7 +107,8 @@ class SummedLoss(Loss):
     """A loss that is a formula of sums over pixels.
 
     So its sums can be taken band by band, from logits coarser than the target, and over every process of a run.
-    Optional: `band(pred, target, weight) -> Band`, where a closed form is faster than autograd; it may overwrite pred.
+    Optional: `band(exponentials, target, weight) -> Band` for a softmax, faster than autograd. It gets exp(pred), up to
+    one positive factor for all channels of a pixel, of two channels or more, and may overwrite it.
     """
 
     linear: bool = False  # only the first sum depends on the prediction: its gradient is known after one pass

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums, smoothed
+from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
 from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
 from densepred.ops.resample import two_channels
 from densepred.ops.softmax import Softmax, SoftmaxBand
@@ -33,9 +33,9 @@ class CrossEntropy(SummedLoss):
         weights = per_class(self.class_weights, logits, "loss.class_weights")
         return cross_entropy_sums(logits, target, weight, weights, self.smoothing)
 
-    def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
-        weights = per_class(self.class_weights, pred, "loss.class_weights")
-        softmax = Softmax(pred, target, weight, smoothed(pred, weights, self.smoothing))
+    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
+        weights = per_class(self.class_weights, exponentials, "loss.class_weights")
+        softmax = Softmax(exponentials, target, weight)
         return SoftmaxBand(softmax, [CrossEntropyTerm(softmax, weights, self.smoothing)])
 
     def value(self, sums: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums, smoothed
+from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
 from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
 from densepred.ops.overlap import OverlapTerm, dice_loss, overlap_sums
 from densepred.ops.resample import two_channels
@@ -44,9 +44,9 @@ class CrossEntropyDice(SummedLoss):
         ce = cross_entropy_sums(logits, target, weight, weights, self.smoothing)
         return torch.cat([ce, overlap_sums(logits, target, weight)], 1)
 
-    def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
-        weights = per_class(self.class_weights, pred, "loss.class_weights")
-        softmax = Softmax(pred, target, weight, smoothed(pred, weights, self.smoothing))
+    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
+        weights = per_class(self.class_weights, exponentials, "loss.class_weights")
+        softmax = Softmax(exponentials, target, weight)
         return SoftmaxBand(softmax, [CrossEntropyTerm(softmax, weights, self.smoothing), OverlapTerm(softmax)])
 
     def value(self, sums: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ class Dice(SummedLoss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
 
-    def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
-        softmax = Softmax(pred, target, weight)
+    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
+        softmax = Softmax(exponentials, target, weight)
         return SoftmaxBand(softmax, [OverlapTerm(softmax)])
 
     def value(self, sums: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class Focal(SummedLoss):
         """One number a class, for logits (B, K, H, W)."""
         if self.foreground is None:
             return per_class(self.alpha, logits, "loss.alpha")
-        alphas = logits.new_full((max(2, logits.shape[1]),), self.foreground)
+        alphas = logits.new_full((logits.shape[1],), self.foreground)
         alphas[0] = 1 - self.foreground
         return alphas
 
@@ -46,9 +46,9 @@ class Focal(SummedLoss):
         logits = two_channels(at_least_float32(pred))
         return focal_sums(logits, target, weight, self.alphas(logits), self.gamma)
 
-    def band(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
-        softmax = Softmax(pred, target, weight)
-        return SoftmaxBand(softmax, [FocalTerm(softmax, self.alphas(pred), self.gamma)])
+    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
+        softmax = Softmax(exponentials, target, weight)
+        return SoftmaxBand(softmax, [FocalTerm(softmax, self.alphas(exponentials), self.gamma)])
 
     def value(self, sums: Tensor) -> Tensor:
         return ratio(sums[:, 0].sum(), sums[:, 1].sum())

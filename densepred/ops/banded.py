@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from densepred.contracts import Band, SummedLoss
 from densepred.ops.enlarge import Enlarger
 from densepred.ops.labels import aligned
-from densepred.ops.resample import pieces
+from densepred.ops.resample import pieces, two_channels
 
 
 def sums(
@@ -39,8 +39,10 @@ class _Sums(torch.autograd.Function):
         walk = _Walk(loss, logits, target, weight, align_corners)
         ctx.save_for_backward(logits, target, weight)
         ctx.loss, ctx.align_corners = loss, align_corners
-        ctx.gradient = walk.zeros() if loss.linear and logits.requires_grad else None
-        return walk.sums(ctx.gradient)
+        gradient = walk.zeros() if loss.linear and logits.requires_grad else None
+        total = walk.sums(gradient)
+        ctx.gradient = None if gradient is None else walk.of_channels(gradient)
+        return total
 
     @staticmethod
     @once_differentiable
@@ -60,7 +62,11 @@ class _Walk:
     def __init__(
         self, loss: SummedLoss, logits: Tensor, target: Tensor, weight: Tensor | None, align_corners: bool
     ) -> None:
-        self.loss, self.logits, self.target, self.weight = loss, logits, target, weight
+        # Whether exponentials are in range is seen by looking at them, which on an accelerator would be waiting for it.
+        self.closed = getattr(loss, "band", None) if logits.device.type == "cpu" else None
+        self.channels = logits.shape[1]
+        self.loss, self.target, self.weight = loss, target, weight
+        self.logits = two_channels(logits) if self.closed else logits
         self.dtype = torch.promote_types(logits.dtype, torch.float32)
         self.size = (target.shape[-2], target.shape[-1])
         self.enlarger = Enlarger(
@@ -96,20 +102,25 @@ class _Walk:
             self.enlarger.add_adjoint(gradient[images], band.slope(grad[images]), a, b)
 
         self.run(visit, slope=True)
-        return gradient
+        return self.of_channels(gradient)
+
+    def of_channels(self, gradient: Tensor) -> Tensor:
+        """Of the channels that were given: the first of two may have been added."""
+        return gradient[:, -self.channels :]
 
     def run(self, visit: Callable[[Band, slice, int, int], None], slope: bool) -> None:
         # Products of matrices would fall to half precision where the autocast of the model still holds.
         with torch.autocast(self.logits.device.type, enabled=False), torch.no_grad():
             for images, a, b in pieces(self.logits.shape, self.size, self.enlarger):
-                pred = self.enlarger.enlarge(self.logits[images], a, b)
-                target = self.target[images, ..., a:b, :]
-                weight = None if self.weight is None else self.weight[images, ..., a:b, :]
-                visit(self.open(pred, target, weight, slope), images, a, b)
+                visit(self.open(images, a, b, slope), images, a, b)
 
-    def open(self, pred: Tensor, target: Tensor, weight: Tensor | None, slope: bool) -> Band:
-        closed = getattr(self.loss, "band", None)
-        return closed(pred, target, weight) if closed else _AutogradBand(self.loss, pred, target, weight, slope)
+    def open(self, images: slice, a: int, b: int, slope: bool) -> Band:
+        target = self.target[images, ..., a:b, :]
+        weight = None if self.weight is None else self.weight[images, ..., a:b, :]
+        exponentials = self.enlarger.exponentials(self.logits[images], a, b) if self.closed else None
+        if self.closed and exponentials is not None:
+            return self.closed(exponentials, target, weight)
+        return _AutogradBand(self.loss, self.enlarger.enlarge(self.logits[images], a, b), target, weight, slope)
 
 
 class _AutogradBand:

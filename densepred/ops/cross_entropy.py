@@ -30,7 +30,7 @@ def smoothed(logits: Tensor, class_weights: Tensor | None, smoothing: float) -> 
     """How much of each class smoothing mixes into the truth, times its weight, (K,); None without smoothing."""
     if not smoothing:
         return None
-    classes = max(2, logits.shape[1])
+    classes = logits.shape[1]
     return smoothing / classes * (logits.new_ones(classes) if class_weights is None else class_weights)
 
 
@@ -40,22 +40,22 @@ class CrossEntropyTerm:
     width = 2
 
     def __init__(self, softmax: Softmax, class_weights: Tensor | None, smoothing: float) -> None:
-        """The softmax was asked for the average that `smoothed` gives."""
         self.softmax, self.sharp = softmax, 1 - smoothing
         self.truth_weight = scaled(softmax.weight, class_weights, softmax.labels)
+        self.average = smoothed(softmax.exponentials, class_weights, smoothing)
 
     def sums(self) -> Tensor:
-        loss = (self.truth_weight * self.softmax.log_truth).mul_(-self.sharp)
-        if self.softmax.log_average is not None:
-            loss -= self.softmax.log_average * self.softmax.weight
+        softmax = self.softmax
+        loss = softmax.truth.log().mul_(self.truth_weight).mul_(-self.sharp)
+        if self.average is not None:
+            scores = softmax.exponentials.log().sub_(softmax.total.log()[:, None])
+            loss -= torch.einsum("k,bkrw->brw", self.average, scores).mul_(softmax.weight)
         return torch.stack([loss.sum((1, 2)), self.truth_weight.sum((1, 2))], 1)
 
     def coefficients(self, grad: Tensor) -> Coefficients:
         grad = grad[:, :1]
         truth = self.truth_weight * (self.sharp * grad)[..., None]
-        average = self.softmax.average
-        if average is None:
+        if self.average is None:
             return Coefficients(truth, -truth)
-        return Coefficients(
-            truth + (average.sum() * grad)[..., None] * self.softmax.weight, -truth, constant=-grad * average
-        )
+        even = (self.average.sum() * grad)[..., None] * self.softmax.weight
+        return Coefficients(truth + even, -truth, constant=-grad * self.average)

@@ -15,6 +15,9 @@ from torch import Tensor
 BLOCK = 16
 """Coarse columns that are mixed by one small matrix."""
 
+RUN = 8
+"""Rows of a geometric series of exponentials, before rounding may add up to more than that of an enlarged logit."""
+
 
 class Enlarger:
     """`F.interpolate(x, size, mode="bilinear")` for a:b rows at a time."""
@@ -49,6 +52,19 @@ class Enlarger:
             return x[:, :, a:b].to(self.dtype, copy=True)
         p, q = self.rows.source(a, b)
         return self.rows.mix(self.columns.mix(x[:, :, p:q].to(self.dtype)), a, b)
+
+    def exponentials(self, x: Tensor, a: int, b: int) -> Tensor | None:
+        """exp of rows a:b as `enlarge` gives them, up to one factor for all channels of a pixel: enough for a softmax.
+
+        Every coarse cell loses its maximum first: that bounds what is mixed of them, and no pixel needs its own.
+        None where that is not enough to keep the exponentials normal numbers.
+        """
+        p, q = (a, b) if self.identity else self.rows.source(a, b)
+        x = x[:, :, p:q].to(self.dtype)
+        x = x - x.amax(1, keepdim=True)
+        if not x.amin() > 0.9 * math.log(torch.finfo(self.dtype).tiny):
+            return None
+        return x.exp_() if self.identity else self.rows.exponentials(self.columns.mix(x), a, b)
 
     def add_adjoint(self, into: Tensor, gradient: Tensor, a: int, b: int) -> None:
         """Add what rows a:b, (N, K, b - a, W), mean for the coarse map to `into`, (N, K, h, w)."""
@@ -103,12 +119,35 @@ class StridedRows:
         return max(first - 1, 0), min(last, self.n)
 
     def mix(self, x: Tensor, a: int, b: int) -> Tensor:
+        upper, lower, mixed = self.around(x, a, b)
+        torch.lerp(upper[:, :, :, None], lower[:, :, :, None], self.distance, out=mixed)
+        return self.inside(mixed, a, b)
+
+    def exponentials(self, x: Tensor, a: int, b: int) -> Tensor:
+        """exp(mix(x)). Between two coarse rows logits grow evenly, so their exponentials are a geometric series."""
+        if self.stride < 3:
+            return self.mix(x, a, b).exp_()
+        upper, lower, mixed = self.around(x, a, b)
+        rows = mixed.unbind(3)
+        factor = torch.sub(lower, upper).div_(self.stride).exp_()
+        for i, row in enumerate(rows):
+            if i % RUN == 0:
+                torch.lerp(upper, lower, self.distance[i], out=row).exp_()
+            else:
+                torch.mul(rows[i - 1], factor, out=row)
+        return self.inside(mixed, a, b)
+
+    def around(self, x: Tensor, a: int, b: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The coarse rows above and below each group, (N, K, groups, W), and room for its s rows."""
         first, last = self.groups(a, b)
         edges = [x[:, :, :1]] * (first == 0) + [x] + [x[:, :, -1:]] * (last == self.n + 1)
         x = torch.cat(edges, 2) if len(edges) > 1 else x
         mixed = self.scratch.take("mixed", *x.shape[:2], last - first, self.stride, x.shape[-1])
-        torch.lerp(x[:, :, :-1, None], x[:, :, 1:, None], self.distance, out=mixed)
-        start = a - (first * self.stride - self.before)
+        return x[:, :, :-1], x[:, :, 1:], mixed
+
+    def inside(self, mixed: Tensor, a: int, b: int) -> Tensor:
+        """Rows a:b of whole groups."""
+        start = a - (self.groups(a, b)[0] * self.stride - self.before)
         return mixed.flatten(2, 3)[:, :, start : start + b - a]
 
     def adjoint(self, gradient: Tensor, a: int, b: int) -> Tensor:
@@ -156,6 +195,9 @@ class MatrixRows:
         torch.index_select(x, 2, self.index[0, a:b] - self.lower[a], out=lower)
         torch.index_select(x, 2, self.index[1, a:b] - self.lower[a], out=upper)
         return lower.lerp_(upper, self.distance[a:b])
+
+    def exponentials(self, x: Tensor, a: int, b: int) -> Tensor:
+        return self.mix(x, a, b).exp_()
 
     def adjoint(self, gradient: Tensor, a: int, b: int) -> Tensor:
         p, q = self.source(a, b)

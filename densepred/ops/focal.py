@@ -19,7 +19,8 @@ def focal_sums(logits: Tensor, target: Tensor, weight: Tensor | None, alpha: Ten
     """(B, 2): the losses and the weights. Logits (B, K, H, W) in float32 or more."""
     labels, weight = counting(target, weight, logits.dtype)
     score = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-    loss = -_rest(score).pow(gamma) * score * scaled(weight, alpha, labels)
+    rest = (-torch.expm1(score)).clamp_min(TINY)
+    loss = -rest.pow(gamma) * score * scaled(weight, alpha, labels)
     return torch.stack([loss.sum((1, 2)), weight.sum((1, 2))], 1)
 
 
@@ -30,20 +31,16 @@ class FocalTerm:
 
     def __init__(self, softmax: Softmax, alpha: Tensor | None, gamma: float) -> None:
         self.softmax, self.gamma = softmax, gamma
-        self.rest = _rest(softmax.log_truth)
+        self.rest = (1 - softmax.truth).clamp_min_(TINY)
+        self.log_truth = softmax.truth.log()
         self.scale = scaled(softmax.weight, alpha, softmax.labels)
 
     def sums(self) -> Tensor:
-        loss = self.rest.pow(self.gamma).mul_(self.softmax.log_truth).mul_(self.scale).neg_()
+        loss = self.rest.pow(self.gamma).mul_(self.log_truth).mul_(self.scale).neg_()
         return torch.stack([loss.sum((1, 2)), self.softmax.weight.sum((1, 2))], 1)
 
     def coefficients(self, grad: Tensor) -> Coefficients:
         focus = self.rest.pow(self.gamma - 1)
-        inner = self.rest - self.gamma * self.softmax.log_truth * (1 - self.rest)
+        inner = self.rest - self.gamma * self.log_truth * self.softmax.truth
         truth = focus.mul_(inner).mul_(self.scale).mul_(grad[:, :1, None])
         return Coefficients(truth, -truth)
-
-
-def _rest(score: Tensor) -> Tensor:
-    """1 - exp(score), exact where the score is close to 0."""
-    return (-torch.expm1(score)).clamp_min(TINY)

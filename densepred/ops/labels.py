@@ -67,10 +67,10 @@ def class_values(values: Sequence[float] | None, key: str) -> Tensor | None:
 
 
 def per_class(values: Tensor | None, logits: Tensor, key: str) -> Tensor | None:
-    """The same as (K,), for logits (B, K, H, W) where one channel means two classes."""
+    """The same as (K,), for logits (B, K, H, W)."""
     if values is None:
         return None
-    classes = max(2, logits.shape[1])
+    classes = logits.shape[1]
     if len(values) != classes:
         raise UserError(f"{key} has {len(values)} values for {classes} classes; give one value a class")
     return values.to(logits.dtype)

@@ -29,8 +29,8 @@ class OverlapTerm:
 
     def sums(self) -> Tensor:
         softmax = self.softmax
-        truth = softmax.log_truth.exp().mul_(softmax.weight)
-        predicted = softmax.exps * (softmax.weight / softmax.total)[:, None]
+        truth = softmax.truth * softmax.weight
+        predicted = softmax.exponentials * (softmax.weight / softmax.total)[:, None]
         return torch.cat(
             [
                 sum_by_label(truth, softmax.labels, softmax.classes),
@@ -44,8 +44,8 @@ class OverlapTerm:
         softmax = self.softmax
         by_intersection, by_predicted, _ = grad.unflatten(1, (3, -1)).unbind(1)
         rise = by_intersection.gather(1, softmax.labels.flatten(1)).view_as(softmax.weight)
-        rise.mul_(softmax.log_truth.exp())
-        mean = torch.einsum("bk,bkrw->brw", by_predicted, softmax.exps).div_(softmax.total).add_(rise)
+        rise.mul_(softmax.truth)
+        mean = torch.einsum("bk,bkrw->brw", by_predicted, softmax.exponentials).div_(softmax.total).add_(rise)
         return Coefficients(mean.mul_(softmax.weight).neg_(), rise.mul_(softmax.weight), by_predicted)
 
 

@@ -1,4 +1,4 @@
-"""Softmax of a band in place, and the gradient that every loss made of it has.
+"""The softmax of a band, and the gradient that every loss made of it has.
 
 B images, K classes, R x W pixels, S sums.
 """
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from densepred.ops.labels import counting
-from densepred.ops.resample import two_channels
 
 
 class Coefficients(NamedTuple):
@@ -40,33 +39,23 @@ class Term(Protocol):
 
 
 class Softmax:
-    """exp(logits - their maximum), written over the logits, and the sum over classes; the softmax is their ratio."""
+    """Exponentials of logits, up to a factor a pixel, and their sum over classes; the softmax is their ratio."""
 
-    def __init__(self, logits: Tensor, target: Tensor, weight: Tensor | None, average: Tensor | None = None) -> None:
-        """`average` (K,) asks for the sum over classes of its numbers times the logarithms of the softmax."""
-        self.average = average
-        self.binary = logits.shape[1] == 1
-        logits = two_channels(logits)
-        self.classes = logits.shape[1]
-        self.labels, self.weight = counting(target, weight, logits.dtype)  # (B, R, W)
-        logits.sub_(logits.amax(1, keepdim=True))
-        truth = logits.gather(1, self.labels[:, None])[:, 0]
-        mixed = None if average is None else torch.einsum("k,bkrw->brw", average, logits)
-        self.exps = logits.exp_()
-        self.total = self.exps.sum(1)
-        log_total = self.total.log()
-        self.log_truth = truth - log_total
-        self.log_average = None if mixed is None or average is None else mixed - average.sum() * log_total
+    def __init__(self, exponentials: Tensor, target: Tensor, weight: Tensor | None) -> None:
+        self.exponentials, self.classes = exponentials, exponentials.shape[1]
+        self.labels, self.weight = counting(target, weight, exponentials.dtype)  # (B, R, W)
+        self.total = exponentials.sum(1)
+        self.truth = exponentials.gather(1, self.labels[:, None])[:, 0].div_(self.total)
 
     def gradient(self, by: Coefficients) -> Tensor:
         """By the logits, written over the exponentials."""
         share = (by.pixel / self.total)[:, None]
         if by.classes is not None:
             share = torch.addcmul(share, by.classes[:, :, None, None], (self.weight / self.total)[:, None])
-        gradient = self.exps.mul_(share).scatter_add_(1, self.labels[:, None], by.truth[:, None])
+        gradient = self.exponentials.mul_(share).scatter_add_(1, self.labels[:, None], by.truth[:, None])
         if by.constant is not None:
             gradient.addcmul_(by.constant[:, :, None, None], self.weight[:, None])
-        return gradient[:, 1:] if self.binary else gradient
+        return gradient
 
 
 class SoftmaxBand:
