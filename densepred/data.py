@@ -134,6 +134,9 @@ class TrainingLoader:
     def __len__(self) -> int:
         return len(self.order)
 
+    def close(self) -> None:
+        _end_workers(self.loader)
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         self.order.epoch, self.order.start = epoch, start
         for batch in _guarded(self.loader):
@@ -162,8 +165,9 @@ class EvaluationLoader:
             raise UserError(f"the {prefix} split of the dataset is empty; check dataset.root and dataset.splits")
         indices = list(range(len(samples)))
         chunks = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-        self.samples = samples
-        self.loader = _loader(samples, distributed.shard(chunks), workers, timeout, pin, stack_equal)
+        mine = distributed.shard(chunks)
+        self.count = sum(map(len, mine))  # samples of this process
+        self.loader = _loader(samples, mine, workers, timeout, pin, stack_equal)
 
     def __iter__(self) -> Iterator[Batch]:
         for batches in _guarded(self.loader):
@@ -171,6 +175,9 @@ class EvaluationLoader:
 
     def __len__(self) -> int:
         return len(self.loader)
+
+    def close(self) -> None:
+        _end_workers(self.loader)
 
 
 def stack(items: Sequence[Item]) -> Batch:
@@ -216,6 +223,13 @@ def _loader(samples, batches, workers: int, timeout: float, pin: bool, collate) 
         worker_init_fn=calm_worker,
         timeout=timeout if workers else 0,
     )
+
+
+def _end_workers(loader: DataLoader) -> None:
+    """End the workers now: those that are alive when Python exits end with a traceback."""
+    iterator = getattr(loader, "_iterator", None)
+    if iterator is not None:
+        iterator._shutdown_workers()
 
 
 class _Collate:

@@ -43,7 +43,10 @@ def work(job: Job) -> int:
         )
         loader = assemble.evaluation_loader(data, transform, task.codec, settings.data, device)
         precision = Precision(settings.precision, device)
-        values = evaluate(model.to(device), task.to(device), loader, device, precision)
+        try:
+            values = evaluate(model.to(device), task.to(device), loader, device, precision)
+        finally:
+            loader.close()
         if distributed.is_main():
             _report(values, path, header, split, len(data), distributed.share(job.folder))
     finally:

@@ -100,7 +100,11 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
     log.say(_opening(job, folder, task, model, train, valid, device, len(train_loader)))
     for note in [*notes, *([f"class weights (median frequency): {weights}"] if weights else [])]:
         log.say(note)
-    progress = trainer.fit(train_loader, valid_loader, resume)
+    try:
+        progress = trainer.fit(train_loader, valid_loader, resume)
+    finally:
+        train_loader.close()
+        valid_loader.close()
     for reason in sorted(train_loader.bad):
         log.warn(f"left out: {reason}")
     log.say(_closing(progress, folder))

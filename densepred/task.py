@@ -87,6 +87,12 @@ class Task(nn.Module):
             return loss.value(distributed.gather_rows(sums) if every_rank else sums)
         return loss(resample.resize(pred.float(), (target.shape[-2], target.shape[-1]), align_corners), target, weight)
 
+    def _try(self, name: str, spec: HeadSpec) -> None:
+        """Let a loss see one empty pixel, so that weights of the wrong length are found now and not in a worker."""
+        pred = torch.zeros(1, spec.channels, 1, 1)
+        classes = spec.kind == "classes"
+        self.losses[name](pred, torch.zeros(1, 1, 1, dtype=torch.uint8) if classes else torch.zeros_like(pred))
+
     def _stage_weights(self, name: str, count: int) -> Sequence[float]:
         weights = self.stages.get(name) or [1 / count] * count
         if len(weights) != count:
@@ -111,6 +117,7 @@ class Task(nn.Module):
                     f"task.losses.{name}: {type(self.losses[name]).__name__} is a loss for {self.losses[name].target}, "
                     f"but head {name} holds {spec.kind}; choose another loss"
                 )
+            self._try(name, spec)
         if missing := set(self.codec.needs) - set(self.info.provides):
             raise UserError(
                 f"task needs {sorted(missing)} but the dataset provides {sorted(self.info.provides)}; "

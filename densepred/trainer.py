@@ -70,7 +70,7 @@ class Trainer:
         per_epoch = math.ceil(len(train) / settings.accumulate)
         self.total = settings.max_steps or (settings.epochs * per_epoch if settings.epochs else None)
         self.valid_steps = max(1, round(settings.valid_every * per_epoch))
-        self.gallery = Gallery(self.log, self.task.info, settings.pictures, len(valid))
+        self.gallery = Gallery(self.log, self.task.info, settings.pictures, valid.count)
         if resume:
             self.run.restore(self)
         self.started = self.saved = time.monotonic()

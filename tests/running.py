@@ -27,7 +27,12 @@ CHOICES = {"task": "semantic", "model": "unet", "dataset": "shapes"}
 
 def job(folder: Path, *overrides: str) -> session.Job:
     """A small run on drawn scenes; later overrides win."""
-    words = [*(word for word in TINY if not any(_key(word) == _key(o) for o in overrides)), *overrides]
+    return bare_job(folder, *(word for word in TINY if not any(_key(word) == _key(o) for o in overrides)), *overrides)
+
+
+def bare_job(folder: Path, *overrides: str) -> session.Job:
+    """A run with these overrides, drawn or not, without workers."""
+    words = [*overrides, *(() if any(_key(o) == "data.workers" for o in overrides) else ("data.workers=0",))]
     cfg = composed(*words)
     folder.mkdir(parents=True, exist_ok=True)
     return session.Job(config.settings(cfg), record.plain(cfg), folder, CHOICES, words)

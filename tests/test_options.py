@@ -1,0 +1,93 @@
+"""Every option of every group trains a step with its smallest fitting companions, inside one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from densepred import session
+from tests import running
+from tests.conftest import REPOSITORY
+
+DATA = REPOSITORY / ".." / "shared" / "data"
+SMALL = (
+    "data.batch_size=2",
+    "trainer.max_steps=1",
+    "trainer.valid_every=1000",
+    "dataset.counts={train: 2, valid: 1, test: 1}",
+)
+
+# What an option needs beside it to fit, or to be small. An option that is not named here must do without.
+COMPANIONS: dict[str, tuple[str, ...]] = {
+    "encoder/timm": ("encoder.name=resnet10t",),
+    "decoder/fpn": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
+    "upsample/unpool": ("encoder=plain", "encoder.widths=[4,8]"),
+    "decoder/segnet": ("encoder=plain", "encoder.widths=[4,8]"),
+    "dataset/camvid": (f"dataset.root={DATA / 'camvid'}", "data.crop=[32,32]"),
+    "dataset/isbi": (f"dataset.root={DATA / 'isbi'}", "data.crop=[32,32]"),
+    "dataset/folder": (f"dataset.root={DATA / 'camvid'}", "data.crop=[32,32]"),
+    "transform/resize": ("data.crop=[24,32]",),
+    "experiment/camvid_unet": (f"dataset.root={DATA / 'camvid'}", "data.crop=[32,32]", "encoder=resnet18"),
+    "experiment/isbi_unet": (f"dataset.root={DATA / 'isbi'}", "data.crop=[32,32]", "encoder.widths=[4,8]"),
+}
+ELSEWHERE = {
+    "dataset/voc": "its own tests make a tree",
+    "dataset/cityscapes": "its own tests make a tree",
+    "loss/mse": "for heads of values",
+    "loss/l1": "for heads of values",
+    "trainer/debug": "two steps where this test takes one",
+}
+"""Options that a semantic step on these datasets cannot run, and why."""
+
+
+def options() -> list[str]:
+    groups = (
+        "task",
+        "model",
+        "encoder",
+        "decoder",
+        "upsample",
+        "loss",
+        "dataset",
+        "transform",
+        "optimizer",
+        "scheduler",
+    )
+    files = [
+        file
+        for group in (*groups, "trainer", "experiment")
+        for file in sorted((REPOSITORY / "configs" / group).glob("*.yaml"))
+    ]
+    return [f"{file.parent.name}/{file.stem}" for file in files]
+
+
+def words(option: str) -> list[str]:
+    group, _, name = option.partition("/")
+    companions = list(COMPANIONS.get(option, ()))
+    typed = {word.partition("=")[0] for word in companions}
+    free = [word for word in SMALL if not (word.startswith("dataset.") and group in ("dataset", "experiment"))]
+    chosen = [] if group == "model" or "encoder" in typed else _light(group)
+    own = [word for word in chosen if word.partition("=")[0] not in typed]
+    return [f"{group}={name}", *free, *own, *companions]
+
+
+def _light(group: str) -> list[str]:
+    """The lightest model that leaves the group under test free."""
+    return [] if group in ("encoder", "experiment") else ["encoder.widths=[4,8]"]
+
+
+@pytest.mark.parametrize("option", [option for option in options() if option not in ELSEWHERE])
+def test_an_option_trains_a_step(option: str, tmp_path: Path) -> None:
+    root = next((word for word in COMPANIONS.get(option, ()) if word.startswith("dataset.root=")), None)
+    if root and not DATA.is_dir():
+        pytest.skip(f"{option} needs the images in {DATA}")
+    torch.manual_seed(0)
+    job = running.bare_job(tmp_path, *words(option))
+    assert session.work(job) == 0
+    assert (tmp_path / "best.safetensors").is_file()
+
+
+def test_every_excuse_is_about_an_option_that_exists() -> None:
+    assert set(ELSEWHERE) | set(COMPANIONS) <= set(options())

@@ -1,0 +1,118 @@
+"""The commands as users run them, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from densepred import predictor
+from tests.conftest import REPOSITORY
+from tests.running import TINY
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+
+
+def start(command: str, *words: str, folder: Path) -> subprocess.Popen[str]:
+    call = [sys.executable, "-m", f"densepred.{command}", *words]
+    return subprocess.Popen(
+        call, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def run(command: str, *words: str, folder: Path) -> tuple[int, str, str]:
+    process = start(command, *words, folder=folder)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], timeout: float = 120) -> None:
+    limit = time.monotonic() + timeout
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < limit, f"{path} never came"
+        time.sleep(0.02)
+
+
+def equal_runs(a: Path, b: Path) -> bool:
+    first, second = load_file(a / "last.safetensors"), load_file(b / "last.safetensors")
+    same = all(torch.equal(first[name], second[name]) for name in first.keys() | second.keys())
+    return same and (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
+
+
+def test_train_kill_resume_eval_predict(tmp_path: Path) -> None:
+    options = (*TINY, "trainer.epochs=4", "data.workers=1")
+    code, out, _ = run("train", *options, "hydra.run.dir=whole", folder=tmp_path)
+    assert code == 0
+    assert "densepred-eval ckpt=" in out
+
+    process = start("train", *options, "hydra.run.dir=parts", folder=tmp_path)
+    wait_for(tmp_path / "parts" / "checkpoints" / "3" / "manifest.json", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    code, out, err = run("train", "trainer.resume=parts", folder=tmp_path)
+    assert (code, err) == (0, "")
+    assert equal_runs(tmp_path / "whole", tmp_path / "parts")
+
+    code, out, _ = run("eval", "ckpt=whole", "output=judged", folder=tmp_path)
+    assert code == 0
+    assert "background" in out
+    judged = json.loads((tmp_path / "judged" / "metrics.json").read_text())["metrics"]
+    best = json.loads((tmp_path / "whole" / "summary.json").read_text())["best"]
+    assert {name: judged[name] for name in judged if not name.startswith("loss")} == {
+        name: best[name] for name in judged if not name.startswith("loss")
+    }
+
+    sizes = {"a": (37, 45), "b": (1, 7), "sub/c": (64, 20)}
+    for name, size in sizes.items():
+        path = tmp_path / "images" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)).save(path)
+    (tmp_path / "images" / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
+    code, out, err = run("predict", "ckpt=whole", "input=images", "output=seen", folder=tmp_path)
+    assert code == 4
+    assert "broken.jpg" in err
+    for name, size in sizes.items():
+        with Image.open(tmp_path / "seen" / "labels" / f"{name}.png") as image:
+            assert image.mode == "P"
+            assert image.size == size[::-1]
+            expected = predictor.load(tmp_path / "whole")(tmp_path / "images" / f"{name}.png").semantic
+            assert np.array_equal(np.asarray(image), expected.numpy())
+
+
+def test_a_signal_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+    process = start("train", *TINY, "trainer.epochs=400", "hydra.run.dir=run", folder=tmp_path)
+    wait_for(tmp_path / "run" / "checkpoints", process)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "trainer.resume=run" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message"),
+    [
+        ("eval", ("ckpt=nowhere",), "nowhere: no such file or folder; give a run folder"),
+        ("predict", ("ckpt=nowhere", "input=nothing"), "input=nothing: there is no such file or folder"),
+        ("train", ("trainer.resume=nowhere",), "trainer.resume=nowhere: there is no such run folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    tmp_path: Path, command: str, words: tuple[str, ...], message: str
+) -> None:
+    code, _, err = run(command, *words, folder=tmp_path)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert message in err
+    assert not any(tmp_path.iterdir())
