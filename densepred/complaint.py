@@ -59,8 +59,11 @@ def _option(error: MissingConfigException) -> str:
 
 
 def _key(key: str, typed: Typed) -> str:
-    hint = _near(key, known_keys(typed)) or "see --help for the keys and --cfg job for all of them"
-    return f"{key}: there is no such key; {hint.strip()}"
+    known = list(known_keys(typed))
+    parent = key.rpartition(".")[0]
+    siblings = [other for other in known if parent and other.rpartition(".")[0] == parent]
+    hint = _near(key, siblings or known) or (f"known: {', '.join(siblings)}" if siblings else "")
+    return f"{key}: there is no such key; {hint.strip() or 'see --help for the keys and --cfg job for all of them'}"
 
 
 def _near(word: str, words: Iterable[str]) -> str:

@@ -132,11 +132,12 @@ def result(job: Job, failed: int, count: int) -> JobReturn:
 
 
 def table(jobs: Sequence[Job]) -> str:
+    """What became of the jobs; overrides that all of them share are left out."""
+    shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     rows = [("job", "overrides", "ended", "best", "seconds", "folder")]
     for job in jobs:
         value = "-" if job.value is None else f"{job.value:.4f}"
-        rows.append(
-            (str(job.number), " ".join(job.overrides), job.ending, value, f"{job.seconds:.0f}", str(job.folder))
-        )
+        own = " ".join(word for word in job.overrides if word not in shared)
+        rows.append((str(job.number), own, job.ending, value, f"{job.seconds:.0f}", str(job.folder)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)

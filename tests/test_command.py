@@ -21,6 +21,19 @@ def test_two_runs_never_claim_one_folder(tmp_path: Path) -> None:
     assert all(path.is_dir() for path in claimed)
 
 
+def test_processes_that_start_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
+    for attempt in range(20):
+        children = []
+        for child in range(2):
+            children.append(os.fork())
+            if children[-1] == 0:
+                (command.claim(tmp_path / "runs" / str(attempt)) / str(child)).touch()
+                os._exit(0)
+        assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+    found = [len(list(folder.iterdir())) for folder in (tmp_path / "runs").iterdir()]
+    assert found == [1] * 40
+
+
 SCRIPT = """
 import sys
 from densepred import command
