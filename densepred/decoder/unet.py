@@ -16,8 +16,8 @@ class UNet(Decoder):
     """Upsample to the size of the next level, join that level, convolve twice; down to `stride`.
 
     `widths` has one number a step, the deepest first; null makes each step as wide as the encoder's level, at most 256,
-    and steps beyond the encoder's first level half as wide as the step before. `narrow` lets the upsampler change
-    the width; without it the convolutions do, as in segmentation_models.pytorch.
+    and, for an encoder that begins coarse, at most 16 times the stride. `narrow` lets the upsampler change the width;
+    without it the convolutions do, as in segmentation_models.pytorch.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class UNet(Decoder):
         self.strides = _steps(encoder.strides, stride)
         joined = [i for i in reversed(range(len(encoder.channels) - 1)) if encoder.strides[i] >= stride]
         self.joined, self.skips = len(joined), skips
-        self.channels = tuple(widths or _widths([encoder.channels[i] for i in joined], len(self.strides)))
+        self.channels = tuple(widths or _widths(encoder, self.strides))
         if len(self.channels) != len(self.strides):
             raise UserError(
                 f"decoder.widths has {len(self.channels)} numbers; this encoder takes {len(self.strides)}, one "
@@ -81,9 +81,9 @@ def _steps(strides: Sequence[int], finest: int) -> tuple[int, ...]:
     return tuple(steps)
 
 
-def _widths(channels: Sequence[int], steps: int) -> tuple[int, ...]:
-    """One a step for levels of these channels, and halves for steps beyond them."""
-    widths = [min(width, 256) for width in channels]
-    while len(widths) < steps:
-        widths.append(max(1, widths[-1] // 2))
-    return tuple(widths)
+def _widths(encoder: Encoder, strides: Sequence[int]) -> tuple[int, ...]:
+    """As wide as the encoder's levels, or, where it begins coarse, as segmentation_models.pytorch does: 256 to 16."""
+    own = {stride: width for width, stride in zip(encoder.channels, encoder.strides, strict=True)}
+    if encoder.strides[0] == 1:
+        return tuple(min(own[stride], 256) for stride in strides)
+    return tuple(min(own.get(stride, 256), 256, 16 * stride) for stride in strides)

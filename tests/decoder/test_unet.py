@@ -61,8 +61,8 @@ def test_an_encoder_that_begins_coarse_is_climbed_to_full_size() -> None:
     encoder = ResNet(3, 18, output_stride=8)
     decoder = UNet(encoder, Nearest, skips=False)
     assert decoder.strides == (8, 8, 4, 2, 1)
-    assert decoder.channels == (256, 128, 64, 64, 32)
-    assert decoder(encoder(torch.rand(1, 3, 40, 48)))[-1].shape == (1, 32, 40, 48)
+    assert decoder.channels == (128, 128, 64, 32, 16)
+    assert decoder(encoder(torch.rand(1, 3, 40, 48)))[-1].shape == (1, 16, 40, 48)
 
 
 def test_a_wrong_number_of_widths_is_refused_with_the_right_one() -> None:
