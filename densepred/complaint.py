@@ -60,10 +60,13 @@ def _option(error: MissingConfigException) -> str:
 
 def _key(key: str, typed: Typed) -> str:
     known = list(known_keys(typed))
-    parent = key.rpartition(".")[0]
-    siblings = [other for other in known if parent and other.rpartition(".")[0] == parent]
-    hint = _near(key, siblings or known) or (f"known: {', '.join(siblings)}" if siblings else "")
-    return f"{key}: there is no such key; {hint.strip() or 'see --help for the keys and --cfg job for all of them'}"
+    parent, _, name = key.rpartition(".")
+    siblings = [other.removeprefix(f"{parent}.") for other in known if parent and other.rpartition(".")[0] == parent]
+    if siblings:
+        hint = _near(name, siblings).replace("mean ", f"mean {parent}.") or f"{parent} has {', '.join(siblings)}"
+    else:
+        hint = _near(key, known) or "see --help for the keys and --cfg job for all of them"
+    return f"{key}: there is no such key; {hint.strip()}"
 
 
 def _near(word: str, words: Iterable[str]) -> str:

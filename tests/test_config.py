@@ -186,7 +186,7 @@ def test_every_injected_group_is_used_by_default() -> None:
         ("model=unett", ["model=unett", "did you mean unet?", "deeplabv3"]),
         ("modl=unet", ["modl", "did you mean model?"]),
         ("optimizer.wieght_decay=0", ["optimizer.wieght_decay", "did you mean optimizer.weight_decay?"]),
-        ("weights.everything=x", ["weights.everything", "known: weights.init, weights.encoder, weights.model"]),
+        ("weights.everything=x", ["weights.everything", "weights has init, encoder, model"]),
         ("weights.init=a=b", ["weights.init", 'weights.init="a=b"']),
         ("seed", ["seed", "key=value"]),
     ],
