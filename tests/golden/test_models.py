@@ -15,7 +15,10 @@ from densepred.build import build
 from densepred.types import HeadSpec
 
 FILE = Path(__file__).with_name("models.json")
-CASES = {"unet": ("model=unet",), "deeplabv3": ("model=deeplabv3", "encoder=resnet18", "encoder.output_stride=16")}
+CASES = {
+    "unet": ("model=unet", "upsample=transposed"),
+    "deeplabv3": ("model=deeplabv3", "encoder=resnet18", "encoder.output_stride=16"),
+}
 
 
 def fix_weights(model: nn.Module) -> None:
