@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ BLOCK = 16
 """Coarse columns that are mixed by one small matrix."""
 
 RUN = 8
-"""Rows of a geometric series of exponentials, before rounding may add up to more than that of an enlarged logit."""
+"""The most rows in a geometric series of exponentials: rounding adds up along it. A power of two."""
 
 
 class Enlarger:
@@ -100,6 +101,7 @@ class StridedRows:
     def __init__(self, source: int, size: int, align_corners: bool, scratch: Scratch) -> None:
         del align_corners
         self.n, self.size, self.stride, self.scratch = source, size, size // source, scratch
+        self.run = math.gcd(self.stride, RUN)
         self.before = self.stride - self.stride // 2  # rows of the first group that lie above the image
         step = _distances(self.stride, scratch)
         self.distance = step[:, None]
@@ -109,10 +111,13 @@ class StridedRows:
         return (a + self.before) // self.stride, (b - 1 + self.before) // self.stride + 1
 
     def bands(self, most: int) -> list[tuple[int, int]]:
+        if most >= self.size:
+            return [(0, self.size)]
+        # The half groups at the edges stand alone: a band that holds one is copied to make it whole.
         step = max(1, most // self.stride) * self.stride
-        starts = range(-self.before, self.size, step)
-        ranges = [(max(0, a), min(self.size, a + step)) for a in starts]
-        return [(a, b) for a, b in ranges if a < b]
+        inner = range(self.stride - self.before, self.size - self.before, step)
+        cuts = sorted({0, *inner, self.size - self.before, self.size})
+        return list(pairwise(cuts))
 
     def source(self, a: int, b: int) -> tuple[int, int]:
         first, last = self.groups(a, b)
@@ -125,16 +130,18 @@ class StridedRows:
 
     def exponentials(self, x: Tensor, a: int, b: int) -> Tensor:
         """exp(mix(x)). Between two coarse rows logits grow evenly, so their exponentials are a geometric series."""
-        if self.stride < 3:
+        if self.run < 4:
             return self.mix(x, a, b).exp_()
         upper, lower, mixed = self.around(x, a, b)
-        rows = mixed.unbind(3)
-        factor = torch.sub(lower, upper).div_(self.stride).exp_()
-        for i, row in enumerate(rows):
-            if i % RUN == 0:
-                torch.lerp(upper, lower, self.distance[i], out=row).exp_()
-            else:
-                torch.mul(rows[i - 1], factor, out=row)
+        series = mixed.unflatten(3, (-1, self.run))
+        first = self.distance[:: self.run]
+        torch.lerp(upper[:, :, :, None], lower[:, :, :, None], first, out=series[:, :, :, :, 0]).exp_()
+        factor = torch.sub(lower, upper).div_(self.stride).exp_()[:, :, :, None, None]
+        known = 1
+        while known < self.run:
+            torch.mul(series[:, :, :, :, :known], factor, out=series[:, :, :, :, known : 2 * known])
+            factor.mul_(factor)
+            known *= 2
         return self.inside(mixed, a, b)
 
     def around(self, x: Tensor, a: int, b: int) -> tuple[Tensor, Tensor, Tensor]:
