@@ -186,7 +186,7 @@ class MatrixRows:
 
     def __init__(self, source: int, size: int, align_corners: bool, scratch: Scratch) -> None:
         self.size, self.scratch = size, scratch
-        self.lower, self.upper, distance = taps(source, size, align_corners)
+        self.lower, self.upper, distance = taps(source, size, align_corners, scratch.dtype)
         self.index = torch.tensor([self.lower, self.upper], device=scratch.device)
         self.distance = torch.tensor(distance, dtype=scratch.dtype, device=scratch.device)[:, None]
         self.matrix = matrix(source, size, align_corners, scratch.dtype, scratch.device)
@@ -263,13 +263,14 @@ def block_width(source: int) -> int:
     return max(n for n in range(1, BLOCK + 1) if source % n == 0)
 
 
-def taps(source: int, size: int, align_corners: bool) -> tuple[list[int], list[int], list[float]]:
-    """For each enlarged row the two that it mixes and how far it is from the first, as torch has it."""
+def taps(source: int, size: int, align_corners: bool, dtype: torch.dtype) -> tuple[list[int], list[int], list[float]]:
+    """For each enlarged row the two that it mixes and how far it is from the first, in the arithmetic of torch."""
+    rows = torch.arange(size, dtype=dtype)
     if align_corners:
-        step = (source - 1) / (size - 1) if size > 1 else 0.0
-        places = [i * step for i in range(size)]
+        places = rows * (torch.tensor(source - 1, dtype=dtype) / max(size - 1, 1))
     else:
-        places = [max((i + 0.5) * source / size - 0.5, 0.0) for i in range(size)]
+        places = ((rows + 0.5) * (torch.tensor(source, dtype=dtype) / size) - 0.5).clamp_min(0)
+    places = places.tolist()
     lower = [min(int(place), source - 1) for place in places]
     upper = [min(i + 1, source - 1) for i in lower]
     return lower, upper, [place - i for place, i in zip(places, lower, strict=True)]
@@ -278,7 +279,7 @@ def taps(source: int, size: int, align_corners: bool) -> tuple[list[int], list[i
 @lru_cache(maxsize=32)
 def matrix(source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(size, source): what each enlarged row takes of each coarse one."""
-    lower, upper, distance = taps(source, size, align_corners)
+    lower, upper, distance = taps(source, size, align_corners, dtype)
     mix = torch.zeros(size, source, dtype=torch.float64)
     rows = torch.arange(size)
     share = torch.tensor(distance, dtype=torch.float64)

@@ -16,7 +16,7 @@ from densepred.ops.enlarge import Enlarger
 from densepred.types import MAX_CLASSES
 
 CHUNK = 2**21
-"""Elements of an enlarged map that exist at once on a CPU: 8 MB of float32. Less is more calls, more leaves its caches."""
+"""Elements of an enlarged map that exist at once on a CPU: 8 MB of float32. Less means more calls, more the memory."""
 
 CHUNK_ACCELERATOR = 2**25
 """The same on an accelerator, where few large steps are faster than many small ones: 128 MB, several times over."""
