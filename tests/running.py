@@ -35,7 +35,7 @@ def bare_job(folder: Path, *overrides: str) -> session.Job:
     words = [*overrides, *(() if any(_key(o) == "data.workers" for o in overrides) else ("data.workers=0",))]
     cfg = composed(*words)
     folder.mkdir(parents=True, exist_ok=True)
-    return session.Job(config.settings(cfg), record.plain(cfg), folder, CHOICES, words)
+    return session.Job(config.settings(cfg), record.plain(cfg), folder, CHOICES, set(), words)
 
 
 def train(folder: Path, *overrides: str) -> int:

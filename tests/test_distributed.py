@@ -1,0 +1,104 @@
+"""Two processes compute what one does: the same integers in evaluation, the same gradients of exact batch sums."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+
+from densepred import assemble, config, distributed
+from densepred.precision import Precision
+from densepred.validation import evaluate
+from tests.conftest import composed
+
+CPU = torch.device("cpu")
+SIZES = range(1, 10)
+LOSSES = ("ce", "dice", "focal", "ce_dice")
+OPTIONS = ("encoder.widths=[4,8]", "dataset.size=[24,32]", "data.batch_size=2", "data.workers=0")
+
+
+def parts(loss: str, samples: int) -> tuple[Any, Any, Any, Any]:
+    words = (*OPTIONS, f"loss={loss}", f"dataset.counts={{train: {samples}, valid: {samples}, test: 1}}")
+    settings = config.settings(composed(*words))
+    valid = assemble.dataset(settings.dataset, "valid")
+    torch.manual_seed(0)
+    task, model = assemble.task_and_model(settings.task, settings.model, valid.info)
+    transform = assemble.pipeline(settings.transform["valid"], valid.info, "valid")
+    loader = assemble.evaluation_loader(valid, transform, task.codec, settings.data, CPU)
+    return task, model, loader, valid
+
+
+def evaluation(samples: int) -> dict[str, float | None]:
+    task, model, loader, _ = parts("ce", samples)
+    return evaluate(model, task, loader, CPU, Precision("fp32", CPU))
+
+
+def gradient(loss: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Loss and gradient of a batch of four, of which each process holds its share, as DistributedDataParallel has it.
+
+    One image is all void, so that the processes count different numbers of pixels.
+    """
+    task, model, _, valid = parts(loss, 4)
+    mine = [valid[i] for i in distributed.shard(range(4))]
+    labels = torch.stack([sample.truth.semantic for sample in mine])
+    if distributed.rank() == distributed.world() - 1:
+        labels[-1] = 255
+    model.train(False)
+    outputs = model(torch.stack([sample.image for sample in mine]).float() / 255)
+    value = task.loss(outputs, {"semantic": labels}, every_rank=True)["total"]
+    value.backward()
+    flat = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+    if distributed.world() > 1:
+        torch.distributed.all_reduce(flat)
+        flat /= distributed.world()
+    return value.detach(), flat
+
+
+def work(rank: int, world: int, port: int, folder: str) -> None:
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    distributed.join(timeout_seconds=60)
+    found = {"evaluation": {n: evaluation(n) for n in SIZES}, "gradient": {loss: gradient(loss) for loss in LOSSES}}
+    everyone = distributed.gather(found["evaluation"])
+    assert all(one == everyone[0] for one in everyone), "the processes disagree on a score"
+    if distributed.is_main():
+        torch.save(found, Path(folder) / "found.pt")
+    distributed.leave()
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(work, args=(2, port, str(folder)), nprocs=2)
+    return torch.load(folder / "found.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("samples", SIZES)
+def test_evaluation_of_two_processes_equals_that_of_one(of_two: dict[str, Any], samples: int) -> None:
+    assert of_two["evaluation"][samples] == evaluation(samples)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_two_processes_have_the_loss_and_gradient_of_the_whole_batch(of_two: dict[str, Any], loss: str) -> None:
+    value, flat = gradient(loss)
+    theirs, others = of_two["gradient"][loss]
+    assert theirs.item() == pytest.approx(value.item(), rel=1e-6)
+    assert (others - flat).abs().max() <= 1e-5 * flat.abs().max()
+
+
+def test_without_a_group_the_world_is_one_process() -> None:
+    rows = torch.ones(2, 3)
+    assert distributed.world() == 1
+    assert distributed.share("x") == "x"
+    assert distributed.gather(4) == [4]
+    assert distributed.gather_rows(rows) is rows
+    assert distributed.anywhere(True, CPU)
+    assert not distributed.anywhere(False, CPU)

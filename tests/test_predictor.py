@@ -1,0 +1,132 @@
+"""The predictor: any kind of picture, windows, mirrored and scaled views, always on the image's own grid."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from densepred import predictor
+from densepred.errors import UserError
+from densepred.ops.tiling import blend_weights, positions
+from densepred.predictor import Predictor
+from tests import running
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    running.train(folder, "trainer.max_steps=2")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run: Path) -> Predictor:
+    return predictor.load(run)
+
+
+def pixels(height: int = 37, width: int = 45) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_paths_images_arrays_and_tensors_give_the_same(model: Predictor, tmp_path: Path) -> None:
+    array = pixels()
+    Image.fromarray(array).save(tmp_path / "a.png")
+    expected = model(array).semantic
+    kinds = (
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        Image.fromarray(array),
+        torch.from_numpy(array).permute(2, 0, 1),
+        array.astype(np.float32) / 255,
+        (array.astype(np.uint16) * 257),
+    )
+    assert expected.shape == (37, 45)
+    for picture in kinds:
+        assert torch.equal(model(picture).semantic, expected), type(picture)
+
+
+def test_grey_images_are_shown_to_a_colour_model(model: Predictor) -> None:
+    grey = pixels()[..., 0]
+    assert torch.equal(model(grey).semantic, model(np.stack([grey] * 3, 2)).semantic)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (37, 45), (64, 33), (129, 70)])
+def test_every_size_comes_back(model: Predictor, size: tuple[int, int]) -> None:
+    for options in ({}, {"tile": 32}, {"flip": True, "scales": (0.5, 1.0, 1.5)}, {"tile": 16, "overlap": 0.25}):
+        assert model(pixels(*size), **options).semantic.shape == size
+
+
+def test_one_window_as_large_as_the_image_is_the_image(model: Predictor) -> None:
+    whole = model(pixels(), probabilities=True).probabilities
+    assert torch.allclose(model(pixels(), tile=64, probabilities=True).probabilities, whole, atol=1e-6)
+
+
+def test_windows_agree_with_the_whole_image_where_they_see_enough_of_it(model: Predictor) -> None:
+    image = pixels(120, 120)
+    whole, tiled = (model(image, probabilities=True, **o).probabilities for o in ({}, {"tile": 96, "overlap": 0.75}))
+    assert (whole - tiled).abs()[:, 40:80, 40:80].max() < 0.02
+    assert torch.allclose(tiled.sum(0), torch.ones(120, 120), atol=1e-5)
+
+
+def test_averaging_with_the_mirror_image_makes_the_prediction_symmetric(model: Predictor) -> None:
+    image = pixels(32, 32)
+    one = model(image, flip=True, probabilities=True).probabilities
+    other = model(np.ascontiguousarray(image[:, ::-1]), flip=True, probabilities=True).probabilities
+    assert torch.allclose(one, other.flip(-1), atol=1e-5)
+    assert not torch.allclose(model(image, probabilities=True).probabilities, one, atol=1e-3)
+
+
+def test_probabilities_belong_to_the_labels(model: Predictor) -> None:
+    found = model(pixels(), flip=True, probabilities=True)
+    assert torch.equal(found.probabilities.argmax(0).to(torch.uint8), found.semantic)
+
+
+def test_a_binary_model_with_one_channel_predicts_both_classes(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for split in ("train", "val"):
+        for kind in ("images", "masks"):
+            (folder / kind / split).mkdir(parents=True)
+        for index in range(4):
+            array = pixels(24, 32)
+            Image.fromarray(array).save(folder / "images" / split / f"{index}.png")
+            mask = (array[..., 0] > 128).astype(np.uint8)
+            Image.fromarray(mask).save(folder / "masks" / split / f"{index}.png")
+    words = ("model=unet", "encoder.widths=[8,8]", "dataset=folder", f"dataset.root={folder}", "loss=ce_dice")
+    words += ("task.codec.sigmoid=true", "trainer.max_steps=60", "data.batch_size=4", "trainer.pictures=0")
+    words += ("optimizer.lr=0.02", "transform=none", "trainer.valid_every=1000")
+    from densepred import session
+
+    assert session.work(running.bare_job(tmp_path / "run", *words)) == 0
+    model = predictor.load(tmp_path / "run")
+    assert model.task.heads["semantic"].channels == 1
+    image = pixels(24, 32)
+    truth = torch.from_numpy((image[..., 0] > 128).astype(np.uint8))
+    for options in ({}, {"flip": True, "tile": 16}):
+        assert (model(image, **options).semantic == truth).float().mean() > 0.9
+
+
+def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give the folder of a run"):
+        predictor.load(tmp_path)
+
+
+def test_windows_cover_everything_and_overlap_enough() -> None:
+    for length, window, overlap in ((100, 32, 0.5), (33, 32, 0.5), (32, 32, 0.9), (7, 32, 0.0), (1000, 64, 0.25)):
+        starts = positions(length, window, overlap)
+        assert starts[0] == 0
+        assert starts[-1] + window >= length
+        assert all(b - a <= max(1, int(window * (1 - overlap))) for a, b in pairwise(starts))
+
+
+def test_blending_weights_are_symmetric_and_positive() -> None:
+    weights = blend_weights((9, 12))
+    assert weights.shape == (9, 12)
+    assert torch.equal(weights, weights.flip(0))
+    assert torch.equal(weights, weights.flip(1))
+    assert weights.min() > 0
+    assert weights.max() <= 1

@@ -1,0 +1,95 @@
+"""A task: what fits together, and what a loss over stages and heads is."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from densepred.codec.semantic import Semantic
+from densepred.errors import UserError
+from densepred.loss.ce import CrossEntropy
+from densepred.loss.mse import MeanSquaredError
+from densepred.metric.confusion import Confusion
+from densepred.task import Task
+from densepred.types import VOID, Info
+
+INFO = Info(classes=("a", "b", "c"))
+
+
+def task(info: Info = INFO, **more) -> Task:
+    settings = {"losses": {"semantic": CrossEntropy()}, "metrics": {"confusion": partial(Confusion)}, **more}
+    return Task(info=info, codec=partial(Semantic), **settings)
+
+
+def labels(size: tuple[int, int] = (21, 30)) -> torch.Tensor:
+    found = torch.randint(0, 3, (2, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    found[:, :3] = VOID
+    return found
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_coarse_logits_are_judged_on_the_grid_of_the_truth(align_corners: bool) -> None:
+    logits, truth = torch.randn(2, 3, 6, 8), labels()
+    found = task().loss({"semantic": [logits]}, {"semantic": truth}, align_corners)
+    full = F.interpolate(logits, (21, 30), mode="bilinear", align_corners=align_corners)
+    expected = F.cross_entropy(full, truth.long(), ignore_index=VOID)
+    assert found["total"].item() == pytest.approx(expected.item(), rel=1e-6)
+    assert found["semantic"] == found["total"]
+
+
+def test_stages_weigh_equally_or_as_told_and_heads_as_told() -> None:
+    stages, truth = [torch.randn(2, 3, 21, 30) for _ in range(2)], labels()
+    each = [F.cross_entropy(stage, truth.long(), ignore_index=VOID).item() for stage in stages]
+    even = task().loss({"semantic": stages}, {"semantic": truth})
+    assert even["total"].item() == pytest.approx(sum(each) / 2, rel=1e-5)
+    told = task(stages={"semantic": [0.4, 1.0]}, weights={"semantic": 3.0})
+    found = told.loss({"semantic": stages}, {"semantic": truth})
+    assert found["semantic"].item() == pytest.approx(0.4 * each[0] + each[1], rel=1e-5)
+    assert found["total"].item() == pytest.approx(3 * found["semantic"].item(), rel=1e-6)
+
+
+def test_a_weight_of_the_head_reaches_its_loss() -> None:
+    logits, truth = torch.randn(2, 3, 21, 30), labels()
+    weight = torch.rand(2, 21, 30)
+    found = task().loss({"semantic": [logits]}, {"semantic": truth, "semantic_weight": weight})["total"]
+    known = (truth != VOID) * weight
+    each = F.cross_entropy(logits, truth.long(), ignore_index=VOID, reduction="none")
+    assert found.item() == pytest.approx(((each * known).sum() / known.sum()).item(), rel=1e-5)
+
+
+def test_the_last_stage_is_the_answer() -> None:
+    from densepred.types import Frame
+
+    stages = [torch.randn(1, 3, 4, 5) for _ in range(2)]
+    found = task().decode({"semantic": stages}, [Frame("x", (4, 5))])[0]
+    assert torch.equal(found.semantic.long(), stages[-1].argmax(1)[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"losses": {"center": CrossEntropy()}}, r"task\.losses has \['center'\] but the heads are \['semantic'\]"),
+        ({"losses": {"semantic": MeanSquaredError()}}, "is a loss for values, but head semantic holds classes"),
+        ({"losses": {"semantic": CrossEntropy([1.0, 2.0])}}, r"loss\.class_weights has 2 values for 3 classes"),
+        ({"weights": {"centre": 1.0}}, r"task\.weights names \['centre'\]; the heads are"),
+        ({"stages": {"centre": [1.0]}}, r"task\.stages names"),
+        (
+            {"info": Info(classes=("a", "b"), provides=("boxes",))},
+            r"task needs \['semantic'\] but the dataset provides",
+        ),
+        ({"info": Info(classes=("a",))}, "segmentation needs two or more"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_with_a_sentence(change: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        task(**change)
+
+
+def test_a_run_is_judged_only_by_what_is_measured() -> None:
+    assert task().direction() == "max"
+    assert task().direction("iou/b") == "max"
+    with pytest.raises(UserError, match=r"cannot be judged by 'iou/d'; set trainer\.monitor to one of"):
+        task().direction("iou/d")
