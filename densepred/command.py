@@ -27,6 +27,7 @@ from densepred.errors import UserError
 
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
+TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
 
 
 def configs() -> Path:
@@ -80,8 +81,8 @@ class _Run:
         full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
         try:
-            if self.prepare is not None:
-                sys.argv[1:1] = self.prepare(sys.argv[1:])
+            flags, words = _flags_first(sys.argv[1:])
+            sys.argv[1:] = [*flags, *(self.prepare(words) if self.prepare is not None else []), *words]
             hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
         except Exception as error:
             self.error = error
@@ -118,6 +119,18 @@ class _Run:
         if users and self.folder is not None:
             _remove_empty(self.folder)
         return 2 if users else 1
+
+
+def _flags_first(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the overrides; its parser takes overrides only if they stand together."""
+    flags: list[str] = []
+    words: list[str] = []
+    waiting = False
+    for argument in arguments:
+        is_flag = argument.startswith("-")
+        (flags if is_flag or waiting else words).append(argument)
+        waiting = is_flag and argument in TAKES_VALUE
+    return flags, words
 
 
 class Claim(Callback):

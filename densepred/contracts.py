@@ -1,6 +1,6 @@
 """The whole design on one page: what each kind of component must be.
 
-Components never import one another: a decoder receives its upsampler, a model its encoder and decoder, a task its codec.
+Components never import one another: a decoder gets its upsampler, a model its encoder and decoder, a task its codec.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Codec(ABC):
 
 
 class Loss(nn.Module, ABC):
-    """A scalar mean over what counts: weight > 0 and not VOID. Exactly 0, with finite gradients, where nothing counts."""
+    """A scalar mean over what counts: weight > 0 and not VOID. Exactly 0, gradients finite, where nothing counts."""
 
     target: str  # "classes": class maps (B, H, W) uint8; "values": (B, C, H, W) floats
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -38,11 +37,12 @@ def launch(function: Callable[[Any], int], job: Any, processes: int, restarts: i
         return STOPPED
     except ChildFailedError as failed:
         rank, failure = failed.get_first_failure()
-        kind, _, message = str(failure.message).partition(": ")
+        told: Any = failure.message  # its type says str, but the report of an exception is a mapping
+        told = str(told["message"] if isinstance(told, dict) else told)
+        kind, _, message = told.partition(": ")
         if kind == UserError.__name__:
-            raise UserError(message.strip()) from failed
-        print(f"process {rank} ended with exit code {failure.exitcode}: {failure.message}", file=sys.stderr)
-        raise
+            raise UserError(message) from failed
+        raise RuntimeError(f"process {rank} ended with exit code {failure.exitcode}: {told}") from failed
 
 
 class _Reporting:
@@ -50,7 +50,7 @@ class _Reporting:
 
     def __init__(self, function: Callable[[Any], int]) -> None:
         self.function = function
-        self.__qualname__ = function.__qualname__  # the launcher asks for it
+        self.__name__ = function.__name__  # the launcher asks for it
 
     def __call__(self, job: Any) -> int:
         code = record(self.function)(job)

@@ -48,7 +48,7 @@ def work(job: Job) -> int:
         finally:
             loader.close()
         if distributed.is_main():
-            _report(values, path, header, split, len(data), distributed.share(job.folder))
+            _report(values, path, header, split, len(data), job.folder)
     finally:
         distributed.leave()
     return 0

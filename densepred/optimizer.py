@@ -11,7 +11,7 @@ from torch import nn
 
 from densepred.types import UserError
 
-Groups = Mapping[str, Mapping[str, float]]
+Groups = Mapping[str, Mapping[str, float]] | None
 
 
 def parameter_groups(model: nn.Module, lr: float, weight_decay: float, groups: Groups) -> list[dict[str, Any]]:
@@ -20,6 +20,7 @@ def parameter_groups(model: nn.Module, lr: float, weight_decay: float, groups: G
     `groups` maps a part, such as "encoder" or "decoder.blocks", to {"lr": factor, "weight_decay": value}; the longest
     part that a parameter's name starts with counts. Vectors and scalars (norms, biases) are never decayed.
     """
+    groups = groups or {}
     _check(model, groups)
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -69,7 +70,7 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> list[nn.Module]:
     return frozen
 
 
-def _check(model: nn.Module, groups: Groups) -> None:
+def _check(model: nn.Module, groups: Mapping[str, Mapping[str, float]]) -> None:
     parts = {name for name, _ in model.named_modules()} - {""} | {name for name, _ in model.named_parameters()}
     for part, special in groups.items():
         if part not in parts:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from densepred import command, config
+from densepred.dataset.raster import EXTENSIONS
 from densepred.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ densepred-predict ckpt=RUN input=DIR output=predictions
 densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".npy")
 PARTIAL = 4
 
 
@@ -69,9 +69,11 @@ def images(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise UserError(f"input={source}: there is no such file or folder; check the path")
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and not _hidden(path, source))
+    found = sorted(
+        path for path in source.rglob("*") if path.suffix.lower() in EXTENSIONS and not _hidden(path, source)
+    )
     if not found:
-        raise UserError(f"input={source}: no images in it (looked for {', '.join(SUFFIXES)}); check the path")
+        raise UserError(f"input={source}: no images in it (looked for {', '.join(sorted(EXTENSIONS))}); check the path")
     return found
 
 

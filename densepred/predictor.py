@@ -15,7 +15,7 @@ from densepred import checkpoint, distributed
 from densepred.build import build
 from densepred.contracts import Model
 from densepred.data import random_generator
-from densepred.dataset.image import from_array, read_image
+from densepred.dataset.image import from_array, from_image, read_image
 from densepred.dataset.raster import MAX_PIXELS
 from densepred.ops import resample
 from densepred.ops.tiling import blend_weights, positions
@@ -95,7 +95,7 @@ class Predictor:
         if isinstance(image, str | Path):
             return read_image(Path(image), channels, max_pixels)
         if isinstance(image, Image.Image):
-            image = np.asarray(image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr") else image)
+            return from_image(image, channels)
         if isinstance(image, Tensor):
             image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
         return from_array(image, channels)

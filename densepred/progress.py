@@ -45,8 +45,9 @@ class Progress:
     def line(self, values: Mapping[str, float | None]) -> str:
         """One line on a validation, for people."""
         star = " *" if self.best.get("step") == self.step else ""
+        epoch = self.epoch + (self.batch > 0)
         return (
-            f"  epoch {self.epoch:>3}  step {self.step:>6}  loss {number(values.get('loss/total'))}  "
+            f"  epoch {epoch:>3}  step {self.step:>6}  loss {number(values.get('loss/total'))}  "
             f"{self.monitor} {number(values.get(self.monitor))}  {duration(self.seconds)}{star}"
         )
 

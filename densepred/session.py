@@ -37,6 +37,7 @@ class Job:
     written: dict[str, Any]  # the configuration as written, secrets hidden
     folder: Path
     choices: dict[str, str]
+    used: set[str]  # the groups that the model and the task refer to
     overrides: list[str]
 
 
@@ -133,17 +134,17 @@ def _initial_weights(model: Model, settings: Train, classes: tuple[str, ...]) ->
         encoder = getattr(model, "encoder", None)
         if encoder is None:
             raise UserError("weights.encoder: this model has no encoder; use weights.init")
-        state = checkpoint.read_tensors(Path(weights.encoder))
+        state = checkpoint.read_tensors(_found("encoder", weights.encoder))
         notes.append(transfer_encoder(encoder, state, weights.encoder).text(weights.encoder))
     if weights.init:
-        path = checkpoint.find(weights.init)
+        path = _found("init", weights.init)
         then = checkpoint.read_header(path).get("info", {}).get("classes", [])
         coverage = transfer(model, checkpoint.read_tensors(path), tuple(then), classes)
         if not coverage.loaded:
             raise UserError(f"weights.init={weights.init}: nothing in it fits this model; choose the model of that run")
         notes.append(coverage.text(str(path)))
     if weights.model:
-        state = checkpoint.read_tensors(checkpoint.find(weights.model))
+        state = checkpoint.read_tensors(_found("model", weights.model))
         coverage = transfer(model, state)
         if left := [*coverage.missing, *coverage.unexpected, *coverage.conflicts]:
             raise UserError(
@@ -152,6 +153,13 @@ def _initial_weights(model: Model, settings: Train, classes: tuple[str, ...]) ->
             )
         notes.append(coverage.text(weights.model))
     return notes
+
+
+def _found(key: str, place: str) -> Path:
+    try:
+        return checkpoint.find(place)
+    except UserError as error:
+        raise UserError(f"weights.{key}: {error}") from error
 
 
 def _header(job: Job, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:
@@ -174,7 +182,7 @@ def _opening(
     classes = train.info.classes
     shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     lengths = {"epochs": trainer.epochs, "steps": trainer.max_steps, "minutes": trainer.max_minutes}
-    parts = [f"{name} {job.choices[name]}" for name in ("encoder", "decoder", "upsample") if name in job.choices]
+    parts = [f"{name} {job.choices[name]}" for name in ("encoder", "decoder", "upsample") if name in job.used]
     size = screen.count(sum(p.numel() for p in model.parameters()))
     rows = {
         "task": f"{job.choices['task']} ({', '.join(task.heads)})",

@@ -16,7 +16,7 @@ densepred-train model=deeplabv3 loss=focal trainer.max_steps=200
 densepred-train dataset=folder dataset.root=DIR data.crop=[256,256]
 densepred-train experiment=camvid_unet dataset.root=DIR
 densepred-train trainer.resume=RUN                          continue a run that was stopped
-densepred-train weights.init=RUN dataset.root=OTHER         fine-tune
+densepred-train weights.init=RUN dataset=folder dataset.root=OTHER
 densepred-train --multirun model=unet,deeplabv3 loss=ce,focal
 """
 
@@ -41,7 +41,8 @@ def train(cfg: DictConfig) -> int:
         raise UserError(f"trainer.resume={settings.trainer.resume}: there is no such run folder; see `ls runs`")
     from densepred import session  # with torch, which --help does without
 
-    job = session.Job(settings, record.plain(cfg), command.folder(), command.choices(), command.overrides())
+    used = {str(group) for group in config.INJECTED} - config.idle_groups(cfg)
+    job = session.Job(settings, record.plain(cfg), command.folder(), command.choices(), used, command.overrides())
     if settings.trainer.devices > 1 and "WORLD_SIZE" not in os.environ:
         from densepred import launch
 

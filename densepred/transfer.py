@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from densepred.errors import UserError
 
 SHOWN = 6  # names listed of each kind
+OURS = "encoder."
 CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "aux_classifier.")
 
 
@@ -65,11 +66,13 @@ def transfer(
 
 
 def transfer_encoder(encoder: nn.Module, state: Mapping[str, Tensor], source: str) -> Coverage:
-    """Load an encoder's weights, with or without the names of the module that wraps its body.
+    """Load an encoder's weights: of a run, or official ones, without the names of the module that wraps its body.
 
     A classifier's last layers are no surprise. Raises UserError where less than the whole encoder is covered.
     """
     own = encoder.state_dict()
+    if run := {name: value for name, value in state.items() if name.startswith(OURS)}:
+        state = {name.removeprefix(OURS): value for name, value in run.items()}
     state = {name: value for name, value in state.items() if not name.startswith(CLASSIFIERS)}
     best: dict[str, Tensor] = {}
     for prefix in {"", *(f"{name}." for name, _ in encoder.named_children())}:

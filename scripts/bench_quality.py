@@ -75,6 +75,9 @@ def loader(given: Any) -> tuple[TrainingLoader, Info]:
 class Peer(nn.Module):
     """SMP's Unet behind the same normalisation of its input."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, info: Info) -> None:
         super().__init__()
         import segmentation_models_pytorch as smp

@@ -173,6 +173,14 @@ def _whole(values: np.ndarray, path: Path) -> np.ndarray:
     return np.array(values)
 
 
+def from_image(image: Image.Image, channels: int | None = None, name: str = "image") -> Tensor:
+    """An image in memory as `read_image` would give it from a file."""
+    path = Path(name)
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    _refuse_hidden_bits(image, path)
+    return turn(_fit(_decode(image, path, channels), channels, path), orientation)
+
+
 def from_array(values: np.ndarray, channels: int | None = None, name: str = "image") -> Tensor:
     """An array (H, W) or (H, W, C) in memory as `read_image` would give it from a file."""
     return _fit(_unit(values, Path(name)), channels, Path(name))

@@ -36,7 +36,7 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     except UserError:
         raise
     except MemoryError as error:
-        raise UserError(f"{path}: not enough memory to decode it; lower data.max_pixels or remove the file") from error
+        raise UserError(f"{path}: not enough memory to decode it; lower max_pixels or remove the file") from error
     except Exception as error:  # Pillow's plug-ins raise nearly every type on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an image ({reason}); replace or remove the file") from error
@@ -62,7 +62,7 @@ def check_pixels(path: Path, height: int, width: int, max_pixels: int) -> None:
     if height * width > max_pixels:
         raise UserError(
             f"{path}: {height}x{width} is {height * width} pixels, more than {max_pixels}; "
-            "raise data.max_pixels if you trust the file"
+            "raise max_pixels if you trust the file"
         )
 
 

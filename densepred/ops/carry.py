@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -22,16 +23,19 @@ from densepred.ops.warp import (
 from densepred.types import VOID, Annotation, Sample
 
 Pairs = tuple[tuple[int, int], ...]
+NOWHERE = ((math.nan,) * 3,) * 2
+"""The matrix of an input that no matrix takes back to its image."""
 
 
 def carry(sample: Sample, move: Move, mirrored: Pairs = ()) -> Sample:
     """The sample as `move` shows it. Pixels from outside are the image's mean, and VOID in the class map.
 
-    `mirrored` are the keypoints that trade places where the move mirrors the image. A flow is not in `frame.matrix`.
+    `mirrored` are the keypoints that trade places where the move mirrors the image. A flow has no matrix.
     """
     if move.matrix == IDENTITY and move.size == sample.truth.size and move.flow is None:
         return sample
-    frame = replace(sample.frame, matrix=compose(sample.frame.matrix, move.matrix))
+    matrix = compose(sample.frame.matrix, move.matrix) if move.flow is None else NOWHERE
+    frame = replace(sample.frame, matrix=matrix)
     sources = locate(move, sample.truth.size)
     truth = carry_annotation(sample.truth, move, mirrored, sources)
     return Sample(warp_image(sample.image, move, sources=sources), truth, frame)
