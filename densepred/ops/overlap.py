@@ -30,11 +30,10 @@ class OverlapTerm:
     def sums(self) -> Tensor:
         softmax = self.softmax
         truth = softmax.truth * softmax.weight
-        predicted = softmax.exponentials * (softmax.weight / softmax.total)[:, None]
         return torch.cat(
             [
                 sum_by_label(truth, softmax.labels, softmax.classes),
-                predicted.sum((2, 3)),
+                softmax.areas(),
                 sum_by_label(softmax.weight, softmax.labels, softmax.classes),
             ],
             1,

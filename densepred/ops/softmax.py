@@ -14,6 +14,9 @@ from torch import Tensor
 
 from densepred.ops.labels import counting
 
+PART = 2**17
+"""Elements of a temporary with classes and pixels."""
+
 
 class Coefficients(NamedTuple):
     """The gradient softmax * (pixel + classes * weight) + one_hot(truth) * truth + constant * weight."""
@@ -44,15 +47,29 @@ class Softmax:
     def __init__(self, exponentials: Tensor, target: Tensor, weight: Tensor | None) -> None:
         self.exponentials, self.classes = exponentials, exponentials.shape[1]
         self.labels, self.weight = counting(target, weight, exponentials.dtype)  # (B, R, W)
+        self.step = max(1, PART // self.labels.numel())
         self.total = exponentials.sum(1)
         self.truth = exponentials.gather(1, self.labels[:, None])[:, 0].div_(self.total)
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """The exponentials a few classes at a time, so that what is made of them stays in a cache."""
+        return self.exponentials.split(self.step, 1)
+
+    def areas(self) -> Tensor:
+        """The weighted sum of the softmax over pixels, (B, K)."""
+        scale = (self.weight / self.total)[:, None]
+        return torch.cat([(part * scale).sum((2, 3)) for part in self.parts()], 1)
 
     def gradient(self, by: Coefficients) -> Tensor:
         """By the logits, written over the exponentials."""
         share = (by.pixel / self.total)[:, None]
-        if by.classes is not None:
-            share = torch.addcmul(share, by.classes[:, :, None, None], (self.weight / self.total)[:, None])
-        gradient = self.exponentials.mul_(share).scatter_add_(1, self.labels[:, None], by.truth[:, None])
+        if by.classes is None:
+            self.exponentials.mul_(share)
+        else:
+            scale = (self.weight / self.total)[:, None]
+            for part, classes in zip(self.parts(), by.classes.split(self.step, 1), strict=True):
+                part.mul_(torch.addcmul(share, classes[:, :, None, None], scale))
+        gradient = self.exponentials.scatter_add_(1, self.labels[:, None], by.truth[:, None])
         if by.constant is not None:
             gradient.addcmul_(by.constant[:, :, None, None], self.weight[:, None])
         return gradient
