@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,7 @@ STOPPED = 75
 
 def launch(function: Callable[[Any], int], job: Any, processes: int, restarts: int) -> int:
     """Call `function(job)` in `processes` processes; the exit code. Where one dies all end, and start again."""
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what it has to say comes as an error
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -50,7 +53,7 @@ class _Reporting:
 
     def __init__(self, function: Callable[[Any], int]) -> None:
         self.function = function
-        self.__name__ = function.__name__  # the launcher asks for it
+        functools.update_wrapper(self, function)  # the launcher asks for names
 
     def __call__(self, job: Any) -> int:
         code = record(self.function)(job)
