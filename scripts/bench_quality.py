@@ -6,6 +6,8 @@ plain loop with torch's cross-entropy. Needs the `bench` extra.
 
     python scripts/bench_quality.py --data ../shared/data/camvid --steps 350 --seeds 0 1 2
     python scripts/bench_quality.py --data ../shared/data/camvid --speed
+
+With `--threads 1`, the two `--sides` can run at the same time on two cores.
 """
 
 from __future__ import annotations
@@ -143,15 +145,16 @@ def train_ours(args: argparse.Namespace, seed: int) -> dict[str, float]:
 
 
 def compare_quality(args: argparse.Namespace) -> None:
-    rows = []
-    for seed in args.seeds:
-        row = {"seed": seed, "densepred": train_ours(args, seed), "peer": train_peer(args, seed)}
-        print(json.dumps(row), flush=True)
-        rows.append(row)
-    for side in ("densepred", "peer"):
-        values = [row[side]["miou"] for row in rows]
+    train = {"densepred": train_ours, "peer": train_peer}
+    for side in args.sides:
+        found = [train[side](args, seed) for seed in args.seeds]
+        values = [one["miou"] for one in found]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"{side:>10}: val mIoU {statistics.mean(values):.4f} +- {spread:.4f} over seeds {args.seeds}")
+        seconds = statistics.mean(one["seconds"] for one in found)
+        each = ", ".join(f"{value:.4f}" for value in values)
+        print(
+            f"{side:>10}: val mIoU {statistics.mean(values):.4f} +- {spread:.4f} ({each}), {seconds:.0f} s", flush=True
+        )
 
 
 def compare_speed(args: argparse.Namespace) -> None:
@@ -217,13 +220,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the camvid folder")
     parser.add_argument("--output", type=Path, default=Path("runs/bench_quality"))
-    parser.add_argument("--steps", type=int, default=350)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--crop", type=int, nargs=2, default=(256, 256))
-    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--sides", nargs="+", choices=("densepred", "peer"), default=["densepred", "peer"])
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--crop", type=int, nargs=2, default=(128, 160))
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--speed", action="store_true", help="compare images per second instead of quality")
     args = parser.parse_args()
