@@ -39,7 +39,7 @@ class Trainer:
     epochs: int | None = None
     max_steps: int | None = None
     max_minutes: float | None = None
-    valid_every: int = 1
+    valid_every: float = 1.0
     save_every: float = 10.0
     precision: str = "fp32"
     accumulate: int = 1
@@ -244,7 +244,7 @@ RANGES = (
     ("trainer.epochs", 1, BIG),
     ("trainer.max_steps", 1, BIG),
     ("trainer.max_minutes", 0, BIG),
-    ("trainer.valid_every", 1, BIG),
+    ("trainer.valid_every", 0.001, BIG),
     ("trainer.save_every", 0, BIG),
     ("trainer.accumulate", 1, BIG),
     ("trainer.clip", 0, BIG),
