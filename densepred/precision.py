@@ -26,7 +26,11 @@ class Precision:
     def gradient_norm(self, optimizer: torch.optim.Optimizer, model: nn.Module, clip: float | None) -> Tensor:
         """Unscale the gradients, clip them to the norm `clip`, and give the norm that they had."""
         self.scaler.unscale_(optimizer)
-        return nn.utils.clip_grad_norm_(model.parameters(), clip if clip is not None else torch.inf)
+        learning = [parameter for parameter in model.parameters() if parameter.grad is not None]
+        norm = nn.utils.get_total_norm([parameter.grad for parameter in learning if parameter.grad is not None])
+        if clip is not None:
+            nn.utils.clip_grads_with_norm_(learning, clip, norm)
+        return norm
 
     def step(self, optimizer: torch.optim.Optimizer, apply: bool) -> None:
         """Move the weights if `apply`, and adapt the scale either way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +182,8 @@ def _opening(
     settings, trainer = job.settings, job.settings.trainer
     classes = train.info.classes
     shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
-    lengths = {"epochs": trainer.epochs, "steps": trainer.max_steps, "minutes": trainer.max_minutes}
+    steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
+    lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
     parts = [f"{name} {job.choices[name]}" for name in ("encoder", "decoder", "upsample") if name in job.used]
     size = screen.count(sum(p.numel() for p in model.parameters()))
     rows = {

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from densepred.dataset.folder import Folder
+from densepred.types import UserError
+from tests.dataset.files import RANDOM, mask, picture, write
+
+Root = Callable[..., Path]
+
+
+def test_fractions_divide_one_folder_by_seed_and_keep_groups(tmp_path: Path) -> None:
+    for scene in range(10):
+        for tile in range(4):
+            write(tmp_path / f"images/s{scene}_{tile}.png", picture())
+            write(tmp_path / f"masks/s{scene}_{tile}.png", mask())
+    splits = {"train": 0.6, "valid": 0.2, "test": 0.2}
+
+    def ids(split: str, **more: object) -> list[str]:
+        return [pair.id for pair in Folder(str(tmp_path), split=split, splits=splits, **more).pairs]  # type: ignore[arg-type]
+
+    parts = [ids(split) for split in splits]
+    assert [len(part) for part in parts] == [24, 8, 8]
+    assert len(set().union(*parts)) == 40
+    assert ids("train") == parts[0] != ids("train", seed=1)
+    grouped = [{name.split("_")[0] for name in ids(split, group=r"(s\d+)_")} for split in splits]
+    assert [len(part) for part in grouped] == [6, 2, 2]
+    assert not grouped[0] & grouped[1]
+    with pytest.raises(UserError, match=r"dataset\.group: 'x\(' is no regular expression"):
+        ids("train", group="x(")
+    with pytest.raises(UserError, match="is none"):
+        Folder(str(tmp_path), split="valid", splits={"train": 0.99, "valid": 0.01})
+    with pytest.raises(UserError, match="add up to at most 1"):
+        Folder(str(tmp_path), splits={"train": 0.9, "valid": 0.2})
+
+
+def test_a_list_names_pairs_and_splits(root: Path) -> None:
+    rows = ["image,mask,split"]
+    rows += [f"images/{s}/{n}.png,masks/{s}/{n}.png,{s}" for s in ("train", "val") for n in ("a", "b/c")]
+    (root / "all.csv").write_text("\n".join(rows))
+    data = Folder(str(root), split="valid", list="all.csv")
+    assert [pair.id for pair in data.pairs] == ["images/val/a", "images/val/b/c"]
+    assert data[0].image.shape == (3, 7, 9)
+    (root / "val.csv").write_text("\n".join(row.rsplit(",", 1)[0] for row in (rows[0], *rows[3:])))
+    assert len(Folder(str(root), split="valid", list="{split}.csv")) == 2
+    with pytest.raises(UserError, match="no column `split`"):
+        Folder(str(root), split="valid", list="val.csv")
+    divided = Folder(str(root), split="train", list="all.csv", splits={"train": 0.75, "valid": 0.25})
+    assert len(divided) == 3
+    (root / "bad.csv").write_text("a,b\n1,2")
+    with pytest.raises(UserError, match=r"bad\.csv: needs a first line with the columns image, mask"):
+        Folder(str(root), list="bad.csv")
+
+
+def test_masks_may_be_absent(root: Path) -> None:
+    shutil.rmtree(root / "masks")
+    data = Folder(str(root), masks=None)
+    assert data.info.provides == ()
+    assert data[0].truth.semantic is None
+    assert data[0].truth.size == (7, 9)
+
+
+def test_masks_may_have_longer_names(root: Path) -> None:
+    for name in ("a", "b/c"):
+        (root / f"masks/train/{name}.png").rename(root / f"masks/train/{name}_mask.png")
+    assert len(Folder(str(root), mask_suffix="_mask")) == 2
+
+
+@pytest.mark.parametrize("channels", [1, 4, 6])
+def test_images_have_any_number_of_channels(tmp_path: Path, channels: int) -> None:
+    (tmp_path / "images/train").mkdir(parents=True)
+    values = RANDOM.integers(0, 256, (7, 9, channels), dtype=np.uint8)
+    np.save(tmp_path / "images/train/a.npy", values)
+    write(tmp_path / "masks/train/a.png", mask())
+    data = Folder(str(tmp_path))
+    assert data.info.channels == channels
+    assert data[0].image.shape == (channels, 7, 9)
+    expected = values.reshape(-1, channels) / 255
+    assert data.info.mean == pytest.approx(expected.mean(0), abs=1e-4)
+    assert data.info.std == pytest.approx(expected.std(0), abs=1e-4)
+
+
+def test_grey_among_colour_is_read_as_colour(root: Path) -> None:
+    write(root / "images/train/a.png", picture()[..., 0])
+    data = Folder(str(root))
+    assert data.info.channels == 3
+    assert data.info.mean == (0.485, 0.456, 0.406)
+    assert data[0].image.shape == (3, 7, 9)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_is_followed_where_sizes_show_it_and_refused_where_they_do_not(root: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored, turned = picture((7, 9)), orientation >= 5
+    write(root / "images/train/a.png", stored, exif=exif)
+    if orientation == 1:
+        assert torch.equal(Folder(str(root))[0].image.permute(1, 2, 0), torch.from_numpy(stored))
+        return
+    if not turned:
+        with pytest.raises(UserError, match=r"a\.png.*fits both ways.*dataset\.exif=upright"):
+            Folder(str(root))[0]
+    else:
+        assert torch.equal(Folder(str(root))[0].image.permute(1, 2, 0), torch.from_numpy(stored))
+        write(root / "masks/train/a.png", mask((9, 7)))
+        assert Folder(str(root))[0].image.shape == (3, 9, 7)
+    upright = Folder(str(root), exif="upright")[0].image
+    assert upright.shape == ((3, 9, 7) if turned else (3, 7, 9))
+    assert not torch.equal(upright[:, :7, :7], torch.from_numpy(stored).permute(2, 0, 1)[:, :7, :7])
+
+
+def test_a_damaged_classes_json_is_named(root: Path) -> None:
+    for text in (
+        "{",
+        "[]",
+        '{"classes": [{"id": 0}]}',
+        '{"classes": []}',
+        '{"classes": [{"name": "a"}, {"name": "a"}]}',
+    ):
+        (root / "classes.json").write_text(text)
+        with pytest.raises(UserError, match=r"classes\.json"):
+            Folder(str(root))
+
+
+def test_two_classes_of_one_colour_are_refused_where_masks_are_coloured(root: Path) -> None:
+    classes = [{"name": name, "color": [1, 1, 1]} for name in ("a", "b", "c")]
+    (root / "classes.json").write_text(json.dumps({"classes": classes}))
+    assert torch.equal(Folder(str(root))[0].truth.semantic.unique(), torch.tensor([0, 1, 2]))  # type: ignore[union-attr]
+    write(root / "masks/train/a.png", np.ones((7, 9, 3), np.uint8) * np.array([1, 1, 1], np.uint8))
+    with pytest.raises(UserError, match="same colour"):
+        Folder(str(root))[0]
+
+
+def test_too_many_classes_are_refused(root: Path) -> None:
+    with pytest.raises(UserError, match="256 classes"):
+        Folder(str(root), classes=256)
