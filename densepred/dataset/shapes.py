@@ -47,7 +47,7 @@ class Shapes(Dataset):
         touching: float = 0.3,
         thinness: float = 3.0,
         contrast: float = 0.9,
-        hue_spread: float = 0.04,
+        hue_spread: float = 0.02,
         texture: float = 0.1,
         noise: float = 0.03,
     ) -> None:
