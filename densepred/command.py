@@ -175,9 +175,11 @@ def _keep(trace: str, folder: Path | None) -> str:
 
 def _remove_empty(folder: Path) -> None:
     """A run that was refused leaves no folder."""
+    here = Path.cwd()
     with contextlib.suppress(OSError):
-        folder.rmdir()
-        folder.parent.rmdir()
+        for empty in (folder.resolve(), folder.resolve().parent):
+            if here in empty.parents:
+                empty.rmdir()
 
 
 def _show(text: str) -> None:

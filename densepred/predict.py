@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from densepred import command, config
-from densepred.dataset.raster import EXTENSIONS
 from densepred.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def predict(cfg: DictConfig) -> int:
 
 def images(source: Path) -> list[Path]:
     """The image itself, or those of a folder and its folders, in order."""
+    from densepred.dataset.raster import EXTENSIONS
+
     if source.is_file():
         return [source]
     if not source.is_dir():

@@ -30,15 +30,16 @@ def recorded(arguments: list[str]) -> list[str]:
     folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "")
     if folder in ("", "null"):
         return []
+    run = Path(folder.strip("'\""))
+    if not run.is_dir():
+        raise UserError(f"trainer.resume={run}: there is no such run folder; see `ls runs`")
     typed = {word.partition("=")[0].lstrip("+~") for word in arguments}
-    before = record.overrides(Path(folder.strip("'\"")))
+    before = record.overrides(run)
     return [word for word in before if word.partition("=")[0].lstrip("+~") not in typed]
 
 
 def train(cfg: DictConfig) -> int:
     settings = config.settings(cfg)
-    if settings.trainer.resume and not Path(settings.trainer.resume).is_dir():
-        raise UserError(f"trainer.resume={settings.trainer.resume}: there is no such run folder; see `ls runs`")
     from densepred import session  # with torch, which --help does without
 
     used = {str(group) for group in config.INJECTED} - config.idle_groups(cfg)

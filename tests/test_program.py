@@ -73,7 +73,7 @@ def test_train_kill_resume_eval_predict(tmp_path: Path) -> None:
         name: best[name] for name in judged if not name.startswith("loss")
     }
 
-    sizes = {"a": (37, 45), "b": (1, 7), "sub/c": (64, 20)}
+    sizes = {"a": (37, 45), "b": (2, 7), "sub/c": (64, 20)}
     for name, size in sizes.items():
         path = tmp_path / "images" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def test_a_signal_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 75
-    assert "trainer.resume=run" in out
+    assert "resume with: densepred-train trainer.resume=" in out
 
 
 @pytest.mark.parametrize(
