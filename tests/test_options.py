@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from PIL import Image
 
 from densepred import session
 from tests import running
 from tests.conftest import REPOSITORY
 
-DATA = REPOSITORY / ".." / "shared" / "data"
 SMALL = (
     "data.batch_size=2",
     "trainer.max_steps=1",
@@ -25,12 +25,13 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "decoder/fpn": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
     "upsample/unpool": ("encoder=plain", "encoder.widths=[4,8]"),
     "decoder/segnet": ("encoder=plain", "encoder.widths=[4,8]"),
-    "dataset/camvid": (f"dataset.root={DATA / 'camvid'}", "data.crop=[32,32]"),
-    "dataset/isbi": (f"dataset.root={DATA / 'isbi'}", "data.crop=[32,32]"),
-    "dataset/folder": (f"dataset.root={DATA / 'camvid'}", "data.crop=[32,32]"),
+    "dataset/camvid": ("dataset.root=camvid", "data.crop=[32,32]"),
+    "dataset/isbi": ("dataset.root=isbi", "data.crop=[32,32]"),
+    "dataset/folder": ("dataset.root=isbi", "data.crop=[32,32]"),
     "transform/resize": ("data.crop=[24,32]",),
-    "experiment/camvid_unet": (f"dataset.root={DATA / 'camvid'}", "data.crop=[32,32]", "encoder=resnet18"),
-    "experiment/isbi_unet": (f"dataset.root={DATA / 'isbi'}", "data.crop=[32,32]", "encoder.widths=[4,8]"),
+    "experiment/camvid_unet": ("dataset.root=camvid", "data.crop=[32,32]", "encoder=resnet18"),
+    "experiment/isbi_unet": ("dataset.root=isbi", "data.crop=[32,32]", "encoder.widths=[4,8]"),
+    "experiment/shapes_unet": ("dataset.counts={train: 2, valid: 1, test: 1}", "encoder.widths=[4,8]"),
 }
 ELSEWHERE = {
     "dataset/voc": "its own tests make a tree",
@@ -78,14 +79,24 @@ def _light(group: str) -> list[str]:
     return [] if group in ("encoder", "experiment") else ["encoder.widths=[4,8]"]
 
 
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small folders in the form of camvid (colour, 11 classes and void) and isbi (grey, 2 classes)."""
+    draw, root = np.random.default_rng(0), tmp_path_factory.mktemp("data")
+    for name, ids, shape in (("camvid", 12, (40, 48, 3)), ("isbi", 2, (40, 48))):
+        for split in ("train", "val"):
+            for index in range(2):
+                for kind, top, size in (("images", 256, shape), ("masks", ids, shape[:2])):
+                    path = root / name / kind / split / f"{index}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(draw.integers(0, top, size).astype(np.uint8)).save(path)
+    return root
+
+
 @pytest.mark.parametrize("option", [option for option in options() if option not in ELSEWHERE])
-def test_an_option_trains_a_step(option: str, tmp_path: Path) -> None:
-    root = next((word for word in COMPANIONS.get(option, ()) if word.startswith("dataset.root=")), None)
-    if root and not DATA.is_dir():
-        pytest.skip(f"{option} needs the images in {DATA}")
-    torch.manual_seed(0)
-    job = running.bare_job(tmp_path, *words(option))
-    assert session.work(job) == 0
+def test_an_option_trains_a_step(option: str, trees: Path, tmp_path: Path) -> None:
+    given = [word.replace("dataset.root=", f"dataset.root={trees}/") for word in words(option)]
+    assert session.work(running.bare_job(tmp_path, *given)) == 0
     assert (tmp_path / "best.safetensors").is_file()
 
 
