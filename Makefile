@@ -7,7 +7,7 @@ SOURCES := densepred hydra_plugins tests scripts
 .PHONY: train test test-slow lint format clean
 
 train: $(INSTALLED)
-	$(BIN)/densepred-train
+	$(BIN)/densepred-train experiment=shapes_unet
 
 # One thread a process: tests are small, and two processes share the machine.
 test: lint

@@ -57,20 +57,21 @@ def resolve_class_weights(task_node: Node, train: Dataset) -> tuple[Node, list[f
     """The same node with `class_weights: median_frequency` as numbers, computed once from the training set."""
     if not _wanted(task_node):
         return task_node, None
-    weights = [round(w, 6) for w in median_frequency(class_counts(train)).tolist()]
+    weights = [round(w, 6) for w in median_frequency(*class_counts(train)).tolist()]
     return _replaced(task_node, weights), weights
 
 
-def class_counts(data: Dataset) -> torch.Tensor:
-    """Pixels of each class in each image of a dataset, (N, K) int64."""
+def class_counts(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixels of each class in each image of a dataset, (N, K), and of each image, void and all, (N,); int64."""
     classes = len(data.info.classes)
-    counts = torch.zeros(len(data), classes, dtype=torch.int64)
+    counts, pixels = torch.zeros(len(data), classes, dtype=torch.int64), torch.zeros(len(data), dtype=torch.int64)
     for i in range(len(data)):
         labels = data[i].truth.semantic
         if labels is None:
             raise UserError("loss.class_weights: median_frequency needs class maps; this dataset has none, give a list")
         counts[i] = torch.bincount(labels[labels != VOID], minlength=classes)
-    return counts
+        pixels[i] = labels.numel()
+    return counts, pixels
 
 
 def stored(node: Any) -> Any:
