@@ -82,7 +82,7 @@ class Peer(nn.Module):
 
     def __init__(self, info: Info) -> None:
         super().__init__()
-        import segmentation_models_pytorch as smp
+        import segmentation_models_pytorch as smp  # pyright: ignore[reportMissingImports], of an extra
 
         self.net = smp.Unet("resnet34", encoder_weights=None, in_channels=info.channels, classes=len(info.classes))
         self.register_buffer("mean", torch.tensor(info.mean).view(-1, 1, 1))

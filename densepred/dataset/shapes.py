@@ -175,7 +175,7 @@ def _annotate(canvas: Canvas, categories: np.ndarray, joints: list[Array]) -> An
     keypoints = np.zeros((number, len(figure.KEYPOINTS), 3), np.float32)
     for row, index in enumerate(np.flatnonzero(seen)):
         if len(joints[index]):
-            keypoints[row] = _visibility(joints[index], canvas.instances, index + 1)
+            keypoints[row] = _visibility(joints[index], canvas.instances, int(index) + 1)
     return Annotation(
         (len(canvas.semantic), len(canvas.semantic[0])),
         semantic=torch.from_numpy(canvas.semantic),
