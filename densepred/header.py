@@ -65,7 +65,7 @@ def raw_header(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from error
     if size == 0:
         raise UserError(f"{path}: an empty file; use another checkpoint")
-    if _pickled(start, path):
+    if not text.startswith(b"{") and _pickled(start, path):  # a length may begin with the bytes of a pickle
         raise UserError(f"{path}: a pickle, which may run code when it is opened; only safetensors files are opened")
     if length > LARGEST:
         raise UserError(f"{path}: a header of {length} bytes, at most {LARGEST} are read; not a safetensors file")

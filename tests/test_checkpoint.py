@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from densepred import disk
+from densepred import disk, header
 from densepred.assemble import stored, task_and_model
 from densepred.checkpoint import find, load_model, read_header, save_weights
 from densepred.errors import UserError
@@ -253,3 +253,11 @@ def test_weights_of_another_model_are_refused_by_name(plain: Any, tmp_path: Path
         save_weights(tmp_path / "w.safetensors", harmed, header)
         with pytest.raises(UserError, match=words):
             load_model(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("length", [0x80, 0x180, 0x4B50])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "w.safetensors"
+    text = b'{"__metadata__":{"densepred":"{}"}}'
+    path.write_bytes(length.to_bytes(8, "little") + text.ljust(length))
+    assert header.raw_header(path) == {"__metadata__": {"densepred": "{}"}}
