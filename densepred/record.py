@@ -18,13 +18,15 @@ from densepred.disk import write_json
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
 LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
 HIDDEN = "<redacted>"
+OF_ONE_START = ("trainer.resume=", "trainer.allow=")  # these belong to one start of a run, not to the run
 PACKAGES = ("densepred", "torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "safetensors")
 
 
 def write(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """config.yaml (interpolations as they were written), overrides.txt and environment.json."""
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(dict(config))), encoding="utf-8")
-    (folder / "overrides.txt").write_text("".join(f"{redacted(word)}\n" for word in overrides), encoding="utf-8")
+    kept = [redacted(word) for word in overrides if not word.startswith(OF_ONE_START)]
+    (folder / "overrides.txt").write_text("".join(f"{word}\n" for word in kept), encoding="utf-8")
     write_json(folder / "environment.json", environment())
 
 
@@ -51,10 +53,13 @@ def redacted(override: str) -> str:
     return f"{key}{equals}{hide(value, key)}"
 
 
+def exists(folder: Path) -> bool:
+    return (folder / "overrides.txt").is_file()
+
+
 def overrides(folder: Path) -> list[str]:
     """What a run was started with."""
-    file = folder / "overrides.txt"
-    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return (folder / "overrides.txt").read_text(encoding="utf-8").splitlines() if exists(folder) else []
 
 
 def environment() -> dict[str, Any]:

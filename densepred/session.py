@@ -82,7 +82,7 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
     train_loader = assemble.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
     valid_loader = assemble.evaluation_loader(valid, transform, task.codec, settings.data, device)
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
-    if distributed.is_main() and not resume:
+    if distributed.is_main() and not record.exists(folder):  # a resumed run may have died before it was recorded
         record.write(folder, job.written, job.overrides)
     run = Run(folder, _header(job, task_node, train), job.written, log, settings.trainer.keep_last)
     trainer = Trainer(

@@ -62,6 +62,6 @@ def test_a_run_killed_again_and_again_arrives(whole: tuple[Path, float], tmp_pat
         time.sleep(draw.uniform(4, 6 + seconds / 2))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        words = ("trainer.resume=run",) if (tmp_path / "run" / "overrides.txt").exists() else words
+        words = (*OPTIONS, "trainer.resume=run") if (tmp_path / "run").exists() else words
     assert run("train", *words, folder=tmp_path)[0] == 0
     assert equal_runs(undisturbed, tmp_path / "run")
