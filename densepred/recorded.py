@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -30,6 +30,26 @@ def plain(words: Any, section: str) -> list[str]:
                 f"the recorded setting {word[:80]!r} is more than a plain value; choose {section}=... yourself"
             )
     return list(words)
+
+
+def words(node: Mapping[str, Any], section: str) -> list[str]:
+    """The settings of a component as overrides that `plain` accepts; `node` is resolved."""
+    return [f"{section}.{key}={_text(value)}" for key, value in node.items() if not str(key).startswith("_")]
+
+
+def _text(value: Any) -> str:
+    """A value in the grammar of overrides."""
+    if isinstance(value, str):
+        # Backslashes stand for themselves but before a quote.
+        escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
+        return f'"{escaped}"'
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}: {_text(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_text(inner) for inner in value) + "]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)
 
 
 def _is_plain(word: str, section: str) -> bool:

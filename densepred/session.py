@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from densepred import assemble, checkpoint, distributed, record, screen
+from densepred import assemble, checkpoint, distributed, record, recorded, screen
 from densepred.average import moving_average
 from densepred.build import build, check
 from densepred.config import Train
@@ -165,13 +165,13 @@ def _found(key: str, place: str) -> Path:
 
 def _header(job: Job, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:
     """What stands in every file of weights: enough to rebuild the model and judge it, as plain JSON."""
-    typed = [word for word in job.overrides if word.startswith("dataset.") and not word.startswith("dataset._")]
+    words = recorded.words(job.settings.dataset, "dataset")
     return {
         "format": FORMAT,
         "model": assemble.stored(job.settings.model),
         "task": assemble.stored(task_node),
         "info": train.info.to_json(),
-        "dataset": {"option": job.choices["dataset"], "overrides": [record.redacted(word) for word in typed]},
+        "dataset": {"option": job.choices["dataset"], "overrides": [record.redacted(word) for word in words]},
         "transform": assemble.stored(job.settings.transform["valid"]),
     }
 
