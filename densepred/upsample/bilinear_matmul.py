@@ -1,0 +1,55 @@
+"""Bilinear upsampling as two matrix products: the same bits on every run of a GPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from densepred.contracts import Upsample
+
+
+class BilinearMatmul(Upsample):
+    """R x C^T with a matrix of two taps a row for the rows, R (H, h), and one for the columns, C (W, w).
+
+    The values are those of `Bilinear`. The gradient of `F.interpolate` on a GPU adds up in any order; that of a matrix
+    product does not. Values are mixed in at least float32, also under autocast, as `F.interpolate` does.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        pooled_channels: int | None,
+        factor: int = 2,
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__()
+        self.align_corners = align_corners
+        self.project = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+
+    def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
+        x = self.project(x)
+        if x.shape[-2:] == size:
+            return x
+        with torch.autocast(x.device.type, enabled=False):
+            wide = x.to(torch.promote_types(x.dtype, torch.float32))
+            rows, columns = (
+                taps(wide.shape[dim], length, self.align_corners, wide)
+                for dim, length in ((-2, size[0]), (-1, size[1]))
+            )
+            # Columns first: they meet only the coarse rows.
+            return (rows @ (wide @ columns.t())).to(x.dtype)
+
+
+def taps(source: int, size: int, align_corners: bool, like: Tensor) -> Tensor:
+    """(size, source): what each enlarged row takes of each coarse one. Of the dtype and on the device of `like`.
+
+    It is made anew each time: it is small, and one that was kept from a validation could not be differentiated by.
+    """
+    place = torch.arange(size, dtype=like.dtype, device=like.device)
+    if align_corners:
+        place = place * ((source - 1) / max(size - 1, 1))
+    else:
+        place = ((place + 0.5) * (source / size) - 0.5).clamp(0, source - 1)
+    near = torch.arange(source, dtype=like.dtype, device=like.device)
+    return (1 - (place[:, None] - near).abs()).clamp_min(0)
