@@ -1,0 +1,18 @@
+"""Room at the far edges of a map, for layers that enlarge by whole factors and must reach any size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def reach(x: Tensor, size: tuple[int, int], factor: int) -> Tensor:
+    """(B, C, h, w) with its last row and column repeated until `factor` times its size is at least `size`.
+
+    Max pooling leaves h of 2h + 1 rows: the odd one would otherwise have no cell that it comes from.
+    """
+    for dim, length in ((-2, size[0]), (-1, size[1])):
+        # Not F.pad(mode="replicate"): its gradient is not bit-reproducible on every accelerator.
+        if (more := -(-length // factor) - x.shape[dim]) > 0:
+            x = torch.cat([x, *[x.narrow(dim, x.shape[dim] - 1, 1)] * more], dim)
+    return x

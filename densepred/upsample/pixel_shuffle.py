@@ -1,0 +1,49 @@
+"""Sub-pixel convolution (ESPCN, arXiv 1609.05158): a convolution makes factor^2 values a cell, which are laid out."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from densepred.contracts import Upsample
+from densepred.nn import choose
+from densepred.ops.extend import reach
+from densepred.types import UserError
+
+INITS = ("icnr", "random")
+
+
+class PixelShuffle(Upsample):
+    """Channel c * factor^2 + i * factor + j of the convolution becomes row i, column j of the cell in channel c.
+
+    `init=icnr` (arXiv 1707.02937) begins with equal weights for all pixels of a cell: the first answers are those of
+    nearest-neighbour upsampling, without a checkerboard.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        pooled_channels: int | None,
+        factor: int = 2,
+        kernel: int = 3,
+        init: str = "icnr",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        choose("upsample.init", init, INITS)
+        if kernel < 1 or kernel % 2 == 0:
+            raise UserError(f"upsample.kernel: {kernel}; give an odd number, so that cells stay in place")
+        self.factor = factor
+        self.conv = nn.Conv2d(in_channels, out_channels * factor**2, kernel, padding=kernel // 2, bias=bias)
+        # No rectifier follows.
+        nn.init.normal_(self.conv.weight, std=(in_channels * kernel**2) ** -0.5)
+        if init == "icnr":
+            weight = self.conv.weight.data
+            weight.copy_(weight[:: factor**2].repeat_interleave(factor**2, 0))
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
+        x = self.conv(reach(x, size, self.factor))
+        return F.pixel_shuffle(x, self.factor)[..., : size[0], : size[1]]
