@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Upsample
+from densepred.nn import choose
+from densepred.ops.bilinear_filter import bilinear_filter
 from densepred.types import UserError
+
+INITS = ("random", "bilinear")
 
 
 class Transposed(Upsample):
-    """The stride is the factor, and the kernel too unless it is given: then it is U-Net's up-convolution."""
+    """The stride is the factor, and the kernel too unless it is given: then it is U-Net's up-convolution.
+
+    `padding` null crops (kernel - factor) // 2 at each side, so that pixels stay over the cells that they come from.
+    `init=bilinear` (FCN, arXiv 1411.4038) begins with interpolation; its kernel is 2 * factor - factor % 2 unless it is
+    given. Where the width changes, each output channel is a random mix of the interpolated input channels.
+    """
 
     def __init__(
         self,
@@ -18,17 +28,23 @@ class Transposed(Upsample):
         pooled_channels: int | None,
         factor: int = 2,
         kernel: int | None = None,
-        padding: int = 0,
+        padding: int | None = None,
+        init: str = "random",
         bias: bool = True,
     ) -> None:
         super().__init__()
-        kernel = factor if kernel is None else kernel
+        choose("upsample.init", init, INITS)
+        if kernel is None:
+            kernel = factor if init == "random" else 2 * factor - factor % 2
         if kernel < factor:
             raise UserError(f"upsample.kernel: {kernel} leaves gaps at factor {factor}; give at least {factor} or null")
-        self.padding = padding
-        self.conv = nn.ConvTranspose2d(in_channels, out_channels, kernel, factor, padding, bias=bias)
-        # Every output sees (kernel / factor)^2 taps of each input channel, and no rectifier follows.
-        nn.init.normal_(self.conv.weight, std=(in_channels * (kernel / factor) ** 2) ** -0.5)
+        self.padding = (kernel - factor) // 2 if padding is None else padding
+        self.conv = nn.ConvTranspose2d(in_channels, out_channels, kernel, factor, self.padding, bias=bias)
+        if init == "random":
+            # Every output sees (kernel / factor)^2 taps of each input channel, and no rectifier follows.
+            nn.init.normal_(self.conv.weight, std=(in_channels * (kernel / factor) ** 2) ** -0.5)
+        else:
+            self.conv.weight.data.copy_(_mix(in_channels, out_channels)[:, :, None, None] * bilinear_filter(kernel))
         if self.conv.bias is not None:
             nn.init.zeros_(self.conv.bias)
 
@@ -43,3 +59,10 @@ class Transposed(Upsample):
         # Max pooling leaves h of 2h or 2h + 1 rows, a strided convolution h of 2h - 1 or 2h: reach further, or crop.
         reach = [max(want, have) for want, have in zip(size, own, strict=True)]
         return self.conv(x, output_size=reach)[..., : size[0], : size[1]]
+
+
+def _mix(in_channels: int, out_channels: int) -> Tensor:
+    """(in, out): every channel by itself, or where the width changes a random mix of the same scale."""
+    if in_channels == out_channels:
+        return torch.eye(in_channels)
+    return torch.randn(in_channels, out_channels) * in_channels**-0.5

@@ -47,7 +47,7 @@ def test_the_size_of_the_map_that_was_pooled_comes_back(
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "unpool"])
-@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 6])
 def test_a_strided_convolution_is_undone_at_any_factor(
     factory: Callable[[str], UpsampleFactory], name: str, factor: int
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from densepred.types import UserError
 from densepred.upsample.transposed import Transposed
@@ -23,3 +24,36 @@ def test_the_scale_of_the_input_is_kept_by_the_first_weights(kernel: int, paddin
     torch.manual_seed(0)
     y = Transposed(256, 64, None, kernel=kernel, padding=padding)(torch.randn(1, 256, 16, 16), (32, 32), None)
     assert y.std().item() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("channels", [(3, 3), (4, 2)])
+def test_bilinear_weights_interpolate_as_torch_does_away_from_the_border(
+    factor: int, channels: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    up = Transposed(*channels, None, factor=factor, init="bilinear")
+    x = torch.randn(1, channels[0], 5, 6)
+    size = (5 * factor, 6 * factor)
+    mixed = torch.einsum("nihw,io->nohw", x, up.conv.weight.sum((2, 3)) / factor**2)
+    want = F.interpolate(mixed, size, mode="bilinear")
+    inside = (..., slice(factor, -factor), slice(factor, -factor))
+    torch.testing.assert_close(up(x, size, None)[inside], want[inside], rtol=1e-4, atol=1e-5)
+    if channels[0] == channels[1]:
+        torch.testing.assert_close(mixed, x)
+
+
+def test_the_bilinear_kernel_is_that_of_fcn() -> None:
+    expected = torch.tensor([1.0, 3, 3, 1]) / 4
+    assert torch.equal(Transposed(2, 2, None, init="bilinear").conv.weight[0, 0], expected[:, None] * expected)
+    expected = torch.tensor([1.0, 2, 3, 2, 1]) / 3
+    torch.testing.assert_close(
+        Transposed(2, 2, None, 3, init="bilinear").conv.weight[1, 1].data, expected[:, None] * expected
+    )
+    sixteen = Transposed(1, 1, None, 8, init="bilinear")
+    assert (sixteen.conv.kernel_size, sixteen.padding) == ((16, 16), 4)
+
+
+def test_an_unknown_first_weight_is_refused() -> None:
+    with pytest.raises(UserError, match=r"unknown upsample\.init: biliner; did you mean 'bilinear'"):
+        Transposed(2, 2, None, init="biliner")
