@@ -17,7 +17,7 @@ from typing import Any
 from densepred import foreign
 from densepred.errors import UserError, suggest
 
-SHARED = ("upsample", "loss", "encoder", "decoder")
+SHARED = ("upsample", "loss", "encoder", "decoder", "metric")
 """Groups whose nodes are copied by interpolation into the nodes that use them; people know them by these names."""
 
 RUNTIME = {"task": {"info"}, "model": {"heads", "channels", "mean", "std"}}

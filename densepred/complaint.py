@@ -41,7 +41,7 @@ def sentence(error: Exception, typed: Typed) -> str:
     if isinstance(error, OverrideParseException):
         return _syntax(error)
     if isinstance(error, MissingConfigException):
-        return _option(error)
+        return _option(error, typed)
     text = str(error)
     if found := re.search(r"Could not override '([^']+)'", text):
         return _key(found[1], typed)
@@ -50,12 +50,18 @@ def sentence(error: Exception, typed: Typed) -> str:
     return one_line(error) + (f"; {one_line(error.__cause__)}" if error.__cause__ else "")
 
 
-def _option(error: MissingConfigException) -> str:
+def _option(error: MissingConfigException, typed: Typed) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
-    options = sorted(error.options or ())
+    options = sorted(error.options or (_options(group, typed) if group else ()))
     if not group:
         return f"{option}: there is no such config file; known: {', '.join(options) or 'none'}"
     return f"{group}={option}: there is no such option; {_near(option, options)}known: {', '.join(options) or 'none'}"
+
+
+def _options(group: str, typed: Typed) -> set[str]:
+    """Those of a group, which Hydra does not tell where a list of options was given."""
+    folders = [typed.configs, *manual.config_dirs(typed.arguments)]
+    return {file.stem for folder in folders for file in (folder / group).glob("*.yaml")}
 
 
 def _key(key: str, typed: Typed) -> str:

@@ -19,7 +19,7 @@ from densepred.errors import UserError, suggest
 PRECISIONS = ("fp32", "bf16", "fp16")
 ON_BAD = ("error", "skip")
 LENGTHS = ("epochs", "max_steps", "max_minutes")
-INJECTED = ("encoder", "decoder", "upsample", "loss")
+INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
 """Groups that work only where another node asks for them, by `${encoder}` and the like."""
 
 
@@ -83,6 +83,7 @@ class Train:
     decoder: Any = None
     upsample: Any = None
     loss: Any = None
+    metric: Any = None
     dataset: Any = MISSING
     transform: Any = MISSING
     optimizer: Any = MISSING
@@ -97,6 +98,7 @@ class Eval:
     output: str = MISSING
     trust: list[str] = field(default_factory=list)
     dataset: Any = MISSING
+    metric: Any = None
     data: Data = field(default_factory=Data)
     precision: str = "fp32"
     devices: int = 1
@@ -190,9 +192,11 @@ def _missing(config: DictConfig) -> Iterator[str]:
 
 
 def idle_groups(config: DictConfig) -> set[str]:
-    """The injected groups that no node of this configuration refers to."""
+    """The injected groups that no node of this configuration refers to. A command without a task uses all it has."""
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
+    if "task" not in plain:
+        return set()
     waiting = [value for key, value in plain.items() if key not in INJECTED]
     used: set[str] = set()
     while waiting:

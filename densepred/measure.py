@@ -34,6 +34,8 @@ def work(job: Job) -> int:
     try:
         path = checkpoint.find(settings.ckpt)
         model, task, header = checkpoint.load_model(path, settings.trust)
+        if settings.metric is not None:
+            task.metrics = build(settings.metric, None, "metric")
         node = dict(settings.dataset)
         split = node.pop("split", "valid")
         data = assemble.dataset(node, split)

@@ -49,9 +49,8 @@ class Task(nn.Module):
         ways = {key: way for metric in self.new_metrics().values() for key, way in metric.better.items()}
         name = name or self.monitor
         if name not in ways:
-            raise UserError(
-                f"a run cannot be judged by '{name}'; set trainer.monitor to one of {', '.join(sorted(ways))}"
-            )
+            known = f"set trainer.monitor to one of {', '.join(sorted(ways))}" if ways else "choose a metric"
+            raise UserError(f"a run cannot be judged by '{name}'; {known}")
         return ways[name]
 
     def loss(

@@ -123,6 +123,7 @@ def test_check_passes_the_default_configuration(plain: Callable[..., dict[str, A
 
 
 def test_check_finds_a_wrong_argument_of_a_real_component(plain: Callable[..., dict[str, Any]]) -> None:
-    mistakes = check(plain("+model.colour=3", "+encoder.widht=3"))
+    mistakes = check(plain("+model.colour=3", "+encoder.widht=3", "+metric.confusion.ratio=3"))
+    assert any(text.startswith("metric.confusion.ratio: ") for text in mistakes)
     assert any(text.startswith("model.colour: ") for text in mistakes)
     assert any(text.startswith("encoder.widht: ") for text in mistakes)

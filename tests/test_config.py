@@ -184,6 +184,8 @@ def test_every_injected_group_is_used_by_default() -> None:
         ("trainer.compile=perhaps", ["trainer.compile: perhaps", "true or false"]),
         ("data.crop=3", ["data.crop: 3", "[3]"]),
         ("model=unett", ["model=unett", "did you mean unet?", "deeplabv3"]),
+        ("metric=[confusion,boundary_iu]", ["metric=boundary_iu", "did you mean boundary_iou?"]),
+        ("metric.confusion.ratio=3", ["metric.confusion.ratio", "no such key"]),
         ("modl=unet", ["modl", "did you mean model?"]),
         ("optimizer.wieght_decay=0", ["optimizer.wieght_decay", "did you mean optimizer.weight_decay?"]),
         ("weights.everything=x", ["weights.everything", "weights has init, encoder, model"]),
@@ -199,6 +201,50 @@ def test_a_wrong_word_is_one_line_with_a_hint(typed: str, words: list[str]) -> N
     for word in words:
         assert word in text
     assert "\n" not in text
+
+
+METRICS = {
+    (): ["confusion"],
+    ("metric=boundary_iou",): ["boundary_iou"],
+    ("metric=[confusion,boundary_iou]",): ["confusion", "boundary_iou"],
+    ("metric=[]",): [],
+    ("task=own",): ["mine"],
+    ("task=own", "metric=[mine,boundary_iou]"): ["mine", "boundary_iou"],
+    ("experiment=owned",): ["mine", "confusion"],
+    ("experiment=owned", "metric=boundary_iou"): ["boundary_iou"],
+}
+
+
+@pytest.mark.parametrize("typed", METRICS, ids=" ".join)
+def test_metrics_are_chosen_by_words_and_a_task_may_bring_its_own(typed: tuple[str, ...], tmp_path: Path) -> None:
+    for name, body in {
+        "task/own": "# mine\ndefaults: [semantic, override /metric@_global_.metric: mine, _self_]\nmonitor: score\n",
+        "metric/mine": "# mine\nmine:\n  _target_: mynet.Score\n  _partial_: true\n",
+        "experiment/owned": "# @package _global_\n# mine\ndefaults:\n  - override /task: own\n"
+        "  - override /metric: [mine, confusion]\n",
+    }.items():
+        path = tmp_path / f"{name}.yaml"
+        path.parent.mkdir()
+        path.write_text(body)
+    found = config.settings(composed(*typed, f"hydra.searchpath=[file://{tmp_path}]"))
+    assert list(found.task["metrics"] or {}) == METRICS[typed]
+
+
+def test_a_metric_of_a_task_that_lists_its_own_in_place_is_refused() -> None:
+    tree = OmegaConf.to_container(composed(), resolve=False)
+    assert isinstance(tree, dict)
+    tree["task"]["metrics"] = {"mine": {"_target_": "mynet.Score", "_partial_": True}}
+    found = OmegaConf.merge(OmegaConf.structured(config.Train), {key: tree[key] for key in tree})
+    with pytest.raises(UserError, match="metric: this job uses no metric"):
+        config.complete(found, ["metric=boundary_iou"])  # pyright: ignore[reportArgumentType]
+
+
+def test_evaluation_takes_the_metrics_of_the_checkpoint_unless_others_are_named() -> None:
+    assert composed("ckpt=x", name="eval").metric is None
+    assert list(composed("ckpt=x", "metric=[confusion,boundary_iou]", name="eval").metric) == [
+        "confusion",
+        "boundary_iou",
+    ]
 
 
 def test_help_shows_groups_keys_and_examples() -> None:

@@ -73,6 +73,12 @@ def test_train_kill_resume_eval_predict(tmp_path: Path) -> None:
         name: best[name] for name in judged if not name.startswith("loss")
     }
 
+    code, out, _ = run("eval", "ckpt=whole", "metric=[boundary_iou]", "output=again", folder=tmp_path)
+    assert code == 0
+    again = json.loads((tmp_path / "again" / "metrics.json").read_text())["metrics"]
+    assert again["boundary_iou"] is not None
+    assert "miou" not in again
+
     sizes = {"a": (37, 45), "b": (2, 7), "sub/c": (64, 20)}
     for name, size in sizes.items():
         path = tmp_path / "images" / f"{name}.png"
