@@ -128,6 +128,7 @@ class SummedLoss(Loss):
 class Metric(ABC):
     """Exact over a dataset and any number of processes. Built as `factory(info=...)`."""
 
+    probabilities: bool = False  # whether `update` reads the probabilities of predictions
     better: Mapping[str, str]  # "max" or "min" for each name that a run may be judged by
 
     @abstractmethod

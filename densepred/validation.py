@@ -12,7 +12,7 @@ from densepred.contracts import Metric, Model
 from densepred.data import EvaluationLoader
 from densepred.precision import Precision
 from densepred.task import Task
-from densepred.types import Annotation, Batch
+from densepred.types import Annotation, Batch, Outputs
 
 Seen = Callable[[Batch, list[Annotation]], None]
 
@@ -39,13 +39,34 @@ def evaluate(
             outputs = model(on_device.image)
         terms = task.loss(outputs, on_device.targets, model.align_corners)
         losses.append((batch.frames[0].id, len(batch.frames), {name: value.detach() for name, value in terms.items()}))
-        found = task.decode(outputs, batch.frames, model.align_corners)
-        for metric in metrics.values():
-            metric.update(found, batch.truths)
+        found = _judge(task, metrics, outputs, batch, model.align_corners)
         if seen is not None:
             seen(batch, found)
     model.train(was_training)
     return {**_compute(_merge(metrics)), **_mean_losses(losses)}
+
+
+def _judge(
+    task: Task, metrics: dict[str, Metric], outputs: Outputs, batch: Batch, align_corners: bool
+) -> list[Annotation]:
+    """What the model makes of a batch, shown to the metrics.
+
+    Probabilities are as large as all enlarged logits, so they exist for one image at a time, and only where asked for.
+    """
+    if not any(metric.probabilities for metric in metrics.values()):
+        found = task.decode(outputs, batch.frames, align_corners)
+        for metric in metrics.values():
+            metric.update(found, batch.truths)
+        return found
+    found = []
+    for i, (frame, truth) in enumerate(zip(batch.frames, batch.truths, strict=True)):
+        one = {name: [stage[i : i + 1] for stage in stages] for name, stages in outputs.items()}
+        (annotation,) = task.decode(one, [frame], align_corners, probabilities=True)
+        for metric in metrics.values():
+            metric.update([annotation], [truth])
+        annotation.probabilities = None
+        found.append(annotation)
+    return found
 
 
 def share_buffers(model: nn.Module) -> None:
