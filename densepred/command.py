@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import sys
 import traceback
@@ -31,11 +30,9 @@ TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "
 
 
 def configs() -> Path:
-    """The folder of the shipped configs: installed as densepred.configs, or beside the package in a clone."""
-    spec = importlib.util.find_spec("densepred.configs")
-    if spec is not None and spec.origin is not None:
-        return Path(spec.origin).parent
-    return Path(__file__).resolve().parents[1] / "configs"
+    """The folder of the configs that belong to this code: in the package once installed, beside it in a clone."""
+    installed = Path(__file__).with_name("configs")
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[1] / "configs"
 
 
 def run(function: Function, name: str, examples: str = "", prepare: Prepare | None = None) -> NoReturn:
