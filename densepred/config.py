@@ -124,10 +124,20 @@ class Predict:
     threads: int | None = None
 
 
+@dataclass
+class Import:
+    """`densepred-import`."""
+
+    input: str = MISSING
+    output: str = MISSING
+    family: str = "auto"
+    key: str | None = None
+
+
 def register() -> None:
-    """Make the classes known to Hydra as `train_schema`, `eval_schema` and `predict_schema`."""
+    """Make the classes known to Hydra as `train_schema`, `eval_schema` and so on."""
     store = ConfigStore.instance()
-    for name, node in {"train": Train, "eval": Eval, "predict": Predict}.items():
+    for name, node in {"train": Train, "eval": Eval, "predict": Predict, "import": Import}.items():
         store.store(name=f"{name}_schema", node=node, provider="densepred")
 
 

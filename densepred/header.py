@@ -53,6 +53,12 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
+def described(path: Path) -> bool:
+    """Whether the file bears a description of its model, good or bad: whether densepred wrote it."""
+    metadata = raw_header(path).get("__metadata__")
+    return isinstance(metadata, dict) and KEY in metadata
+
+
 def raw_header(path: Path) -> dict[str, Any]:
     """The JSON header of a safetensors file: the type, shape and place of each tensor, and `__metadata__`."""
     try:
@@ -66,7 +72,7 @@ def raw_header(path: Path) -> dict[str, Any]:
     if size == 0:
         raise UserError(f"{path}: an empty file; use another checkpoint")
     if not text.startswith(b"{") and _pickled(start, path):  # a length may begin with the bytes of a pickle
-        raise UserError(f"{path}: a pickle, which may run code when it is opened; only safetensors files are opened")
+        raise UserError(f"{path}: a pickle, which may run code when it is opened; take its tensors by densepred-import")
     if length > LARGEST:
         raise UserError(f"{path}: a header of {length} bytes, at most {LARGEST} are read; not a safetensors file")
     if len(text) != length or length < 2:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from densepred import assemble, checkpoint, distributed, record, recorded, screen
+from densepred import assemble, distributed, record, recorded, screen, weights
 from densepred.average import moving_average
 from densepred.build import build, check
 from densepred.config import Train
@@ -24,7 +24,6 @@ from densepred.run import Run
 from densepred.stop import NonFinite, StopFlag, Stopped
 from densepred.task import Task
 from densepred.trainer import Trainer
-from densepred.transfer import transfer, transfer_encoder
 
 FORMAT = 1
 NON_FINITE, STOPPED = 3, 75
@@ -68,10 +67,10 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
     settings = job.settings
     _configure_torch(settings)
     train, valid = (assemble.dataset(settings.dataset, split) for split in ("train", "valid"))
-    task_node, weights = assemble.resolve_class_weights(settings.task, train)
+    task_node, class_weights = assemble.resolve_class_weights(settings.task, train)
     torch.manual_seed(settings.seed)
     task, model = assemble.task_and_model(task_node, settings.model, train.info)
-    notes = _initial_weights(model, settings, train.info.classes)
+    notes = _start(model, settings, train.info.classes, log)
     model, task = _placed(model, settings, device), task.to(device)
     frozen = freeze(model, settings.trainer.freeze)
     average = moving_average(model, settings.trainer.ema) if settings.trainer.ema else None
@@ -100,7 +99,7 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
         frozen=frozen,
     )
     log.say(_opening(job, folder, task, model, train, valid, device, len(train_loader)))
-    for note in [*notes, *([f"class weights (median frequency): {weights}"] if weights else [])]:
+    for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
         log.say(note)
     try:
         progress = trainer.fit(train_loader, valid_loader, resume)
@@ -128,39 +127,16 @@ def _placed(model: Model, settings: Train, device: torch.device) -> Model:
     return model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
 
 
-def _initial_weights(model: Model, settings: Train, classes: tuple[str, ...]) -> list[str]:
-    """Load what `weights.*` names; what to say about it."""
-    notes, weights = [], settings.weights
-    if weights.encoder:
-        encoder = getattr(model, "encoder", None)
-        if encoder is None:
-            raise UserError("weights.encoder: this model has no encoder; use weights.init")
-        state = checkpoint.read_tensors(_found("encoder", weights.encoder))
-        notes.append(transfer_encoder(encoder, state, weights.encoder).text(weights.encoder))
-    if weights.init:
-        path = _found("init", weights.init)
-        then = checkpoint.read_header(path).get("info", {}).get("classes", [])
-        coverage = transfer(model, checkpoint.read_tensors(path), tuple(then), classes)
-        if not coverage.loaded:
-            raise UserError(f"weights.init={weights.init}: nothing in it fits this model; choose the model of that run")
-        notes.append(coverage.text(str(path)))
-    if weights.model:
-        state = checkpoint.read_tensors(_found("model", weights.model))
-        coverage = transfer(model, state)
-        if left := [*coverage.missing, *coverage.unexpected, *coverage.conflicts]:
-            raise UserError(
-                f"weights.model={weights.model}: {len(left)} tensors do not fit, the first is {left[0]}; "
-                "use weights.init to take what fits"
-            )
-        notes.append(coverage.text(weights.model))
-    return notes
-
-
-def _found(key: str, place: str) -> Path:
+def _start(model: Model, settings: Train, classes: tuple[str, ...], log: Log) -> list[str]:
+    """Load what `weights.*` names; what to say about it, which is said at once where it is refused."""
+    notes: list[str] = []
     try:
-        return checkpoint.find(place)
-    except UserError as error:
-        raise UserError(f"weights.{key}: {error}") from error
+        weights.initial(model, settings.weights, classes, notes.append)
+    except UserError:
+        for note in notes:
+            log.say(note)
+        raise
+    return notes
 
 
 def _header(job: Job, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Starting from weights that were made for another purpose: what fits is taken, what does not is listed."""
+"""Copying weights that were made for another purpose: what fits is taken, what does not is listed."""
 
 from __future__ import annotations
 
@@ -8,30 +8,36 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from densepred.errors import UserError
-
 SHOWN = 6  # names listed of each kind
-OURS = "encoder."
-CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "aux_classifier.")
+KINDS = ("by_class", "missing", "unexpected", "conflicts", "expected_extras")
 
 
 @dataclass(slots=True)
 class Coverage:
     """Names of tensors by what became of them."""
 
+    total: int = 0  # tensors that the model has
     loaded: list[str] = field(default_factory=list)
     by_class: list[str] = field(default_factory=list)  # rows taken for the classes of equal name
     missing: list[str] = field(default_factory=list)  # the model keeps its own
     unexpected: list[str] = field(default_factory=list)  # in the file only
     conflicts: list[str] = field(default_factory=list)  # of another shape
+    expected_extras: list[str] = field(default_factory=list)  # in the file only, as its family always has
+
+    @property
+    def problems(self) -> list[str]:
+        """What a whole load must not have. Counters of batches are no weights; old files lack them."""
+        missing = [name for name in self.missing if not name.endswith("num_batches_tracked")]
+        kinds = {"missing": missing, "unexpected": self.unexpected, "conflict": self.conflicts}
+        return [f"{kind} {name}" for kind, names in kinds.items() for name in names]
 
     def text(self, source: str) -> str:
         """A line for each kind that occurs."""
-        lines = [f"weights from {source}: {len(self.loaded)} tensors loaded"]
-        for name in ("by_class", "missing", "unexpected", "conflicts"):
-            if names := getattr(self, name):
+        lines = [f"weights from {source}: {len(self.loaded)} of {self.total} tensors loaded"]
+        for kind in KINDS:
+            if names := getattr(self, kind):
                 more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-                lines.append(f"  {name.replace('_', ' ')} ({len(names)}): {', '.join(names[:SHOWN])}{more}")
+                lines.append(f"  {kind.replace('_', ' ')} ({len(names)}): {', '.join(names[:SHOWN])}{more}")
         return "\n".join(lines)
 
 
@@ -43,13 +49,14 @@ def transfer(
 
     The rows of a head that has one for each of the classes `then` are matched with the classes `now` by name.
     """
-    own, coverage = model.state_dict(), Coverage()
+    own = model.state_dict()
+    coverage = Coverage(len(own))
     pairs = [(now.index(name), then.index(name)) for name in now if name in then]
     for name, target in own.items():
         source = state.get(name)
         if source is None:
             coverage.missing.append(name)
-        elif name.startswith("heads.") and (then != now) and _a_row_each(source, then) and _a_row_each(target, now):
+        elif then != now and name.startswith("heads.") and _a_row_each(source, then) and _a_row_each(target, now):
             if pairs and source.shape[1:] == target.shape[1:]:
                 to, of = (list(indices) for indices in zip(*pairs, strict=True))
                 target[to] = source[of].to(target)
@@ -62,31 +69,6 @@ def transfer(
             target.copy_(source)
             coverage.loaded.append(name)
     coverage.unexpected = [name for name in state if name not in own]
-    return coverage
-
-
-def transfer_encoder(encoder: nn.Module, state: Mapping[str, Tensor], source: str) -> Coverage:
-    """Load an encoder's weights: of a run, or official ones, without the names of the module that wraps its body.
-
-    A classifier's last layers are no surprise. Raises UserError where less than the whole encoder is covered.
-    """
-    own = encoder.state_dict()
-    if run := {name: value for name, value in state.items() if name.startswith(OURS)}:
-        state = {name.removeprefix(OURS): value for name, value in run.items()}
-    state = {name: value for name, value in state.items() if not name.startswith(CLASSIFIERS)}
-    best: dict[str, Tensor] = {}
-    for prefix in {"", *(f"{name}." for name, _ in encoder.named_children())}:
-        named = {f"{prefix}{name}": value for name, value in state.items()}
-        if len(named.keys() & own.keys()) > len(best.keys() & own.keys()):
-            best = named
-    coverage = transfer(encoder, best)
-    left = [name for name in coverage.missing if not name.endswith("num_batches_tracked")]
-    if left or coverage.conflicts or not coverage.loaded:
-        problem = (coverage.conflicts or left or ["no name in common"])[0]
-        raise UserError(
-            f"weights.encoder={source}: {len(coverage.loaded)} of {len(own)} tensors of the encoder are covered "
-            f"(first problem: {problem}); choose the encoder that the file was made for"
-        )
     return coverage
 
 

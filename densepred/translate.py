@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -20,6 +20,9 @@ class Family:
     name: str
     marks: Sequence[str]
     rules: Sequence[tuple[str, str | None]]
+    expects: Mapping[str, object] = field(default_factory=dict)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def holds(self, names: Collection[str]) -> bool:
         """Whether a file with tensors of these names is of this family."""
@@ -47,7 +50,8 @@ def families() -> dict[str, Family]:
 
 def family(module: str) -> Family:
     table = importlib.import_module(f"{keymap.__name__}.{module}")
-    return Family(table.NAME, table.MARKS, table.RULES)
+    more = {name: getattr(table, name.upper()) for name in ("expects", "mean", "std") if hasattr(table, name.upper())}
+    return Family(table.NAME, table.MARKS, table.RULES, **more)
 
 
 def recognise(names: Iterable[str]) -> list[str]:

@@ -30,7 +30,13 @@ def tree(request: pytest.FixtureRequest) -> ast.Module:
     return ast.parse(request.param.read_text(encoding="utf-8"))
 
 
-def test_nothing_unpickles_or_runs_text(tree: ast.Module) -> None:
+@pytest.fixture
+def allowed(request: pytest.FixtureRequest) -> set[str]:
+    """The one place where a pickle is opened, by torch's restricted unpickler."""
+    return {"torch.load"} if request.node.callspec.params["tree"].name == "pickled.py" else set()
+
+
+def test_nothing_unpickles_or_runs_text(tree: ast.Module, allowed: set[str]) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             assert not {alias.name.split(".")[0] for alias in node.names} & (MODULES | NETWORK)
@@ -38,7 +44,9 @@ def test_nothing_unpickles_or_runs_text(tree: ast.Module) -> None:
             assert str(node.module).split(".")[0] not in MODULES | NETWORK
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            assert name not in CALLS
+            assert name not in CALLS - allowed
+            if name in allowed:
+                assert ("weights_only", True) in {(k.arg, getattr(k.value, "value", None)) for k in node.keywords}
             assert name.split(".")[-1] not in {"instantiate", "unsafe_load", "full_load", "extractall"}
 
 

@@ -1,0 +1,89 @@
+"""densepred-import: weights of other programs, pickled or not, to a safetensors file that is safe to open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from densepred import command, config
+from densepred.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EXAMPLES = """
+densepred-import input=deeplabv3_resnet50_coco.pth output=deeplabv3.safetensors
+densepred-import input=hrnet_cs.pth family=hrnet_segmentation output=hrnet.safetensors
+densepred-train model=deeplabv3_resnet50 weights.init=deeplabv3.safetensors
+"""
+
+ORIGIN = "densepred_import"
+"""The key of the file's metadata under which it says what it was made from."""
+
+
+def main() -> None:
+    command.run(convert, "import", EXAMPLES)
+
+
+def convert(cfg: DictConfig) -> int:
+    settings = config.settings(cfg)
+    source, output = Path(settings.input), Path(settings.output)
+    _check_places(source, output)
+    import json
+
+    from densepred import checkpoint, header, snapshot
+    from densepred.weights import unwrapped
+
+    state = unwrapped(_tensors(source, settings.key))
+    family = _family(state, settings.family, source)
+    origin = {"file": source.name, "sha256": snapshot.digest(source), "family": family}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_tensors(output, state, {ORIGIN: json.dumps(origin)})
+    header.raw_header(output)
+    count = sum(value.numel() for value in state.values())
+    print(f"{output}: {len(state)} tensors, {count:,} numbers, family {family or 'unknown, names kept as they are'}")
+    print(f"use it: densepred-train model=... weights.model={output}  (or weights.encoder=, weights.init=)")
+    return 0
+
+
+def _check_places(source: Path, output: Path) -> None:
+    if not source.is_file():
+        raise UserError(f"input={source}: there is no such file; check the path")
+    if output.suffix != ".safetensors":
+        raise UserError(f"output={output}: the result is a safetensors file; give a name that ends in .safetensors")
+    if output.exists():
+        raise UserError(f"output={output}: exists already; remove it or choose another name")
+
+
+def _tensors(source: Path, key: str | None) -> dict[str, Tensor]:
+    from densepred import checkpoint, pickled
+
+    if source.suffix == ".safetensors":
+        if key is not None:
+            raise UserError(f"key={key}: a safetensors file holds one set of tensors; remove key")
+        return checkpoint.read_tensors(source)
+    return pickled.read(source, key)
+
+
+def _family(state: dict[str, Tensor], wanted: str, source: Path) -> str | None:
+    """The table of `keymap/` that reads these names; None where none of them does."""
+    from densepred import translate
+
+    known = translate.families()
+    if wanted == "auto":
+        found = translate.recognise(state)
+        if len(found) > 1:
+            raise UserError(f"{source}: may be of several families: {', '.join(found)}; choose one by family=...")
+        return found[0] if found else None
+    if wanted not in known:
+        raise UserError(f"family={wanted}: unknown; {suggest(wanted, known)}")
+    if not known[wanted].holds(state):
+        found = ", ".join(translate.recognise(state)) or "none of the known ones"
+        raise UserError(f"family={wanted}: {source} does not bear its names (it looks like {found}); use family=auto")
+    return wanted
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Other people's pickled checkpoints: their tensors, without running what else may be in the file.
+
+torch's restricted unpickler (`weights_only`) builds tensors and plain containers and nothing else. What it gives is
+searched for one mapping of names to dense tensors; everything beside that is left.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from densepred.errors import UserError
+
+USUAL = ("state_dict", "model_state_dict", "model_state", "model", "weights", "params", "net", "network")
+"""Where training programs keep the weights of their network, the surest first."""
+
+SHOWN = 8
+DEEPEST = 4
+
+
+def read(path: Path, key: str | None = None) -> dict[str, Tensor]:
+    """Names and dense tensors of a file that torch.save wrote; `key` chooses of several sets, such as "ema.params".
+
+    Raises UserError where the file cannot be opened safely, or holds no set of tensors, or several.
+    """
+    sets = dict(_sets(_restricted(path)))
+    if not sets:
+        raise UserError(f"{path}: holds no mapping of names to tensors; give a file of weights")
+    place = _choice(sets, path, key)
+    state = sets[place]
+    for name, value in state.items():
+        if value.layout is not torch.strided or value.is_quantized or value.is_meta or value.is_nested:
+            raise UserError(f"{path}: {name} is not a dense tensor; only dense tensors are taken")
+    return state
+
+
+def _restricted(path: Path) -> Any:
+    _check_archive(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a stranger's file may fail in any way
+        why = str(error).partition("Please file an issue")[0]
+        why = " ".join(why.replace("Weights only load failed.", "").split())[:160]
+        raise UserError(
+            f"{path}: cannot be opened safely: {why}; where you trust it, save its state_dict alone with safetensors"
+        ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """torch stores tensors uncompressed: an archive that is packed could fill the memory from a few bytes."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged: {error}; fetch it again") from error
+    if packed or size > path.stat().st_size:
+        raise UserError(f"{path}: a compressed archive, which torch does not write; fetch it again from its source")
+
+
+def _sets(node: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Every mapping below `node` whose values are tensors, by its place, such as "ema.params"; "" is the file."""
+    if not isinstance(node, Mapping) or depth > DEEPEST:
+        return
+    tensors = {name: value for name, value in node.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    if tensors and len(tensors) >= len(node) / 2:
+        yield place, tensors
+        return
+    for name, value in node.items():
+        yield from _sets(value, f"{place}.{name}" if place else str(name), depth + 1)
+
+
+def _choice(sets: Mapping[str, Any], path: Path, key: str | None) -> str:
+    shown = ", ".join(sorted(sets)[:SHOWN])
+    if key is not None:
+        if key not in sets:
+            raise UserError(f"key={key}: {path} holds the sets {shown or '(the whole file)'}; choose one of them")
+        return key
+    usual = [place for place in USUAL if place in sets]
+    if len(sets) > 1 and not usual:
+        raise UserError(f"{path}: holds several sets of tensors: {shown}; choose one by key=...")
+    return usual[0] if usual else next(iter(sets))
