@@ -62,11 +62,11 @@ def test_every_config_begins_by_saying_what_it_is(path: Path) -> None:
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda p: p.relative_to(CONFIGS).as_posix())
 def test_a_config_lists_the_scalar_arguments_of_its_constructor(path: Path) -> None:
     tree = yaml.safe_load(path.read_text()) or {}
-    preset = "defaults" in tree
+    preset = "defaults" in tree and "_target_" not in tree
     for node in nodes(tree):
         made = find(node["_target_"], path.name)
         parameters = inspect.signature(made).parameters
-        keys = {key for key in node if not key.startswith("_")}
+        keys = {key for key in node if not key.startswith("_")} - {"defaults"}
         unknown = keys - parameters.keys()
         assert not unknown, f"{path}: {node['_target_']} has no {unknown}"
         if not node["_target_"].startswith("densepred.") or preset:

@@ -23,6 +23,7 @@ SMALL = (
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "encoder/timm": ("encoder.name=resnet10t",),
     "decoder/fpn": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
+    "model/unet_first": ("model.width=4",),
     "upsample/unpool": ("encoder=plain", "encoder.widths=[4,8]"),
     "decoder/segnet": ("encoder=plain", "encoder.widths=[4,8]"),
     "dataset/camvid": ("dataset.root=camvid", "data.crop=[32,32]"),

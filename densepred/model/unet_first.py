@@ -1,0 +1,150 @@
+"""U-Net as it was first published: convolutions without padding. https://arxiv.org/abs/1505.04597
+
+B images, C channels, H x W an image, h x w what is left of it without padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from densepred.contracts import Model, Upsample, UpsampleFactory
+from densepred.nn import initialise, make_activation, make_norm
+from densepred.ops.mirror import mirrored
+from densepred.types import HeadSpec, UserError
+
+
+class UNetFirst(Model):
+    """Images of any size, continued by their mirror image so that every pixel is answered; or, in `valid`, as they are.
+
+    `width` is that of the first level and doubles with each of the `depth` poolings; dropout acts on the two deepest
+    levels, before they are pooled, cropped or enlarged, as in the network that was released with the paper.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        heads: Mapping[str, HeadSpec],
+        channels: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        upsample: UpsampleFactory,
+        width: int = 64,
+        depth: int = 4,
+        norm: str = "none",
+        activation: str = "relu",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if width < 1 or depth < 1:
+            raise UserError(f"model.width={width} model.depth={depth}; give 1 or more of both")
+        _check(heads)
+        widths = [width * 2**level for level in range(depth + 1)]
+        self.step = 2**depth  # a window that is moved by this sees the same poolings
+        self.margin = 6 * self.step - 4  # pixels at each edge that are context only
+        # The answer to an input of `smallest` has the fewest rows that are one or more
+        self.smallest = self.fit(2 * self.margin + self.step)
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(tuple(values)).view(-1, 1, 1))
+        self.downs = nn.ModuleList(
+            _block(before, after, norm, activation) for before, after in pairwise((channels, *widths))
+        )
+        pairs = [(deep, shallow) for shallow, deep in reversed(list(pairwise(widths)))]
+        self.rises = nn.ModuleList(_rise(upsample, deep, shallow) for deep, shallow in pairs)
+        self.ups = nn.ModuleList(_block(2 * shallow, shallow, norm, activation) for _, shallow in pairs)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict({name: nn.Conv2d(width, spec.channels, 1) for name, spec in heads.items()})
+        for part in (self.downs, self.ups, self.heads):
+            initialise(part)
+
+    def fit(self, length: int) -> int:
+        """The largest side of an input without padding that is at most `length`; may be less than `smallest`."""
+        return (length + 4) // self.step * self.step - 4
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """(B, C, H, W) of any size -> (B, channels, H, W)."""
+        height, width = image.shape[-2:]
+        spans = [(-self.margin, self._reach(length) - self.margin) for length in (height, width)]
+        answers = self.valid(mirrored(image, spans[0], spans[1]))
+        return {name: [stage[..., :height, :width] for stage in stages] for name, stages in answers.items()}
+
+    def valid(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """(B, C, h + 2 margin, w + 2 margin) -> (B, channels, h, w), without padding: 572 -> 388 at the paper's depth.
+
+        Raises UserError where a pooling would meet an odd side or nothing would be left.
+        """
+        for length in image.shape[-2:]:
+            if length < self.smallest or self.fit(length) != length:
+                raise UserError(
+                    f"an image of {image.shape[-2]}x{image.shape[-1]} does not fit U-Net without padding; its sides "
+                    f"must be {self.smallest} plus a multiple of {self.step}"
+                )
+        x = (image - self.mean) / self.std
+        skips: list[Tensor] = []
+        indices: list[Tensor] = []
+        for level, down in enumerate(self.downs):
+            if level > 0:
+                x, argmax = F.max_pool2d(x, 2, return_indices=True)
+                indices.append(argmax)
+            x = down(x)
+            x = self.dropout(x) if level >= len(self.downs) - 2 else x
+            skips.append(x)
+        skips.pop()
+        for rise, up in zip(self.rises, self.ups, strict=True):
+            size = (2 * x.shape[-2], 2 * x.shape[-1])
+            skip, argmax = skips.pop(), indices.pop()
+            x = rise(x, size, _crop_indices(argmax, skip, x))
+            x = up(torch.cat([_crop(skip, x), x], 1))
+        return {name: [head(x)] for name, head in self.heads.items()}
+
+    def _reach(self, length: int) -> int:
+        """The smallest side of an input whose answer has at least `length` pixels."""
+        return max(self.fit(length + 2 * self.margin + self.step - 1), self.smallest)
+
+
+def _block(before: int, after: int, norm: str, activation: str) -> nn.Sequential:
+    """Two 3x3 convolutions that take a pixel off every edge."""
+    layers = []
+    for width in (before, after):
+        conv = nn.Conv2d(width, after, 3, bias=norm == "none")
+        layers += [conv, make_norm(norm, after), make_activation(activation)]
+    return nn.Sequential(*layers)
+
+
+def _rise(upsample: UpsampleFactory, deep: int, shallow: int) -> Upsample:
+    """The step from a level to the next: what is pooled there has the width of the shallower one."""
+    return upsample(deep, shallow, shallow, factor=2)
+
+
+def _crop(x: Tensor, like: Tensor) -> Tensor:
+    """The middle of x (..., H, W) that has the size of `like`."""
+    top, left = ((x.shape[axis] - like.shape[axis]) // 2 for axis in (-2, -1))
+    return x[..., top : top + like.shape[-2], left : left + like.shape[-1]]
+
+
+def _crop_indices(argmax: Tensor, pooled: Tensor, x: Tensor) -> Tensor:
+    """The indices for the middle of a pooled map, counted in the middle of the map that was pooled.
+
+    argmax (B, C, h, w) counts the pixels of `pooled`; x says how many cells are left of h x w.
+    """
+    kept = _crop(argmax, x)
+    top, left = (argmax.shape[axis] - x.shape[axis] for axis in (-2, -1))  # half of it is cut, and a cell is two pixels
+    row = kept.div(pooled.shape[-1], rounding_mode="floor") - top
+    column = kept.remainder(pooled.shape[-1]) - left
+    return row * (2 * x.shape[-1]) + column
+
+
+def _check(heads: Mapping[str, HeadSpec]) -> None:
+    for name, spec in heads.items():
+        if spec.strides != (1,):
+            strides = ", ".join(str(stride) for stride in spec.strides)
+            raise UserError(
+                f"head '{name}' wants maps of stride {strides}, but model=unet_first answers at stride 1; "
+                "choose model=unet or another"
+            )
