@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.codec.border import BorderWeights
 from densepred.contracts import Codec
 from densepred.ops import resample
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
@@ -15,11 +17,14 @@ SURE = 20.0  # a logit whose softmax is one to float32's precision
 
 
 class Semantic(Codec):
-    """Class map to the logits of a softmax; with `sigmoid`, to the one logit of the second of two classes."""
+    """Class map to the logits of a softmax; with `sigmoid`, to the one logit of the second of two classes.
+
+    `border` holds the settings of `BorderWeights`: its map becomes the weight of the head.
+    """
 
     needs = ("semantic",)
 
-    def __init__(self, info: Info, sigmoid: bool = False) -> None:
+    def __init__(self, info: Info, sigmoid: bool = False, border: Mapping[str, Any] | None = None) -> None:
         self.classes = len(info.classes)
         if self.classes < 2:
             raise UserError(
@@ -31,10 +36,14 @@ class Semantic(Codec):
                 "set task.codec.sigmoid=false"
             )
         self.heads = {"semantic": HeadSpec(1 if sigmoid else self.classes, kind="classes")}
+        self.border = None if border is None else BorderWeights(info, border)
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         assert truth.semantic is not None
-        return {"semantic": truth.semantic}
+        targets = {"semantic": truth.semantic}
+        if self.border is not None:
+            targets["semantic_weight"] = self.border(truth)
+        return targets
 
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False

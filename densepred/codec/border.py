@@ -1,0 +1,86 @@
+"""The weight map of the first U-Net: what lies between cells that nearly touch counts more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from densepred.nn import choose
+from densepred.ops.border import border_weight, components
+from densepred.types import VOID, Annotation, Info, UserError
+
+KEYS = ("w0", "sigma", "of", "balance")
+
+
+class BorderWeights:
+    """w(x) = balance of x's class + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), 0 where void; (H, W) float32.
+
+    d1 and d2 are the distances to the nearest and second-nearest cell; within cells only the balance counts.
+    Cells are the instances of the annotation, else the connected parts of classes. `of` names these classes, by name
+    or number, one or several; without it all instances count, or the parts of Info's things, or, where there are
+    none, of every class but the first. `balance` has one number a class, all 1 by default.
+    """
+
+    def __init__(self, info: Info, settings: Mapping[str, Any]) -> None:
+        for key in settings:
+            choose("key of task.codec.border", key, KEYS)
+        self.w0, self.sigma = (_number(settings, key, default) for key, default in (("w0", 10.0), ("sigma", 5.0)))
+        if self.w0 < 0 or self.sigma <= 0:
+            raise UserError(
+                f"task.codec.border: w0={self.w0} sigma={self.sigma}; give a w0 of 0 or more and a sigma above 0"
+            )
+        of = settings.get("of")
+        self.given = of is not None
+        names = of if isinstance(of, list | tuple) else [of]
+        default = info.things or tuple(range(1, len(info.classes)))
+        self.classes = tuple(_class(info, name) for name in names) if self.given else default
+        self.balance = _balance(settings.get("balance"), len(info.classes))
+
+    def __call__(self, truth: Annotation) -> Tensor:
+        assert truth.semantic is not None
+        weight = border_weight(self.cells(truth), self.w0, self.sigma) + self.balance[truth.semantic.long()]
+        return weight.masked_fill_(truth.semantic == VOID, 0)
+
+    def cells(self, truth: Annotation) -> Tensor:
+        """Cells (H, W) int32, numbered from 1."""
+        assert truth.semantic is not None
+        if truth.instances is None or (self.given and truth.categories is None):
+            return components(truth.semantic, self.classes)
+        if not self.given or truth.categories is None:
+            return truth.instances
+        wanted = torch.isin(truth.categories, torch.tensor(self.classes))
+        kept = torch.cat([torch.zeros(1, dtype=torch.bool), wanted])
+        return truth.instances * kept[truth.instances.long()]
+
+
+def _number(settings: Mapping[str, Any], key: str, default: float) -> float:
+    value = settings.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"task.codec.border.{key}: {value}; give a number")
+    return float(value)
+
+
+def _class(info: Info, name: object) -> int:
+    if isinstance(name, int) and not isinstance(name, bool):
+        if not 0 <= name < len(info.classes):
+            raise UserError(
+                f"task.codec.border.of: {name}; give a class from 0 to {len(info.classes) - 1}, or its name"
+            )
+        return name
+    choose("class in task.codec.border.of", name, info.classes)
+    return info.classes.index(str(name))
+
+
+def _balance(values: Sequence[float] | None, classes: int) -> Tensor:
+    """One weight for each of 256 labels: a look-up table."""
+    table = torch.ones(VOID + 1)
+    if values is not None:
+        if not isinstance(values, list | tuple) or len(values) != classes or min(values) < 0:
+            raise UserError(
+                f"task.codec.border.balance: {values}; give {classes} numbers of 0 or more, one for each class"
+            )
+        table[:classes] = torch.tensor([float(value) for value in values])
+    return table
