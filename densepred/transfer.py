@@ -54,6 +54,8 @@ def transfer(
     pairs = [(now.index(name), then.index(name)) for name in now if name in then]
     for name, target in own.items():
         source = state.get(name)
+        if source is not None and (*source.shape, 1, 1) == tuple(target.shape):
+            source = source[..., None, None]  # a linear layer is a 1x1 convolution
         if source is None:
             coverage.missing.append(name)
         elif then != now and name.startswith("heads.") and _a_row_each(source, then) and _a_row_each(target, now):

@@ -22,6 +22,7 @@ SMALL = (
 # What an option needs beside it to fit, or to be small. An option that is not named here must do without.
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "encoder/timm": ("encoder.name=resnet10t",),
+    **{f"encoder/mit_b{i}": ("encoder.widths=[8,16,20,32]",) for i in range(6)},
     "decoder/fpn": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
     "model/unet_first": ("model.width=4",),
     "upsample/unpool": ("encoder=plain", "encoder.widths=[4,8]"),

@@ -16,8 +16,10 @@ from densepred.types import Pyramid, UserError
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "encoder"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-SMALL = {"vgg16": {"width": 0.125}, "timm": {"name": "resnet10t"}}
-DEEP = {"resnet34", "resnet50", "resnet101", "resnet50_os16"}
+SMALL = {"vgg16": {"width": 0.125}, "timm": {"name": "resnet10t"}} | {
+    f"mit_b{i}": {"widths": [8, 16, 20, 32], "depths": [1, 1, 1, 1]} for i in range(6)
+}
+DEEP = {"resnet34", "resnet50", "resnet101", "resnet50_os16", "resnet50_os8"}
 
 
 Make = Callable[[str, int], Encoder]

@@ -1,0 +1,139 @@
+"""Mix transformer, the encoder of SegFormer (arXiv 2105.15203)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from densepred.contracts import Encoder
+from densepred.types import Pyramid, UserError
+
+HEADS = (1, 2, 5, 8)
+REDUCTIONS = (8, 4, 2, 1)
+EPS = 1e-6  # of the norms of blocks and stages; those of patches and of attention keep 1e-5, as published
+
+
+class MixTransformer(Encoder):
+    """Four stages at strides 4, 8, 16 and 32: overlapping patches, then blocks of attention and convolution.
+
+    `widths` are those of the stages and `depths` their blocks; `drop_path` is the chance that the last block is left
+    out in training, growing linearly from 0 at the first.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: Sequence[int] = (32, 64, 160, 256),
+        depths: Sequence[int] = (2, 2, 2, 2),
+        drop_path: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if len(widths) != 4 or len(depths) != 4:
+            raise UserError(f"encoder.widths and encoder.depths: {list(widths)}, {list(depths)}; give four of each")
+        for width, heads in zip(widths, HEADS, strict=True):
+            if width % heads:
+                raise UserError(
+                    f"encoder.widths: {width} is not a multiple of {heads}, the heads of its stage; make it one"
+                )
+        self.channels, self.strides, self.pooled = tuple(widths), (4, 8, 16, 32), (None,) * 4
+        chances = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
+        self.stages = nn.ModuleList(
+            Stage(before, width, heads, reduction, [next(chances) for _ in range(depth)], first=i == 0)
+            for i, (before, width, heads, reduction, depth) in enumerate(
+                zip((in_channels, *widths[:-1]), widths, HEADS, REDUCTIONS, depths, strict=True)
+            )
+        )
+        for part in self.modules():
+            _initialise(part)
+
+    def forward(self, image: Tensor) -> Pyramid:
+        features: list[Tensor] = []
+        for stage in self.stages:
+            features.append(stage(features[-1] if features else image))
+        return Pyramid(features, [None] * len(features))
+
+
+class Stage(nn.Module):
+    def __init__(
+        self, in_channels: int, width: int, heads: int, reduction: int, chances: Sequence[float], first: bool
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(in_channels, width, 7, 4, 3) if first else nn.Conv2d(in_channels, width, 3, 2, 1)
+        self.enter = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(Block(width, heads, reduction, chance) for chance in chances)
+        self.leave = nn.LayerNorm(width, EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        size = (x.shape[-2], x.shape[-1])
+        tokens = self.enter(x.flatten(2).transpose(1, 2))
+        for block in self.blocks:
+            tokens = block(tokens, size)
+        return _map(self.leave(tokens), size)
+
+
+class Block(nn.Module):
+    """Attention, then two linear layers with a 3x3 convolution between them, which also tells positions."""
+
+    def __init__(self, width: int, heads: int, reduction: int, drop_path: float) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width, EPS), nn.LayerNorm(width, EPS)
+        self.attention = Attention(width, heads, reduction)
+        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.conv = nn.Conv2d(4 * width, 4 * width, 3, padding=1, groups=4 * width)
+        self.drop_path = StochasticDepth(drop_path, "row")
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        tokens = tokens + self.drop_path(self.attention(self.norm1(tokens), size))
+        hidden = self.conv(_map(self.fc1(self.norm2(tokens)), size)).flatten(2).transpose(1, 2)
+        return tokens + self.drop_path(self.fc2(F.gelu(hidden)))
+
+
+class Attention(nn.Module):
+    """Every token looks at a map that a strided convolution has made `reduction` times smaller."""
+
+    def __init__(self, width: int, heads: int, reduction: int) -> None:
+        super().__init__()
+        self.heads, self.reduction = heads, reduction
+        self.q, self.kv, self.proj = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        if reduction > 1:
+            self.reduce = nn.Conv2d(width, width, reduction, reduction)
+            self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        seen = tokens
+        if self.reduction > 1:
+            x = _map(tokens, size)
+            # The published code drops the last rows here; a map smaller than one step would vanish.
+            lacking = [max(0, self.reduction - length) for length in (size[1], size[0])]
+            x = F.pad(x, (0, lacking[0], 0, lacking[1])) if any(lacking) else x
+            seen = self.norm(self.reduce(x).flatten(2).transpose(1, 2))
+        q = self._split(self.q(tokens))
+        k, v = (self._split(part) for part in self.kv(seen).chunk(2, -1))
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, N, C) -> (B, heads, N, C / heads)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, h * w, C) -> (B, C, h, w)."""
+    return tokens.transpose(1, 2).unflatten(2, size)
+
+
+def _initialise(part: nn.Module) -> None:
+    """As the published code: normal by fan-out for convolutions, truncated normal for linear layers."""
+    if isinstance(part, nn.Linear):
+        nn.init.trunc_normal_(part.weight, std=0.02)
+        nn.init.zeros_(part.bias)
+    elif isinstance(part, nn.Conv2d):
+        assert part.bias is not None
+        fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups
+        nn.init.normal_(part.weight, std=math.sqrt(2 / fan_out))
+        nn.init.zeros_(part.bias)

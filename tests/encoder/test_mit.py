@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from densepred.encoder.mit import MixTransformer
+from densepred.translate import family
+from densepred.types import UserError
+
+# https://arxiv.org/abs/2105.15203, table 6: millions of parameters of the encoders.
+PUBLISHED = {
+    "mit_b0": 3.4,
+    "mit_b1": 13.1,
+    "mit_b2": 24.2,
+    "mit_b3": 44.0,
+    "mit_b4": 60.8,
+    "mit_b5": 81.4,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sizes_are_those_of_the_paper(plain, name: str) -> None:
+    node = plain(f"encoder={name}")["encoder"]
+    with torch.device("meta"):
+        encoder = MixTransformer(3, node["widths"], node["depths"])
+    # The paper rounds, and counts a classifier of 1000 classes in some of them.
+    assert sum(p.numel() for p in encoder.parameters()) / 1e6 == pytest.approx(PUBLISHED[name], abs=0.6)
+
+
+def test_features_equal_those_of_segmentation_models_pytorch() -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    torch.manual_seed(0)
+    theirs = smp.encoders.get_encoder("mit_b0", weights=None).eval()
+    ours = MixTransformer(3).eval()
+    state, extras = family("segformer").translate(theirs.state_dict())
+    ours.load_state_dict({name.removeprefix("encoder."): value for name, value in state.items()})
+    assert not extras
+    image = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        for mine, peer in zip(ours(image).features, theirs(image)[2:], strict=True):
+            torch.testing.assert_close(mine, peer, atol=1e-5, rtol=1e-5)
+
+
+def test_widths_that_the_heads_do_not_divide_are_refused() -> None:
+    with pytest.raises(UserError, match=r"encoder\.widths: 33 is not a multiple of 2"):
+        MixTransformer(3, widths=(32, 33, 160, 256))
+    with pytest.raises(UserError, match="give four of each"):
+        MixTransformer(3, widths=(32, 64))
