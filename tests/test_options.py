@@ -24,6 +24,8 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "encoder/timm": ("encoder.name=resnet10t",),
     **{f"encoder/mit_b{i}": ("encoder.widths=[8,16,20,32]",) for i in range(6)},
     "decoder/fpn": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
+    "decoder/segformer": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
+    "decoder/upernet": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
     "model/unet_first": ("model.width=4",),
     "upsample/unpool": ("encoder=plain", "encoder.widths=[4,8]"),
     "decoder/segnet": ("encoder=plain", "encoder.widths=[4,8]"),
