@@ -53,6 +53,7 @@ class Trainer:
     max_restarts: int = 0
     log_every: int = 10
     pictures: int = 4
+    probes: bool = False
     resume: str | None = None
     allow: list[str] = field(default_factory=list)
     keep_last: int = 2
@@ -70,6 +71,11 @@ class Weights:
 
 
 @dataclass
+class Sweep:
+    columns: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Train:
     """`densepred-train`: plain settings, and a node for each component."""
 
@@ -77,6 +83,7 @@ class Train:
     data: Data = field(default_factory=Data)
     trainer: Trainer = field(default_factory=Trainer)
     weights: Weights = field(default_factory=Weights)
+    sweep: Sweep = field(default_factory=Sweep)
     task: Any = MISSING
     model: Any = MISSING
     encoder: Any = None
@@ -99,6 +106,7 @@ class Eval:
     trust: list[str] = field(default_factory=list)
     dataset: Any = MISSING
     metric: Any = None
+    probes: bool = False
     data: Data = field(default_factory=Data)
     precision: str = "fp32"
     devices: int = 1

@@ -14,6 +14,7 @@ from densepred.config import Eval
 from densepred.contracts import Dataset
 from densepred.errors import UserError
 from densepred.precision import Precision
+from densepred.probe import probe
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.validation import evaluate
@@ -47,6 +48,9 @@ def work(job: Job) -> int:
         precision = Precision(settings.precision, device)
         try:
             values = evaluate(model.to(device), task.to(device), loader, device, precision)
+            if settings.probes:
+                probed = probe(model, task, loader, device, precision)
+                values |= {f"probe/{name}": value for name, value in probed.items()}
         finally:
             loader.close()
         if distributed.is_main():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from densepred.trainer import Trainer
 
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
-FREE += ("data.workers", "data.timeout_s", "trainer.threads", "trainer.devices")
+FREE += ("data.workers", "data.timeout_s", "trainer.threads", "trainer.devices", "trainer.probes", "sweep")
 """Settings that may change between the parts of a run: they do not change what it computes, or a warning says so."""
 
 
@@ -77,7 +77,7 @@ class Run:
         self.log.rewind(found.meta["files"])
         self.log.say(f"resuming at step {trainer.progress.step}, epoch {trainer.progress.epoch}")
 
-    def summarise(self, trainer: Trainer) -> None:
+    def summarise(self, trainer: Trainer, probe: Mapping[str, float | None] | None = None) -> None:
         if not distributed.is_main():
             return
         speeds = trainer.meter.speeds
@@ -91,6 +91,7 @@ class Run:
                 "seconds": round(trainer.progress.seconds, 1),
                 "images_per_second": round(statistics.median(speeds), 2) if speeds else None,
                 "peak_memory_mb": round(peak_memory_mb(trainer.device)),
+                **({"probe": dict(probe)} if probe is not None else {}),
             },
         )
 

@@ -35,7 +35,7 @@ def scores(values: Mapping[str, float | None]) -> str:
     whole: dict[str, str] = {}
     for name, value in values.items():
         score, _, part = name.partition("/")
-        if part and score != "loss":
+        if part and score not in ("loss", "probe"):
             parts.setdefault(part, {})[score] = value
         else:
             whole[name] = number(value)

@@ -16,9 +16,11 @@ from densepred.average import moving_average
 from densepred.build import build, check
 from densepred.config import Train
 from densepred.contracts import Dataset, Model
+from densepred.data import EvaluationLoader
 from densepred.errors import UserError
 from densepred.log import Log
 from densepred.optimizer import freeze
+from densepred.probe import probe
 from densepred.progress import Progress
 from densepred.run import Run
 from densepred.stop import NonFinite, StopFlag, Stopped
@@ -103,12 +105,22 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
         log.say(note)
     try:
         progress = trainer.fit(train_loader, valid_loader, resume)
+        if settings.trainer.probes:
+            _probe(trainer, valid_loader)
     finally:
         train_loader.close()
         valid_loader.close()
     for reason in sorted(train_loader.bad):
         log.warn(f"left out: {reason}")
     log.say(_closing(progress, folder))
+
+
+def _probe(trainer: Trainer, valid: EvaluationLoader) -> None:
+    """Look at the last weights; the checkpoint that holds them is written."""
+    values = probe(trainer.judged, trainer.task, valid, trainer.device, trainer.precision)
+    trainer.log.scalars("probe", values, trainer.progress.step, trainer.progress.epoch)
+    trainer.run.summarise(trainer, values)
+    trainer.log.say("  probe  " + "  ".join(f"{name} {screen.number(value)}" for name, value in values.items()))
 
 
 def _configure_torch(settings: Train) -> None:
