@@ -25,7 +25,10 @@ def function(cfg):
     if cfg.seed == 2: raise RuntimeError("job two")
     if cfg.seed == 3: os.kill(os.getpid(), signal.SIGKILL)
     if cfg.seed == 4: return 75
-    (folder / "summary.json").write_text(json.dumps({"monitor": "miou", "best": {"miou": cfg.seed / 8}}))
+    (folder / "summary.json").write_text(json.dumps({
+        "monitor": "miou", "best": {"miou": cfg.seed / 8}, "last": {"miou": 11.0}, "parameters": 7,
+        "probe": {"checkerboard": 0.00025},
+    }))
 if __name__ == "__main__":
     command.run(function, "train")
 """
@@ -68,6 +71,28 @@ def test_a_sweep_over_groups_succeeds_with_0_and_keeps_no_raw_overrides(tmp_path
     assert done.returncode == 0, done.stderr
     assert [model for _, _, model in jobs(tmp_path).values()] == ["unet", "small"]
     assert list(tmp_path.rglob("multirun.yaml")) == []
+
+
+def test_columns_are_taken_from_the_summaries_and_written_as_markdown(tmp_path: Path) -> None:
+    columns = "sweep.columns=[miou,probe/checkerboard,parameters,last/miou,boundary_iou]"
+    done = sweeping(tmp_path, "seed=1,4", columns, "hydra.sweep.dir=multirun/x")
+    assert done.returncode == 2
+    header, *rows = (line.split() for line in done.stdout[done.stdout.index("job  overrides") :].splitlines()[:3])
+    assert header[3:-2] == ["miou", "probe/checkerboard", "parameters", "last/miou", "boundary_iou"]
+    assert rows[0][:-2] == ["0", "seed=1", "done", "0.1250", "2.5e-04", "7", "11.00", "-"]
+    assert rows[1][:-2] == ["1", "seed=4", "exit", "75", "-", "-", "-", "-", "-"]
+    written = (tmp_path / "multirun" / "x" / sweep.TABLE).read_text().splitlines()
+    assert [cell.strip() for cell in written[0].strip("|").split("|")] == header
+    assert set(written[1]) == set("| -")
+    assert written[2].startswith("| 0 | seed=1 | done | 0.1250 | 2.5e-04 | 7 | 11.00 | - |")
+    assert len(written) == 4
+
+
+def test_secrets_do_not_reach_the_table(tmp_path: Path) -> None:
+    words = (["weights.init=http://me:hunter2@host/w"], ["weights.init=a|b"])
+    rows = sweep.cells([sweep.Job(n, own, tmp_path, 0, 1.0, None) for n, own in enumerate(words)])
+    assert "hunter2" not in sweep.aligned(rows) + sweep.markdown(rows)
+    assert "a\\|b" in sweep.markdown(rows)
 
 
 def test_results_can_be_optimised(tmp_path: Path) -> None:
