@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 
+from densepred.build import build
 from densepred.types import UserError
 from densepred.upsample.pixel_shuffle import PixelShuffle
 
@@ -53,3 +57,14 @@ def test_what_does_not_fit_is_refused() -> None:
         PixelShuffle(2, 2, None, kernel=2)
     with pytest.raises(UserError, match=r"unknown upsample\.init: icrn; did you mean 'icnr'"):
         PixelShuffle(2, 2, None, init="icrn")
+
+
+@pytest.mark.parametrize("name", ["unet", "segnet", "fpn"])
+def test_no_decoder_overwrites_the_first_weights(plain: Callable[..., dict[str, Any]], name: str) -> None:
+    node = plain("model=encoder_decoder", f"decoder={name}", "upsample=pixel_shuffle")["model"]
+    encoder = build(node["encoder"])(in_channels=3)
+    layers = [part for part in build(node["decoder"])(encoder).modules() if isinstance(part, PixelShuffle)]
+    assert layers
+    for layer in layers:
+        weight = layer.conv.weight.unflatten(0, (-1, 4))
+        assert torch.equal(weight, weight[:, :1].expand_as(weight))
