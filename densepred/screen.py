@@ -30,21 +30,34 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def scores(values: Mapping[str, float | None]) -> str:
-    """Metrics as tables: names such as `iou/car` make a row `car` with a column `iou`, the others a list."""
-    parts: dict[str, dict[str, float | None]] = {}
+    """Metrics as tables: names such as `iou/car` make a row `car` with a column `iou`, the others a list.
+
+    Scores of the same rows share a table: those of classes one, those of widths or bins others.
+    """
+    columns: dict[str, dict[str, float | None]] = {}
     whole: dict[str, str] = {}
     for name, value in values.items():
         score, _, part = name.partition("/")
         if part and score not in ("loss", "probe"):
-            parts.setdefault(part, {})[score] = value
+            columns.setdefault(score, {})[part] = value
         else:
             whole[name] = number(value)
-    text = block(whole) if whole else ""
-    if parts:
-        columns = list(dict.fromkeys(score for row in parts.values() for score in row))
-        rows = [[part, *(number(row.get(score)) for score in columns)] for part, row in parts.items()]
-        text = f"{table(['class', *columns], rows)}\n\n{text}"
-    return text
+    tables: list[list[str]] = []
+    for score, parts in columns.items():
+        group = next((group for group in tables if parts.keys() <= columns[group[0]].keys()), None)
+        if group is None:
+            tables.append([score])
+        else:
+            group.append(score)
+    texts = [_parts({score: columns[score] for score in group}) for group in tables]
+    return "\n\n".join([*texts, *([block(whole)] if whole else [])])
+
+
+def _parts(columns: Mapping[str, Mapping[str, float | None]]) -> str:
+    """A table of scores that have the rows of the first."""
+    rows = next(iter(columns.values()))
+    first = "at" if all(part.replace(".", "").isdigit() for part in rows) else "class"
+    return table([first, *columns], [[row, *(number(c.get(row)) for c in columns.values())] for row in rows])
 
 
 def count(value: int) -> str:

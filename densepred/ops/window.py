@@ -36,14 +36,14 @@ def outline(labels: Tensor, reach: int) -> Tensor:
     return found
 
 
-def mixed(labels: Tensor, reach: int) -> Tensor:
-    """(H, W) bool: two different labels that are not VOID are within `reach` pixels of a pixel, itself included.
+def mixed(labels: Tensor, reach: int, void: bool = False) -> Tensor:
+    """(H, W) bool: two different labels are within `reach` pixels of a pixel, itself included.
 
-    Nothing is assumed of the outside of the image. Labels are uint8.
+    VOID is no label, or with `void` one like the others. Nothing is assumed of the outside of the image. Labels are
+    uint8.
     """
     pad = [reach] * 4
-    known = labels != VOID
-    high = torch.nn.functional.pad(labels.masked_fill(~known, NOTHING), pad, value=NOTHING)
+    high = torch.nn.functional.pad(labels if void else labels.masked_fill(labels == VOID, NOTHING), pad, value=NOTHING)
     low = torch.nn.functional.pad(labels, pad, value=VOID)
     return extremes(high, reach)[0] > extremes(low, reach)[1]
 

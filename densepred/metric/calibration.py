@@ -1,0 +1,70 @@
+"""Whether probabilities mean what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from densepred.contracts import Metric
+from densepred.types import VOID, Annotation, Info, UserError
+
+BITS = 28
+"""Confidences are counted in units of 2^-28: sums of whole numbers are exact in any order, on any device."""
+
+
+class Calibration(Metric):
+    """Expected and largest calibration error of the winning class. Guo et al., ICML 2017 (arXiv 1706.04599).
+
+    Known pixels of the whole dataset fall into `bins` equal bins (low, high] of their confidence, which is the
+    probability of their winning class. With `table`, each bin's accuracy, mean confidence and share of the pixels.
+    """
+
+    probabilities = True
+    better = {"ece": "min", "mce": "min"}
+
+    def __init__(self, info: Info, bins: int = 15, table: bool = True) -> None:
+        if not 1 <= bins <= 1000:
+            raise UserError(f"metric.calibration.bins: {bins}; give 1 to 1000")
+        self.bins = bins
+        self.table = table
+        self.sums: Tensor = torch.zeros(3, bins, dtype=torch.int64)  # pixels, hits, confidence
+
+    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
+        for prediction, truth in zip(predictions, truths, strict=True):
+            assert prediction.semantic is not None
+            assert prediction.probabilities is not None
+            assert truth.semantic is not None
+            labels = truth.semantic.to(prediction.semantic.device)
+            known = labels != VOID
+            hit = (prediction.semantic == labels)[known].long()
+            confidence = (prediction.probabilities.float().amax(0)[known] * 2**BITS).round().long()
+            place = ((confidence * self.bins - 1) >> BITS).clamp(0, self.bins - 1)
+            self.sums = self.sums.to(labels.device)
+            for row, values in zip(self.sums, (torch.ones_like(hit), hit, confidence), strict=True):
+                row.index_add_(0, place, values)
+
+    def merge(self, other: Metric) -> None:
+        assert isinstance(other, Calibration)
+        self.sums = self.sums.cpu() + other.sums.cpu()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Between processes counts travel by the CPU: another process has another device."""
+        return {**self.__dict__, "sums": self.sums.cpu()}
+
+    def compute(self) -> dict[str, float | None]:
+        pixels, hits, units = self.sums.cpu().double()
+        confidence, total = units / 2**BITS, pixels.sum().item()
+        gaps = (hits - confidence).abs()
+        result: dict[str, float | None] = {
+            "ece": (gaps.sum() / total).item() if total else None,
+            "mce": (gaps / pixels.clamp(min=1)).max().item() if total else None,
+        }
+        if self.table:
+            for i, count in enumerate(pixels.tolist()):
+                high = f"{(i + 1) / self.bins:.3f}"
+                result[f"calibration_accuracy/{high}"] = hits[i].item() / count if count else None
+                result[f"calibration_confidence/{high}"] = confidence[i].item() / count if count else None
+                result[f"calibration_share/{high}"] = count / total if total else None
+        return result
