@@ -18,6 +18,7 @@ from densepred.errors import UserError, suggest
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 ON_BAD = ("error", "skip")
+BLENDS = ("gaussian", "none")
 LENGTHS = ("epochs", "max_steps", "max_minutes")
 INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
 """Groups that work only where another node asks for them, by `${encoder}` and the like."""
@@ -123,6 +124,7 @@ class Predict:
     trust: list[str] = field(default_factory=list)
     tile: int | None = None
     overlap: float = 0.5
+    blend: str = "gaussian"
     flip: bool = False
     scales: list[float] = field(default_factory=lambda: [1.0])
     overlay: bool = True
@@ -246,7 +248,8 @@ def _out_of_range(config: DictConfig) -> Iterator[str]:
         values = value if OmegaConf.is_list(value) else [value]
         if any(v is not None and not low <= v <= high for v in values):
             yield f"{key}: {value}; give " + (f"{low} or more" if high == BIG else f"a number from {low} to {high}")
-    for key, words in {"trainer.precision": PRECISIONS, "precision": PRECISIONS, "data.on_bad": ON_BAD}.items():
+    choices = {"trainer.precision": PRECISIONS, "precision": PRECISIONS, "data.on_bad": ON_BAD, "blend": BLENDS}
+    for key, words in choices.items():
         value = OmegaConf.select(config, key)
         if value is not None and value not in words:
             yield f"{key}: {value}; choose one of {', '.join(words)}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Generator, Tensor, nn
 
@@ -158,6 +158,22 @@ class Transform(Protocol):
     """Moves or recolours a sample; all its randomness comes from the generator."""
 
     def __call__(self, sample: Sample, generator: Generator) -> Sample: ...
+
+
+@runtime_checkable
+class Unpadded(Protocol):
+    """A model that can also answer without padding, for the pixels whose whole surroundings it is shown."""
+
+    margin: int  # pixels at each edge of an input that get no answer
+    step: int  # windows that start a multiple of this apart agree where they overlap
+
+    def fit(self, length: int) -> int:
+        """The largest side of an input that is at most `length`; without an answer below 2 margin + 1."""
+        ...
+
+    def valid(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """(B, C, h + 2 margin, w + 2 margin) -> for each head its stages, (B, channels, h, w)."""
+        ...
 
 
 class ClosedForm(Protocol):

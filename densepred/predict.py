@@ -97,6 +97,7 @@ def one(model: Predictor, file: Path, place: Path, output: Path, settings: Any) 
         pixels,
         tile=settings.tile,
         overlap=settings.overlap,
+        blend=settings.blend,
         flip=settings.flip,
         scales=settings.scales,
         probabilities=settings.probabilities,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -13,19 +14,33 @@ from torch import Tensor
 
 from densepred import checkpoint, distributed
 from densepred.build import build
-from densepred.contracts import Model
+from densepred.contracts import Model, Unpadded
 from densepred.data import random_generator
 from densepred.dataset.image import from_array, from_image, read_image
 from densepred.dataset.raster import MAX_PIXELS
+from densepred.nn import choose
 from densepred.ops import resample
-from densepred.ops.tiling import blend_weights, positions
+from densepred.ops.mirror import mirrored
+from densepred.ops.tiling import blend_weights, cut, cut_unpadded, positions
 from densepred.precision import Precision
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
-from densepred.types import Annotation, Frame, Info, Sample
+from densepred.types import Annotation, Frame, Info, Outputs, Sample
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 Heads = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How an image is taken in parts: see `Predictor.__call__`."""
+
+    tile: int | None
+    overlap: float
+    blend: str
+
+    def __post_init__(self) -> None:
+        choose("blend", self.blend, ("gaussian", "none"))
 
 
 def load(
@@ -67,12 +82,16 @@ class Predictor:
         scales: Sequence[float] = (1.0,),
         probabilities: bool = False,
         max_pixels: int = MAX_PIXELS,
+        blend: str = "gaussian",
     ) -> Annotation:
         """The annotation of one image.
 
         image: a path, a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W); uint8, uint16 or float in 0..1.
         tile: side in pixels of a window that slides over the image; None takes the image whole.
         overlap: the share of a window that its neighbours see too.
+        blend: "gaussian" fades windows into one another; "none" keeps the middle of each, so that middles abut, and
+            shows mirrored context beyond the edges of the image. Models without padding then take no more context
+            than they need, and say exactly what they say of the whole image.
         flip, scales: average with the mirrored image, and over these sizes of the image.
         """
         pixels = self.read(image, max_pixels)
@@ -85,7 +104,7 @@ class Predictor:
         if tile is None and views == [(1.0, False)]:
             outputs, align = self._forward(x), self.model.align_corners
         else:
-            outputs, align = self._average(x, views, tile, overlap), False
+            outputs, align = self._average(x, views, Windows(tile, overlap, blend)), False
         stages = {name: [value] for name, value in outputs.items()}
         return self.task.decode(stages, [sample.frame], align, probabilities)[0]
 
@@ -100,38 +119,61 @@ class Predictor:
             image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
         return from_array(image, channels)
 
-    def _forward(self, x: Tensor) -> Heads:
+    def _forward(self, x: Tensor, run: Callable[[Tensor], Outputs] | None = None) -> Heads:
         """The answer of every head to (1, C, H, W), at the model's stride."""
         with self.precision.autocast():
-            outputs = self.model(x)
+            outputs = (run or self.model)(x)
         return {name: outputs[name][-1].float() for name in self.task.heads}
 
-    def _average(self, x: Tensor, views: Sequence[tuple[float, bool]], tile: int | None, overlap: float) -> Heads:
+    def _average(self, x: Tensor, views: Sequence[tuple[float, bool]], windows: Windows) -> Heads:
         """The mean over views of the image, at its full size; classes are averaged as probabilities."""
         size = (int(x.shape[-2]), int(x.shape[-1]))
         total: Heads = {}
-        for scale, mirrored in views:
+        for scale, flipped in views:
             view = resample.resize(x, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
-            seen = self._windows(view.flip(-1) if mirrored else view, tile, overlap)
-            seen = self.task.codec.unflip(seen) if mirrored else seen
+            view = view.flip(-1) if flipped else view
+            seen = self._abutting(view, windows) if windows.blend == "none" else self._blended(view, windows)
+            seen = self.task.codec.unflip(seen) if flipped else seen
             for name, value in seen.items():
                 total[name] = total.get(name, 0) + resample.resize(value, size) / len(views)
         return {name: self._logits(name, value) for name, value in total.items()}
 
-    def _windows(self, x: Tensor, tile: int | None, overlap: float) -> Heads:
+    def _blended(self, x: Tensor, windows: Windows) -> Heads:
         """Probabilities, or values, at the full size of `x`, blended from windows where a tile is given."""
-        size = (int(x.shape[-2]), int(x.shape[-1]))
+        size, tile = (int(x.shape[-2]), int(x.shape[-1])), windows.tile
         window = (min(tile or size[0], size[0]), min(tile or size[1], size[1]))
         weight = blend_weights(window, x.device)
         sums: Heads = {}
         norm = torch.zeros(size, device=x.device)
-        for top, left in product(positions(size[0], window[0], overlap), positions(size[1], window[1], overlap)):
+        starts = [positions(length, side, windows.overlap) for length, side in zip(size, window, strict=True)]
+        for top, left in product(*starts):
             here = (..., slice(top, top + window[0]), slice(left, left + window[1]))
             norm[here] += weight
             for name, value in self._forward(x[here]).items():
                 full = self._probabilities(name, resample.resize(value, window, self.model.align_corners))
                 sums.setdefault(name, full.new_zeros(1, full.shape[1], *size))[here] += full * weight
         return {name: value.div_(norm) for name, value in sums.items()}
+
+    def _abutting(self, x: Tensor, windows: Windows) -> Heads:
+        """The same from the middles of windows, side by side."""
+        size, model, tile = (int(x.shape[-2]), int(x.shape[-1])), self.model, windows.tile
+        if tile is not None and isinstance(model, Unpadded):
+            rows, columns = (cut_unpadded(length, tile, model) for length in size)
+            run, lost = model.valid, model.margin
+        else:
+            rows, columns = (cut(length, tile or length, windows.overlap) for length in size)
+            run, lost = None, 0
+        out: Heads = {}
+        for (down, kept), (across, held) in product(rows.windows(size[0]), columns.windows(size[1])):
+            answers = self._forward(mirrored(x, down, across), run)
+            answered = (down[1] - down[0] - 2 * lost, across[1] - across[0] - 2 * lost)
+            top, left = kept[0] - down[0] - lost, held[0] - across[0] - lost
+            for name, value in answers.items():
+                full = self._probabilities(name, resample.resize(value, answered, self.model.align_corners))
+                part = full[..., top : top + kept[1] - kept[0], left : left + held[1] - held[0]]
+                whole = out.setdefault(name, full.new_empty(1, full.shape[1], *size))
+                whole[..., kept[0] : kept[1], held[0] : held[1]] = part
+        return out
 
     def _probabilities(self, name: str, value: Tensor) -> Tensor:
         if self.task.heads[name].kind != "classes":

@@ -11,9 +11,13 @@ import torch
 from PIL import Image
 
 from densepred import predictor
+from densepred.build import build
 from densepred.errors import UserError
-from densepred.ops.tiling import blend_weights, positions
+from densepred.ops.tiling import blend_weights, cut, cut_unpadded, positions
+from densepred.precision import Precision
 from densepred.predictor import Predictor
+from densepred.transform.pipeline import Pipeline
+from densepred.types import Info
 from tests import running
 
 
@@ -57,7 +61,14 @@ def test_grey_images_are_shown_to_a_colour_model(model: Predictor) -> None:
 
 @pytest.mark.parametrize("size", [(4, 4), (37, 45), (64, 33), (129, 70)])
 def test_every_size_comes_back(model: Predictor, size: tuple[int, int]) -> None:
-    for options in ({}, {"tile": 32}, {"flip": True, "scales": (0.5, 1.0, 1.5)}, {"tile": 16, "overlap": 0.25}):
+    middles = {"tile": 24, "blend": "none"}
+    for options in (
+        {},
+        {"tile": 32},
+        {"flip": True, "scales": (0.5, 1.0, 1.5)},
+        {"tile": 16, "overlap": 0.25},
+        middles,
+    ):
         assert model(pixels(*size), **options).semantic.shape == size
 
 
@@ -113,6 +124,67 @@ def test_a_binary_model_with_one_channel_predicts_both_classes(tmp_path: Path) -
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give the folder of a run"):
         predictor.load(tmp_path)
+
+
+def test_middles_of_windows_with_enough_context_say_what_the_whole_image_says(model: Predictor) -> None:
+    image = pixels(72, 56)
+    whole, tiled = (
+        model(image, probabilities=True, **options).probabilities
+        for options in ({}, {"tile": 64, "overlap": 0.75, "blend": "none"})
+    )
+    inside = (..., slice(24, -24), slice(24, -24))  # at the edges of the image zeros are not its mirror image
+    assert torch.allclose(tiled[inside], whole[inside], atol=1e-6)
+    assert not torch.allclose(tiled, whole, atol=1e-3)
+
+
+@pytest.mark.parametrize("upsample", ["transposed", "nearest", "unpool"])
+def test_overlapping_tiles_of_a_model_without_padding_give_exactly_what_the_whole_image_gives(
+    plain, upsample: str
+) -> None:
+    """With whole numbers for weights and pixels no order of adding up can change a digit."""
+    words = ("model=unet_first", "model.width=2", f"upsample={upsample}", "dataset=shapes", "dataset.size=[8,8]")
+    nodes = plain(*words)
+    info = Info(classes=("a", "b"), mean=(0.0,) * 3, std=(1.0,) * 3)
+    task = build(nodes["task"], None, "task", info=info)
+    statistics = {"channels": 3, "mean": info.mean, "std": info.std}
+    net = build(nodes["model"], None, "model", heads=task.heads, **statistics)
+    torch.manual_seed(0)
+    for value in net.parameters():
+        value.data = torch.randint(-1, 2, value.shape).to(value.dtype)
+    cpu = torch.device("cpu")
+    found = Predictor(net.double(), task, Pipeline([]), cpu, Precision("fp32", cpu))
+    image = (pixels(40, 100) // 128) * 255
+    whole = found(image, probabilities=True)
+    for tile in (204, 260, 400):
+        seen: list[tuple[int, ...]] = []
+        net.heads["semantic"].register_forward_hook(lambda _, __, out, seen=seen: seen.append(tuple(out.shape[-2:])))
+        tiled = found(image, tile=tile, blend="none", probabilities=True)
+        assert len(seen) == {204: 3 * 7, 260: 2, 400: 1}[tile]
+        assert torch.equal(tiled.semantic, whole.semantic)
+        assert torch.allclose(tiled.probabilities, whole.probabilities, atol=1e-6)
+    assert whole.semantic.unique().tolist() == [0, 1]
+    with pytest.raises(UserError, match="tile: 200; windows of this model lose 184 pixels: give at least 204"):
+        found(image, tile=200, blend="none")
+
+
+def test_middles_abut_and_start_where_poolings_agree(plain) -> None:
+    net = build(plain("model=unet_first", "model.width=1")["model"], heads={}, channels=1, mean=(0.0,), std=(1.0,))
+    for length, plan in ((1000, cut(1000, 64, 0.5)), (1000, cut_unpadded(1000, 600, net)), (30, cut(30, 64, 0.5))):
+        windows = plan.windows(length)
+        kept = [part for _, part in windows]
+        assert [kept[0][0], *(stop for _, stop in kept[:-1])] == [start for start, _ in kept]
+        assert kept[0][0] == 0
+        assert kept[-1][1] == length
+        assert all(a <= start < stop <= b for (a, b), (start, stop) in windows)
+        assert len({b - a for (a, b), _ in windows}) == 1
+    plan = cut_unpadded(1000, 580, net)
+    assert (plan.side, plan.margin, plan.kept) == (572, 92, 384)
+    assert (cut_unpadded(388, 580, net).kept, cut_unpadded(20, 580, net).side) == (388, 204)
+
+
+def test_an_unknown_way_to_blend_is_refused(model: Predictor) -> None:
+    with pytest.raises(UserError, match="unknown blend: gaussain; did you mean 'gaussian'"):
+        model(pixels(), tile=16, blend="gaussain")
 
 
 def test_windows_cover_everything_and_overlap_enough() -> None:

@@ -70,8 +70,11 @@ class UNetFirst(Model):
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         """(B, C, H, W) of any size -> (B, channels, H, W)."""
         height, width = image.shape[-2:]
-        spans = [(-self.margin, self._reach(length) - self.margin) for length in (height, width)]
-        answers = self.valid(mirrored(image, spans[0], spans[1]))
+        more = self.margin + self.step - 1
+        rows, columns = (
+            (-self.margin, self.fit(length + self.margin + more) - self.margin) for length in (height, width)
+        )
+        answers = self.valid(mirrored(image, rows, columns))
         return {name: [stage[..., :height, :width] for stage in stages] for name, stages in answers.items()}
 
     def valid(self, image: Tensor) -> dict[str, list[Tensor]]:
@@ -102,10 +105,6 @@ class UNetFirst(Model):
             x = rise(x, size, _crop_indices(argmax, skip, x))
             x = up(torch.cat([_crop(skip, x), x], 1))
         return {name: [head(x)] for name, head in self.heads.items()}
-
-    def _reach(self, length: int) -> int:
-        """The smallest side of an input whose answer has at least `length` pixels."""
-        return max(self.fit(length + 2 * self.margin + self.step - 1), self.smallest)
 
 
 def _block(before: int, after: int, norm: str, activation: str) -> nn.Sequential:
