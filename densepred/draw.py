@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from densepred.types import VOID, Annotation, Info
@@ -41,11 +42,25 @@ def errors(prediction: Tensor, truth: Tensor) -> Tensor:
     return torch.tensor([WRONG, RIGHT, UNKNOWN], dtype=torch.uint8)[code].permute(2, 0, 1)
 
 
-def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info) -> Tensor:
-    """Image, truth, prediction and error side by side."""
+def heat(values: Tensor) -> Tensor:
+    """A map (H, W) of numbers from 0 (black) over red and yellow to its largest (white)."""
+    share = values.float() / values.max().clamp(min=torch.finfo(torch.float32).tiny)
+    return rgb(torch.stack([3 * share, 3 * share - 1, 3 * share - 2]))
+
+
+def weights(targets: Mapping[str, Tensor], size: tuple[int, int]) -> list[Tensor]:
+    """A tile of `size` for the weight map of each head, `<head>_weight`, (H, W) or the largest of (C, H, W)."""
+    maps = [value for name, value in sorted(targets.items()) if name.endswith("_weight") and value.ndim in (2, 3)]
+    flat = [value.cpu() if value.ndim == 2 else value.cpu().amax(0) for value in maps]
+    return [heat(F.interpolate(value[None, None].float(), size, mode="nearest")[0, 0]) for value in flat]
+
+
+def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info, more: Sequence[Tensor] = ()) -> Tensor:
+    """Image, truth, prediction and error side by side, then `more` tiles of the same size."""
     parts = [rgb(image)]
     if prediction.semantic is not None and truth.semantic is not None:
         guess, labels = prediction.semantic.cpu(), truth.semantic.cpu()
         parts += [colours(labels, info.palette), colours(guess, info.palette), errors(guess, labels)]
+    parts += more
     gap = torch.full((3, parts[0].shape[1], GAP), 255, dtype=torch.uint8)
     return torch.cat([piece for part in parts for piece in (part, gap)][:-1], dim=2)

@@ -25,11 +25,13 @@ class Gallery:
 
     def show(self, batch: Batch, found: Sequence[Annotation]) -> None:
         """Look at the next batch of the pass."""
-        for image, prediction, truth in zip(batch.image, found, batch.truths, strict=True):
+        for index, (image, prediction, truth) in enumerate(zip(batch.image, found, batch.truths, strict=True)):
             if self.position in self.wanted:
                 number = self.wanted.index(self.position)
                 shown = draw.rgb(image)
                 if shown.shape[-2:] != truth.size:
                     shown = draw.rgb(resample.resize(shown[None] / 255, truth.size, align_corners=False)[0])
-                self.log.picture(f"valid/sample_{number}", draw.panel(shown, prediction, truth, self.info), self.step)
+                maps = draw.weights({name: value[index] for name, value in batch.targets.items()}, truth.size)
+                panel = draw.panel(shown, prediction, truth, self.info, maps)
+                self.log.picture(f"valid/sample_{number}", panel, self.step)
             self.position += 1

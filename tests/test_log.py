@@ -94,6 +94,31 @@ def test_colours_errors_and_overlays_are_as_the_palette_says() -> None:
     assert draw.overlay(image, truth, palette)[:, 0].T.tolist() == [[178, 50, 50], [50, 178, 50], [100, 100, 100]]
 
 
+def test_weights_of_targets_are_one_more_tile(tmp_path: Path) -> None:
+    weight = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
+    assert draw.heat(weight)[:, :, 0].T.tolist() == [[0, 0, 0], [255, 255, 0]]
+    assert draw.heat(weight)[:, :, 1].T.tolist() == [[255, 0, 0], [255, 255, 255]]
+    assert not draw.heat(torch.zeros(2, 2)).any()
+    stacked = {"semantic": weight, "semantic_weight": torch.stack([weight, 0 * weight])}
+    assert [tile.tolist() for tile in draw.weights(stacked, (2, 2))] == [draw.heat(weight).tolist()]
+    board = _picture(tmp_path / "with", {"semantic_weight": torch.rand(1, 2, 3)})
+    plain = _picture(tmp_path / "without", {})
+    assert (board.height, board.width) == (4, 5 * 6 + 4 * draw.GAP)
+    assert plain.width == 4 * 6 + 3 * draw.GAP
+
+
+def _picture(folder: Path, targets: dict[str, torch.Tensor]):
+    """What a gallery writes of one resized sample."""
+    log, info = Log(folder), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
+    truth = Annotation((4, 6), semantic=torch.zeros(4, 6, dtype=torch.uint8))
+    batch = Batch(torch.zeros(1, 3, 2, 3, dtype=torch.uint8), targets, [Frame("x", (4, 6))], [truth])
+    Gallery(log, info, count=1, total=1).show(batch, [truth])
+    log.close()
+    board = EventAccumulator(str(folder / "tensorboard"))
+    board.Reload()
+    return board.Images("valid/sample_0")[0]
+
+
 def test_images_of_any_channels_can_be_shown() -> None:
     assert torch.equal(draw.rgb(torch.full((1, 2, 2), 0.5)), torch.full((3, 2, 2), 128, dtype=torch.uint8))
     assert draw.rgb(torch.zeros(6, 2, 2, dtype=torch.uint8)).shape == (3, 2, 2)
