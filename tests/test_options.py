@@ -40,6 +40,7 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "experiment/camvid_unet": ("dataset.root=camvid", "data.crop=[32,32]", "encoder=resnet18"),
     "experiment/isbi_unet": ("dataset.root=isbi", "data.crop=[32,32]", "encoder.widths=[4,8]"),
     "experiment/upsampling_lab": ("dataset.counts={train: 2, valid: 1, test: 1}", "encoder.widths=[4,8]"),
+    "experiment/isbi_unet_first": ("dataset.root=isbi", "data.crop=[32,32]", "model.width=4"),
     "experiment/shapes_unet": ("dataset.counts={train: 2, valid: 1, test: 1}", "encoder.widths=[4,8]"),
 }
 ELSEWHERE = {
