@@ -62,17 +62,3 @@ def test_agreement_equals_a_loop_over_pairs(seed: int) -> None:
     assert (result.both, result.truth, result.found) == slow_segments.rand(found, truth)
     expected = slow_segments.information(found, truth)
     assert (result.information, result.found_entropy, result.truth_entropy) == pytest.approx(expected, abs=1e-12)
-
-
-def test_agreement_equals_scikit_image() -> None:
-    """Where no pixel of the prediction is without a segment; its error is 1 - F, its precision and recall ours."""
-    metrics = pytest.importorskip("skimage.metrics")
-    truth = segments.components(cells(1))
-    found = np.random.default_rng(0).integers(1, 5, truth.shape)
-    result = segments.agreement(found, truth)
-    error, precision, recall = metrics.adapted_rand_error(truth, found)
-    assert 1 - 2 * result.both / (result.truth + result.found) == pytest.approx(error, rel=0.02)
-    assert {round(result.both / result.truth, 2), round(result.both / result.found, 2)} == {
-        round(precision, 2),
-        round(recall, 2),
-    }

@@ -42,4 +42,5 @@ def information(found: np.ndarray, truth: np.ndarray) -> tuple[float, float, flo
     joint, s, t = Counter(names), Counter(f for f, _ in names), Counter(t for _, t in names)
     total = len(names)
     shared = sum(n / total * math.log(n * total / (s[f] * t[u])) for (f, u), n in joint.items())
-    return shared, *(-sum(n / total * math.log(n / total) for n in counts.values()) for counts in (s, t))
+    hs, ht = (-sum(n / total * math.log(n / total) for n in counts.values()) for counts in (s, t))
+    return shared, hs, ht
