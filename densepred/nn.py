@@ -98,6 +98,35 @@ def two_convs(in_channels: int, out_channels: int, norm: str, activation: str) -
     )
 
 
+class Residual(nn.Module):
+    """The basic block of ResNet (arXiv 1512.03385): two 3x3 convolutions beside a shortcut, 1x1 if widths differ."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: str, activation: str) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            ConvNormAct(in_channels, out_channels, norm=norm, activation=activation),
+            ConvNormAct(out_channels, out_channels, norm=norm, activation="none"),
+        )
+        self.shortcut = (
+            nn.Identity()
+            if in_channels == out_channels
+            else ConvNormAct(in_channels, out_channels, 1, norm=norm, activation="none")
+        )
+        self.activation = make_activation(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
+BLOCKS: dict[str, Callable[[int, int, str, str], nn.Module]] = {"plain": two_convs, "residual": Residual}
+
+
+def make_block(name: str, in_channels: int, out_channels: int, norm: str, activation: str) -> nn.Module:
+    """Two convolutions by name, plain or residual."""
+    choose("block", name, BLOCKS)
+    return BLOCKS[name](in_channels, out_channels, norm, activation)
+
+
 def initialise(module: nn.Module) -> None:
     """He initialisation (arXiv 1502.01852) of every convolution of `module`; norms already begin as identities."""
     for part in module.modules():

@@ -1,4 +1,4 @@
-"""The expanding path of U-Net (arXiv 1505.04597), for any encoder; without skips, SegNet's (arXiv 1511.00561)."""
+"""The expanding path of U-Net (arXiv 1505.04597), for any encoder, and what later papers put into it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
-from densepred.nn import initialise, two_convs
+from densepred.decoder.attention import SCSE, AttentionGate, Open
+from densepred.nn import choose, initialise, make_block
 from densepred.types import Pyramid, UserError
 
 
@@ -18,6 +19,10 @@ class UNet(Decoder):
     `widths` has one number a step, the deepest first; null makes each step as wide as the encoder's level, at most 256,
     and, for an encoder that begins coarse, at most 16 times the stride. `narrow` lets the upsampler change the width;
     without it the convolutions do, as in segmentation_models.pytorch.
+
+    `block` is "plain" or "residual". `attention` is "none"; "gate", which weighs the skips by the coarser map, except
+    one of the image's own resolution, which says too little to be judged (arXiv 1804.03999); or "scse" (arXiv
+    1803.02579) on what is joined and again after the block.
     """
 
     def __init__(
@@ -31,45 +36,65 @@ class UNet(Decoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.0,
+        block: str = "plain",
+        attention: str = "none",
     ) -> None:
         super().__init__()
-        self.strides = _steps(encoder.strides, stride)
+        choose("decoder.attention", attention, ("none", "gate", "scse"))
+        if attention == "gate" and not skips:
+            raise UserError(
+                "decoder.attention: gate weighs skips, but decoder.skips is false; set none, or keep the skips"
+            )
+        self.strides = climb(encoder.strides, stride)
         joined = [i for i in reversed(range(len(encoder.channels) - 1)) if encoder.strides[i] >= stride]
         self.joined, self.skips = len(joined), skips
-        self.channels = tuple(widths or _widths(encoder, self.strides))
+        self.channels = tuple(widths or natural_widths(encoder, self.strides))
         if len(self.channels) != len(self.strides):
             raise UserError(
                 f"decoder.widths has {len(self.channels)} numbers; this encoder takes {len(self.strides)}, one "
                 f"for each of the strides {', '.join(str(one) for one in self.strides)}"
             )
         self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
+        self.gates, self.enter, self.leave = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         wide, coarse = encoder.channels[-1], encoder.strides[-1]
         for step, (width, fine) in enumerate(zip(self.channels, self.strides, strict=True)):
             pooled = encoder.pooled[joined[step] + 1] if step < self.joined else None
             skip = encoder.channels[joined[step]] if skips and step < self.joined else 0
             risen = width if narrow else wide
             self.ups.append(upsample(wide, risen, pooled, factor=coarse // fine))
-            self.blocks.append(two_convs(risen + skip, width, norm, activation))
+            gated = attention == "gate" and skip > 0 and fine > 1
+            self.gates.append(AttentionGate(skip, wide, coarse // fine) if gated else Open())
+            self.enter.append(SCSE(risen + skip) if attention == "scse" and skip else nn.Identity())
+            self.blocks.append(make_block(block, risen + skip, width, norm, activation))
+            self.leave.append(SCSE(width) if attention == "scse" else nn.Identity())
             wide, coarse = width, fine
-        initialise(self.blocks)
+        for parts in (self.blocks, self.gates, self.enter, self.leave):
+            initialise(parts)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
-        x, levels = pyramid.features[-1], pyramid.features[:-1]
-        maps: list[Tensor] = []
-        for step, (up, block) in enumerate(zip(self.ups, self.blocks, strict=True)):
-            if step < self.joined:
-                skip = levels[-1 - step]
-                x = up(x, tuple(skip.shape[-2:]), pyramid.indices[-1 - step])
-                x = torch.cat([x, skip], 1) if self.skips else x
-            else:
-                x = up(x, (2 * x.shape[-2], 2 * x.shape[-1]), None)
-            x = block(x)
+        x, maps = pyramid.features[-1], list[Tensor]()
+        last = len(self.blocks) - 1 if self.wanted is None else max(self.wanted)
+        for step, block in enumerate(self.blocks):
+            if step > last:
+                maps.append(x[:, :, :0, :0])
+                continue
+            x = self.leave[step](block(self._rise(step, x, pyramid)))
             maps.append(x)
         return [*maps[:-1], self.dropout(maps[-1])]
 
+    def _rise(self, step: int, x: Tensor, pyramid: Pyramid) -> Tensor:
+        """What goes into the block of a step: the map at the next size, and the skip beside it."""
+        if step >= self.joined:
+            return self.ups[step](x, (2 * x.shape[-2], 2 * x.shape[-1]), None)
+        skip = pyramid.features[-2 - step]
+        risen = self.ups[step](x, (skip.shape[-2], skip.shape[-1]), pyramid.indices[-1 - step])
+        if not self.skips:
+            return risen
+        return self.enter[step](torch.cat([risen, self.gates[step](skip, x)], 1))
 
-def _steps(strides: Sequence[int], finest: int) -> tuple[int, ...]:
+
+def climb(strides: Sequence[int], finest: int) -> tuple[int, ...]:
     """The strides to climb to: those of the encoder's levels, then halves of the last while it can be halved."""
     steps = [stride for stride in reversed(strides[:-1]) if stride >= finest]
     last = (steps or strides)[-1]
@@ -81,7 +106,7 @@ def _steps(strides: Sequence[int], finest: int) -> tuple[int, ...]:
     return tuple(steps)
 
 
-def _widths(encoder: Encoder, strides: Sequence[int]) -> tuple[int, ...]:
+def natural_widths(encoder: Encoder, strides: Sequence[int]) -> tuple[int, ...]:
     """As wide as the encoder's levels, or, where it begins coarse, as segmentation_models.pytorch does: 256 to 16."""
     own = {stride: width for width, stride in zip(encoder.channels, encoder.strides, strict=True)}
     if encoder.strides[0] == 1:

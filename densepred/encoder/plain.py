@@ -8,12 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from densepred.contracts import Encoder
-from densepred.nn import initialise, two_convs
+from densepred.nn import initialise, make_block
 from densepred.types import Pyramid, UserError
 
 
 class Plain(Encoder):
-    """Two 3x3 convolutions a level and 2x2 max pooling between levels; `dropout` acts on the deepest level."""
+    """Two 3x3 convolutions a level and 2x2 max pooling between levels; `dropout` acts on the deepest level.
+
+    `block` is plain, or residual: a shortcut past the two convolutions.
+    """
 
     def __init__(
         self,
@@ -22,13 +25,14 @@ class Plain(Encoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.0,
+        block: str = "plain",
     ) -> None:
         super().__init__()
         self.channels = tuple(widths)
         self.strides = tuple(2**i for i in range(len(widths)))
         self.pooled = (None, *self.channels[:-1])
         self.levels = nn.ModuleList(
-            two_convs(before, after, norm, activation)
+            make_block(block, before, after, norm, activation)
             for before, after in zip((in_channels, *widths[:-1]), widths, strict=True)
         )
         self.dropout = nn.Dropout(dropout)
