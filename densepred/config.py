@@ -109,6 +109,7 @@ class Eval:
     metric: Any = None
     probes: bool = False
     data: Data = field(default_factory=Data)
+    prune: int = 0
     precision: str = "fp32"
     devices: int = 1
     threads: int | None = None
@@ -130,6 +131,7 @@ class Predict:
     overlay: bool = True
     probabilities: bool = False
     max_pixels: int = 400_000_000
+    prune: int = 0
     precision: str = "fp32"
     threads: int | None = None
 

@@ -6,12 +6,12 @@ Components never import one another: a decoder gets its upsampler, a model its e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Generator, Tensor, nn
 
-from densepred.types import Annotation, Frame, HeadSpec, Info, Pyramid, Sample
+from densepred.types import Annotation, Frame, HeadSpec, Info, Pyramid, Sample, UserError
 
 
 class Encoder(nn.Module, ABC):
@@ -40,6 +40,7 @@ class Decoder(nn.Module, ABC):
 
     channels: tuple[int, ...]  # of each map it returns, coarse to fine
     strides: tuple[int, ...]
+    wanted: Collection[int] | None = None  # which maps are asked for; others may be left empty. None: all
 
     @abstractmethod
     def forward(self, pyramid: Pyramid) -> list[Tensor]: ...
@@ -52,7 +53,15 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """Images (B, C, H, W) in [0, 1] -> for each head its stages, each (B, channels, h, w) at the model's stride."""
+        """Images (B, C, H, W) in [0, 1] -> for each head its stages, each (B, channels, h, w) at the model's stride.
+
+        Stages before the answer only teach: in evaluation mode a model need not give them.
+        """
+
+    def prune(self, stages: int) -> None:
+        """Answer by an earlier stage in evaluation mode, without what only the last `stages` of them need."""
+        if stages:
+            raise UserError(f"prune={stages}: this model has no earlier stages to answer by; set 0")
 
 
 class Codec(ABC):

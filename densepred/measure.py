@@ -37,6 +37,7 @@ def work(job: Job) -> int:
         model, task, header = checkpoint.load_model(path, settings.trust)
         if settings.metric is not None:
             task.metrics = build(settings.metric, None, "metric")
+        model.prune(settings.prune)
         node = dict(settings.dataset)
         split = node.pop("split", "valid")
         data = assemble.dataset(node, split)

@@ -45,6 +45,7 @@ def predict(cfg: DictConfig) -> int:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust)
+    model.model.prune(settings.prune)
     failed = {}
     bar = tqdm(list(zip(files, places, strict=True)), unit="image", disable=not sys.stderr.isatty(), leave=False)
     for file, place in bar:

@@ -9,15 +9,20 @@ from torch import Tensor, nn
 
 from densepred import distributed
 from densepred.contracts import Codec, Loss, Metric, SummedLoss
+from densepred.nn import choose
 from densepred.ops import banded, resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, Outputs, Targets, UserError
+
+HALVING = "halving"
 
 
 class Task(nn.Module):
     """What is predicted and how it is judged.
 
-    `weights` weighs heads in the total, `stages` the stages of a head (equally where it does not say), and `monitor`
-    names the metric by which the best checkpoint is chosen.
+    `weights` weighs heads in the total, `stages` the stages of a head, and `monitor` names the metric by which the best
+    checkpoint is chosen. Stages weigh equally where nothing is said; "halving" gives each half the weight of the next,
+    as nnU-Net does (arXiv 1809.10486); both add up to 1. In evaluation mode a model may give the answer alone, which
+    then weighs 1: validation losses of models with and without stages compare.
     """
 
     def __init__(
@@ -26,7 +31,7 @@ class Task(nn.Module):
         codec: Callable[..., Codec],
         losses: Mapping[str, Loss],
         weights: Mapping[str, float] | None = None,
-        stages: Mapping[str, Sequence[float]] | None = None,
+        stages: Mapping[str, Sequence[float] | str] | None = None,
         metrics: Mapping[str, Callable[..., Metric]] | None = None,
         monitor: str = "miou",
     ) -> None:
@@ -93,7 +98,11 @@ class Task(nn.Module):
         self.losses[name](pred, torch.zeros(1, 1, 1, dtype=torch.uint8) if classes else torch.zeros_like(pred))
 
     def _stage_weights(self, name: str, count: int) -> Sequence[float]:
+        if count == 1 and not self.training:
+            return [1.0]
         weights = self.stages.get(name) or [1 / count] * count
+        if isinstance(weights, str):
+            return [2**i / (2**count - 1) for i in range(count)]
         if len(weights) != count:
             raise UserError(
                 f"task.stages.{name} has {len(weights)} weights but the model has {count} stages; give one each"
@@ -110,6 +119,9 @@ class Task(nn.Module):
         for key, names in {"weights": self.weights, "stages": self.stages}.items():
             if unknown := set(names) - heads:
                 raise UserError(f"task.{key} names {sorted(unknown)}; the heads are {sorted(heads)}")
+        for name, stages in self.stages.items():
+            if isinstance(stages, str):
+                choose(f"task.stages.{name}", stages, (HALVING,))
         for name, spec in self.heads.items():
             if self.losses[name].target != spec.kind:
                 raise UserError(

@@ -32,6 +32,7 @@ def evaluate(
     """
     was_training = model.training
     model.train(False)
+    task.train(False)
     metrics, losses = task.new_metrics(), []
     for batch in loader:
         on_device = batch.to(device)
@@ -43,6 +44,7 @@ def evaluate(
         if seen is not None:
             seen(batch, found)
     model.train(was_training)
+    task.train(was_training)
     return {**_compute(_merge(metrics)), **_mean_losses(losses)}
 
 

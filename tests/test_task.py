@@ -51,6 +51,24 @@ def test_stages_weigh_equally_or_as_told_and_heads_as_told() -> None:
     assert found["total"].item() == pytest.approx(3 * found["semantic"].item(), rel=1e-6)
 
 
+def test_halving_weighs_each_stage_half_as_much_as_the_next() -> None:
+    """nnU-Net's weights 1, 1/2, 1/4 from the finest on, made to add up to 1."""
+    stages, truth = [torch.randn(2, 3, size, size) for size in (6, 11, 21)], labels((21, 21))
+    full = [F.interpolate(stage, (21, 21), mode="bilinear") for stage in stages]
+    each = [F.cross_entropy(stage, truth.long(), ignore_index=VOID).item() for stage in full]
+    found = task(stages={"semantic": "halving"}).loss({"semantic": stages}, {"semantic": truth})
+    assert found["total"].item() == pytest.approx((each[0] / 4 + each[1] / 2 + each[2]) / 1.75, rel=1e-5)
+
+
+def test_in_evaluation_the_answer_alone_weighs_1_and_in_training_it_must_be_weighed() -> None:
+    logits, truth = torch.randn(2, 3, 21, 30), labels()
+    told = task(stages={"semantic": [0.4, 0.6]})
+    with pytest.raises(UserError, match=r"task\.stages\.semantic has 2 weights but the model has 1 stages"):
+        told.loss({"semantic": [logits]}, {"semantic": truth})
+    alone = told.eval().loss({"semantic": [logits]}, {"semantic": truth})["total"]
+    assert alone.item() == pytest.approx(F.cross_entropy(logits, truth.long(), ignore_index=VOID).item(), rel=1e-5)
+
+
 def test_a_weight_of_the_head_reaches_its_loss() -> None:
     logits, truth = torch.randn(2, 3, 21, 30), labels()
     weight = torch.rand(2, 21, 30)
@@ -76,6 +94,7 @@ def test_the_last_stage_is_the_answer() -> None:
         ({"losses": {"semantic": CrossEntropy([1.0, 2.0])}}, r"loss\.class_weights has 2 values for 3 classes"),
         ({"weights": {"centre": 1.0}}, r"task\.weights names \['centre'\]; the heads are"),
         ({"stages": {"centre": [1.0]}}, r"task\.stages names"),
+        ({"stages": {"semantic": "halve"}}, r"unknown task\.stages\.semantic: halve; did you mean 'halving'"),
         (
             {"info": Info(classes=("a", "b"), provides=("boxes",))},
             r"task needs \['semantic'\] but the dataset provides",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,11 @@ from densepred.types import HeadSpec, UserError
 
 
 class EncoderDecoder(Model):
-    """Normalises its input, with the statistics that the encoder's pretrained weights expect if it has any."""
+    """Normalises its input, with the statistics that the encoder's pretrained weights expect if it has any.
+
+    With `deep_supervision` n each head also answers from the n maps before its own, by convolutions of their own: in
+    training its stages are n + 1, coarse to fine, the last the answer. In evaluation mode there is only the answer.
+    """
 
     mean: Tensor
     std: Tensor
@@ -28,6 +33,7 @@ class EncoderDecoder(Model):
         align_corners: bool = False,
         kernel: int = 1,
         dropout: float = 0.0,
+        deep_supervision: int = 0,
     ) -> None:
         super().__init__()
         if kernel % 2 == 0:
@@ -38,9 +44,20 @@ class EncoderDecoder(Model):
         for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
             self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({name: Head(name, spec, self.decoder, kernel) for name, spec in heads.items()})
+        reads = {name: levels(name, spec, self.decoder) for name, spec in heads.items()}
+        self.heads = nn.ModuleDict(
+            {name: Head(spec, self.decoder, reads[name], kernel) for name, spec in heads.items()}
+        )
+        self.supervised, self.pruned = deep_supervision, 0
+        self.stages = nn.ModuleDict()
+        for name, spec in heads.items():
+            if deep_supervision:
+                each = earlier(name, reads[name], deep_supervision)
+                self.stages[name] = nn.ModuleList(Head(spec, self.decoder, (level,), kernel) for level in each)
+        self._ask()
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        parts = self._parts()
         maps = self.decoder(self.encoder((image - self.mean) / self.std))
         # A decoder knows no image size: where the encoder rounded up, its finest map may stand out by a row.
         size = image.shape[-2:]
@@ -49,15 +66,42 @@ class EncoderDecoder(Model):
             for x, stride in zip(maps, self.decoder.strides, strict=True)
         ]
         maps[-1] = self.dropout(maps[-1])
-        return {name: [head(maps)] for name, head in self.heads.items()}
+        return {name: [head(maps) for head in each] for name, each in parts.items()}
+
+    def prune(self, stages: int) -> None:
+        if not 0 <= stages <= self.supervised:
+            raise UserError(
+                f"prune={stages}: the stages before the answer are model.deep_supervision={self.supervised}; "
+                f"give 0 to {self.supervised}"
+            )
+        self.pruned = stages
+        self._ask()
+
+    def train(self, mode: bool = True) -> EncoderDecoder:
+        super().train(mode)
+        self._ask()
+        return self
+
+    def _ask(self) -> None:
+        """Tell the decoder which of its maps are read; not in `forward`, which torch.compile wants without effects."""
+        self.decoder.wanted = {level for each in self._parts().values() for head in each for level in head.levels}
+
+    def _parts(self) -> dict[str, list[Head]]:
+        """What answers for each head, stage by stage."""
+        found: dict[str, list[Any]] = {name: [head] for name, head in self.heads.items()}
+        for name, each in self.stages.items():
+            found[name] = [*cast(nn.ModuleList, each), *found[name]]
+        if not self.training:
+            found = {name: [each[-1 - self.pruned]] for name, each in found.items()}
+        return found
 
 
 class Head(nn.Module):
-    """A convolution on the map of each stride; several levels become one row of cells, (B, C, sum of h * w)."""
+    """A convolution on each map of `levels`; several levels become one row of cells, (B, C, sum of h * w)."""
 
-    def __init__(self, name: str, spec: HeadSpec, decoder: Decoder, kernel: int) -> None:
+    def __init__(self, spec: HeadSpec, decoder: Decoder, levels: tuple[int, ...], kernel: int) -> None:
         super().__init__()
-        self.levels = levels(name, spec, decoder)
+        self.levels = levels
         self.convs = nn.ModuleList(
             nn.Conv2d(decoder.channels[level], spec.channels, kernel, padding=kernel // 2) for level in self.levels
         )
@@ -86,3 +130,18 @@ def levels(name: str, spec: HeadSpec, decoder: Decoder) -> tuple[int, ...]:
         )
     # Of several maps of one stride the last has seen most.
     return tuple(len(decoder.strides) - 1 - decoder.strides[::-1].index(stride) for stride in wanted)
+
+
+def earlier(name: str, levels: tuple[int, ...], count: int) -> range:
+    """The `count` maps before the one that a head reads."""
+    level, *others = levels
+    if others:
+        raise UserError(
+            f"model.deep_supervision={count}: head '{name}' already reads several maps of the decoder; set 0"
+        )
+    if not 0 < count <= level:
+        remedy = f"give 0 to {level}" if level else "set 0, or choose another decoder"
+        raise UserError(
+            f"model.deep_supervision={count}: this decoder has {level} maps before that of head '{name}'; {remedy}"
+        )
+    return range(level - count, level)

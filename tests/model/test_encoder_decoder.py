@@ -91,6 +91,56 @@ def test_a_stride_that_the_decoder_lacks_is_refused_with_the_remedy(strides: tup
         made(SMALL, partial(UNet, upsample=Nearest), center=HeadSpec(1, strides))
 
 
+def supervised(decoder: object, count: int, **heads: HeadSpec) -> EncoderDecoder:
+    return EncoderDecoder(SMALL, decoder, heads, 3, (0,) * 3, (1,) * 3, deep_supervision=count)  # pyright: ignore
+
+
+def test_earlier_stages_teach_every_head_and_are_gone_in_evaluation() -> None:
+    heads = {"fine": HeadSpec(3, kind="classes"), "coarse": HeadSpec(2, (2,))}
+    model = supervised(partial(UNet, upsample=Nearest), 1, **heads)
+    outputs = model(torch.rand(1, 3, 37, 45))
+    assert [tuple(x.shape) for x in outputs["fine"]] == [(1, 3, 18, 22), (1, 3, 37, 45)]
+    assert [tuple(x.shape) for x in outputs["coarse"]] == [(1, 2, 9, 11), (1, 2, 18, 22)]
+    sum(x.square().mean() for stages in outputs.values() for x in stages).backward()  # pyright: ignore
+    assert all(value.grad is not None for value in model.parameters())
+    assert [len(stages) for stages in model.eval()(torch.rand(1, 3, 37, 45)).values()] == [1, 1]
+    assert [len(stages) for stages in model.train()(torch.rand(1, 3, 37, 45)).values()] == [2, 2]
+
+
+def test_a_pruned_unet_stops_at_the_map_that_answers() -> None:
+    model = supervised(partial(UNet, upsample=Nearest), 2, semantic=HeadSpec(3, kind="classes")).eval()
+    image = torch.rand(1, 3, 37, 45)
+    maps = model.decoder(model.encoder(image))
+    model.prune(1)
+    want = model.stages["semantic"][1].convs[0](maps[1])  # pyright: ignore
+    ran: list[int] = []
+    for step, block in enumerate(model.decoder.blocks):  # pyright: ignore
+        block.register_forward_hook(lambda *_, step=step: ran.append(step))
+    assert torch.equal(model(image)["semantic"][-1], want)
+    assert ran == [0, 1]
+
+
+def test_without_deep_supervision_nothing_is_added() -> None:
+    model = made(SMALL, partial(UNet, upsample=Nearest), semantic=HeadSpec(3))
+    assert not [name for name in model.state_dict() if name.startswith("stages")]
+    with pytest.raises(UserError, match=r"prune=1: .*deep_supervision=0; give 0 to 0"):
+        model.prune(1)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "count", "head", "message"),
+    [
+        (partial(UNet, upsample=Nearest), 3, HeadSpec(2), "has 2 maps before that of head 'semantic'; give 0 to 2"),
+        (partial(UNet, upsample=Nearest), -1, HeadSpec(2), "has 2 maps before that of head 'semantic'; give 0 to 2"),
+        (partial(DeepLabV3, width=8), 1, HeadSpec(2), "has 0 maps .*; set 0, or choose another decoder"),
+        (partial(FPN, upsample=Nearest), 1, HeadSpec(2, (4, 8)), "'semantic' already reads several maps .*; set 0"),
+    ],
+)
+def test_more_stages_than_maps_are_refused(decoder: object, count: int, head: HeadSpec, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        supervised(decoder, count, semantic=head)
+
+
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(UserError, match=r"model\.kernel: 2; give an odd number"):
         EncoderDecoder(SMALL, partial(DeepLabV3, width=8), {}, 3, (0, 0, 0), (1, 1, 1), kernel=2)
