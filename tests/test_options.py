@@ -28,6 +28,12 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "decoder/upernet": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
     "model/unet_first": ("model.width=4",),
     "upsample/unpool": ("encoder=plain", "encoder.widths=[4,8]"),
+    "decoder/unetplusplus": (
+        "encoder=plain",
+        "encoder.widths=[4,8,8]",
+        "model=unetplusplus",
+        "model.deep_supervision=1",
+    ),
     "decoder/segnet": ("encoder=plain", "encoder.widths=[4,8]"),
     "dataset/camvid": ("dataset.root=camvid", "data.crop=[32,32]"),
     "dataset/isbi": ("dataset.root=isbi", "data.crop=[32,32]"),
