@@ -30,7 +30,7 @@ def evaluate(
 
     `seen` is called with every batch and what the model makes of it. The same on every rank.
     """
-    was_training = model.training
+    modes = model.training, task.training
     model.train(False)
     task.train(False)
     metrics, losses = task.new_metrics(), []
@@ -43,8 +43,8 @@ def evaluate(
         found = _judge(task, metrics, outputs, batch, model.align_corners)
         if seen is not None:
             seen(batch, found)
-    model.train(was_training)
-    task.train(was_training)
+    model.train(modes[0])
+    task.train(modes[1])
     return {**_compute(_merge(metrics)), **_mean_losses(losses)}
 
 

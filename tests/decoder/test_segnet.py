@@ -30,6 +30,7 @@ def test_the_preset_has_the_papers_thirteen_convolutions_a_side(plain: Callable[
     assert len([name for name in convs if name.startswith("encoder.")]) == 13
     mirrored = [part for name, part in convs.items() if not name.startswith("encoder.")]
     assert [(part.in_channels, part.out_channels) for part in mirrored] == PUBLISHED
+    assert sum(value.numel() for value in model.parameters()) == 29_445_643
 
 
 def test_it_equals_torchs_unpooling_and_the_same_convolutions() -> None:
