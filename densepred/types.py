@@ -142,6 +142,7 @@ class Pyramid:
 
     features: list[Tensor]  # (B, C_i, h_i, w_i)
     indices: list[Tensor | None]  # where level i was max-pooled from: the argmax as nn.MaxPool2d gives it
+    size: tuple[int, int] | None = None  # of the image, where decoders that climb beyond the first level are to end
 
 
 @dataclass(frozen=True, slots=True)

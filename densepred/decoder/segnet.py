@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
-from densepred.decoder.unet import climb
+from densepred.decoder.unet import beyond, climb
 from densepred.nn import ConvNormAct, initialise
 from densepred.types import Pyramid, UserError
 
@@ -73,7 +73,7 @@ class SegNet(Decoder):
                 size = pyramid.features[-2 - step].shape[-2:]
                 x = up(x, (size[0], size[1]), pyramid.indices[-1 - step])
             else:
-                x = up(x, (2 * x.shape[-2], 2 * x.shape[-1]), None)
+                x = up(x, beyond(pyramid, x, self.strides[step]), None)
             x = block(x)
             maps.append(x)
         return [*maps[:-1], self.dropout(maps[-1])]

@@ -86,7 +86,7 @@ class UNet(Decoder):
     def _rise(self, step: int, x: Tensor, pyramid: Pyramid) -> Tensor:
         """What goes into the block of a step: the map at the next size, and the skip beside it."""
         if step >= self.joined:
-            return self.ups[step](x, (2 * x.shape[-2], 2 * x.shape[-1]), None)
+            return self.ups[step](x, beyond(pyramid, x, self.strides[step]), None)
         skip = pyramid.features[-2 - step]
         risen = self.ups[step](x, (skip.shape[-2], skip.shape[-1]), pyramid.indices[-1 - step])
         if not self.skips:
@@ -104,6 +104,13 @@ def climb(strides: Sequence[int], finest: int) -> tuple[int, ...]:
     if not steps:
         raise UserError(f"decoder.stride={finest} is no finer than the encoder's {strides[-1]}; give a smaller one")
     return tuple(steps)
+
+
+def beyond(pyramid: Pyramid, x: Tensor, stride: int) -> tuple[int, int]:
+    """The size of a map finer than all levels: of the image at that stride, or twice that of `x` if nobody knows it."""
+    if pyramid.size is None:
+        return (2 * x.shape[-2], 2 * x.shape[-1])
+    return (-(-pyramid.size[0] // stride), -(-pyramid.size[1] // stride))
 
 
 def natural_widths(encoder: Encoder, strides: Sequence[int]) -> tuple[int, ...]:

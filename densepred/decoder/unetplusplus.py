@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.attention import SCSE
-from densepred.decoder.unet import climb, natural_widths
+from densepred.decoder.unet import beyond, climb, natural_widths
 from densepred.nn import choose, initialise, make_block
 from densepred.types import Pyramid, UserError
 
@@ -89,7 +89,7 @@ class UNetPlusPlus(Decoder):
         maps = [known.get(place, empty) for place in self.places]
         for step in self.climb:
             x = maps[-1] if maps else pyramid.features[-1]
-            maps.append(step(x, (2 * x.shape[-2], 2 * x.shape[-1]), None, []) if climbs else empty)
+            maps.append(step(x, beyond(pyramid, x, self.strides[len(maps)]), None, []) if climbs else empty)
         return [*maps[:-1], self.dropout(maps[-1])]
 
     def _compute(self, i: int, j: int, known: dict[tuple[int, int], Tensor], pyramid: Pyramid) -> Tensor:

@@ -58,9 +58,10 @@ class EncoderDecoder(Model):
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         parts = self._parts()
-        maps = self.decoder(self.encoder((image - self.mean) / self.std))
-        # A decoder knows no image size: where the encoder rounded up, its finest map may stand out by a row.
-        size = image.shape[-2:]
+        pyramid = self.encoder((image - self.mean) / self.std)
+        pyramid.size = size = (image.shape[-2], image.shape[-1])
+        maps = self.decoder(pyramid)
+        # Where the encoder rounded up, a decoder that does not ask for the size may stand out by a row.
         maps = [
             x[..., : -(-size[0] // stride), : -(-size[1] // stride)]
             for x, stride in zip(maps, self.decoder.strides, strict=True)

@@ -25,7 +25,6 @@ ENCODERS: dict[str, dict[str, Any]] = {
 DECODERS: dict[str, dict[str, Any]] = {
     "unet": {},
     "attention_unet": {},
-    "residual_unet": {},
     "unetplusplus": {"attention": "scse"},
     "segnet": {"norm": "group"},
     "fpn": {"width": 8},
