@@ -20,6 +20,8 @@ SMALL = {"vgg16": {"width": 0.125}, "timm": {"name": "resnet10t"}} | {
     f"mit_b{i}": {"widths": [8, 16, 20, 32], "depths": [1, 1, 1, 1]} for i in range(6)
 }
 DEEP = {"resnet34", "resnet50", "resnet101", "resnet50_os16", "resnet50_os8"}
+HRNET = {"width": 4, "modules": [1, 1, 1], "blocks": 1, "bottlenecks": 1, "bottleneck_width": 4}
+SMALL |= {name: HRNET for name in NAMES if name.startswith("hrnet")}
 
 
 Make = Callable[[str, int], Encoder]

@@ -1,0 +1,182 @@
+"""HRNet (arXiv 1908.07919): branches of four resolutions side by side, which exchange what they know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from densepred.contracts import Encoder
+from densepred.nn import BatchNorm2d, adapt_input, adapt_statistics, choose
+from densepred.types import Pyramid, UserError
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+PUBLISHED: dict[tuple[int, tuple[int, ...], int, int, int, int], str] = {
+    (16, (1, 1, 1), 2, 1, 32, 64): "hrnet_w18_small",
+    (18, (1, 3, 2), 2, 2, 64, 64): "hrnet_w18_small_v2",
+    **{(width, (1, 4, 3), 4, 4, 64, 64): f"hrnet_w{width}" for width in (18, 30, 32, 40, 44, 48, 64)},
+}
+"""Names at timm of the networks with published weights, by the arguments `width` to `stem_width`."""
+
+
+class HRNet(Encoder):
+    """Four levels of strides 4 to 32 and widths W, 2W, 4W, 8W. Its keys are those of the official checkpoints.
+
+    `modules` counts the fusion modules of stages 2, 3 and 4, `blocks` the residual blocks of each of their branches,
+    `bottlenecks` those of stage 1, which are 4 * `bottleneck_width` wide.
+    `fuse` enlarges the coarse branches inside a fusion: "nearest" in the classifiers and pose networks, "bilinear" in
+    the segmentation networks, some of them with `align_corners`. Weights fit all three, the answers differ.
+    `single` ends the last module with the finest branch alone, which is then the only level: the network for pose.
+    `shallow` puts the stem's map of stride 2 before the others.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int = 18,
+        modules: Sequence[int] = (1, 4, 3),
+        blocks: int = 4,
+        bottlenecks: int = 4,
+        bottleneck_width: int = 64,
+        stem_width: int = 64,
+        fuse: str = "bilinear",
+        align_corners: bool = False,
+        single: bool = False,
+        shallow: bool = False,
+        pretrained: bool = False,
+    ) -> None:
+        super().__init__()
+        choose("encoder.fuse", fuse, ("nearest", "bilinear"))
+        if align_corners and fuse == "nearest":
+            raise UserError(
+                "encoder.align_corners: true means nothing to nearest neighbours; set encoder.fuse=bilinear"
+            )
+        if len(modules) != 3 or min(modules) < 1 or min(blocks, bottlenecks) < 1:
+            raise UserError(
+                f"encoder.modules={list(modules)}, blocks={blocks}, bottlenecks={bottlenecks}: stages 2, 3 and 4 have "
+                "one module or more, of one block or more; give three numbers, all positive"
+            )
+        widths = [width * 2**i for i in range(4)]
+        given = widths[:1] if single else widths
+        self.shallow = shallow
+        self.channels = (stem_width, *given) if shallow else tuple(given)
+        self.strides = (2, 4, 8, 16, 32)[0 if shallow else 1 :][: len(self.channels)]
+        self.pooled = (None,) * len(self.channels)
+
+        self.conv1 = nn.Conv2d(in_channels, stem_width, 3, 2, 1, bias=False)
+        self.bn1 = BatchNorm2d(stem_width)
+        self.conv2 = nn.Conv2d(stem_width, stem_width, 3, 2, 1, bias=False)
+        self.bn2 = BatchNorm2d(stem_width)
+        self.relu = nn.ReLU(inplace=True)
+        self.layer1 = _bottlenecks(stem_width, bottleneck_width, bottlenecks)
+        before = [bottleneck_width * Bottleneck.expansion]
+        for stage, count in zip((2, 3, 4), modules, strict=True):
+            ends = [1 if single and stage == 4 and i == count - 1 else stage for i in range(count)]
+            self.add_module(f"transition{stage - 1}", _transition(before, widths[:stage]))
+            self.add_module(
+                f"stage{stage}",
+                nn.Sequential(*(Fusion(widths[:stage], blocks, end, fuse, align_corners) for end in ends)),
+            )
+            before = widths[:stage]
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.normal_(part.weight, std=0.001)
+        if pretrained:
+            self._load(PUBLISHED.get((width, tuple(modules), blocks, bottlenecks, bottleneck_width, stem_width)))
+
+    def _load(self, name: str | None) -> None:
+        if name is None:
+            raise UserError(
+                f"encoder.pretrained: an HRNet of these widths has no published weights; set false, or choose one of "
+                f"{', '.join(PUBLISHED.values())}"
+            )
+        import timm  # slow to import, and only these weights need it
+
+        try:
+            theirs = timm.create_model(name, pretrained=True).state_dict()
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"the weights of {name} cannot be downloaded: {str(error).splitlines()[0]}; set "
+                "encoder.pretrained=false or name a file by weights.encoder"
+            ) from error
+        channels = self.conv1.in_channels
+        theirs["conv1.weight"] = adapt_input(theirs["conv1.weight"], channels)
+        self.load_state_dict({key: theirs[key] for key in self.state_dict()})
+        self.mean, self.std = adapt_statistics(MEAN, channels), adapt_statistics(STD, channels)
+
+    def forward(self, image: Tensor) -> Pyramid:
+        stem = self.relu(self.bn1(self.conv1(image)))
+        maps = [self.layer1(self.relu(self.bn2(self.conv2(stem))))]
+        for stage in (2, 3, 4):
+            transition, modules = self.get_submodule(f"transition{stage - 1}"), self.get_submodule(f"stage{stage}")
+            assert isinstance(transition, nn.ModuleList)
+            # A new branch begins from the coarsest that there is.
+            maps = modules([step(maps[min(i, len(maps) - 1)]) for i, step in enumerate(transition)])
+        features = [stem, *maps] if self.shallow else maps
+        return Pyramid(features, [None] * len(features))
+
+
+class Fusion(nn.Module):
+    """Residual blocks in each branch; then each of the first `ends` branches sums all of them at its own size."""
+
+    def __init__(self, widths: Sequence[int], blocks: int, ends: int, fuse: str, align_corners: bool) -> None:
+        super().__init__()
+        self.fuse, self.align_corners = fuse, align_corners
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(BasicBlock(width, width, norm_layer=BatchNorm2d) for _ in range(blocks)))
+            for width in widths
+        )
+        self.fuse_layers = nn.ModuleList(
+            nn.ModuleList(_exchange(widths, source, target) for source in range(len(widths))) for target in range(ends)
+        )
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+        fused: list[Tensor] = []
+        for target, layers in enumerate(self.fuse_layers):
+            assert isinstance(layers, nn.ModuleList)
+            size = (maps[target].shape[-2], maps[target].shape[-1])
+            total = layers[0](maps[0])
+            for source in range(1, len(maps)):
+                part = layers[source](maps[source])
+                total = total + (self.enlarge(part, size, 2 ** (source - target)) if source > target else part)
+            fused.append(self.relu(total))
+        return fused
+
+    def enlarge(self, x: Tensor, size: tuple[int, int], factor: int) -> Tensor:
+        """Bilinear to the very size, as the official code; nearest by whole repetitions, which keep cells in place."""
+        if self.fuse == "bilinear":
+            return F.interpolate(x, size, mode="bilinear", align_corners=self.align_corners)
+        return F.interpolate(x, scale_factor=factor, mode="nearest")[..., : size[0], : size[1]]
+
+
+def _conv(before: int, after: int, kernel: int = 3, stride: int = 1, active: bool = True) -> nn.Sequential:
+    conv = nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(conv, BatchNorm2d(after), *([nn.ReLU(inplace=True)] if active else []))
+
+
+def _bottlenecks(before: int, width: int, count: int) -> nn.Sequential:
+    wide = width * Bottleneck.expansion
+    change = _conv(before, wide, 1, active=False) if before != wide else None
+    first = Bottleneck(before, width, downsample=change, norm_layer=BatchNorm2d)
+    return nn.Sequential(first, *(Bottleneck(wide, width, norm_layer=BatchNorm2d) for _ in range(count - 1)))
+
+
+def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
+    """To the widths of the next stage, and to one more branch at half the size."""
+    kept = [nn.Identity() if old == new else _conv(old, new) for old, new in zip(before, after, strict=False)]
+    return nn.ModuleList([*kept, nn.Sequential(_conv(before[-1], after[-1], stride=2))])
+
+
+def _exchange(widths: Sequence[int], source: int, target: int) -> nn.Module:
+    """What a branch gives to another: a 1x1 convolution before it is enlarged, or one 3x3 for each halving."""
+    if source == target:
+        return nn.Identity()
+    if source > target:
+        return _conv(widths[source], widths[target], 1, active=False)
+    halvings = [_conv(widths[source], widths[source], stride=2) for _ in range(target - source - 1)]
+    return nn.Sequential(*halvings, _conv(widths[source], widths[target], stride=2, active=False))
