@@ -21,6 +21,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "vgg16": {"width": 0.0625},
     "resnet18": {"output_stride": 16},
     "timm": {"name": "resnet10t"},
+    "hrnet_w18": {"width": 4, "modules": [1, 1, 1], "blocks": 1, "bottlenecks": 1, "bottleneck_width": 4},
 }
 DECODERS: dict[str, dict[str, Any]] = {
     "unet": {},
@@ -29,6 +30,9 @@ DECODERS: dict[str, dict[str, Any]] = {
     "segnet": {"norm": "group"},
     "fpn": {"width": 8},
     "deeplabv3": {"width": 8},
+    "hrnet_v1": {},
+    "hrnet_v2": {"width": 8, "stride": 1, "stepwise": True},
+    "hrnet_v2p": {"width": 8, "stride": 1, "stepwise": True},
 }
 UPSAMPLES = sorted(path.stem for path in (CONFIGS / "upsample").glob("*.yaml"))
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
@@ -59,7 +63,7 @@ def learns(model: nn.Module, batch: int = 1, size: tuple[int, int] = (37, 45)) -
 GRID = [
     (encoder, decoder, upsample)
     for encoder, decoder, upsample in product(ENCODERS, DECODERS, UPSAMPLES)
-    if decoder != "deeplabv3" or upsample == "bilinear"  # it does not upsample
+    if decoder not in ("deeplabv3", "hrnet_v1") or upsample == "bilinear"  # they do not upsample
 ]
 
 
@@ -73,7 +77,7 @@ def test_one_step_at_batch_1(
         head["upsample"] = option("upsample", upsample)
     parts = {"encoder": option("encoder", encoder) | ENCODERS[encoder], "decoder": head}
     node = option("model", "encoder_decoder") | parts
-    if upsample == "unpool" and encoder in ("resnet18", "timm"):
+    if upsample == "unpool" and encoder in ("resnet18", "timm", "hrnet_w18"):
         with pytest.raises(UserError, match=r"needs an encoder that max-pools.*\(plain, vgg16\).*or upsample=bilinear"):
             build(node, heads=HEADS, **INFO)
         return

@@ -1,0 +1,46 @@
+"""HRNetV2p (arXiv 1904.04514): a feature pyramid made from the joined branches, for detection."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from densepred.contracts import Decoder, Encoder, UpsampleFactory
+from densepred.decoder.hrnet_v2 import Join
+from densepred.nn import ConvNormAct, initialise
+from densepred.types import Pyramid, UserError
+
+
+class HRNetV2p(Decoder):
+    """`levels` maps of strides `stride` to `stride` * 2^(levels - 1): a 1x1 convolution, means of 2^i x 2^i, 3x3 each.
+
+    The published one ends each map by the bare 3x3 convolution, for heads of several layers; ours are one layer, so
+    norm and activation follow it. Windows that overhang the map are means of what they cover, so that no row is lost.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        upsample: UpsampleFactory,
+        width: int = 256,
+        levels: int = 5,
+        stride: int = 4,
+        stepwise: bool = False,
+        norm: str = "batch",
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        if levels < 1:
+            raise UserError(f"decoder.levels: {levels}; give 1 or more")
+        self.join = Join(encoder, upsample, stride, stepwise)
+        self.reduce = nn.Conv2d(self.join.channels, width, 1)
+        self.smooth = nn.ModuleList(ConvNormAct(width, width, norm=norm, activation=activation) for _ in range(levels))
+        self.channels = (width,) * levels
+        self.strides = tuple(self.join.stride * 2**i for i in reversed(range(levels)))
+        initialise(self.reduce)
+        initialise(self.smooth)
+
+    def forward(self, pyramid: Pyramid) -> list[Tensor]:
+        x = self.reduce(self.join(pyramid))
+        maps = [conv(F.avg_pool2d(x, 2**i, ceil_mode=True)) for i, conv in enumerate(self.smooth)]
+        return maps[::-1]
