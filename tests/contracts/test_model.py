@@ -63,7 +63,8 @@ def learns(model: nn.Module, batch: int = 1, size: tuple[int, int] = (37, 45)) -
 GRID = [
     (encoder, decoder, upsample)
     for encoder, decoder, upsample in product(ENCODERS, DECODERS, UPSAMPLES)
-    if decoder not in ("deeplabv3", "hrnet_v1") or upsample == "bilinear"  # they do not upsample
+    # These do not upsample, or as the one before.
+    if decoder not in ("deeplabv3", "hrnet_v1", "hrnet_v2p") or upsample == "bilinear"
 ]
 
 
