@@ -61,7 +61,7 @@ class HRNet(Encoder):
             )
         widths = [width * 2**i for i in range(4)]
         given = widths[:1] if single else widths
-        self.shallow = shallow
+        self.fuse, self.single, self.shallow = fuse, single, shallow
         self.channels = (stem_width, *given) if shallow else tuple(given)
         self.strides = (2, 4, 8, 16, 32)[0 if shallow else 1 :][: len(self.channels)]
         self.pooled = (None,) * len(self.channels)

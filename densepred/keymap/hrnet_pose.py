@@ -4,9 +4,11 @@ The encoder is one of `fuse: nearest` and `single: true`.
 """
 
 NAME = "HRNet pose"
-WRAPPED = r"(?:module\.)?"
-MARKS = (rf"{WRAPPED}stage4\.0\.fuse_layers\.0\.1\.0\.weight", rf"{WRAPPED}final_layer\.weight")
+MARKS = (r"stage4\.0\.fuse_layers\.0\.1\.0\.weight", r"final_layer\.weight")
 RULES = (
-    (rf"{WRAPPED}final_layer\.(weight|bias)", r"heads.heatmap.convs.0.\1"),
-    (rf"{WRAPPED}((?:conv1|bn1|conv2|bn2|layer1|transition[123]|stage[234])\..+)", r"encoder.\1"),
+    (r"final_layer\.(weight|bias)", r"heads.heatmap.convs.0.\1"),
+    (r"((?:conv1|bn1|conv2|bn2|layer1|transition[123]|stage[234])\..+)", r"encoder.\1"),
 )
+EXPECTS = {"encoder.fuse": "nearest", "encoder.single": True}
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from densepred.encoder.hrnet import PUBLISHED, HRNet
-from densepred.transfer import transfer_encoder
+from densepred.transfer import transfer
 from densepred.translate import family, recognise
 
 
@@ -66,9 +66,9 @@ def test_of_a_classifier_only_the_head_is_left_over(name: str) -> None:
 def test_a_pose_encoder_starts_from_a_classifier_and_leaves_the_coarse_ends() -> None:
     with torch.device("meta"):
         full, single = HRNet(3, 4, blocks=1), HRNet(3, 4, blocks=1, single=True)
-    state = {f"encoder.{key}": torch.zeros(value.shape) for key, value in full.state_dict().items()}
+    state = {key: torch.zeros(value.shape) for key, value in full.state_dict().items()}
     single.to_empty(device="cpu")
-    coverage = transfer_encoder(single, state, "file")
+    coverage = transfer(single, state)
     assert not coverage.missing
     assert coverage.unexpected
     assert all(name.startswith("stage4.2.fuse_layers.") for name in coverage.unexpected)

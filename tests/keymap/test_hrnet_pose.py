@@ -27,7 +27,9 @@ def test_every_tensor_of_the_official_network_has_its_place(width: int) -> None:
         theirs = {name: torch.empty(shape) for name, shape in shapes.items()}
         encoder = partial(HRNet, width=width, fuse="nearest", single=True)
         model = EncoderDecoder(encoder, HRNetV1, {"heatmap": HeadSpec(17)}, 3, (0,) * 3, (1,) * 3)
-    state, extras = family("hrnet_pose").translate(theirs)
+    table = family("hrnet_pose")
+    state, extras = table.translate(theirs)
+    assert table.expects == {"encoder.fuse": model.encoder.fuse, "encoder.single": model.encoder.single}
     assert not extras
     own = {name: value.shape for name, value in model.state_dict().items() if name not in ("mean", "std")}
     assert {name: value.shape for name, value in state.items()} == own

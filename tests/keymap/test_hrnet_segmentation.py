@@ -33,14 +33,16 @@ def test_every_tensor_of_the_official_network_has_its_place(width: int) -> None:
         theirs = {f"model.{name}": torch.empty(shape) for name, shape in shapes.items()}
         theirs["loss.criterion.weight"] = torch.empty(19)
         model = ours(width)
-    state, extras = family("hrnet_segmentation").translate(theirs)
+    table = family("hrnet_segmentation")
+    state, extras = table.translate(theirs)
+    assert table.expects == {"encoder.fuse": model.encoder.fuse}
     assert extras == ["loss.criterion.weight"]
     own = {name: value.shape for name, value in model.state_dict().items() if name not in ("mean", "std")}
     assert {name: value.shape for name, value in state.items()} == own
     assert sum(value.numel() for value in model.parameters()) == PARAMETERS[width]
 
 
-@pytest.mark.parametrize("prefix", ["", "model.", "module.model."])
+@pytest.mark.parametrize("prefix", ["", "model."])
 def test_files_are_recognised_however_they_were_wrapped(prefix: str) -> None:
     names = [f"{prefix}{name}" for name in official.segmentation(18)]
     assert recognise(names) == ["hrnet_segmentation"]
