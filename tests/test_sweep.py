@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra.core.utils import JobStatus
 
 from densepred import sweep
@@ -103,3 +104,9 @@ def test_results_can_be_optimised(tmp_path: Path) -> None:
     assert second.status == JobStatus.FAILED
     with pytest.raises(UserError, match="1 of 2 jobs failed"):
         _ = second.return_value
+
+
+def test_the_lab_goes_through_every_upsampling() -> None:
+    tree = yaml.safe_load((REPOSITORY / "configs" / "experiment" / "upsampling_lab.yaml").read_text())
+    named = tree["hydra"]["sweeper"]["params"]["upsample"].split(",")
+    assert sorted(named) == sorted(path.stem for path in (REPOSITORY / "configs" / "upsample").glob("*.yaml"))

@@ -59,7 +59,7 @@ def test_what_does_not_fit_is_refused() -> None:
         PixelShuffle(2, 2, None, init="icrn")
 
 
-@pytest.mark.parametrize("name", ["unet", "segnet", "fpn"])
+@pytest.mark.parametrize("name", ["unet", "segnet", "fpn", "upernet", "segformer"])
 def test_no_decoder_overwrites_the_first_weights(plain: Callable[..., dict[str, Any]], name: str) -> None:
     node = plain("model=encoder_decoder", f"decoder={name}", "upsample=pixel_shuffle")["model"]
     encoder = build(node["encoder"])(in_channels=3)
