@@ -69,3 +69,24 @@ def test_impossible_settings_are_refused() -> None:
     for make in (lambda: Affine(low=0), lambda: Elastic(knots=1), lambda: Resize([0, 3]), lambda: Resize([1, 2, 3])):
         with pytest.raises(UserError, match="give"):
             make()
+
+
+def test_elastic_displacements_are_bicubic_between_the_knots() -> None:
+    """Keys' cubic with a = -0.75, the knots on the corners and in the middle, the outermost repeated."""
+    drawn = Elastic(sigma=10.0, knots=3).plan((9, 13), Generator().manual_seed(1)).flow
+    assert drawn is not None
+    knots = drawn[:, ::4, ::6]
+    assert 3 < float(knots.std()) < 20
+
+    def tap(x: float) -> float:
+        x, a = abs(x), -0.75
+        if x <= 1:
+            return (a + 2) * x**3 - (a + 3) * x**2 + 1
+        return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+    for y, x in ((0, 3), (5, 1), (7, 11), (4, 6)):
+        want = torch.zeros(2)
+        for i in range(-2, 5):
+            for j in range(-2, 5):
+                want += tap(y / 4 - i) * tap(x / 6 - j) * knots[:, min(max(i, 0), 2), min(max(j, 0), 2)]
+        assert torch.allclose(drawn[:, y, x], want, atol=1e-4)
