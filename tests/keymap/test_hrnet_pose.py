@@ -26,7 +26,7 @@ def test_every_tensor_of_the_official_network_has_its_place(width: int) -> None:
     with torch.device("meta"):
         theirs = {name: torch.empty(shape) for name, shape in shapes.items()}
         encoder = partial(HRNet, width=width, fuse="nearest", single=True)
-        model = EncoderDecoder(encoder, HRNetV1, {"heatmap": HeadSpec(17)}, 3, (0,) * 3, (1,) * 3)
+        model = EncoderDecoder(encoder, HRNetV1, {"heatmap": HeadSpec(17)}, 3, (0.0,) * 3, (1.0,) * 3)
     table = family("hrnet_pose")
     state, extras = table.translate(theirs)
     assert table.expects == {"encoder.fuse": model.encoder.fuse, "encoder.single": model.encoder.single}

@@ -4,24 +4,28 @@ false and true, the very numbers of ours (largest difference 0.0)."""
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from densepred import weights
+from densepred.config import Weights
 from densepred.decoder.hrnet_v2 import HRNetV2
 from densepred.encoder.hrnet import HRNet
 from densepred.model.encoder_decoder import EncoderDecoder
 from densepred.translate import family, recognise
-from densepred.types import HeadSpec
+from densepred.types import HeadSpec, UserError
 from densepred.upsample.bilinear import Bilinear
 from tests.reference import official_hrnet as official
 
 PARAMETERS = {18: 9_641_119, 32: 29_546_515, 48: 65_859_379}
 
 
-def ours(width: int) -> EncoderDecoder:
-    parts = partial(HRNet, width=width), partial(HRNetV2, upsample=Bilinear)
-    return EncoderDecoder(*parts, {"semantic": HeadSpec(19, kind="classes")}, 3, (0,) * 3, (1,) * 3)
+def ours(width: int, fuse: str = "bilinear") -> EncoderDecoder:
+    parts = partial(HRNet, width=width, fuse=fuse), partial(HRNetV2, upsample=Bilinear)
+    return EncoderDecoder(*parts, {"semantic": HeadSpec(19, kind="classes")}, 3, (0.0,) * 3, (1.0,) * 3)
 
 
 @pytest.mark.parametrize("width", [18, 32, 48])
@@ -53,3 +57,18 @@ def test_files_are_recognised_however_they_were_wrapped(prefix: str) -> None:
 def test_a_network_with_context_from_objects_is_not_taken_for_this_one() -> None:
     names = [name.replace("last_layer", "aux_head") for name in official.segmentation(18)]
     assert recognise([*names, "ocr_distri_head.conv_bn_dropout.0.weight", "cls_head.weight"]) == []
+
+
+def test_a_file_of_training_fills_the_model_unless_it_would_answer_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "official.safetensors"
+    theirs = {f"model.{name}": torch.zeros(shape) for name, shape in official.segmentation(2).items()}
+    theirs["model.last_layer.3.bias"] = torch.arange(19.0)
+    save_file({**theirs, "loss.criterion.weight": torch.ones(19)}, path)
+    notes: list[str] = []
+    model = ours(2)
+    weights.initial(model, Weights(model=str(path)), (), notes.append)
+    assert torch.equal(model.state_dict()["heads.semantic.convs.0.bias"], torch.arange(19.0))
+    assert "expected extras (1): loss.criterion.weight" in notes[0]
+    assert torch.allclose(model.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
+    with pytest.raises(UserError, match=r"equal weights would answer otherwise here; set encoder\.fuse=bilinear"):
+        weights.initial(ours(2, "nearest"), Weights(model=str(path)), (), notes.append)
