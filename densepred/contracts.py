@@ -85,6 +85,10 @@ class Codec(ABC):
     def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs that a perfect model would give for a batch of targets; `decode` turns them into the truth."""
 
+    def measure(self, head: str) -> None:
+        """Let `encode` also give `<head>_distance`, which a loss of this head asks for."""
+        raise UserError(f"task.losses.{head}: no distances to boundaries come with this task; choose another loss")
+
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Undo a left-right flip of the input, for averaging."""
         return {name: value.flip(-1) for name, value in outputs.items()}
@@ -94,10 +98,15 @@ class Loss(nn.Module, ABC):
     """A scalar mean over what counts: weight > 0 and not VOID. Exactly 0, gradients finite, where nothing counts."""
 
     target: str  # "classes": class maps (B, H, W) uint8; "values": (B, C, H, W) floats
+    distance: bool = False  # whether `forward` and `statistics` take the codec's `<head>_distance` after the weight
 
     @abstractmethod
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """pred (B, C, H, W) on the grid of the target; weight (B, H, W) or broadcastable to the target."""
+
+    def split(self) -> list[tuple[float, Loss]]:
+        """Weights and losses whose sum this is, each to be taken on its own way: in bands or in one piece."""
+        return [(1.0, self)]
 
 
 class Band(Protocol):
@@ -118,6 +127,7 @@ class SummedLoss(Loss):
     So its sums can be taken band by band, from logits coarser than the target, and over every process of a run.
     Optional: `band(exponentials, target, weight) -> Band` for a softmax, faster than autograd. It gets exp(pred), up to
     one positive factor for all channels of a pixel, of two channels or more, and may overwrite it.
+    `logit_band(logits, target, weight) -> Band | None` is the same for sigmoids; it gets enlarged logits to overwrite.
     """
 
     linear: bool = False  # only the first sum depends on the prediction: its gradient is known after one pass

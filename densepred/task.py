@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -85,17 +86,29 @@ class Task(nn.Module):
         return {name: metric(info=self.info) for name, metric in self.metrics.items()}
 
     def _head(self, name: str, pred: Tensor, targets: Targets, align_corners: bool, every_rank: bool) -> Tensor:
-        loss, target, weight = self.losses[name], targets[name], targets.get(f"{name}_weight")
+        terms = [
+            weight * self._term(name, loss, pred, targets, align_corners, every_rank)
+            for weight, loss in cast(Loss, self.losses[name]).split()
+        ]
+        return torch.stack(terms).sum()
+
+    def _term(
+        self, name: str, loss: Loss, pred: Tensor, targets: Targets, align_corners: bool, every_rank: bool
+    ) -> Tensor:
+        target, weight = targets[name], targets.get(f"{name}_weight")
+        distance = targets[f"{name}_distance"] if loss.distance else None
         if isinstance(loss, SummedLoss):
-            sums = banded.sums(loss, pred, target, weight, align_corners)
+            sums = banded.sums(loss, pred, target, weight, align_corners, distance)
             return loss.value(distributed.gather_rows(sums) if every_rank else sums)
-        return loss(resample.resize(pred.float(), (target.shape[-2], target.shape[-1]), align_corners), target, weight)
+        full = resample.resize(pred.float(), (target.shape[-2], target.shape[-1]), align_corners)
+        return loss(full, target, weight, *([] if distance is None else [distance]))
 
     def _try(self, name: str, spec: HeadSpec) -> None:
         """Let a loss see one empty pixel, so that weights of the wrong length are found now and not in a worker."""
         pred = torch.zeros(1, spec.channels, 1, 1)
-        classes = spec.kind == "classes"
-        self.losses[name](pred, torch.zeros(1, 1, 1, dtype=torch.uint8) if classes else torch.zeros_like(pred))
+        target = torch.zeros(1, 1, 1, dtype=torch.uint8) if spec.kind == "classes" else torch.zeros_like(pred)
+        targets = {name: target, f"{name}_distance": torch.zeros(1, max(2, spec.channels), 1, 1)}
+        self._head(name, pred, targets, align_corners=False, every_rank=False)
 
     def _stage_weights(self, name: str, count: int) -> Sequence[float]:
         if count == 1 and not self.training:
@@ -128,6 +141,8 @@ class Task(nn.Module):
                     f"task.losses.{name}: {type(self.losses[name]).__name__} is a loss for {self.losses[name].target}, "
                     f"but head {name} holds {spec.kind}; choose another loss"
                 )
+            if self.losses[name].distance:
+                self.codec.measure(name)
             self._try(name, spec)
         if missing := set(self.codec.needs) - set(self.info.provides):
             raise UserError(

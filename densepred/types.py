@@ -24,7 +24,8 @@ Outputs = Mapping[str, list[Tensor]]
 """What a model returns: for each head its stages, the last of which is the answer, each (B, C, h, w)."""
 
 Targets = Mapping[str, Tensor]
-"""What a codec makes of an annotation: `<head>`, and optionally `<head>_weight` and `<head>_distance`."""
+"""What a codec makes of an annotation: `<head>`, and optionally `<head>_weight` (H, W) and, for a head of classes,
+`<head>_distance` (K, H, W): how many pixels the boundary of each class is away, negative inside the class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "encoder/hrnet_w48": ("encoder.width=4",),
     "model/hrnet_w32": ("encoder.width=4",),
     "model/hrnet_w48": ("encoder.width=4",),
+    "loss/sum": ("+loss@loss.terms.a.loss=ce", "+loss@loss.terms.b.loss=topk"),
     "dataset/camvid": ("dataset.root=camvid", "data.crop=[32,32]"),
     "dataset/isbi": ("dataset.root=isbi", "data.crop=[32,32]"),
     "dataset/folder": ("dataset.root=isbi", "data.crop=[32,32]"),

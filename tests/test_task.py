@@ -9,12 +9,16 @@ import torch
 import torch.nn.functional as F
 
 from densepred.codec.semantic import Semantic
+from densepred.contracts import Codec
 from densepred.errors import UserError
+from densepred.loss.boundary import Boundary
 from densepred.loss.ce import CrossEntropy
 from densepred.loss.mse import MeanSquaredError
+from densepred.loss.sum import Sum
+from densepred.loss.topk import TopK
 from densepred.metric.confusion import Confusion
 from densepred.task import Task
-from densepred.types import VOID, Info
+from densepred.types import VOID, Annotation, Info
 
 INFO = Info(classes=("a", "b", "c"))
 
@@ -76,6 +80,32 @@ def test_a_weight_of_the_head_reaches_its_loss() -> None:
     known = (truth != VOID) * weight
     each = F.cross_entropy(logits, truth.long(), ignore_index=VOID, reduction="none")
     assert found.item() == pytest.approx(((each * known).sum() / known.sum()).item(), rel=1e-5)
+
+
+def test_distances_of_the_codec_reach_the_loss_that_asks_for_them() -> None:
+    made = task(losses={"semantic": Sum([{"weight": 0.3, "loss": Boundary()}, {"loss": TopK()}])})
+    logits, truth = torch.randn(2, 3, 21, 30), labels()
+    targets = [made.codec.encode(Annotation((21, 30), semantic=one)) for one in truth]
+    batch = {name: torch.stack([one[name] for one in targets]) for name in targets[0]}
+    found = made.loss({"semantic": [logits]}, batch)["total"]
+    wanted = 0.3 * Boundary()(logits, truth, None, batch["semantic_distance"]) + TopK()(logits, truth)
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert set(task().codec.encode(Annotation((21, 30), semantic=truth[0]))) == {"semantic"}
+
+
+def test_a_codec_without_distances_refuses_a_loss_that_asks_for_them() -> None:
+    class Plain(Semantic):
+        measure = Codec.measure
+
+    with pytest.raises(UserError, match=r"task\.losses\.semantic: no distances to boundaries come with this task"):
+        Task(info=INFO, codec=partial(Plain), losses={"semantic": Boundary()})
+
+
+def test_sorting_losses_see_the_prediction_on_the_grid_of_the_truth() -> None:
+    logits, truth = torch.randn(2, 3, 6, 8), labels()
+    found = task(losses={"semantic": TopK()}).loss({"semantic": [logits]}, {"semantic": truth})["total"]
+    full = F.interpolate(logits, (21, 30), mode="bilinear")
+    assert found.item() == pytest.approx(TopK()(full, truth).item(), rel=1e-5)
 
 
 def test_the_last_stage_is_the_answer() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from densepred.codec.border import BorderWeights
 from densepred.contracts import Codec
 from densepred.ops import resample
+from densepred.ops.distance import signed_distances
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
 
 SURE = 20.0  # a logit whose softmax is one to float32's precision
@@ -24,7 +25,10 @@ class Semantic(Codec):
 
     needs = ("semantic",)
 
-    def __init__(self, info: Info, sigmoid: bool = False, border: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, info: Info, sigmoid: bool = False, border: Mapping[str, Any] | None = None, distance: bool = False
+    ) -> None:
+        self.distance = distance
         self.classes = len(info.classes)
         if self.classes < 2:
             raise UserError(
@@ -43,7 +47,12 @@ class Semantic(Codec):
         targets = {"semantic": truth.semantic}
         if self.border is not None:
             targets["semantic_weight"] = self.border(truth)
+        if self.distance:
+            targets["semantic_distance"] = signed_distances(truth.semantic, self.classes)
         return targets
+
+    def measure(self, head: str) -> None:
+        self.distance = True
 
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False

@@ -6,20 +6,18 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from densepred.contracts import SummedLoss
 from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
 from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
 from densepred.ops.resample import two_channels
-from densepred.ops.softmax import Softmax, SoftmaxBand
+from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
 
 
-class CrossEntropy(SummedLoss):
+class CrossEntropy(SoftmaxLoss):
     """As torch.nn.functional.cross_entropy: its mean divides by the sum of the weights of what counts.
 
     One channel x is the logits [0, x] of background and foreground, here as in every loss of a softmax.
     """
 
-    target = "classes"
     linear = True
     class_weights: Tensor | None
 
@@ -33,10 +31,9 @@ class CrossEntropy(SummedLoss):
         weights = per_class(self.class_weights, logits, "loss.class_weights")
         return cross_entropy_sums(logits, target, weight, weights, self.smoothing)
 
-    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
-        weights = per_class(self.class_weights, exponentials, "loss.class_weights")
-        softmax = Softmax(exponentials, target, weight)
-        return SoftmaxBand(softmax, [CrossEntropyTerm(softmax, weights, self.smoothing)])
+    def terms(self, softmax: Softmax) -> list[Term]:
+        weights = per_class(self.class_weights, softmax.exponentials, "loss.class_weights")
+        return [CrossEntropyTerm(softmax, weights, self.smoothing)]
 
     def value(self, sums: Tensor) -> Tensor:
         return ratio(sums[:, 0].sum(), sums[:, 1].sum())

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from densepred.contracts import SummedLoss
 from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
 from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
 from densepred.ops.overlap import OverlapTerm, dice_loss, overlap_sums
 from densepred.ops.resample import two_channels
-from densepred.ops.softmax import Softmax, SoftmaxBand
+from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
 
 
-class CrossEntropyDice(SummedLoss):
+class CrossEntropyDice(SoftmaxLoss):
     """ce * CrossEntropy + dice * Dice, with their arguments."""
 
-    target = "classes"
     class_weights: Tensor | None
 
     def __init__(
@@ -44,10 +42,9 @@ class CrossEntropyDice(SummedLoss):
         ce = cross_entropy_sums(logits, target, weight, weights, self.smoothing)
         return torch.cat([ce, overlap_sums(logits, target, weight)], 1)
 
-    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
-        weights = per_class(self.class_weights, exponentials, "loss.class_weights")
-        softmax = Softmax(exponentials, target, weight)
-        return SoftmaxBand(softmax, [CrossEntropyTerm(softmax, weights, self.smoothing), OverlapTerm(softmax)])
+    def terms(self, softmax: Softmax) -> list[Term]:
+        weights = per_class(self.class_weights, softmax.exponentials, "loss.class_weights")
+        return [CrossEntropyTerm(softmax, weights, self.smoothing), OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:
         dice = dice_loss(sums[:, 2:], self.smooth, self.per_image, self.background, self.absent)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from densepred.contracts import SummedLoss
 from densepred.ops.labels import at_least_float32
 from densepred.ops.overlap import OverlapTerm, dice_loss, overlap_sums
 from densepred.ops.resample import two_channels
-from densepred.ops.softmax import Softmax, SoftmaxBand
+from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
 
 
-class Dice(SummedLoss):
+class Dice(SoftmaxLoss):
     """1 - mean over classes of (2 intersection + smooth) / (predicted + true area + smooth), https://arxiv.org/abs/1606.04797.
 
     Areas are those of the whole batch, or of each image with `per_image`. Classes that the truth lacks are left out of
     the mean, unless `absent`: then they count wherever the truth holds anything, as 1 - smooth / (predicted + smooth).
     """
-
-    target = "classes"
 
     def __init__(
         self, smooth: float = 1.0, per_image: bool = False, background: bool = True, absent: bool = False
@@ -29,9 +26,8 @@ class Dice(SummedLoss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
 
-    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
-        softmax = Softmax(exponentials, target, weight)
-        return SoftmaxBand(softmax, [OverlapTerm(softmax)])
+    def terms(self, softmax: Softmax) -> list[Term]:
+        return [OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:
         return dice_loss(sums, self.smooth, self.per_image, self.background, self.absent)

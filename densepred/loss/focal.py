@@ -6,22 +6,20 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from densepred.contracts import SummedLoss
 from densepred.ops.focal import FocalTerm, focal_sums
 from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
 from densepred.ops.resample import two_channels
-from densepred.ops.softmax import Softmax, SoftmaxBand
+from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
 from densepred.types import UserError
 
 
-class Focal(SummedLoss):
+class Focal(SoftmaxLoss):
     """alpha (1 - p)^gamma (-log p), https://arxiv.org/abs/1708.02002; the mean divides by the weight of what counts.
 
     alpha is one number a class, or a single number for all classes but the first, which gets 1 - alpha: the paper's
     foreground and background.
     """
 
-    target = "classes"
     linear = True
     alpha: Tensor | None
 
@@ -46,9 +44,8 @@ class Focal(SummedLoss):
         logits = two_channels(at_least_float32(pred))
         return focal_sums(logits, target, weight, self.alphas(logits), self.gamma)
 
-    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
-        softmax = Softmax(exponentials, target, weight)
-        return SoftmaxBand(softmax, [FocalTerm(softmax, self.alphas(exponentials), self.gamma)])
+    def terms(self, softmax: Softmax) -> list[Term]:
+        return [FocalTerm(softmax, self.alphas(softmax.exponentials), self.gamma)]
 
     def value(self, sums: Tensor) -> Tensor:
         return ratio(sums[:, 0].sum(), sums[:, 1].sum())

@@ -7,7 +7,7 @@ B images, K channels, S sums, h x w logits, H x W the truth.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,12 +21,20 @@ from densepred.ops.resample import pieces, two_channels
 
 
 def sums(
-    loss: SummedLoss, logits: Tensor, target: Tensor, weight: Tensor | None = None, align_corners: bool = False
+    loss: SummedLoss,
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    align_corners: bool = False,
+    distance: Tensor | None = None,
 ) -> Tensor:
-    """`loss.statistics(resize(logits, target.shape[-2:], align_corners), target, weight)`: (B, S), differentiable."""
+    """`loss.statistics(resize(logits, target.shape[-2:], align_corners), target, weight)`: (B, S), differentiable.
+
+    `distance` goes to a loss that takes it.
+    """
     if weight is not None:
         weight = aligned(weight, target)
-    return _Sums.apply(logits, loss, target, weight, align_corners)
+    return _Sums.apply(logits, loss, target, weight, align_corners, distance)
 
 
 class _Sums(torch.autograd.Function):
@@ -34,10 +42,16 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: torch types it (ctx, *args)
-        ctx: Any, logits: Tensor, loss: SummedLoss, target: Tensor, weight: Tensor | None, align_corners: bool
+        ctx: Any,
+        logits: Tensor,
+        loss: SummedLoss,
+        target: Tensor,
+        weight: Tensor | None,
+        align_corners: bool,
+        distance: Tensor | None,
     ) -> Tensor:
-        walk = _Walk(loss, logits, target, weight, align_corners)
-        ctx.save_for_backward(logits, target, weight)
+        walk = _Walk(loss, logits, target, weight, align_corners, distance)
+        ctx.save_for_backward(logits, target, weight, distance)
         ctx.loss, ctx.align_corners = loss, align_corners
         gradient = walk.zeros() if loss.linear and logits.requires_grad else None
         total = walk.sums(gradient)
@@ -47,25 +61,32 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        logits, target, weight = ctx.saved_tensors
+        logits, target, weight, distance = ctx.saved_tensors
         if ctx.gradient is None:
-            gradient = _Walk(ctx.loss, logits, target, weight, ctx.align_corners).gradient(grad)
+            gradient = _Walk(ctx.loss, logits, target, weight, ctx.align_corners, distance).gradient(grad)
         else:
             # In place, to hold one gradient and not two; a second backward of the same graph walks again.
             gradient, ctx.gradient = ctx.gradient.mul_(grad[:, 0, None, None, None]), None
-        return gradient.to(logits.dtype), None, None, None, None
+        return gradient.to(logits.dtype), None, None, None, None, None
 
 
 class _Walk:
     """All bands of a batch, one after the other."""
 
     def __init__(
-        self, loss: SummedLoss, logits: Tensor, target: Tensor, weight: Tensor | None, align_corners: bool
+        self,
+        loss: SummedLoss,
+        logits: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        align_corners: bool,
+        distance: Tensor | None,
     ) -> None:
         # Whether exponentials are in range is seen by looking at them, which on an accelerator would be waiting for it.
         self.closed = getattr(loss, "band", None) if logits.device.type == "cpu" else None
+        self.direct = getattr(loss, "logit_band", None)
         self.channels = logits.shape[1]
-        self.loss, self.target, self.weight = loss, target, weight
+        self.loss, self.target, self.weight, self.distance = loss, target, weight, distance
         self.logits = two_channels(logits) if self.closed else logits
         self.dtype = torch.promote_types(logits.dtype, torch.float32)
         self.size = (target.shape[-2], target.shape[-1])
@@ -120,16 +141,21 @@ class _Walk:
         exponentials = self.enlarger.exponentials(self.logits[images], a, b) if self.closed else None
         if self.closed and exponentials is not None:
             return self.closed(exponentials, target, weight)
-        return _AutogradBand(self.loss, self.enlarger.enlarge(self.logits[images], a, b), target, weight, slope)
+        enlarged = self.enlarger.enlarge(self.logits[images], a, b)
+        more = [] if self.distance is None else [self.distance[images, ..., a:b, :]]
+        direct = self.direct(enlarged, target, weight) if self.direct else None
+        return direct or _AutogradBand(self.loss.statistics, enlarged, [target, weight, *more], slope)
 
 
 class _AutogradBand:
     """A band of any loss."""
 
-    def __init__(self, loss: SummedLoss, pred: Tensor, target: Tensor, weight: Tensor | None, slope: bool) -> None:
+    def __init__(
+        self, statistics: Callable[..., Tensor], pred: Tensor, truth: Sequence[Tensor | None], slope: bool
+    ) -> None:
         self.pred = pred.detach().requires_grad_(slope)
         with torch.set_grad_enabled(slope):
-            self.statistics = loss.statistics(self.pred, target, weight)
+            self.statistics = statistics(self.pred, *truth)
 
     def sums(self) -> Tensor:
         return self.statistics.detach()

@@ -85,3 +85,9 @@ def fraction(value: float, key: str) -> float:
     if not 0 <= value <= 1:
         raise UserError(f"{key}: {value}; give a number from 0 to 1")
     return value
+
+
+def at_least_zero(value: float, key: str) -> float:
+    if not value >= 0:
+        raise UserError(f"{key}: {value}; give 0 or more")
+    return value

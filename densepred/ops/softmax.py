@@ -5,6 +5,7 @@ B images, K classes, R x W pixels, S sums.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple, Protocol
@@ -12,6 +13,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from densepred.contracts import SummedLoss
 from densepred.ops.labels import counting
 
 PART = 2**17
@@ -88,6 +90,20 @@ class SoftmaxBand:
         parts = grad.split([term.width for term in self.terms], 1)
         each = [term.coefficients(part) for term, part in zip(self.terms, parts, strict=True)]
         return self.softmax.gradient(reduce(_add, each))
+
+
+class SoftmaxLoss(SummedLoss):
+    """A loss whose sums and gradient in closed form are those of some terms of a softmax."""
+
+    target = "classes"
+
+    @abstractmethod
+    def terms(self, softmax: Softmax) -> list[Term]:
+        """What takes the sums of `statistics`, in their order."""
+
+    def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
+        softmax = Softmax(exponentials, target, weight)
+        return SoftmaxBand(softmax, self.terms(softmax))
 
 
 def _add(a: Coefficients, b: Coefficients) -> Coefficients:

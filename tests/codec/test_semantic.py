@@ -63,3 +63,18 @@ def test_probabilities_sum_to_one_and_agree_with_the_labels(sigmoid: bool) -> No
 def test_one_channel_needs_two_classes() -> None:
     with pytest.raises(UserError, match=r"task\.codec\.sigmoid=true is for background and one class"):
         Semantic(THREE, sigmoid=True)
+
+
+def test_distances_come_on_demand_and_are_those_of_the_scene() -> None:
+    truth = drawn(3, (9, 12))
+    assert truth.semantic is not None
+    codec = Semantic(THREE)
+    assert set(codec.encode(truth)) == {"semantic"}
+    codec.measure("semantic")
+    for asked in (codec, Semantic(THREE, distance=True)):
+        targets = asked.encode(truth)
+        assert torch.equal(targets["semantic"], truth.semantic)
+        assert targets["semantic_distance"].shape == (3, 9, 12)
+        for k in range(3):
+            inside = targets["semantic_distance"][k] < 0
+            assert torch.equal(inside, truth.semantic == k)

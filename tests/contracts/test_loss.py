@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +14,24 @@ from torch import Tensor
 from densepred.build import build
 from densepred.contracts import Loss, SummedLoss
 from densepred.ops import banded, resample
+from densepred.ops.distance import signed_distances
 from densepred.types import VOID
 
 FOLDER = Path(__file__).parents[2] / "configs" / "loss"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 CLASSES = 3
+
+CE = {"_target_": "densepred.loss.ce.CrossEntropy"}
+SORTED = {"_target_": "densepred.loss.lovasz.Lovasz"}
+SOFTMAXES = [
+    {"weight": 0.5, "loss": {"_target_": "densepred.loss.focal.Focal"}},
+    {"weight": 2.0, "loss": {"_target_": "densepred.loss.jaccard.Jaccard", "smooth": 0.0}},
+]
+SUMS = [
+    {"loss": CE},
+    {"weight": 0.3, "loss": {"_target_": "densepred.loss.boundary.Boundary"}},
+    {"weight": 0.7, "loss": {"_target_": "densepred.loss.bce.BinaryCrossEntropy"}},
+]
 
 # Arguments that lead through other lines than the defaults do.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
@@ -26,21 +40,47 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "dice": [{"per_image": True, "absent": True, "smooth": 0.0}, {"background": False}],
     "ce_dice": [{"label_smoothing": 0.1, "per_image": True}, {"class_weights": [1.0, 0.5, 2.0], "dice": 0.3}],
     "l1": [{"beta": 0.5}],
+    "bce": [{"beta": 3.0}, {"beta": [0.5, 2.0, 1.0]}],
+    "one_vs_rest": [{"activation": "softmax"}, {"class_weights": [1.0, 0.5, 2.0]}],
+    "tversky": [{"alpha": 0.6, "beta": 0.2, "smooth": 0.0, "per_image": True}, {"background": False, "absent": True}],
+    "focal_tversky": [{"exponent": 2.0, "per_image": True, "absent": True}],
+    "jaccard": [{"per_image": True, "absent": True, "smooth": 0.0}, {"background": False}],
+    "generalised_dice": [{"power": 1.0, "per_image": True}, {"background": False, "absent": True}],
+    "lovasz": [{"per_image": True, "absent": True}, {"background": False}],
+    "ohem": [{"min_kept": 20}, {"min_kept": 0, "threshold": 0.5, "class_weights": [1.0, 0.5, 2.0]}],
+    "topk": [{"share": 1.0}, {"class_weights": [1.0, 0.5, 2.0]}],
+    "boundary": [{"background": False}],
+    "sum": [{"terms": SOFTMAXES}, {"terms": SUMS}, {"terms": [*SOFTMAXES, {"weight": 0.2, "loss": SORTED}]}],
 }
-CASES = [(name, change) for name in NAMES for change in ({}, *VARIANTS.get(name, []))]
-every_loss = pytest.mark.parametrize(("name", "change"), CASES, ids=[f"{name}{change or ''}" for name, change in CASES])
+CASES = [(name, change) for name in NAMES for change in ([{}] * (name != "sum") + VARIANTS.get(name, []))]
 
 
 class Scene(NamedTuple):
     pred: Tensor
     target: Tensor
     weight: Tensor | None
+    distance: Tensor | None = None
 
 
 def make(name: str, change: dict[str, Any]) -> Loss:
     loss = build({**yaml.safe_load((FOLDER / f"{name}.yaml").read_text()), **change})
     assert isinstance(loss, Loss)
     return loss
+
+
+def summed(name: str, change: dict[str, Any]) -> SummedLoss | None:
+    """The part of a loss that is a formula of sums."""
+    loss = make(name, change).split()[0][1]
+    return loss if isinstance(loss, SummedLoss) else None
+
+
+def cases(chosen: list[tuple[str, dict[str, Any]]]) -> pytest.MarkDecorator:
+    names = [f"{name}-{list(change)}-{i}" if change else name for i, (name, change) in enumerate(chosen)]
+    return pytest.mark.parametrize(("name", "change"), chosen, ids=names)
+
+
+every_loss = cases(CASES)
+every_summed_loss = cases([case for case in CASES if summed(*case) is not None])
 
 
 def scene(
@@ -59,30 +99,33 @@ def scene(
     else:
         target = torch.randn(images, CLASSES, *size, generator=draw)
     weight = torch.rand(images, *size, generator=draw) if weighted else None
-    return Scene(pred, target, weight)
+    distance = torch.stack([signed_distances(one, CLASSES) for one in target]) if loss.distance else None
+    return Scene(pred, target, weight, distance)
 
 
-def summed(name: str, change: dict[str, Any]) -> SummedLoss:
-    loss = make(name, change)
-    if not isinstance(loss, SummedLoss):
-        pytest.skip(f"{name} is not a formula of sums")
-    return loss
+def taken(function: Callable[..., Tensor], pred: Tensor, scene: Scene) -> Tensor:
+    """A loss, or its sums, of a prediction in the size of the truth."""
+    more = [] if scene.distance is None else [scene.distance]
+    return function(pred, scene.target, scene.weight, *more)
+
+
+def bands_of(loss: SummedLoss, scene: Scene, align_corners: bool = False) -> Tensor:
+    return banded.sums(loss, scene.pred, scene.target, scene.weight, align_corners, scene.distance)
 
 
 def both(loss: SummedLoss, scene: Scene, align_corners: bool) -> list[tuple[Tensor, Tensor]]:
     """Loss and gradient in one piece and in bands."""
     size = (scene.target.shape[-2], scene.target.shape[-1])
-    plain = loss.statistics(resample.resize(scene.pred, size, align_corners), scene.target, scene.weight)
-    bands = banded.sums(loss, scene.pred, scene.target, scene.weight, align_corners)
+    plain = taken(loss.statistics, resample.resize(scene.pred, size, align_corners), scene)
+    bands = bands_of(loss, scene, align_corners)
     assert bands.shape == plain.shape
     assert bands.dtype == plain.dtype
     values = [loss.value(sums) for sums in (plain, bands)]
     return [(value, torch.autograd.grad(1.7 * value, scene.pred)[0]) for value in values]
 
 
-@every_loss
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("align_corners", [False, True])
+@every_summed_loss
+@pytest.mark.parametrize(("weighted", "align_corners"), [(False, False), (True, True)])
 @pytest.mark.parametrize(
     ("coarse", "size"),
     [((10, 12), (37, 45)), ((37, 45), (37, 45)), ((5, 6), (40, 48)), ((3, 16), (48, 64)), ((1, 1), (5, 4))],
@@ -100,59 +143,76 @@ def test_bands_give_what_one_piece_gives(
 ) -> None:
     monkeypatch.setattr(resample, "CHUNK", chunk)
     loss = summed(name, change)
+    assert loss is not None
     (plain, wanted), (bands, found) = both(loss, scene(loss, coarse, size, weighted=weighted), align_corners)
     torch.testing.assert_close(bands, plain, rtol=1e-6, atol=1e-7)
     assert (found - wanted).abs().max() <= 5e-6 * wanted.abs().max()
 
 
-@every_loss
+@every_summed_loss
 def test_gradients_of_bands_pass_a_check_by_differences(
     monkeypatch: pytest.MonkeyPatch, name: str, change: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(resample, "CHUNK", 60)
-    loss = summed(name, change).double()
-    pred, target, weight = scene(loss, (3, 2), (12, 9), images=2, weighted=True, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda x: banded.sums(loss, x, target, weight), (pred,))
+    monkeypatch.setattr(resample, "CHUNK", 45)
+    loss = summed(name, change)
+    assert loss is not None
+    loss = loss.double()
+    given = scene(loss, (3, 2), (9, 7), images=2, weighted=True, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: bands_of(loss, given._replace(pred=x)), (given.pred,))
+
+
+@every_loss
+def test_gradients_pass_a_check_by_differences(name: str, change: dict[str, Any]) -> None:
+    loss = make(name, change).double()
+    given = scene(loss, (8, 2), (8, 2), images=2, weighted=True, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: taken(loss, x, given), (given.pred,))
 
 
 @every_loss
 def test_nothing_that_counts_is_exactly_zero(name: str, change: dict[str, Any]) -> None:
     loss = make(name, change)
-    pred, target, _ = scene(loss, (37, 45))
-    nowhere = torch.zeros(2, 37, 45)
-    void = torch.full_like(target, VOID) if loss.target == "classes" else target
-    for value in (loss(pred, void, nowhere), loss(pred, void) if void is not target else loss(pred, target, nowhere)):
+    given = scene(loss, (37, 45))
+    nowhere = given._replace(weight=torch.zeros(2, 37, 45))
+    cases = [nowhere]
+    if loss.target == "classes":
+        void = torch.full_like(given.target, VOID)
+        cases += [given._replace(target=void), nowhere._replace(target=void)]
+    for case in cases:
+        value = taken(loss, case.pred, case)
         assert value.item() == 0
-        gradient = torch.autograd.grad(value, pred)[0]
-        assert (gradient == 0).all()
-    if isinstance(loss, SummedLoss):
-        sums = banded.sums(loss, pred, target, nowhere)
-        assert loss.value(sums).item() == 0
-        assert (torch.autograd.grad(loss.value(sums), pred)[0] == 0).all()
-        assert (loss.statistics(pred, void, nowhere) == 0).all()
+        assert (torch.autograd.grad(value, case.pred)[0] == 0).all()
+        for _, part in loss.split():
+            if isinstance(part, SummedLoss):
+                sums = bands_of(part, case)
+                assert (sums == 0).all()
+                assert part.value(sums).item() == 0
+                assert (torch.autograd.grad(part.value(sums), case.pred)[0] == 0).all()
 
 
-@every_loss
+@every_summed_loss
 def test_rows_of_zeros_change_nothing(name: str, change: dict[str, Any]) -> None:
     loss = summed(name, change)
-    sums = loss.statistics(*scene(loss, (37, 45), weighted=True))
+    assert loss is not None
+    given = scene(loss, (37, 45), weighted=True)
+    sums = taken(loss.statistics, given.pred, given)
     padded = torch.cat([sums, torch.zeros(3, sums.shape[1])])
     assert loss.value(padded).item() == pytest.approx(loss.value(sums).item(), rel=1e-6)
 
 
-@every_loss
+@every_summed_loss
 def test_images_give_the_sums_that_they_give_alone(name: str, change: dict[str, Any]) -> None:
     loss = summed(name, change)
-    pred, target, weight = scene(loss, (10, 12), weighted=True)
-    assert weight is not None
-    alone = [banded.sums(loss, pred[i : i + 1], target[i : i + 1], weight[i : i + 1]) for i in range(2)]
-    torch.testing.assert_close(banded.sums(loss, pred, target, weight), torch.cat(alone))
+    assert loss is not None
+    given = scene(loss, (10, 12), weighted=True)
+    alone = [bands_of(loss, Scene(*(None if x is None else x[i : i + 1] for x in given))) for i in range(2)]  # pyright: ignore[reportArgumentType]
+    torch.testing.assert_close(bands_of(loss, given), torch.cat(alone))
 
 
-@every_loss
+@every_summed_loss
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_sums_are_float32_under_autocast(name: str, change: dict[str, Any], dtype: torch.dtype) -> None:
     loss = summed(name, change)
+    assert loss is not None
     given = scene(loss, (10, 12), dtype=dtype)
     with torch.autocast("cpu", dtype):
         (plain, wanted), (bands, found) = both(loss, given, align_corners=False)
@@ -164,27 +224,59 @@ def test_sums_are_float32_under_autocast(name: str, change: dict[str, Any], dtyp
 
 
 @every_loss
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_loss_is_float32_under_autocast(name: str, change: dict[str, Any], dtype: torch.dtype) -> None:
+    loss = make(name, change)
+    given = scene(loss, (37, 45), weighted=True, dtype=dtype)
+    with torch.autocast("cpu", dtype):
+        found = taken(loss, given.pred, given)
+    assert found.dtype == torch.float32
+    wanted = taken(loss, given.pred.float(), given)
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-7)
+
+
+@every_loss
 def test_the_best_prediction_is_the_known_optimum(name: str, change: dict[str, Any]) -> None:
     loss = make(name, change)
-    _, target, _ = scene(loss, (37, 45))
+    given = scene(loss, (37, 45))
     if loss.target == "values":
-        assert loss(target.clone(), target).item() == 0
+        assert loss(given.target.clone(), given.target).item() == 0
         return
     if change.get("label_smoothing"):
         pytest.skip("smoothing has its optimum elsewhere")
-    known = torch.where(target == VOID, 0, target).long()
-    certain = 100 * torch.nn.functional.one_hot(known, CLASSES).permute(0, 3, 1, 2).float()
-    assert loss(certain, target).item() == pytest.approx(0, abs=1e-6)
+    known = torch.where(given.target == VOID, 0, given.target).long()
+    certain = 200 * torch.nn.functional.one_hot(known, CLASSES).permute(0, 3, 1, 2).float() - 100
+    assert taken(loss, certain, given).item() == pytest.approx(0, abs=1e-6)
+    assert taken(loss, -certain, given).item() > 0.1
 
 
 @every_loss
 def test_one_channel_is_the_binary_problem(name: str, change: dict[str, Any]) -> None:
-    loss = make(name, {})
-    if loss.target == "values" or not isinstance(loss, SummedLoss):
-        pytest.skip("not a softmax")
+    loss = make(name, change if name == "sum" else {})
+    if loss.target == "values":
+        pytest.skip("not of classes")
     x = torch.randn(2, 1, 9, 7, requires_grad=True)
-    target = torch.randint(0, 2, (2, 36, 28), dtype=torch.uint8)
-    one, two = (banded.sums(loss, logits, target) for logits in (x, torch.cat([torch.zeros_like(x), x], 1)))
-    torch.testing.assert_close(one, two)
-    gradients = [torch.autograd.grad(loss.value(sums), x)[0] for sums in (one, two)]
+    target = torch.randint(0, 2, (2, 9, 7), dtype=torch.uint8)
+    distance = torch.stack([signed_distances(one, 2) for one in target]) if loss.distance else None
+    one = taken(loss, x, Scene(x, target, None, distance))
+    assert torch.autograd.grad(one, x, retain_graph=True)[0].abs().sum() > 0
+    sure = torch.where(target == 1, 50.0, -50.0)[:, None]
+    assert taken(loss, sure, Scene(sure, target, None, distance)).item() == pytest.approx(0, abs=1e-6)
+    if name in SIGMOIDS or (name == "sum" and SIGMOIDS & {leaf.partition(".")[0] for leaf in leaves(change)}):
+        return  # their second channel would be a second problem
+    two = torch.cat([torch.zeros_like(x), x], 1)
+    wanted = taken(loss, two, Scene(two, target, None, distance))
+    torch.testing.assert_close(one, wanted)
+    gradients = [torch.autograd.grad(value, x)[0] for value in (one, wanted)]
     torch.testing.assert_close(*gradients)
+
+
+SIGMOIDS = {"bce", "one_vs_rest", "lovasz", "ce_lovasz"}
+
+
+def leaves(tree: Any) -> list[str]:
+    """The modules of a node's losses."""
+    if isinstance(tree, dict):
+        own = [tree["_target_"].removeprefix("densepred.loss.")] if "_target_" in tree else []
+        return own + [leaf for value in tree.values() for leaf in leaves(value)]
+    return [leaf for value in tree for leaf in leaves(value)] if isinstance(tree, list) else []

@@ -64,3 +64,98 @@ def _pixels(logits: Tensor, target: Tensor, weight: Tensor | None, images: list[
                 powers = [math.exp(float(score)) for score in logits[i, :, y, x]]
                 share = 1.0 if weight is None else float(weight[i, y, x])
                 yield i, y, x, share, [power / sum(powers) for power in powers]
+
+
+def tversky(
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    alpha: float,
+    beta: float,
+    smooth: float,
+    exponent: float,
+    per_image: bool,
+    background: bool,
+    absent: bool,
+) -> float:
+    """The mean over classes of (1 - (I + smooth) / (I + alpha FP + beta FN + smooth))^exponent."""
+    groups = [[image] for image in range(len(logits))] if per_image else [list(range(len(logits)))]
+    losses = []
+    for group in groups:
+        areas = [_areas(logits, target, weight, group, k) for k in range(logits.shape[1])]
+        somewhere = any(true > 0 for _, _, true in areas)
+        for k, (inside, predicted, true) in enumerate(areas):
+            if (k == 0 and not background) or not (true > 0 or (absent and somewhere)):
+                continue
+            invented, missed = predicted - inside, true - inside
+            index = (inside + smooth) / (inside + alpha * invented + beta * missed + smooth)
+            losses.append((1 - index) ** exponent)
+    return sum(losses) / len(losses) if losses else 0.0
+
+
+def generalised_dice(logits: Tensor, target: Tensor, weight: Tensor | None, power: float, absent: bool) -> float:
+    """1 - 2 sum w I / sum w (P + T), w = 1 / T^power, of the batch."""
+    areas = [_areas(logits, target, weight, list(range(len(logits))), k) for k in range(logits.shape[1])]
+    weights = [1 / true**power if true > 0 else None for _, _, true in areas]
+    largest = max(w for w in weights if w is not None) if absent else 0.0
+    above = below = 0.0
+    for (inside, predicted, true), w in zip(areas, weights, strict=True):
+        w = largest if w is None else w
+        above += w * inside
+        below += w * (predicted + true)
+    return 1 - 2 * above / below
+
+
+def one_vs_rest(logits: Tensor, target: Tensor, weight: Tensor | None, softmax: bool, classes: list[float]) -> float:
+    """-sum over classes of w log q, over the weight of the pixels that count."""
+    total = count = 0.0
+    for i, y, x, share, probability in _pixels(logits, target, weight, list(range(len(logits)))):
+        count += share
+        for k, w in enumerate(classes):
+            p = probability[k] if softmax else 1 / (1 + math.exp(-float(logits[i, k, y, x])))
+            total -= share * w * math.log(p if int(target[i, y, x]) == k else 1 - p)
+    return total / count
+
+
+def hard_pixels(logits: Tensor, target: Tensor, weight: Tensor | None) -> list[tuple[float, float]]:
+    """(probability of the truth, weight) of each pixel that counts, the hardest first."""
+    found = _pixels(logits, target, weight, list(range(len(logits))))
+    pixels = [(p[int(target[i, y, x])], share) for i, y, x, share, p in found if share > 0]
+    return sorted(pixels, key=lambda pixel: pixel[0])
+
+
+def lovasz(errors: list[float], truth: list[bool], weight: list[float]) -> float:
+    """The Lovasz extension by its definition: each error times what its pixel adds to the Jaccard loss of a set."""
+
+    def jaccard_loss(wrong: list[int]) -> float:
+        union = sum(w for i, w in enumerate(weight) if truth[i] or i in wrong)
+        return sum(weight[i] for i in wrong) / union if union else 0.0
+
+    order = sorted(range(len(errors)), key=lambda i: -errors[i])
+    steps = [jaccard_loss(order[: n + 1]) - jaccard_loss(order[:n]) for n in range(len(order))]
+    return sum(errors[i] * step for i, step in zip(order, steps, strict=True))
+
+
+def signed_distance(target: Tensor, k: int, y: int, x: int) -> float:
+    """Pixels from (y, x) to the nearest boundary of class k in a class map, negative inside."""
+    rows, columns = target.shape
+    inside = int(target[y, x]) == k
+    others = [
+        math.hypot(y - v, x - u)
+        for v in range(rows)
+        for u in range(columns)
+        if int(target[v, u]) != VOID and (int(target[v, u]) == k) != inside
+    ]
+    if int(target[y, x]) == VOID or not others:
+        return 0.0
+    return (0.5 - min(others)) if inside else (min(others) - 0.5)
+
+
+def boundary(logits: Tensor, target: Tensor, weight: Tensor | None) -> float:
+    """(p - truth) * distance, the mean over classes and over the weight of the pixels that count."""
+    total = count = 0.0
+    for i, y, x, share, probability in _pixels(logits, target, weight, list(range(len(logits)))):
+        for k, p in enumerate(probability):
+            total += share * (p - (int(target[i, y, x]) == k)) * signed_distance(target[i], k, y, x)
+            count += share
+    return total / count

@@ -1,0 +1,40 @@
+"""Boundary loss: how far the prediction's boundary lies from the true one."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.boundary import boundary_sums
+from densepred.ops.labels import at_least_float32, ratio
+from densepred.ops.resample import two_channels
+
+
+class Boundary(SummedLoss):
+    """The mean over classes and pixels of (softmax - truth) times the distance to the boundary of the class.
+
+    https://arxiv.org/abs/1812.07032, with the term of the truth that the paper drops as constant: so a perfect
+    prediction costs 0. Distances are in pixels of the input, negative inside.
+    """
+
+    target = "classes"
+    linear = True
+    distance = True
+
+    def __init__(self, background: bool = True) -> None:
+        super().__init__()
+        self.background = background
+
+    def statistics(
+        self, pred: Tensor, target: Tensor, weight: Tensor | None = None, distance: Tensor | None = None
+    ) -> Tensor:
+        assert distance is not None, "the task gives distances to losses that ask for them"
+        return boundary_sums(two_channels(at_least_float32(pred)), target, weight, distance, self.background)
+
+    def value(self, sums: Tensor) -> Tensor:
+        return ratio(sums[:, 0].sum(), sums[:, 1].sum())
+
+    def forward(
+        self, pred: Tensor, target: Tensor, weight: Tensor | None = None, distance: Tensor | None = None
+    ) -> Tensor:
+        return self.value(self.statistics(pred, target, weight, distance))

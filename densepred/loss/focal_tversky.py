@@ -1,0 +1,29 @@
+"""Focal Tversky loss: a power of the Tversky loss of each class."""
+
+from __future__ import annotations
+
+from densepred.loss.tversky import Tversky
+from densepred.types import UserError
+
+
+class FocalTversky(Tversky):
+    """The mean over classes of (1 - Tversky index)^exponent, https://arxiv.org/abs/1810.07842.
+
+    `exponent` is the paper's 1 / gamma: under 1 it lifts the classes that are nearly right, over 1 it looks away from
+    them. Where a class is right to 1e-12, its gradient is 0.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        exponent: float = 0.75,
+        smooth: float = 1.0,
+        per_image: bool = False,
+        background: bool = True,
+        absent: bool = False,
+    ) -> None:
+        super().__init__(alpha, beta, smooth, per_image, background, absent)
+        if not exponent > 0:
+            raise UserError(f"loss.exponent: {exponent}; give a number above 0, 1 for the plain Tversky loss")
+        self.exponent = exponent

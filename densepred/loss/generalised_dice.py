@@ -1,0 +1,34 @@
+"""Generalised Dice loss: one Dice of all classes, where small ones weigh as much as large ones."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from densepred.ops.labels import at_least_float32, at_least_zero
+from densepred.ops.overlap import OverlapTerm, generalised_dice_loss, overlap_sums
+from densepred.ops.resample import two_channels
+from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
+
+
+class GeneralisedDice(SoftmaxLoss):
+    """1 - 2 sum_c w_c I_c / sum_c w_c (P_c + T_c), w_c = 1 / T_c^power, https://arxiv.org/abs/1707.03237.
+
+    power 2 is the paper's, 1 is milder, 0 weighs pixels equally. A class that the truth lacks is left out; with
+    `absent` it has the largest weight of the others.
+    """
+
+    def __init__(
+        self, power: float = 2.0, per_image: bool = False, background: bool = True, absent: bool = False
+    ) -> None:
+        super().__init__()
+        self.power = at_least_zero(power, "loss.power")
+        self.per_image, self.background, self.absent = per_image, background, absent
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
+
+    def terms(self, softmax: Softmax) -> list[Term]:
+        return [OverlapTerm(softmax)]
+
+    def value(self, sums: Tensor) -> Tensor:
+        return generalised_dice_loss(sums, self.power, self.per_image, self.background, self.absent)

@@ -1,0 +1,32 @@
+"""Soft Jaccard loss: how far intersection over union is from full."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from densepred.ops.labels import at_least_float32
+from densepred.ops.overlap import OverlapTerm, overlap_sums, tversky_loss
+from densepred.ops.resample import two_channels
+from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
+
+
+class Jaccard(SoftmaxLoss):
+    """1 - mean over classes of (intersection + smooth) / (predicted + true area - intersection + smooth).
+
+    Rahman and Wang 2016, https://doi.org/10.1007/978-3-319-50835-1_22. Which classes count is as in Dice.
+    """
+
+    def __init__(
+        self, smooth: float = 1.0, per_image: bool = False, background: bool = True, absent: bool = False
+    ) -> None:
+        super().__init__()
+        self.smooth, self.per_image, self.background, self.absent = smooth, per_image, background, absent
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
+
+    def terms(self, softmax: Softmax) -> list[Term]:
+        return [OverlapTerm(softmax)]
+
+    def value(self, sums: Tensor) -> Tensor:
+        return tversky_loss(sums, 1, 1, self.smooth, self.per_image, self.background, self.absent)

@@ -1,0 +1,54 @@
+"""Lovasz loss: a convex surrogate of intersection over union."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from densepred.contracts import Loss
+from densepred.ops.labels import at_least_float32, counting, one_hot, ratio
+from densepred.ops.lovasz import lovasz_extension
+
+
+class Lovasz(Loss):
+    """Lovasz-Softmax of several channels, the Lovasz hinge of one channel, https://arxiv.org/abs/1705.08790.
+
+    The errors of a class are |truth - softmax|, those of the hinge max(0, 1 - x) for class 1 and max(0, 1 + x) for
+    class 0. Pixels are those of the batch of one device; with `per_image` each image has its loss, and their mean is
+    taken. Classes that the truth lacks are left out of the mean, unless `absent`. The hinge sees class 1 alone, present
+    or not.
+    """
+
+    target = "classes"
+
+    def __init__(self, per_image: bool = False, background: bool = True, absent: bool = False) -> None:
+        super().__init__()
+        self.per_image, self.background, self.absent = per_image, background, absent
+
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits = at_least_float32(pred)
+        labels, weight = counting(target, weight, logits.dtype)
+        hinge = logits.shape[1] == 1
+        if hinge:
+            truth = (labels == 1)[:, None]
+            errors = torch.where(truth, 1 - logits, 1 + logits).relu()
+        else:
+            truth = one_hot(labels, logits.shape[1])
+            probability = logits.softmax(1)
+            errors = torch.where(truth, 1 - probability, probability)
+        first = 0 if hinge or self.background else 1
+        groups = range(len(labels)) if self.per_image else [slice(None)]
+        each = [self._classes(errors[i], truth[i], weight[i], first, hinge) for i in groups]
+        lost, counts = (torch.stack(part) for part in zip(*each, strict=True))
+        return ratio(ratio(lost, counts).sum(), (counts > 0).sum())
+
+    def _classes(self, errors: Tensor, truth: Tensor, weight: Tensor, first: int, hinge: bool) -> tuple[Tensor, Tensor]:
+        """The losses of the classes that count, and their number, of images (B, K, H, W) or one image."""
+        flat = weight.flatten()
+        lost, counts = [], []
+        for k in range(first, errors.shape[-3]):
+            inside = truth.select(-3, k).flatten()
+            present = (flat if hinge or self.absent else flat * inside).sum() > 0
+            lost.append(lovasz_extension(errors.select(-3, k).flatten(), inside, flat) * present)
+            counts.append(present.to(flat.dtype))
+        return torch.stack(lost).sum(), torch.stack(counts).sum()

@@ -1,0 +1,35 @@
+"""Cross-entropy of a share of the pixels, the hardest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from densepred.contracts import Loss
+from densepred.ops.hardest import hardest_share, pixel_cross_entropy
+from densepred.ops.labels import at_least_float32, class_values, per_class
+from densepred.ops.resample import two_channels
+from densepred.types import UserError
+
+
+class TopK(Loss):
+    """The mean over the `share` of pixels with the largest weighted cross-entropy, https://arxiv.org/abs/1605.06885.
+
+    Of the pixels that count in the batch of one device. The mean divides by the weights of the pixels kept.
+    """
+
+    target = "classes"
+    class_weights: Tensor | None
+
+    def __init__(self, share: float = 0.2, class_weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        if not 0 < share <= 1:
+            raise UserError(f"loss.share: {share}; give a number above 0, at most 1 (all pixels)")
+        self.share = share
+        self.register_buffer("class_weights", class_values(class_weights, "loss.class_weights"), persistent=False)
+
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits = two_channels(at_least_float32(pred))
+        weights = per_class(self.class_weights, logits, "loss.class_weights")
+        return hardest_share(*pixel_cross_entropy(logits, target, weight, weights), self.share)

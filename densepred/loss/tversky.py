@@ -1,0 +1,43 @@
+"""Tversky loss: overlap that weighs what was invented and what was missed."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from densepred.ops.labels import at_least_float32, at_least_zero
+from densepred.ops.overlap import OverlapTerm, overlap_sums, tversky_loss
+from densepred.ops.resample import two_channels
+from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
+
+
+class Tversky(SoftmaxLoss):
+    """1 - mean over classes of (I + smooth) / (I + alpha FP + beta FN + smooth), https://arxiv.org/abs/1706.05721.
+
+    alpha weighs false positives, beta false negatives: both 0.5 is Dice (with twice the smooth), both 1 Jaccard.
+    Which classes count is as in Dice.
+    """
+
+    exponent = 1.0
+
+    def __init__(
+        self,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        smooth: float = 1.0,
+        per_image: bool = False,
+        background: bool = True,
+        absent: bool = False,
+    ) -> None:
+        super().__init__()
+        self.alpha, self.beta = at_least_zero(alpha, "loss.alpha"), at_least_zero(beta, "loss.beta")
+        self.smooth, self.per_image, self.background, self.absent = smooth, per_image, background, absent
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
+
+    def terms(self, softmax: Softmax) -> list[Term]:
+        return [OverlapTerm(softmax)]
+
+    def value(self, sums: Tensor) -> Tensor:
+        which = (self.per_image, self.background, self.absent)
+        return tversky_loss(sums, self.alpha, self.beta, self.smooth, *which, self.exponent)
