@@ -90,6 +90,30 @@ class ConvNormAct(nn.Sequential):
         super().__init__(conv, make_norm(norm, out_channels), make_activation(activation))
 
 
+class SeparableConvNormAct(nn.Sequential):
+    """A convolution of each channel, then a 1x1 convolution of all, norm and activation.
+
+    `between` also puts norm and activation after the first, as DeepLabV3+'s paper does (arXiv 1802.02611).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        *,
+        dilation: int = 1,
+        norm: str = "batch",
+        activation: str = "relu",
+        between: bool = True,
+    ) -> None:
+        padding = dilation * (kernel // 2)
+        own = nn.Conv2d(in_channels, in_channels, kernel, 1, padding, dilation, in_channels, bias=norm == "none")
+        extra = (make_norm(norm, in_channels), make_activation(activation)) if between else ()
+        mix = nn.Conv2d(in_channels, out_channels, 1, bias=norm == "none")
+        super().__init__(nn.Sequential(own, *extra, mix), make_norm(norm, out_channels), make_activation(activation))
+
+
 def two_convs(in_channels: int, out_channels: int, norm: str, activation: str) -> nn.Sequential:
     """The block of U-Net: two 3x3 convolutions."""
     return nn.Sequential(

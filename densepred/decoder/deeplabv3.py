@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,18 +15,25 @@ from densepred.types import Pyramid, UserError
 class ASPP(nn.Module):
     """A 1x1 convolution, a 3x3 for each rate and the mean of the image, concatenated and mixed.
 
-    Its keys are those of `torchvision.models.segmentation.deeplabv3.ASPP`.
+    Its keys are those of `torchvision.models.segmentation.deeplabv3.ASPP`. `conv` makes the 3x3 convolutions.
     """
 
     def __init__(
-        self, in_channels: int, width: int, rates: Sequence[int], norm: str, activation: str, dropout: float
+        self,
+        in_channels: int,
+        width: int,
+        rates: Sequence[int],
+        norm: str,
+        activation: str,
+        dropout: float,
+        conv: Callable[..., nn.Module] = ConvNormAct,
     ) -> None:
         super().__init__()
         pool = ConvNormAct(in_channels, width, 1, norm=norm, activation=activation)
         self.convs = nn.ModuleList(
             [
                 ConvNormAct(in_channels, width, 1, norm=norm, activation=activation),
-                *(ConvNormAct(in_channels, width, dilation=rate, norm=norm, activation=activation) for rate in rates),
+                *(conv(in_channels, width, dilation=rate, norm=norm, activation=activation) for rate in rates),
                 nn.Sequential(nn.AdaptiveAvgPool2d(1), *pool),
             ]
         )
@@ -52,14 +59,18 @@ class DeepLabV3(Decoder):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if min(rates, default=0) < 1:
-            raise UserError(f"decoder.rates: {list(rates)}; give one positive number or more")
-        stride = encoder.strides[-1]
-        scaled = [max(1, rate * 16 // stride) for rate in rates]
-        self.channels, self.strides = (width,), (stride,)
+        self.channels, self.strides = (width,), (encoder.strides[-1],)
+        scaled = rates_at(encoder.strides[-1], rates)
         self.aspp = ASPP(encoder.channels[-1], width, scaled, norm, activation, dropout)
         self.mix = ConvNormAct(width, width, norm=norm, activation=activation)
         initialise(self)
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
         return [self.mix(self.aspp(pyramid.features[-1]))]
+
+
+def rates_at(stride: int, rates: Sequence[int]) -> list[int]:
+    """The rates of output stride 16 at another stride: the field of view in the image stays."""
+    if min(rates, default=0) < 1:
+        raise UserError(f"decoder.rates: {list(rates)}; give one positive number or more")
+    return [max(1, rate * 16 // stride) for rate in rates]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch.nn.functional as F
@@ -17,9 +18,20 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class ResNet(Encoder):
-    """Five levels: the stem at stride 2 and the four stages. `body` has the keys of torchvision's classifiers."""
+    """Five levels: the stem at stride 2 and the four stages. `body` has the keys of torchvision's classifiers.
 
-    def __init__(self, in_channels: int, depth: int = 34, output_stride: int = 32, pretrained: bool = False) -> None:
+    `multi_grid` (arXiv 1706.05587) has a number for each block of the last stage, which multiplies its rate. Then the
+    first block of a dilated stage has the stage's rate too, as in DeepLab's own code; else it keeps the rate before.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        depth: int = 34,
+        output_stride: int = 32,
+        multi_grid: Sequence[int] | None = None,
+        pretrained: bool = False,
+    ) -> None:
         super().__init__()
         choose("encoder.depth", depth, BUILDERS)
         choose("encoder.output_stride", output_stride, (8, 16, 32))
@@ -34,10 +46,25 @@ class ResNet(Encoder):
             nn.init.kaiming_normal_(self.body.conv1.weight, mode="fan_out", nonlinearity="relu")
         if pretrained:
             self._load(f"resnet{depth}", in_channels)
-        dilation = 1
-        for stage, stride in ((self.body.layer3, 16), (self.body.layer4, 32)):
-            if stride > output_stride:
-                dilation = dilate(stage, dilation)
+        self._dilate(output_stride, multi_grid)
+
+    def _dilate(self, output_stride: int, multi_grid: Sequence[int] | None) -> None:
+        last = self.body.layer4
+        if multi_grid is not None and (len(multi_grid) < len(last) or min(multi_grid) < 1):
+            raise UserError(
+                f"encoder.multi_grid: {list(multi_grid)}; give a positive number for each of the {len(last)} blocks of "
+                "the last stage, such as [1,2,4], or null"
+            )
+        rate = 1
+        for stage, stride in ((self.body.layer3, 16), (last, 32)):
+            traded = stride > output_stride
+            before, rate = rate, rate * 2 if traded else rate
+            rates = [rate] * len(stage)
+            if multi_grid is None:
+                rates[0] = before
+            elif stage is last:
+                rates = [rate * times for times in multi_grid[: len(last)]]
+            dilate(stage, rates, traded)
 
     def _load(self, name: str, in_channels: int) -> None:
         try:
@@ -62,15 +89,14 @@ class ResNet(Encoder):
         return Pyramid(features, [None] * len(features))
 
 
-def dilate(stage: nn.Sequential, before: int) -> int:
-    """Trade a stage's stride for dilation, as torchvision's `replace_stride_with_dilation`; gives the new dilation.
+def dilate(stage: nn.Sequential, rates: Sequence[int], unstride: bool) -> None:
+    """Give each block of a stage its dilation, and take the stage's stride away if asked to.
 
-    The first block keeps the dilation of the stage before. torchvision does so for bottlenecks only; here for all.
+    torchvision's `replace_stride_with_dilation` does so for bottlenecks only; here for all blocks.
     """
-    for i, block in enumerate(stage):
-        rate = before if i == 0 else 2 * before
+    for block, rate in zip(stage, rates, strict=True):
         for conv in (part for part in block.modules() if isinstance(part, nn.Conv2d)):
-            conv.stride = (1, 1)
+            if unstride:
+                conv.stride = (1, 1)
             if conv.kernel_size == (3, 3):
                 conv.dilation = conv.padding = (rate, rate)
-    return 2 * before

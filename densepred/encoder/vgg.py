@@ -17,11 +17,20 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class VGG16(Encoder):
     """Six levels: what goes into each pooling, and what comes out of the last. `body` has torchvision's keys.
 
-    `width` multiplies every layer; the published weights need 1.
+    `width` multiplies every layer; the published weights need 1. `ceil_mode` makes the poolings round up, as Caffe's
+    did: then no image is too small, and the levels have ceil(size / stride) cells.
     """
 
-    def __init__(self, in_channels: int, batch_norm: bool = True, width: float = 1.0, pretrained: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        batch_norm: bool = True,
+        width: float = 1.0,
+        ceil_mode: bool = False,
+        pretrained: bool = False,
+    ) -> None:
         super().__init__()
+        self.ceil_mode = ceil_mode
         wide = [max(1, round(layer * width)) if layer else 0 for layer in LAYERS]
         features = vgg.make_layers([layer or "M" for layer in wide], batch_norm=batch_norm)
         self.body = nn.ModuleDict({"features": features})
@@ -52,10 +61,10 @@ class VGG16(Encoder):
 
     def forward(self, image: Tensor) -> Pyramid:
         least = self.strides[-1]
-        if min(image.shape[-2:]) < least:
+        if min(image.shape[-2:]) < least and not self.ceil_mode:
             raise UserError(
                 f"an image of {image.shape[-2]}x{image.shape[-1]} vanishes in the five poolings of encoder=vgg16; "
-                f"it needs {least} pixels a side"
+                f"it needs {least} pixels a side, or encoder.ceil_mode=true"
             )
         x, argmax = image, None
         features: list[Tensor] = []
@@ -68,5 +77,5 @@ class VGG16(Encoder):
                 continue
             features.append(x)
             indices.append(argmax)
-            x, argmax = F.max_pool2d(x, 2, return_indices=True)
+            x, argmax = F.max_pool2d(x, 2, ceil_mode=self.ceil_mode, return_indices=True)
         return Pyramid([*features, x], [*indices, argmax])

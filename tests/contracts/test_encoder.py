@@ -16,10 +16,10 @@ from densepred.types import Pyramid, UserError
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "encoder"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-SMALL = {"vgg16": {"width": 0.125}, "timm": {"name": "resnet10t"}} | {
+SMALL = {"vgg16": {"width": 0.125}, "vgg16_caffe": {"width": 0.125}, "timm": {"name": "resnet10t"}} | {
     f"mit_b{i}": {"widths": [8, 16, 20, 32], "depths": [1, 1, 1, 1]} for i in range(6)
 }
-DEEP = {"resnet34", "resnet50", "resnet101", "resnet50_os16", "resnet50_os8"}
+DEEP = {"resnet34", "resnet50", "resnet101", "resnet50_os16", "resnet50_os8", "resnet101_os8", "resnet101_multigrid"}
 HRNET = {"width": 4, "modules": [1, 1, 1], "blocks": 1, "bottlenecks": 1, "bottleneck_width": 4}
 SMALL |= {name: HRNET for name in NAMES if name.startswith("hrnet")}
 
@@ -77,7 +77,7 @@ def test_images_of_any_number_of_channels_are_read(make: Make, name: str, channe
 def test_a_tiny_image_works_or_is_refused_with_the_least_size(make: Make, name: str) -> None:
     encoder = make(name, 3)
     image = torch.rand(1, 3, 1, 1)
-    if None in encoder.pooled[1:]:
+    if None in encoder.pooled[1:] or name == "vgg16_caffe":  # its poolings round up
         return check(encoder, encoder(image), 1, (1, 1))
     with pytest.raises(UserError, match=f"{encoder.strides[-1]} pixels a side"):
         encoder(image)
