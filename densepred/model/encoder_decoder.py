@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
-from densepred.types import HeadSpec, UserError
+from densepred.types import HeadSpec, Pyramid, UserError
 
 
 class EncoderDecoder(Model):
@@ -57,15 +57,18 @@ class EncoderDecoder(Model):
         self._ask()
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        parts = self._parts()
+        return self.answers(self.pyramid(image))
+
+    def pyramid(self, image: Tensor) -> Pyramid:
+        """What the encoder sees of images in [0, 1]."""
         pyramid = self.encoder((image - self.mean) / self.std)
-        pyramid.size = size = (image.shape[-2], image.shape[-1])
-        maps = self.decoder(pyramid)
-        # Where the encoder rounded up, a decoder that does not ask for the size may stand out by a row.
-        maps = [
-            x[..., : -(-size[0] // stride), : -(-size[1] // stride)]
-            for x, stride in zip(maps, self.decoder.strides, strict=True)
-        ]
+        pyramid.size = (image.shape[-2], image.shape[-1])
+        return pyramid
+
+    def answers(self, pyramid: Pyramid) -> dict[str, list[Tensor]]:
+        """What the decoder and the heads make of it."""
+        parts = self._parts()
+        maps = cut(self.decoder(pyramid), self.decoder.strides, pyramid)
         maps[-1] = self.dropout(maps[-1])
         return {name: [head(maps) for head in each] for name, each in parts.items()}
 
@@ -118,6 +121,13 @@ class Head(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         answers = [conv(maps[level]) for conv, level in zip(self.convs, self.levels, strict=True)]
         return answers[0] if len(answers) == 1 else torch.cat([answer.flatten(2) for answer in answers], 2)
+
+
+def cut(maps: Sequence[Tensor], strides: Sequence[int], pyramid: Pyramid) -> list[Tensor]:
+    """Maps of at most ceil(size / stride) cells: where the encoder rounded up, a decoder may stand out by a row."""
+    assert pyramid.size is not None
+    height, width = pyramid.size
+    return [x[..., : -(-height // stride), : -(-width // stride)] for x, stride in zip(maps, strides, strict=True)]
 
 
 def levels(name: str, spec: HeadSpec, decoder: Decoder) -> tuple[int, ...]:

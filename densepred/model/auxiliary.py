@@ -1,0 +1,50 @@
+"""An encoder-decoder whose encoder is judged too: a second, small decoder on one of its levels (arXiv 1612.01105)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from densepred.contracts import DecoderFactory, EncoderFactory
+from densepred.model.encoder_decoder import EncoderDecoder, Head, cut, levels
+from densepred.types import HeadSpec
+
+
+class Auxiliary(EncoderDecoder):
+    """Every head has the stages [auxiliary, answer].
+
+    A head on several levels, or one coarser than the auxiliary map, has its answer only.
+    """
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        decoder: DecoderFactory,
+        auxiliary_decoder: DecoderFactory,
+        heads: Mapping[str, HeadSpec],
+        channels: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        align_corners: bool = False,
+        kernel: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(
+            encoder, decoder, heads, channels, mean, std, align_corners=align_corners, kernel=kernel, dropout=dropout
+        )
+        self.auxiliary_decoder = auxiliary_decoder(self.encoder)
+        coarsest = max(self.auxiliary_decoder.strides)
+        self.auxiliary_heads = nn.ModuleDict(
+            {
+                name: Head(spec, self.auxiliary_decoder, levels(name, spec, self.auxiliary_decoder), 1)
+                for name, spec in heads.items()
+                if len(spec.strides) == 1 and spec.strides[0] <= coarsest
+            }
+        )
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        pyramid = self.pyramid(image)
+        early = cut(self.auxiliary_decoder(pyramid), self.auxiliary_decoder.strides, pyramid)
+        first = {name: [head(early)] for name, head in self.auxiliary_heads.items()}
+        return {name: [*first.get(name, []), *stages] for name, stages in self.answers(pyramid).items()}
