@@ -147,7 +147,9 @@ def _unmet(model: Model, family: Family | None) -> list[str]:
     unmet = []
     for place, value in (family.expects if family else {}).items():
         if reduce(lambda part, name: getattr(part, name, None), place.split("."), model) != value:
-            unmet.append(f"{'' if '.' in place else 'model.'}{place}={str(value).lower()}")
+            # `upsample` is a group of its own, though the module is in the decoder.
+            key = place.removeprefix("decoder.") if place.startswith("decoder.upsample.") else place
+            unmet.append(f"{'' if '.' in key else 'model.'}{key}={'null' if value is None else str(value).lower()}")
     return unmet
 
 

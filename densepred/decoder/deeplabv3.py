@@ -60,6 +60,7 @@ class DeepLabV3(Decoder):
     ) -> None:
         super().__init__()
         self.channels, self.strides = (width,), (encoder.strides[-1],)
+        self.rates = list(rates)
         scaled = rates_at(encoder.strides[-1], rates)
         self.aspp = ASPP(encoder.channels[-1], width, scaled, norm, activation, dropout)
         self.mix = ConvNormAct(width, width, norm=norm, activation=activation)

@@ -41,6 +41,7 @@ class DeepLabV3Plus(Decoder):
         super().__init__()
         if convs < 1:
             raise UserError(f"decoder.convs: {convs}; give 1 or more")
+        self.rates = list(rates)
         self.low = low_level(encoder.strides, stride)
         coarse, fine = encoder.strides[-1], encoder.strides[self.low]
         self.channels, self.strides = (width,), (fine,)
@@ -53,12 +54,12 @@ class DeepLabV3Plus(Decoder):
         self.convs = nn.Sequential(*(conv(width if i else low_width + width, width) for i in range(convs)))
         initialise(self)
         self.adjacent = self.low == len(encoder.strides) - 2
-        self.up = upsample(width, width, encoder.pooled[-1] if self.adjacent else None, factor=coarse // fine)
+        self.upsample = upsample(width, width, encoder.pooled[-1] if self.adjacent else None, factor=coarse // fine)
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
         low = self.reduce(pyramid.features[self.low])
         x = self.mix(self.aspp(pyramid.features[-1]))
-        x = self.up(x, (low.shape[-2], low.shape[-1]), pyramid.indices[-1] if self.adjacent else None)
+        x = self.upsample(x, (low.shape[-2], low.shape[-1]), pyramid.indices[-1] if self.adjacent else None)
         return [self.convs(torch.cat([x, low], 1))]
 
 

@@ -46,6 +46,8 @@ class ResNet(Encoder):
             nn.init.kaiming_normal_(self.body.conv1.weight, mode="fan_out", nonlinearity="relu")
         if pretrained:
             self._load(f"resnet{depth}", in_channels)
+        # Kept because equal weights answer otherwise with other dilations.
+        self.output_stride, self.multi_grid = output_stride, None if multi_grid is None else list(multi_grid)
         self._dilate(output_stride, multi_grid)
 
     def _dilate(self, output_stride: int, multi_grid: Sequence[int] | None) -> None:

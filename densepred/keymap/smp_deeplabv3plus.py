@@ -1,6 +1,6 @@
 """segmentation_models.pytorch's DeepLabV3Plus on a ResNet, for model=deeplabv3plus with that library's settings.
 
-For `decoder_aspp_separable=True`, its default.
+For its defaults: `decoder_aspp_separable=True`, output stride 16 and its rates.
 """
 
 NAME = "segmentation_models.pytorch DeepLabV3+"
@@ -20,3 +20,12 @@ RULES = (
     (r"segmentation_head\.0\.(.+)", r"heads.semantic.convs.0.\1"),
     (r"classification_head\..+", None),
 )
+EXPECTS = {
+    "align_corners": True,
+    "encoder.output_stride": 16,
+    "encoder.multi_grid": [1, 1, 1],
+    "decoder.rates": [12, 24, 36],
+    "decoder.upsample.align_corners": True,
+}
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)

@@ -11,3 +11,11 @@ RULES = (
     (r"aux_classifier\.([01])\.(.+)", r"auxiliary_decoder.conv.\1.\2"),
     (r"aux_classifier\.4\.(.+)", r"auxiliary_heads.semantic.convs.0.\1"),
 )
+EXPECTS = {
+    "align_corners": False,
+    "encoder.output_stride": 8,
+    "encoder.multi_grid": None,
+    "decoder.rates": [6, 12, 18],
+}
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.segmentation import (
@@ -17,8 +19,10 @@ from torchvision.models.segmentation import (
     FCN_ResNet101_Weights,
 )
 
+from densepred import weights
 from densepred.build import build
 from densepred.contracts import Model
+from densepred.errors import UserError
 from densepred.translate import family, recognise
 from densepred.types import HeadSpec
 
@@ -50,6 +54,7 @@ def randomise(model: nn.Module) -> None:
 
 
 def take(model: Model, state: Mapping[str, Tensor], table: str) -> None:
+    """Every tensor of the file has its place, and every one of ours but the statistics comes from it."""
     assert recognise(state) == [table]
     ours, extras = family(table).translate(state)
     assert not extras
@@ -98,6 +103,44 @@ def equals_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
     assert len(stages) == 2
     for stage, key in zip(stages, ("aux", "out"), strict=True):
         close(F.interpolate(stage, size, mode="bilinear", align_corners=model.align_corners), want[key])
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (("encoder.output_stride=16",), "set encoder.output_stride=8"),
+        (("encoder.multi_grid=[1,1,1]",), "set encoder.multi_grid=null"),
+        (("decoder.rates=[3,6,9]",), r"set decoder.rates=\[6, 12, 18\]"),
+        (("model.align_corners=true",), "set model.align_corners=false"),
+    ],
+)
+def test_what_would_load_and_answer_otherwise_is_refused(
+    plain: Plain, tmp_path: Path, words: tuple[str, ...], asked: str
+) -> None:
+    """Any names of this family do: what is asked of the model does not depend on the values."""
+    small = ("encoder.depth=18", "decoder.width=4")
+    model = made(plain, 2, "model=deeplabv3_resnet50", *small, *words)
+    table = family("torchvision_deeplabv3")
+    theirs = {back(name): value for name, value in model.state_dict().items() if name not in ("mean", "std")}
+    assert table.translate(theirs)[0].keys() == model.state_dict().keys() - {"mean", "std"}
+    save_file({name: value.contiguous() for name, value in theirs.items()}, tmp_path / "file.safetensors")
+    with pytest.raises(UserError, match=asked):
+        weights.load_model(model, str(tmp_path / "file.safetensors"), lambda line: None)
+
+
+def back(name: str) -> str:
+    """Our name as torchvision has it."""
+    pairs = {
+        "encoder.body.": "backbone.",
+        "decoder.aspp.": "classifier.0.",
+        "decoder.mix.0.": "classifier.1.",
+        "decoder.mix.1.": "classifier.2.",
+        "heads.semantic.convs.0.": "classifier.4.",
+        "auxiliary_decoder.conv.": "aux_classifier.",
+        "auxiliary_heads.semantic.convs.0.": "aux_classifier.4.",
+    }
+    prefix = next(prefix for prefix in pairs if name.startswith(prefix))
+    return pairs[prefix] + name.removeprefix(prefix)
 
 
 SMP = ("upsample=bilinear_corners", "model.align_corners=true", "encoder.multi_grid=[1,1,1]")
