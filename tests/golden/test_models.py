@@ -18,6 +18,12 @@ FILE = Path(__file__).with_name("models.json")
 CASES = {
     "unet": ("model=unet", "upsample=transposed"),
     "deeplabv3": ("model=deeplabv3", "encoder=resnet18", "encoder.output_stride=16"),
+    "deeplabv3plus": (
+        *("model=deeplabv3plus", "decoder.width=32"),
+        *("encoder=resnet18", "encoder.output_stride=16", "encoder.multi_grid=[1,2]"),
+    ),
+    "fcn": ("model=fcn", "encoder.width=0.125", "model.scales=[0.01,0.0001]"),
+    "fcn8s": ("model=fcn8s", "encoder.width=0.125", "model.width=16"),
 }
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def authors(model: FCN, image: Tensor, stride: int, scales: tuple[float, float])
             first = False
         else:
             x = F.relu(x)
-    fc6, fc7 = model.fc[0], model.fc[3]  # pyright: ignore
+    fc6, fc7 = (part for part in model.fc.modules() if isinstance(part, nn.Conv2d))
     x = F.relu(F.conv2d(F.relu(F.conv2d(x, fc6.weight, fc6.bias)), fc7.weight, fc7.bias))
     scores, ups = list(model.heads["semantic"]), list(model.ups["semantic"])  # pyright: ignore
     x = F.conv2d(x, scores[0].weight, scores[0].bias)
@@ -199,7 +200,7 @@ def test_each_head_answers_at_its_stride() -> None:
         ({"heads": {"center": HeadSpec(1, (4,))}, "padding": 99}, r"padding: 99 is no multiple .* set 0 or 100"),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_remedy(options: dict[str, object], words: str) -> None:
+def test_what_cannot_be_is_refused_with_the_remedy(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         made(**options)
 
