@@ -50,21 +50,36 @@ class BinaryBand:
         positive: Tensor | None,
         negative: Tensor | None = None,
     ) -> None:
-        self.unit = unit
+        self.unit, self.positive, self.negative = unit, positive, negative
         labels, self.weight = counting(target, weight, logits.dtype)
-        truth = channel_truth(labels, logits.shape[1])
-        self.sign = torch.ones_like(logits).masked_fill_(truth, -1)
-        self.wrong = logits.mul_(self.sign)  # how far each channel leans to the wrong side
-        self.scale = _scale(truth, positive, negative)
+        one = logits.shape[1] == 1
+        self.index = torch.zeros_like(labels)[:, None] if one else labels[:, None]  # the channel that may be the truth
+        self.true = (labels == 1)[:, None] if one else None  # None: it is
+        self.wrong = self._turned(logits)  # how far each channel leans to the wrong side
 
     def sums(self) -> Tensor:
-        loss = F.logsigmoid(-self.wrong)
-        loss = loss if self.scale is None else loss.mul_(self.scale)
+        loss = self._scaled(F.logsigmoid(-self.wrong))
         return torch.stack([loss.sum(1).mul_(self.weight).sum((1, 2)).neg_(), self.unit * self.weight.sum((1, 2))], 1)
 
     def slope(self, grad: Tensor) -> Tensor:
-        slope = self.wrong.sigmoid_().mul_(self.sign).mul_((self.weight * grad[:, :1, None])[:, None])
-        return slope if self.scale is None else slope.mul_(self.scale)
+        slope = self._scaled(self._turned(self.wrong.sigmoid_()))
+        return slope.mul_((self.weight * grad[:, :1, None])[:, None])
+
+    def _turned(self, x: Tensor) -> Tensor:
+        """x with the other sign where the channel is the truth, in place."""
+        own = x.gather(1, self.index)
+        return x.scatter_(1, self.index, -own if self.true is None else torch.where(self.true, -own, own))
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """x times the number of its kind of pixel, in place."""
+        if self.positive is None and self.negative is None:
+            return x
+        own = x.gather(1, self.index)
+        x = x if self.negative is None else x.mul_(self.negative[:, None, None])
+        gained = own if self.positive is None else own * self.positive[self.index]
+        if self.true is not None:
+            gained = torch.where(self.true, gained, x)
+        return x.scatter_(1, self.index, gained)
 
 
 def _scale(truth: Tensor, positive: Tensor | None, negative: Tensor | None) -> Tensor | None:

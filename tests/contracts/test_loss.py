@@ -280,3 +280,11 @@ def leaves(tree: Any) -> list[str]:
         own = [tree["_target_"].removeprefix("densepred.loss.")] if "_target_" in tree else []
         return own + [leaf for value in tree.values() for leaf in leaves(value)]
     return [leaf for value in tree for leaf in leaves(value)] if isinstance(tree, list) else []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_on_losses_names_every_option_and_its_keys(name: str) -> None:
+    page = (FOLDER.parents[1] / "docs" / "losses.md").read_text()
+    assert f"`{name}`" in page or f"`loss={name}`" in page
+    for key in yaml.safe_load((FOLDER / f"{name}.yaml").read_text()):
+        assert key.startswith("_") or f"`{key}" in page or f"`loss.{key}" in page, f"{name}.{key}"
