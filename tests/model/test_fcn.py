@@ -21,7 +21,7 @@ PUBLISHED = {32: (19,), 16: (5, 27), 8: (5, 9, 31)}
 CAFFE = partial(VGG16, batch_norm=False, ceil_mode=True, width=0.0625)
 
 
-def made(encoder: object = CAFFE, heads: dict[str, HeadSpec] | None = None, **options: object) -> FCN:
+def made(encoder: object = CAFFE, heads: dict[str, HeadSpec] | None = None, **options: Any) -> FCN:
     torch.manual_seed(0)
     return FCN(encoder, heads or HEADS, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), **options)  # pyright: ignore
 
