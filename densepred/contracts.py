@@ -68,12 +68,18 @@ class Codec(ABC):
     """The only translator between annotations and tensors. Built as `factory(info=...)`."""
 
     heads: dict[str, HeadSpec]
-    needs: tuple[str, ...]  # the fields of Annotation that `encode` reads; they must be within Info.provides
+    needs: tuple[
+        str, ...
+    ]  # the fields of Annotation that `encode` reads: within Info.provides, or "image", the input's
     per_instance: bool = False
 
     @abstractmethod
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         """One annotation to its targets, without a batch dimension."""
+
+    def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
+        """What the network is shown of a transformed image (C, H, W), in training and evaluation, not in prediction."""
+        return image
 
     @abstractmethod
     def decode(
@@ -195,12 +201,17 @@ class Unpadded(Protocol):
         ...
 
 
+@runtime_checkable
 class ClosedForm(Protocol):
-    """A model that is solved, not descended."""
+    """A model that is solved, not descended: one pass over the training batches, then an equation."""
 
-    def accumulate(self, image: Tensor) -> None: ...
+    def accumulate(self, image: Tensor) -> None:
+        """Take in a batch of images (B, C, H, W) in [0, 1]."""
+        ...
 
-    def solve(self) -> None: ...
+    def solve(self) -> Mapping[str, float]:
+        """Set the weights from what all processes took in; numbers that are worth writing down."""
+        ...
 
 
 UpsampleFactory = Callable[..., Upsample]

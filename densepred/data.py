@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -57,8 +57,9 @@ class TrainingSamples(TorchDataset[Item]):
         generator = random_generator("augment", self.seed, epoch, index)
         try:
             sample, skipped = self._read(index)
-            sample = self.augment(sample, generator)
-            return Item(sample.image, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
+            sample = with_image(self.augment(sample, generator), self.codec)
+            shown = self.codec.corrupt(sample.image, generator)
+            return Item(shown, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
         except UserError as error:
             return Item(error=str(error))
 
@@ -86,11 +87,19 @@ class EvaluationSamples(TorchDataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         try:
-            sample = self.dataset[index]
-            moved = self.transform(sample, random_generator("evaluate", index))
-            return Item(moved.image, self.codec.encode(moved.truth), moved.frame, sample.truth)
+            sample, generator = self.dataset[index], random_generator("evaluate", index)
+            moved = with_image(self.transform(sample, generator), self.codec)
+            truth = with_image(sample, self.codec).truth
+            return Item(self.codec.corrupt(moved.image, generator), self.codec.encode(moved.truth), moved.frame, truth)
         except UserError as error:
             return Item(error=str(error))
+
+
+def with_image(sample: Sample, codec: Codec) -> Sample:
+    """The sample whose truth holds its image, where the codec needs one and the dataset gave none."""
+    if "image" not in codec.needs or sample.truth.image is not None:
+        return sample
+    return replace(sample, truth=replace(sample.truth, image=sample.image))
 
 
 class Order:

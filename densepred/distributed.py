@@ -82,6 +82,15 @@ def anywhere(flag: bool, where: torch.device) -> bool:
     return bool(box.item())
 
 
+def total(values: Tensor) -> Tensor:
+    """The sum of every rank's values, on every rank."""
+    if world() == 1:
+        return values
+    summed = values.clone()
+    dist.all_reduce(summed)
+    return summed
+
+
 def shard(items: Sequence[T]) -> Sequence[T]:
     """This rank's part of a list, without repeats: the parts of all ranks together are the list."""
     return items[rank() :: world()]

@@ -62,7 +62,14 @@ def work(job: Job) -> int:
 
 
 def same_classes(task: Task, data: Dataset, path: Path) -> None:
-    """A score means something only where equal numbers are equal classes."""
+    """A score means something only where equal numbers are equal classes. Images alone have none."""
+    if task.info.channels != data.info.channels:
+        raise UserError(
+            f"{path} was trained on images of {task.info.channels} channels and the dataset has {data.info.channels}; "
+            f"set dataset.channels={task.info.channels} where the dataset has it, or evaluate on another"
+        )
+    if set(task.codec.needs) <= {"image"}:
+        return
     trained, given = task.info.classes, data.info.classes
     if trained != given:
         raise UserError(

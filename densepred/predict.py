@@ -58,6 +58,7 @@ def predict(cfg: DictConfig) -> int:
     if len(failed) == len(files):
         raise UserError(f"{source}: none of {len(files)} images could be predicted; see the lines above")
     wanted = {"labels": True, "overlays": settings.overlay, "probabilities": settings.probabilities}
+    wanted = {"reconstructions": True} if "image" in model.task.heads else wanted
     folders = ", ".join(f"{output}/{kind}/" for kind, asked in wanted.items() if asked)
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {folders}")
     return PARTIAL if failed else 0
@@ -103,6 +104,9 @@ def one(model: Predictor, file: Path, place: Path, output: Path, settings: Any) 
         scales=settings.scales,
         probabilities=settings.probabilities,
     )
+    if found.image is not None:
+        save_image(output, place, found.image.cpu())
+        return
     assert found.semantic is not None
     labels = found.semantic.cpu()
     if settings.overlay:
@@ -129,6 +133,23 @@ def save_labels(path: Path, found: Annotation, model: Predictor) -> None:
     image = Image.fromarray(found.semantic.cpu().numpy())
     image.putpalette([value for colour in model.info.palette for value in colour])
     disk.replace(path, lambda temporary: image.save(temporary, format="PNG"))
+
+
+def save_image(output: Path, place: Path, image: Tensor) -> None:
+    """Grey or colour as a PNG of 8 bits, any other number of channels as an array (H, W, C) of float32 in [0, 1]."""
+    from PIL import Image
+
+    from densepred import disk
+
+    image = image.clamp(0, 1)
+    if len(image) not in (1, 3):
+        values = image.movedim(0, -1).contiguous().numpy()
+        save_array(target(output, "reconstructions", place, ".npy"), values)
+        return
+    pixels = image.mul(255).round().byte().movedim(0, -1).contiguous().numpy()
+    picture = Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels)
+    path = target(output, "reconstructions", place, ".png")
+    disk.replace(path, lambda temporary: picture.save(temporary, format="PNG"))
 
 
 def save_rgb(path: Path, picture: Tensor) -> None:

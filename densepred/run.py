@@ -8,16 +8,18 @@ import statistics
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from densepred import distributed
 from densepred.checkpoint import save_weights
+from densepred.contracts import Model
 from densepred.disk import write_json
 from densepred.errors import UserError
 from densepred.log import Log
+from densepred.progress import Meter, Progress
 from densepred.snapshot import Snapshots
 
 if TYPE_CHECKING:
@@ -26,6 +28,18 @@ if TYPE_CHECKING:
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
 FREE += ("data.workers", "data.timeout_s", "trainer.threads", "trainer.devices", "trainer.probes", "sweep")
 """Settings that may change between the parts of a run: they do not change what it computes, or a warning says so."""
+
+
+class Fitted(Protocol):
+    """Whatever trains or solves a model, as far as its published files and its summary ask."""
+
+    progress: Progress
+    meter: Meter
+    device: torch.device
+    model: Model
+
+    @property
+    def judged(self) -> Model: ...
 
 
 class Run:
@@ -51,7 +65,7 @@ class Run:
             return
         self.publish("last", trainer)
 
-    def publish(self, name: str, trainer: Trainer) -> None:
+    def publish(self, name: str, trainer: Fitted) -> None:
         """Write `name`.safetensors, weights that stand by themselves: eval, predict and fine-tuning open them."""
         if not distributed.is_main():
             return
@@ -77,7 +91,7 @@ class Run:
         self.log.rewind(found.meta["files"])
         self.log.say(f"resuming at step {trainer.progress.step}, epoch {trainer.progress.epoch}")
 
-    def summarise(self, trainer: Trainer, probe: Mapping[str, float | None] | None = None) -> None:
+    def summarise(self, trainer: Fitted, probe: Mapping[str, float | None] | None = None) -> None:
         if not distributed.is_main():
             return
         speeds = trainer.meter.speeds

@@ -14,7 +14,10 @@ def block(rows: Mapping[str, str]) -> str:
 
 
 def number(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value:.4f}"
+    """Four digits behind the point, or three that count where these would be zeros."""
+    if value is None:
+        return UNDEFINED
+    return f"{value:.3g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -15,7 +15,7 @@ from densepred import assemble, distributed, record, recorded, screen, weights
 from densepred.average import moving_average
 from densepred.build import build, check
 from densepred.config import Train
-from densepred.contracts import Dataset, Model
+from densepred.contracts import ClosedForm, Dataset, Model
 from densepred.data import EvaluationLoader
 from densepred.errors import UserError
 from densepred.log import Log
@@ -23,6 +23,7 @@ from densepred.optimizer import freeze
 from densepred.probe import probe
 from densepred.progress import Progress
 from densepred.run import Run
+from densepred.solver import Solver
 from densepred.stop import NonFinite, StopFlag, Stopped
 from densepred.task import Task
 from densepred.trainer import Trainer
@@ -74,10 +75,6 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
     task, model = assemble.task_and_model(task_node, settings.model, train.info)
     notes = _start(model, settings, train.info.classes, log)
     model, task = _placed(model, settings, device), task.to(device)
-    frozen = freeze(model, settings.trainer.freeze)
-    average = moving_average(model, settings.trainer.ema) if settings.trainer.ema else None
-    if settings.trainer.compile:
-        model.compile()
     augment = assemble.pipeline(settings.transform["train"], train.info, "train")
     transform = assemble.pipeline(settings.transform["valid"], valid.info, "valid")
     train_loader = assemble.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
@@ -86,7 +83,33 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
     if distributed.is_main() and not record.exists(folder):  # a resumed run may have died before it was recorded
         record.write(folder, job.written, job.overrides)
     run = Run(folder, _header(job, task_node, train), job.written, log, settings.trainer.keep_last)
-    trainer = Trainer(
+    fitter = _fitter(model, task, settings, device, run, log, stop)
+    log.say(_opening(job, folder, task, model, train, valid, device, len(train_loader)))
+    for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
+        log.say(note)
+    try:
+        progress = fitter.fit(train_loader, valid_loader, resume)
+        if settings.trainer.probes:
+            _probe(fitter, valid_loader)
+    finally:
+        train_loader.close()
+        valid_loader.close()
+    for reason in sorted(train_loader.bad):
+        log.warn(f"left out: {reason}")
+    log.say(_closing(progress, folder))
+
+
+def _fitter(
+    model: Model, task: Task, settings: Train, device: torch.device, run: Run, log: Log, stop: StopFlag
+) -> Trainer | Solver:
+    """Who fits the model: the trainer, or for a closed form the solver."""
+    frozen = freeze(model, settings.trainer.freeze)
+    if isinstance(model, ClosedForm):
+        return Solver(model, task, settings.trainer, device, run, log, stop)
+    average = moving_average(model, settings.trainer.ema) if settings.trainer.ema else None
+    if settings.trainer.compile:
+        model.compile()
+    return Trainer(
         model=model,
         task=task,
         optimizer=build(settings.optimizer, None, "optimizer")(model),
@@ -100,22 +123,9 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
         average=average,
         frozen=frozen,
     )
-    log.say(_opening(job, folder, task, model, train, valid, device, len(train_loader)))
-    for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
-        log.say(note)
-    try:
-        progress = trainer.fit(train_loader, valid_loader, resume)
-        if settings.trainer.probes:
-            _probe(trainer, valid_loader)
-    finally:
-        train_loader.close()
-        valid_loader.close()
-    for reason in sorted(train_loader.bad):
-        log.warn(f"left out: {reason}")
-    log.say(_closing(progress, folder))
 
 
-def _probe(trainer: Trainer, valid: EvaluationLoader) -> None:
+def _probe(trainer: Trainer | Solver, valid: EvaluationLoader) -> None:
     """Look at the last weights; the checkpoint that holds them is written."""
     values = probe(trainer.judged, trainer.task, valid, trainer.device, trainer.precision)
     trainer.log.scalars("probe", values, trainer.progress.step, trainer.progress.epoch)
@@ -172,16 +182,20 @@ def _opening(
     shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
     lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
+    length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
+    length += f"; {batches} batches of {settings.data.batch_size} an epoch"
+    if isinstance(model, ClosedForm):
+        length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
     parts = [f"{name} {job.choices[name]}" for name in ("encoder", "decoder", "upsample") if name in job.used]
+    with_parts = f" ({', '.join(parts)})" if parts else ""
     size = screen.count(sum(p.numel() for p in model.parameters()))
     rows = {
         "task": f"{job.choices['task']} ({', '.join(task.heads)})",
-        "model": f"{job.choices['model']} ({', '.join(parts)}), {size} parameters",
+        "model": f"{job.choices['model']}{with_parts}, {size} parameters",
         "data": f"{job.choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
-        "classes": f"{len(classes)}: {shown}",
+        **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
         "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
-        "length": ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
-        + f"; {batches} batches of {settings.data.batch_size} an epoch",
+        "length": length,
         "run": str(folder),
         "watch": f"tensorboard --logdir {folder.parent}",
     }

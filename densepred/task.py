@@ -144,7 +144,7 @@ class Task(nn.Module):
             if self.losses[name].distance:
                 self.codec.measure(name)
             self._try(name, spec)
-        if missing := set(self.codec.needs) - set(self.info.provides):
+        if missing := set(self.codec.needs) - {*self.info.provides, "image"}:  # every sample has an image
             raise UserError(
                 f"task needs {sorted(missing)} but the dataset provides {sorted(self.info.provides)}; "
                 "choose another task or dataset"

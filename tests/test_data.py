@@ -87,6 +87,11 @@ class Broken:
 
 
 class Copy:
+    needs = ("semantic",)
+
+    def corrupt(self, image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return image
+
     def encode(self, truth: Annotation) -> dict[str, torch.Tensor]:
         assert truth.semantic is not None
         return {"semantic": truth.semantic}
@@ -124,3 +129,36 @@ def test_images_of_several_sizes_name_the_remedy() -> None:
 def test_evaluation_batches_hold_equal_sizes_only() -> None:
     items = [data.Item(torch.zeros(1, 2, n), {}, Frame(str(n), (2, n)), Annotation((2, n))) for n in (2, 3, 2)]
     assert [tuple(batch.image.shape) for batch in data.stack_equal(items)] == [(2, 1, 2, 2), (1, 1, 2, 3)]
+
+
+def autoencoding(*more: str) -> tuple[data.TrainingSamples, data.EvaluationSamples]:
+    words = ("dataset.size=[24,32]", "dataset.counts={train: 3, valid: 2, test: 2}", "task=autoencoder", *more)
+    settings = config.settings(composed("encoder.widths=[4,8]", *words))
+    train = assemble.dataset(settings.dataset, "train")
+    task, _ = assemble.task_and_model(settings.task, settings.model, train.info)
+    augment = assemble.pipeline(settings.transform["train"], train.info, "train")
+    return data.TrainingSamples(train, augment, task.codec, 0, False), data.EvaluationSamples(
+        train, augment, task.codec
+    )
+
+
+def test_an_image_is_its_own_target_after_every_transform() -> None:
+    train, valid = autoencoding()
+    item = train[0, 1]
+    assert item.image.dtype == torch.uint8
+    assert torch.equal(item.targets["image"], item.image.float() / 255)
+    judged = valid[1]
+    assert torch.equal(judged.truth.image, valid.dataset[1].image)
+    assert not torch.equal(judged.truth.image, judged.image)  # the transform changes its colours
+
+
+def test_damage_reaches_the_input_alone_and_is_drawn_anew_each_epoch() -> None:
+    clean, _ = autoencoding("transform=none")
+    noisy, valid = autoencoding("transform=none", "task.codec.noise=0.1")
+    image = clean[0, 1].targets["image"]
+    assert torch.equal(noisy[0, 1].targets["image"], image)
+    assert 0.05 < (noisy[0, 1].image - image).std() < 0.1  # what leaves [0, 1] is clipped
+    assert torch.equal(noisy[0, 1].image, noisy[0, 1].image)
+    assert not torch.equal(noisy[0, 1].image, noisy[1, 1].image)
+    assert torch.equal(valid[1].truth.image, valid.dataset[1].image)
+    assert not torch.equal(valid[1].image, image)

@@ -137,6 +137,13 @@ def test_parts_that_do_not_fit_are_refused_with_a_sentence(change: dict, message
         task(**change)
 
 
+def test_an_image_needs_no_dataset_that_provides_one() -> None:
+    from densepred.codec.autoencoder import Autoencoder
+
+    made = Task(info=Info(provides=()), codec=partial(Autoencoder), losses={"image": MeanSquaredError()})
+    assert list(made.heads) == ["image"]
+
+
 def test_a_run_is_judged_only_by_what_is_measured() -> None:
     assert task().direction() == "max"
     assert task().direction("iou/b") == "max"

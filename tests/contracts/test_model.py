@@ -39,6 +39,7 @@ DECODERS: dict[str, dict[str, Any]] = {
 UPSAMPLES = sorted(path.stem for path in (CONFIGS / "upsample").glob("*.yaml"))
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 INFO: dict[str, Any] = {"channels": 3, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
+IMAGES = ("autoencoder", "linear_autoencoder", "pca")  # models that give an image back and nothing else
 HEADS = {"semantic": HeadSpec(5, kind="classes"), "offset": HeadSpec(2)}
 
 Plain = Callable[..., dict[str, Any]]
@@ -92,9 +93,10 @@ def test_one_step_at_batch_1(
 def test_every_preset_builds_on_meta_and_takes_its_weights_from_there(plain: Plain, name: str) -> None:
     node = plain(f"model={name}")["model"]
     with torch.device("meta"):
-        empty = build(node, heads=HEADS, **INFO)
+        empty = build(node, heads={"image": HeadSpec(3)} if name in IMAGES else HEADS, **INFO)
     state = empty.state_dict()
-    assert {"mean", "std"} <= set(state)
+    assert "mean" in state
+    assert "std" in state or name in ("linear_autoencoder", "pca")  # whose error is measured in colours
     assert all(value.is_meta for value in state.values())
     empty.load_state_dict(
         {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in state.items()}, assign=True

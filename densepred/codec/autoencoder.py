@@ -1,0 +1,68 @@
+"""An image as its own annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from densepred.contracts import Codec
+from densepred.ops import resample
+from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
+
+
+class Autoencoder(Codec):
+    """The target is the clean image in [0, 1]; the network is shown the image, or a damaged copy to be mended.
+
+    noise: standard deviation of Gaussian noise on the input, where white is 1.
+    masked: share of the input's pixels that are black.
+    Both are the corruptions of Vincent et al., JMLR 2010 (denoising autoencoders). Prediction adds none.
+    """
+
+    needs = ("image",)
+
+    def __init__(self, info: Info, noise: float = 0.0, masked: float = 0.0) -> None:
+        if noise < 0:
+            raise UserError(f"task.codec.noise: {noise}; give 0 or more")
+        if not 0 <= masked < 1:
+            raise UserError(f"task.codec.masked: {masked}; give a share of the pixels from 0 to below 1")
+        self.noise, self.masked = noise, masked
+        self.heads = {"image": HeadSpec(info.channels)}
+
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        assert truth.image is not None
+        return {"image": _unit(truth.image)}
+
+    def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
+        """(C, H, W) to the same in float32, damaged; what leaves [0, 1] is clipped."""
+        if not self.noise and not self.masked:
+            return image
+        image = _unit(image)
+        if self.noise:
+            drawn = torch.randn(image.shape, generator=generator)
+            image = drawn.mul_(self.noise).add_(image).clamp_(0, 1)
+        if self.masked:
+            image = image * (torch.rand(image.shape[-2:], generator=generator) >= self.masked)
+        return image
+
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        """Images at the original sizes. They are not clipped, so that their error is that of the model."""
+        found = []
+        for image, frame in zip(outputs["image"].split(1), frames, strict=True):
+            if not frame.resized:
+                raise UserError(
+                    f"{frame.id}: only from the whole image or a resize of it can a prediction be brought back; "
+                    "leave crops and warps out of transform.valid"
+                )
+            found.append(Annotation(frame.size, image=resample.resize(image, frame.size, align_corners)[0]))
+        return found
+
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"image": targets["image"]}
+
+
+def _unit(image: Tensor) -> Tensor:
+    return image.float() / 255 if image.dtype == torch.uint8 else image.float()

@@ -1,0 +1,162 @@
+"""A convolutional autoencoder: any encoder, a code, and a decoder that sees nothing but the code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
+from densepred.model.encoder_decoder import Head
+from densepred.model.linear_autoencoder import reconstructs
+from densepred.ops import patches
+from densepred.types import HeadSpec, Pyramid, UserError
+
+REMEDY = "set decoder=code, or decoder.skips=false where the decoder has it"
+
+
+class Code(Encoder):
+    """What the decoder is built for: an encoder of one level, the code, with nothing pooled on the way to it."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.channels, self.strides, self.pooled = (channels,), (stride,), (None,)
+
+    def forward(self, image: Tensor) -> Pyramid:
+        raise NotImplementedError("the autoencoder makes the pyramid of the code itself")
+
+
+class Autoencoder(Model):
+    """The code of an image is (code, h, w): a 1x1 convolution at the encoder's last stride s, h = ceil(H / s).
+
+    `values` makes it exactly that many numbers for a whole image: one linear map from (code, h, w) and one back, so all
+    images must then have the height and width `size`. The answer is in units of the image's normalisation, so an
+    untrained model gives the mean colour. Images are continued by their mirror image to whole cells of the code.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        decoder: DecoderFactory,
+        heads: Mapping[str, HeadSpec],
+        channels: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        code: int = 16,
+        values: int | None = None,
+        size: Sequence[int] | None = None,
+        align_corners: bool = False,
+        kernel: int = 3,
+    ) -> None:
+        super().__init__()
+        reconstructs("autoencoder", heads, channels)
+        if code < 1 or (values is not None and values < 1):
+            raise UserError(f"model.code={code} model.values={values}: give numbers of 1 or more, or null for values")
+        if kernel % 2 == 0:
+            raise UserError(f"model.kernel: {kernel}; give an odd number")
+        if values is not None and size is None:
+            raise UserError(
+                f"model.values: {values} numbers an image need images of one size; set model.size=[H,W], which "
+                "data.crop=[H,W] does too, or leave model.values out and give model.code"
+            )
+        self.align_corners = align_corners
+        self.encoder = encoder(in_channels=channels)
+        self.stride = self.encoder.strides[-1]
+        self.size = (int(size[0]), int(size[1])) if values is not None and size is not None else None
+        self.squeeze = nn.Conv2d(self.encoder.channels[-1], code, 1)
+        self.flat = None if self.size is None else Flat(code, self._grid(self.size), values or 0)
+        self.decoder = blind(decoder, code, self.stride)
+        refuse_skips(decoder, self.encoder)
+        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
+            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        self.heads = nn.ModuleDict({name: Head(name, spec, self.decoder, kernel) for name, spec in heads.items()})
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W) to codes (B, code, h, w), or (B, values)."""
+        if self.size is not None and tuple(image.shape[-2:]) != self.size:
+            raise UserError(
+                f"an image of {image.shape[-2]}x{image.shape[-1]}: model.values codes images of {self.size[0]}x"
+                f"{self.size[1]} only; use transform=resize data.crop=[{self.size[0]},{self.size[1]}], or leave "
+                "model.values out"
+            )
+        image = patches.whole((image - self.mean) / self.std, (self.stride, self.stride))
+        code = self.squeeze(self.encoder(image).features[-1])
+        return code if self.flat is None else self.flat.down(code.flatten(1))
+
+    def decode(self, code: Tensor, size: tuple[int, int]) -> Tensor:
+        """Codes to images (B, C, h, w) of that size, divided by the decoder's finest stride."""
+        if self.flat is not None:
+            code = self.flat.up(code).unflatten(1, self.flat.shape)
+        maps = self.decoder(Pyramid([code], [None]))
+        maps = [
+            x[..., : -(-size[0] // stride), : -(-size[1] // stride)]
+            for x, stride in zip(maps, self.decoder.strides, strict=True)
+        ]
+        return self.heads["image"](maps) * self.std + self.mean
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return {"image": [self.decode(self.encode(image), size)]}
+
+    def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        return -(-size[0] // self.stride), -(-size[1] // self.stride)
+
+
+class Flat(nn.Module):
+    """All numbers of a map of one size to `values` numbers and back."""
+
+    def __init__(self, channels: int, grid: tuple[int, int], values: int) -> None:
+        super().__init__()
+        self.shape = (channels, *grid)
+        self.down = nn.Linear(channels * grid[0] * grid[1], values)
+        self.up = nn.Linear(values, channels * grid[0] * grid[1])
+
+
+def blind(decoder: DecoderFactory, code: int, stride: int) -> Decoder:
+    """The decoder of an encoder that has one level, so it cannot see another."""
+    try:
+        return decoder(Code(code, stride))
+    except (UserError, IndexError, ValueError) as error:
+        if str(error).startswith("decoder."):  # a setting that fits no encoder of this stride
+            raise
+        raise UserError(
+            f"model=autoencoder: its decoder sees the code alone, no indices of poolings and no level of the encoder "
+            f"({error}); use upsample=bilinear or another that needs no indices, and {REMEDY}"
+        ) from error
+
+
+def refuse_skips(decoder: DecoderFactory, encoder: Encoder) -> None:
+    """Refuse a decoder that would read shallow levels of `encoder` if it were given them.
+
+    It is tried without memory: what it reads is what has a gradient.
+    """
+    with torch.device("meta"), torch.enable_grad():
+        levels = Levels(encoder)
+        probe = decoder(levels)
+        maps = probe(Pyramid(levels.features, levels.indices))
+        slopes = torch.autograd.grad([x.sum() for x in maps], levels.features, allow_unused=True)
+    if any(slope is not None for slope in slopes[:-1]):
+        raise UserError(
+            f"model=autoencoder: its decoder sees the code alone, but {type(probe).__name__} joins levels of the "
+            f"encoder; {REMEDY}"
+        )
+
+
+class Levels(Encoder):
+    """The levels of an encoder as a decoder might see them, all max-pooled, for an image of two deepest cells."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.channels, self.strides = encoder.channels, encoder.strides
+        self.pooled = (None, *encoder.channels[:-1])
+        sides = [2 * encoder.strides[-1] // stride for stride in encoder.strides]
+        self.features = [torch.zeros(2, n, s, s, requires_grad=True) for n, s in zip(self.channels, sides, strict=True)]
+        before = zip(self.pooled, sides, strict=True)
+        self.indices = [None if n is None else torch.zeros(2, n, s, s, dtype=torch.int64) for n, s in before]
+
+    def forward(self, image: Tensor) -> Pyramid:
+        return Pyramid(self.features, self.indices)

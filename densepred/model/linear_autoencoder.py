@@ -1,0 +1,73 @@
+"""One linear map from a patch to its code and one back, learnt by descent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from densepred.contracts import Model
+from densepred.ops import patches
+from densepred.types import HeadSpec, UserError
+
+
+class LinearAutoencoder(Model):
+    """Each patch of `patch` pixels becomes `code` numbers. A patch as large as the crop makes one code an image.
+
+    decoded = mean + up (down (x - mean)), without rectifiers. `mean` is learnt and begins at the dataset's, so patches
+    end up centred; there is no other bias. With the squared error its best value is that of PCA with as many components
+    (Baldi, Hornik, Neural Networks 1989): `up down` becomes the same projection, while the rows of `down` are neither
+    orthonormal nor ordered. Images of any size are continued by their mirror image to whole patches.
+    """
+
+    def __init__(
+        self,
+        heads: Mapping[str, HeadSpec],
+        channels: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        code: int = 16,
+        patch: Sequence[int] = (8, 8),
+    ) -> None:
+        super().__init__()
+        reconstructs("linear_autoencoder", heads, channels)
+        self.patch, values = shape(code, patch, channels)
+        self.mean = nn.Parameter(torch.tensor(tuple(mean)).repeat_interleave(values // channels))
+        self.down, self.up = nn.Parameter(torch.empty(code, values)), nn.Parameter(torch.empty(values, code))
+        # A random projection: what it keeps, it keeps exactly.
+        nn.init.orthogonal_(self.down)
+        with torch.no_grad():
+            self.up.copy_(self.down.T)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W) to codes (B, code, h, w), one for each patch."""
+        cells = patches.cut(patches.whole(image, self.patch), self.patch)
+        return ((cells - self.mean) @ self.down.T).movedim(-1, 1)
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        cells = self.encode(image).movedim(1, -1) @ self.up.T + self.mean
+        return {"image": [patches.join(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}
+
+
+def reconstructs(name: str, heads: Mapping[str, HeadSpec], channels: int) -> None:
+    """Refuse any task but the reconstruction of images."""
+    if dict(heads) != {"image": HeadSpec(channels)}:
+        raise UserError(
+            f"model={name} gives an image back, and the task wants {', '.join(heads)}; set task=autoencoder, "
+            "or choose another model"
+        )
+
+
+def shape(code: int, patch: Sequence[int], channels: int) -> tuple[tuple[int, int], int]:
+    """The sides of a patch and how many values it has, at least as many as its code."""
+    if len(patch) != 2 or min(patch) < 1:
+        raise UserError(f"model.patch: {list(patch)}; give [height, width] in pixels")
+    rows, columns = int(patch[0]), int(patch[1])
+    values = channels * rows * columns
+    if not 1 <= code <= values:
+        raise UserError(
+            f"model.code: {code}; a patch of {rows} x {columns} pixels has {values} values, so give 1 to {values}, "
+            "or a larger model.patch"
+        )
+    return (rows, columns), values

@@ -1,0 +1,122 @@
+"""Principal components of image patches: the best linear code, found without descent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from densepred import distributed
+from densepred.contracts import Model
+from densepred.model.linear_autoencoder import reconstructs, shape
+from densepred.ops import patches
+from densepred.types import HeadSpec, UserError
+
+MOST = 8192
+"""Values of a patch: its covariance then takes 512 MB, and its eigenvectors some minutes."""
+
+
+class PCA(Model):
+    """Each patch of `patch` pixels becomes its coordinates along the `code` directions of largest variance.
+
+    A closed form: `accumulate` adds up the covariance of whole patches in float64, `solve` takes its eigenvectors. Then
+    the mean squared error over those patches is the sum of the discarded eigenvalues over their number. Images of any
+    size are continued by their mirror image to whole patches. Needs memory for patch values squared, not for the data.
+
+    State: `mean` (values,), `components` (code, values), orthonormal rows of falling variance, the largest entry of
+    each positive; `variances` (values,), all eigenvalues.
+    """
+
+    variances: Tensor
+
+    def __init__(
+        self,
+        heads: Mapping[str, HeadSpec],
+        channels: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        code: int = 16,
+        patch: Sequence[int] = (8, 8),
+    ) -> None:
+        super().__init__()
+        reconstructs("pca", heads, channels)
+        self.patch, values = shape(code, patch, channels)
+        if values > MOST:
+            raise UserError(
+                f"model.patch: {list(patch)} has {values} values and pca takes at most {MOST}; give a smaller patch "
+                "or use model=linear_autoencoder"
+            )
+        centre = torch.tensor(tuple(mean)).repeat_interleave(values // channels)
+        self.mean = nn.Parameter(centre, requires_grad=False)
+        self.components = nn.Parameter(torch.eye(code, values), requires_grad=False)
+        self.register_buffer("variances", torch.zeros(values))
+        self.sums: Sums | None = None
+
+    @torch.no_grad()
+    def accumulate(self, image: Tensor) -> None:
+        """Add the whole patches of images (B, C, H, W); what is left at the right and below is no patch."""
+        rows, columns = (length // side * side for length, side in zip(image.shape[-2:], self.patch, strict=True))
+        if not rows or not columns:
+            raise UserError(
+                f"an image of {image.shape[-2]}x{image.shape[-1]} holds no patch of {self.patch[0]}x{self.patch[1]}; "
+                "set data.crop to whole patches or give a smaller model.patch"
+            )
+        if self.sums is None:
+            self.sums = Sums(self.mean)
+        self.sums.add(patches.cut(image[..., :rows, :columns], self.patch).flatten(0, 2))
+
+    @torch.no_grad()
+    def solve(self) -> dict[str, float]:
+        """Set the components from what every process has accumulated, which is then forgotten.
+
+        Gives the mean squared error over the accumulated patches and the share of their variance that the code keeps.
+        """
+        assert self.sums is not None, "nothing was accumulated"
+        mean, covariance = self.sums.result()
+        self.sums = None
+        rising, vectors = torch.linalg.eigh(covariance)
+        variances = rising.flip(0).clamp(min=0)  # rounding leaves tiny negative ones
+        kept = vectors.flip(1).T[: len(self.components)]
+        largest = kept.gather(1, kept.abs().argmax(1, keepdim=True))
+        self.mean.copy_(mean)
+        self.components.copy_(kept * largest.sign())
+        self.variances.copy_(variances)
+        left, total = variances[len(kept) :].sum().item(), variances.sum().item()
+        return {"loss/image": left / len(variances), "explained_variance": 1 - left / total if total else 1.0}
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W) to codes (B, code, h, w), one for each patch."""
+        cells = patches.cut(patches.whole(image, self.patch), self.patch)
+        return ((cells - self.mean) @ self.components.T).movedim(-1, 1)
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        cells = self.encode(image).movedim(1, -1) @ self.components + self.mean
+        return {"image": [patches.join(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}
+
+
+class Sums:
+    """Count, sum and products of the rows seen so far, in float64, relative to `shift`.
+
+    A shift near the mean keeps small variances from drowning; any gives the same covariance.
+    """
+
+    def __init__(self, shift: Tensor) -> None:
+        where = torch.device("cpu") if shift.device.type == "mps" else shift.device  # which has no float64
+        self.shift = shift.detach().to(where, torch.float64).clone()
+        size = len(shift)
+        self.products = torch.zeros(size, size, dtype=torch.float64, device=where)
+        self.rows = torch.zeros(size + 1, dtype=torch.float64, device=where)  # their sum, and how many
+
+    def add(self, rows: Tensor) -> None:
+        rows = rows.to(self.shift.device, torch.float64) - self.shift
+        self.products.addmm_(rows.T, rows)
+        self.rows[:-1] += rows.sum(0)
+        self.rows[-1] += len(rows)
+
+    def result(self) -> tuple[Tensor, Tensor]:
+        """Mean and population covariance over every process."""
+        products, rows = distributed.total(self.products), distributed.total(self.rows)
+        mean = rows[:-1] / rows[-1]
+        covariance = products / rows[-1] - torch.outer(mean, mean)
+        return mean + self.shift, (covariance + covariance.T) / 2
