@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
-from densepred.model.encoder_decoder import Head
 from densepred.model.linear_autoencoder import reconstructs
 from densepred.ops import patches
 from densepred.types import HeadSpec, Pyramid, UserError
@@ -73,7 +72,9 @@ class Autoencoder(Model):
         refuse_skips(decoder, self.encoder)
         for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
             self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
-        self.heads = nn.ModuleDict({name: Head(name, spec, self.decoder, kernel) for name, spec in heads.items()})
+        self.head = nn.Conv2d(self.decoder.channels[-1], channels, kernel, padding=kernel // 2)
+        nn.init.normal_(self.head.weight, std=0.001)
+        nn.init.zeros_(self.head.bias)  # pyright: ignore[reportArgumentType]
 
     def encode(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) to codes (B, code, h, w), or (B, values)."""
@@ -91,12 +92,8 @@ class Autoencoder(Model):
         """Codes to images (B, C, h, w) of that size, divided by the decoder's finest stride."""
         if self.flat is not None:
             code = self.flat.up(code).unflatten(1, self.flat.shape)
-        maps = self.decoder(Pyramid([code], [None]))
-        maps = [
-            x[..., : -(-size[0] // stride), : -(-size[1] // stride)]
-            for x, stride in zip(maps, self.decoder.strides, strict=True)
-        ]
-        return self.heads["image"](maps) * self.std + self.mean
+        finest, stride = self.decoder(Pyramid([code], [None]))[-1], self.decoder.strides[-1]
+        return self.head(finest[..., : -(-size[0] // stride), : -(-size[1] // stride)]) * self.std + self.mean
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         size = (int(image.shape[-2]), int(image.shape[-1]))

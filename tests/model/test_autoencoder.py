@@ -100,7 +100,6 @@ def test_a_coarse_decoder_leaves_the_last_step_to_the_task(plain: Plain) -> None
         (("decoder.skips=true",), r"UNet joins levels of the encoder; set decoder=code, or decoder\.skips=false"),
         (("decoder=fpn", "decoder.stride=1"), "FPN joins levels of the encoder; set decoder=code"),
         (("upsample=unpool",), r"sees the code alone, no indices of poolings.*; use upsample=bilinear or another"),
-        (("decoder=segnet", "upsample=unpool"), "sees the code alone, no indices of poolings"),
         (("decoder.widths=[4,4,4]",), r"decoder\.widths has 3 numbers; this encoder takes 2"),
         (("model.values=7",), r"model\.values: 7 numbers an image need images of one size; set model\.size"),
         (("model.code=0",), r"model\.code=0"),
