@@ -15,13 +15,12 @@ INFO = {"heads": {"image": HeadSpec(3)}, "channels": 3, "mean": (0.5, 0.4, 0.3),
 
 
 def data() -> Tensor:
-    """Images of one patch, whose deviations from a mean that is no constant colour fall from 0.3 to 0.1, then 0.01."""
+    """Images of one patch, their mean no constant colour; deviations are 0.3 to 0.2 along CODE axes, else 0.02."""
     generator = torch.Generator().manual_seed(0)
     basis = torch.linalg.qr(torch.randn(VALUES, VALUES, generator=generator))[0]
-    deviations = torch.cat([torch.logspace(-0.5, -1, CODE), torch.full((VALUES - CODE,), 0.01)])
-    rows = (
-        torch.rand(VALUES, generator=generator) + torch.randn(COUNT, VALUES, generator=generator) * deviations @ basis.T
-    )
+    deviations = torch.cat([torch.linspace(0.3, 0.2, CODE), torch.full((VALUES - CODE,), 0.02)])
+    mean = 0.5 + 0.1 * torch.randn(VALUES, generator=generator)
+    rows = mean + torch.randn(COUNT, VALUES, generator=generator) * deviations @ basis.T
     return patches.join(rows.view(COUNT, 1, 1, VALUES), PATCH)
 
 
@@ -33,7 +32,9 @@ def test_descent_reaches_the_error_and_the_subspace_of_pca() -> None:
 
     torch.manual_seed(0)
     model = LinearAutoencoder(code=CODE, patch=PATCH, **INFO).double()
-    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=150, line_search_fn="strong_wolfe", tolerance_change=0)
+    optimizer = torch.optim.LBFGS(
+        model.parameters(), max_iter=250, history_size=30, line_search_fn="strong_wolfe", tolerance_change=0
+    )
 
     def slope() -> Tensor:
         optimizer.zero_grad()
@@ -47,7 +48,7 @@ def test_descent_reaches_the_error_and_the_subspace_of_pca() -> None:
         learnt, exact = model.up @ model.down, pca.components.T @ pca.components
     assert best * (1 - 1e-9) <= error <= best * 1.02
     # Two random subspaces of this size lie about 2.6 apart.
-    assert (learnt - exact).norm() < 0.02
+    assert (learnt - exact).norm() < 0.05
     # The same subspace, though other axes of it.
     assert (model.down @ model.down.T - torch.eye(CODE)).abs().max() > 1e-3
 
