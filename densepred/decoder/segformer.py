@@ -34,14 +34,8 @@ class SegFormer(Decoder):
         self.linears = nn.ModuleList(nn.Conv2d(encoder.channels[i], width, 1) for i in self.levels)
         self.fuse = ConvNormAct(width * len(self.levels), width, 1, norm=norm, activation=activation)
         initialise(self)
-        # Levels of the finest stride need no enlargement; what was pooled more than once cannot be unpooled at once.
         self.ups = nn.ModuleList(
-            upsample(
-                width,
-                width,
-                encoder.pooled[i] if i == finest + 1 else None,
-                factor=encoder.strides[i] // encoder.strides[finest],
-            )
+            upsample(width, width, encoder.pooled[i], factor=encoder.strides[i] // encoder.strides[finest])
             if encoder.strides[i] > encoder.strides[finest]
             else nn.Identity()
             for i in self.levels[:-1]
