@@ -12,7 +12,10 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+PROBE = 256  # pixels a side: no encoder poolings make that vanish
 
 T = TypeVar("T")
 
@@ -48,6 +51,27 @@ def join(timeout_seconds: float = 600.0) -> torch.device:
         backend = "nccl" if where.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
     return where
+
+
+def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module:
+    """The model, its gradients averaged over processes; the model itself where there is one process.
+
+    DistributedDataParallel looks for parameters without a gradient at every step only where there are some, such as
+    the levels of an encoder that a decoder does not read.
+    """
+    if world() == 1:
+        return model
+    return DistributedDataParallel(model, find_unused_parameters=unused(model, channels, device))
+
+
+def unused(model: nn.Module, channels: int, device: torch.device) -> bool:
+    """Whether a parameter that learns has no part in the answer to an image (B, channels, H, W)."""
+    training = model.training
+    outputs = model.eval().forward(torch.zeros(1, channels, PROBE, PROBE, device=device))  # as it was before compiling
+    model.train(training)
+    total = torch.stack([stage.float().sum() for stages in outputs.values() for stage in stages]).sum()
+    learned = [value for value in model.parameters() if value.requires_grad]
+    return any(grad is None for grad in torch.autograd.grad(total, learned, allow_unused=True))
 
 
 def leave() -> None:

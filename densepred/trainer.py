@@ -56,7 +56,7 @@ class Trainer:
         self.meter = Meter()
         self.rates = [group["lr"] for group in optimizer.param_groups]
         self.frozen = list(frozen)
-        self.parallel = DistributedDataParallel(model) if distributed.world() > 1 else model
+        self.parallel = distributed.parallel(model, task.info.channels, device)
         self.total: int | None = None
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import torch
 import torch.multiprocessing as mp
 
 from densepred import assemble, config, distributed
+from densepred.build import build
 from densepred.precision import Precision
+from densepred.types import HeadSpec
 from densepred.validation import evaluate
 from tests.conftest import composed
 
@@ -102,3 +105,13 @@ def test_without_a_group_the_world_is_one_process() -> None:
     assert distributed.gather_rows(rows) is rows
     assert distributed.anywhere(True, CPU)
     assert not distributed.anywhere(False, CPU)
+
+
+def test_parameters_that_no_answer_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:
+    cpu = torch.device("cpu")
+    for decoder, wanted in (("unet", False), ("fpn", True)):
+        node = plain("encoder.widths=[4,4,8,8]", f"decoder={decoder}")["model"]
+        heads = {"semantic": HeadSpec(2, kind="classes")}
+        model = build(node, None, "model", heads=heads, channels=1, mean=(0.5,), std=(0.5,)).train()
+        assert distributed.unused(model, 1, cpu) is wanted
+        assert model.training
