@@ -21,7 +21,7 @@ from typing import Any
 MODELS = {
     "DeepLabV3, ResNet-50, output stride 16": ("model=deeplabv3",),
     "HRNet-W18-small": ("model=hrnet", "encoder=hrnet_w18_small"),
-    "FCN-8s, VGG-16 with BatchNorm": ("model=fcn8s",),
+    "FCN-8s, VGG-16 with BatchNorm, half as wide": ("model=fcn", "encoder.width=0.5"),
     "SegNet, VGG-16 with BatchNorm, half as wide": ("model=segnet", "encoder.width=0.5"),
 }
 
