@@ -29,7 +29,7 @@ TEXT = re.compile(r"[\w .,+-]*", re.ASCII)  # no paths, addresses or names of mo
 
 
 def check(node: Any, at: str, trusted: Sequence[str] = ()) -> None:
-    """Raise UserError unless `node` is plain data that names only components; `at` is "model" or "task"."""
+    """Raise UserError unless `node` is plain data that names only components; `at`: "model", "task" or "transform"."""
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise UserError(f"{at}: names no class; use another checkpoint")
     _check(node, at, at, tuple(trusted), 0)
@@ -112,9 +112,17 @@ def _component(path: Any, at: str, kind: str, trusted: tuple[str, ...]) -> None:
     found = _attribute(module, name, at)
     if not isinstance(found, type) or not _inside(found.__module__, home):
         raise UserError(f"{at}: {shown}: not a class defined there; use another checkpoint")
-    contract = KINDS.get(kind) or _attribute("densepred.task", "Task", at)
-    if not issubclass(found, contract):
+    if not (_transforms(found) if kind == "transform" else issubclass(found, _contract(kind, at))):
         raise UserError(f"{at}: {shown}: not a {kind}; use another checkpoint")
+
+
+def _contract(kind: str, at: str) -> type:
+    return KINDS.get(kind) or _attribute("densepred.task", "Task", at)
+
+
+def _transforms(found: type) -> bool:
+    """Whether a class is a transform in one of the forms that `transform/pipeline.py` takes."""
+    return any(word in vars(parent) for parent in found.__mro__ for word in ("__call__", "plan", "colour"))
 
 
 def _attribute(module: str, name: str, at: str) -> Any:

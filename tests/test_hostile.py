@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import densepred.encoder.timm  # noqa: F401, lest its own imports look like those of a hostile file
-from densepred import recorded
+from densepred import foreign, recorded
 from densepred.assemble import stored, task_and_model
 from densepred.checkpoint import load_model, save_weights
 from densepred.errors import UserError
@@ -247,3 +247,13 @@ def test_commands_refuse_with_one_line(tmp_path: Path, good: Any) -> None:
         assert done.stderr.startswith(f"error: {file}: ")
         assert done.stderr.count("\n") == 1
     assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["os.system", "densepred.encoder.plain.Plain", "densepred.transform.resize.Tensor", "densepred.build.build"],
+)
+def test_the_transform_of_a_checkpoint_names_transforms_only(target: str) -> None:
+    with pytest.raises(UserError, match=r"^transform\._target_: "):
+        foreign.check({"_target_": target}, "transform")
+    foreign.check({"_target_": "densepred.transform.resize.Resize", "size": [24, 32]}, "transform")

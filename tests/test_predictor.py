@@ -121,6 +121,17 @@ def test_a_binary_model_with_one_channel_predicts_both_classes(tmp_path: Path) -
         assert (model(image, **options).semantic == truth).float().mean() > 0.9
 
 
+def test_the_transform_of_the_validation_is_applied_and_undone(tmp_path: Path) -> None:
+    running.train(tmp_path, "trainer.max_steps=2", "transform=resize", "data.crop=[24,32]")
+    model = predictor.load(tmp_path)
+    seen = []
+    model.model.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
+    found = model(pixels(37, 45))
+    assert seen == [(1, 3, 24, 32)]
+    assert found.semantic is not None
+    assert found.semantic.shape == (37, 45)
+
+
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give the folder of a run"):
         predictor.load(tmp_path)
