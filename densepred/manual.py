@@ -74,8 +74,13 @@ def _group(group: str, default: str, folders: Sequence[Path]) -> list[str]:
     lines = [f"  {group}"]
     for name, file in options.items():
         star = "*" if name == default else ""
-        lines.append(f"    {name + star:{width}}  {_title(file.read_text(encoding='utf-8'))}"[:WIDTH].rstrip())
+        lines.append(_cut(f"    {name + star:{width}}  {_title(file.read_text(encoding='utf-8'))}"))
     return lines
+
+
+def _cut(line: str) -> str:
+    """At most WIDTH characters, ending with a whole word."""
+    return line.rstrip() if len(line) <= WIDTH else f"{line[: WIDTH - 4].rsplit(' ', 1)[0]} ..."
 
 
 def _keys(body: str) -> list[tuple[str, str]]:
