@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from densepred.contracts import Upsample
+from densepred.upsample.interpolation import Interpolation
 
 
-class BilinearMatmul(Upsample):
+class BilinearMatmul(Interpolation):
     """R x C^T with a matrix of two taps a row for the rows, R (H, h), and one for the columns, C (W, w).
 
     The values are those of `Bilinear`. The gradient of `F.interpolate` on a GPU adds up in any order; that of a matrix
     product does not. Values are mixed in at least float32, also under autocast, as `F.interpolate` does.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        pooled_channels: int | None,
-        factor: int = 2,
-        align_corners: bool = False,
-    ) -> None:
-        super().__init__()
-        self.align_corners = align_corners
-        self.project = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
-
-    def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
-        x = self.project(x)
-        if x.shape[-2:] == size:
-            return x
+    def enlarge(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             rows, columns = (
