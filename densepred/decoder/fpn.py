@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
+from densepred.decoder.levels import deep_to_shallow
 from densepred.nn import ConvNormAct, initialise
-from densepred.types import Pyramid, UserError
+from densepred.types import Pyramid
 
 
 class FPN(Decoder):
@@ -27,12 +28,7 @@ class FPN(Decoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        levels = [i for i, one in enumerate(encoder.strides) if one >= stride]
-        if not levels:
-            raise UserError(
-                f"decoder.stride={stride} is beyond the encoder's {encoder.strides[-1]}; give a smaller one"
-            )
-        self.levels = levels[::-1]
+        self.levels = deep_to_shallow(encoder, stride)
         self.strides = tuple(encoder.strides[i] for i in self.levels)
         self.channels = (width,) * len(self.levels)
         self.laterals = nn.ModuleList(nn.Conv2d(encoder.channels[i], width, 1) for i in self.levels)
@@ -49,5 +45,8 @@ class FPN(Decoder):
         for step, (up, i) in enumerate(zip(self.ups, self.levels[1:], strict=True)):
             size = (joined[step + 1].shape[-2], joined[step + 1].shape[-1])
             joined[step + 1] = joined[step + 1] + up(joined[step], size, pyramid.indices[i + 1])
-        maps = [conv(x) for conv, x in zip(self.smooth, joined, strict=True)]
+        maps = [
+            conv(x) if self.wanted is None or level in self.wanted else x[:, :, :0, :0]
+            for level, (conv, x) in enumerate(zip(self.smooth, joined, strict=True))
+        ]
         return [*maps[:-1], self.dropout(maps[-1])]

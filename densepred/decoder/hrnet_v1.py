@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import Decoder, Encoder
-from densepred.types import Pyramid, UserError
+from densepred.decoder.levels import finest
+from densepred.types import Pyramid
 
 
 class HRNetV1(Decoder):
@@ -21,11 +22,3 @@ class HRNetV1(Decoder):
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
         return [pyramid.features[self.level]]
-
-
-def finest(encoder: Encoder, stride: int) -> int:
-    """The encoder's first level of at least `stride`."""
-    level = next((i for i, one in enumerate(encoder.strides) if one >= stride), None)
-    if level is None:
-        raise UserError(f"decoder.stride={stride} is beyond the encoder's {encoder.strides[-1]}; give a smaller one")
-    return level

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
-from densepred.decoder.hrnet_v1 import finest
+from densepred.decoder.levels import finest
 from densepred.nn import make_activation, make_norm
 from densepred.types import Pyramid
 

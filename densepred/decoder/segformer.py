@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
+from densepred.decoder.levels import deep_to_shallow
 from densepred.nn import ConvNormAct, initialise
-from densepred.types import Pyramid, UserError
+from densepred.types import Pyramid
 
 
 class SegFormer(Decoder):
@@ -24,11 +25,7 @@ class SegFormer(Decoder):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.levels = [i for i, one in enumerate(encoder.strides) if one >= stride][::-1]
-        if not self.levels:
-            raise UserError(
-                f"decoder.stride={stride} is beyond the encoder's {encoder.strides[-1]}; give a smaller one"
-            )
+        self.levels = deep_to_shallow(encoder, stride)
         finest = self.levels[-1]
         self.channels, self.strides = (width,), (encoder.strides[finest],)
         self.linears = nn.ModuleList(nn.Conv2d(encoder.channels[i], width, 1) for i in self.levels)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
+from densepred.decoder.levels import deep_to_shallow
 from densepred.decoder.pspnet import PyramidPooling
 from densepred.nn import ConvNormAct, initialise
 from densepred.ops import resample
-from densepred.types import Pyramid, UserError
+from densepred.types import Pyramid
 
 
 class UPerNet(Decoder):
@@ -29,11 +30,7 @@ class UPerNet(Decoder):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.levels = [i for i, one in enumerate(encoder.strides) if one >= stride][::-1]
-        if not self.levels:
-            raise UserError(
-                f"decoder.stride={stride} is beyond the encoder's {encoder.strides[-1]}; give a smaller one"
-            )
+        self.levels = deep_to_shallow(encoder, stride)
         deepest, *others = self.levels
         self.channels, self.strides = (width,), (encoder.strides[self.levels[-1]],)
         self.pool = PyramidPooling(encoder.channels[deepest], width, bins, norm, activation)
