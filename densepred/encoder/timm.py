@@ -93,7 +93,7 @@ def create(
     told: dict[str, Any] = {**options, **ways[0]}
     try:
         return timm.create_model(name, pretrained=pretrained, features_only=True, **told)
-    except (AssertionError, NotImplementedError, OSError, RuntimeError, TypeError) as error:
+    except (AssertionError, OSError, RuntimeError, TypeError) as error:
         if isinstance(error, TypeError) and len(ways) > 1:
             return create(name, pretrained, options, ways[1:])
         asked = ", ".join(f"{key}={value}" for key, value in options.items())

@@ -16,14 +16,14 @@ REMEDY = "set decoder=code, or decoder.skips=false where the decoder has it"
 
 
 class Code(Encoder):
-    """What the decoder is built for: an encoder of one level, the code, with nothing pooled on the way to it."""
+    """The encoder that the decoder sees: of one level, the code itself, with nothing pooled on the way to it."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
         self.channels, self.strides, self.pooled = (channels,), (stride,), (None,)
 
     def forward(self, image: Tensor) -> Pyramid:
-        raise NotImplementedError("the autoencoder makes the pyramid of the code itself")
+        return Pyramid([image], [None])
 
 
 class Autoencoder(Model):
@@ -68,7 +68,8 @@ class Autoencoder(Model):
         self.size = (int(size[0]), int(size[1])) if values is not None and size is not None else None
         self.squeeze = nn.Conv2d(self.encoder.channels[-1], code, 1)
         self.flat = None if self.size is None else Flat(code, self._grid(self.size), values or 0)
-        self.decoder = blind(decoder, code, self.stride)
+        self.level = Code(code, self.stride)
+        self.decoder = blind(decoder, self.level)
         refuse_skips(decoder, self.encoder)
         for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
             self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
@@ -92,7 +93,7 @@ class Autoencoder(Model):
         """Codes to images (B, C, h, w) of that size, divided by the decoder's finest stride."""
         if self.flat is not None:
             code = self.flat.up(code).unflatten(1, self.flat.shape)
-        finest, stride = self.decoder(Pyramid([code], [None]))[-1], self.decoder.strides[-1]
+        finest, stride = self.decoder(self.level(code))[-1], self.decoder.strides[-1]
         return self.head(finest[..., : -(-size[0] // stride), : -(-size[1] // stride)]) * self.std + self.mean
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
@@ -113,10 +114,10 @@ class Flat(nn.Module):
         self.up = nn.Linear(values, channels * grid[0] * grid[1])
 
 
-def blind(decoder: DecoderFactory, code: int, stride: int) -> Decoder:
+def blind(decoder: DecoderFactory, level: Code) -> Decoder:
     """The decoder of an encoder that has one level, so it cannot see another."""
     try:
-        return decoder(Code(code, stride))
+        return decoder(level)
     except (UserError, IndexError, ValueError) as error:
         if str(error).startswith("decoder."):  # a setting that fits no encoder of this stride
             raise
