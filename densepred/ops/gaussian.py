@@ -1,0 +1,57 @@
+"""Heat maps with a Gaussian at each point.
+
+C channels, N points, h x w cells.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+CHUNK = 2**22
+"""Window cells that exist at once: 16 MB of float32."""
+
+
+def heatmaps(
+    points: Tensor,
+    channels: Tensor,
+    count: int,
+    size: tuple[int, int],
+    sigma: float | Tensor,
+    reach: float = 3.0,
+    reduce: str = "amax",
+) -> Tensor:
+    """Maps (count, h, w) float32 with exp(-d^2 / (2 sigma^2)) around points (N, 2), x and y in cells, not rounded.
+
+    channels: (N,) the map that each point is drawn on.
+    sigma: in cells, one for all or (N,).
+    reach: the square that is drawn around a point ends this many sigmas away from it, at the least.
+    reduce: where Gaussians meet, "amax" keeps the larger and "sum" adds them up.
+    """
+    height, width = size
+    maps = torch.zeros(count * height * width, device=points.device)
+    if len(points) == 0:
+        return maps.view(count, height, width)
+    sigmas = torch.as_tensor(sigma, dtype=torch.float32, device=points.device).expand(len(points))
+    radius = math.ceil(reach * float(sigmas.max()))
+    steps = torch.arange(-radius, radius + 1, device=points.device)
+    for part in torch.arange(len(points), device=points.device).split(max(1, CHUNK // len(steps) ** 2)):
+        (x, columns), (y, rows) = (_axis(points[part, i], sigmas[part], steps, reach) for i in (0, 1))
+        inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
+        start = channels[part].long() * height * width
+        cells = start[:, None, None] + rows.clamp(0, height - 1)[:, :, None] * width
+        cells = cells + columns.clamp(0, width - 1)[:, None]
+        values = torch.where(inside, y[:, :, None] * x[:, None], 0)
+        maps.scatter_reduce_(0, cells.flatten(), values.flatten(), reduce)
+    return maps.view(count, height, width)
+
+
+def _axis(centres: Tensor, sigmas: Tensor, steps: Tensor, reach: float) -> tuple[Tensor, Tensor]:
+    """The Gaussian along one axis, 0 beyond its reach, and the cells it stands on; both (N, steps)."""
+    nearest = (centres + 0.5).floor()
+    cells = nearest.long()[:, None] + steps
+    distance = cells - centres[:, None]
+    values = torch.exp(-(distance**2) / (2 * sigmas[:, None] ** 2))
+    return torch.where(steps.abs() <= (reach * sigmas[:, None]).ceil(), values, 0), cells
