@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.types import VOID, Annotation, Info
+from densepred.types import VOID
 
 GAP = 4  # white pixels between the parts of a panel
 GAIN = 4  # of the errors of a reconstruction, which are small: a quarter of white shows as white
@@ -60,22 +60,3 @@ def difference(prediction: Tensor, truth: Tensor) -> Tensor:
     """The mean absolute error over the channels of two images (C, H, W), in grey and `GAIN` times as bright."""
     guess, image = (x.cpu().float() / (255 if x.dtype == torch.uint8 else 1) for x in (prediction, truth))
     return rgb((guess - image).abs().mean(0, keepdim=True) * GAIN)
-
-
-def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info, more: Sequence[Tensor] = ()) -> Tensor:
-    """Image, truth, prediction and error side by side, then `more` tiles of the same size.
-
-    A truth that is the image itself is shown once.
-    """
-    parts = [rgb(image)]
-    if prediction.semantic is not None and truth.semantic is not None:
-        guess, labels = prediction.semantic.cpu(), truth.semantic.cpu()
-        parts += [colours(labels, info.palette), colours(guess, info.palette), errors(guess, labels)]
-    if prediction.image is not None and truth.image is not None:
-        clean = rgb(truth.image.cpu())
-        if not torch.equal(clean, parts[0]):  # the network was shown a damaged copy
-            parts.append(clean)
-        parts += [rgb(prediction.image.cpu()), difference(prediction.image, truth.image)]
-    parts += more
-    gap = torch.full((3, parts[0].shape[1], GAP), 255, dtype=torch.uint8)
-    return torch.cat([piece for part in parts for piece in (part, gap)][:-1], dim=2)

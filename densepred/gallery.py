@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from densepred import draw
+from densepred import draw, draw_heads
 from densepred.log import Log
 from densepred.ops import resample
-from densepred.types import Annotation, Batch, Info
+from densepred.panel import panel
+from densepred.task import Task
+from densepred.types import Annotation, Batch, Outputs
 
 
 class Gallery:
-    """Puts `count` samples, spread evenly over this process's `total`, into TensorBoard at each validation."""
+    """Puts `count` samples, spread evenly over this process's `total`, into TensorBoard at each validation.
 
-    def __init__(self, log: Log, info: Info, count: int, total: int) -> None:
-        self.log, self.info = log, info
+    `valid/sample_<i>` shows image, truth and prediction, `heads/sample_<i>/<head>` what the network's own maps look
+    like, with their targets.
+    """
+
+    def __init__(self, log: Log, task: Task, count: int, total: int) -> None:
+        self.log, self.task = log, task
         count = min(count, total)
         self.wanted = [round((i + 0.5) * total / count - 0.5) for i in range(count)]
         self.open(0)
@@ -23,15 +29,27 @@ class Gallery:
         """Begin a validation pass."""
         self.step, self.position = step, 0
 
-    def show(self, batch: Batch, found: Sequence[Annotation]) -> None:
+    def show(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
         """Look at the next batch of the pass."""
-        for index, (image, prediction, truth) in enumerate(zip(batch.image, found, batch.truths, strict=True)):
-            if self.position in self.wanted:
+        for index in range(len(batch.image)):
+            if self.position in self.wanted and self.log.enabled:
                 number = self.wanted.index(self.position)
-                shown = draw.rgb(image)
-                if shown.shape[-2:] != truth.size:
-                    shown = draw.rgb(resample.resize(shown[None] / 255, truth.size, align_corners=False)[0])
-                maps = draw.weights({name: value[index] for name, value in batch.targets.items()}, truth.size)
-                panel = draw.panel(shown, prediction, truth, self.info, maps)
-                self.log.picture(f"valid/sample_{number}", panel, self.step)
+                self._sample(number, batch, index, found[index])
+                self._heads(number, batch, index, outputs)
             self.position += 1
+
+    def _sample(self, number: int, batch: Batch, index: int, prediction: Annotation) -> None:
+        truth, shown = batch.truths[index], draw.rgb(batch.image[index])
+        if shown.shape[-2:] != truth.size:
+            shown = draw.rgb(resample.resize(shown[None] / 255, truth.size, align_corners=False)[0])
+        flat = [name for name, spec in self.task.heads.items() if len(spec.strides) == 1]
+        weights = {name: value[index] for name, value in batch.targets.items() if name.removesuffix("_weight") in flat}
+        tiles = draw.weights(weights, truth.size)
+        self.log.picture(f"valid/sample_{number}", panel(shown, prediction, truth, self.task.info, tiles), self.step)
+
+    def _heads(self, number: int, batch: Batch, index: int, outputs: Outputs) -> None:
+        said = {name: outputs[name][-1][index] for name in self.task.heads}
+        targets = {name: value[index] for name, value in batch.targets.items()}
+        pictures = draw_heads.pictures(batch.image[index], said, targets, self.task.heads, self.task.info)
+        for name, picture in pictures:
+            self.log.picture(f"heads/sample_{number}/{name}", picture, self.step)

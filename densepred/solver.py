@@ -25,7 +25,7 @@ from densepred.progress import Meter, Progress
 from densepred.run import Run
 from densepred.stop import StopFlag, Stopped
 from densepred.task import Task
-from densepred.types import Annotation, Batch
+from densepred.types import Annotation, Batch, Outputs
 from densepred.validation import evaluate, share_buffers
 
 
@@ -86,14 +86,14 @@ class Solver:
                     return
 
     def _validate(self, valid: EvaluationLoader) -> None:
-        gallery = Gallery(self.log, self.task.info, self.settings.pictures, valid.count)
+        gallery = Gallery(self.log, self.task, self.settings.pictures, valid.count)
         gallery.open(self.progress.step)
 
-        def seen(batch: Batch, found: Sequence[Annotation]) -> None:
+        def seen(batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
             # Several processes must finish a pass together.
             if self.stop.raised and distributed.world() == 1:
                 raise Stopped
-            gallery.show(batch, found)
+            gallery.show(batch, found, outputs)
 
         values = evaluate(self.model, self.task, valid, self.device, self.precision, seen)
         self.log.scalars("valid", values, self.progress.step, self.progress.epoch)

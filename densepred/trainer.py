@@ -27,7 +27,7 @@ from densepred.run import Run
 from densepred.scheduler import Scheduler
 from densepred.stop import NonFinite, StopFlag, Stopped
 from densepred.task import Task
-from densepred.types import Annotation, Batch
+from densepred.types import Annotation, Batch, Outputs
 from densepred.validation import evaluate, share_buffers
 
 
@@ -70,7 +70,7 @@ class Trainer:
         per_epoch = math.ceil(len(train) / settings.accumulate)
         self.total = settings.max_steps or (settings.epochs * per_epoch if settings.epochs else None)
         self.valid_steps = max(1, round(settings.valid_every * per_epoch))
-        self.gallery = Gallery(self.log, self.task.info, settings.pictures, valid.count)
+        self.gallery = Gallery(self.log, self.task, settings.pictures, valid.count)
         if resume:
             self.run.restore(self)
         self.started = self.saved = time.monotonic()
@@ -191,11 +191,11 @@ class Trainer:
         self.log.say(progress.line(values))
         self.meter.pause(time.monotonic() - begun)
 
-    def _seen(self, batch: Batch, found: Sequence[Annotation]) -> None:
+    def _seen(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
         # Several processes must finish a pass together; the checkpoint before it holds all that would be lost.
         if self.stop.raised and distributed.world() == 1:
             raise Stopped
-        self.gallery.show(batch, found)
+        self.gallery.show(batch, found, outputs)
 
     def _save(self, due: bool) -> None:
         begun = time.monotonic()

@@ -14,7 +14,7 @@ from densepred.precision import Precision
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Outputs
 
-Seen = Callable[[Batch, list[Annotation]], None]
+Seen = Callable[[Batch, list[Annotation], Outputs], None]
 
 
 @torch.inference_mode()
@@ -28,7 +28,7 @@ def evaluate(
 ) -> dict[str, float | None]:
     """Metrics of the task and `loss/total`, `loss/<head>` as means over images.
 
-    `seen` is called with every batch and what the model makes of it. The same on every rank.
+    `seen` is called with every batch, what the model makes of it, and what it said. The same on every rank.
     """
     modes = model.training, task.training
     model.train(False)
@@ -42,7 +42,7 @@ def evaluate(
         losses.append((batch.frames[0].id, len(batch.frames), {name: value.detach() for name, value in terms.items()}))
         found = _judge(task, metrics, outputs, batch, model.align_corners)
         if seen is not None:
-            seen(batch, found)
+            seen(batch, found, outputs)
     model.train(modes[0])
     task.train(modes[1])
     return {**_compute(_merge(metrics)), **_mean_losses(losses)}

@@ -10,9 +10,18 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from densepred import draw, record, screen
+from densepred.codec.semantic import Semantic
 from densepred.gallery import Gallery
 from densepred.log import Log
+from densepred.loss.ce import CrossEntropy
+from densepred.task import Task
 from densepred.types import VOID, Annotation, Batch, Frame, Info
+
+SAID = {"semantic": [torch.zeros(1, 2, 2, 3)]}
+
+
+def task(info: Info) -> Task:
+    return Task(info, Semantic, {"semantic": CrossEntropy()})
 
 
 def test_scalars_are_lines_of_json_and_points_in_tensorboard(tmp_path: Path) -> None:
@@ -68,14 +77,14 @@ def test_secrets_stay_out_of_what_is_recorded(tmp_path: Path) -> None:
 
 def test_pictures_show_the_same_samples_each_time(tmp_path: Path) -> None:
     log, info = Log(tmp_path), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
-    gallery = Gallery(log, info, count=2, total=5)
+    gallery = Gallery(log, task(info), count=2, total=5)
     for step in (1, 2):
         gallery.open(step)
         for index in range(5):
             labels = torch.full((4, 6), index % 2, dtype=torch.uint8)
             truth = Annotation((4, 6), semantic=labels)
             batch = Batch(torch.zeros(1, 3, 2, 3, dtype=torch.uint8), {}, [Frame(str(index), (4, 6))], [truth])
-            gallery.show(batch, [Annotation((4, 6), semantic=labels)])
+            gallery.show(batch, [Annotation((4, 6), semantic=labels)], SAID)
     log.close()
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
@@ -112,7 +121,7 @@ def _picture(folder: Path, targets: dict[str, torch.Tensor]):
     log, info = Log(folder), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
     truth = Annotation((4, 6), semantic=torch.zeros(4, 6, dtype=torch.uint8))
     batch = Batch(torch.zeros(1, 3, 2, 3, dtype=torch.uint8), targets, [Frame("x", (4, 6))], [truth])
-    Gallery(log, info, count=1, total=1).show(batch, [truth])
+    Gallery(log, task(info), count=1, total=1).show(batch, [truth], SAID)
     log.close()
     board = EventAccumulator(str(folder / "tensorboard"))
     board.Reload()

@@ -1,0 +1,99 @@
+"""Boxes and words over a picture (3, H, W) uint8, in its own pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+Box = tuple[float, float, float, float]
+
+
+class Caption(NamedTuple):
+    """Words at a point: x to the right, y down; `at` says what of the words is there, "corner" (lower left) or
+    "middle"."""
+
+    text: str
+    point: tuple[float, float]
+    colour: tuple[int, int, int]
+    at: str = "corner"
+
+
+def boxes(picture: Tensor, corners: Tensor, colours: Sequence[tuple[int, int, int]], texts: Sequence[str]) -> Tensor:
+    """The picture with outer edges x0, y0, x1, y1 (N, 4), each with its words above the upper left corner."""
+    image = to_image(picture)
+    pen = ImageDraw.Draw(image)
+    width = line_width(image.size)
+    captions = []
+    for (x0, y0, x1, y1), colour, text in zip(corners.cpu().tolist(), colours, texts, strict=True):
+        # Edges lie between pixels: the frame covers the pixels just inside.
+        left, top = x0 + 0.5, y0 + 0.5
+        right, bottom = max(left, x1 - 0.5), max(top, y1 - 0.5)
+        pen.rectangle((left, top, right, bottom), outline=colour, width=width)
+        captions.append(Caption(text, (left, top), colour))
+    _write(image, captions)
+    return from_image(image)
+
+
+def write(picture: Tensor, captions: Sequence[Caption]) -> Tensor:
+    """The picture with words on it."""
+    image = to_image(picture)
+    _write(image, captions)
+    return from_image(image)
+
+
+def line_width(size: tuple[int, int]) -> int:
+    return max(2, round(max(size) / 400))
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    return Image.fromarray(picture.permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+def from_image(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
+    pen = ImageDraw.Draw(image)
+    font = ImageFont.load_default(max(11, min(28, round(max(image.size) / 50))))
+    taken: list[Box] = []
+    for text, point, colour, at in captions:
+        if not text:
+            continue
+        left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+        size = (right - left + 4, bottom - top + 4)
+        x, y, _, _ = place = _free(point, size, image.size, at, taken)
+        taken.append(place)
+        pen.rectangle(place, fill=colour)
+        pen.text((x + 2 - left, y + 2 - top), text, fill=_ink(colour), font=font)
+
+
+def _free(
+    point: tuple[float, float], size: tuple[float, float], bounds: tuple[int, int], at: str, taken: Sequence[Box]
+) -> Box:
+    """Where words stand: at their point, or where others stand already, as near above or below as there is room."""
+    width, height = size
+    x, y = (point[0], point[1] - height) if at == "corner" else (point[0] - width / 2, point[1] - height / 2)
+    found: list[Box] = []
+    for step in (0, 1, -1, 2, -2, 3, -3):
+        left = min(max(0.0, x), max(0.0, bounds[0] - 1 - width))
+        top = min(max(0.0, y + step * (height + 1)), max(0.0, bounds[1] - 1 - height))
+        found.append((left, top, left + width, top + height))
+        if not any(_meet(found[-1], other) for other in taken):
+            return found[-1]
+    return found[0]
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
+
+
+def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Black or white, whichever can be read on a colour."""
+    red, green, blue = colour
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)

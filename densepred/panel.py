@@ -1,0 +1,128 @@
+"""All that an annotation holds as one picture, and truth and prediction side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from densepred import draw
+from densepred.draw_boxes import boxes
+from densepred.draw_instances import caption, distinct, outlines, overlay
+from densepred.draw_pose import skeletons
+from densepred.types import Annotation, Info
+
+LEGIBLE = 480
+"""The longer side in pixels that a picture with words, boxes or skeletons has at the least."""
+
+
+def drawn(image: Tensor, found: Annotation, info: Info, threshold: float = 0.0) -> Tensor:
+    """The image with what was found in it: segments, boxes where no segments show them, skeletons.
+
+    Instances and boxes with scores and keypoints with confidences not above `threshold` are left out. Class maps alone
+    keep the size of the image, all else is enlarged so far that it can be read.
+    """
+    picture = draw.rgb(image)
+    if not by_instance(found):
+        return picture if found.semantic is None else draw.overlay(picture, found.semantic.cpu(), info.palette)
+    picture, found = enlarged(picture, found)
+    found = sure(found, threshold)
+    if found.instances is not None:
+        picture = overlay(picture, found, info)
+    elif found.boxes is not None:
+        count = len(found.boxes)
+        texts = [caption(found, info, i, number=False) for i in range(count)]
+        picture = boxes(picture, found.boxes, distinct(count), texts)
+    if found.keypoints is not None:
+        picture = skeletons(picture, found.keypoints, info.limbs, threshold)
+    return picture
+
+
+def by_instance(found: Annotation) -> bool:
+    return any(value is not None for value in (found.instances, found.boxes, found.keypoints))
+
+
+def sure(found: Annotation, threshold: float) -> Annotation:
+    """The annotation with the instances alone whose score is above `threshold`; without scores, as it is."""
+    if found.scores is None or not threshold:
+        return found
+    keep = found.scores.cpu() > threshold
+    parts = {
+        name: getattr(found, name).cpu()[keep]
+        for name in ("categories", "scores", "keypoints", "boxes", "areas", "crowd")
+        if getattr(found, name) is not None
+    }
+    if found.instances is not None:
+        numbers = torch.cat([torch.zeros(1, dtype=torch.long), keep.long().cumsum(0) * keep])
+        parts["instances"] = numbers[found.instances.cpu().long()].to(torch.int32)
+    return replace(found, masks=None, **parts)
+
+
+def enlarged(picture: Tensor, found: Annotation) -> tuple[Tensor, Annotation]:
+    """Both with every pixel of a small picture repeated, so often that words on it can be read."""
+    factor = max(1, -(-LEGIBLE // max(picture.shape[-2:])))
+    if factor == 1:
+        return picture, found
+
+    def repeated(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
+
+    def moved(values: Tensor | None, numbers: int) -> Tensor | None:
+        """The first `numbers` of the last dimension are coordinates; pixel 0 becomes 0 to factor - 1."""
+        if values is None:
+            return None
+        return torch.cat([values[..., :numbers] * factor + (factor - 1) / 2, values[..., numbers:]], -1)
+
+    height, width = found.size
+    fields = {name: repeated(getattr(found, name)) for name in ("semantic", "instances")}
+    fields |= {"boxes": moved(found.boxes, 4), "keypoints": moved(found.keypoints, 2)}
+    large = repeated(picture)
+    assert large is not None
+    return large, replace(found, size=(height * factor, width * factor), **fields)
+
+
+def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info, more: Sequence[Tensor] = ()) -> Tensor:
+    """Image, truth, prediction and error side by side, then `more` tiles of the same size.
+
+    A truth that is the image itself is shown once. Of the truth only what the prediction holds too is shown.
+    """
+    parts = [draw.rgb(image)]
+    if by_instance(prediction):
+        known = _fields_of(truth, prediction)
+        parts += [drawn(image, known, info), drawn(image, prediction, info)]
+        if prediction.instances is not None and truth.instances is not None:
+            parts.append(contours(image, prediction.instances.cpu(), truth.instances.cpu()))
+    elif prediction.semantic is not None and truth.semantic is not None:
+        guess, labels = prediction.semantic.cpu(), truth.semantic.cpu()
+        parts += [draw.colours(labels, info.palette), draw.colours(guess, info.palette), draw.errors(guess, labels)]
+    if prediction.image is not None and truth.image is not None:
+        clean = draw.rgb(truth.image.cpu())
+        if not torch.equal(clean, parts[0]):  # the network was shown a damaged copy
+            parts.append(clean)
+        parts += [draw.rgb(prediction.image.cpu()), draw.difference(prediction.image, truth.image)]
+    return beside([*parts, *more])
+
+
+def contours(image: Tensor, found: Tensor, truth: Tensor) -> Tensor:
+    """A faint image with outlines: of the truth's instances green, of those found red, where both are yellow."""
+    grey = draw.rgb(image).float().mean(0) * 0.5
+    a, b = outlines(found.long()), outlines(truth.long())
+    bright = torch.tensor(255.0)
+    red, green = torch.where(a, bright, grey * ~b), torch.where(b, bright, grey * ~a)
+    return torch.stack([red, green, grey * ~(a | b)]).round().to(torch.uint8)
+
+
+def beside(parts: Sequence[Tensor]) -> Tensor:
+    """Pictures side by side with white between them, smaller ones with their pixels repeated."""
+    height = max(part.shape[-2] for part in parts)
+    same = [part.repeat_interleave(f, 1).repeat_interleave(f, 2) for part in parts for f in [height // part.shape[-2]]]
+    gap = torch.full((3, height, draw.GAP), 255, dtype=torch.uint8)
+    return torch.cat([piece for part in same for piece in (part, gap)][:-1], dim=2)
+
+
+def _fields_of(truth: Annotation, prediction: Annotation) -> Annotation:
+    """The truth's instances, and of its other fields those that the prediction has."""
+    optional = ("semantic", "instances", "keypoints", "boxes")
+    return replace(truth, **{name: None for name in optional if getattr(prediction, name) is None})

@@ -1,0 +1,126 @@
+"""Pictures of instances, panoptic segments and boxes: chosen pixels."""
+
+from __future__ import annotations
+
+import torch
+
+from densepred import draw_boxes, draw_instances
+from densepred.dataset.shapes import Shapes
+from densepred.panel import LEGIBLE, contours, drawn, enlarged, panel, sure
+from densepred.types import VOID, Annotation, Info
+
+INFO = Info(classes=("sky", "car", "dog"), things=(1, 2), palette=((0, 0, 200), (200, 0, 0), (0, 180, 0)))
+GREY = torch.full((3, 12, 20), 100, dtype=torch.uint8)
+
+
+def scene() -> Annotation:
+    ids = torch.zeros(12, 20, dtype=torch.int32)
+    ids[2:8, 2:8], ids[2:8, 8:14] = 1, 2
+    labels = torch.zeros(12, 20, dtype=torch.uint8)
+    labels[ids > 0] = 1
+    labels[11] = VOID
+    return Annotation((12, 20), semantic=labels, instances=ids, categories=torch.tensor([1, 1]), scores=torch.rand(2))
+
+
+def test_two_cars_have_different_reds_and_the_sky_its_own_blue() -> None:
+    first, second = draw_instances.shades(scene(), INFO)
+    assert first != second
+    assert first == (200, 0, 0)
+    assert second[0] > 2 * max(second[1:])
+    picture = draw_instances.overlay(GREY, scene(), INFO, opacity=0.5, captions=False)
+    assert picture[:, 4, 4].tolist() == [150, 50, 50]
+    assert picture[:, 4, 10].tolist() == [round((100 + c) / 2 - 1e-6) for c in second]
+    assert picture[:, 10, 18].tolist() == [50, 50, 150]
+    assert picture[:, 11, 5].tolist() == [100, 100, 100], "void stays clear"
+    assert picture[:, 4, 7].tolist() == picture[:, 4, 8].tolist() == [255, 255, 255], "outlines on both sides"
+
+
+def test_without_a_class_map_every_colour_is_another() -> None:
+    colours = draw_instances.distinct(64)
+    assert len(set(colours)) == 64
+    steps = torch.tensor(colours).diff(dim=0).abs().amax(1)
+    assert steps.min() > 60
+    found = scene()
+    found.semantic = None
+    assert draw_instances.shades(found, INFO) == draw_instances.distinct(2)
+    assert draw_instances.overlay(GREY, found, INFO, captions=False)[:, 10, 18].tolist() == [100, 100, 100]
+
+
+def test_captions_hold_number_class_and_score_and_stand_on_their_instance() -> None:
+    found = scene()
+    found.scores = torch.tensor([0.987, 0.5])
+    captions = draw_instances.labels_of(found, INFO, draw_instances.shades(found, INFO))
+    assert [c.text for c in captions] == ["1 car 0.99", "2 car 0.50"]
+    for number, (_, (x, y), _, _) in enumerate(captions):
+        assert found.instances[int(y), int(x)] == number + 1
+    ring = torch.ones(9, 9, dtype=torch.int32)
+    ring[2:7, 2:7] = 0
+    (only,) = draw_instances.labels_of(Annotation((9, 9), instances=ring), INFO, [(1, 2, 3)])
+    assert ring[int(only.point[1]), int(only.point[0])] == 1
+
+
+def test_a_box_is_drawn_along_its_inner_pixels() -> None:
+    image = torch.zeros(3, 60, 80, dtype=torch.uint8)
+    box = torch.tensor([[19.5, 29.5, 49.5, 49.5]])  # pixels 20 to 49 across, 30 to 49 down
+    picture = draw_boxes.boxes(image, box, [(255, 0, 0)], [""])
+    red = (picture[0] == 255).nonzero()
+    assert red.amin(0).tolist() == [30, 20]
+    assert red.amax(0).tolist() == [49, 49]
+    assert not picture[:, 40, 30].any()
+    assert draw_boxes.boxes(image, torch.zeros(0, 4), [], []).equal(image)
+    draw_boxes.boxes(
+        image, torch.tensor([[5.0, 5.0, 5.0, 5.0], [70.0, -9.0, 200.0, 99.0]]), [(1, 1, 1)] * 2, ["a", "b"]
+    )
+
+
+def test_words_do_not_cover_one_another_and_stay_inside() -> None:
+    places: list[draw_boxes.Box] = []
+    for _ in range(5):
+        places.append(draw_boxes._free((99, 50), (30, 10), (100, 100), "corner", places))
+    assert not any(draw_boxes._meet(a, b) for i, a in enumerate(places) for b in places[:i])
+    assert all(x0 >= 0 and y0 >= 0 and x1 < 100 and y1 < 100 for x0, y0, x1, y1 in places)
+
+
+def test_small_pictures_are_enlarged_with_all_that_is_in_them() -> None:
+    found = Annotation(
+        (12, 20), boxes=torch.tensor([[-0.5, -0.5, 19.5, 11.5]]), keypoints=torch.tensor([[[0.0, 1, 2]]])
+    )
+    picture, large = enlarged(GREY, found)
+    assert max(picture.shape) >= LEGIBLE
+    factor = picture.shape[-1] // 20
+    assert large.boxes.tolist() == [[-0.5, -0.5, 20 * factor - 0.5, 12 * factor - 0.5]]
+    assert large.keypoints.tolist() == [[[(factor - 1) / 2, factor + (factor - 1) / 2, 2]]]
+    assert large.size == tuple(picture.shape[-2:])
+
+
+def test_unsure_instances_are_left_out_and_the_others_keep_their_pixels() -> None:
+    found = scene()
+    found.scores = torch.tensor([0.2, 0.9])
+    kept = sure(found, 0.5)
+    assert kept.instances[4, 4] == 0
+    assert kept.instances[4, 10] == 1
+    assert kept.categories.tolist() == [1]
+    assert sure(found, 0.0) is found
+
+
+def test_truth_shows_only_what_the_prediction_has_and_contours_meet_in_yellow() -> None:
+    data = Shapes("valid", size=(37, 45), counts={"valid": 2})
+    truth = data[0].truth
+    found = Annotation(truth.size, instances=truth.instances, categories=truth.categories)
+    picture = panel(data[0].image, found, truth, data.info)
+    tile = 45 * (-(-LEGIBLE // 45))
+    assert picture.shape == (3, 37 * (-(-LEGIBLE // 45)), 4 * tile + 3 * 4)
+    assert picture[:, :, tile + 4 : 2 * tile + 4].equal(picture[:, :, 2 * tile + 8 : 3 * tile + 8])
+    edges = contours(data[0].image, truth.instances, truth.instances)
+    on = draw_instances.outlines(truth.instances.long())
+    assert edges[:, on].T.unique(dim=0).tolist() == [[255, 255, 0]]
+
+
+def test_nothing_found_is_drawn_as_nothing() -> None:
+    empty = Annotation(
+        (12, 20), instances=torch.zeros(12, 20, dtype=torch.int32), categories=torch.zeros(0, dtype=torch.int64)
+    )
+    picture = drawn(GREY, empty, INFO)
+    assert picture.unique().tolist() == [100]
+    none = Annotation((12, 20), boxes=torch.zeros(0, 4), keypoints=torch.zeros(0, 5, 3), scores=torch.zeros(0))
+    assert drawn(GREY, none, INFO).unique().tolist() == [100]
