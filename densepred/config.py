@@ -15,10 +15,8 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred.errors import UserError, suggest
+from densepred.ranges import out_of_range
 
-PRECISIONS = ("fp32", "bf16", "fp16")
-ON_BAD = ("error", "skip")
-BLENDS = ("gaussian", "none")
 LENGTHS = ("epochs", "max_steps", "max_minutes")
 INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
 """Groups that work only where another node asks for them, by `${encoder}` and the like."""
@@ -129,7 +127,9 @@ class Predict:
     flip: bool = False
     scales: list[float] = field(default_factory=lambda: [1.0])
     overlay: bool = True
+    threshold: float = 0.3
     probabilities: bool = False
+    annotations: str | None = None
     max_pixels: int = 400_000_000
     prune: int = 0
     precision: str = "fp32"
@@ -170,7 +170,7 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
         *_unknown(config, OmegaConf.get_type(config)),
         *_missing(config),
         *_unused(config, typed),
-        *_out_of_range(config),
+        *out_of_range(config),
     ]
     if mistakes:
         raise UserError(mistakes[0] if len(mistakes) == 1 else "; and ".join(mistakes))
@@ -242,54 +242,6 @@ def _unused(config: DictConfig, typed: Iterable[str]) -> Iterator[str]:
         group = key.split(".")[0]
         if group in idle and group in config:
             yield f"{key}: this job uses no {group}; remove it, or choose a model and a task that take one"
-
-
-def _out_of_range(config: DictConfig) -> Iterator[str]:
-    for key, low, high in RANGES:
-        value = OmegaConf.select(config, key)
-        values = value if OmegaConf.is_list(value) else [value]
-        if any(v is not None and not low <= v <= high for v in values):
-            yield f"{key}: {value}; give " + (f"{low} or more" if high == BIG else f"a number from {low} to {high}")
-    choices = {"trainer.precision": PRECISIONS, "precision": PRECISIONS, "data.on_bad": ON_BAD, "blend": BLENDS}
-    for key, words in choices.items():
-        value = OmegaConf.select(config, key)
-        if value is not None and value not in words:
-            yield f"{key}: {value}; choose one of {', '.join(words)}"
-    crop = OmegaConf.select(config, "data.crop")
-    if crop is not None and len(crop) != 2:
-        yield f"data.crop: {crop}; give two lengths, [height,width]"
-
-
-BIG = float("inf")
-RANGES = (
-    ("seed", 0, 2**32 - 1),
-    ("data.batch_size", 1, BIG),
-    ("data.workers", 0, BIG),
-    ("data.crop", 1, BIG),
-    ("data.max_pixels", 1, BIG),
-    ("data.timeout_s", 0, BIG),
-    ("trainer.epochs", 1, BIG),
-    ("trainer.max_steps", 1, BIG),
-    ("trainer.max_minutes", 0, BIG),
-    ("trainer.valid_every", 0.001, BIG),
-    ("trainer.save_every", 0, BIG),
-    ("trainer.accumulate", 1, BIG),
-    ("trainer.clip", 0, BIG),
-    ("trainer.ema", 0, 1),
-    ("trainer.devices", 1, BIG),
-    ("trainer.threads", 1, BIG),
-    ("trainer.max_restarts", 0, BIG),
-    ("trainer.log_every", 1, BIG),
-    ("trainer.pictures", 0, BIG),
-    ("trainer.keep_last", 1, BIG),
-    ("trainer.patience", 1, BIG),
-    ("trainer.max_skipped", 0, BIG),
-    ("tile", 1, BIG),
-    ("overlap", 0, 0.95),
-    ("scales", 0.01, 16),
-    ("devices", 1, BIG),
-    ("threads", 1, BIG),
-)
 
 
 def one_line(error: BaseException) -> str:

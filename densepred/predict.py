@@ -13,7 +13,6 @@ from densepred import command, config
 from densepred.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from densepred.predictor import Predictor
@@ -40,27 +39,31 @@ def predict(cfg: DictConfig) -> int:
     places = destinations(files, source, output)
     import torch
 
-    from densepred import predictor
+    from densepred import predictor, results
 
+    known = results.known_ids(Path(settings.annotations)) if settings.annotations else None
+    ids = results.image_ids(files, source, known)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust)
     model.model.prune(settings.prune)
-    failed = {}
-    bar = tqdm(list(zip(files, places, strict=True)), unit="image", disable=not sys.stderr.isatty(), leave=False)
-    for file, place in bar:
+    wanted = results.Wanted(settings.overlay, settings.threshold)
+    writer = results.Results(output, model.info, wanted, known)
+    folder, failed = source if source.is_dir() else source.parent, {}
+    work = list(zip(files, places, ids, strict=True))
+    for file, place, number in tqdm(work, unit="image", disable=not sys.stderr.isatty(), leave=False):
         try:
-            one(model, file, place, output, settings)
+            pixels, found = one(model, file, settings)
+            writer.add(place, number, file.relative_to(folder).as_posix(), pixels, found)
         except UserError as error:
             failed[file] = str(error)
     for reason in failed.values():
         print(f"error: {reason}", file=sys.stderr)
     if len(failed) == len(files):
         raise UserError(f"{source}: none of {len(files)} images could be predicted; see the lines above")
-    wanted = {"labels": True, "overlays": settings.overlay, "probabilities": settings.probabilities}
-    wanted = {"reconstructions": True} if "image" in model.task.heads else wanted
-    folders = ", ".join(f"{output}/{kind}/" for kind, asked in wanted.items() if asked)
-    print(f"{len(files) - len(failed)} of {len(files)} images predicted: {folders}")
+    writer.join(places)
+    kinds = ", ".join(f"{output}/{kind}" for kind in writer.kinds.values())
+    print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
     return PARTIAL if failed else 0
 
 
@@ -90,10 +93,8 @@ def destinations(files: list[Path], source: Path, output: Path) -> list[Path]:
     return [name if stems.count(stem) > 1 else stem for name, stem in zip(names, stems, strict=True)]
 
 
-def one(model: Predictor, file: Path, place: Path, output: Path, settings: Any) -> None:
-    """Predict one image and write what was asked for."""
-    from densepred import draw
-
+def one(model: Predictor, file: Path, settings: Any) -> tuple[Tensor, Annotation]:
+    """The pixels of one image and what is in it."""
     pixels = model.read(file, settings.max_pixels)
     found = model(
         pixels,
@@ -104,73 +105,7 @@ def one(model: Predictor, file: Path, place: Path, output: Path, settings: Any) 
         scales=settings.scales,
         probabilities=settings.probabilities,
     )
-    if found.image is not None:
-        save_image(output, place, found.image.cpu())
-        return
-    assert found.semantic is not None
-    labels = found.semantic.cpu()
-    if settings.overlay:
-        save_rgb(target(output, "overlays", place, ".png"), draw.overlay(pixels, labels, model.info.palette))
-    if found.probabilities is not None:
-        save_array(target(output, "probabilities", place, ".npy"), found.probabilities.half().cpu().numpy())
-    # Last, for its presence says that the image is done.
-    save_labels(target(output, "labels", place, ".png"), found, model)
-
-
-def target(output: Path, kind: str, place: Path, suffix: str) -> Path:
-    path = output / kind / place.parent / (place.name + suffix)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def save_labels(path: Path, found: Annotation, model: Predictor) -> None:
-    """A PNG whose pixels are class ids and whose palette shows the classes' colours."""
-    from PIL import Image
-
-    from densepred import disk
-
-    assert found.semantic is not None
-    image = Image.fromarray(found.semantic.cpu().numpy())
-    image.putpalette([value for colour in model.info.palette for value in colour])
-    disk.replace(path, lambda temporary: image.save(temporary, format="PNG"))
-
-
-def save_image(output: Path, place: Path, image: Tensor) -> None:
-    """Grey or colour as a PNG of 8 bits, any other number of channels as an array (H, W, C) of float32 in [0, 1]."""
-    from PIL import Image
-
-    from densepred import disk
-
-    image = image.clamp(0, 1)
-    if len(image) not in (1, 3):
-        values = image.movedim(0, -1).contiguous().numpy()
-        save_array(target(output, "reconstructions", place, ".npy"), values)
-        return
-    pixels = image.mul(255).round().byte().movedim(0, -1).contiguous().numpy()
-    picture = Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels)
-    path = target(output, "reconstructions", place, ".png")
-    disk.replace(path, lambda temporary: picture.save(temporary, format="PNG"))
-
-
-def save_rgb(path: Path, picture: Tensor) -> None:
-    from PIL import Image
-
-    from densepred import disk
-
-    image = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
-    disk.replace(path, lambda temporary: image.save(temporary, format="PNG"))
-
-
-def save_array(path: Path, values: np.ndarray) -> None:
-    import numpy as np
-
-    from densepred import disk
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
-
-    disk.replace(path, write)
+    return pixels, found
 
 
 def _hidden(path: Path, source: Path) -> bool:
