@@ -105,6 +105,7 @@ class Eval:
     trust: list[str] = field(default_factory=list)
     dataset: Any = MISSING
     metric: Any = None
+    oracle: Any = None
     probes: bool = False
     data: Data = field(default_factory=Data)
     prune: int = 0

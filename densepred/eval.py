@@ -14,6 +14,7 @@ EXAMPLES = """
 densepred-eval ckpt=RUN                                     on the validation split that it was trained with
 densepred-eval ckpt=RUN dataset.split=test
 densepred-eval ckpt=RUN metric=[confusion,boundary_iou]      by other metrics than those of the run
+densepred-eval ckpt=RUN oracle=ladder                       and with the truth for each head: which to improve
 densepred-eval ckpt=RUN dataset=folder dataset.root=OTHER   on other data with the same classes
 """
 

@@ -13,6 +13,7 @@ from densepred.build import build
 from densepred.config import Eval
 from densepred.contracts import Dataset
 from densepred.errors import UserError
+from densepred.oracle import Oracle
 from densepred.precision import Precision
 from densepred.probe import probe
 from densepred.task import Task
@@ -47,15 +48,18 @@ def work(job: Job) -> int:
         )
         loader = assemble.evaluation_loader(data, transform, task.codec, settings.data, device)
         precision = Precision(settings.precision, device)
+        oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
         try:
-            values = evaluate(model.to(device), task.to(device), loader, device, precision)
+            values = evaluate(model.to(device), task.to(device), loader, device, precision, oracle)
+            if oracle is not None:
+                oracle.finish(values)
             if settings.probes:
                 probed = probe(model, task, loader, device, precision)
                 values |= {f"probe/{name}": value for name, value in probed.items()}
         finally:
             loader.close()
         if distributed.is_main():
-            _report(values, path, header, split, len(data), job.folder)
+            _report(values, path, header, split, len(data), job.folder, oracle)
     finally:
         distributed.leave()
     return 0
@@ -79,10 +83,18 @@ def same_classes(task: Task, data: Dataset, path: Path) -> None:
 
 
 def _report(
-    values: dict[str, float | None], path: Path, header: dict[str, Any], split: str, samples: int, folder: Path
+    values: dict[str, float | None],
+    path: Path,
+    header: dict[str, Any],
+    split: str,
+    samples: int,
+    folder: Path,
+    oracle: Oracle | None,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": samples}
-    disk.write_json(folder / "metrics.json", {**facts, "metrics": values})
+    told = {} if oracle is None else {"oracle": oracle.facts()}
+    disk.write_json(folder / "metrics.json", {**facts, "metrics": values, **told})
     rows = {name: str(value) for name, value in facts.items()}
-    print(f"densepred-eval\n{screen.block(rows)}\n\n{screen.scores(values)}\n\n  written to {folder / 'metrics.json'}")
+    parts = [f"densepred-eval\n{screen.block(rows)}", screen.scores(values), *([oracle.report()] if oracle else [])]
+    print("\n\n".join([*parts, f"  written to {folder / 'metrics.json'}"]))

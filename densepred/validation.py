@@ -40,15 +40,15 @@ def evaluate(
             outputs = model(on_device.image)
         terms = task.loss(outputs, on_device.targets, model.align_corners)
         losses.append((batch.frames[0].id, len(batch.frames), {name: value.detach() for name, value in terms.items()}))
-        found = _judge(task, metrics, outputs, batch, model.align_corners)
+        found = judge(task, metrics, outputs, batch, model.align_corners)
         if seen is not None:
             seen(batch, found, outputs)
     model.train(modes[0])
     task.train(modes[1])
-    return {**_compute(_merge(metrics)), **_mean_losses(losses)}
+    return {**compute(metrics), **_mean_losses(losses)}
 
 
-def _judge(
+def judge(
     task: Task, metrics: dict[str, Metric], outputs: Outputs, batch: Batch, align_corners: bool
 ) -> list[Annotation]:
     """What the model makes of a batch, shown to the metrics.
@@ -86,8 +86,9 @@ def _merge(metrics: dict[str, Metric]) -> dict[str, Metric]:
     return first
 
 
-def _compute(metrics: dict[str, Metric]) -> dict[str, float | None]:
-    return {name: value for metric in metrics.values() for name, value in metric.compute().items()}
+def compute(metrics: dict[str, Metric]) -> dict[str, float | None]:
+    """The values of metrics over all processes, equal on each."""
+    return {name: value for metric in _merge(metrics).values() for name, value in metric.compute().items()}
 
 
 def _mean_losses(losses: list) -> dict[str, float | None]:
