@@ -1,0 +1,80 @@
+"""Joints and whole people, counted by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from densepred.errors import UserError
+from densepred.metric.grouping import Grouping
+from densepred.types import Annotation, Info
+
+NAMES = ("joint_recall", "joint_precision", "joint_f1", "whole")
+
+
+def people(*rows: list[tuple[float, float, float]], **more: Any) -> Annotation:
+    return Annotation((50, 200), keypoints=torch.tensor(rows).view(-1, 4, 3), **more)
+
+
+def row(x: float, seen: int = 4) -> list[tuple[float, float, float]]:
+    """Four joints, one under another, 30 pixels long; those after the first `seen` are unknown."""
+    return [(x, 10.0 * i, 2.0) if i < seen else (0.0, 0.0, 0.0) for i in range(4)]
+
+
+def scores(prediction: Annotation, truth: Annotation) -> list[float | None]:
+    metric = Grouping(Info())
+    metric.update([prediction], [truth])
+    return [metric.compute()[name] for name in NAMES]
+
+
+def test_the_truth_is_whole_and_a_joint_a_tenth_of_a_person_off_is_still_hit() -> None:
+    truth = people(row(10), row(60))
+    assert scores(people(row(60), row(13)), truth) == [1, 1, 1, 1]
+    assert scores(people(row(60), row(13.2)), truth) == [0.5, 0.5, 0.5, 0.5]
+
+
+def test_two_torn_people_have_hits_from_their_larger_parts() -> None:
+    """Joints 0 to 2 of one with joint 3 of the other: six of eight joints, nobody whole."""
+    one = [*row(10)[:3], row(60)[3]]
+    two = [*row(60)[:3], row(10)[3]]
+    assert scores(people(one, two), people(row(10), row(60))) == [0.75, 0.75, 0.75, 0]
+
+
+def test_a_second_prediction_of_a_person_is_wrong() -> None:
+    assert scores(people(row(10), row(10, 2)), people(row(10))) == [1, 4 / 6, 8 / 10, 1]
+
+
+def test_nobody_found_has_no_precision_and_nobody_there_no_recall() -> None:
+    none = people()
+    assert scores(none, people(row(10))) == [0, None, 0, 0]
+    assert scores(people(row(10)), none) == [None, 0, 0, None]
+    assert scores(none, none) == [None] * 4
+
+
+def test_crowds_people_of_two_joints_and_what_is_ignored_are_not_judged() -> None:
+    crowd = torch.tensor([True, False, False])
+    ignore = torch.zeros(50, 200, dtype=torch.bool)
+    ignore[:, 100:] = True
+    truth = people(row(10), row(60, 2), row(90), crowd=crowd, ignore=ignore)
+    assert scores(people(row(10), row(60), row(90), row(150)), truth) == [1, 1, 1, 1]
+
+
+def test_joints_nobody_labelled_are_no_mistakes() -> None:
+    assert scores(people(row(10)), people(row(10, 3))) == [1, 1, 1, 1]
+
+
+def test_parts_merge_to_the_whole() -> None:
+    pairs = [(people(row(10)), people(row(10), row(60))), (people(row(3), row(5)), people(row(60)))]
+    whole, parts = Grouping(Info()), [Grouping(Info()), Grouping(Info())]
+    for part, (prediction, truth) in zip(parts, pairs, strict=True):
+        part.update([prediction], [truth])
+        whole.update([prediction], [truth])
+    parts[0].merge(parts[1])
+    assert parts[0].compute() == whole.compute()
+
+
+def test_a_tolerance_of_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match="tolerance"):
+        Grouping(Info(), tolerance=0)
