@@ -19,11 +19,23 @@ SMALL = (
     "dataset.counts={train: 2, valid: 1, test: 1}",
 )
 
+# A figure stands in one of six scenes, surely.
+OPENPOSE = (
+    *("encoder=plain", "encoder.widths=[4,8,8,8]", "model.width=8", "model.features=[8]", "model.first_hidden=8"),
+    "dataset.counts={train: 2, valid: 6, test: 1}",
+)
+
 # What an option needs beside it to fit, or to be small. An option that is not named here must do without.
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "encoder/timm": ("encoder.name=resnet10t",),
     **{f"encoder/mit_b{i}": ("encoder.widths=[8,16,20,32]",) for i in range(6)},
     "encoder/vgg16_caffe": ("encoder.width=0.0625",),
+    "encoder/vgg19": ("encoder.width=0.0625",),
+    "encoder/vgg19_openpose": ("encoder.width=0.0625",),
+    "task/openpose": OPENPOSE,
+    "model/openpose": ("task=openpose", *OPENPOSE),
+    "model/openpose_light": ("task=openpose", *OPENPOSE),
+    "metric/grouping": ("task=openpose", *OPENPOSE),
     "encoder/resnet101_os8": ("encoder.depth=18",),
     "encoder/resnet101_multigrid": ("encoder.depth=18",),
     "model/fcn": ("encoder.width=0.0625",),

@@ -1,0 +1,149 @@
+"""People put together from keypoint maps and part affinity fields (OpenPose, arXiv 1611.08050)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from densepred.codec.skeleton import skeleton
+from densepred.contracts import Codec
+from densepred.ops.gaussian import heatmaps
+from densepred.ops.joints import Joints, candidates
+from densepred.ops.limbs import GENEROUS, Rules, group
+from densepred.ops.paf import fields
+from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
+
+REACH = 3.0348  # sigmas from its centre at which a Gaussian has 1 % of its height
+
+
+class OpenPose(Codec):
+    """Heads `paf`, x and y of the direction of each limb, and `heatmap`, a map a joint and one of the background.
+
+    Both at `stride`. `sigma` of the Gaussians and `width`, how far from its line a limb reaches, are in input pixels.
+    Where people overlap, maps hold the largest Gaussian and fields the mean direction; the background is 1 minus the
+    largest. Nothing is learnt where the truth says `ignore`.
+
+    `limbs` are the dataset's, or OpenPose's 19 over its 18 joints; then channels are those of the published model.
+    `neck` adds a neck, midway between the shoulders, to the dataset's. Predictions have the dataset's keypoints.
+    A person's score is the sum of the scores of joints and limbs over their number in a whole person.
+
+    At most `most` joints a map above `peak` are tried. `dot` and `ratio` judge a limb, `parts` and `score` a person;
+    with `maximize_positives` the more generous set of the authors' program replaces all five.
+    `enlarge` looks for peaks in maps enlarged so many times.
+    """
+
+    needs = ("keypoints",)
+
+    def __init__(
+        self,
+        info: Info,
+        stride: int = 8,
+        sigma: float = 7.0,
+        width: float = 8.0,
+        limbs: str = "dataset",
+        neck: bool = False,
+        peak: float = 0.05,
+        dot: float = 0.05,
+        ratio: float = 0.95,
+        parts: int = 3,
+        score: float = 0.4,
+        maximize_positives: bool = False,
+        most: int = 127,
+        enlarge: int = 1,
+    ) -> None:
+        for name, value in (("stride", stride), ("most", most), ("enlarge", enlarge), ("parts", parts)):
+            if value < 1:
+                raise UserError(f"task.codec.{name}: {value}; give 1 or more")
+        for name, length in (("sigma", sigma), ("width", width)):
+            if not length > 0:
+                raise UserError(f"task.codec.{name}: {length}; give pixels, more than 0")
+        self.skeleton = skeleton(info, limbs, neck)
+        self.keypoints = len(info.keypoints)
+        self.stride, self.sigma, self.width = stride, sigma, width
+        self.rules = GENEROUS if maximize_positives else Rules(peak, dot, ratio, parts, score)
+        self.most, self.enlarge = most, enlarge
+        self.heads = {
+            "paf": HeadSpec(2 * len(self.skeleton.limbs), (stride,)),
+            "heatmap": HeadSpec(len(self.skeleton.names) + 1, (stride,)),
+        }
+
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        assert truth.keypoints is not None
+        size = -(-truth.size[0] // self.stride), -(-truth.size[1] // self.stride)
+        people = truth.keypoints if truth.crowd is None else truth.keypoints[~truth.crowd]
+        joints = self.skeleton.joints(people)
+        weight = self._weight(truth, size)
+        return {
+            "paf": self._fields(joints, size),
+            "paf_weight": weight,
+            "heatmap": self._maps(joints, size),
+            "heatmap_weight": weight,
+        }
+
+    def _cells(self, points: Tensor) -> Tensor:
+        """Input pixels to cells: cell i is the middle of pixels stride i to stride i + stride - 1."""
+        return (points - (self.stride - 1) / 2) / self.stride
+
+    def _maps(self, joints: Tensor, size: tuple[int, int]) -> Tensor:
+        people, kinds = (joints[..., 2] > 0).nonzero(as_tuple=True)
+        points = self._cells(joints[people, kinds, :2])
+        maps = heatmaps(points, kinds, joints.shape[1], size, self.sigma / self.stride, REACH)
+        return torch.cat([maps, 1 - maps.amax(0, keepdim=True)])
+
+    def _fields(self, joints: Tensor, size: tuple[int, int]) -> Tensor:
+        limbs = torch.tensor(self.skeleton.limbs, device=joints.device)
+        ends = joints[:, limbs]  # (N, L, 2, 3)
+        people, which = (ends[..., 2] > 0).all(-1).nonzero(as_tuple=True)
+        points = self._cells(ends[people, which, :, :2])
+        return fields(points[:, 0], points[:, 1], which, len(limbs), size, self.width / self.stride)
+
+    def _weight(self, truth: Annotation, size: tuple[int, int]) -> Tensor:
+        """(h, w), 0 where at least half of a cell's pixels are to be ignored."""
+        if truth.ignore is None:
+            return torch.ones(size, device=None if truth.keypoints is None else truth.keypoints.device)
+        ignored = F.avg_pool2d(truth.ignore[None, None].float(), self.stride, ceil_mode=True)
+        return (ignored[0, 0] < 0.5).float()
+
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        heat = outputs["heatmap"][:, :-1]
+        step = self.stride
+        found = []
+        for one, paf, frame in zip(heat.split(1), outputs["paf"], frames, strict=True):
+            if self.enlarge > 1:  # one image at a time: enlarged maps are large
+                one = F.interpolate(one, scale_factor=self.enlarge, mode="bicubic")
+            (joints,) = candidates(one, self.most, self.rules.peak, self.sigma * self.enlarge / step)
+            points = (joints.points - (self.enlarge - 1) / 2) / self.enlarge
+            found.append(self._people(joints._replace(points=points), paf, frame))
+        return found
+
+    def _people(self, joints: Joints, paf: Tensor, frame: Frame) -> Annotation:
+        limbs = torch.tensor(self.skeleton.limbs, device=paf.device)
+        people = group(joints, paf, limbs, len(self.skeleton.names), self.stride, self.rules)
+        pixels = joints.points * self.stride + (self.stride - 1) / 2
+        matrix = pixels.new_tensor(frame.matrix)
+        placed = torch.cat([pixels @ matrix[:, :2].T + matrix[:, 2], joints.scores[:, None]], 1)
+        placed = torch.cat([placed, placed.new_zeros(1, 3)])  # the last is the joint that was not found
+        return Annotation(
+            frame.size,
+            keypoints=self.skeleton.keypoints(placed[people.members], self.keypoints),
+            scores=people.scores,
+        )
+
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: targets[name] for name in self.heads}
+
+    def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mirror both: left and right trade places, and x points the other way."""
+        if not self.skeleton.limb_mirror:
+            raise UserError("some limbs have no mirror image among the limbs; apply the model without flips")
+        background = len(self.skeleton.names)
+        heat = outputs["heatmap"].flip(-1)[:, [*self.skeleton.mirror, background]]
+        order, signs = zip(*self.skeleton.limb_mirror, strict=True)
+        paf = outputs["paf"].flip(-1).unflatten(1, (-1, 2))[:, list(order)]
+        turn = torch.tensor([[-sign, sign] for sign in signs], dtype=paf.dtype, device=paf.device)
+        return {"paf": (paf * turn[..., None, None]).flatten(1, 2), "heatmap": heat}

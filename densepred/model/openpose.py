@@ -1,0 +1,206 @@
+"""OpenPose (arXiv 1611.08050): stages that see the features and the answers before them, a branch for each head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from densepred.contracts import EncoderFactory, Model
+from densepred.nn import ConvNormAct, SeparableConvNormAct, choose, initialise
+from densepred.ops import resample
+from densepred.types import HeadSpec, UserError
+
+
+class OpenPose(Model):
+    """The first stage reads the features, each later one also what the stage before answered, head by head.
+
+    Features are two 3x3 convolutions, or as many as `features` has widths, of what the encoder gives at the stride of
+    the heads: of the published front this one level, of a deeper encoder also its coarser levels, enlarged.
+    A stage is `first_depth` or `depth` blocks, a 1x1 convolution to `first_hidden` or `width` and one to the answer.
+    `shared` lets the heads of a stage share its blocks, as the lightweight form does (arXiv 1811.12004).
+
+    In training every head's list holds all stages, in evaluation mode only the answer. Images are padded by their
+    mean, at the right and the bottom, so that every level covers them whole.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        heads: Mapping[str, HeadSpec],
+        channels: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        stages: int = 6,
+        features: Sequence[int] = (256, 128),
+        width: int = 128,
+        block: str = "plain",
+        kernel: int = 7,
+        depth: int = 5,
+        first_depth: int = 3,
+        first_hidden: int = 512,
+        shared: bool = False,
+        norm: str = "none",
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        if stages < 1:
+            raise UserError(f"model.stages: {stages}; give 1 or more")
+        if kernel % 2 == 0:
+            raise UserError(f"model.kernel: {kernel}; give an odd number")
+        if not features:
+            raise UserError("model.features: give the widths of one convolution or more, such as [256,128]")
+        choose("model.block", block, BLOCKS)
+        self.encoder = encoder(in_channels=channels)
+        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
+            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        self.stride, self.levels = levels(heads, self.encoder.strides)
+        self.multiple = max(self.encoder.strides)
+        wide = [sum(self.encoder.channels[i] for i in self.levels), *features]
+        self.features = nn.Sequential(*(ConvNormAct(a, b, norm=norm, activation=activation) for a, b in pairwise(wide)))
+        make = {"norm": norm, "activation": activation}
+        seen = wide[-1] + sum(spec.channels for spec in heads.values())
+        self.stages = nn.ModuleList()
+        for number in range(stages):
+            first = number == 0
+            reach = {"kernel": 3, "depth": first_depth} if first else {"kernel": kernel, "depth": depth}
+            blocks = partial(trunk, width=width, block="plain" if first else block, make=make, **reach)
+            hidden = first_hidden if first else width
+            self.stages.append(Stage(blocks, wide[-1] if first else seen, width, hidden, heads, shared, make))
+        initialise(self.features)
+        self.pruned = 0
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        features = self.features(self._see(image))
+        answers: list[dict[str, Tensor]] = []
+        last = len(self.stages) - (0 if self.training else self.pruned)
+        for stage in self.stages[:last]:
+            seen = torch.cat([*answers[-1].values(), features], 1) if answers else features
+            answers.append(stage(seen))
+        given = answers if self.training else answers[-1:]
+        return {name: [answer[name] for answer in given] for name in given[0]}
+
+    def prune(self, stages: int) -> None:
+        if not 0 <= stages < len(self.stages):
+            raise UserError(
+                f"prune={stages}: the stages before the answer are {len(self.stages) - 1}; give 0 to that number"
+            )
+        self.pruned = stages
+
+    def _see(self, image: Tensor) -> Tensor:
+        """The encoder's maps at the stride of the heads and coarser, side by side, ceil(size / stride) cells."""
+        height, width = image.shape[-2:]
+        down, right = -height % self.multiple, -width % self.multiple
+        pyramid = self.encoder(F.pad((image - self.mean) / self.std, (0, right, 0, down)))
+        size = (height + down) // self.stride, (width + right) // self.stride
+        maps = torch.cat([resample.resize(pyramid.features[i], size) for i in self.levels], 1)
+        return maps[..., : -(-height // self.stride), : -(-width // self.stride)]
+
+
+class Stage(nn.Module):
+    """Blocks, and for each head a 1x1 convolution and one to the answer; blocks of its own unless they are shared."""
+
+    def __init__(
+        self,
+        blocks: Callable[[int], nn.Sequential],
+        start: int,
+        width: int,
+        hidden: int,
+        heads: Mapping[str, HeadSpec],
+        shared: bool,
+        make: Mapping[str, str],
+    ) -> None:
+        super().__init__()
+        self.trunk = blocks(start) if shared else nn.Identity()
+        self.branches = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    *(() if shared else blocks(start)),
+                    ConvNormAct(width, hidden, 1, norm=make["norm"], activation=make["activation"]),
+                    nn.Conv2d(hidden, spec.channels, 1),
+                )
+                for name, spec in heads.items()
+            }
+        )
+        initialise(self)
+        for name, spec in heads.items():
+            branch = self.branches[name]
+            assert isinstance(branch, nn.Sequential)
+            last = branch[-1]
+            assert isinstance(last, nn.Conv2d)
+            if spec.kind == "values":  # numbers to regress begin near zero
+                nn.init.normal_(last.weight, std=0.001)
+            else:
+                nn.init.xavier_uniform_(last.weight)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = self.trunk(x)
+        return {name: branch(x) for name, branch in self.branches.items()}
+
+
+class Dilated(nn.Module):
+    """The refinement block of lightweight OpenPose: 1x1, then 3x3 twice, the second dilated, beside a shortcut.
+
+    It sees as far as a convolution of `kernel`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, norm: str, activation: str) -> None:
+        super().__init__()
+        far = max(1, kernel // 2 - 1)
+        self.first = ConvNormAct(in_channels, out_channels, 1, norm=norm, activation=activation)
+        self.body = nn.Sequential(
+            ConvNormAct(out_channels, out_channels, 3, norm=norm, activation=activation),
+            ConvNormAct(out_channels, out_channels, 3, dilation=far, norm=norm, activation=activation),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return x + self.body(x)
+
+
+def _plain(in_channels: int, out_channels: int, kernel: int, norm: str, activation: str) -> nn.Module:
+    return ConvNormAct(in_channels, out_channels, kernel, norm=norm, activation=activation)
+
+
+def _separable(in_channels: int, out_channels: int, kernel: int, norm: str, activation: str) -> nn.Module:
+    return SeparableConvNormAct(in_channels, out_channels, kernel, norm=norm, activation=activation)
+
+
+BLOCKS: dict[str, Callable[[int, int, int, str, str], nn.Module]] = {
+    "plain": _plain,
+    "dilated": Dilated,
+    "separable": _separable,
+}
+
+
+def trunk(start: int, width: int, kernel: int, depth: int, block: str, make: Mapping[str, str]) -> nn.Sequential:
+    """`depth` blocks; the first takes `start` channels, all give `width`."""
+    if depth < 1:
+        raise UserError(f"model.depth or model.first_depth: {depth}; give 1 or more")
+    widths = [start, *[width] * depth]
+    return nn.Sequential(*(BLOCKS[block](a, b, kernel, make["norm"], make["activation"]) for a, b in pairwise(widths)))
+
+
+def levels(heads: Mapping[str, HeadSpec], strides: Sequence[int]) -> tuple[int, list[int]]:
+    """The stride that all heads answer at, and the encoder's levels of that stride and coarser."""
+    wanted = sorted({stride for spec in heads.values() for stride in spec.strides})
+    if len(wanted) != 1:
+        raise UserError(
+            f"model=openpose answers at one stride, but the heads want {', '.join(map(str, wanted))}; choose a task "
+            "whose heads share one, or model=fpn"
+        )
+    stride = max(wanted[0], min(strides))
+    found = [i for i, one in enumerate(strides) if one >= stride]
+    if not found or any(strides[i] % stride for i in found):
+        raise UserError(
+            f"the heads want maps of stride {stride}, which the encoder's {', '.join(map(str, strides))} do not lead "
+            "to; choose another encoder or task.codec.stride"
+        )
+    return stride, found
