@@ -96,8 +96,14 @@ class Codec(ABC):
         raise UserError(f"task.losses.{head}: no distances to boundaries come with this task; choose another loss")
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Undo a left-right flip of the input, for averaging."""
+        """Undo a left-right flip of the input, for averaging. Of a head on several levels one level comes at a time."""
         return {name: value.flip(-1) for name, value in outputs.items()}
+
+    def unscale(self, outputs: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
+        """Undo in numbers that the input was `factor` times as large, for averaging: lengths are `factor` too long."""
+        if values := [name for name, spec in self.heads.items() if spec.kind != "classes"]:
+            raise UserError(f"scales: numbers such as {values[0]} cannot be averaged over sizes; leave scales out")
+        return dict(outputs)
 
 
 class Loss(nn.Module, ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from densepred.contracts import Model, Unpadded
 from densepred.data import random_generator
 from densepred.dataset.image import from_array, from_image, read_image
 from densepred.dataset.raster import MAX_PIXELS
+from densepred.errors import UserError
 from densepred.nn import choose
 from densepred.ops import resample
 from densepred.ops.mirror import mirrored
@@ -101,8 +104,19 @@ class Predictor:
         x = sample.image[None].to(self.device)
         x = x.float().div_(255) if x.dtype == torch.uint8 else x
         views = list(product(scales, (False, True) if flip else (False,)))
+        coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
         if tile is None and views == [(1.0, False)]:
             outputs, align = self._forward(x), self.model.align_corners
+        elif coarse:
+            if tile is not None or len(views) != 2 or scales[0] != 1:
+                word = "scales" if tile is None else "tile"
+                raise UserError(f"{word}: head {coarse[0]} has cells larger than pixels; only flip=true averages them")
+            outputs, align = self._with_mirror(x), self.model.align_corners
+        elif coarse := [name for name, spec in self.task.heads.items() if spec.strides != (1,)]:
+            if tile is not None or tuple(scales) != (1.0,):
+                word = "scales" if tile is None else "tile"
+                raise UserError(f"{word}: cells of head {coarse[0]} are coarser than pixels; only flip averages them")
+            outputs, align = self._with_mirror(x), self.model.align_corners
         else:
             outputs, align = self._average(x, views, Windows(tile, overlap, blend)), False
         stages = {name: [value] for name, value in outputs.items()}
@@ -134,9 +148,45 @@ class Predictor:
             view = view.flip(-1) if flipped else view
             seen = self._abutting(view, windows) if windows.blend == "none" else self._blended(view, windows)
             seen = self.task.codec.unflip(seen) if flipped else seen
+            seen = self.task.codec.unscale(seen, scale) if scale != 1 else seen
             for name, value in seen.items():
                 total[name] = total.get(name, 0) + resample.resize(value, size) / len(views)
         return {name: self._logits(name, value) for name, value in total.items()}
+
+    def _with_mirror(self, x: Tensor) -> Heads:
+        """The mean with the mirrored image on the heads' own grids, at their strides.
+
+        The image is first continued by its last pixels to whole cells, for mirrored cells would lie between others.
+        """
+        heads, codec = self.task.heads, self.task.codec
+        whole = math.lcm(*(stride for spec in heads.values() for stride in spec.strides))
+        height, width = (int(side) for side in x.shape[-2:])
+        x = F.pad(x, (0, -width % whole, 0, -height % whole), mode="replicate")
+        plain, mirror = self._levels(x), self._levels(x.flip(-1))
+        mirror = [codec.unflip(level) for level in mirror]
+        out: Heads = {}
+        for name, spec in heads.items():
+            parts = []
+            for stride, one, other in zip(spec.strides, plain, mirror, strict=False):
+                cells = (..., slice(-(-height // stride)), slice(-(-width // stride)))
+                parts.append(((one[name] + other[name]) / 2)[cells])
+            mean = parts[0] if len(parts) == 1 else torch.cat([part.flatten(2) for part in parts], 2)
+            out[name] = self._logits(name, mean)
+        return out
+
+    def _levels(self, x: Tensor) -> list[Heads]:
+        """Probabilities, or values, of each level, (1, C, h, w), of an image whose sides are whole cells."""
+        size, found = (int(x.shape[-2]), int(x.shape[-1])), self._forward(x)
+        levels: list[Heads] = [{} for _ in range(max(len(spec.strides) for spec in self.task.heads.values()))]
+        for name, spec in self.task.heads.items():
+            grids = [(size[0] // stride, size[1] // stride) for stride in spec.strides]
+            parts = [found[name]]
+            if len(grids) > 1:
+                split = found[name].split([h * w for h, w in grids], -1)
+                parts = [part.unflatten(-1, grid) for part, grid in zip(split, grids, strict=True)]
+            for level, part, grid in zip(levels, parts, grids, strict=False):
+                level[name] = self._probabilities(name, resample.resize(part, grid, self.model.align_corners))
+        return levels
 
     def _blended(self, x: Tensor, windows: Windows) -> Heads:
         """Probabilities, or values, at the full size of `x`, blended from windows where a tile is given."""

@@ -60,6 +60,9 @@ class Autoencoder(Codec):
             found.append(Annotation(frame.size, image=resample.resize(image, frame.size, align_corners)[0]))
         return found
 
+    def unscale(self, outputs: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
+        return dict(outputs)  # colours are no lengths
+
     def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"image": targets["image"]}
 

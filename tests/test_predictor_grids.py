@@ -1,0 +1,97 @@
+"""Averaging heads whose cells are larger than pixels, on one level and on several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from densepred.contracts import Codec, Model
+from densepred.errors import UserError
+from densepred.loss.mse import MeanSquaredError
+from densepred.precision import Precision
+from densepred.predictor import Predictor
+from densepred.task import Task
+from densepred.transform.pipeline import Pipeline
+from densepred.types import Annotation, Frame, HeadSpec, Info
+
+
+class Means(Codec):
+    """What is decoded is what was said."""
+
+    needs = ()
+
+    def __init__(self, info: Info) -> None:
+        self.heads = {"box": HeadSpec(2, (4, 8)), "heat": HeadSpec(1, (4,)), "plain": HeadSpec(1)}
+
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        return {}
+
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {}
+
+    def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        back = {name: value.flip(-1) for name, value in outputs.items()}
+        return back | ({"box": back["box"].flip(1)} if "box" in back else {})
+
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        self.said = dict(outputs)
+        return [Annotation(frame.size) for frame in frames]
+
+
+class Pools(Model):
+    """Cells hold means of the image; `box` also how far the edges of the (padded) image are, to the left and right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Identity()
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        pooled = {s: F.avg_pool2d(image[:, :1], s, ceil_mode=True, count_include_pad=False) for s in (4, 8)}
+        boxes = [torch.cat([p, p + 1], 1).flatten(2) for p in pooled.values()]
+        return {"box": [torch.cat(boxes, 2)], "heat": [pooled[4]], "plain": [image[:, :1]]}
+
+
+def averaged(size: tuple[int, int], **options: object) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What is decoded without and with `options`."""
+    info = Info()
+    task = Task(info, Means, {name: MeanSquaredError() for name in ("box", "heat", "plain")})
+    cpu = torch.device("cpu")
+    predictor = Predictor(Pools(), task, Pipeline([]), cpu, Precision("fp32", cpu))
+    image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+    found = []
+    for words in ({}, options):
+        predictor(image, **words)
+        found.append(task.codec.said)
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("size", [(16, 24), (37, 45), (3, 5)])
+def test_a_mirrored_view_adds_nothing_where_the_model_does_not_care(size: tuple[int, int]) -> None:
+    plain, flipped = averaged(size, flip=True)
+    assert {name: value.shape for name, value in plain.items()} == {name: v.shape for name, v in flipped.items()}
+    assert torch.allclose(plain["plain"], flipped["plain"])
+    whole = size[1] // 4
+    assert torch.allclose(plain["heat"][..., : size[0] // 4, :whole], flipped["heat"][..., : size[0] // 4, :whole])
+    length = -(-size[0] // 4) * -(-size[1] // 4) + -(-size[0] // 8) * -(-size[1] // 8)
+    assert flipped["box"].shape == (1, 2, length)
+    # The codec trades left and right, so both channels are halfway.
+    expected = plain["box"].mean(1)
+    if size == (16, 24):
+        assert torch.allclose(flipped["box"], expected[:, None].expand(-1, 2, -1))
+
+
+@pytest.mark.parametrize(("options", "word"), [({"scales": (0.5, 1.0)}, "scales"), ({"tile": 16}, "tile")])
+def test_sizes_and_windows_of_coarse_heads_are_refused(options: dict[str, object], word: str) -> None:
+    with pytest.raises(UserError, match=f"{word}: head box has cells larger than pixels; only flip=true"):
+        averaged((16, 24), **options)
+
+
+def test_numbers_cannot_be_averaged_over_sizes_unless_a_codec_says_how() -> None:
+    with pytest.raises(UserError, match="scales: numbers such as box cannot be averaged over sizes"):
+        Means(Info()).unscale({}, 2.0)
