@@ -85,6 +85,7 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
 ELSEWHERE = {
     "dataset/voc": "its own tests make a tree",
     "dataset/cityscapes": "its own tests make a tree",
+    **{f"dataset/coco_{name}": "its own tests make a tree" for name in ("panoptic", "instances", "keypoints")},
     "loss/mse": "for heads of values",
     "loss/l1": "for heads of values",
     "trainer/debug": "two steps where this test takes one",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -36,25 +37,29 @@ class Reader:
             return Sample(image, Annotation(size), Frame(pair.id, size))
         labels = self.labels.encode(read_mask(pair.mask, self.max_pixels), pair.mask)
         size = (labels.shape[0], labels.shape[1])
-        image = self._image(pair, size)
-        found = (image.shape[1], image.shape[2])
-        if found != size:
-            hint = "the mask is turned by 90 degrees" if found == size[::-1] else "make them equal"
-            raise UserError(
-                f"{pair.image}: the image is {found[0]}x{found[1]} but the mask {pair.mask} is "
-                f"{size[0]}x{size[1]} (height x width); {hint}"
-            )
+        image = self.image(pair.image, size, f"the mask {pair.mask}")
         return Sample(image, Annotation(size, semantic=labels), Frame(pair.id, size))
 
-    def _image(self, pair: Pair, size: tuple[int, int]) -> Tensor:
-        """The image the way up that its mask is."""
+    def image(self, path: Path, size: tuple[int, int], partner: str) -> Tensor:
+        """The image, the way up that what is known of it is; `partner` says what gave the size."""
+        image = self._turned(path, size)
+        found = (image.shape[1], image.shape[2])
+        if found != size:
+            hint = "one of them is turned by 90 degrees" if found == size[::-1] else "make them equal"
+            raise UserError(
+                f"{path}: the image is {found[0]}x{found[1]} but {partner} is "
+                f"{size[0]}x{size[1]} (height x width); {hint}"
+            )
+        return image
+
+    def _turned(self, path: Path, size: tuple[int, int]) -> Tensor:
         if self.exif != "auto":
-            return read_image(pair.image, self.channels, self.max_pixels, upright=self.exif == "upright")
-        image, orientation = read_stored(pair.image, self.channels, self.max_pixels)
+            return read_image(path, self.channels, self.max_pixels, upright=self.exif == "upright")
+        image, orientation = read_stored(path, self.channels, self.max_pixels)
         upright = turn(image, orientation)
         if orientation != 1 and image.shape[1:] == upright.shape[1:] == size:
             raise UserError(
-                f"{pair.image}: has EXIF orientation {orientation} and its mask fits both ways up; set "
+                f"{path}: has EXIF orientation {orientation} and its mask fits both ways up; set "
                 "dataset.exif=upright if masks were drawn on images as viewers show them, else dataset.exif=stored"
             )
         return upright if upright.shape[1:] == size else image

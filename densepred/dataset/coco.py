@@ -1,0 +1,167 @@
+"""An index of a COCO JSON file. https://cocodataset.org/#format-data
+
+The file is read once and checked whole. What is kept of it is one compact text an image, parsed when that image is
+asked for: 118 thousand images then cost some hundred MB that the processes of a loader share, not GB of small objects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from densepred.dataset.place import inside, shown
+from densepred.dataset.raster import check_pixels
+from densepred.ops.palette import Colour, voc_palette
+from densepred.types import UserError
+
+Id = int | str
+Record = dict[str, Any]
+
+SPLITS = {"train": ("train2017", "train"), "valid": ("val2017", "val"), "test": ("test", "val2017", "val")}
+"""The names in the official tree, or plain ones. The official test sets come without truth: val stands in."""
+
+_SIDE = 1 << 20  # more than any image has; keeps products of JSON's unbounded numbers small
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An image of the file. `name` is by which people know it: its path without extension."""
+
+    id: Id
+    path: Path
+    name: str
+    size: tuple[int, int]
+
+
+class Skip(Exception):  # noqa: N818, it is no error
+    """An annotation that holds nothing, as an empty polygon; it is left out and counted."""
+
+
+def load(path: Path) -> Record:
+    """The file as plain values; `images`, `annotations` and `categories` are lists of mappings."""
+    if not path.is_file():
+        raise UserError(f"{path}: is no file; check dataset.root, dataset.annotations and dataset.splits")
+    try:
+        data = json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError, MemoryError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: cannot be read as JSON ({reason}); download or write it again") from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: holds no mapping; a COCO file has images, annotations and categories")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(data.get(key), list) or not all(isinstance(entry, dict) for entry in data[key]):
+            raise UserError(f"{path}: {key!r} is no list of mappings; a COCO file has images, annotations, categories")
+    return data
+
+
+def identity(record: Mapping[str, Any], key: str, where: str) -> Id:
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise UserError(f"{where}: its {key} is {shown(value)}; give a whole number or a name")
+    return value
+
+
+def read_entries(data: Record, path: Path, folder: Path, max_pixels: int) -> dict[Id, Entry]:
+    """The images by their ids, in the order of the file."""
+    out: dict[Id, Entry] = {}
+    for number, record in enumerate(data["images"]):
+        id = identity(record, "id", f"{path}: images[{number}]")
+        where = f"{path}: image {shown(id)}"
+        if id in out:
+            raise UserError(f"{where}: is listed twice; give each image an id of its own")
+        height, width = record.get("height"), record.get("width")
+        for side in (height, width):
+            if not isinstance(side, int) or not 1 <= side <= _SIDE:
+                raise UserError(f"{where}: height and width are {shown([height, width])}; give pixels above 0")
+        file = inside(folder, record.get("file_name"), where)
+        assert isinstance(height, int)
+        assert isinstance(width, int)
+        check_pixels(file, height, width, max_pixels)
+        out[id] = Entry(id, file, file.relative_to(folder).with_suffix("").as_posix(), (height, width))
+    if not out:
+        raise UserError(f"{path}: lists no images; check dataset.annotations")
+    return out
+
+
+def read_categories(data: Record, path: Path) -> dict[Id, Record]:
+    """The categories by their ids, in the order of the file; names are different texts."""
+    out: dict[Id, Record] = {}
+    for number, record in enumerate(data["categories"]):
+        id = identity(record, "id", f"{path}: categories[{number}]")
+        name = record.get("name")
+        if not isinstance(name, str) or not name:
+            raise UserError(f"{path}: category {shown(id)}: its name is {shown(name)}; give it one")
+        if id in out:
+            raise UserError(f"{path}: category {shown(id)}: the id is given twice; give each category its own")
+        out[id] = record
+    twice = [name for name, times in Counter(record["name"] for record in out.values()).items() if times > 1]
+    if twice:
+        raise UserError(f"{path}: the category {shown(twice[0])} is given twice; give each its own name")
+    if not out:
+        raise UserError(f"{path}: lists no categories; add them")
+    return out
+
+
+def palette(categories: Mapping[Id, Record], path: Path, first: int = 0) -> tuple[Colour, ...]:
+    """The categories' `color`s; those of VOC for categories without, counted from class `first`."""
+    defaults = voc_palette(first + len(categories))[first:]
+    return tuple(
+        default if record.get("color") is None else _colour(record["color"], f"{path}: category {shown(id)}")
+        for (id, record), default in zip(categories.items(), defaults, strict=True)
+    )
+
+
+def _colour(value: object, where: str) -> Colour:
+    if isinstance(value, list) and len(value) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in value):
+        return (int(value[0]), int(value[1]), int(value[2]))
+    raise UserError(f"{where}: its color is {shown(value)}; give red, green and blue, each 0 to 255")
+
+
+class Index:
+    """The annotations of each image; `read` makes of one what is to be kept, or raises Skip."""
+
+    def __init__(
+        self, data: Record, path: Path, entries: Mapping[Id, Entry], read: Callable[[Record, Entry, str], Record | None]
+    ) -> None:
+        self.entries = list(entries.values())
+        self.skipped: Counter[str] = Counter()
+        kept: dict[Id, list[Record]] = {id: [] for id in entries}
+        seen: set[Id] = set()
+        for number, record in enumerate(data["annotations"]):
+            id = identity(record, "id", f"{path}: annotations[{number}]")
+            where = f"{path}: annotation {shown(id)}"
+            if id in seen:
+                raise UserError(f"{where}: the id is given twice; give each annotation its own")
+            seen.add(id)
+            image = identity(record, "image_id", where)
+            if image not in entries:
+                raise UserError(f"{where}: its image_id {shown(image)} is not among the images; add or remove it")
+            try:
+                found = read(record, entries[image], where)
+            except Skip as reason:
+                self.skipped[str(reason)] += 1
+                continue
+            if found is not None:
+                kept[image].append({"id": id, **found})
+        self._texts = [json.dumps(kept.pop(entry.id), separators=(",", ":")).encode() for entry in self.entries]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> tuple[Entry, list[Record]]:
+        return self.entries[index], json.loads(self._texts[index])
+
+    def keep(self, wanted: Callable[[list[Record]], bool], limit: int | None) -> None:
+        """Leave only the first `limit` images whose annotations are wanted."""
+        chosen = []
+        for index in range(len(self)):
+            if limit is not None and len(chosen) >= limit:
+                break
+            if wanted(json.loads(self._texts[index])):
+                chosen.append(index)
+        self.entries = [self.entries[index] for index in chosen]
+        self._texts = [self._texts[index] for index in chosen]

@@ -1,0 +1,112 @@
+"""The fields of an annotation in COCO's JSON, checked: what is kept is finite, of sane size and of the right form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from densepred.dataset.coco import Entry, Id, Skip, identity
+from densepred.dataset.place import shown
+from densepred.types import UserError
+
+Class = TypeVar("Class", int, int | None)
+
+FAR = 1e6  # pixels; float32 still tells sixteenths of a pixel apart there
+TINY = 6  # numbers of the smallest polygon: three points
+
+
+def numbers(values: object, where: str, what: str, low: float = -FAR, high: float = FAR) -> list[float]:
+    """A list of finite numbers between the bounds."""
+    try:
+        if isinstance(values, list) and all(low <= value <= high for value in values):
+            return [float(value) for value in values]
+    except (TypeError, ValueError):
+        pass
+    raise UserError(
+        f"{where}: its {what} is {shown(values)}; give finite numbers from {low:g} to {high:g}, or remove it"
+    )
+
+
+def category(record: Mapping[str, Any], classes: Mapping[Id, Class], where: str) -> Class:
+    found = identity(record, "category_id", where)
+    if found not in classes:
+        raise UserError(f"{where}: its category_id {shown(found)} is not among the categories; add the category")
+    return classes[found]
+
+
+def crowd(record: Mapping[str, Any], where: str) -> bool:
+    value = record.get("iscrowd", 0)
+    if value not in (0, 1):
+        raise UserError(f"{where}: its iscrowd is {shown(value)}; give 0 or 1")
+    return bool(value)
+
+
+def box(record: Mapping[str, Any], where: str) -> list[float] | None:
+    """x0, y0, x1, y1 in a frame where the middle of the first pixel is 0; COCO's frame begins at its edge."""
+    if record.get("bbox") is None:
+        return None
+    values = numbers(record["bbox"], where, "bbox")
+    if len(values) != 4 or min(values[2:]) < 0:
+        raise UserError(f"{where}: its bbox is {shown(values)}; give x, y, width and height")
+    x, y, width, height = values
+    if width == 0 or height == 0:
+        raise Skip("boxes without area")
+    return [x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5]
+
+
+def area(record: Mapping[str, Any], where: str) -> float | None:
+    value = record.get("area")
+    return None if value is None else numbers([value], where, "area", 0, FAR * FAR)[0]
+
+
+def segmentation(record: Mapping[str, Any], entry: Entry, where: str) -> list[list[float]] | dict[str, Any] | None:
+    """Polygons of three points or more, or a run-length mask of the image's size; None where none is given."""
+    value = record.get("segmentation")
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return _runs(value, entry, where)
+    if not isinstance(value, list):
+        raise UserError(f"{where}: its segmentation is {shown(value)}; give polygons or a run-length mask")
+    # How long outlines are drawn must not be up to the file
+    far = float(max(entry.size))
+    out = [numbers(polygon, where, "polygon", -far, 2 * far) for polygon in value]
+    if any(len(polygon) % 2 for polygon in out):
+        raise UserError(f"{where}: a polygon has an odd number of coordinates; give x and y of each point")
+    # Fewer are no surface; four of them would be taken for a box by pycocotools
+    out = [polygon for polygon in out if len(polygon) >= TINY]
+    if not out:
+        raise Skip("empty polygons")
+    return out
+
+
+def _runs(value: dict[str, Any], entry: Entry, where: str) -> dict[str, Any]:
+    size, counts = value.get("size"), value.get("counts")
+    if size != list(entry.size):
+        raise UserError(
+            f"{where}: its run-length mask has size {shown(size)} but the image is {list(entry.size)} (height, width); "
+            "make them equal"
+        )
+    if isinstance(counts, str):
+        return {"size": size, "counts": counts}
+    total = entry.size[0] * entry.size[1]
+    runs = numbers(counts, where, "run-length mask", 0, total)
+    if sum(runs) != total or any(run != int(run) for run in runs):
+        raise UserError(f"{where}: the runs of its mask add up to {sum(runs):g}, not {total} pixels; write it again")
+    if not any(runs[1::2]):
+        raise Skip("empty masks")
+    return {"size": size, "counts": [int(run) for run in runs]}
+
+
+def keypoints(record: Mapping[str, Any], count: int, where: str) -> list[list[float]]:
+    """x, y and visibility of each of `count` keypoints; none where the file gives none or none is labelled."""
+    value = record.get("keypoints")
+    if value is None or value == []:
+        return []
+    flat = numbers(value, where, "keypoints")
+    if len(flat) != 3 * count:
+        raise UserError(f"{where}: its keypoints are {len(flat)} numbers; give x, y and visibility of each of {count}")
+    if not {*flat[2::3]} <= {0.0, 1.0, 2.0}:
+        raise UserError(f"{where}: visibilities are {shown(sorted({*flat[2::3]}))}; give 0, 1 or 2")
+    points = [flat[start : start + 3] if flat[start + 2] else [0.0, 0.0, 0.0] for start in range(0, len(flat), 3)]
+    return points if any(point[2] for point in points) else []

@@ -1,0 +1,148 @@
+"""Keypoints in COCO's JSON format, of people, animals or anything. https://cocodataset.org/#format-data"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from densepred.contracts import Dataset
+from densepred.dataset import coco, coco_fields, place, runs, skeleton
+from densepred.dataset.coco import Entry, Record, Skip
+from densepred.dataset.raster import MAX_PIXELS
+from densepred.dataset.reader import EXIF, Reader
+from densepred.types import Annotation, Frame, Info, Sample, UserError
+
+
+class CocoKeypoints(Dataset):
+    """Every instance of the categories that have keypoints, those without a labelled one and crowds included.
+
+    Keypoints count from the middle of the first pixel, in the file as here, so they are taken as they are; boxes count
+    from its edge there, so they are moved by half a pixel. Keypoints that are not labelled are 0, 0, 0. `ignore` is
+    where crowds and instances without labelled keypoints are (their masks, else their boxes) and no labelled instance
+    is. `masks` are given where every instance of an image has a segmentation.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        split: str = "train",
+        splits: place.Splits | None = None,
+        images: place.Patterns = ("{split}", "images/{split}"),
+        annotations: place.Patterns = (
+            "annotations/person_keypoints_{split}.json",
+            "annotations/keypoints_{split}.json",
+        ),
+        category: str | None = None,
+        min_keypoints: int = 1,
+        min_instances: int = 0,
+        limit: int | None = None,
+        exif: str = "auto",
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        if exif not in EXIF:
+            raise UserError(f"dataset.exif: {exif!r}; choose one of {', '.join(EXIF)}")
+        if min_keypoints < 1:
+            raise UserError(f"dataset.min_keypoints: {min_keypoints}; give 1 or more")
+        names = place.places(splits or coco.SPLITS, split)
+        self.path, name = place.find(root, annotations, names, "annotations")
+        data = coco.load(self.path)
+        entries = coco.read_entries(data, self.path, place.find(root, images, [name], "images")[0], max_pixels)
+        categories = coco.read_categories(data, self.path)
+        chosen = skeleton.choose(categories, category, self.path)
+        self._classes = {id: list(chosen).index(id) if id in chosen else None for id in categories}
+        first = next(iter(chosen.values()))
+        self.info = Info(
+            classes=tuple(record["name"] for record in chosen.values()),
+            things=tuple(range(len(chosen))),
+            palette=coco.palette(chosen, self.path, 1),
+            keypoints=(points := skeleton.keypoints(first, self.path)),
+            limbs=skeleton.limbs(first, len(points), self.path),
+            mirrored=skeleton.mirrored(first, points, self.path),
+            sigmas=skeleton.sigmas(first, points, self.path),
+            provides=("keypoints", "categories", "boxes", "areas", "crowd", "ignore"),
+        )
+        self._least = min_keypoints
+        self.index = coco.Index(data, self.path, entries, self._instance)
+        self.index.keep(lambda found: sum(map(_labelled, found)) >= min_instances, limit)
+        self._read = Reader(None, 3, max_pixels, exif)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, index: int) -> Sample:
+        entry, found = self.index[index]
+        image = self._read.image(entry.path, entry.size, f"in {self.path} it")
+        return Sample(image, self._truth(entry, found), Frame(entry.name, entry.size))
+
+    def _instance(self, record: Record, entry: Entry, where: str) -> Record | None:
+        kind = coco_fields.category(record, self._classes, where)
+        if kind is None:
+            return None
+        points = coco_fields.keypoints(record, len(self.info.keypoints), where)
+        box = coco_fields.box(record, where) or _around(points)
+        if box is None:
+            raise Skip("instances with neither box nor keypoints")
+        try:
+            segmentation = coco_fields.segmentation(record, entry, where)
+        except Skip:  # many files with keypoints give an empty list
+            segmentation = None
+        crowd = coco_fields.crowd(record, where)
+        area = coco_fields.area(record, where)
+        count = sum(1 for point in points if point[2] > 0)
+        return {
+            "class": kind,
+            "crowd": crowd,
+            "box": box,
+            "area": (box[2] - box[0]) * (box[3] - box[1]) if area is None else area,
+            "segmentation": segmentation,
+            "keypoints": points if count >= self._least else [],
+        }
+
+    def _truth(self, entry: Entry, found: list[Record]) -> Annotation:
+        count = len(self.info.keypoints)
+        keypoints = torch.zeros(len(found), count, 3)
+        for index, record in enumerate(found):
+            if record["keypoints"]:
+                keypoints[index] = torch.tensor(record["keypoints"])
+        masks = [None if record["segmentation"] is None else self._mask(record, entry) for record in found]
+        given = [mask for mask in masks if mask is not None]
+        boxes = torch.tensor([record["box"] for record in found], dtype=torch.float32).reshape(-1, 4)
+        return Annotation(
+            entry.size,
+            keypoints=keypoints,
+            categories=torch.tensor([record["class"] for record in found], dtype=torch.int64),
+            boxes=boxes,
+            areas=torch.tensor([record["area"] for record in found], dtype=torch.float32),
+            crowd=torch.tensor([record["crowd"] for record in found], dtype=torch.bool),
+            masks=given if len(given) == len(found) else None,
+            ignore=_unlabelled(entry.size, [_labelled(record) for record in found], masks, boxes),
+        )
+
+    def _mask(self, record: Record, entry: Entry) -> runs.Runs:
+        where = f"{self.path}: annotation {place.shown(record['id'])}"
+        return runs.encode(record["segmentation"], entry.size, where)
+
+
+def _labelled(record: Record) -> bool:
+    return bool(record["keypoints"]) and not record["crowd"]
+
+
+def _around(points: list[list[float]]) -> list[float] | None:
+    """The box of the labelled keypoints' pixels, where the file gives none."""
+    known = [point for point in points if point[2] > 0]
+    if not known:
+        return None
+    x, y = [point[0] for point in known], [point[1] for point in known]
+    return [min(x) - 0.5, min(y) - 0.5, max(x) + 0.5, max(y) + 0.5]
+
+
+def _unlabelled(size: tuple[int, int], labelled: list[bool], masks: list[runs.Runs | None], boxes: Tensor) -> Tensor:
+    """Where nobody's keypoints are known though somebody is there, (H, W) bool."""
+    out = [torch.zeros(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)]
+    for known, mask, (x0, y0, x1, y1) in zip(labelled, masks, (boxes + 0.5).round().int().tolist(), strict=True):
+        if mask is None:
+            out[known][max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
+    for known in (False, True):
+        given = [mask for mask, here in zip(masks, labelled, strict=True) if mask is not None and here == known]
+        out[known] |= runs.union(given, size)
+    return out[0] & ~out[1]

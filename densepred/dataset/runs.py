@@ -1,0 +1,90 @@
+"""From checked segmentations to run-length masks, and from those to a map of instances.
+
+pycocotools is C that trusts its input: text whose runs overshoot the image would be written past its end, so runs are
+read here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pycocotools import mask
+from torch import Tensor
+
+from densepred.types import UserError
+
+coco_mask: Any = mask  # whose type stubs know few of its forms
+
+Runs = dict[str, Any]
+"""{"size": [height, width], "counts": bytes}, as pycocotools writes it."""
+
+
+def encode(segmentation: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[int, int], where: str) -> Runs:
+    """The mask of polygons, plain runs or compressed runs that `coco_fields.segmentation` let through."""
+    if not isinstance(segmentation, Mapping):
+        return coco_mask.merge(coco_mask.frPyObjects([list(polygon) for polygon in segmentation], *size))
+    counts = segmentation["counts"]
+    if not isinstance(counts, str):
+        return coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
+    try:
+        text = counts.encode("ascii")
+    except UnicodeEncodeError:
+        text = b""
+    runs = expand(text)
+    if runs is None or runs.sum() != size[0] * size[1]:
+        raise UserError(f"{where}: its run-length mask is damaged; write it again with pycocotools")
+    return {"size": list(size), "counts": text}
+
+
+def expand(text: bytes) -> np.ndarray | None:
+    """The runs that a compressed mask stands for; None where it is no such text.
+
+    Five bits a character from 48 on, the lowest first; bit 5 says that more follow, the last one's bit 4 is the sign;
+    from the fourth run on it is the difference to the run before the last.
+    """
+    values = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    if not len(values) or values.min() < 0 or values.max() > 63:
+        return None
+    last = np.flatnonzero((values & 32) == 0)
+    if not len(last) or last[-1] != len(values) - 1:
+        return None
+    first = np.concatenate(([0], last[:-1] + 1))
+    lengths = last - first + 1
+    if lengths.max() > 8:  # forty bits are plenty
+        return None
+    places = np.arange(len(values)) - np.repeat(first, lengths)
+    runs = np.add.reduceat((values & 31) << (5 * places), first)
+    runs -= np.where(values[last] & 16, np.int64(1) << (5 * lengths), 0)
+    for start in (1, 2):
+        runs[start::2] = np.cumsum(runs[start::2])
+    return runs if runs.min() >= 0 else None
+
+
+def area(masks: Sequence[Runs]) -> Tensor:
+    """Pixels of each mask, (N,) float32."""
+    return torch.from_numpy(np.array(coco_mask.area(list(masks)), np.float32).reshape(len(masks)))
+
+
+def box(runs: Runs) -> list[float]:
+    """x0, y0, x1, y1 of a mask's pixels, as outer edges where the first pixel's middle is 0."""
+    x, y, width, height = np.asarray(coco_mask.toBbox(runs), np.float64).tolist()
+    return [x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5]
+
+
+def union(masks: Sequence[Runs], size: tuple[int, int]) -> Tensor:
+    """Where any of the masks is, (H, W) bool."""
+    if not masks:
+        return torch.zeros(size, dtype=torch.bool)
+    return torch.from_numpy(coco_mask.decode(coco_mask.merge(list(masks))).astype(bool))
+
+
+def layers(masks: Sequence[Runs], crowd: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map of instances (H, W) int32 with the smaller on top and crowds below all others."""
+    out = np.zeros(size, np.int32)
+    pixels = area(masks)
+    for index in sorted(range(len(masks)), key=lambda i: (not crowd[i], -pixels[i])):
+        out[coco_mask.decode(masks[index]).astype(bool)] = index + 1
+    return torch.from_numpy(out)

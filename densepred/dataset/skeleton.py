@@ -1,0 +1,121 @@
+"""What a keypoint category of COCO's JSON says: names, limbs, pairs that mirror, sigmas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from densepred.dataset.coco import Id, Record
+from densepred.dataset.coco_fields import numbers
+from densepred.dataset.place import shown
+from densepred.types import UserError
+
+COCO = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+_SIGMAS = (0.026, *[0.025] * 2, *[0.035] * 2, *[0.079] * 2, *[0.072] * 2, *[0.062] * 2, *[0.107] * 2, *[0.087] * 2)
+COCO_SIGMAS = (*_SIGMAS, 0.089, 0.089)
+"""How far annotators of COCO differ, as pycocotools has it; in the order of the names above."""
+
+Pairs = tuple[tuple[int, int], ...]
+MOST = 512  # keypoints of one instance
+
+
+def choose(categories: Mapping[Id, Record], wanted: str | None, path: Path) -> dict[Id, Record]:
+    """The categories that have keypoints, or the one that is wanted. All must have the same."""
+    found = {id: record for id, record in categories.items() if record.get("keypoints")}
+    if wanted is not None:
+        found = {id: record for id, record in found.items() if record["name"] == wanted}
+    names = ", ".join(shown(record["name"]) for record in categories.values())
+    if not found:
+        what = "no category" if wanted is None else f"no category {wanted!r}"
+        raise UserError(f"{path}: {what} has keypoints (categories: {names[:100]}); check dataset.category")
+    if any(record["keypoints"] != next(iter(found.values()))["keypoints"] for record in found.values()):
+        raise UserError(f"{path}: categories have different keypoints; choose one by dataset.category")
+    return found
+
+
+def keypoints(record: Record, path: Path) -> tuple[str, ...]:
+    names = record["keypoints"]
+    good = isinstance(names, list) and len(names) <= MOST and all(isinstance(name, str) and name for name in names)
+    if not good or len(set(names)) < len(names):
+        raise UserError(f"{path}: the keypoints of {shown(record['name'])} are {shown(names)}; give different names")
+    return tuple(names)
+
+
+def limbs(record: Record, count: int, path: Path) -> Pairs:
+    """The skeleton's pairs, which count keypoints from 1 in the file and from 0 here; () where there is none."""
+    value = record.get("skeleton") or []
+    for pair in value if isinstance(value, list) else [value]:
+        inside = isinstance(pair, list) and len(pair) == 2 and all(_whole(end) and 1 <= end <= count for end in pair)
+        if not inside or pair[0] == pair[1]:
+            raise UserError(
+                f"{path}: the skeleton of {shown(record['name'])} has {shown(pair)}; give pairs of numbers from 1 "
+                f"to {count}"
+            )
+    return tuple((first - 1, second - 1) for first, second in value)
+
+
+def mirrored(record: Record, names: Sequence[str], path: Path) -> Pairs:
+    """Pairs that trade places in a mirror: by `flip_indices`, else by names that differ in left and right."""
+    value = record.get("flip_indices")
+    if value is None:
+        places = {name: index for index, name in enumerate(names)}
+        partners = [places.get(_other_side(name), index) for index, name in enumerate(names)]
+    elif isinstance(value, list) and all(map(_whole, value)) and sorted(value) == list(range(len(names))):
+        partners = value
+    else:
+        raise UserError(
+            f"{path}: the flip_indices of {shown(record['name'])} are {shown(value)}; give for each of the "
+            f"{len(names)} keypoints the number, from 0, of its mirror image"
+        )
+    if any(partners[partner] != index for index, partner in enumerate(partners)):
+        raise UserError(f"{path}: the flip_indices of {shown(record['name'])} do not go in pairs; correct them")
+    return tuple((index, partner) for index, partner in enumerate(partners) if index < partner)
+
+
+def sigmas(record: Record, names: Sequence[str], path: Path) -> tuple[float, ...]:
+    """COCO's for its 17 keypoints, else the file's, else () for a metric to put placeholders there and say so."""
+    if tuple(names) == COCO:
+        return COCO_SIGMAS
+    if record.get("sigmas") is None:
+        return ()
+    values = numbers(record["sigmas"], f"{path}: category {shown(record['name'])}", "sigmas", 0, 10)
+    if len(values) != len(names) or min(values, default=1) == 0:
+        raise UserError(
+            f"{path}: category {shown(record['name'])} has {len(values)} sigmas for {len(names)} keypoints; give one "
+            "above 0 for each, or none"
+        )
+    return tuple(values)
+
+
+def _other_side(name: str) -> str:
+    for left, right in (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT")):
+        for here, there in ((left, right), (right, left)):
+            if here in name:
+                return name.replace(here, there)
+    for left, right in (("l_", "r_"), ("L_", "R_")):
+        for here, there in ((left, right), (right, left)):
+            if name.startswith(here):
+                return there + name[len(here) :]
+    return name
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
