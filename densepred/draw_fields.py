@@ -71,6 +71,16 @@ def over(image: Tensor, heat: Tensor, largest: float | None = None) -> Tensor:
     return (grey * (1 - mix) + glow * mix).round().to(torch.uint8)
 
 
+def vectors_over(image: Tensor, field: Tensor, longest: float | None = None) -> Tensor:
+    """Vectors (2, h, w) as colours over a faint grey image (3, H, W), at its size; where there are none it is seen."""
+    full = F.interpolate(field[None].float().nan_to_num(), image.shape[-2:], mode="bilinear")[0]
+    length = torch.hypot(*full)
+    top = max(float(length.max()) if longest is None else longest, 1e-6)
+    share = (3 * length / top).clamp(max=1)
+    grey = draw.rgb(image).float().mean(0, keepdim=True) * 0.6
+    return (grey * (1 - share) + wheel(full, top).float() * share).round().to(torch.uint8)
+
+
 def montage(image: Tensor, maps: Tensor, names: Sequence[str] = (), largest: float | None = None) -> Tensor:
     """Each channel of (C, h, w) over the image, in a grid about as wide as it is high, with its name."""
     names = list(names) if len(names) == len(maps) else [str(i) for i in range(len(maps))]

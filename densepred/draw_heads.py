@@ -9,13 +9,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from densepred import draw
-from densepred.draw_fields import montage, over, strongest, wheel, with_compass
+from densepred.draw_fields import montage, over, sized, strongest, vectors_over, with_compass
 from densepred.panel import beside
 from densepred.types import HeadSpec, Info
+
+SIDE = 384
+"""The longer side of a picture of one map, more or less."""
 
 
 def pictures(
@@ -48,14 +50,14 @@ def cut(values: Tensor, strides: Sequence[int], size: tuple[int, int]) -> list[T
 
 def _maps(image: Tensor, both: Sequence[Tensor], info: Info) -> Tensor:
     channels = len(both[0])
-    ground = draw.rgb(image.cpu())
+    ground = sized(draw.rgb(image.cpu()), SIDE)
     if channels == 1:
         return beside([over(ground, x[0]) for x in both])
     limbs = channels == 2 * len(info.limbs)
     if channels == 2 or limbs:
         fields = [strongest(x) if limbs else x for x in both]
         longest = float(torch.linalg.vector_norm(fields[0].nan_to_num(), dim=0).max())
-        return beside([with_compass(_enlarged(wheel(x, longest), ground)) for x in fields])
+        return beside([with_compass(vectors_over(ground, x, longest)) for x in fields])
     names = info.keypoints if len(info.keypoints) == channels else info.classes
     if channels == len(info.keypoints) + 1:
         names = (*info.keypoints, "background")
@@ -65,7 +67,7 @@ def _maps(image: Tensor, both: Sequence[Tensor], info: Info) -> Tensor:
 def _levels(image: Tensor, said: Tensor, wanted: Tensor | None, strides: Sequence[int]) -> Tensor:
     """A row for each level: the largest channel of the target and of the head."""
     size = (int(image.shape[-2]), int(image.shape[-1]))
-    ground = draw.rgb(image.cpu())
+    ground = sized(draw.rgb(image.cpu()), SIDE)
     both = [said] if wanted is None or wanted.shape != said.shape else [wanted.float().cpu(), said]
     columns = [[over(ground, level.amax(0), float(x.max())) for level in cut(x, strides, size)] for x in both]
     return beside([_stacked(tiles) for tiles in columns])
@@ -74,7 +76,3 @@ def _levels(image: Tensor, said: Tensor, wanted: Tensor | None, strides: Sequenc
 def _stacked(tiles: Sequence[Tensor]) -> Tensor:
     gap = torch.full((3, draw.GAP, tiles[0].shape[-1]), 255, dtype=torch.uint8)
     return torch.cat([piece for tile in tiles for piece in (tile, gap)][:-1], dim=1)
-
-
-def _enlarged(picture: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(picture[None].float(), like.shape[-2:], mode="nearest")[0].to(torch.uint8)

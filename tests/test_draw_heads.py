@@ -50,6 +50,14 @@ def test_heat_shines_where_it_is_highest_and_leaves_the_image_elsewhere() -> Non
     assert draw_fields.over(BLACK, torch.full((3, 4), math.nan)).max() == 0
 
 
+def test_vectors_shine_over_the_image_where_there_are_any() -> None:
+    field = torch.zeros(2, 15, 20)
+    field[0, :, 10:] = 3
+    picture = draw_fields.vectors_over(BLACK + 100, field)
+    assert picture[:, 30, 70].tolist() == [255, 0, 0]
+    assert picture[:, 30, 5].tolist() == [60, 60, 60]
+
+
 def test_a_montage_has_a_tile_for_each_map_and_one_for_those_beyond_its_most() -> None:
     few = draw_fields.montage(BLACK, torch.rand(5, 15, 20), names="abcde")
     many = draw_fields.montage(BLACK, torch.rand(133, 15, 20))
@@ -102,9 +110,9 @@ def test_heads_are_shown_by_their_channels_and_levels() -> None:
     targets = {"heat": torch.rand(1, 37, 45), "vector": torch.randn(2, *small)}
     found = dict(draw_heads.pictures(image, outputs, targets, heads, info))
     assert list(found) == ["heat", "vector", "maps", "limbs", "levels"]
-    assert found["heat"].shape == found["vector"].shape == (3, 37, 2 * 45 + 4)
-    assert found["limbs"].shape == (3, 37, 45)
-    assert found["levels"].shape == (3, 2 * 37 + 4, 45)
+    assert found["heat"].shape == found["vector"].shape == (3, 8 * 37, 2 * 8 * 45 + 4)
+    assert found["limbs"].shape == (3, 8 * 37, 8 * 45)
+    assert found["levels"].shape == (3, 2 * 8 * 37 + 4, 8 * 45)
 
 
 def test_levels_are_cut_apart_in_the_order_of_their_strides() -> None:
