@@ -22,7 +22,8 @@ class OpenPose(Model):
     Features are two 3x3 convolutions, or as many as `features` has widths, of what the encoder gives at the stride of
     the heads: of the published front this one level, of a deeper encoder also its coarser levels, enlarged.
     A stage is `first_depth` or `depth` blocks, a 1x1 convolution to `first_hidden` or `width` and one to the answer.
-    `shared` lets the heads of a stage share its blocks, as the lightweight form does (arXiv 1811.12004).
+    `shared` lets the heads of a stage share its blocks, as the lightweight form does (arXiv 1811.12004). With `bgr` the
+    network sees blue first, as the published weights expect.
 
     In training every head's list holds all stages, in evaluation mode only the answer. Images are padded by their
     mean, at the right and the bottom, so that every level covers them whole.
@@ -49,8 +50,10 @@ class OpenPose(Model):
         shared: bool = False,
         norm: str = "none",
         activation: str = "relu",
+        bgr: bool = False,
     ) -> None:
         super().__init__()
+        self.bgr = bgr
         if stages < 1:
             raise UserError(f"model.stages: {stages}; give 1 or more")
         if kernel % 2 == 0:
@@ -96,6 +99,7 @@ class OpenPose(Model):
 
     def _see(self, image: Tensor) -> Tensor:
         """The encoder's maps at the stride of the heads and coarser, side by side, ceil(size / stride) cells."""
+        image = image.flip(1) if self.bgr else image
         height, width = image.shape[-2:]
         down, right = -height % self.multiple, -width % self.multiple
         pyramid = self.encoder(F.pad((image - self.mean) / self.std, (0, right, 0, down)))
