@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from types import FrameType
@@ -37,6 +38,11 @@ def calm_worker(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # torch's watchdog takes whoever is the parent when it starts for the loader: one that was killed just after the
+    # fork would leave this process waiting for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(1)
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
