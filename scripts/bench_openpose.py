@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.abc
 import importlib.util
 import statistics
 import sys
@@ -58,6 +59,20 @@ def scene(random: np.random.Generator, people: int, size: tuple[int, int]) -> An
     return Annotation(size, keypoints=torch.tensor(keypoints, dtype=torch.float32))
 
 
+class AtOwnSize(importlib.abc.SourceLoader):
+    """Loads the port so that its only scale, half of 368 rows, is the size of the image, as that of the maps is."""
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+
+    def get_filename(self, fullname: str) -> str:
+        return str(self.source)
+
+    def get_data(self, path: str | bytes) -> bytes:
+        text = self.source.read_bytes()
+        return text.replace(b"[0.5]", b"[1.0]").replace(b"boxsize = 368", b"boxsize = oriImg.shape[0]")
+
+
 class Port:
     """The port's `Body` with maps in the place of its network; `network_done` is when it got them."""
 
@@ -71,11 +86,12 @@ class Port:
         source = folder / "src" / "body.py"
         if not source.is_file():
             raise SystemExit(f"{source} is not there; give --port the folder of a checkout of pytorch-openpose")
-        # Its only scale is half of 368 rows; here the maps are those of the image's own size.
-        text = source.read_text().replace("[0.5]", "[1.0]").replace("boxsize = 368", "boxsize = oriImg.shape[0]")
-        space: dict[str, Any] = {"__name__": "body"}
-        exec(compile(text, str(source), "exec"), space)
-        self.body = space["Body"].__new__(space["Body"])
+        spec = importlib.util.spec_from_loader("body", AtOwnSize(source))
+        assert spec is not None
+        assert spec.loader is not None
+        module: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        self.body = module.Body.__new__(module.Body)
         self.body.model = self._network
         self.maps: tuple[Tensor, Tensor] | None = None
         self.network_done = 0.0
