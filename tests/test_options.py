@@ -70,6 +70,8 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "dataset/camvid": ("dataset.root=camvid", "data.crop=[32,32]"),
     "dataset/isbi": ("dataset.root=isbi", "data.crop=[32,32]"),
     "dataset/folder": ("dataset.root=isbi", "data.crop=[32,32]"),
+    "dataset/instance_folder": ("dataset.root=nuclei", "data.crop=[32,32]"),
+    "dataset/nuclei": ("dataset.root=nuclei", "data.crop=[32,32]"),
     "metric/calibration": ("trainer.monitor=ece",),
     "metric/em_segmentation": ("trainer.monitor=v_rand",),
     "metric/trimap": ("trainer.monitor=trimap_miou/4",),
@@ -85,6 +87,7 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
 ELSEWHERE = {
     "dataset/voc": "its own tests make a tree",
     "dataset/cityscapes": "its own tests make a tree",
+    "dataset/cityscapes_panoptic": "its own tests make a tree",
     **{f"dataset/coco_{name}": "its own tests make a tree" for name in ("panoptic", "instances", "keypoints")},
     "loss/mse": "for heads of values",
     "loss/l1": "for heads of values",
@@ -132,15 +135,20 @@ def _light(group: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small folders in the form of camvid (colour, 11 classes and void) and isbi (grey, 2 classes)."""
+    """Small folders in the form of camvid (colour, 11 classes and void), isbi (grey, 2 classes) and nuclei (ids)."""
     draw, root = np.random.default_rng(0), tmp_path_factory.mktemp("data")
-    for name, ids, shape in (("camvid", 12, (40, 48, 3)), ("isbi", 2, (40, 48))):
+    for name, maps, ids, shape in (
+        ("camvid", "masks", 12, (40, 48, 3)),
+        ("isbi", "masks", 2, (40, 48)),
+        ("nuclei", "instances", 300, (40, 48, 3)),
+    ):
         for split in ("train", "val"):
             for index in range(2):
-                for kind, top, size in (("images", 256, shape), ("masks", ids, shape[:2])):
+                for kind, top, size in (("images", 256, shape), (maps, ids, shape[:2])):
                     path = root / name / kind / split / f"{index}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    Image.fromarray(draw.integers(0, top, size).astype(np.uint8)).save(path)
+                    values = draw.integers(0, top, size).astype(np.uint8 if top <= 256 else np.uint16)
+                    Image.fromarray(values).save(path)
     return root
 
 

@@ -44,6 +44,12 @@ def draw_tree(option: str, root: Path) -> None:
         elif option == "cityscapes":
             picture(root / f"leftImg8bit/{split}/ulm/ulm_0_leftImg8bit.png")
             labels(root / f"gtFine/{split}/ulm/ulm_0_gtFine_labelIds.png", 34)
+        elif option == "cityscapes_panoptic":
+            picture(root / f"leftImg8bit/{split}/ulm/ulm_0_leftImg8bit.png")
+            labels(root / f"gtFine/{split}/ulm/ulm_0_gtFine_instanceIds.png", 34)
+        elif option in ("instance_folder", "nuclei"):
+            picture(root / f"images/{split}/a.png")
+            labels(root / f"instances/{split}/a.png", 5)
         elif option.startswith("coco_"):
             coco_tree.tree(root, split)
         else:

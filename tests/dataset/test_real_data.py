@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.folder import Folder
+from densepred.dataset.instance_folder import InstanceFolder
 from densepred.types import VOID
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -36,3 +38,24 @@ def test_isbi_is_grey_and_has_two_classes() -> None:
     assert data.info.channels == 1
     assert data[0].image.shape == (1, 512, 512)
     assert labels(data, 10) == {0, 1}
+
+
+def test_nuclei_have_the_instances_of_their_json() -> None:
+    """The ids of the maps against the run-length masks of the same nuclei in COCO's JSON."""
+    if not (DATA / "nuclei").is_dir():
+        pytest.skip("../shared/data/nuclei is absent")
+    data = InstanceFolder(str(DATA / "nuclei"), split="valid", classes=["background", "nucleus"], channels=3)
+    coco = CocoInstances(str(DATA / "nuclei"), split="valid")
+    assert len(data) == len(coco) == 40
+    assert data.info.things == (1,)
+    by_name = {coco.index.entries[i].name: i for i in range(len(coco))}
+    for index in range(0, 40, 7):
+        sample = data[index]
+        assert sample.image.shape == (3, *sample.truth.size)
+        wanted = coco[by_name[sample.frame.id]].truth
+        assert sample.truth.areas is not None
+        assert wanted.areas is not None
+        assert sorted(sample.truth.areas.tolist()) == sorted(wanted.areas.tolist())
+        assert sample.truth.semantic is not None
+        assert wanted.semantic is not None
+        assert sample.truth.semantic.tolist() == wanted.semantic.tolist()

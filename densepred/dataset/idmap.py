@@ -1,0 +1,65 @@
+"""A map of ids to an annotation: which pixels are which instance, and of what class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from densepred.dataset.image import read_mask
+from densepred.ops import extent
+from densepred.types import VOID, Annotation, UserError
+
+COUNTED = 1 << 20  # ids below this are counted, which is ten times as fast as sorting them
+
+Kinds = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Ids (N,) to the class of each, VOID where nobody knows, and to whether it is an unseparated group of a thing."""
+
+
+def read_ids(path: Path, max_pixels: int) -> np.ndarray:
+    """The ids (H, W) of a file of 1, 8, 16 or 32 bits, integers of 0 or more."""
+    ids = read_mask(path, max_pixels)
+    if ids.ndim == 3:
+        if (ids != ids[..., :1]).any():
+            raise UserError(f"{path}: the ids are coded by colours; save them as 16-bit grey PNG")
+        ids = ids[..., 0]
+    if int(ids.min()) < 0:
+        raise UserError(f"{path}: holds the id {int(ids.min())}; ids are 0 (none) and above, so correct the map")
+    return ids
+
+
+def annotate(ids: np.ndarray, kinds: Kinds, things: Collection[int]) -> Annotation:
+    """Class map, instances in the order of their ids, boxes, areas and crowds of a map of ids (H, W).
+
+    An id of a class that is a thing is one instance, whether its pixels are connected or not. Other ids, 0 among them,
+    are only classes.
+    """
+    found, places = distinct(ids)
+    classes, crowd = kinds(found)
+    is_thing = np.isin(classes, list(things)) & (classes != VOID)
+    numbers = (np.cumsum(is_thing) * is_thing).astype(np.int32)
+    instances = torch.from_numpy(numbers[places])
+    count = int(is_thing.sum())
+    return Annotation(
+        (ids.shape[0], ids.shape[1]),
+        semantic=torch.from_numpy(classes.astype(np.uint8)[places]),
+        instances=instances,
+        categories=torch.from_numpy(classes[is_thing].astype(np.int64)),
+        boxes=extent.boxes(instances, count),
+        areas=extent.areas(instances, count),
+        crowd=torch.from_numpy(crowd[is_thing].astype(bool)),
+    )
+
+
+def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ids that occur, in order, and the place of each pixel's id among them: `numpy.unique`, but fast."""
+    top = int(ids.max())
+    if top >= COUNTED:
+        found, places = np.unique(ids, return_inverse=True)
+        return found.astype(np.int64), places.reshape(ids.shape)
+    found = np.flatnonzero(np.bincount(ids.reshape(-1)))
+    table = np.zeros(top + 1, np.int32)
+    table[found] = np.arange(len(found))
+    return found, table[ids]
