@@ -13,7 +13,7 @@ from densepred.dataset.reader import Reader
 from densepred.types import VOID, Info, Sample, UserError
 
 # Name, id in *_labelIds.png, colour; in the order of their train ids
-_LABELS = (
+LABELS = (
     ("road", 7, (128, 64, 128)),
     ("sidewalk", 8, (244, 35, 232)),
     ("building", 11, (70, 70, 70)),
@@ -34,8 +34,9 @@ _LABELS = (
     ("motorcycle", 32, (0, 0, 230)),
     ("bicycle", 33, (119, 11, 32)),
 )
-_IDS = 34  # ids 0 to 33; those that are not evaluated are void
+IDS = 34  # ids 0 to 33; those that are not evaluated are void
 _IMAGE, _MASK = "_leftImg8bit", "_gtFine_labelIds"
+SPLITS = {"train": "train", "valid": "val", "test": "val"}  # the labels of test are not public
 
 
 class Cityscapes(Dataset):
@@ -48,15 +49,10 @@ class Cityscapes(Dataset):
         splits: Mapping[str, str] | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        names = {"train": "train", "valid": "val", "test": "val"} if splits is None else splits
-        if split not in names:
-            raise UserError(f"dataset.split: {split!r} is not in dataset.splits ({', '.join(names)})")
-        folder = Path(root).expanduser()
-        images, masks = folder / "leftImg8bit" / names[split], folder / "gtFine" / names[split]
-        self.pairs: list[Pair] = pair_folders(images, masks, _MASK, image_suffix=_IMAGE)
-        classes = tuple(name for name, _, _ in _LABELS)
-        self.info = Info(classes=classes, palette=tuple(colour for _, _, colour in _LABELS))
-        train_ids = dict.fromkeys(range(_IDS), VOID) | {value: index for index, (_, value, _) in enumerate(_LABELS)}
+        self.pairs: list[Pair] = pairs(root, SPLITS if splits is None else splits, split, _MASK)
+        classes = tuple(name for name, _, _ in LABELS)
+        self.info = Info(classes=classes, palette=tuple(colour for _, _, colour in LABELS))
+        train_ids = dict.fromkeys(range(IDS), VOID) | {value: index for index, (_, value, _) in enumerate(LABELS)}
         self._read = Reader(Labels(classes, train_ids), 3, max_pixels, "stored")
 
     def __len__(self) -> int:
@@ -64,3 +60,12 @@ class Cityscapes(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])
+
+
+def pairs(root: str, splits: Mapping[str, str], split: str, suffix: str) -> list[Pair]:
+    """Images and those of their labels whose names end in `suffix`."""
+    if split not in splits:
+        raise UserError(f"dataset.split: {split!r} is not in dataset.splits ({', '.join(splits)})")
+    folder = Path(root).expanduser()
+    images, masks = folder / "leftImg8bit" / splits[split], folder / "gtFine" / splits[split]
+    return pair_folders(images, masks, suffix, image_suffix=_IMAGE)
