@@ -65,7 +65,8 @@ def expand(text: bytes) -> np.ndarray | None:
 
 def area(masks: Sequence[Runs]) -> Tensor:
     """Pixels of each mask, (N,) float32."""
-    return torch.from_numpy(np.array(coco_mask.area(list(masks)), np.float32).reshape(len(masks)))
+    # One by one: asked for 256 masks at once, pycocotools 2.0.11 counts them in a byte and raises OverflowError.
+    return torch.tensor([float(coco_mask.area(one)) for one in masks], dtype=torch.float32)
 
 
 def box(runs: Runs) -> list[float]:
