@@ -89,7 +89,7 @@ ELSEWHERE = {
     "dataset/cityscapes": "its own tests make a tree",
     "dataset/cityscapes_panoptic": "its own tests make a tree",
     **{f"dataset/coco_{name}": "its own tests make a tree" for name in ("panoptic", "instances", "keypoints")},
-    "metric/panoptic_quality": "for tasks that find instances",
+    **{f"metric/{name}": "for tasks that find instances" for name in ("panoptic_quality", "box_ap", "mask_ap")},
     "loss/mse": "for heads of values",
     "loss/l1": "for heads of values",
     "trainer/debug": "two steps where this test takes one",

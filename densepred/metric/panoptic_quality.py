@@ -37,7 +37,8 @@ class PanopticQuality(Metric):
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         for prediction, truth in zip(predictions, truths, strict=True):
-            require("panoptic_quality", prediction, truth, "semantic", "instances")
+            require("panoptic_quality", prediction, truth, "instances")
+            require("panoptic_quality", prediction, truth, "semantic")
             assert prediction.instances is not None
             device = prediction.instances.device
             found = match(self._regions(truth, device, truth.crowd, truth.ignore), self._regions(prediction, device))

@@ -9,12 +9,10 @@ from densepred.types import Annotation, Info, UserError
 
 
 def require(metric: str, prediction: Annotation, truth: Annotation, *fields: str) -> None:
-    """Raise UserError where the task does not predict, or the dataset does not label, one of the fields."""
-    for field in fields:
-        if getattr(prediction, field) is None:
-            raise UserError(f"metric={metric} judges {field}, which this task does not predict; choose another metric")
-        if getattr(truth, field) is None:
-            raise UserError(f"metric={metric} judges {field}, which this dataset does not label; choose another metric")
+    """Raise UserError where the task does not predict, or the dataset does not label, one field of these at least."""
+    for found, missing in ((prediction, "this task does not predict"), (truth, "this dataset does not label")):
+        if all(getattr(found, field) is None for field in fields):
+            raise UserError(f"metric={metric} judges {fields[0]}, which {missing}; choose another metric")
 
 
 def categories(found: Annotation, info: Info) -> Tensor:

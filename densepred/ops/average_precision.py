@@ -1,0 +1,142 @@
+"""COCO's average precision and recall, counted by pycocotools from annotations in memory.
+
+Lin et al., ECCV 2014 (arXiv 1405.0312); https://cocodataset.org/#detection-eval and #keypoints-eval.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+FAR = 1e10
+SIZES = {"": (0.0, FAR), "_small": (0.0, 32.0**2), "_medium": (32.0**2, 96.0**2), "_large": (96.0**2, FAR)}
+"""The areas in square pixels that belong to the end of a name."""
+
+THRESHOLDS = {"50": 0, "75": 5}
+"""Where 0.5 and 0.75 stand among the overlaps 0.5, 0.55, ... 0.95."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The objects of one image, true or found, in COCO's frame: boxes begin at the edge of the first pixel."""
+
+    size: tuple[int, int]
+    categories: np.ndarray  # (N,) int64
+    areas: np.ndarray  # (N,) float64
+    boxes: np.ndarray  # (N, 4) float64: x, y, width, height
+    scores: np.ndarray  # (N,) float64
+    crowd: np.ndarray  # (N,) bool
+    masks: tuple[bytes, ...] = ()  # N compressed run-length masks, where they are judged
+    keypoints: np.ndarray | None = None  # (N, K, 3) float64, where they are judged
+
+    def digest(self) -> bytes:
+        hashed = hashlib.blake2b(repr(self.size).encode())
+        for part in (self.categories, self.areas, self.boxes, self.scores, self.crowd, self.keypoints, *self.masks):
+            hashed.update(b"" if part is None else part if isinstance(part, bytes) else part.tobytes())
+        return hashed.digest()
+
+    def entries(self, image: int, ids: Iterable[int]) -> list[dict[str, Any]]:
+        """As annotations or results stand in COCO's JSON."""
+        found = [
+            {"id": number, "image_id": image, "category_id": c, "area": area, "bbox": box, "score": s, "iscrowd": crowd}
+            for c, area, box, s, crowd, number in zip(
+                self.categories.tolist(),
+                self.areas.tolist(),
+                self.boxes.tolist(),
+                self.scores.tolist(),
+                self.crowd.astype(int).tolist(),
+                ids,
+                strict=False,
+            )
+        ]
+        for entry, mask in zip(found, self.masks, strict=False):
+            entry["segmentation"] = {"size": list(self.size), "counts": mask}
+        if self.keypoints is not None:
+            for entry, points in zip(found, self.keypoints, strict=True):
+                entry |= {"keypoints": points.reshape(-1), "num_keypoints": int((points[:, 2] > 0).sum())}
+        return found
+
+
+Pair = tuple[Objects, Objects]
+"""What is true of an image and what was found in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """T = 10 overlaps, R = 101 recalls, K categories, A = 4 sizes, M numbers of results; -1 where undefined."""
+
+    precision: np.ndarray  # (T, R, K, A, M)
+    recall: np.ndarray  # (T, K, A, M)
+
+    def summary(
+        self, most: Sequence[int], names: Sequence[str], prefix: str, strict: bool = False
+    ) -> dict[str, float | None]:
+        """COCO's numbers, and `ap/<name>` of each category. With `strict`, recall at single overlaps too."""
+        last = len(most) - 1
+        found = {"ap" + size: self.precision[:, :, :, a, last] for a, size in enumerate(SIZES)}
+        found |= {"ap" + name: self.precision[t, :, :, 0, last] for name, t in THRESHOLDS.items()}
+        found |= {"ar" + size: self.recall[:, :, a, last] for a, size in enumerate(SIZES)}
+        found |= {f"ar{number}": self.recall[:, :, 0, m] for m, number in enumerate(most[:-1])}
+        if strict:
+            found |= {"ar" + name: self.recall[t, :, 0, last] for name, t in THRESHOLDS.items()}
+        found |= {f"ap/{name}": self.precision[:, :, k, 0, last] for k, name in enumerate(names)}
+        return {prefix + name: _mean(values) for name, values in found.items()}
+
+
+def undefined(categories: int, most: int) -> Curves:
+    """Of nothing."""
+    return Curves(
+        np.full((10, 1, categories, len(SIZES), most), -1.0), np.full((10, categories, len(SIZES), most), -1.0)
+    )
+
+
+def curves(
+    pairs: Iterable[Pair],
+    kind: str,
+    categories: Sequence[int],
+    most: Sequence[int],
+    sigmas: Sequence[float] | None = None,
+) -> Curves:
+    """Count the matches of images. `kind` is "bbox", "segm" or "keypoints"; `categories` are judged, in this order.
+
+    Results of equal score rank in the order of their images. Images come in the order of a hash of what is in them,
+    so that neither the order nor the number of processes changes a digit.
+    """
+    ordered = sorted(pairs, key=lambda pair: (pair[0].digest(), pair[1].digest()))
+    with redirect_stdout(None):  # pycocotools reports its progress by print
+        judge = COCOeval(*(_api([pair[side] for pair in ordered], categories) for side in (0, 1)), iouType=kind)
+        judge.params.maxDets = list(most)
+        judge.params.areaRng, judge.params.areaRngLbl = [list(size) for size in SIZES.values()], list(SIZES)
+        if sigmas is not None:
+            judge.params.kpt_oks_sigmas = np.array(sigmas)
+        judge.evaluate()
+        judge.accumulate()
+    back = np.argsort(np.argsort(categories))  # pycocotools sorts them
+    return Curves(judge.eval["precision"][:, :, back], judge.eval["recall"][:, back])
+
+
+def _api(images: Sequence[Objects], categories: Sequence[int]) -> COCO:
+    """The index that pycocotools builds of a file. Ids count from 1: to it, 0 means no match."""
+    ids = count(1)
+    api = COCO()
+    api.dataset = {
+        "images": [{"id": i, "height": found.size[0], "width": found.size[1]} for i, found in enumerate(images, 1)],
+        "categories": [{"id": category} for category in categories],
+        "annotations": [entry for i, found in enumerate(images, 1) for entry in found.entries(i, ids)],
+    }
+    api.createIndex()
+    return api
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """The mean of what is defined."""
+    defined = values[values > -1]
+    return float(defined.mean()) if defined.size else None
