@@ -149,3 +149,14 @@ class Task(nn.Module):
                 f"task needs {sorted(missing)} but the dataset provides {sorted(self.info.provides)}; "
                 "choose another task or dataset"
             )
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """No metric may hide a number of another."""
+        owners: dict[str, str] = {}
+        for option, metric in self.new_metrics().items():
+            if taken := [name for name in metric.better if name in owners]:
+                prefix = f"metric.{option}.prefix={option.partition('_')[0]}_"
+                tell = f", or tell them apart by {prefix}" if hasattr(metric, "prefix") else ""
+                raise UserError(f"{owners[taken[0]]} and {option} both compute {taken[0]}; choose one of them{tell}")
+            owners |= dict.fromkeys(metric.better, option)

@@ -16,7 +16,9 @@ from densepred.loss.ce import CrossEntropy
 from densepred.loss.mse import MeanSquaredError
 from densepred.loss.sum import Sum
 from densepred.loss.topk import TopK
+from densepred.metric.box_ap import BoxAp
 from densepred.metric.confusion import Confusion
+from densepred.metric.mask_ap import MaskAp
 from densepred.task import Task
 from densepred.types import VOID, Annotation, Info
 
@@ -135,6 +137,17 @@ def test_the_last_stage_is_the_answer() -> None:
 def test_parts_that_do_not_fit_are_refused_with_a_sentence(change: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         task(**change)
+
+
+def test_metrics_that_compute_one_name_are_refused_until_a_prefix_tells_them_apart() -> None:
+    both = {"box_ap": partial(BoxAp), "mask_ap": partial(MaskAp)}
+    remedy = r"choose one of them, or tell them apart by metric\.mask_ap\.prefix=mask_$"
+    with pytest.raises(UserError, match=f"^box_ap and mask_ap both compute ap; {remedy}"):
+        task(metrics=both)
+    made = task(metrics={**both, "mask_ap": partial(MaskAp, prefix="mask_")})
+    assert {made.direction("ap"), made.direction("mask_ap")} == {"max"}
+    with pytest.raises(UserError, match=r"first and second both compute miou; choose one of them$"):
+        task(metrics={"first": partial(Confusion), "second": partial(Confusion)})
 
 
 def test_an_image_needs_no_dataset_that_provides_one() -> None:
