@@ -31,19 +31,27 @@ def scored(*pairs: tuple[torch.Tensor, torch.Tensor]) -> Confusion:
 
 def test_the_matrix_equals_a_slow_count() -> None:
     prediction, truth = maps(0, (13, 17))
-    slow = np.zeros((3, 3), int)
+    prediction[3, 5:9] = VOID
+    slow = np.zeros((3, 4), int)
     for guess, label in zip(prediction.flatten().tolist(), truth.flatten().tolist(), strict=True):
         if label != VOID:
-            slow[label, guess] += 1
+            slow[label, 3 if guess == VOID else guess] += 1
     assert confusion(prediction, truth, 3).tolist() == slow.tolist()
 
 
 def test_the_matrix_is_right_over_many_chunks_and_all_255_classes() -> None:
     prediction, truth = maps(1, (700, 800), classes=255)
     known = truth != VOID
-    slow = np.zeros((255, 255), np.int64)
+    slow = np.zeros((255, 256), np.int64)
     np.add.at(slow, (truth[known].numpy(), prediction[known].numpy()), 1)
     assert np.array_equal(confusion(prediction, truth, 255).numpy(), slow)
+
+
+def test_a_pixel_predicted_void_is_missed_but_wrong_for_no_class() -> None:
+    truth = torch.tensor([[0, 0, 1, VOID]], dtype=torch.uint8)
+    found = scored((torch.tensor([[0, VOID, 1, VOID]], dtype=torch.uint8), truth)).compute()
+    assert [found[f"iou/{name}"] for name in INFO.classes] == [0.5, 1.0, None]
+    assert (found["precision/road"], found["recall/road"], found["pixel_accuracy"]) == (1.0, 0.5, pytest.approx(2 / 3))
 
 
 def test_scores_equal_torchmetrics() -> None:
