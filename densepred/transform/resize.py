@@ -1,4 +1,4 @@
-"""Bring every image to one size, or its shorter side to one length."""
+"""Bring every image to one size, or its shorter or longer side to one length."""
 
 from __future__ import annotations
 
@@ -11,20 +11,30 @@ from densepred.types import UserError
 
 
 class Resize:
-    """`size` is [height, width], or one number for the shorter side, which keeps the shape; null changes nothing."""
+    """`size` is [height, width], or one number for the shorter side, which keeps the shape; null changes nothing.
 
-    def __init__(self, size: Sequence[int] | int | None) -> None:
+    `longest` is the longer side: alone it is its length, beside one number it is the most that it may become.
+    """
+
+    def __init__(self, size: Sequence[int] | int | None, longest: int | None = None) -> None:
         numbers = [] if size is None else [size] if isinstance(size, int) else list(size)
         if len(numbers) > 2 or min(numbers, default=1) < 1:
             raise UserError(f"resize {size}: give [height, width], the length of the shorter side, or null")
-        self.size = numbers
+        if longest is not None and (longest < 1 or len(numbers) == 2):
+            raise UserError(
+                f"resize {size}, longest {longest}: give a positive length, and no [height, width] beside it"
+            )
+        self.size, self.longest = numbers, longest
 
     def plan(self, size: tuple[int, int], generator: Generator) -> Move:
-        if not self.size:
-            return Move(IDENTITY, size)
         if len(self.size) == 2:
             after = (self.size[0], self.size[1])
-        else:
-            factor = self.size[0] / min(size)
-            after = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+            return Move(scaling(size, after), after)
+        limits = [self.size[0] / min(size)] if self.size else []
+        if self.longest is not None:
+            limits.append(self.longest / max(size))
+        if not limits:
+            return Move(IDENTITY, size)
+        factor = min(limits)
+        after = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
         return Move(scaling(size, after), after)
