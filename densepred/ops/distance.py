@@ -33,3 +33,14 @@ def _to(mask: np.ndarray) -> np.ndarray:
     distances = distance_transform_edt(~mask)
     assert isinstance(distances, np.ndarray)
     return distances
+
+
+def nearest_known(known: Tensor) -> Tensor:
+    """For each pixel of (B, H, W) bool the index, row by row, of the nearest that is true; its own where none is."""
+    width = known.shape[-1]
+    found = torch.arange(known[0].numel()).view(known.shape[1:]).repeat(len(known), 1, 1)
+    for mask, index in zip(known.cpu().numpy(), found, strict=True):
+        if mask.any() and not mask.all():
+            rows, columns = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+            index.copy_(torch.from_numpy(rows.astype(np.int64) * width + columns))
+    return found.to(known.device)

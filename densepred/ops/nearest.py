@@ -1,0 +1,96 @@
+"""Which of K centres is nearest to each of M points: exactly, without the M x K distances.
+
+The plane is cut into cells, coarse to fine. A cell keeps the centres that are nearest to any place in it: those that
+are not farther from its nearest place than some other centre is from its farthest. A point is compared with the centres
+of its cell alone, most often one to three.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SPLIT = 4  # parts of a cell a side, from one level to the next
+SMALLEST = 16.0  # pixels; cells are not split below
+TABLE = 2**21
+"""Entries of a table of cells and centres, and distances that exist at once: 8 MB of float32."""
+
+SLACK = 1e-5  # of a squared distance: rounding must not lose a centre
+
+
+def nearest(x: Tensor, y: Tensor, centers: Tensor, size: tuple[int, int]) -> Tensor:
+    """For points at x and y, both (M,), the index of the nearest of centres (K, 2), K > 0; the first where several are.
+
+    Points outside an image of `size` are right too, but slower; a coordinate that is not a number counts as 0.
+    """
+    x, y = x.nan_to_num(), y.nan_to_num()
+    if len(centers) == 1:
+        return torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    table, counts, (rows, columns) = _table(centers, size)
+    height, width = size
+    column, row = ((x + 0.5) * (columns / width)).floor(), ((y + 0.5) * (rows / height)).floor()
+    outside = (column < 0) | (row < 0) | (column >= columns) | (row >= rows)
+    cell = (row * columns + column).masked_fill_(outside, 0).long()
+    found = table[:, 0][cell]
+    doubtful = (counts > 1)[cell].logical_and_(~outside).nonzero()[:, 0]
+    found[doubtful] = _among(x[doubtful], y[doubtful], cell[doubtful], table, counts, centers)
+    lost = outside.nonzero()[:, 0]
+    for part in lost.split(max(1, TABLE // len(centers))):
+        found[part] = _squares(x[part, None], y[part, None], centers).argmin(1)
+    return found
+
+
+def _among(x: Tensor, y: Tensor, cell: Tensor, table: Tensor, counts: Tensor, centers: Tensor) -> Tensor:
+    """The nearest of the candidates of each point's cell: the j-th of all, for those that have so many."""
+    best = table[:, 0][cell]
+    least = _squares(x, y, centers[best])
+    more = torch.arange(len(x), device=x.device)
+    for j in range(1, table.shape[1]):
+        more = more[(counts > j)[cell[more]]]
+        other = table[:, j][cell[more]]
+        distance = _squares(x[more], y[more], centers[other])
+        closer = distance < least[more]
+        changed = more[closer]
+        best[changed], least[changed] = other[closer], distance[closer]
+    return best
+
+
+def _squares(x: Tensor, y: Tensor, centers: Tensor) -> Tensor:
+    return (x - centers[..., 0]).square_().add_((y - centers[..., 1]).square_())
+
+
+def _table(centers: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """Candidates (cells, m) of each cell, in rising order and padded, how many they are, and rows and columns."""
+    height, width = size
+    rows = columns = 1
+    table = torch.arange(len(centers), device=centers.device)[None]
+    counts = torch.full((1,), len(centers), device=centers.device)
+    while max(height / rows, width / columns) > SMALLEST and table.shape[1] > 1:
+        down = SPLIT if height / rows > SMALLEST else 1
+        across = SPLIT if width / columns > SMALLEST else 1
+        if table.numel() * down * across > TABLE:
+            break
+        parents = torch.arange(rows * columns, device=centers.device).view(rows, columns)
+        parents = parents.repeat_interleave(down, 0).repeat_interleave(across, 1).flatten()
+        rows, columns = rows * down, columns * across
+        table, counts = _pruned(table[parents], counts[parents], centers, (height / rows, width / columns), columns)
+    return table, counts, (rows, columns)
+
+
+def _pruned(
+    table: Tensor, counts: Tensor, centers: Tensor, side: tuple[float, float], columns: int
+) -> tuple[Tensor, Tensor]:
+    """The same without the centres that are nowhere in the cell the nearest; `side` is its height and width."""
+    number = torch.arange(len(table), device=table.device)
+    middles = torch.stack([(number % columns + 0.5) * side[1] - 0.5, (number // columns + 0.5) * side[0] - 0.5], 1)
+    half = centers.new_tensor([side[1] / 2, side[0] / 2])
+    apart = (centers[table] - middles[:, None]).abs_()
+    closest = (apart - half).clamp_min_(0).square_().sum(-1)
+    farthest = apart.add_(half).square_().sum(-1)
+    real = torch.arange(table.shape[1], device=table.device) < counts[:, None]
+    bound = farthest.masked_fill_(~real, torch.inf).amin(1, keepdim=True) * (1 + SLACK) + SLACK
+    kept = (closest <= bound).logical_and_(real)
+    counts = kept.sum(1)
+    # A stable sort of kept before not kept leaves candidates in rising order.
+    order = kept.logical_not().to(torch.uint8).argsort(dim=1, stable=True)[:, : int(counts.max())]
+    return table.gather(1, order), counts
