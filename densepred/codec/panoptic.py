@@ -1,0 +1,252 @@
+"""Instances by their centres, and stuff around them: Panoptic-DeepLab (arXiv 1911.10194)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from densepred.contracts import Codec
+from densepred.nn import choose
+from densepred.ops import centers, resample
+from densepred.ops.distance import nearest_known
+from densepred.ops.gaussian import heatmaps
+from densepred.ops.labels import at_least_zero
+from densepred.ops.panoptic import mean_probabilities, merge
+from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
+
+SURE = 20.0  # a logit whose softmax is one to float32's precision
+SCORES = ("product", "semantic", "center")
+
+
+class Panoptic(Codec):
+    """Heads `semantic`, classes of things and stuff; `center`, a Gaussian at each thing; `offset`, x and y to it.
+
+    Offsets are in input pixels and are learnt on things alone. The centre of an instance is the mean of its pixels.
+    `sigma` of the Gaussians is in input pixels. With `quantised` they stand on whole pixels and predicted centres are
+    whole pixels, as in the published code. Crowds, ignored and void pixels teach neither centres nor offsets;
+    with `ignore_crowd` crowds do not teach classes either. Pixels of instances smaller than `small_area` weigh
+    `small_weight` in the loss of classes.
+
+    Centres are at most `most` maxima of the heat map above `threshold`, each the largest of `kernel` x `kernel` input
+    pixels. Instances smaller than `thing_area` and classes of stuff with less than `stuff_area` are left out. Areas are
+    pixels, or below 1 shares of the image: of the input when learning, of the original when predicting.
+    The `score` of an instance is the mean probability of its class ("semantic"), the heat at its centre ("center"), or
+    their product. Without `stuff` predictions hold instances alone.
+    """
+
+    def __init__(
+        self,
+        info: Info,
+        sigma: float = 8.0,
+        quantised: bool = False,
+        small_area: float = 0.002,
+        small_weight: float = 3.0,
+        ignore_crowd: bool = False,
+        threshold: float = 0.1,
+        kernel: int = 7,
+        most: int = 200,
+        thing_area: float = 0.0,
+        stuff_area: float = 0.001,
+        score: str = "product",
+        stuff: bool = True,
+    ) -> None:
+        _check(info, sigma, kernel, most, stuff)
+        choose("task.codec.score", score, SCORES)
+        self.classes = len(info.classes)
+        self.things = torch.zeros(VOID + 1, dtype=torch.bool)
+        self.things[list(info.things)] = True
+        self.filler = next((i for i in range(self.classes) if i not in info.things), None)
+        self.sigma, self.quantised, self.ignore_crowd = sigma, quantised, ignore_crowd
+        self.small_area = at_least_zero(small_area, "task.codec.small_area")
+        self.small_weight = at_least_zero(small_weight, "task.codec.small_weight")
+        self.threshold, self.kernel, self.most = threshold, kernel, most
+        self.thing_area = at_least_zero(thing_area, "task.codec.thing_area")
+        self.stuff_area = at_least_zero(stuff_area, "task.codec.stuff_area")
+        self.score, self.stuff = score, stuff
+        self.needs = ("semantic", "instances", "categories")
+        self.heads = {
+            "semantic": HeadSpec(self.classes, kind="classes"),
+            "center": HeadSpec(1),
+            "offset": HeadSpec(2),
+        }
+
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        labels, ids, single = self._regions(truth)
+        count = len(single)
+        points = centers.means(ids, count)
+        # A crowd has a centre and offsets too, of no weight: so that the targets hold the whole truth, for `ideal`.
+        crowds = ~torch.cat([single.new_ones(1), single])[ids.long()]
+        points[~single] = centers.own_pixels(torch.where(crowds, ids, 0), points)[~single]
+        heat = self._heat(points[single], labels.shape)
+        heat = torch.where(crowds, self._heat(points[~single], labels.shape), heat)
+        offset = self._offsets(ids, points)
+        things = (ids > 0) & ~crowds
+        if self.ignore_crowd:
+            labels = labels.masked_fill(crowds, VOID)
+        return {
+            "semantic": labels,
+            "semantic_weight": self._small(ids, single),
+            "center": heat,
+            "center_weight": ((labels != VOID) & ~crowds).float(),
+            "offset": offset,
+            "offset_weight": (things & (labels != VOID)).float(),
+        }
+
+    def _regions(self, truth: Annotation) -> tuple[Tensor, Tensor, Tensor]:
+        """Class map, map of things (ids from 1, 0 elsewhere), and for each of them whether it is one, not a crowd."""
+        assert truth.semantic is not None
+        assert truth.instances is not None
+        assert truth.categories is not None
+        labels, ids = truth.semantic, truth.instances.long()
+        if truth.ignore is not None:
+            labels = labels.masked_fill(truth.ignore, VOID)
+        things = self.things.to(labels.device)
+        none = truth.categories.new_zeros(1, dtype=torch.bool)
+        ids = ids * torch.cat([none, things[truth.categories]])[ids]
+        single = torch.ones_like(truth.categories, dtype=torch.bool) if truth.crowd is None else ~truth.crowd
+        # Things that nobody told apart are a crowd of their class.
+        loose = things[labels.long()] & (ids == 0)
+        if loose.any():
+            kinds, which = labels[loose].unique(return_inverse=True)
+            ids[loose] = which + len(single) + 1
+            single = torch.cat([single, single.new_zeros(len(kinds))])
+        present = torch.bincount(ids.flatten(), minlength=len(single) + 1)[1:] > 0
+        numbers = torch.cat([none.long(), present.cumsum(0) * present])
+        return labels, numbers[ids].int(), single[present]
+
+    def _heat(self, points: Tensor, size: Sequence[int]) -> Tensor:
+        """(1, H, W), which reaches a pixel beyond three sigmas, as in the published code."""
+        points = points.floor() if self.quantised else points
+        kinds = torch.zeros(len(points), dtype=torch.int64, device=points.device)
+        return heatmaps(points, kinds, 1, (size[0], size[1]), self.sigma, 3 + 1 / self.sigma)
+
+    def _offsets(self, ids: Tensor, points: Tensor) -> Tensor:
+        """(2, H, W), x and y from each pixel of a thing to its centre."""
+        y, x = ids.nonzero(as_tuple=True)
+        offset = torch.zeros(2, *ids.shape, device=ids.device)
+        offset[:, y, x] = points[ids[y, x].long() - 1].T - torch.stack([x, y])
+        return offset
+
+    def _small(self, ids: Tensor, single: Tensor) -> Tensor:
+        areas = torch.bincount(ids.flatten().long(), minlength=len(single) + 1)
+        small = areas < pixels(self.small_area, ids.numel())
+        small[0] = False
+        small[1:] &= single
+        return 1 + (self.small_weight - 1) * small.float()[ids.long()]
+
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        parts = (outputs[name].split(1) for name in ("semantic", "center", "offset"))
+        found = []
+        for semantic, heat, offset, frame in zip(*parts, frames, strict=True):
+            found.append(self._image(semantic, heat[0, 0], offset, frame, align_corners))
+            if probabilities:
+                full = resample.resize(semantic, frame.size, align_corners)
+                found[-1].probabilities = full.softmax(1)[0]
+        return found
+
+    def _image(self, semantic: Tensor, heat: Tensor, offset: Tensor, frame: Frame, align_corners: bool) -> Annotation:
+        if not frame.resized:
+            raise UserError(
+                f"{frame.id}: only from the whole image or a resize of it can a prediction be brought back; "
+                "leave crops and warps out of transform.valid"
+            )
+        labels = resample.argmax(semantic, frame.size, align_corners)[0]
+        found = self._centers(heat, frame, align_corners)
+        scale = offset.new_tensor([frame.matrix[0][0], frame.matrix[1][1]])[:, None, None]
+        vectors = resample.resize(offset, frame.size, align_corners)[0] * scale
+        area = frame.size[0] * frame.size[1]
+        limits = pixels(self.thing_area, area), pixels(self.stuff_area, area)
+        segments = merge(labels, vectors, found.points, self.things.to(labels.device), *limits)
+        scores = found.scores[segments.centers].clamp(0, 1)
+        if self.score != "center":
+            sure = mean_probabilities(semantic[0], segments, align_corners)
+            scores = sure if self.score == "semantic" else sure * scores
+        return Annotation(
+            frame.size,
+            semantic=segments.semantic if self.stuff else None,
+            instances=segments.instances,
+            categories=segments.categories,
+            scores=scores,
+        )
+
+    def _centers(self, heat: Tensor, frame: Frame, align_corners: bool) -> centers.Centers:
+        """Centres in pixels of the original image.
+
+        They are looked for on the model's own grid: enlarging linearly adds no maxima and blurs where they are.
+        The published code looks in the enlarged map.
+        """
+        (sx, _, tx), (_, sy, ty) = frame.matrix
+        size = round(frame.size[0] / sy), round(frame.size[1] / sx)  # of the network's input
+        if self.quantised:
+            heat = resample.resize(heat[None, None], size, align_corners)[0, 0]
+        down, right = size[0] / heat.shape[0], size[1] / heat.shape[1]
+        reach = self.kernel // 2
+        kernel = (2 * max(1, round(reach / down)) + 1, 2 * max(1, round(reach / right)) + 1)
+        sigma = None if self.quantised else self.sigma / max(down, right)
+        points, scores = centers.peaks(heat, self.most, self.threshold, kernel if reach else (1, 1), sigma)
+        if align_corners:
+            corner = [max(1, side - 1) for side in heat.shape[::-1]]
+            points = points * points.new_tensor([(size[1] - 1) / corner[0], (size[0] - 1) / corner[1]])
+        else:
+            points = (points + 0.5) * points.new_tensor([right, down]) - 0.5
+        return centers.Centers(points * points.new_tensor([sx, sy]) + points.new_tensor([tx, ty]), scores)
+
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Void pixels are stuff; where there is none, they are as the nearest that are known."""
+        labels, offset = targets["semantic"], targets["offset"]
+        if self.filler is not None:
+            labels = labels.masked_fill(labels == VOID, self.filler)
+        else:
+            labels, offset = _extended(labels, offset)
+        logits = F.one_hot(labels.long(), self.classes).movedim(-1, 1).float() * SURE
+        return {"semantic": logits, "center": targets["center"], "offset": offset}
+
+    def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mirror all; x points the other way."""
+        flipped = super().unflip(outputs)
+        flipped["offset"] = flipped["offset"] * flipped["offset"].new_tensor([-1, 1])[:, None, None]
+        return flipped
+
+    def unscale(self, outputs: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
+        return {**outputs, "offset": outputs["offset"] / factor}
+
+
+def _extended(labels: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    """Class maps (B, H, W) without void and offsets (B, 2, H, W) that lead from there to where those nearby lead."""
+    source = nearest_known(labels != VOID)  # (B, H, W)
+    width = labels.shape[-1]
+    place = torch.arange(labels[0].numel(), device=labels.device).view(labels.shape[1:])
+    steps = torch.stack([source % width - place % width, source // width - place // width], 1)
+    flat = source.flatten(1)
+    labels = labels.flatten(1).gather(1, flat).view(labels.shape)
+    offset = offset.flatten(2).gather(2, flat[:, None].expand(-1, 2, -1)).view(offset.shape) + steps
+    return labels.masked_fill(labels == VOID, 0), offset  # nothing is known of an image that is all void
+
+
+def pixels(area: float, whole: int) -> float:
+    """An area in pixels; below 1 it is a share of the whole."""
+    return area * whole if area < 1 else area
+
+
+def _check(info: Info, sigma: float, kernel: int, most: int, stuff: bool) -> None:
+    if len(info.classes) < 2:
+        raise UserError(
+            f"the dataset has {len(info.classes)} classes; centres need two or more, such as background and one thing: "
+            "name them in dataset.classes"
+        )
+    if not info.things and not stuff:
+        raise UserError(
+            "the dataset says of no class that it comes in instances (Info.things); choose another dataset or "
+            "task=semantic"
+        )
+    if not sigma > 0:
+        raise UserError(f"task.codec.sigma: {sigma}; give pixels, more than 0")
+    if kernel < 1 or kernel % 2 == 0:
+        raise UserError(f"task.codec.kernel: {kernel}; give an odd number of pixels")
+    if most < 1:
+        raise UserError(f"task.codec.most: {most}; give 1 or more")
