@@ -1,0 +1,89 @@
+"""A decoder of Panoptic-DeepLab (arXiv 1911.10194): an atrous pyramid, sharpened step by step by shallow levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from densepred.contracts import Decoder, Encoder, UpsampleFactory
+from densepred.decoder.deeplabv3 import ASPP, rates_at
+from densepred.nn import ConvNormAct, SeparableConvNormAct, initialise
+from densepred.types import Pyramid, UserError
+
+
+class PanopticDeepLab(Decoder):
+    """One map at `stride`, or at that of the level that comes nearest to it.
+
+    On the way up, shallow levels at twice the stride each are narrowed to `low_widths`, coarse to fine, joined to what
+    was enlarged, and mixed by a depthwise `kernel` and a 1x1 convolution. The paper has [64, 32] above output stride
+    16, the published code [128, 64, 32] above 32. `rates` are those of stride 16: doubled at 8, halved at 32.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        upsample: UpsampleFactory,
+        width: int = 256,
+        pyramid_width: int = 256,
+        rates: Sequence[int] = (6, 12, 18),
+        low_widths: Sequence[int] = (64, 32),
+        stride: int = 4,
+        kernel: int = 5,
+        norm: str = "batch",
+        activation: str = "relu",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if kernel % 2 == 0:
+            raise UserError(f"decoder.kernel: {kernel}; give an odd number")
+        self.rates = list(rates)
+        make = {"norm": norm, "activation": activation}
+        self.low, kept = shallow_levels(encoder.strides, stride, low_widths)
+        path = [encoder.strides[-1], *(encoder.strides[level] for level in self.low)]
+        self.channels, self.strides = (width,), (path[-1],)
+        scaled = rates_at(encoder.strides[-1], rates)
+        self.aspp = ASPP(encoder.channels[-1], pyramid_width, scaled, norm, activation, dropout)
+        self.project = nn.ModuleList(
+            ConvNormAct(encoder.channels[level], low, 1, **make) for level, low in zip(self.low, kept, strict=True)
+        )
+        widths = [pyramid_width, *[width] * len(kept)]
+        self.fuse = nn.ModuleList(
+            SeparableConvNormAct(before + low, width, kernel, **make) for before, low in zip(widths, kept, strict=False)
+        )
+        initialise(self)
+        self.adjacent = self.low[0] == len(encoder.strides) - 2
+        pooled = [encoder.pooled[-1] if self.adjacent else None, *[None] * (len(kept) - 1)]
+        self.upsample = nn.ModuleList(
+            upsample(before, before, indices, factor=max(1, coarse // fine))
+            for before, indices, (coarse, fine) in zip(widths, pooled, pairwise(path), strict=False)
+        )
+
+    def forward(self, pyramid: Pyramid) -> list[Tensor]:
+        x = self.aspp(pyramid.features[-1])
+        indices = pyramid.indices[-1] if self.adjacent else None
+        for level, project, upsample, fuse in zip(self.low, self.project, self.upsample, self.fuse, strict=True):
+            low = project(pyramid.features[level])
+            x = fuse(torch.cat([upsample(x, (low.shape[-2], low.shape[-1]), indices), low], 1))
+            indices = None
+        return [x]
+
+
+def shallow_levels(strides: Sequence[int], stride: int, widths: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Which levels sharpen the pyramid, coarse to fine, and their widths.
+
+    The last is the level of `stride`, those before it of 2, 4, ... times it: the first level that has it, else the
+    deepest that is finer, else the first. A level that several call for is taken once, with the last of their widths.
+    """
+    if len(strides) < 2 or not widths:
+        raise UserError(
+            "decoder=panoptic_deeplab needs an encoder of two levels or more and one of decoder.low_widths or more; "
+            "use decoder=deeplabv3"
+        )
+    chosen: dict[int, int] = {}
+    for power, low in zip(reversed(range(len(widths))), widths, strict=True):
+        finer = [one for one in strides[:-1] if one <= stride * 2**power]
+        chosen[strides.index(max(finer, default=strides[0]))] = low
+    return list(chosen), list(chosen.values())

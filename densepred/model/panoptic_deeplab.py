@@ -1,0 +1,102 @@
+"""Panoptic-DeepLab (arXiv 1911.10194): one encoder, a decoder for classes and one for centres and offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
+from densepred.model.encoder_decoder import cut
+from densepred.nn import SeparableConvNormAct, initialise
+from densepred.types import HeadSpec, UserError
+
+
+class PanopticDeepLab(Model):
+    """Heads of classes read `decoder`, heads of values `value_decoder`; one that no head reads is left out.
+
+    A head is a depthwise `kernel` and a 1x1 convolution to `head_width`, or `value_head_width`, and a 1x1 convolution
+    to the answer. It reads its decoder's map of its stride, or the finest.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        encoder: EncoderFactory,
+        decoder: DecoderFactory,
+        value_decoder: DecoderFactory,
+        heads: Mapping[str, HeadSpec],
+        channels: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        head_width: int = 256,
+        value_head_width: int = 32,
+        kernel: int = 5,
+        norm: str = "batch",
+        activation: str = "relu",
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__()
+        if kernel % 2 == 0:
+            raise UserError(f"model.kernel: {kernel}; give an odd number")
+        self.align_corners = align_corners
+        self.encoder = encoder(in_channels=channels)
+        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
+            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        kinds = {spec.kind for spec in heads.values()}
+        self.decoder = decoder(self.encoder) if "classes" in kinds else None
+        self.value_decoder = value_decoder(self.encoder) if "values" in kinds else None
+        self.levels: dict[str, tuple[str, int]] = {}  # of each head: the kind of its decoder, and which map
+        self.heads = nn.ModuleDict()
+        for name, spec in heads.items():
+            source, width = (
+                (self.decoder, head_width) if spec.kind == "classes" else (self.value_decoder, value_head_width)
+            )
+            assert source is not None
+            level = level_of(name, spec, source)
+            self.levels[name] = spec.kind, level
+            fuse = SeparableConvNormAct(source.channels[level], width, kernel, norm=norm, activation=activation)
+            initialise(fuse)
+            self.heads[name] = nn.Sequential(fuse, answer(width, spec))
+        for kind, used in (("classes", self.decoder), ("values", self.value_decoder)):
+            if used is not None:
+                used.wanted = {level for owner, level in self.levels.values() if owner == kind}
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        pyramid = self.encoder((image - self.mean) / self.std)
+        pyramid.size = (image.shape[-2], image.shape[-1])
+        maps: dict[str, list[Tensor]] = {}
+        for kind, decoder in (("classes", self.decoder), ("values", self.value_decoder)):
+            if decoder is not None:
+                maps[kind] = cut(decoder(pyramid), decoder.strides, pyramid)
+        found = {}
+        for name, head in self.heads.items():
+            kind, level = self.levels[name]
+            found[name] = [head(maps[kind][level])]
+        return found
+
+
+def level_of(name: str, spec: HeadSpec, decoder: Decoder) -> int:
+    """The map of a decoder that a head reads: that of its stride, or the finest if it wants one finer still."""
+    wanted = max(spec.strides[0], min(decoder.strides))
+    if len(spec.strides) > 1 or wanted not in decoder.strides:
+        raise UserError(
+            f"head '{name}' wants maps of stride {', '.join(map(str, spec.strides))}, but model=panoptic_deeplab "
+            f"answers at one of {', '.join(map(str, decoder.strides))}; choose another task or model=fpn"
+        )
+    return len(decoder.strides) - 1 - decoder.strides[::-1].index(wanted)
+
+
+def answer(width: int, spec: HeadSpec) -> nn.Conv2d:
+    """A 1x1 convolution; numbers to regress begin near zero, logits at the scale of their input."""
+    conv = nn.Conv2d(width, spec.channels, 1)
+    if spec.kind == "values":
+        nn.init.normal_(conv.weight, std=0.001)
+    else:
+        nn.init.xavier_uniform_(conv.weight)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
