@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from densepred.codec.border import BorderWeights
+from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.ops import resample
 from densepred.ops.distance import signed_distances
@@ -59,11 +60,7 @@ class Semantic(Codec):
     ) -> list[Annotation]:
         found = []
         for logits, frame in zip(outputs["semantic"].split(1), frames, strict=True):
-            if not frame.resized:
-                raise UserError(
-                    f"{frame.id}: only from the whole image or a resize of it can a prediction be brought back; "
-                    "leave crops and warps out of transform.valid"
-                )
+            check_whole(frame)
             labels = resample.argmax(logits, frame.size, align_corners)[0]
             found.append(Annotation(frame.size, semantic=labels))
             if probabilities:

@@ -1,0 +1,191 @@
+"""Instances as the connected parts of what is foreground, with the border weights of the first U-Net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from densepred.codec.border import BorderWeights
+from densepred.codec.framing import check_whole
+from densepred.contracts import Codec
+from densepred.nn import choose
+from densepred.ops import extent, resample
+from densepred.ops.blobs import numbered, small_holes, without_small
+from densepred.ops.distance import signed_distances
+from densepred.ops.gaps import close, touching
+from densepred.ops.watershed import part_blobs
+from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
+
+SURE = 20.0  # a logit whose softmax is one to float32's precision
+SPLITS = ("none", "distance")
+
+
+class Components(Codec):
+    """Head `semantic` as of the semantic codec; each connected part of a thing in it is an instance.
+
+    Foreground is where the probabilities of all things add up to `threshold`. Holes of at most `holes` pixels are
+    filled, parts of fewer than `min_area` pixels dropped; pixels are connected as `connectivity` says, 4 by sides, 8
+    by corners too. With split="distance" parts are cut where they have a neck: see `ops.watershed.part_blobs`.
+    An instance's score is the mean probability of its class over its pixels.
+
+    Things are those of the dataset or, where it has none, all classes but the first. `border` holds the settings of
+    `BorderWeights`: its map becomes the weight of the head, so that gaps between instances are learnt.
+    """
+
+    needs = ("semantic",)
+
+    def __init__(
+        self,
+        info: Info,
+        sigmoid: bool = False,
+        border: Mapping[str, Any] | None = None,
+        gap: int = 0,
+        threshold: float = 0.5,
+        connectivity: int = 4,
+        holes: int = 0,
+        min_area: int = 1,
+        split: str = "none",
+        smooth: float = 1.0,
+        neck: float = 0.8,
+        depth: float = 1.0,
+        distance: bool = False,
+    ) -> None:
+        self.classes = len(info.classes)
+        if self.classes < 2:
+            raise UserError(
+                f"the dataset has {self.classes} classes; instances need background and one more: name them in "
+                "dataset.classes"
+            )
+        if sigmoid and self.classes != 2:
+            raise UserError(
+                f"task.codec.sigmoid=true is for background and one class; the dataset has {self.classes} classes: "
+                "set task.codec.sigmoid=false"
+            )
+        _check(gap, threshold, connectivity, holes, min_area, smooth, neck, depth)
+        choose("task.codec.split", split, SPLITS)
+        self.things = info.things or tuple(range(1, self.classes))
+        self.others = tuple(index for index in range(self.classes) if index not in self.things)
+        self.heads = {"semantic": HeadSpec(1 if sigmoid else self.classes, kind="classes")}
+        self.border = None if border is None else BorderWeights(info, border)
+        self.gap = gap
+        self.threshold, self.connectivity, self.holes, self.min_area = threshold, connectivity, holes, min_area
+        self.split, self.smooth, self.neck, self.depth = split, smooth, neck, depth
+        self.distance = distance
+
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        truth = self._with_gaps(truth)
+        assert truth.semantic is not None
+        targets = {"semantic": truth.semantic}
+        if self.border is not None:
+            targets["semantic_weight"] = self.border(truth)
+        if self.distance:
+            targets["semantic_distance"] = signed_distances(truth.semantic, self.classes)
+        return targets
+
+    def _with_gaps(self, truth: Annotation) -> Annotation:
+        """The truth in which no two instances touch."""
+        if not self.gap or truth.instances is None or truth.semantic is None:
+            return truth
+        cut = touching(truth.instances, self.gap)
+        return replace(
+            truth,
+            semantic=truth.semantic.masked_fill(cut, self.others[0]),
+            instances=truth.instances.masked_fill(cut, 0),
+        )
+
+    def measure(self, head: str) -> None:
+        self.distance = True
+
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        found = []
+        for logits, frame in zip(outputs["semantic"].split(1), frames, strict=True):
+            check_whole(frame)
+            chances = resample.resize(resample.two_channels(logits), frame.size, align_corners).softmax(1)[0]
+            found.append(self._instances(chances, frame.size))
+            if probabilities:
+                found[-1].probabilities = chances
+        return found
+
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        labels = targets["semantic"].long()
+        labels = labels.masked_fill(labels == VOID, 0)
+        logits = F.one_hot(labels, self.classes).movedim(-1, 1).float() * SURE
+        if self.heads["semantic"].channels == 1:
+            logits = logits[:, 1:] - logits[:, :1]
+        return {"semantic": logits}
+
+    def _instances(self, chances: Tensor, size: tuple[int, int]) -> Annotation:
+        """What the probabilities (K, H, W) of one image say."""
+        device, chances = chances.device, chances.cpu()
+        things, others = self._labels(chances)
+        ids = np.zeros(size, np.int32)
+        categories: list[int] = []
+        for kind in self.things:
+            parts, count = self._parts(things, kind)
+            ids = np.where(parts > 0, parts + len(categories), ids)
+            categories += [kind] * count
+        if self.gap:
+            ids = close(ids, self.gap)
+        table = torch.tensor([0, *categories])
+        instances = torch.from_numpy(ids.astype(np.int32))
+        labels = torch.where(instances > 0, table[instances.long()], torch.from_numpy(others))
+        areas = extent.areas(instances, len(categories))
+        chance = chances.gather(0, labels[None])[0]
+        total = torch.bincount(instances.reshape(-1).long(), chance.reshape(-1).double(), len(categories) + 1)[1:]
+        return Annotation(
+            size,
+            semantic=labels.to(device, torch.uint8),
+            instances=instances.to(device),
+            categories=table[1:].to(device),
+            scores=(total / areas).float().to(device),
+            boxes=extent.boxes(instances, len(categories)).to(device),
+            areas=areas.to(device),
+        )
+
+    def _labels(self, chances: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The thing that each pixel is, -1 where it is none; and what it is apart from things (H, W) int64.
+
+        Where every class is a thing, there is nothing else: what a dropped part leaves behind keeps its class.
+        """
+        things = list(self.things)
+        best = torch.tensor(things)[chances[things].argmax(0)]
+        if not self.others:
+            return best.numpy(), best.numpy()
+        others = torch.tensor(self.others)[chances[list(self.others)].argmax(0)]
+        foreground = chances[things].sum(0) >= self.threshold
+        return torch.where(foreground, best, -1).numpy(), others.numpy()
+
+    def _parts(self, things: np.ndarray, kind: int) -> tuple[np.ndarray, int]:
+        """The instances (H, W) of one class, from 1, and how many they are."""
+        mask = things == kind
+        if not mask.any():
+            return np.zeros(mask.shape, np.int32), 0
+        if self.holes:
+            mask |= small_holes(mask, self.connectivity, self.holes) & (things < 0)
+        parts, _ = numbered(mask, self.connectivity)
+        if self.split == "distance":
+            parts = part_blobs(parts, self.smooth, self.neck, self.depth)
+        return without_small(parts, self.min_area)
+
+
+def _check(
+    gap: int, threshold: float, connectivity: int, holes: int, min_area: int, smooth: float, neck: float, depth: float
+) -> None:
+    for name, share in (("threshold", threshold), ("neck", neck)):
+        if not 0 < share <= 1:
+            raise UserError(f"task.codec.{name}: {share}; give a number above 0, at most 1")
+    for name, value in (("gap", gap), ("holes", holes), ("smooth", smooth), ("depth", depth)):
+        if not value >= 0:
+            raise UserError(f"task.codec.{name}: {value}; give pixels, 0 or more")
+    if min_area < 1:
+        raise UserError(f"task.codec.min_area: {min_area}; give pixels, 1 or more")
+    if connectivity not in (4, 8):
+        raise UserError(f"task.codec.connectivity: {connectivity}; give 4 or 8")

@@ -1,0 +1,106 @@
+"""Part a landscape along its valleys, and blobs where they are narrow. On the CPU: maps are numpy arrays (H, W).
+
+The steepest way up is followed from all pixels at once, by doubling; hills are then united by the prominence of their
+peaks, as in persistence clustering (ToMATo; Chazal et al., J. ACM 2013). So the cost is that of sorting the pixels, and
+the only loop is over pairs of hills that touch. The result is a watershed whose markers are the peaks that stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+Union = Callable[[float, float], bool]
+"""The height of the lower of two peaks, and of the highest pass between them, to whether both are one hill."""
+
+
+def part_blobs(parts: np.ndarray, smooth: float, neck: float, depth: float) -> np.ndarray:
+    """Part blobs (numbered, 0 is none) where they have a neck; (H, W) int32, numbered anew from 1.
+
+    The distance of each pixel to what is not a blob, smoothed by a Gaussian of `smooth` pixels, is half the width of
+    the blob there. Two parts stay two where the neck between them is narrower than `neck` times the narrower part, and
+    narrower by `depth` pixels of that distance.
+    """
+    away: Any = ndimage.distance_transform_edt(parts > 0)
+    if smooth > 0:
+        away = ndimage.gaussian_filter(away, smooth, truncate=3.0)
+    return hills(parts, away, lambda peak, gap: gap > neck * peak or peak - gap < depth)
+
+
+def hills(parts: np.ndarray, height: np.ndarray, one: Union) -> np.ndarray:
+    """The hills of a landscape within each of some parts (0 is none); (H, W) int32 from 1.
+
+    Ways up never leave a part. They lead to the highest of eight neighbours; of equally high pixels the later counts
+    as higher, so that a plateau has one peak or some that are united.
+    """
+    inside = np.flatnonzero(parts)
+    if not len(inside):
+        return np.zeros(parts.shape, np.int32)
+    order = inside[np.argsort(height.reshape(-1)[inside], kind="stable")]
+    ranks = np.zeros(parts.size, np.int64)
+    ranks[order] = np.arange(1, len(order) + 1)
+    top = _highest_around(ranks.reshape(parts.shape), parts).reshape(-1)[order] - 1
+    while not np.array_equal(further := top[top], top):
+        top = further
+    peaks, owner = np.unique(top, return_inverse=True)
+    basins = np.zeros(parts.size, np.int64)
+    basins[order] = owner + 1
+    basins = basins.reshape(parts.shape)
+    united = _unite(*_passes(basins, parts, height), height.reshape(-1)[order[peaks]], one)
+    _, names = np.unique(united, return_inverse=True)
+    return np.concatenate(([0], names + 1)).astype(np.int32)[basins]
+
+
+def _shifts(shape: tuple[int, ...]) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """Where a pixel is and where its neighbour is, for each of the four pairs of opposite directions."""
+    rows, columns = shape
+    out = []
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        here = (slice(0, rows - down), slice(max(0, -right), columns - max(0, right)))
+        there = (slice(down, rows), slice(max(0, right), columns + min(0, right)))
+        out.append((here, there))
+    return out
+
+
+def _highest_around(ranks: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """The highest rank among each pixel and its neighbours in the same part."""
+    best = ranks.copy()
+    for here, there in _shifts(ranks.shape):
+        same = parts[here] == parts[there]
+        for one, other in ((here, there), (there, here)):
+            np.maximum(best[one], np.where(same, ranks[other], 0), out=best[one])
+    return best
+
+
+def _passes(basins: np.ndarray, parts: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Basins (counted from 0) that touch within a part, pairs (P, 2), and the height of the highest pass of each."""
+    pairs, gaps = [], []
+    for here, there in _shifts(basins.shape):
+        touching = (parts[here] == parts[there]) & (basins[here] != basins[there])
+        a, b = basins[here][touching], basins[there][touching]
+        pairs.append(np.stack((np.minimum(a, b), np.maximum(a, b)), 1))
+        gaps.append(np.minimum(height[here][touching], height[there][touching]))
+    codes = np.concatenate(pairs) @ np.array([int(basins.max()) + 1, 1])
+    found, which = np.unique(codes, return_inverse=True)
+    highest = np.full(len(found), -np.inf)
+    np.maximum.at(highest, which, np.concatenate(gaps))
+    return found // (int(basins.max()) + 1) - 1, found % (int(basins.max()) + 1) - 1, highest
+
+
+def _unite(first: np.ndarray, second: np.ndarray, passes: np.ndarray, peaks: np.ndarray, one: Union) -> np.ndarray:
+    """(B,) the basin that stands for each basin's hill, by its highest peak; the highest passes are tried first."""
+    leader = list(range(len(peaks)))
+
+    def find(basin: int) -> int:
+        while leader[basin] != basin:
+            leader[basin] = basin = leader[leader[basin]]
+        return basin
+
+    for i in np.argsort(-passes, kind="stable").tolist():
+        low, high = sorted((find(int(first[i])), find(int(second[i]))), key=lambda basin: (peaks[basin], basin))
+        if low != high and one(float(peaks[low]), float(passes[i])):
+            leader[low] = high
+    return np.array([find(basin) for basin in range(len(peaks))])
