@@ -97,6 +97,9 @@ class Task(nn.Module):
     ) -> Tensor:
         target, weight = targets[name], targets.get(f"{name}_weight")
         distance = targets[f"{name}_distance"] if loss.distance else None
+        if pred.ndim == 3:  # cells of several levels, (B, C, L), are a map of one column
+            pred, target = pred[..., None], target[..., None]
+            weight, distance = (None if extra is None else extra[..., None] for extra in (weight, distance))
         if isinstance(loss, SummedLoss):
             sums = banded.sums(loss, pred, target, weight, align_corners, distance)
             return loss.value(distributed.gather_rows(sums) if every_rank else sums)

@@ -98,6 +98,12 @@ class Frame:
     size: tuple[int, int]  # of the original image
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
     instance: int | None = None
+    shown: tuple[int, int] | None = None  # size of the input; None: that of the image
+
+    @property
+    def input(self) -> tuple[int, int]:
+        """The size of what the network is shown."""
+        return self.shown or self.size
 
     @property
     def resized(self) -> bool:
@@ -151,8 +157,13 @@ class HeadSpec:
     """What a codec wants of a head: `kind` "classes" for logits of a softmax, "values" for numbers to regress.
 
     A head on several levels has several strides. At stride s a map has ceil(size / s) cells.
+    Of numbers, `prior` says that they are logits of sigmoids, and the probability to begin with, and `positive` that
+    they are lengths: the model sees to it that none is negative.
     """
 
     channels: int
     strides: tuple[int, ...] = (1,)
     kind: str = "values"
+    prior: float | None = None
+    positive: bool = False
+    names: tuple[str, ...] = ()  # of the channels, for pictures

@@ -35,7 +35,8 @@ def carry(sample: Sample, move: Move, mirrored: Pairs = ()) -> Sample:
     if move.matrix == IDENTITY and move.size == sample.truth.size and move.flow is None:
         return sample
     lost = move.flow is not None or sample.frame.matrix is NOWHERE
-    frame = replace(sample.frame, matrix=NOWHERE if lost else compose(sample.frame.matrix, move.matrix))
+    matrix = NOWHERE if lost else compose(sample.frame.matrix, move.matrix)
+    frame = replace(sample.frame, matrix=matrix, shown=move.size)
     sources = locate(move, sample.truth.size)
     truth = carry_annotation(sample.truth, move, mirrored, sources)
     return Sample(warp_image(sample.image, move, sources=sources), truth, frame)
