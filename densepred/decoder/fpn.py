@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.levels import deep_to_shallow
-from densepred.nn import ConvNormAct, initialise
-from densepred.types import Pyramid
+from densepred.nn import ConvNormAct, choose, initialise
+from densepred.types import Pyramid, UserError
 
 
 class FPN(Decoder):
     """One map for each of the encoder's levels down to `stride`.
 
-    The paper ends each map by a bare 3x3 convolution, for heads of several layers; ours are one layer, so norm and
-    activation follow it.
+    The paper ends each map by a bare 3x3 convolution, for heads of several layers: `bare`. For heads of one layer norm
+    and activation follow it. `extra` levels beyond the encoder's are 3x3 convolutions of stride 2, as in RetinaNet
+    (arXiv 1708.02002): the first of the deepest map or, with `extra_from` encoder, of the encoder's deepest level, the
+    next of the one before after a ReLU.
     """
 
     def __init__(
@@ -26,13 +29,24 @@ class FPN(Decoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.0,
+        bare: bool = False,
+        extra: int = 0,
+        extra_from: str = "decoder",
     ) -> None:
         super().__init__()
+        choose("decoder.extra_from", extra_from, ("decoder", "encoder"))
+        if extra < 0:
+            raise UserError(f"decoder.extra: {extra}; give 0 or more")
+        self.extra_from = extra_from
         self.levels = deep_to_shallow(encoder, stride)
-        self.strides = tuple(encoder.strides[i] for i in self.levels)
-        self.channels = (width,) * len(self.levels)
+        beyond = tuple(encoder.strides[-1] * 2**i for i in range(extra, 0, -1))
+        self.strides = (*beyond, *(encoder.strides[i] for i in self.levels))
+        self.channels = (width,) * len(self.strides)
         self.laterals = nn.ModuleList(nn.Conv2d(encoder.channels[i], width, 1) for i in self.levels)
+        norm, activation = ("none", "none") if bare else (norm, activation)
         self.smooth = nn.ModuleList(ConvNormAct(width, width, norm=norm, activation=activation) for _ in self.levels)
+        first = encoder.channels[-1] if extra_from == "encoder" else width
+        self.extra = nn.ModuleList(nn.Conv2d(width if i else first, width, 3, 2, 1) for i in range(extra))
         initialise(self)
         self.ups = nn.ModuleList(
             upsample(width, width, encoder.pooled[i + 1], factor=encoder.strides[i + 1] // encoder.strides[i])
@@ -45,8 +59,18 @@ class FPN(Decoder):
         for step, (up, i) in enumerate(zip(self.ups, self.levels[1:], strict=True)):
             size = (joined[step + 1].shape[-2], joined[step + 1].shape[-1])
             joined[step + 1] = joined[step + 1] + up(joined[step], size, pyramid.indices[i + 1])
+        more = len(self.extra)
+        needed = None if self.wanted is None else {max(level, more) for level in self.wanted}
         maps = [
-            conv(x) if self.wanted is None or level in self.wanted else x[:, :, :0, :0]
-            for level, (conv, x) in enumerate(zip(self.smooth, joined, strict=True))
+            conv(x) if needed is None or level in needed else x[:, :, :0, :0]
+            for level, (conv, x) in enumerate(zip(self.smooth, joined, strict=True), more)
         ]
-        return [*maps[:-1], self.dropout(maps[-1])]
+        coarser = self._beyond(pyramid, maps[0]) if more else []
+        return [*coarser, *maps[:-1], self.dropout(maps[-1])]
+
+    def _beyond(self, pyramid: Pyramid, deepest: Tensor) -> list[Tensor]:
+        """The levels coarser than the encoder's, coarse to fine."""
+        maps = [pyramid.features[self.levels[0]] if self.extra_from == "encoder" else deepest]
+        for number, conv in enumerate(self.extra):
+            maps.append(conv(F.relu(maps[-1]) if number else maps[-1]))
+        return maps[:0:-1]

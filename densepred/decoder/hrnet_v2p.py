@@ -14,8 +14,9 @@ from densepred.types import Pyramid, UserError
 class HRNetV2p(Decoder):
     """`levels` maps of strides `stride` to `stride` * 2^(levels - 1): a 1x1 convolution, means of 2^i x 2^i, 3x3 each.
 
-    The published one ends each map by the bare 3x3 convolution, for heads of several layers; ours are one layer, so
-    norm and activation follow it. Windows that overhang the map are means of what they cover, so that no row is lost.
+    The published one ends each map by the bare 3x3 convolution, for heads of several layers: `bare`. For heads of one
+    layer norm and activation follow it. Windows that overhang the map are means of what they cover, so that no row is
+    lost.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class HRNetV2p(Decoder):
         stepwise: bool = False,
         norm: str = "batch",
         activation: str = "relu",
+        bare: bool = False,
     ) -> None:
         super().__init__()
         if levels < 1:
             raise UserError(f"decoder.levels: {levels}; give 1 or more")
         self.join = Join(encoder, upsample, stride, stepwise)
         self.reduce = nn.Conv2d(self.join.channels, width, 1)
+        norm, activation = ("none", "none") if bare else (norm, activation)
         self.smooth = nn.ModuleList(ConvNormAct(width, width, norm=norm, activation=activation) for _ in range(levels))
         self.channels = (width,) * levels
         self.strides = tuple(self.join.stride * 2**i for i in reversed(range(levels)))
@@ -42,5 +45,11 @@ class HRNetV2p(Decoder):
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
         x = self.reduce(self.join(pyramid))
-        maps = [conv(F.avg_pool2d(x, 2**i, ceil_mode=True)) for i, conv in enumerate(self.smooth)]
+        last = len(self.smooth) - 1
+        maps = [
+            conv(F.avg_pool2d(x, 2**i, ceil_mode=True))
+            if self.wanted is None or last - i in self.wanted
+            else x[:, :, :0, :0]
+            for i, conv in enumerate(self.smooth)
+        ]
         return maps[::-1]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
+from densepred.nn import ConvNormAct, initialise
 from densepred.types import HeadSpec, Pyramid, UserError
 
 
 class EncoderDecoder(Model):
     """Normalises its input, with the statistics that the encoder's pretrained weights expect if it has any.
+
+    A head is one convolution or, with `hidden`, a 3x3 convolution of that width and a ReLU before it. Heads of lengths
+    end by a softplus, those of sigmoids begin at their prior.
 
     With `deep_supervision` n each head also answers from the n maps before its own, by convolutions of their own: in
     training its stages are n + 1, coarse to fine, the last the answer. In evaluation mode there is only the answer.
@@ -34,6 +40,7 @@ class EncoderDecoder(Model):
         kernel: int = 1,
         dropout: float = 0.0,
         deep_supervision: int = 0,
+        hidden: int = 0,
     ) -> None:
         super().__init__()
         if kernel % 2 == 0:
@@ -46,14 +53,15 @@ class EncoderDecoder(Model):
         self.dropout = nn.Dropout(dropout)
         reads = {name: levels(name, spec, self.decoder) for name, spec in heads.items()}
         self.heads = nn.ModuleDict(
-            {name: Head(spec, self.decoder, reads[name], kernel) for name, spec in heads.items()}
+            {name: Head(spec, self.decoder, reads[name], kernel, hidden) for name, spec in heads.items()}
         )
+        self.joined = {level for levels in reads.values() if len(levels) > 1 for level in levels}
         self.supervised, self.pruned = deep_supervision, 0
         self.stages = nn.ModuleDict()
         for name, spec in heads.items():
             if deep_supervision:
                 each = earlier(name, reads[name], deep_supervision)
-                self.stages[name] = nn.ModuleList(Head(spec, self.decoder, (level,), kernel) for level in each)
+                self.stages[name] = nn.ModuleList(Head(spec, self.decoder, (level,), kernel, hidden) for level in each)
         self._ask()
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
@@ -68,7 +76,7 @@ class EncoderDecoder(Model):
     def answers(self, pyramid: Pyramid) -> dict[str, list[Tensor]]:
         """What the decoder and the heads make of it."""
         parts = self._parts()
-        maps = cut(self.decoder(pyramid), self.decoder.strides, pyramid)
+        maps = cut(self.decoder(pyramid), self.decoder.strides, pyramid, self.joined)
         maps[-1] = self.dropout(maps[-1])
         return {name: [head(maps) for head in each] for name, each in parts.items()}
 
@@ -103,12 +111,18 @@ class EncoderDecoder(Model):
 class Head(nn.Module):
     """A convolution on each map of `levels`; several levels become one row of cells, (B, C, sum of h * w)."""
 
-    def __init__(self, spec: HeadSpec, decoder: Decoder, levels: tuple[int, ...], kernel: int) -> None:
+    def __init__(self, spec: HeadSpec, decoder: Decoder, levels: tuple[int, ...], kernel: int, hidden: int = 0) -> None:
         super().__init__()
-        self.levels = levels
+        self.levels, self.positive = levels, spec.positive
         self.convs = nn.ModuleList(
-            nn.Conv2d(decoder.channels[level], spec.channels, kernel, padding=kernel // 2) for level in self.levels
+            nn.Conv2d(hidden or decoder.channels[level], spec.channels, kernel, padding=kernel // 2)
+            for level in self.levels
         )
+        self.hidden = nn.ModuleList(
+            ConvNormAct(decoder.channels[level], hidden, norm="none") if hidden else nn.Identity()
+            for level in self.levels
+        )
+        initialise(self.hidden)
         for conv in self.convs:
             assert isinstance(conv, nn.Conv2d)
             # Numbers to regress begin near zero (as HRNet's heat maps do), logits at the scale of their input.
@@ -116,18 +130,29 @@ class Head(nn.Module):
                 nn.init.normal_(conv.weight, std=0.001)
             else:
                 nn.init.xavier_uniform_(conv.weight)
-            nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType]
+            prior = 0.5 if spec.prior is None else spec.prior
+            nn.init.constant_(conv.bias, math.log(prior / (1 - prior)))  # pyright: ignore[reportArgumentType]
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        answers = [conv(maps[level]) for conv, level in zip(self.convs, self.levels, strict=True)]
+        each = zip(self.convs, self.hidden, self.levels, strict=True)
+        answers = [conv(hidden(maps[level])) for conv, hidden, level in each]
+        answers = [F.softplus(answer) for answer in answers] if self.positive else answers
         return answers[0] if len(answers) == 1 else torch.cat([answer.flatten(2) for answer in answers], 2)
 
 
-def cut(maps: Sequence[Tensor], strides: Sequence[int], pyramid: Pyramid) -> list[Tensor]:
-    """Maps of at most ceil(size / stride) cells: where the encoder rounded up, a decoder may stand out by a row."""
+def cut(maps: Sequence[Tensor], strides: Sequence[int], pyramid: Pyramid, whole: Collection[int] = ()) -> list[Tensor]:
+    """Maps of at most ceil(size / stride) cells: where the encoder rounded up, a decoder may stand out by a row.
+
+    Those of the levels `whole` have exactly as many: where an encoder rounded down, the last cells are repeated.
+    """
     assert pyramid.size is not None
-    height, width = pyramid.size
-    return [x[..., : -(-height // stride), : -(-width // stride)] for x, stride in zip(maps, strides, strict=True)]
+    found = []
+    for level, (x, stride) in enumerate(zip(maps, strides, strict=True)):
+        rows, columns = (-(-length // stride) for length in pyramid.size)
+        missing = (0, columns - x.shape[-1], 0, rows - x.shape[-2])
+        x = F.pad(x, missing, mode="replicate") if level in whole and max(missing) > 0 else x
+        found.append(x[..., :rows, :columns])
+    return found
 
 
 def levels(name: str, spec: HeadSpec, decoder: Decoder) -> tuple[int, ...]:
