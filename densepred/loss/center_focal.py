@@ -1,0 +1,31 @@
+"""Penalty-reduced focal loss of heat maps with Gaussians around centres."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.focal_binary import as_floats, penalty_reduced_focal, sums
+from densepred.ops.labels import at_least_zero, ratio
+
+
+class CenterFocal(SummedLoss):
+    """CornerNet's loss (https://arxiv.org/abs/1808.01244) as CenterNet uses it (https://arxiv.org/abs/1904.07850).
+
+    Only cells whose truth is 1 are positive. Of the others those near a centre, where the truth is near 1, cost little:
+    their loss is multiplied by (1 - truth)^beta. The sum is divided by the number of positives in the batch, or by 1.
+    """
+
+    target = "values"
+    linear = True
+
+    def __init__(self, alpha: float = 2.0, beta: float = 4.0) -> None:
+        super().__init__()
+        self.alpha, self.beta = at_least_zero(alpha, "loss.alpha"), at_least_zero(beta, "loss.beta")
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits, truth = as_floats(pred, target)
+        return sums(penalty_reduced_focal(logits, truth, self.alpha, self.beta), (truth >= 1).sum(1), weight)
+
+    def value(self, sums: Tensor) -> Tensor:
+        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

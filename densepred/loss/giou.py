@@ -1,0 +1,35 @@
+"""Generalised IoU of boxes given by the distances from a point to their sides."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.distances import generalised_iou
+from densepred.ops.labels import at_least_float32, ratio
+
+
+class GeneralisedIoU(SummedLoss):
+    """1 - GIoU (https://arxiv.org/abs/1902.09630), divided by the sum of the weights of the cells.
+
+    Channels are the distances to the left, top, right and bottom side, in any unit that a cell's prediction and truth
+    share; negative ones count as 0.
+    """
+
+    target = "values"
+    linear = True
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        pred = at_least_float32(pred)
+        loss = 1 - generalised_iou(pred, target.to(pred.dtype))  # (B, H, W)
+        weight = torch.ones_like(loss) if weight is None else _of_cells(weight, loss)
+        return torch.stack([(loss * weight).flatten(1).sum(1), weight.flatten(1).sum(1)], 1)
+
+    def value(self, sums: Tensor) -> Tensor:
+        return ratio(sums[:, 0].sum(), sums[:, 1].sum())
+
+
+def _of_cells(weight: Tensor, loss: Tensor) -> Tensor:
+    """A box is one thing: of a weight for each of its sides the first is taken."""
+    return (weight if weight.ndim == loss.ndim else weight[:, 0]).to(loss.dtype).expand_as(loss)

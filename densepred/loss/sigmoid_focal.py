@@ -1,0 +1,32 @@
+"""Focal loss of sigmoids, over the number of positive cells: the classes of dense detectors."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.focal_binary import as_floats, sigmoid_focal, sums
+from densepred.ops.labels import at_least_zero, fraction, ratio
+
+
+class SigmoidFocal(SummedLoss):
+    """alpha_t (1 - p_t)^gamma (-log p_t) of every channel of every cell, https://arxiv.org/abs/1708.02002.
+
+    The truth is 1 in the channel of a cell's class and else 0. The sum is divided by the number of cells that have a
+    class, in all images of the batch, or by 1 where none has: easy background is everywhere and must not count.
+    """
+
+    target = "values"
+    linear = True
+
+    def __init__(self, gamma: float = 2.0, alpha: float | None = 0.25) -> None:
+        super().__init__()
+        self.gamma = at_least_zero(gamma, "loss.gamma")
+        self.alpha = None if alpha is None else fraction(alpha, "loss.alpha")
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits, truth = as_floats(pred, target)
+        return sums(sigmoid_focal(logits, truth, self.alpha, self.gamma), truth.amax(1), weight)
+
+    def value(self, sums: Tensor) -> Tensor:
+        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

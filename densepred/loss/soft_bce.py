@@ -1,0 +1,29 @@
+"""Binary cross-entropy of sigmoids against numbers in 0..1, such as centre-ness."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from densepred.contracts import SummedLoss
+from densepred.ops.labels import aligned, at_least_float32, ratio
+from densepred.ops.values import element_sums
+
+
+class SoftBinaryCrossEntropy(SummedLoss):
+    """-t log p - (1 - t) log(1 - p), p the sigmoid, over the sum of the weights of all numbers.
+
+    Its least value is the entropy of the truth, which is 0 only where that is 0 or 1.
+    """
+
+    target = "values"
+    linear = True
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits = at_least_float32(pred)
+        loss = F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none")
+        weight = loss.new_ones(()) if weight is None else weight.to(loss.dtype)
+        return element_sums(loss, aligned(weight, loss))
+
+    def value(self, sums: Tensor) -> Tensor:
+        return ratio(sums[:, 0].sum(), sums[:, 1].sum())
