@@ -11,9 +11,12 @@ import torch
 from densepred.build import build
 from densepred.config import Data
 from densepred.contracts import Codec, Dataset, Model
-from densepred.data import EvaluationLoader, EvaluationSamples, Order, TrainingLoader, TrainingSamples
+from densepred.data import EvaluationLoader, Order, TrainingLoader
 from densepred.errors import UserError
+from densepred.instances import Crops, Instances
+from densepred.ops.body import lower_body
 from densepred.ops.frequency import median_frequency
+from densepred.samples import EvaluationSamples, TrainingSamples
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import VOID, Info
@@ -27,7 +30,7 @@ def dataset(node: Node, split: str) -> Dataset:
 
 
 def pipeline(nodes: list[Node], info: Info, name: str) -> Pipeline:
-    return Pipeline(build(nodes, None, f"transform.{name}"), info.mirrored)
+    return Pipeline(build(nodes, None, f"transform.{name}"), info.mirrored, lower_body(info.keypoints))
 
 
 def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task, Model]:
@@ -40,15 +43,20 @@ def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task,
 def training_loader(
     data: Dataset, augment: Pipeline, codec: Codec, settings: Data, seed: int, device: torch.device
 ) -> TrainingLoader:
+    if codec.per_instance:
+        augment.require_framing("train")
+        data = Instances(data)
     samples = TrainingSamples(data, augment, codec, seed, settings.on_bad == "skip")
-    order = Order(len(data), settings.batch_size, seed, settings.drop_last)
+    order = Order(len(samples), settings.batch_size, seed, settings.drop_last)
     return TrainingLoader(samples, order, settings.workers, settings.timeout_s, device.type == "cuda")
 
 
 def evaluation_loader(
     data: Dataset, transform: Pipeline, codec: Codec, settings: Data, device: torch.device
 ) -> EvaluationLoader:
-    samples = EvaluationSamples(data, transform, codec)
+    if codec.per_instance:
+        transform.require_framing("valid")
+    samples = Crops(data, transform, codec) if codec.per_instance else EvaluationSamples(data, transform, codec)
     pin = device.type == "cuda"
     return EvaluationLoader(samples, settings.batch_size, settings.workers, settings.timeout_s, pin)
 

@@ -71,11 +71,11 @@ class Codec(ABC):
     needs: tuple[
         str, ...
     ]  # the fields of Annotation that `encode` reads: within Info.provides, or "image", the input's
-    per_instance: bool = False
+    per_instance: bool = False  # whether the network sees one instance at a time, cut out by its box
 
     @abstractmethod
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        """One annotation to its targets, without a batch dimension."""
+        """One annotation to its targets, without a batch dimension; of one instance for a per-instance codec."""
 
     def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
         """What the network is shown of a transformed image (C, H, W), in training and evaluation, not in prediction."""
@@ -90,6 +90,14 @@ class Codec(ABC):
     @abstractmethod
     def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs that a perfect model would give for a batch of targets; `decode` turns them into the truth."""
+
+    def join(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
+        """What a per-instance codec found in the crops of one image, put together.
+
+        `given` holds the boxes of the crops: crop i is of its row `frames[i].instance`. With scores they were detected;
+        without, they are the truth's, and the answer has a row for each of them.
+        """
+        raise NotImplementedError
 
     def measure(self, head: str) -> None:
         """Let `encode` also give `<head>_distance`, which a loss of this head asks for."""
@@ -183,6 +191,19 @@ class Dataset(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Sample: ...
+
+    def labelled(self, index: int) -> list[int]:
+        """Which instances of a sample a network for single instances can learn from and be judged on.
+
+        Those with a labelled keypoint and a box that has an area, crowds apart. Override where the answer is known
+        without reading the image: training asks it of every sample before it starts.
+        """
+        truth = self[index].truth
+        if truth.keypoints is None or truth.boxes is None:
+            return []
+        good = (truth.keypoints[..., 2] > 0).any(1) & (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
+        good = good if truth.crowd is None else good & ~truth.crowd
+        return good.nonzero()[:, 0].tolist()
 
 
 class Transform(Protocol):

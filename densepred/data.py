@@ -1,4 +1,4 @@
-"""Samples to batches: order, augmentation, targets, collation.
+"""Samples to batches: the order of an epoch, and the loaders.
 
 The order of the samples and every random number of an augmentation are a pure function of (seed, epoch, index). So a
 run resumes in the middle of an epoch by starting at batch k, whatever the number of workers or processes.
@@ -6,100 +6,32 @@ run resumes in the middle of an epoch by starting at batch k, whatever the numbe
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from densepred import distributed
-from densepred.contracts import Codec, Dataset
+from densepred.samples import Item, TrainingSamples, random_generator, stack
 from densepred.stop import calm_worker
-from densepred.types import Annotation, Batch, Frame, Sample, UserError
+from densepred.types import Batch, UserError
 
-Augment = Callable[[Sample, torch.Generator], Sample]
 MOST_BAD = 0.01  # the share of unreadable samples above which skipping them would hide a broken dataset
 
 
-def random_generator(*parts: int | str) -> torch.Generator:
-    """A generator that depends on nothing but `parts`, equally on every machine."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+class Judged(Protocol):
+    """Samples of an evaluation, whole or cut into instances."""
 
+    def __len__(self) -> int: ...
 
-@dataclass(slots=True)
-class Item:
-    """A sample on its way through the loader. An error travels as its message: it must reach the user in one line."""
+    def __getitem__(self, index: int) -> object: ...
 
-    image: Tensor | None = None
-    targets: dict[str, Tensor] | None = None
-    frame: Frame | None = None
-    truth: Annotation | None = None
-    skipped: str | None = None
-    error: str | None = None
+    def batches(self, size: int) -> list[list[int]]: ...
 
+    def inputs(self, indices: Sequence[int]) -> int: ...
 
-class TrainingSamples(TorchDataset[Item]):
-    """Augmented samples with their targets, by (epoch, index)."""
-
-    def __init__(self, dataset: Dataset, augment: Augment, codec: Codec, seed: int, skip_bad: bool) -> None:
-        self.dataset, self.augment, self.codec, self.seed, self.skip_bad = dataset, augment, codec, seed, skip_bad
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, key: tuple[int, int]) -> Item:
-        epoch, index = key
-        generator = random_generator("augment", self.seed, epoch, index)
-        try:
-            sample, skipped = self._read(index)
-            sample = with_image(self.augment(sample, generator), self.codec)
-            shown = self.codec.corrupt(sample.image, generator)
-            return Item(shown, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
-        except UserError as error:
-            return Item(error=str(error))
-
-    def _read(self, index: int) -> tuple[Sample, str | None]:
-        """The sample, or where it is bad and may be skipped the next good one and the reason."""
-        reason = None
-        for offset in range(len(self.dataset)):
-            try:
-                return self.dataset[(index + offset) % len(self.dataset)], reason
-            except UserError as error:
-                if not self.skip_bad:
-                    raise
-                reason = reason or str(error)
-        raise UserError(f"no sample of the dataset can be read; the first says: {reason}")
-
-
-class EvaluationSamples(TorchDataset[Item]):
-    """Samples as they are, but for the transform of evaluation, with targets and untransformed truth."""
-
-    def __init__(self, dataset: Dataset, transform: Augment, codec: Codec) -> None:
-        self.dataset, self.transform, self.codec = dataset, transform, codec
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> Item:
-        try:
-            sample, generator = self.dataset[index], random_generator("evaluate", index)
-            moved = with_image(self.transform(sample, generator), self.codec)
-            truth = with_image(sample, self.codec).truth
-            return Item(self.codec.corrupt(moved.image, generator), self.codec.encode(moved.truth), moved.frame, truth)
-        except UserError as error:
-            return Item(error=str(error))
-
-
-def with_image(sample: Sample, codec: Codec) -> Sample:
-    """The sample whose truth holds its image, where the codec needs one and the dataset gave none."""
-    if "image" not in codec.needs or sample.truth.image is not None:
-        return sample
-    return replace(sample, truth=replace(sample.truth, image=sample.image))
+    def collate(self, items: Sequence) -> list[Batch]: ...
 
 
 class Order:
@@ -163,7 +95,7 @@ class EvaluationLoader:
 
     def __init__(
         self,
-        samples: EvaluationSamples,
+        samples: Judged,
         batch_size: int,
         workers: int,
         timeout: float,
@@ -172,11 +104,10 @@ class EvaluationLoader:
     ) -> None:
         if len(samples) == 0:
             raise UserError(f"the {prefix} split of the dataset is empty; check dataset.root and dataset.splits")
-        indices = list(range(len(samples)))
-        chunks = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-        mine = distributed.shard(chunks)
-        self.count = sum(map(len, mine))  # samples of this process
-        self.loader = _loader(samples, mine, workers, timeout, pin, stack_equal)
+        mine = distributed.shard(samples.batches(batch_size))
+        self.batch_size = batch_size
+        self.count = sum(map(samples.inputs, mine))  # inputs of the network in this process
+        self.loader = _loader(samples, mine, workers, timeout, pin, samples.collate)
 
     def __iter__(self) -> Iterator[Batch]:
         for batches in _guarded(self.loader):
@@ -187,38 +118,6 @@ class EvaluationLoader:
 
     def close(self) -> None:
         _end_workers(self.loader)
-
-
-def stack(items: Sequence[Item]) -> Batch:
-    """Items of one shape to a batch."""
-    if errors := [item.error for item in items if item.error]:
-        raise UserError(errors[0])
-    images = [item.image for item in items if item.image is not None]
-    if len({image.shape for image in images}) > 1:
-        shapes = sorted({f"{tuple(image.shape[-2:])}" for image in images})
-        raise UserError(
-            f"the images of a batch have sizes {' and '.join(shapes[:3])}; "
-            "set data.crop=[H,W] or data.batch_size=1, or resize in transform.train"
-        )
-    targets = [item.targets for item in items if item.targets is not None]
-    return Batch(
-        torch.stack(images),
-        {name: torch.stack([target[name] for target in targets]) for name in targets[0]},
-        [item.frame for item in items if item.frame is not None],
-        [item.truth for item in items if item.truth is not None],
-        [item.skipped for item in items if item.skipped],
-    )
-
-
-def stack_equal(items: Sequence[Item]) -> list[Batch]:
-    """Items of any shape to one batch for each shape, in the order in which the shapes appear."""
-    groups: dict[torch.Size, list[Item]] = defaultdict(list)
-    for item in items:
-        if item.error:
-            raise UserError(item.error)
-        assert item.image is not None
-        groups[item.image.shape].append(item)
-    return [stack(group) for group in groups.values()]
 
 
 def _loader(samples, batches, workers: int, timeout: float, pin: bool, collate) -> DataLoader:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from densepred import draw, draw_heads
+from densepred.instances import focus
 from densepred.log import Log
 from densepred.ops import resample
+from densepred.ops.carry import carry_annotation
+from densepred.ops.warp import Move
 from densepred.panel import panel
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Outputs
@@ -34,12 +38,13 @@ class Gallery:
         for index in range(len(batch.image)):
             if self.position in self.wanted and self.log.enabled:
                 number = self.wanted.index(self.position)
-                self._sample(number, batch, index, found[index])
+                prediction, truth = _shown(batch, found, index)
+                self._sample(number, batch, index, prediction, truth)
                 self._heads(number, batch, index, outputs)
             self.position += 1
 
-    def _sample(self, number: int, batch: Batch, index: int, prediction: Annotation) -> None:
-        truth, shown = batch.truths[index], draw.rgb(batch.image[index])
+    def _sample(self, number: int, batch: Batch, index: int, prediction: Annotation, truth: Annotation) -> None:
+        shown = draw.rgb(batch.image[index])
         if shown.shape[-2:] != truth.size:
             shown = draw.rgb(resample.resize(shown[None] / 255, truth.size, align_corners=False)[0])
         flat = [name for name, spec in self.task.heads.items() if len(spec.strides) == 1]
@@ -53,3 +58,15 @@ class Gallery:
         pictures = draw_heads.pictures(batch.image[index], said, targets, self.task.heads, self.task.info)
         for name, picture in pictures:
             self.log.picture(f"heads/sample_{number}/{name}", picture, self.step)
+
+
+def _shown(batch: Batch, found: Sequence[Annotation], index: int) -> tuple[Annotation, Annotation]:
+    """Prediction and truth of an input: of a whole image as they are, of a crop its instance's, moved into the crop."""
+    if batch.owners is None:
+        return found[index], batch.truths[index]
+    frame, owner = batch.frames[index], batch.owners[index]
+    assert frame.instance is not None
+    move = Move(frame.matrix, (int(batch.image.shape[-2]), int(batch.image.shape[-1])))
+    both = [replace(focus(one, frame.instance), boxes=None) for one in (found[owner], batch.truths[owner])]
+    prediction, truth = (carry_annotation(one, move) for one in both)
+    return prediction, truth

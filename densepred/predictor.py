@@ -17,7 +17,6 @@ from torch import Tensor
 from densepred import checkpoint, distributed
 from densepred.build import build
 from densepred.contracts import Model, Unpadded
-from densepred.data import random_generator
 from densepred.dataset.image import from_array, from_image, read_image
 from densepred.dataset.raster import MAX_PIXELS
 from densepred.errors import UserError
@@ -26,6 +25,7 @@ from densepred.ops import resample
 from densepred.ops.mirror import mirrored
 from densepred.ops.tiling import blend_weights, cut, cut_unpadded, positions
 from densepred.precision import Precision
+from densepred.samples import random_generator
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Frame, Info, Outputs, Sample

@@ -54,6 +54,8 @@ def _images(loader: EvaluationLoader, device: torch.device) -> Iterator[Tensor]:
     left = IMAGES
     for batch in loader:
         image = batch.to(device).image[:left]
+        if len(image) == 0:  # images without instances
+            continue
         yield image
         left -= len(image)
         if left == 0:

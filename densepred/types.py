@@ -7,7 +7,7 @@ Shape letters: B images, C channels, K classes or keypoints, N instances, H x W 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -123,24 +123,30 @@ class Sample:
 
 @dataclass(slots=True)
 class Batch:
-    """What the loader hands to the trainer. Images stay as they were read until they are on the device."""
+    """What the loader hands to the trainer. Images stay as they were read until they are on the device.
+
+    In the evaluation of single instances `image` and `frames` are crops, while `truths` and `given` have an entry for
+    each image; an image without instances has no crop.
+    """
 
     image: Tensor  # (B, C, H, W) uint8 or float32
     targets: dict[str, Tensor] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
     truths: list[Annotation] = field(default_factory=list)  # untransformed; only in evaluation
     skipped: list[str] = field(default_factory=list)  # what could not be read and was replaced by another sample
+    owners: list[int] | None = None  # of crops: which of `truths` each belongs to
+    given: list[Annotation] = field(default_factory=list)  # of crops: the boxes of each image, see `Codec.join`
 
     def pin_memory(self) -> Batch:
         targets = {name: value.pin_memory() for name, value in self.targets.items()}
-        return Batch(self.image.pin_memory(), targets, self.frames, self.truths, self.skipped)
+        return replace(self, image=self.image.pin_memory(), targets=targets)
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`, its images as float32 in [0, 1]."""
         image = self.image.to(device, non_blocking=True)
         image = image.float().div_(255) if image.dtype == torch.uint8 else image
         targets = {name: value.to(device, non_blocking=True) for name, value in self.targets.items()}
-        return Batch(image, targets, self.frames, self.truths, self.skipped)
+        return replace(self, image=image, targets=targets)
 
 
 @dataclass(slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from densepred import distributed
 from densepred.contracts import Metric, Model
 from densepred.data import EvaluationLoader
+from densepred.instances import join
 from densepred.precision import Precision
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Outputs
@@ -36,16 +37,27 @@ def evaluate(
     metrics, losses = task.new_metrics(), []
     for batch in loader:
         on_device = batch.to(device)
-        with precision.autocast():
-            outputs = model(on_device.image)
-        terms = task.loss(outputs, on_device.targets, model.align_corners)
-        losses.append((batch.frames[0].id, len(batch.frames), {name: value.detach() for name, value in terms.items()}))
+        outputs = _answers(model, on_device.image, loader.batch_size, precision)
+        if batch.targets:
+            terms = {k: v.detach() for k, v in task.loss(outputs, on_device.targets, model.align_corners).items()}
+            losses.append((batch.frames[0].id, len(batch.frames), terms))
         found = judge(task, metrics, outputs, batch, model.align_corners)
         if seen is not None:
             seen(batch, found, outputs)
     model.train(modes[0])
     task.train(modes[1])
     return {**compute(metrics), **_mean_losses(losses)}
+
+
+def _answers(model: Model, images: Tensor, most: int, precision: Precision) -> Outputs:
+    """What the model says of images, at most so many at a time: one image may have more crops than a batch."""
+    parts = []
+    for part in images.split(most) if len(images) else ():
+        with precision.autocast():
+            parts.append(model(part))
+    if len(parts) < 2:
+        return parts[0] if parts else {}
+    return {name: [torch.cat(stage) for stage in zip(*(p[name] for p in parts), strict=True)] for name in parts[0]}
 
 
 def judge(
@@ -55,8 +67,9 @@ def judge(
 
     Probabilities are as large as all enlarged logits, so they exist for one image at a time, and only where asked for.
     """
-    if not any(metric.probabilities for metric in metrics.values()):
-        found = task.decode(outputs, batch.frames, align_corners)
+    if batch.owners is not None or not any(metric.probabilities for metric in metrics.values()):
+        found = task.decode(outputs, batch.frames, align_corners) if batch.frames else []
+        found = found if batch.owners is None else join(task.codec, found, batch)
         for metric in metrics.values():
             metric.update(found, batch.truths)
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from densepred import assemble, config, data, distributed
+from densepred import assemble, config, data, distributed, samples
 from densepred.errors import UserError
 from densepred.types import Annotation, Batch, Frame, Sample
 from tests.conftest import composed
@@ -98,8 +98,8 @@ class Copy:
 
 
 def broken_loader(bad: set[int], skip: bool) -> data.TrainingLoader:
-    samples = data.TrainingSamples(Broken(bad), lambda sample, generator: sample, Copy(), 0, skip)  # type: ignore[arg-type]
-    return data.TrainingLoader(samples, data.Order(200, 8, 0, False), 0, 10, False)
+    one = samples.TrainingSamples(Broken(bad), lambda sample, generator: sample, Copy(), 0, skip)  # type: ignore[arg-type]
+    return data.TrainingLoader(one, data.Order(200, 8, 0, False), 0, 10, False)
 
 
 def test_a_bad_file_stops_a_run_with_its_name() -> None:
@@ -121,23 +121,23 @@ def test_more_than_a_hundredth_of_bad_files_stops_the_run() -> None:
 
 
 def test_images_of_several_sizes_name_the_remedy() -> None:
-    items = [data.Item(torch.zeros(1, 2, n), {}, Frame("a", (2, n))) for n in (2, 3)]
+    items = [samples.Item(torch.zeros(1, 2, n), {}, Frame("a", (2, n))) for n in (2, 3)]
     with pytest.raises(UserError, match=r"\(2, 2\) and \(2, 3\); set data.crop"):
-        data.stack(items)
+        samples.stack(items)
 
 
 def test_evaluation_batches_hold_equal_sizes_only() -> None:
-    items = [data.Item(torch.zeros(1, 2, n), {}, Frame(str(n), (2, n)), Annotation((2, n))) for n in (2, 3, 2)]
-    assert [tuple(batch.image.shape) for batch in data.stack_equal(items)] == [(2, 1, 2, 2), (1, 1, 2, 3)]
+    items = [samples.Item(torch.zeros(1, 2, n), {}, Frame(str(n), (2, n)), Annotation((2, n))) for n in (2, 3, 2)]
+    assert [tuple(batch.image.shape) for batch in samples.stack_equal(items)] == [(2, 1, 2, 2), (1, 1, 2, 3)]
 
 
-def autoencoding(*more: str) -> tuple[data.TrainingSamples, data.EvaluationSamples]:
+def autoencoding(*more: str) -> tuple[samples.TrainingSamples, samples.EvaluationSamples]:
     words = ("dataset.size=[24,32]", "dataset.counts={train: 3, valid: 2, test: 2}", "task=autoencoder", *more)
     settings = config.settings(composed("encoder.widths=[4,8]", *words))
     train = assemble.dataset(settings.dataset, "train")
     task, _ = assemble.task_and_model(settings.task, settings.model, train.info)
     augment = assemble.pipeline(settings.transform["train"], train.info, "train")
-    return data.TrainingSamples(train, augment, task.codec, 0, False), data.EvaluationSamples(
+    return samples.TrainingSamples(train, augment, task.codec, 0, False), samples.EvaluationSamples(
         train, augment, task.codec
     )
 

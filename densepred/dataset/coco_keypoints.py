@@ -74,6 +74,10 @@ class CocoKeypoints(Dataset):
         image = self._read.image(entry.path, entry.size, f"in {self.path} it")
         return Sample(image, self._truth(entry, found), Frame(entry.name, entry.size))
 
+    def labelled(self, index: int) -> list[int]:
+        """From the file alone; boxes without area are not kept of it."""
+        return [number for number, record in enumerate(self.index[index][1]) if _labelled(record)]
+
     def _instance(self, record: Record, entry: Entry, where: str) -> Record | None:
         kind = coco_fields.category(record, self._classes, where)
         if kind is None:

@@ -11,7 +11,7 @@ from densepred.contracts import Transform
 from densepred.ops.carry import carry
 from densepred.ops.recolour import compose_colours, mean_colour, recolour
 from densepred.ops.warp import IDENTITY, Move, compose
-from densepred.types import Sample
+from densepred.types import Annotation, Sample, UserError
 
 
 @runtime_checkable
@@ -22,6 +22,15 @@ class Geometry(Protocol):
 
 
 @runtime_checkable
+class Framing(Protocol):
+    """A transform that moves pixels so that the instance of a sample fills the picture."""
+
+    def aim(self, truth: Annotation, generator: Generator, lower: Sequence[int]) -> Move:
+        """`lower` are the keypoints of the lower body, where the dataset names such."""
+        ...
+
+
+@runtime_checkable
 class LinearColour(Protocol):
     """A transform that only maps colours linearly."""
 
@@ -29,19 +38,26 @@ class LinearColour(Protocol):
 
 
 class Pipeline:
-    """`mirrored` are the pairs of keypoints that trade places in a mirror image, from `Info.mirrored`."""
+    """`mirrored` are the pairs of keypoints that trade places in a mirror image, from `Info.mirrored`.
+
+    `lower` are the keypoints of the lower body, for transforms that show one half of it.
+    """
 
     def __init__(
-        self, transforms: Sequence[Transform | Geometry | LinearColour], mirrored: Sequence[tuple[int, int]] = ()
+        self,
+        transforms: Sequence[Transform | Geometry | Framing | LinearColour],
+        mirrored: Sequence[tuple[int, int]] = (),
+        lower: Sequence[int] = (),
     ) -> None:
         self.transforms = list(transforms)
+        self.lower = tuple(lower)
         self.mirrored = tuple((left, right) for left, right in mirrored)
 
     def __call__(self, sample: Sample, generator: Generator) -> Sample:
         start = 0
         while start < len(self.transforms):
             first = self.transforms[start]
-            if isinstance(first, Geometry):
+            if isinstance(first, Geometry | Framing):
                 sample, start = self._move(sample, start, generator)
             elif isinstance(first, LinearColour):
                 sample, start = self._recolour(sample, start, generator)
@@ -49,14 +65,25 @@ class Pipeline:
                 sample, start = first(sample, generator), start + 1
         return sample
 
+    def require_framing(self, name: str) -> None:
+        """Raise UserError where nothing cuts single instances out."""
+        if not any(isinstance(transform, Framing) for transform in self.transforms):
+            raise UserError(
+                f"transform.{name}: the task looks at one instance at a time, and nothing cuts them out; "
+                "set transform=pose, or list densepred.transform.instance_crop.InstanceCrop"
+            )
+
     def _move(self, sample: Sample, start: int, generator: Generator) -> tuple[Sample, int]:
         """Multiply moves up to and with the first that has a flow, for nothing can be multiplied behind one."""
         total = Move(IDENTITY, sample.truth.size)
         for index in range(start, len(self.transforms)):
             transform = self.transforms[index]
-            if not isinstance(transform, Geometry) or total.flow is not None:
+            if isinstance(transform, Framing) and index == start:  # it looks at the sample as it is before any move
+                step = transform.aim(sample.truth, generator, self.lower)
+            elif isinstance(transform, Geometry) and total.flow is None:
+                step = transform.plan(total.size, generator)
+            else:
                 return carry(sample, total, self.mirrored), index
-            step = transform.plan(total.size, generator)
             total = Move(compose(total.matrix, step.matrix), step.size, step.flow)
         return carry(sample, total, self.mirrored), len(self.transforms)
 

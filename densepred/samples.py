@@ -1,0 +1,141 @@
+"""Samples on their way through the loader: read, transformed, with targets, stacked.
+
+Every random number of an augmentation is a pure function of (seed, epoch, index).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from densepred.contracts import Codec, Dataset
+from densepred.types import Annotation, Batch, Frame, Sample, UserError
+
+Augment = Callable[[Sample, torch.Generator], Sample]
+
+
+def random_generator(*parts: int | str) -> torch.Generator:
+    """A generator that depends on nothing but `parts`, equally on every machine."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+@dataclass(slots=True)
+class Item:
+    """A sample on its way through the loader. An error travels as its message: it must reach the user in one line."""
+
+    image: Tensor | None = None
+    targets: dict[str, Tensor] | None = None
+    frame: Frame | None = None
+    truth: Annotation | None = None
+    skipped: str | None = None
+    error: str | None = None
+
+
+class TrainingSamples(TorchDataset[Item]):
+    """Augmented samples with their targets, by (epoch, index)."""
+
+    def __init__(self, dataset: Dataset, augment: Augment, codec: Codec, seed: int, skip_bad: bool) -> None:
+        self.dataset, self.augment, self.codec, self.seed, self.skip_bad = dataset, augment, codec, seed, skip_bad
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        epoch, index = key
+        generator = random_generator("augment", self.seed, epoch, index)
+        try:
+            sample, skipped = self._read(index)
+            sample = with_image(self.augment(sample, generator), self.codec)
+            shown = self.codec.corrupt(sample.image, generator)
+            return Item(shown, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
+        except UserError as error:
+            return Item(error=str(error))
+
+    def _read(self, index: int) -> tuple[Sample, str | None]:
+        """The sample, or where it is bad and may be skipped the next good one and the reason."""
+        reason = None
+        for offset in range(len(self.dataset)):
+            try:
+                return self.dataset[(index + offset) % len(self.dataset)], reason
+            except UserError as error:
+                if not self.skip_bad:
+                    raise
+                reason = reason or str(error)
+        raise UserError(f"no sample of the dataset can be read; the first says: {reason}")
+
+
+class EvaluationSamples(TorchDataset[Item]):
+    """Samples as they are, but for the transform of evaluation, with targets and untransformed truth."""
+
+    def __init__(self, dataset: Dataset, transform: Augment, codec: Codec) -> None:
+        self.dataset, self.transform, self.codec = dataset, transform, codec
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Item:
+        try:
+            sample, generator = self.dataset[index], random_generator("evaluate", index)
+            moved = with_image(self.transform(sample, generator), self.codec)
+            truth = with_image(sample, self.codec).truth
+            return Item(self.codec.corrupt(moved.image, generator), self.codec.encode(moved.truth), moved.frame, truth)
+        except UserError as error:
+            return Item(error=str(error))
+
+    def batches(self, size: int) -> list[list[int]]:
+        """Indices of samples, at most `size` to a batch."""
+        indices = list(range(len(self)))
+        return [indices[i : i + size] for i in range(0, len(indices), size)]
+
+    def inputs(self, indices: Sequence[int]) -> int:
+        """How many inputs of the network these samples make."""
+        return len(indices)
+
+    def collate(self, items: Sequence[Item]) -> list[Batch]:
+        return stack_equal(items)
+
+
+def with_image(sample: Sample, codec: Codec) -> Sample:
+    """The sample whose truth holds its image, where the codec needs one and the dataset gave none."""
+    if "image" not in codec.needs or sample.truth.image is not None:
+        return sample
+    return replace(sample, truth=replace(sample.truth, image=sample.image))
+
+
+def stack(items: Sequence[Item]) -> Batch:
+    """Items of one shape to a batch."""
+    if errors := [item.error for item in items if item.error]:
+        raise UserError(errors[0])
+    images = [item.image for item in items if item.image is not None]
+    if len({image.shape for image in images}) > 1:
+        shapes = sorted({f"{tuple(image.shape[-2:])}" for image in images})
+        raise UserError(
+            f"the images of a batch have sizes {' and '.join(shapes[:3])}; "
+            "set data.crop=[H,W] or data.batch_size=1, or resize in transform.train"
+        )
+    targets = [item.targets for item in items if item.targets is not None]
+    return Batch(
+        torch.stack(images),
+        {name: torch.stack([target[name] for target in targets]) for name in targets[0]},
+        [item.frame for item in items if item.frame is not None],
+        [item.truth for item in items if item.truth is not None],
+        [item.skipped for item in items if item.skipped],
+    )
+
+
+def stack_equal(items: Sequence[Item]) -> list[Batch]:
+    """Items of any shape to one batch for each shape, in the order in which the shapes appear."""
+    groups: dict[torch.Size, list[Item]] = defaultdict(list)
+    for item in items:
+        if item.error:
+            raise UserError(item.error)
+        assert item.image is not None
+        groups[item.image.shape].append(item)
+    return [stack(group) for group in groups.values()]
