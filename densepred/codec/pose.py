@@ -1,0 +1,174 @@
+"""The joints of one instance from a heat map each: top-down pose (arXiv 1804.06208, 1902.09212)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from densepred.contracts import Codec
+from densepred.nn import choose
+from densepred.ops.gaussian import heatmaps
+from densepred.ops.oks_nms import suppress
+from densepred.ops.refine import dark, highest, quarter, udp
+from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
+
+DECODES = ("argmax", "quarter", "dark", "udp")
+GEOMETRIES = ("cells", "published", "udp")
+REACH = 3.0  # sigmas; beyond them a Gaussian is 0
+UNKNOWN_SIGMA = 0.05  # of OKS, where the dataset gives none
+
+
+class Pose(Codec):
+    """Head `heatmap`, a map a keypoint at `stride`, with a Gaussian of `sigma` cells at the keypoint.
+
+    Keypoints that are not labelled, or outside the crop, have no weight; those labelled as hidden weigh `occluded`.
+    `quantised` puts Gaussians on the nearest cell, as the published programs do.
+
+    `geometry` says where the middle of cell i is in an input of n cells: "cells", in the middle of its pixels, at
+    stride * i + (stride - 1) / 2; "published", at stride * i; "udp", at i * (stride * n - 1) / (n - 1). The first and
+    the last mirror exactly. `shift_heatmap` moves mirrored maps right by a cell, as "published" wants for averaging.
+    `geometry` null is "udp" where `decode` is, else "cells".
+
+    `decode`: "argmax", the highest cell; "quarter", a quarter of a cell from it to its higher neighbours; "dark" and
+    "udp", between the cells by the logarithm of the map, after a blur of `blur` x `blur` cells (null: 6 sigma - 1).
+
+    A person's score is the mean of the heat of its joints above `joint_threshold`, times that of a detected box; of
+    detected people with a similarity (OKS) above `nms` only the best stays.
+    """
+
+    needs = ("keypoints", "boxes")
+    per_instance = True
+
+    def __init__(
+        self,
+        info: Info,
+        stride: int = 4,
+        sigma: float = 2.0,
+        quantised: bool = False,
+        geometry: str | None = None,
+        decode: str = "dark",
+        blur: int | None = None,
+        shift_heatmap: bool = False,
+        occluded: float = 1.0,
+        joint_threshold: float = 0.2,
+        nms: float = 0.9,
+    ) -> None:
+        choose("task.codec.decode", decode, DECODES)
+        self.geometry = geometry or ("udp" if decode == "udp" else "cells")
+        choose("task.codec.geometry", self.geometry, GEOMETRIES)
+        if not info.keypoints:
+            raise UserError("the dataset names no keypoints; choose another task or dataset")
+        if stride < 1 or not sigma > 0:
+            raise UserError(f"task.codec.stride={stride}, sigma={sigma}; give 1 or more, and cells above 0")
+        self.blur = max(1, 2 * round(3 * sigma) - 1) if blur is None else blur
+        if self.blur < 1 or self.blur % 2 == 0:
+            raise UserError(f"task.codec.blur: {blur}; give an odd number, 1 for none")
+        self.stride, self.sigma, self.quantised, self.refinement = stride, sigma, quantised, decode
+        self.shift_heatmap, self.occluded = shift_heatmap, occluded
+        self.joint_threshold, self.nms = joint_threshold, nms
+        self.sigmas = info.sigmas or (UNKNOWN_SIGMA,) * len(info.keypoints)
+        self.mirror = _mirror(info)
+        self.heads = {"heatmap": HeadSpec(len(info.keypoints), (stride,))}
+
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        assert truth.keypoints is not None
+        assert len(truth.keypoints) <= 1, "one instance at a time"
+        count = self.heads["heatmap"].channels
+        size = -(-truth.size[0] // self.stride), -(-truth.size[1] // self.stride)
+        joints = truth.keypoints[0] if len(truth.keypoints) else torch.zeros(count, 3)  # the crop may show none of it
+        (kinds,) = (joints[:, 2] > 0).nonzero(as_tuple=True)
+        cells = self._cells(joints[kinds, :2], size)
+        cells = (cells + 0.5).floor() if self.quantised else cells
+        weight = torch.where(joints[:, 2] == 1, self.occluded, (joints[:, 2] > 0).float())
+        return {
+            "heatmap": heatmaps(cells, kinds, count, size, self.sigma, REACH),
+            "heatmap_weight": weight[:, None, None],
+        }
+
+    def _grid(self, size: tuple[int, int], like: Tensor) -> tuple[Tensor, float]:
+        """Pixels from cell to cell along x and y, and the pixel in the middle of the first."""
+        steps = [float(self.stride)] * 2
+        if self.geometry == "udp":
+            steps = [(self.stride * n - 1) / max(n - 1, 1) for n in reversed(size)]
+        first = (self.stride - 1) / 2 if self.geometry == "cells" else 0.0
+        return like.new_tensor(steps), first
+
+    def _cells(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        steps, first = self._grid(size, pixels)
+        return (pixels - first) / steps
+
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        heat = outputs["heatmap"]
+        size = (int(heat.shape[-2]), int(heat.shape[-1]))
+        confidence, cells = highest(heat)
+        steps, first = self._grid(size, heat)
+        pixels = self._refined(heat, cells) * steps + first
+        matrix = heat.new_tensor([frame.matrix for frame in frames])  # (B, 2, 3)
+        points = pixels @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
+        seen = confidence > 0
+        keypoints = torch.cat([torch.where(seen[..., None], points, 0.0), confidence.clamp_min(0)[..., None]], -1)
+        sure = confidence > self.joint_threshold
+        scores = (confidence * sure).sum(1) / sure.sum(1).clamp_min(1)
+        areas = torch.linalg.det(matrix[:, :, :2]).abs() * (size[0] * size[1] * self.stride**2)  # of the crops
+        rows = zip(keypoints.split(1), scores.split(1), areas.split(1), frames, strict=True)
+        return [Annotation(frame.size, keypoints=k, scores=s, areas=a) for k, s, a, frame in rows]
+
+    def _refined(self, heat: Tensor, cells: Tensor) -> Tensor:
+        match self.refinement:
+            case "argmax":
+                return cells
+            case "quarter":
+                return quarter(heat, cells)
+            case "dark":
+                return dark(heat, cells, self.blur)
+        return udp(heat, cells, self.blur)
+
+    def join(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
+        assert given.boxes is not None
+        device = found[0].keypoints.device if found and found[0].keypoints is not None else given.boxes.device
+        count = len(given.boxes)
+        keypoints = torch.zeros(count, len(self.sigmas), 3, device=device)
+        scores, areas = torch.zeros(count, device=device), torch.zeros(count, device=device)
+        if found:
+            rows = torch.tensor([frame.instance for frame in frames], device=device)
+            for whole, name in ((keypoints, "keypoints"), (scores, "scores"), (areas, "areas")):
+                whole[rows] = torch.cat([getattr(one, name) for one in found])
+        boxes = given.boxes.to(device)
+        categories = None if given.categories is None else given.categories.to(device)
+        joined = Annotation(given.size, keypoints=keypoints, scores=scores, boxes=boxes, categories=categories)
+        return joined if given.scores is None else self._best(joined, given.scores.to(device), areas)
+
+    def _best(self, found: Annotation, box_scores: Tensor, areas: Tensor) -> Annotation:
+        """Of people in boxes that were detected, those that are not found twice, by falling score."""
+        assert found.scores is not None
+        assert found.keypoints is not None
+        assert found.boxes is not None
+        scores = found.scores * box_scores
+        kept = suppress(found.keypoints, scores, areas, scores.new_tensor(self.sigmas), self.nms)
+        return Annotation(
+            found.size,
+            keypoints=found.keypoints[kept],
+            scores=scores[kept],
+            boxes=found.boxes[kept],
+            categories=None if found.categories is None else found.categories[kept],
+        )
+
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"heatmap": targets["heatmap"]}
+
+    def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mirror the maps; left and right trade places."""
+        heat = outputs["heatmap"].flip(-1)[:, list(self.mirror)]
+        if self.shift_heatmap:
+            heat = torch.cat([heat[..., :1], heat[..., :-1]], -1)
+        return {"heatmap": heat}
+
+
+def _mirror(info: Info) -> tuple[int, ...]:
+    """Which keypoint each one is in a mirror image."""
+    other = {a: b for pair in info.mirrored for a, b in (pair, pair[::-1])}
+    return tuple(other.get(i, i) for i in range(len(info.keypoints)))

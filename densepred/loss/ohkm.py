@@ -1,0 +1,33 @@
+"""Online hard keypoint mining (arXiv 1711.07319): only the heat maps with the largest errors teach."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from densepred.contracts import Loss
+from densepred.ops.labels import ratio
+from densepred.ops.values import differences
+from densepred.types import UserError
+
+
+class HardKeypoints(Loss):
+    """The mean squared error of the `joints` channels of each image with the largest, the mean over all of these.
+
+    A channel's error is the mean over its pixels that count; channels with a weight of 0 everywhere are not chosen.
+    The mean divides by the mean weights of the channels chosen.
+    """
+
+    target = "values"
+
+    def __init__(self, joints: int = 8) -> None:
+        super().__init__()
+        if joints < 1:
+            raise UserError(f"loss.joints: {joints}; give 1 or more")
+        self.joints = joints
+
+    def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        error, weight = differences(pred, target, weight)
+        error, weight = (error.square() * weight).flatten(2).mean(-1), weight.flatten(2).mean(-1)
+        order = error.detach().masked_fill(weight == 0, -torch.inf).topk(min(self.joints, error.shape[1])).indices
+        return ratio(error.gather(1, order).sum(), weight.gather(1, order).sum())

@@ -1,0 +1,97 @@
+"""Where between its cells a heat map is highest: four ways from the literature.
+
+B crops, K keypoints, h x w cells. Points are (B, K, 2), x and y in cells.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FLOOR = 1e-10  # heat below it has no logarithm worth reading
+UDP_RANGE = (1e-3, 50.0)
+
+
+def highest(heat: Tensor) -> tuple[Tensor, Tensor]:
+    """The value of the highest cell of each map (B, K) and the cell (B, K, 2), as float32."""
+    value, index = heat.flatten(2).max(-1)
+    width = heat.shape[-1]
+    return value, torch.stack([index % width, index // width], -1).to(torch.float32)
+
+
+def quarter(heat: Tensor, cells: Tensor) -> Tensor:
+    """A quarter of a cell towards the higher neighbour on each axis, as Hourglass and HRNet have it.
+
+    Maps whose highest cell is nearer to the border than the second cell from it (the last but one) stay.
+    """
+    at = _Cells(heat, cells)
+    slope = torch.stack([at(1, 0) - at(-1, 0), at(0, 1) - at(0, -1)], -1)
+    return cells + 0.25 * slope.sign() * at.within(2, 2)[..., None]
+
+
+def dark(heat: Tensor, cells: Tensor, kernel: int) -> Tensor:
+    """The top of the parabola that fits the logarithm of the blurred map (DARK, arXiv 1910.06278).
+
+    Second differences are taken over two cells, as the authors' program does. Maps whose highest cell is one of the
+    two outermost stay.
+    """
+    at = _Cells(blurred(heat, kernel).clamp_min(FLOOR).log(), cells)
+    dx, dy = (at(1, 0) - at(-1, 0)) / 2, (at(0, 1) - at(0, -1)) / 2
+    dxx = (at(2, 0) - 2 * at(0, 0) + at(-2, 0)) / 4
+    dyy = (at(0, 2) - 2 * at(0, 0) + at(0, -2)) / 4
+    dxy = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / 4
+    det = dxx * dyy - dxy * dxy
+    good = at.within(2, 3) & (det != 0)
+    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / torch.where(good, det, 1.0)[..., None]
+    return cells + torch.where(good[..., None], step, 0.0)
+
+
+def udp(heat: Tensor, cells: Tensor, kernel: int) -> Tensor:
+    """The same with neighbouring differences and up to the border, as UDP has it (arXiv 1911.07524)."""
+    at = _Cells(blurred(heat, kernel).clamp(*UDP_RANGE).log(), cells)
+    dx, dy = (at(1, 0) - at(-1, 0)) / 2, (at(0, 1) - at(0, -1)) / 2
+    tiny = torch.finfo(torch.float32).eps
+    dxx = at(1, 0) - 2 * at(0, 0) + at(-1, 0)
+    dyy = at(0, 1) - 2 * at(0, 0) + at(0, -1)
+    dxy = (at(1, 1) - at(1, 0) - at(0, 1) + 2 * at(0, 0) - at(-1, 0) - at(0, -1) + at(-1, -1)) / 2
+    dxx, dyy = dxx + tiny, dyy + tiny
+    det = dxx * dyy - dxy * dxy
+    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1)
+    return cells + torch.where(det[..., None] != 0, step / torch.where(det != 0, det, 1.0)[..., None], 0.0)
+
+
+def blurred(heat: Tensor, kernel: int) -> Tensor:
+    """Each map under a Gaussian of `kernel` x `kernel` cells, its highest value as it was; zeros lie outside.
+
+    The standard deviation is OpenCV's for a kernel of that size: 2.0 for 11, 2.9 for 17.
+    """
+    if kernel == 1:
+        return heat
+    sigma = 0.3 * ((kernel - 1) / 2 - 1) + 0.8
+    steps = torch.arange(kernel, dtype=heat.dtype, device=heat.device) - kernel // 2
+    weights = torch.exp(-(steps**2) / (2 * sigma**2))
+    weights = weights / weights.sum()
+    maps = heat.flatten(0, 1)[:, None]
+    maps = F.conv2d(maps, weights.view(1, 1, 1, -1), padding=(0, kernel // 2))
+    maps = F.conv2d(maps, weights.view(1, 1, -1, 1), padding=(kernel // 2, 0)).view_as(heat)
+    top = maps.amax((-2, -1), keepdim=True)
+    return maps * (heat.amax((-2, -1), keepdim=True) / torch.where(top == 0, 1.0, top))
+
+
+class _Cells:
+    """The values of maps around a cell of each; beyond the border, those of the border."""
+
+    def __init__(self, maps: Tensor, cells: Tensor) -> None:
+        self.maps = maps.flatten(2)
+        self.x, self.y = cells.long().unbind(-1)
+        self.height, self.width = maps.shape[-2:]
+
+    def __call__(self, right: int, down: int) -> Tensor:
+        x, y = (self.x + right).clamp(0, self.width - 1), (self.y + down).clamp(0, self.height - 1)
+        return self.maps.gather(-1, (y * self.width + x)[..., None])[..., 0]
+
+    def within(self, first: int, last: int) -> Tensor:
+        """Which cells are at least the `first`, counted from 0, and at most the `last` from the end, from 1."""
+        x, y = self.x, self.y
+        return (x >= first) & (x <= self.width - last) & (y >= first) & (y <= self.height - last)
