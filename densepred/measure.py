@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from densepred import assemble, checkpoint, disk, distributed, screen
 from densepred.build import build
 from densepred.config import Eval
 from densepred.contracts import Dataset
-from densepred.errors import UserError
+from densepred.errors import UserError, notices
 from densepred.oracle import Oracle
 from densepred.precision import Precision
 from densepred.probe import probe
@@ -50,7 +51,8 @@ def work(job: Job) -> int:
         precision = Precision(settings.precision, device)
         oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
         try:
-            values = evaluate(model.to(device), task.to(device), loader, device, precision, oracle)
+            with notices(_warn):
+                values = evaluate(model.to(device), task.to(device), loader, device, precision, oracle)
             if oracle is not None:
                 oracle.finish(values)
             if settings.probes:
@@ -80,6 +82,11 @@ def same_classes(task: Task, data: Dataset, path: Path) -> None:
             f"{path} was trained on the classes {', '.join(trained)} but the dataset has {', '.join(given)}; "
             "evaluate on a dataset with the same classes in the same order"
         )
+
+
+def _warn(text: str) -> None:
+    if distributed.is_main():
+        print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 def _report(

@@ -83,7 +83,16 @@ class Task(nn.Module):
         return self.codec.decode(answers, frames, align_corners, probabilities)
 
     def new_metrics(self) -> dict[str, Metric]:
-        return {name: metric(info=self.info) for name, metric in self.metrics.items()}
+        """An empty one of each. No metric may hide a number of another."""
+        made = {option: metric(info=self.info) for option, metric in self.metrics.items()}
+        owners: dict[str, str] = {}
+        for option, metric in made.items():
+            if taken := [name for name in metric.better if name in owners]:
+                prefix = f"metric.{option}.prefix={option.partition('_')[0]}_"
+                tell = f", or tell them apart by {prefix}" if hasattr(metric, "prefix") else ""
+                raise UserError(f"{owners[taken[0]]} and {option} both compute {taken[0]}; choose one of them{tell}")
+            owners |= dict.fromkeys(metric.better, option)
+        return made
 
     def _head(self, name: str, pred: Tensor, targets: Targets, align_corners: bool, every_rank: bool) -> Tensor:
         terms = [
@@ -152,14 +161,4 @@ class Task(nn.Module):
                 f"task needs {sorted(missing)} but the dataset provides {sorted(self.info.provides)}; "
                 "choose another task or dataset"
             )
-        self._check_names()
-
-    def _check_names(self) -> None:
-        """No metric may hide a number of another."""
-        owners: dict[str, str] = {}
-        for option, metric in self.new_metrics().items():
-            if taken := [name for name in metric.better if name in owners]:
-                prefix = f"metric.{option}.prefix={option.partition('_')[0]}_"
-                tell = f", or tell them apart by {prefix}" if hasattr(metric, "prefix") else ""
-                raise UserError(f"{owners[taken[0]]} and {option} both compute {taken[0]}; choose one of them{tell}")
-            owners |= dict.fromkeys(metric.better, option)
+        self.new_metrics()

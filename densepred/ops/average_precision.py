@@ -81,12 +81,12 @@ class Curves:
     ) -> dict[str, float | None]:
         """COCO's numbers, and `ap/<name>` of each category. With `strict`, recall at single overlaps too."""
         last = len(most) - 1
-        found = {"ap" + size: self.precision[:, :, :, a, last] for a, size in enumerate(SIZES)}
-        found |= {"ap" + name: self.precision[t, :, :, 0, last] for name, t in THRESHOLDS.items()}
-        found |= {"ar" + size: self.recall[:, :, a, last] for a, size in enumerate(SIZES)}
+        overlaps: dict[str, int | slice] = {"": slice(None), **THRESHOLDS}
+        found = {"ap" + name: self.precision[t, :, :, 0, last] for name, t in overlaps.items()}
+        found |= {"ap" + size: self.precision[:, :, :, a, last] for a, size in enumerate(SIZES)}
+        found |= {"ar" + name: self.recall[t, :, 0, last] for name, t in overlaps.items() if strict or not name}
         found |= {f"ar{number}": self.recall[:, :, 0, m] for m, number in enumerate(most[:-1])}
-        if strict:
-            found |= {"ar" + name: self.recall[t, :, 0, last] for name, t in THRESHOLDS.items()}
+        found |= {"ar" + size: self.recall[:, :, a, last] for a, size in enumerate(SIZES)}
         found |= {f"ap/{name}": self.precision[:, :, k, 0, last] for k, name in enumerate(names)}
         return {prefix + name: _mean(values) for name, values in found.items()}
 
