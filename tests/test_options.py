@@ -75,6 +75,7 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "metric/panoptic_quality": ("task=panoptic",),
     "metric/mask_ap": ("task=instance_center",),
     "metric/box_ap": ("task=instance_center",),
+    "metric/pck": ("task=openpose", *OPENPOSE, "trainer.monitor=pck"),
     "metric/keypoint_ap": ("task=openpose", *OPENPOSE, "trainer.monitor=ap"),
     "metric/calibration": ("trainer.monitor=ece",),
     "metric/em_segmentation": ("trainer.monitor=v_rand",),
