@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -40,34 +41,35 @@ class PanopticDeepLab(Decoder):
         if kernel % 2 == 0:
             raise UserError(f"decoder.kernel: {kernel}; give an odd number")
         self.rates = list(rates)
-        make = {"norm": norm, "activation": activation}
-        self.low, kept = shallow_levels(encoder.strides, stride, low_widths)
+        self.low, low_widths = shallow_levels(encoder.strides, stride, low_widths)
         path = [encoder.strides[-1], *(encoder.strides[level] for level in self.low)]
         self.channels, self.strides = (width,), (path[-1],)
+        point = partial(ConvNormAct, kernel=1, norm=norm, activation=activation)
+        mix = partial(SeparableConvNormAct, kernel=kernel, norm=norm, activation=activation)
         scaled = rates_at(encoder.strides[-1], rates)
         self.aspp = ASPP(encoder.channels[-1], pyramid_width, scaled, norm, activation, dropout)
+        arriving = [pyramid_width, *[width] * (len(self.low) - 1)]  # the width of what is enlarged at each step
         self.project = nn.ModuleList(
-            ConvNormAct(encoder.channels[level], low, 1, **make) for level, low in zip(self.low, kept, strict=True)
+            point(encoder.channels[level], low) for level, low in zip(self.low, low_widths, strict=True)
         )
-        widths = [pyramid_width, *[width] * len(kept)]
-        self.fuse = nn.ModuleList(
-            SeparableConvNormAct(before + low, width, kernel, **make) for before, low in zip(widths, kept, strict=False)
-        )
+        self.fuse = nn.ModuleList(mix(wide + low, width) for wide, low in zip(arriving, low_widths, strict=True))
         initialise(self)
-        self.adjacent = self.low[0] == len(encoder.strides) - 2
-        pooled = [encoder.pooled[-1] if self.adjacent else None, *[None] * (len(kept) - 1)]
+        # The pooling that each step undoes, where it leads to the next level
+        steps = pairwise([len(encoder.strides) - 1, *self.low])
+        self.pooling = [upper if lower == upper - 1 else None for upper, lower in steps]
+        pooled = [None if level is None else encoder.pooled[level] for level in self.pooling]
         self.upsample = nn.ModuleList(
-            upsample(before, before, indices, factor=max(1, coarse // fine))
-            for before, indices, (coarse, fine) in zip(widths, pooled, pairwise(path), strict=False)
+            upsample(wide, wide, indices, factor=coarse // fine)
+            for wide, indices, (coarse, fine) in zip(arriving, pooled, pairwise(path), strict=True)
         )
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
         x = self.aspp(pyramid.features[-1])
-        indices = pyramid.indices[-1] if self.adjacent else None
-        for level, project, upsample, fuse in zip(self.low, self.project, self.upsample, self.fuse, strict=True):
+        steps = zip(self.low, self.pooling, self.project, self.upsample, self.fuse, strict=True)
+        for level, pooling, project, upsample, fuse in steps:
             low = project(pyramid.features[level])
+            indices = None if pooling is None else pyramid.indices[pooling]
             x = fuse(torch.cat([upsample(x, (low.shape[-2], low.shape[-1]), indices), low], 1))
-            indices = None
         return [x]
 
 

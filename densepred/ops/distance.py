@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
@@ -41,6 +43,6 @@ def nearest_known(known: Tensor) -> Tensor:
     found = torch.arange(known[0].numel()).view(known.shape[1:]).repeat(len(known), 1, 1)
     for mask, index in zip(known.cpu().numpy(), found, strict=True):
         if mask.any() and not mask.all():
-            rows, columns = distance_transform_edt(~mask, return_distances=False, return_indices=True)
-            index.copy_(torch.from_numpy(rows.astype(np.int64) * width + columns))
+            found_at: Any = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+            index.copy_(torch.from_numpy(found_at[0].astype(np.int64) * width + found_at[1]))
     return found.to(known.device)
