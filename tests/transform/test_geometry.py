@@ -65,6 +65,13 @@ def test_resize_takes_a_size_or_the_length_of_the_shorter_side() -> None:
     assert Resize(20).plan((60, 40), Generator()).size == (30, 20)
 
 
+def test_resize_takes_the_length_of_the_longer_side_or_its_limit() -> None:
+    assert Resize(None, longest=32).plan((48, 64), Generator()).size == (24, 32)
+    assert Resize(None, longest=32).plan((8, 4), Generator()).size == (32, 16)
+    assert Resize(20, longest=100).plan((40, 60), Generator()).size == (20, 30)
+    assert Resize(20, longest=24).plan((40, 60), Generator()).size == (16, 24)
+
+
 def test_impossible_settings_are_refused() -> None:
     for make in (lambda: Affine(low=0), lambda: Elastic(knots=1), lambda: Resize([0, 3]), lambda: Resize([1, 2, 3])):
         with pytest.raises(UserError, match="give"):
