@@ -23,28 +23,36 @@ def touching(instances: Tensor, width: int) -> Tensor:
 
 
 def close(ids: np.ndarray, width: int) -> np.ndarray:
-    """Give pixels of gaps (0) to the nearest instance; the opposite of cutting `touching(..., width)` out.
+    """Give pixels of gaps (0) to the instance beside them; the opposite of cutting `touching(..., width)` out.
 
-    A gap is where an instance is at most `width` steps away, and another twice that.
+    A gap is where an instance is at most `width` steps up, down or sideways, and another within 2 `width` of eight
+    neighbours. Corners, where three meet, are filled from two sides. Beyond the open ends of a gap nothing is filled
+    for a width of 1, and little for more.
     """
     low, high = _extremes(ids, 2 * width)
     free = (ids == 0) & (low != high)
     if not free.any():
         return ids
-    away, nearest = _nearest(ids)
-    return np.where(free & (away <= width), ids[nearest[0], nearest[1]], ids)
+    found: Any = ndimage.distance_transform_cdt(ids == 0, "taxicab", return_indices=True)
+    away, (row, column) = found
+    closed = np.where(free & (away <= width), ids[row, column], ids)
+    for _ in range(2 * width - 1):
+        closed = np.where(free & (closed == 0), _corner(closed), closed)
+    return closed
+
+
+def _corner(ids: np.ndarray) -> np.ndarray:
+    """The instance that lies beside a pixel both across and down, 0 where there is none."""
+    grid = np.pad(ids, 1)
+    left, right, above, below = grid[1:-1, :-2], grid[1:-1, 2:], grid[:-2, 1:-1], grid[2:, 1:-1]
+    leftward = np.where(((left == above) | (left == below)) & (left > 0), left, 0)
+    return np.where((leftward == 0) & ((right == above) | (right == below)), right, leftward)
 
 
 def _extremes(ids: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest id but 0 within `reach` steps."""
+    """The lowest and the highest id but 0 within `reach` steps to any of eight neighbours; equal if there is none."""
     top = np.iinfo(np.int32).max
-    size, filters = 2 * reach + 1, ndimage
-    low = filters.minimum_filter(np.where(ids > 0, ids, top), size, mode="constant", cval=top)
-    high = filters.maximum_filter(ids, size, mode="constant", cval=0)
-    return np.minimum(low, np.where(high > 0, top, 0)), high
-
-
-def _nearest(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many steps the nearest instance is away, and its pixel's row and column, (2, H, W)."""
-    found: Any = ndimage.distance_transform_cdt(ids == 0, "chessboard", return_indices=True)
-    return found
+    size = 2 * reach + 1
+    low = ndimage.minimum_filter(np.where(ids > 0, ids, top), size, mode="constant", cval=top)
+    high = ndimage.maximum_filter(ids, size, mode="constant", cval=0)
+    return np.where(high > 0, low, 0), high
