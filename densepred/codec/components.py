@@ -34,11 +34,10 @@ class Components(Codec):
     by corners too. With split="distance" parts are cut where they have a neck: see `ops.watershed.part_blobs`.
     An instance's score is the mean probability of its class over its pixels.
 
-    Things are those of the dataset or, where it has none, all classes but the first. `border` holds the settings of
-    `BorderWeights`: its map becomes the weight of the head, so that gaps between instances are learnt.
+    Things are those of the dataset or, where it has none, all classes but the first. With a `gap`, instances that touch
+    are parted in the target by 2 `gap` pixels of the first class that is no thing, and the gaps between those that are
+    found are closed again. `border` holds the settings of `BorderWeights`: its map becomes the weight of the head.
     """
-
-    needs = ("semantic",)
 
     def __init__(
         self,
@@ -73,7 +72,10 @@ class Components(Codec):
         self.others = tuple(index for index in range(self.classes) if index not in self.things)
         self.heads = {"semantic": HeadSpec(1 if sigmoid else self.classes, kind="classes")}
         self.border = None if border is None else BorderWeights(info, border)
+        if gap and not self.others:
+            raise UserError(f"task.codec.gap: {gap}: every class is a thing, so nothing can lie in gaps; set 0")
         self.gap = gap
+        self.needs = ("semantic", "instances") if gap else ("semantic",)
         self.threshold, self.connectivity, self.holes, self.min_area = threshold, connectivity, holes, min_area
         self.split, self.smooth, self.neck, self.depth = split, smooth, neck, depth
         self.distance = distance
