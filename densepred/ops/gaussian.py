@@ -20,14 +20,14 @@ def heatmaps(
     count: int,
     size: tuple[int, int],
     sigma: float | Tensor,
-    reach: float = 3.0,
+    reach: float | Tensor = 3.0,
     reduce: str = "amax",
 ) -> Tensor:
     """Maps (count, h, w) float32 with exp(-d^2 / (2 sigma^2)) around points (N, 2), x and y in cells, not rounded.
 
     channels: (N,) the map that each point is drawn on.
     sigma: in cells, one for all or (N,).
-    reach: the square that is drawn around a point ends this many sigmas away from it, at the least.
+    reach: the square that is drawn around a point ends this many sigmas away from it, at the least; one or (N,).
     reduce: where Gaussians meet, "amax" keeps the larger and "sum" adds them up.
     """
     height, width = size
@@ -35,10 +35,11 @@ def heatmaps(
     if len(points) == 0:
         return maps.view(count, height, width)
     sigmas = torch.as_tensor(sigma, dtype=torch.float32, device=points.device).expand(len(points))
-    radius = math.ceil(reach * float(sigmas.max()))
+    far = sigmas * torch.as_tensor(reach, dtype=torch.float32, device=points.device)
+    radius = math.ceil(float(far.max()))
     steps = torch.arange(-radius, radius + 1, device=points.device)
     for part in torch.arange(len(points), device=points.device).split(max(1, CHUNK // len(steps) ** 2)):
-        (x, columns), (y, rows) = (_axis(points[part, i], sigmas[part], steps, reach) for i in (0, 1))
+        (x, columns), (y, rows) = (_axis(points[part, i], sigmas[part], steps, far[part]) for i in (0, 1))
         inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
         start = channels[part].long() * height * width
         cells = start[:, None, None] + rows.clamp(0, height - 1)[:, :, None] * width
@@ -48,10 +49,10 @@ def heatmaps(
     return maps.view(count, height, width)
 
 
-def _axis(centres: Tensor, sigmas: Tensor, steps: Tensor, reach: float) -> tuple[Tensor, Tensor]:
+def _axis(centres: Tensor, sigmas: Tensor, steps: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
     """The Gaussian along one axis, 0 beyond its reach, and the cells it stands on; both (N, steps)."""
     nearest = (centres + 0.5).floor()
     cells = nearest.long()[:, None] + steps
     distance = cells - centres[:, None]
     values = torch.exp(-(distance**2) / (2 * sigmas[:, None] ** 2))
-    return torch.where(steps.abs() <= (reach * sigmas[:, None]).ceil(), values, 0), cells
+    return torch.where(steps.abs() <= far[:, None].ceil(), values, 0), cells

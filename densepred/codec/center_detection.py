@@ -1,0 +1,152 @@
+"""Boxes as their centres, peaks of a heat map, with sizes (CenterNet, arXiv 1904.07850)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from densepred.codec.things import Things
+from densepred.contracts import Codec
+from densepred.nn import choose
+from densepred.ops import resample
+from densepred.ops.assign import areas, cells, covered, grids
+from densepred.ops.frames import boxes_in_image, clip
+from densepred.ops.gaussian import heatmaps
+from densepred.ops.peaks import local_maxima
+from densepred.ops.radius import corner_radius, published_radius
+from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
+
+SURE = 20.0  # a logit whose sigmoid is one to float32's precision
+RADII = {"published": published_radius, "corner": corner_radius}
+
+
+class CenterDetection(Codec):
+    """Heads `class`, a heat map for each class of things, `size`, width and height, and `offset` of the centre from the
+    middle of its cell, all at `stride` and in strides.
+
+    A Gaussian stands on the cell of each centre, 1 there; it ends `radius` away: such that a box whose corners are off
+    by that still overlaps by `overlap`, as the authors' program computes it ("published") or as CornerNet's paper says
+    ("corner", about a third of it). Size and offset are learnt at the cells of centres alone, of the smallest where two
+    share one. In crowds only centres count.
+
+    What is above `score` and the largest of its 3 x 3 neighbours in a map is found, the best `most` of an image.
+    `prior` is the probability of a class to begin with.
+    """
+
+    needs = ("boxes", "categories")
+
+    def __init__(
+        self,
+        info: Info,
+        stride: int = 4,
+        overlap: float = 0.7,
+        radius: str = "published",
+        score: float = 0.1,
+        most: int = 100,
+        prior: float = 0.1,
+    ) -> None:
+        choose("task.codec.radius", radius, RADII)
+        for name, value in (("stride", stride), ("most", most)):
+            if value < 1:
+                raise UserError(f"task.codec.{name}: {value}; give 1 or more")
+        for name, share in (("overlap", overlap), ("prior", prior)):
+            if not 0 < share < 1:
+                raise UserError(f"task.codec.{name}: {share}; give a number between 0 and 1")
+        self.things = Things(info)
+        self.stride, self.overlap, self.radius = stride, overlap, RADII[radius]
+        self.score, self.most = score, most
+        self.heads = {
+            "class": HeadSpec(len(self.things.classes), (stride,), prior=prior, names=self.things.names),
+            "size": HeadSpec(2, (stride,), names=("width", "height")),
+            "offset": HeadSpec(2, (stride,), names=("x", "y")),
+        }
+
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        boxes, channels, crowds = self.things.of(truth)
+        boxes = clip(boxes, truth.size)
+        seen = (boxes[:, 2:] > boxes[:, :2]).all(1)
+        boxes, channels = boxes[seen], channels[seen]
+        grid = grids(truth.size, (self.stride,))[0]
+        sizes = (boxes[:, 2:] - boxes[:, :2]) / self.stride
+        places, centres = self._places(boxes, grid)
+        heat = self._heat(places, sizes, channels, grid)
+        owner = _owners(places[:, 1] * grid[1] + places[:, 0], areas(boxes), grid)
+        positive = owner >= 0
+        size, offset = boxes.new_zeros(2, *grid), boxes.new_zeros(2, *grid)
+        size[:, positive] = sizes[owner[positive]].T
+        offset[:, positive] = (centres - places)[owner[positive]].T
+        row = cells(truth.size, (self.stride,), corner=False, device=boxes.device)
+        crowded = covered(row.points, crowds).view(grid) & ~positive
+        return {
+            "class": heat,
+            "class_weight": (~crowded).float(),
+            "size": size,
+            "size_weight": positive.float(),
+            "offset": offset,
+            "offset_weight": positive.float(),
+        }
+
+    def _places(self, boxes: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The cells of the centres, (N, 2) int64 x and y, and the centres in cells, where a cell's middle is whole."""
+        centres = ((boxes[:, :2] + boxes[:, 2:] + 1) / 2) / self.stride - 0.5
+        last = torch.tensor([grid[1], grid[0]], device=boxes.device) - 1
+        return torch.minimum((centres + 0.5).floor().long().clamp_min(0), last), centres
+
+    def _heat(self, places: Tensor, sizes: Tensor, channels: Tensor, grid: tuple[int, int]) -> Tensor:
+        """(K, h, w), exactly 1 at centres."""
+        radius = self.radius(sizes.ceil(), self.overlap).clamp_min(0).floor()
+        sigma = (2 * radius + 1) / 6
+        # The window ends after `radius` whole cells, whatever rounding does.
+        reach = (radius - 0.5) / sigma
+        return heatmaps(places.float(), channels, len(self.things.classes), grid, sigma, reach)
+
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        found = []
+        for index, frame in enumerate(frames):
+            grid = grids(frame.input, (self.stride,))[0]
+            maps = (resample.resize(outputs[name][index, None], grid, align_corners) for name in self.heads)
+            found.append(self._detect(*maps, frame=frame))
+        return found
+
+    def _detect(self, logits: Tensor, size: Tensor, offset: Tensor, frame: Frame) -> Annotation:
+        """Maps of one image, (1, C, h, w)."""
+        height = logits.shape[-2]
+        threshold = torch.logit(torch.tensor(float(self.score))).item()
+        peaks = local_maxima(logits, self.most, threshold, across=True)
+        kept = peaks.scores[0].isfinite()
+        scores, x, rows = peaks.scores[0][kept], peaks.x[0][kept], peaks.y[0][kept]
+        y = rows % height
+        centres = torch.stack([x, y], 1) + offset[0, :, y, x].T
+        half = size[0, :, y, x].T.clamp_min(0) / 2
+        edges = (torch.cat([centres - half, centres + half], 1) + 0.5) * self.stride - 0.5
+        boxes = boxes_in_image(edges, frame)
+        real = (boxes[:, 2:] > boxes[:, :2]).all(1)
+        categories = self.things.categories(rows[real] // height)
+        return Annotation(frame.size, boxes=boxes[real], categories=categories, scores=scores[real].sigmoid())
+
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        heat = targets["class"].clamp(1e-6, 1 - 1e-6).logit()
+        return {"class": heat, "size": targets["size"], "offset": targets["offset"]}
+
+    def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mirror every map, and centres lie on the other side of the middle of their cell."""
+        mirrored = {name: value.flip(-1) for name, value in outputs.items()}
+        if "offset" in mirrored:
+            mirrored["offset"] = mirrored["offset"] * mirrored["offset"].new_tensor([-1.0, 1.0])[:, None, None]
+        return mirrored
+
+
+def _owners(index: Tensor, area: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Of each cell, (h, w) int64, the smallest box whose centre it holds, -1 where none.
+
+    index: (N,) the cells of the centres.
+    """
+    order = area.argsort(stable=True)
+    count = len(order)
+    rank = torch.full((grid[0] * grid[1],), count, device=index.device)
+    rank = rank.scatter_reduce(0, index[order], torch.arange(count, device=index.device), "amin")
+    return torch.cat([order, order.new_full((1,), -1)])[rank].view(grid)

@@ -1,0 +1,142 @@
+"""Boxes as what the cells of a pyramid see around them (FCOS, arXiv 1904.01355 and 2006.09214)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from densepred.codec.things import Things
+from densepred.contracts import Codec
+from densepred.nn import choose
+from densepred.ops.assign import Cells, assign, cells, covered
+from densepred.ops.distances import centerness
+from densepred.ops.frames import boxes_in_image
+from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
+
+SURE = 20.0  # a logit whose sigmoid is one to float32's precision
+POINTS = ("middle", "corner")
+
+
+class FCOS(Codec):
+    """Heads `class`, a sigmoid for each class of things, `distances` to the left, top, right and bottom side, in
+    strides, and `centerness`, each on levels of `strides`.
+
+    A cell is positive if its point is inside a box, less than `radius` strides from its middle (0: anywhere inside),
+    and its farthest side at most `reach` strides away and farther than the level before reaches; the first level has no
+    least and the last no greatest. Of several boxes it takes the smallest. In crowds only positive cells count.
+    `points` are the middles of cells, as in the paper, or their corners, as in torchvision.
+
+    Scores are sqrt(class * centerness). Of each level the best `candidates` above `score` remain, then what no better
+    box of the class overlaps by more than `nms`, at most `most`. `prior` is the probability of a class to begin with.
+    """
+
+    needs = ("boxes", "categories")
+
+    def __init__(
+        self,
+        info: Info,
+        strides: Sequence[int] = (8, 16, 32, 64, 128),
+        reach: float = 8.0,
+        radius: float = 1.5,
+        points: str = "middle",
+        score: float = 0.2,
+        nms: float = 0.6,
+        candidates: int = 1000,
+        most: int = 100,
+        prior: float = 0.01,
+    ) -> None:
+        choose("task.codec.points", points, POINTS)
+        if len(strides) < 2 or min(strides) < 1 or any(b <= a for a, b in pairwise(strides)):
+            raise UserError(f"task.codec.strides: {list(strides)}; give two or more, each larger than the one before")
+        for name, value in (("candidates", candidates), ("most", most)):
+            if value < 1:
+                raise UserError(f"task.codec.{name}: {value}; give 1 or more")
+        if not reach > 0 or radius < 0:
+            raise UserError(f"task.codec: reach {reach}, radius {radius}; give strides: above 0, and 0 or more")
+        if not 0 < prior < 1:
+            raise UserError(f"task.codec.prior: {prior}; give a probability between 0 and 1")
+        self.things = Things(info)
+        self.strides, self.reach, self.radius, self.corner = tuple(strides), reach, radius, points == "corner"
+        self.score, self.nms, self.candidates, self.most = score, nms, candidates, most
+        names = ("left", "top", "right", "bottom")
+        self.heads = {
+            "class": HeadSpec(len(self.things.classes), self.strides, prior=prior, names=self.things.names),
+            "distances": HeadSpec(4, self.strides, positive=True, names=names),
+            "centerness": HeadSpec(1, self.strides, prior=0.5),
+        }
+
+    def encode(self, truth: Annotation) -> dict[str, Tensor]:
+        boxes, channels, crowds = self.things.of(truth)
+        row = cells(truth.size, self.strides, self.corner, boxes.device)
+        owner = assign(row, boxes, self.reach, self.radius)
+        positive = owner >= 0
+        classes = torch.zeros(len(self.things.classes), len(owner), dtype=torch.bool, device=boxes.device)
+        classes[channels[owner[positive]], positive.nonzero()[:, 0]] = True
+        distances = boxes.new_zeros(4, len(owner))
+        points, strides = row.points[positive], row.strides[positive]
+        own = boxes[owner[positive]]
+        distances[:, positive] = (torch.cat([points - own[:, :2], own[:, 2:] - points], 1) / strides[:, None]).T
+        return {
+            "class": classes,
+            "class_weight": (positive | ~covered(row.points, crowds)).float(),
+            "distances": distances,
+            "distances_weight": positive.float(),
+            "centerness": centerness(distances[None]),
+            "centerness_weight": positive.float(),
+        }
+
+    def decode(
+        self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
+    ) -> list[Annotation]:
+        found = []
+        for index, frame in enumerate(frames):
+            one = {name: outputs[name][index].flatten(1) for name in self.heads}  # (C, L)
+            row = cells(frame.input, self.strides, self.corner, one["class"].device)
+            found.append(self._detect(one, row, frame))
+        return found
+
+    def _detect(self, outputs: Mapping[str, Tensor], row: Cells, frame: Frame) -> Annotation:
+        scores, channels, index = self._candidates(outputs, row)
+        sides = outputs["distances"][:, index].T * row.strides[index, None]
+        points = row.points[index]
+        boxes = boxes_in_image(torch.cat([points - sides[:, :2], points + sides[:, 2:]], 1), frame)
+        real = (boxes[:, 2:] > boxes[:, :2]).all(1)
+        boxes, scores, channels = boxes[real], scores[real], channels[real]
+        keep = batched_nms(boxes, scores, channels, self.nms)[: self.most]
+        categories = self.things.categories(channels[keep])
+        return Annotation(frame.size, boxes=boxes[keep], categories=categories, scores=scores[keep])
+
+    def _candidates(self, outputs: Mapping[str, Tensor], row: Cells) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores, channels and cells of the best of each level, (N,) each."""
+        scores, channels, index, start = [], [], [], 0
+        parts = (outputs[name].split(row.lengths, 1) for name in ("class", "centerness"))
+        for logits, central in zip(*parts, strict=True):
+            values = (logits.sigmoid() * central.sigmoid()).sqrt().flatten()
+            above = (values > self.score).nonzero()[:, 0]
+            best, order = values[above].topk(min(self.candidates, len(above)))
+            scores.append(best)
+            channels.append(above[order] // logits.shape[1])
+            index.append(above[order] % logits.shape[1] + start)
+            start += logits.shape[1]
+        return torch.cat(scores), torch.cat(channels), torch.cat(index)
+
+    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        central = targets["centerness"].clamp(1e-6, 1 - 1e-6).logit()
+        return {
+            "class": (2 * targets["class"].float() - 1) * SURE,
+            "distances": targets["distances"],
+            "centerness": central,
+        }
+
+    def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mirror every map, and left and right trade places."""
+        if self.corner:
+            raise UserError("flip: with task.codec.points=corner cells have no mirror image; apply without flips")
+        mirrored = {name: value.flip(-1) for name, value in outputs.items()}
+        if "distances" in mirrored:
+            mirrored["distances"] = mirrored["distances"][:, [2, 1, 0, 3]]
+        return mirrored
