@@ -32,7 +32,8 @@ class Pose(Codec):
     `geometry` null is "udp" where `decode` is, else "cells".
 
     `decode`: "argmax", the highest cell; "quarter", a quarter of a cell from it to its higher neighbours; "dark" and
-    "udp", between the cells by the logarithm of the map, after a blur of `blur` x `blur` cells (null: 6 sigma - 1).
+    "udp", between the cells by the logarithm of the map, after a blur of `blur` x `blur` cells (null: 6 sigma - 1). Near
+    the border maps are not blurred, but for "published", since it would move joints inwards.
 
     A person's score is the mean of the heat of its joints above `joint_threshold`, times that of a detected box; of
     detected people with a similarity (OKS) above `nms` only the best stays.
@@ -118,14 +119,15 @@ class Pose(Codec):
         return [Annotation(frame.size, keypoints=k, scores=s, areas=a) for k, s, a, frame in rows]
 
     def _refined(self, heat: Tensor, cells: Tensor) -> Tensor:
+        everywhere = self.geometry == "published"
         match self.refinement:
             case "argmax":
                 return cells
             case "quarter":
                 return quarter(heat, cells)
             case "dark":
-                return dark(heat, cells, self.blur)
-        return udp(heat, cells, self.blur)
+                return dark(heat, cells, self.blur, everywhere)
+        return udp(heat, cells, self.blur, everywhere)
 
     def join(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
         assert given.boxes is not None
