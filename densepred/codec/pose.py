@@ -12,6 +12,7 @@ from densepred.nn import choose
 from densepred.ops.gaussian import heatmaps
 from densepred.ops.oks_nms import suppress
 from densepred.ops.refine import dark, highest, quarter, udp
+from densepred.ops.resample import resize
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 DECODES = ("argmax", "quarter", "dark", "udp")
@@ -26,14 +27,14 @@ class Pose(Codec):
     Keypoints that are not labelled, or outside the crop, have no weight; those labelled as hidden weigh `occluded`.
     `quantised` puts Gaussians on the nearest cell, as the published programs do.
 
-    `geometry` says where the middle of cell i is in an input of n cells: "cells", in the middle of its pixels, at
-    stride * i + (stride - 1) / 2; "published", at stride * i; "udp", at i * (stride * n - 1) / (n - 1). The first and
-    the last mirror exactly. `shift_heatmap` moves mirrored maps right by a cell, as "published" wants for averaging.
-    `geometry` null is "udp" where `decode` is, else "cells".
+    `geometry` says where cell i of n is in an input of m pixels: "cells", in the middle of its pixels, at
+    stride * i + (stride - 1) / 2; "published", at stride * i; "udp", at i * (m - 1) / (n - 1). Where m is stride * n
+    the first and the last mirror exactly. `shift_heatmap` moves mirrored maps right by a cell, as "published" wants for
+    averaging. `geometry` null is "udp" where `decode` is, else "cells".
 
     `decode`: "argmax", the highest cell; "quarter", a quarter of a cell from it to its higher neighbours; "dark" and
-    "udp", between the cells by the logarithm of the map, after a blur of `blur` x `blur` cells (null: 6 sigma - 1). Near
-    the border maps are not blurred, but for "published", since it would move joints inwards.
+    "udp", between the cells by the logarithm of the map, after a blur of `blur` x `blur` cells (null: 6 sigma - 1).
+    Near the border maps are not blurred, but for "published", since it would move joints inwards.
 
     A person's score is the mean of the heat of its joints above `joint_threshold`, times that of a detected box; of
     detected people with a similarity (OKS) above `nms` only the best stays.
@@ -77,10 +78,10 @@ class Pose(Codec):
         assert truth.keypoints is not None
         assert len(truth.keypoints) <= 1, "one instance at a time"
         count = self.heads["heatmap"].channels
-        size = -(-truth.size[0] // self.stride), -(-truth.size[1] // self.stride)
+        size = self._size(truth.size)
         joints = truth.keypoints[0] if len(truth.keypoints) else torch.zeros(count, 3)  # the crop may show none of it
         (kinds,) = (joints[:, 2] > 0).nonzero(as_tuple=True)
-        cells = self._cells(joints[kinds, :2], size)
+        cells = self._cells(joints[kinds, :2], truth.size)
         cells = (cells + 0.5).floor() if self.quantised else cells
         weight = torch.where(joints[:, 2] == 1, self.occluded, (joints[:, 2] > 0).float())
         return {
@@ -88,25 +89,29 @@ class Pose(Codec):
             "heatmap_weight": weight[:, None, None],
         }
 
-    def _grid(self, size: tuple[int, int], like: Tensor) -> tuple[Tensor, float]:
+    def _size(self, shown: tuple[int, int]) -> tuple[int, int]:
+        """The cells of a map of an input."""
+        return -(-shown[0] // self.stride), -(-shown[1] // self.stride)
+
+    def _grid(self, shown: tuple[int, int], like: Tensor) -> tuple[Tensor, float]:
         """Pixels from cell to cell along x and y, and the pixel in the middle of the first."""
         steps = [float(self.stride)] * 2
         if self.geometry == "udp":
-            steps = [(self.stride * n - 1) / max(n - 1, 1) for n in reversed(size)]
+            steps = [(m - 1) / max(n - 1, 1) for m, n in zip(shown[::-1], self._size(shown)[::-1], strict=True)]
         first = (self.stride - 1) / 2 if self.geometry == "cells" else 0.0
         return like.new_tensor(steps), first
 
-    def _cells(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        steps, first = self._grid(size, pixels)
-        return (pixels - first) / steps
+    def _cells(self, pixels: Tensor, shown: tuple[int, int]) -> Tensor:
+        steps, first = self._grid(shown, pixels)
+        return (pixels - first) / steps.clamp_min(1e-6)  # one cell of one pixel has nowhere to go
 
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
     ) -> list[Annotation]:
-        heat = outputs["heatmap"]
-        size = (int(heat.shape[-2]), int(heat.shape[-1]))
+        shown = frames[0].input  # crops have one size
+        heat = resize(outputs["heatmap"], self._size(shown), align_corners)  # models may be coarser
         confidence, cells = highest(heat)
-        steps, first = self._grid(size, heat)
+        steps, first = self._grid(shown, heat)
         pixels = self._refined(heat, cells) * steps + first
         matrix = heat.new_tensor([frame.matrix for frame in frames])  # (B, 2, 3)
         points = pixels @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
@@ -114,7 +119,7 @@ class Pose(Codec):
         keypoints = torch.cat([torch.where(seen[..., None], points, 0.0), confidence.clamp_min(0)[..., None]], -1)
         sure = confidence > self.joint_threshold
         scores = (confidence * sure).sum(1) / sure.sum(1).clamp_min(1)
-        areas = torch.linalg.det(matrix[:, :, :2]).abs() * (size[0] * size[1] * self.stride**2)  # of the crops
+        areas = torch.linalg.det(matrix[:, :, :2]).abs() * (shown[0] * shown[1])  # of the crops
         rows = zip(keypoints.split(1), scores.split(1), areas.split(1), frames, strict=True)
         return [Annotation(frame.size, keypoints=k, scores=s, areas=a) for k, s, a, frame in rows]
 

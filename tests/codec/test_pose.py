@@ -36,7 +36,7 @@ def batched(targets: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def found(codec: Pose, truth: Annotation) -> Tensor:
     outputs = codec.ideal(batched(codec.encode(truth)))
-    (one,) = codec.decode(outputs, [FRAME], align_corners=False)
+    (one,) = codec.decode(outputs, [Frame("a", truth.size, instance=0)], align_corners=False)
     assert one.keypoints is not None
     return one.keypoints[0]
 
@@ -69,7 +69,7 @@ def errors(refine) -> Tensor:
 
 
 def test_sub_pixel_errors_are_those_of_theory() -> None:
-    """A centre lies anywhere between two cells: half a cell at most, a quarter in the mean; a quarter shift halves it."""
+    """A centre lies up to half a cell from the nearest: a quarter in the mean. The quarter shift halves that."""
     assert errors(lambda heat, cells: cells).mean() == pytest.approx(0.25, rel=0.02)
     assert errors(quarter).mean() == pytest.approx(0.125, rel=0.02)
     assert errors(lambda heat, cells: dark(heat, cells, 11)).mean() < 0.05
@@ -133,7 +133,7 @@ def test_joints_return_to_the_image_through_the_crop() -> None:
     truth = person((40.0, 60.0, 2.0), (100.0, 90.0, 2.0), (150.0, 200.0, 2.0))
     codec = Pose(INFO)
     outputs = codec.ideal(batched(codec.encode(truth)))
-    (one,) = codec.decode(outputs, [Frame("a", (400, 400), turn, 0)], align_corners=False)
+    (one,) = codec.decode(outputs, [Frame("a", (400, 400), turn, 0, SIZE)], align_corners=False)
     assert one.keypoints is not None
     assert one.size == (400, 400)
     expected = torch.tensor([[300 - 30.0, 20 + 20.0], [300 - 45.0, 20 + 50.0], [300 - 100.0, 20 + 75.0]])

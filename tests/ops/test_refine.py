@@ -11,7 +11,7 @@ from densepred.ops.refine import blurred, dark, highest, quarter, udp
 
 
 def maps() -> Tensor:
-    """(1, 5, 24, 18): two hills on a wave each; the last mirrored, its peak at the border."""
+    """(1, 5, 24, 18): two hills on a wave each, and a spike near the border."""
     y, x = torch.meshgrid(torch.arange(24.0).double(), torch.arange(18.0).double(), indexing="ij")
 
     def scene(k: int) -> Tensor:
@@ -19,7 +19,9 @@ def maps() -> Tensor:
         low = 0.6 * torch.exp(-((x - (12.1 - k)) ** 2 + (y - (5.2 + 3 * k)) ** 2) / 10)
         return (high + low + 0.03 * torch.cos(1.3 * x + 0.7 * y * (k + 1))).float()
 
-    return torch.stack([*map(scene, range(4)), scene(5).flip(1)])[None]
+    spike = scene(5).flip(1)
+    spike[:3], spike[1, 15] = 0, 1.2
+    return torch.stack([*map(scene, range(4)), spike])[None]
 
 
 QUARTER = [[4.25, 9.75], [6.75, 11.25], [8.75, 12.25], [9.75, 14.25], [15.0, 1.0]]
