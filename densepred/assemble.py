@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from densepred.ops.frequency import median_frequency
 from densepred.samples import EvaluationSamples, TrainingSamples
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
-from densepred.types import VOID, Info
+from densepred.types import VOID, Annotation, Info
 
 MEDIAN_FREQUENCY = "median_frequency"
 Node = dict[str, Any]
@@ -52,11 +52,19 @@ def training_loader(
 
 
 def evaluation_loader(
-    data: Dataset, transform: Pipeline, codec: Codec, settings: Data, device: torch.device
+    data: Dataset,
+    transform: Pipeline,
+    codec: Codec,
+    settings: Data,
+    device: torch.device,
+    boxes: Sequence[Annotation] | None = None,
 ) -> EvaluationLoader:
+    """`boxes` were detected in each sample, for a codec that sees one instance at a time; None: those of the truth."""
     if codec.per_instance:
         transform.require_framing("valid")
-    samples = Crops(data, transform, codec) if codec.per_instance else EvaluationSamples(data, transform, codec)
+        samples = Crops(data, transform, codec, boxes)
+    else:
+        samples = EvaluationSamples(data, transform, codec)
     pin = device.type == "cuda"
     return EvaluationLoader(samples, settings.batch_size, settings.workers, settings.timeout_s, pin)
 

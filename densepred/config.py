@@ -107,6 +107,9 @@ class Eval:
     metric: Any = None
     oracle: Any = None
     probes: bool = False
+    flip: bool = False
+    boxes: str | None = None
+    box_threshold: float = 0.0
     data: Data = field(default_factory=Data)
     prune: int = 0
     precision: str = "fp32"
@@ -126,6 +129,8 @@ class Predict:
     overlap: float = 0.5
     blend: str = "gaussian"
     flip: bool = False
+    boxes: str | None = None
+    box_threshold: float = 0.3
     scales: list[float] = field(default_factory=lambda: [1.0])
     overlay: bool = True
     threshold: float = 0.3

@@ -205,6 +205,10 @@ class Dataset(ABC):
         good = good if truth.crowd is None else good & ~truth.crowd
         return good.nonzero()[:, 0].tolist()
 
+    def identity(self, index: int) -> tuple[int | str | None, str]:
+        """By which files of results know a sample: the id that a COCO file gives it, if any, and its frame's id."""
+        return None, self[index].frame.id
+
 
 class Transform(Protocol):
     """Moves or recolours a sample; all its randomness comes from the generator."""

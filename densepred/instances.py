@@ -6,7 +6,7 @@ found in them can be put together and judged against the whole image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -18,9 +18,6 @@ from densepred.types import Annotation, Batch, Sample, UserError
 
 ROWS = ("categories", "scores", "keypoints", "boxes", "areas", "crowd")
 """The fields of an annotation that have a row for each instance."""
-
-Boxes = Callable[[int, Sample], Annotation]
-"""Boxes with scores that were detected in the sample with this index."""
 
 
 def focus(truth: Annotation, instance: int) -> Annotation:
@@ -66,21 +63,16 @@ class Cut:
 
 
 class Crops(TorchDataset[Cut]):
-    """The crops of each image: of its labelled instances, or of `boxes` that were detected.
+    """The crops of each image: of its labelled instances, or of `boxes` that were detected in it, a list an image.
 
-    `counts` says how many crops each image has. Crops of detected boxes have no targets: nobody says whose they are.
+    Crops of detected boxes have no targets: nobody says whose they are.
     """
 
     def __init__(
-        self,
-        dataset: Dataset,
-        transform: Augment,
-        codec: Codec,
-        boxes: Boxes | None = None,
-        counts: Sequence[int] | None = None,
+        self, dataset: Dataset, transform: Augment, codec: Codec, boxes: Sequence[Annotation] | None = None
     ) -> None:
         self.dataset, self.transform, self.codec, self.boxes = dataset, transform, codec, boxes
-        self.counts = [len(dataset.labelled(i)) for i in range(len(dataset))] if counts is None else list(counts)
+        self.counts = [len(self._rows(index)) for index in range(len(dataset))]
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -88,15 +80,17 @@ class Crops(TorchDataset[Cut]):
     def __getitem__(self, index: int) -> Cut:
         try:
             sample = self.dataset[index]
-            if self.boxes is None:
-                given, rows = sample.truth, self.dataset.labelled(index)
-            else:
-                given = self.boxes(index, sample)
-                assert given.boxes is not None
-                rows = range(len(given.boxes))
-            return Cut([self._crop(sample, given, row, index) for row in rows], sample.truth, given)
+            given = sample.truth if self.boxes is None else replace(self.boxes[index], size=sample.truth.size)
+            return Cut([self._crop(sample, given, row, index) for row in self._rows(index)], sample.truth, given)
         except UserError as error:
             return Cut(error=str(error))
+
+    def _rows(self, index: int) -> Sequence[int]:
+        """Which rows of the boxes of an image become crops."""
+        if self.boxes is None:
+            return self.dataset.labelled(index)
+        boxes = self.boxes[index].boxes
+        return range(0 if boxes is None else len(boxes))
 
     def _crop(self, sample: Sample, given: Annotation, row: int, index: int) -> Item:
         generator = random_generator("evaluate", index, row)

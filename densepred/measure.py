@@ -17,8 +17,10 @@ from densepred.errors import UserError, notices
 from densepred.oracle import Oracle
 from densepred.precision import Precision
 from densepred.probe import probe
+from densepred.proposals import BoxFile, Wanted
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
+from densepred.types import Annotation
 from densepred.validation import evaluate
 
 
@@ -47,12 +49,14 @@ def work(job: Job) -> int:
         transform = Pipeline(
             [build(n, settings.trust, "transform") for n in header.get("transform", [])], data.info.mirrored
         )
-        loader = assemble.evaluation_loader(data, transform, task.codec, settings.data, device)
+        boxes = _detected(settings, task, data)
+        loader = assemble.evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
         precision = Precision(settings.precision, device)
         oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
         try:
+            model, task = model.to(device), task.to(device)
             with notices(_warn):
-                values = evaluate(model.to(device), task.to(device), loader, device, precision, oracle)
+                values = evaluate(model, task, loader, device, precision, oracle, settings.flip)
             if oracle is not None:
                 oracle.finish(values)
             if settings.probes:
@@ -65,6 +69,20 @@ def work(job: Job) -> int:
     finally:
         distributed.leave()
     return 0
+
+
+def _detected(settings: Eval, task: Task, data: Dataset) -> list[Annotation] | None:
+    """The boxes of each sample from the file that was named, if one was."""
+    if settings.boxes is None:
+        return None
+    if not task.codec.per_instance:
+        raise UserError("boxes: the model of this checkpoint sees whole images; leave boxes out")
+    if settings.oracle is not None:
+        raise UserError("oracle: nobody knows whose a detected box is; leave boxes out, or oracle")
+    file = BoxFile(Path(settings.boxes), Wanted(task.info, settings.box_threshold, settings.boxes))
+    known = [data.identity(index) for index in range(len(data))]
+    file.require(known)
+    return [file.of((0, 0), *one) for one in known]  # sizes are those of the images, once they are read
 
 
 def same_classes(task: Task, data: Dataset, path: Path) -> None:
@@ -81,6 +99,11 @@ def same_classes(task: Task, data: Dataset, path: Path) -> None:
         raise UserError(
             f"{path} was trained on the classes {', '.join(trained)} but the dataset has {', '.join(given)}; "
             "evaluate on a dataset with the same classes in the same order"
+        )
+    if "keypoints" in task.codec.needs and task.info.keypoints != data.info.keypoints:
+        raise UserError(
+            f"{path} was trained on the keypoints {', '.join(task.info.keypoints)} but the dataset has "
+            f"{', '.join(data.info.keypoints) or 'none'}; evaluate on a dataset with the same in the same order"
         )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 densepred-predict ckpt=RUN input=IMAGE
 densepred-predict ckpt=RUN input=DIR output=predictions
+densepred-predict ckpt=POSE_RUN input=DIR boxes=DETECTION_RUN_OR_JSON
 densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
@@ -39,7 +40,7 @@ def predict(cfg: DictConfig) -> int:
     places = destinations(files, source, output)
     import torch
 
-    from densepred import predictor, results
+    from densepred import predictor, proposals, results
 
     known = results.known_ids(Path(settings.annotations)) if settings.annotations else None
     ids = results.image_ids(files, source, known)
@@ -47,14 +48,24 @@ def predict(cfg: DictConfig) -> int:
         torch.set_num_threads(settings.threads)
     model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust)
     model.model.prune(settings.prune)
+    boxes = None
+    if settings.boxes is not None:
+        model.require_instances()
+        boxes = proposals.open_boxes(
+            settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
+        )
     wanted = results.Wanted(settings.overlay, settings.threshold)
     writer = results.Results(output, model.info, wanted, known)
     folder, failed = source if source.is_dir() else source.parent, {}
-    work = list(zip(files, places, ids, strict=True))
-    for file, place, number in tqdm(work, unit="image", disable=not sys.stderr.isatty(), leave=False):
+    names = [file.relative_to(folder) for file in files]
+    if isinstance(boxes, proposals.BoxFile):
+        boxes.require([(number, name.with_suffix("").as_posix()) for number, name in zip(ids, names, strict=True)])
+    work = list(zip(files, names, places, ids, strict=True))
+    for file, name, place, number in tqdm(work, unit="image", disable=not sys.stderr.isatty(), leave=False):
         try:
-            pixels, found = one(model, file, settings)
-            writer.add(place, number, file.relative_to(folder).as_posix(), pixels, found)
+            pixels = model.read(file, settings.max_pixels)
+            given = None if boxes is None else boxes(pixels, number, name.with_suffix("").as_posix())
+            writer.add(place, number, name.as_posix(), pixels, one(model, pixels, settings, given))
         except UserError as error:
             failed[file] = str(error)
     for reason in failed.values():
@@ -93,10 +104,9 @@ def destinations(files: list[Path], source: Path, output: Path) -> list[Path]:
     return [name if stems.count(stem) > 1 else stem for name, stem in zip(names, stems, strict=True)]
 
 
-def one(model: Predictor, file: Path, settings: Any) -> tuple[Tensor, Annotation]:
-    """The pixels of one image and what is in it."""
-    pixels = model.read(file, settings.max_pixels)
-    found = model(
+def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | None) -> Annotation:
+    """What is in one image."""
+    return model(
         pixels,
         tile=settings.tile,
         overlap=settings.overlap,
@@ -104,8 +114,8 @@ def one(model: Predictor, file: Path, settings: Any) -> tuple[Tensor, Annotation
         flip=settings.flip,
         scales=settings.scales,
         probabilities=settings.probabilities,
+        boxes=boxes,
     )
-    return pixels, found
 
 
 def _hidden(path: Path, source: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from densepred import checkpoint, distributed
+from densepred import checkpoint, distributed, flipping
 from densepred.build import build
 from densepred.contracts import Model, Unpadded
 from densepred.dataset.image import from_array, from_image, read_image
 from densepred.dataset.raster import MAX_PIXELS
 from densepred.errors import UserError
+from densepred.instances import cut_out
 from densepred.nn import choose
 from densepred.ops import resample
 from densepred.ops.mirror import mirrored
@@ -30,8 +29,12 @@ from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Frame, Info, Outputs, Sample
 
+Heads = flipping.Heads
 Picture = str | Path | Image.Image | np.ndarray | Tensor
-Heads = dict[str, Tensor]
+
+
+TOGETHER = 32
+"""Instances of an image that the network is shown at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Predictor:
         probabilities: bool = False,
         max_pixels: int = MAX_PIXELS,
         blend: str = "gaussian",
+        boxes: Annotation | None = None,
     ) -> Annotation:
         """The annotation of one image.
 
@@ -96,9 +100,15 @@ class Predictor:
             shows mirrored context beyond the edges of the image. Models without padding then take no more context
             than they need, and say exactly what they say of the whole image.
         flip, scales: average with the mirrored image, and over these sizes of the image.
+        boxes: of a model that sees one instance at a time, where they are: `boxes` and, of detected ones, `scores` and
+            `categories`. None takes the image for one box.
         """
         pixels = self.read(image, max_pixels)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
+        if self.task.codec.per_instance:
+            if tile is not None or tuple(scales) != (1.0,):
+                raise UserError(f"{'scales' if tile is None else 'tile'}: instances are seen one by one; leave it out")
+            return self._instances(pixels, whole(size) if boxes is None else boxes, flip)
         sample = Sample(pixels, Annotation(size), Frame("image", size))
         sample = self.transform(sample, random_generator("predict"))
         x = sample.image[None].to(self.device)
@@ -111,16 +121,38 @@ class Predictor:
             if tile is not None or len(views) != 2 or scales[0] != 1:
                 word = "scales" if tile is None else "tile"
                 raise UserError(f"{word}: head {coarse[0]} has cells larger than pixels; only flip=true averages them")
-            outputs, align = self._with_mirror(x), self.model.align_corners
-        elif coarse := [name for name, spec in self.task.heads.items() if spec.strides != (1,)]:
-            if tile is not None or tuple(scales) != (1.0,):
-                word = "scales" if tile is None else "tile"
-                raise UserError(f"{word}: cells of head {coarse[0]} are coarser than pixels; only flip averages them")
-            outputs, align = self._with_mirror(x), self.model.align_corners
+            align = self.model.align_corners
+            outputs = flipping.with_mirror(self._forward, self.task, x, align)
         else:
             outputs, align = self._average(x, views, Windows(tile, overlap, blend)), False
         stages = {name: [value] for name, value in outputs.items()}
         return self.task.decode(stages, [sample.frame], align, probabilities)[0]
+
+    def _instances(self, pixels: Tensor, given: Annotation, flip: bool) -> Annotation:
+        """What is found in the box of each instance, put together."""
+        assert given.boxes is not None
+        size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
+        sample = Sample(pixels, Annotation(size), Frame("image", size))
+        rows = (given.boxes[:, 2:] > given.boxes[:, :2]).all(1).nonzero()[:, 0].tolist()
+        found, frames = [], []
+        for start in range(0, len(rows), TOGETHER):
+            crops = [
+                self.transform(cut_out(sample, given, row), random_generator("predict", row))
+                for row in rows[start : start + TOGETHER]
+            ]
+            x = torch.stack([crop.image for crop in crops]).to(self.device)
+            x = x.float().div_(255) if x.dtype == torch.uint8 else x
+            align = self.model.align_corners
+            outputs = flipping.with_mirror(self._forward, self.task, x, align) if flip else self._forward(x)
+            here = [crop.frame for crop in crops]
+            found += self.task.decode({name: [value] for name, value in outputs.items()}, here, align)
+            frames += here
+        return self.task.codec.join(found, frames, given)
+
+    def require_instances(self) -> None:
+        """Raise UserError where boxes mean nothing to the model."""
+        if not self.task.codec.per_instance:
+            raise UserError("boxes: the model of this checkpoint sees whole images; leave boxes out")
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
         """Any picture as a tensor (C, H, W) with the channels that the model takes."""
@@ -151,42 +183,7 @@ class Predictor:
             seen = self.task.codec.unscale(seen, scale) if scale != 1 else seen
             for name, value in seen.items():
                 total[name] = total.get(name, 0) + resample.resize(value, size) / len(views)
-        return {name: self._logits(name, value) for name, value in total.items()}
-
-    def _with_mirror(self, x: Tensor) -> Heads:
-        """The mean with the mirrored image on the heads' own grids, at their strides.
-
-        The image is first continued by its last pixels to whole cells, for mirrored cells would lie between others.
-        """
-        heads, codec = self.task.heads, self.task.codec
-        whole = math.lcm(*(stride for spec in heads.values() for stride in spec.strides))
-        height, width = (int(side) for side in x.shape[-2:])
-        x = F.pad(x, (0, -width % whole, 0, -height % whole), mode="replicate")
-        plain, mirror = self._levels(x), self._levels(x.flip(-1))
-        mirror = [codec.unflip(level) for level in mirror]
-        out: Heads = {}
-        for name, spec in heads.items():
-            parts = []
-            for stride, one, other in zip(spec.strides, plain, mirror, strict=False):
-                cells = (..., slice(-(-height // stride)), slice(-(-width // stride)))
-                parts.append(((one[name] + other[name]) / 2)[cells])
-            mean = parts[0] if len(parts) == 1 else torch.cat([part.flatten(2) for part in parts], 2)
-            out[name] = self._logits(name, mean)
-        return out
-
-    def _levels(self, x: Tensor) -> list[Heads]:
-        """Probabilities, or values, of each level, (1, C, h, w), of an image whose sides are whole cells."""
-        size, found = (int(x.shape[-2]), int(x.shape[-1])), self._forward(x)
-        levels: list[Heads] = [{} for _ in range(max(len(spec.strides) for spec in self.task.heads.values()))]
-        for name, spec in self.task.heads.items():
-            grids = [(size[0] // stride, size[1] // stride) for stride in spec.strides]
-            parts = [found[name]]
-            if len(grids) > 1:
-                split = found[name].split([h * w for h, w in grids], -1)
-                parts = [part.unflatten(-1, grid) for part, grid in zip(split, grids, strict=True)]
-            for level, part, grid in zip(levels, parts, grids, strict=False):
-                level[name] = self._probabilities(name, resample.resize(part, grid, self.model.align_corners))
-        return levels
+        return {name: flipping.logits(self.task.heads[name], value) for name, value in total.items()}
 
     def _blended(self, x: Tensor, windows: Windows) -> Heads:
         """Probabilities, or values, at the full size of `x`, blended from windows where a tile is given."""
@@ -200,7 +197,9 @@ class Predictor:
             here = (..., slice(top, top + window[0]), slice(left, left + window[1]))
             norm[here] += weight
             for name, value in self._forward(x[here]).items():
-                full = self._probabilities(name, resample.resize(value, window, self.model.align_corners))
+                full = flipping.probabilities(
+                    self.task.heads[name], resample.resize(value, window, self.model.align_corners)
+                )
                 sums.setdefault(name, full.new_zeros(1, full.shape[1], *size))[here] += full * weight
         return {name: value.div_(norm) for name, value in sums.items()}
 
@@ -219,18 +218,19 @@ class Predictor:
             answered = (down[1] - down[0] - 2 * lost, across[1] - across[0] - 2 * lost)
             top, left = kept[0] - down[0] - lost, held[0] - across[0] - lost
             for name, value in answers.items():
-                full = self._probabilities(name, resample.resize(value, answered, self.model.align_corners))
+                full = flipping.probabilities(
+                    self.task.heads[name], resample.resize(value, answered, self.model.align_corners)
+                )
                 part = full[..., top : top + kept[1] - kept[0], left : left + held[1] - held[0]]
                 whole = out.setdefault(name, full.new_empty(1, full.shape[1], *size))
                 whole[..., kept[0] : kept[1], held[0] : held[1]] = part
         return out
 
-    def _probabilities(self, name: str, value: Tensor) -> Tensor:
-        if self.task.heads[name].kind != "classes":
-            return value
-        return resample.two_channels(value).softmax(1)
+    def _enlarged(self, name: str, value: Tensor, size: tuple[int, int]) -> Tensor:
+        """Probabilities, or values, at this size."""
+        return flipping.probabilities(self.task.heads[name], resample.resize(value, size, self.model.align_corners))
 
-    def _logits(self, name: str, value: Tensor) -> Tensor:
-        if self.task.heads[name].kind != "classes":
-            return value
-        return value.clamp(min=torch.finfo(value.dtype).tiny).log()
+
+def whole(size: tuple[int, int]) -> Annotation:
+    """An image as the box of one instance."""
+    return Annotation(size, boxes=torch.tensor([[-0.5, -0.5, size[1] - 0.5, size[0] - 0.5]]))

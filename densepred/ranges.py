@@ -38,6 +38,7 @@ RANGES = (
     ("overlap", 0, 0.95),
     ("scales", 0.01, 16),
     ("threshold", 0, 1),
+    ("box_threshold", 0, 1),
     ("devices", 1, BIG),
     ("threads", 1, BIG),
 )

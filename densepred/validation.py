@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from densepred import distributed
+from densepred import distributed, flipping
 from densepred.contracts import Metric, Model
 from densepred.data import EvaluationLoader
 from densepred.instances import join
@@ -26,18 +26,21 @@ def evaluate(
     device: torch.device,
     precision: Precision,
     seen: Seen | None = None,
+    flip: bool = False,
 ) -> dict[str, float | None]:
     """Metrics of the task and `loss/total`, `loss/<head>` as means over images.
 
-    `seen` is called with every batch, what the model makes of it, and what it said. The same on every rank.
+    With `flip` what the model says is the mean with what it says of mirrored images. `seen` is called with every batch,
+    what the model makes of it, and what it said. The same on every rank.
     """
     modes = model.training, task.training
     model.train(False)
     task.train(False)
     metrics, losses = task.new_metrics(), []
+    answer = _mirrored(model, task, precision) if flip else _plain(model, precision)
     for batch in loader:
         on_device = batch.to(device)
-        outputs = _answers(model, on_device.image, loader.batch_size, precision)
+        outputs = _answers(answer, on_device.image, loader.batch_size)
         if batch.targets:
             terms = {k: v.detach() for k, v in task.loss(outputs, on_device.targets, model.align_corners).items()}
             losses.append((batch.frames[0].id, len(batch.frames), terms))
@@ -49,12 +52,32 @@ def evaluate(
     return {**compute(metrics), **_mean_losses(losses)}
 
 
-def _answers(model: Model, images: Tensor, most: int, precision: Precision) -> Outputs:
-    """What the model says of images, at most so many at a time: one image may have more crops than a batch."""
-    parts = []
-    for part in images.split(most) if len(images) else ():
+def _plain(model: Model, precision: Precision) -> Callable[[Tensor], Outputs]:
+    def answer(images: Tensor) -> Outputs:
         with precision.autocast():
-            parts.append(model(part))
+            return model(images)
+
+    return answer
+
+
+def _mirrored(model: Model, task: Task, precision: Precision) -> Callable[[Tensor], Outputs]:
+    """The mean with the mirror image; of stages the last alone."""
+    plain = _plain(model, precision)
+
+    def last(images: Tensor) -> dict[str, Tensor]:
+        outputs = plain(images)
+        return {name: outputs[name][-1].float() for name in task.heads}
+
+    def answer(images: Tensor) -> Outputs:
+        found = flipping.with_mirror(last, task, images, model.align_corners)
+        return {name: [value] for name, value in found.items()}
+
+    return answer
+
+
+def _answers(answer: Callable[[Tensor], Outputs], images: Tensor, most: int) -> Outputs:
+    """What is said of images, at most so many at a time: one image may have more crops than a batch."""
+    parts = [answer(part) for part in images.split(most)] if len(images) else []
     if len(parts) < 2:
         return parts[0] if parts else {}
     return {name: [torch.cat(stage) for stage in zip(*(p[name] for p in parts), strict=True)] for name in parts[0]}

@@ -137,32 +137,27 @@ class Pose(Codec):
     def join(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
         assert given.boxes is not None
         device = found[0].keypoints.device if found and found[0].keypoints is not None else given.boxes.device
-        count = len(given.boxes)
-        keypoints = torch.zeros(count, len(self.sigmas), 3, device=device)
-        scores, areas = torch.zeros(count, device=device), torch.zeros(count, device=device)
-        if found:
-            rows = torch.tensor([frame.instance for frame in frames], device=device)
-            for whole, name in ((keypoints, "keypoints"), (scores, "scores"), (areas, "areas")):
-                whole[rows] = torch.cat([getattr(one, name) for one in found])
+        rows = torch.tensor([frame.instance for frame in frames], dtype=torch.long, device=device)
+        each = {name: [getattr(one, name) for one in found] for name in ("keypoints", "scores", "areas")}
+        shapes = {"keypoints": (0, len(self.sigmas), 3), "scores": (0,), "areas": (0,)}
+        flat = {name: torch.cat([torch.zeros(shapes[name], device=device), *values]) for name, values in each.items()}
         boxes = given.boxes.to(device)
         categories = None if given.categories is None else given.categories.to(device)
-        joined = Annotation(given.size, keypoints=keypoints, scores=scores, boxes=boxes, categories=categories)
-        return joined if given.scores is None else self._best(joined, given.scores.to(device), areas)
-
-    def _best(self, found: Annotation, box_scores: Tensor, areas: Tensor) -> Annotation:
-        """Of people in boxes that were detected, those that are not found twice, by falling score."""
-        assert found.scores is not None
-        assert found.keypoints is not None
-        assert found.boxes is not None
-        scores = found.scores * box_scores
-        kept = suppress(found.keypoints, scores, areas, scores.new_tensor(self.sigmas), self.nms)
-        return Annotation(
-            found.size,
-            keypoints=found.keypoints[kept],
-            scores=scores[kept],
-            boxes=found.boxes[kept],
-            categories=None if found.categories is None else found.categories[kept],
-        )
+        if given.scores is not None:
+            scores = flat["scores"] * given.scores.to(device)[rows]
+            sigmas = scores.new_tensor(self.sigmas)
+            kept = suppress(flat["keypoints"], scores, flat["areas"], sigmas, self.nms)
+            rows, joints, scores = rows[kept], flat["keypoints"][kept], scores[kept]
+            return Annotation(
+                given.size,
+                keypoints=joints,
+                scores=scores,
+                boxes=boxes[rows],
+                categories=None if categories is None else categories[rows],
+            )
+        joints = torch.zeros(len(boxes), len(self.sigmas), 3, device=device).index_copy(0, rows, flat["keypoints"])
+        scores = torch.zeros(len(boxes), device=device).index_copy(0, rows, flat["scores"])
+        return Annotation(given.size, keypoints=joints, scores=scores, boxes=boxes, categories=categories)
 
     def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"heatmap": targets["heatmap"]}

@@ -41,15 +41,19 @@ class Skip(Exception):  # noqa: N818, it is no error
     """An annotation that holds nothing, as an empty polygon; it is left out and counted."""
 
 
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError, MemoryError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: cannot be read as JSON ({reason}); download or write it again") from error
+
+
 def load(path: Path) -> Record:
     """The file as plain values; `images`, `annotations` and `categories` are lists of mappings."""
     if not path.is_file():
         raise UserError(f"{path}: is no file; check dataset.root, dataset.annotations and dataset.splits")
-    try:
-        data = json.loads(path.read_bytes())
-    except (ValueError, OSError, RecursionError, MemoryError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: cannot be read as JSON ({reason}); download or write it again") from error
+    data = read_json(path)
     if not isinstance(data, dict):
         raise UserError(f"{path}: holds no mapping; a COCO file has images, annotations and categories")
     for key in ("images", "annotations", "categories"):

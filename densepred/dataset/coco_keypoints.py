@@ -78,6 +78,10 @@ class CocoKeypoints(Dataset):
         """From the file alone; boxes without area are not kept of it."""
         return [number for number, record in enumerate(self.index[index][1]) if _labelled(record)]
 
+    def identity(self, index: int) -> tuple[int | str | None, str]:
+        entry = self.index.entries[index]
+        return entry.id, entry.name
+
     def _instance(self, record: Record, entry: Entry, where: str) -> Record | None:
         kind = coco_fields.category(record, self._classes, where)
         if kind is None:

@@ -29,7 +29,7 @@ class InstanceCrop:
     """The box, made as wide to high as `size` by growing one side, times `padding`, becomes a picture of `size`.
 
     The edges of the picture are those of the padded box, so a pixel's centre has one exact place in the image. A box
-    narrower than a pixel counts as a pixel wide; without a box the whole image is shown, and no edge of it is padded.
+    narrower than a pixel counts as a pixel wide.
 
     Random are: a factor drawn from N(1, `scale`), within one `scale` of 1; with probability `rotate_p` degrees drawn
     from N(0, `rotate`), within two `rotate` of 0; and with probability `half_body`, where more than `half_body_joints`
@@ -73,9 +73,7 @@ class InstanceCrop:
         return Move(self._matrix(place, factor, math.radians(angle)), self.size)
 
     def _whole(self, truth: Annotation) -> Place:
-        if truth.boxes is None or len(truth.boxes) == 0:
-            height, width = truth.size
-            return Place((width - 1) / 2, (height - 1) / 2, *self._shaped(width, height, 1.0))
+        assert truth.boxes is not None
         assert len(truth.boxes) == 1, "one instance at a time"
         x0, y0, x1, y1 = truth.boxes[0].tolist()
         return Place((x0 + x1) / 2, (y0 + y1) / 2, *self._shaped(x1 - x0, y1 - y0, self.padding))
