@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -100,12 +100,12 @@ def undefined(categories: int, most: int) -> Curves:
 
 def curves(
     pairs: Iterable[Pair],
-    kind: str,
+    kind: Literal["bbox", "segm", "keypoints"],
     categories: Sequence[int],
     most: Sequence[int],
     sigmas: Sequence[float] | None = None,
 ) -> Curves:
-    """Count the matches of images. `kind` is "bbox", "segm" or "keypoints"; `categories` are judged, in this order.
+    """Count the matches of images, of boxes, masks or keypoints. `categories` are judged, in this order.
 
     Results of equal score rank in the order of their images. Images come in the order of a hash of what is in them,
     so that neither the order nor the number of processes changes a digit.
@@ -126,7 +126,7 @@ def curves(
 def _api(images: Sequence[Objects], categories: Sequence[int]) -> COCO:
     """The index that pycocotools builds of a file. Ids count from 1: to it, 0 means no match."""
     ids = count(1)
-    api = COCO()
+    api: Any = COCO()
     api.dataset = {
         "images": [{"id": i, "height": found.size[0], "width": found.size[1]} for i, found in enumerate(images, 1)],
         "categories": [{"id": category} for category in categories],
