@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
+import pytest
 import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from densepred import draw, record, screen
 from densepred.codec.semantic import Semantic
+from densepred.errors import Notice, notices
 from densepred.gallery import Gallery
 from densepred.log import Log
 from densepred.loss.ce import CrossEntropy
@@ -36,6 +39,16 @@ def test_scalars_are_lines_of_json_and_points_in_tensorboard(tmp_path: Path) -> 
     assert board.Tags()["scalars"] == ["valid/miou"]
     assert board.Tags()["images"] == ["valid/sample_0"]
     assert [(event.step, event.value) for event in board.Scalars("valid/miou")] == [(7, 0.5)]
+
+
+def test_a_notice_of_a_component_is_one_line_and_other_warnings_stay_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.warns(UserWarning, match="of a library"), notices(Log(tmp_path).warn):
+        warnings.warn("look here", Notice, stacklevel=1)
+        warnings.warn("of a library", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == "warning: look here\n"
+    assert (tmp_path / "train.log").read_text() == "warning: look here\n"
 
 
 def test_rewinding_forgets_what_came_after_and_nothing_else(tmp_path: Path) -> None:
