@@ -16,8 +16,8 @@ def errors(found: Tensor, truth: Tensor, mates: Tensor) -> Tensor:
     if not len(found):
         found, mates = truth.new_zeros(1, *truth.shape[1:]), torch.zeros_like(mates)
     mine = found[mates.clamp_min(0)]
-    missed = (mine[..., 2] <= 0) | (mates < 0)[:, None]
     distance = (mine[..., :2].double() - truth[..., :2].double()).norm(dim=-1)
+    missed = ~(mine[..., 2] > 0) | (mates < 0)[:, None] | distance.isnan()  # numbers that are none found nothing
     return distance.masked_fill(missed, torch.inf).masked_fill(truth[..., 2] <= 0, torch.nan)
 
 
@@ -30,7 +30,8 @@ def nearest(found: Tensor, truth: Tensor) -> Tensor:
     labelled = truth[..., 2] > 0
     lengths = span(truth).clamp_min(1)
     distance = (found[None, :, :, :2].double() - truth[:, None, :, :2].double()).norm(dim=-1)
-    far = (distance / lengths[:, None, None]).clamp_max(1).masked_fill(found[None, ..., 2] <= 0, 1)
+    missed = ~(found[None, ..., 2] > 0) | distance.isnan()
+    far = (distance / lengths[:, None, None]).clamp_max(1).masked_fill(missed, 1)
     cost = (far * labelled[:, None]).sum(-1) / labelled.sum(-1).clamp_min(1)[:, None]
     mates = torch.full((len(truth),), -1)
     for _ in range(min(cost.shape)):

@@ -130,6 +130,13 @@ def test_joints_nobody_labelled_do_not_count_and_those_not_found_are_wrong_witho
     assert (lost["pck"], lost["epe"], lost["pck/b"]) == (0.0, None, None)
 
 
+def test_numbers_that_are_none_are_wrong_and_match_nobody() -> None:
+    nan, truth = math.nan, people([(0, 0, 2), (0, 40, 2)])
+    assert scores(people([(nan, 0, 1), (0, 40, nan)]), truth)["pck"] == 0.0
+    both = people([(nan, nan, 1), (nan, nan, 1)], [(0, 0, 1), (nan, 40, 1)])
+    assert scores(both, truth)["pck"] == 0.5
+
+
 def test_who_is_not_found_has_all_joints_wrong_and_extra_people_are_no_mistakes() -> None:
     truth = people([(0, 0, 2), (0, 40, 2)], [(80, 0, 2), (80, 40, 2)])
     one = scores(people([(80, 1, 1), (80, 41, 1)]), truth)
