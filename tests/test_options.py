@@ -25,9 +25,6 @@ OPENPOSE = (
     "dataset.counts={train: 2, valid: 6, test: 1}",
 )
 
-# Judged by what semantic segmentation is, for its own metric is tested where it is made.
-PANOPTIC = ("task=panoptic", "metric=confusion", "trainer.monitor=miou")
-
 # What an option needs beside it to fit, or to be small. An option that is not named here must do without.
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "encoder/timm": ("encoder.name=resnet10t",),
@@ -39,10 +36,13 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "model/openpose": ("task=openpose", *OPENPOSE),
     "model/openpose_light": ("task=openpose", *OPENPOSE),
     "metric/grouping": ("task=openpose", *OPENPOSE),
-    "task/panoptic": ("metric=confusion", "trainer.monitor=miou"),
-    "task/instance_center": ("task.codec.stuff=true", "metric=confusion", "trainer.monitor=miou"),
-    "model/panoptic_deeplab": (*PANOPTIC, "encoder.depth=18", "decoder.width=16", "model.value_decoder.width=8"),
-    "model/panoptic_deeplab_light": PANOPTIC,
+    "model/panoptic_deeplab": (
+        *("task=panoptic", "encoder.depth=18"),
+        *("decoder.width=16", "model.value_decoder.width=8"),
+    ),
+    "model/panoptic_deeplab_light": ("task=panoptic",),
+    "metric/panoptic_quality": ("task=panoptic",),
+    "metric/mask_ap": ("task=instance_center",),
     "encoder/resnet101_os8": ("encoder.depth=18",),
     "encoder/resnet101_multigrid": ("encoder.depth=18",),
     "model/fcn": ("encoder.width=0.0625",),

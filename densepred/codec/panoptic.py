@@ -181,7 +181,7 @@ class Panoptic(Codec):
         The published code looks in the enlarged map.
         """
         (sx, _, tx), (_, sy, ty) = frame.matrix
-        size = round(frame.size[0] / sy), round(frame.size[1] / sx)  # of the network's input
+        size = frame.input
         if self.quantised:
             heat = resample.resize(heat[None, None], size, align_corners)[0, 0]
         down, right = size[0] / heat.shape[0], size[1] / heat.shape[1]
