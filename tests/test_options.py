@@ -86,6 +86,7 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "metric/keypoint_ap": ("task=openpose", *OPENPOSE, "trainer.monitor=ap"),
     "metric/calibration": ("trainer.monitor=ece",),
     "metric/em_segmentation": ("trainer.monitor=v_rand",),
+    "metric/nuclei": ("task=instance_components",),
     "metric/trimap": ("trainer.monitor=trimap_miou/4",),
     "metric/reconstruction": ("task=autoencoder", "encoder.widths=[4,8]"),
     "metric/boundary_iou": ("trainer.monitor=boundary_iou",),
@@ -94,6 +95,10 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "experiment/isbi_unet": ("dataset.root=isbi", "data.crop=[32,32]", "encoder.widths=[4,8]"),
     "experiment/upsampling_lab": ("dataset.counts={train: 2, valid: 1, test: 1}", "encoder.widths=[4,8]"),
     "experiment/isbi_unet_first": ("dataset.root=isbi", "data.crop=[32,32]", "model.width=4"),
+    **{
+        f"experiment/nuclei_{name}": ("dataset.root=nuclei", "data.crop=[32,32]", "encoder.widths=[4,8]")
+        for name in ("components", "border")
+    },
     "experiment/shapes_unet": ("dataset.counts={train: 2, valid: 1, test: 1}", "encoder.widths=[4,8]"),
 }
 ELSEWHERE = {

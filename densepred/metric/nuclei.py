@@ -63,7 +63,8 @@ class Nuclei(Metric):
 
 def _image(prediction: Annotation, truth: Annotation) -> Counts:
     """(T + 1, 2): of each threshold TP and TP + FP + FN, then the pixels of the intersection and union of `aji`."""
-    assert prediction.instances is not None
+    if prediction.instances is None:
+        raise UserError("metric.nuclei: the task predicts no instances; choose another metric or task")
     assert truth.instances is not None
     ids = truth.instances.cpu().numpy()
     judged = _judged(truth, ids)

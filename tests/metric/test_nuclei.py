@@ -168,3 +168,5 @@ def test_a_dataset_without_instances_or_an_unknown_average_is_refused() -> None:
         Nuclei(Info(classes=("a", "b")))
     with pytest.raises(UserError, match=r"metric\.nuclei\.average: images; did you mean 'image'"):
         Nuclei(INFO, average="images")
+    with pytest.raises(UserError, match=r"metric\.nuclei: the task predicts no instances"):
+        scored((Annotation((2, 2)), annotation(np.ones((2, 2)))))
