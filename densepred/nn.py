@@ -151,6 +151,11 @@ def make_block(name: str, in_channels: int, out_channels: int, norm: str, activa
     return BLOCKS[name](in_channels, out_channels, norm, activation)
 
 
+def exponential(x: Tensor) -> Tensor:
+    """exp(x) in float32, for lengths of unknown magnitude: at most e^9, some 8000, which half precision still holds."""
+    return x.float().clamp(max=9).exp()
+
+
 def initialise(module: nn.Module) -> None:
     """He initialisation (arXiv 1502.01852) of every convolution of `module`; norms already begin as identities."""
     for part in module.modules():

@@ -59,7 +59,7 @@ class CenterDetection(Codec):
         self.score, self.most = score, most
         self.heads = {
             "class": HeadSpec(len(self.things.classes), (stride,), prior=prior, names=self.things.names),
-            "size": HeadSpec(2, (stride,), names=("width", "height")),
+            "size": HeadSpec(2, (stride,), positive=True, names=("width", "height")),
             "offset": HeadSpec(2, (stride,), names=("x", "y")),
         }
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
-from densepred.nn import ConvNormAct, initialise
+from densepred.nn import ConvNormAct, exponential, initialise
 from densepred.types import HeadSpec, Pyramid, UserError
 
 
@@ -19,7 +19,7 @@ class EncoderDecoder(Model):
     """Normalises its input, with the statistics that the encoder's pretrained weights expect if it has any.
 
     A head is one convolution or, with `hidden`, a 3x3 convolution of that width and a ReLU before it. Heads of lengths
-    end by a softplus, those of sigmoids begin at their prior.
+    end by an exponential, those of sigmoids begin at their prior.
 
     With `deep_supervision` n each head also answers from the n maps before its own, by convolutions of their own: in
     training its stages are n + 1, coarse to fine, the last the answer. In evaluation mode there is only the answer.
@@ -136,7 +136,7 @@ class Head(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         each = zip(self.convs, self.hidden, self.levels, strict=True)
         answers = [conv(hidden(maps[level])) for conv, hidden, level in each]
-        answers = [F.softplus(answer) for answer in answers] if self.positive else answers
+        answers = [exponential(answer) for answer in answers] if self.positive else answers
         return answers[0] if len(answers) == 1 else torch.cat([answer.flatten(2) for answer in answers], 2)
 
 

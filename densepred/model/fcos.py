@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut, levels
-from densepred.nn import choose, make_activation, make_norm
+from densepred.nn import choose, exponential, make_activation, make_norm
 from densepred.types import HeadSpec, UserError
-
-FARTHEST = 1e4  # strides; what an exponential may reach, also in half precision
 
 
 class FCOS(Model):
@@ -94,11 +92,7 @@ class FCOS(Model):
         return parts[0] if len(parts) == 1 else torch.cat([part.flatten(2) for part in parts], 2)
 
 
-def _exponential(x: Tensor) -> Tensor:
-    return x.float().exp().clamp(max=FARTHEST)
-
-
-POSITIVE = {"exp": _exponential, "softplus": F.softplus, "relu": F.relu}
+POSITIVE = {"exp": exponential, "softplus": F.softplus, "relu": F.relu}
 
 
 def _tower(width: int, depth: int, norm: str, activation: str) -> nn.Sequential:
