@@ -30,15 +30,17 @@ def pictures(
     """For each head of numbers its name and a picture: the target to the left, what the head says to the right.
 
     image: the network's input (C, H, W); outputs: each (C, h, w), or (C, L) of a head on several levels. One channel is
-    heat, two are vectors, twice the limbs are vectors of limbs, of more each is a tile. Class maps are shown decoded.
+    heat, two are vectors unless they are lengths, twice the limbs are vectors of limbs, of more each is a tile. Logits
+    of sigmoids are shown as probabilities, class maps decoded.
     """
     for name, spec in heads.items():
         said, wanted = outputs[name].float().cpu(), targets.get(name)
+        said = said if spec.prior is None else said.sigmoid()
         if len(spec.strides) > 1:
             yield name, _levels(image, said, wanted, spec.strides)
         elif spec.kind == "values" and said.shape != image.shape:  # a head that draws images is shown decoded
             both = [said] if wanted is None or len(wanted) != len(said) else [wanted.float().cpu(), said]
-            yield name, _maps(image, both, info)
+            yield name, _maps(image, both, info, spec)
 
 
 def cut(values: Tensor, strides: Sequence[int], size: tuple[int, int]) -> list[Tensor]:
@@ -48,20 +50,20 @@ def cut(values: Tensor, strides: Sequence[int], size: tuple[int, int]) -> list[T
     return [part.unflatten(-1, shape) for part, shape in zip(parts, sizes, strict=True)]
 
 
-def _maps(image: Tensor, both: Sequence[Tensor], info: Info) -> Tensor:
+def _maps(image: Tensor, both: Sequence[Tensor], info: Info, spec: HeadSpec) -> Tensor:
     channels = len(both[0])
     ground = sized(draw.rgb(image.cpu()), SIDE)
     if channels == 1:
         return beside([over(ground, x[0]) for x in both])
     limbs = channels == 2 * len(info.limbs)
-    if channels == 2 or limbs:
+    if limbs or (channels == 2 and not spec.positive):
         fields = [strongest(x) if limbs else x for x in both]
         longest = float(torch.linalg.vector_norm(fields[0].nan_to_num(), dim=0).max())
         return beside([with_compass(vectors_over(ground, x, longest)) for x in fields])
     names = info.keypoints if len(info.keypoints) == channels else info.classes
     if channels == len(info.keypoints) + 1:
         names = (*info.keypoints, "background")
-    return beside([montage(ground, x, names) for x in both])
+    return beside([montage(ground, x, spec.names or names) for x in both])
 
 
 def _levels(image: Tensor, said: Tensor, wanted: Tensor | None, strides: Sequence[int]) -> Tensor:

@@ -120,3 +120,16 @@ def test_levels_are_cut_apart_in_the_order_of_their_strides() -> None:
     levels = [torch.full((2, *size), float(i)) for i, size in enumerate(sizes)]
     found = draw_heads.cut(torch.cat([x.flatten(1) for x in levels], 1), (8, 16), (37, 45))
     assert all(torch.equal(a, b) for a, b in zip(found, levels, strict=True))
+
+
+def test_sigmoids_are_shown_as_probabilities_and_lengths_as_maps_with_names() -> None:
+    heads = {"class": HeadSpec(3, (4,), prior=0.1, names=("a", "b", "c")), "size": HeadSpec(2, (4,), positive=True)}
+    outputs = {"class": torch.full((3, 15, 20), -9.0), "size": torch.zeros(2, 15, 20)}
+    targets = {"class": torch.zeros(3, 15, 20, dtype=torch.bool), "size": torch.zeros(2, 15, 20)}
+    outputs["class"][1, 7, 10], targets["class"][1, 7, 10] = 9, True
+    outputs["size"][0], targets["size"][0] = 5, 5
+    found = dict(draw_heads.pictures(BLACK, outputs, targets, heads, Info(classes=("ground", "a", "b", "c"))))
+    target, said = found["class"].float().tensor_split(2, -1)
+    assert (target[..., -500:-20] - said[..., -500:-20]).abs().mean() < 3, "the same map, to the left and to the right"
+    vectors = dict(draw_heads.pictures(BLACK, outputs, targets, {"size": HeadSpec(2, (4,))}, Info()))
+    assert found["size"].shape[-2] > vectors["size"].shape[-2], "width and height, one below the other"
