@@ -140,11 +140,12 @@ def test_parts_that_do_not_fit_are_refused_with_a_sentence(change: dict, message
 
 
 def test_metrics_that_compute_one_name_are_refused_until_a_prefix_tells_them_apart() -> None:
+    info = Info(classes=("a", "b", "c"), provides=("semantic", "boxes", "instances"))
     both = {"box_ap": partial(BoxAp), "mask_ap": partial(MaskAp)}
     remedy = r"choose one of them, or tell them apart by metric\.mask_ap\.prefix=mask_$"
     with pytest.raises(UserError, match=f"^box_ap and mask_ap both compute ap; {remedy}"):
-        task(metrics=both)
-    made = task(metrics={**both, "mask_ap": partial(MaskAp, prefix="mask_")})
+        task(info, metrics=both)
+    made = task(info, metrics={**both, "mask_ap": partial(MaskAp, prefix="mask_")})
     assert {made.direction("ap"), made.direction("mask_ap")} == {"max"}
     with pytest.raises(UserError, match=r"first and second both compute miou; choose one of them$"):
         task(metrics={"first": partial(Confusion), "second": partial(Confusion)})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from densepred.contracts import Metric
 from densepred.ops.average_precision import Pair, curves, undefined
-from densepred.ops.given import require
+from densepred.ops.given import provided, require
 from densepred.ops.objects import boxed, judged, limits
 from densepred.types import Annotation, Info
 
@@ -20,6 +20,7 @@ class BoxAp(Metric):
     """
 
     def __init__(self, info: Info, max_detections: Sequence[int] = (1, 10, 100), prefix: str = "") -> None:
+        provided("box_ap", info, "boxes", "instances")
         self.info, self.classes, self.prefix = info, judged(info), prefix
         self.most = limits("metric.box_ap.max_detections", max_detections)
         nothing = undefined(len(self.classes), len(self.most))

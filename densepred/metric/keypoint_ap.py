@@ -11,7 +11,7 @@ import numpy as np
 from densepred.contracts import Metric
 from densepred.errors import Notice
 from densepred.ops.average_precision import Objects, Pair, curves, undefined
-from densepred.ops.given import require
+from densepred.ops.given import provided, require
 from densepred.ops.objects import jointed, judged, limits
 from densepred.types import Annotation, Info
 
@@ -32,6 +32,7 @@ class KeypointAp(Metric):
     """
 
     def __init__(self, info: Info, max_detections: int = 20, prefix: str = "") -> None:
+        provided("keypoint_ap", info, "keypoints")
         self.info, self.classes, self.prefix = info, judged(info), prefix
         self.most = limits("metric.keypoint_ap.max_detections", [max_detections])
         nothing = undefined(len(self.classes), 1).summary(self.most, list(self.classes.values()), prefix, strict=True)

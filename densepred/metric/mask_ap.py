@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from densepred.contracts import Metric
 from densepred.ops.average_precision import Pair, curves, undefined
-from densepred.ops.given import require
+from densepred.ops.given import provided, require
 from densepred.ops.objects import excused, judged, limits, masked
 from densepred.types import Annotation, Info
 
@@ -21,6 +21,7 @@ class MaskAp(Metric):
     """
 
     def __init__(self, info: Info, max_detections: Sequence[int] = (1, 10, 100), prefix: str = "") -> None:
+        provided("mask_ap", info, "instances", "masks")
         self.info, self.classes, self.prefix = info, judged(info), prefix
         self.most = limits("metric.mask_ap.max_detections", max_detections)
         nothing = undefined(len(self.classes), len(self.most))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.given import categories, require
+from densepred.ops.given import categories, provided, require
 from densepred.ops.panoptic_quality import Regions, match, regions
 from densepred.types import Annotation, Info
 
@@ -28,6 +28,8 @@ class PanopticQuality(Metric):
     """
 
     def __init__(self, info: Info) -> None:
+        provided("panoptic_quality", info, "instances")
+        provided("panoptic_quality", info, "semantic")
         self.info = info
         self.stuff = [c for c in range(len(info.classes)) if c not in info.things]
         groups = [f"{score}{group}" for group in ("", "_things", "_stuff") for score in ("pq", "sq", "rq")]

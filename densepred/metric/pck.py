@@ -11,7 +11,7 @@ from torch import Tensor
 
 from densepred.contracts import Metric
 from densepred.nn import choose
-from densepred.ops.given import require
+from densepred.ops.given import provided, require
 from densepred.ops.joint_errors import between, errors, nearest, span
 from densepred.types import Annotation, Info, UserError
 
@@ -42,6 +42,7 @@ class Pck(Metric):
     """
 
     def __init__(self, info: Info, alpha: float = 0.2, reference: str = "box") -> None:
+        provided("pck", info, "keypoints")
         choose("metric.pck.reference", reference, REFERENCES)
         if not alpha > 0:
             raise UserError(f"metric.pck.alpha: {alpha}; give a share of the length, or pixels, more than 0")

@@ -8,6 +8,12 @@ from torch import Tensor
 from densepred.types import Annotation, Info, UserError
 
 
+def provided(metric: str, info: Info, *fields: str) -> None:
+    """Raise UserError, before anything runs, where the dataset labels none of the fields."""
+    if not set(fields) & set(info.provides):
+        raise UserError(f"metric={metric} judges {fields[0]}, which this dataset does not label; choose another metric")
+
+
 def require(metric: str, prediction: Annotation, truth: Annotation, *fields: str) -> None:
     """Raise UserError where the task does not predict, or the dataset does not label, one field of these at least."""
     for found, missing in ((prediction, "this task does not predict"), (truth, "this dataset does not label")):

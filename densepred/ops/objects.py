@@ -75,7 +75,7 @@ def excused(found: Annotation, objects: Objects, classes: Sequence[int]) -> Obje
 
 
 def jointed(found: Annotation, info: Info, truth: bool = False) -> Objects:
-    """Objects with keypoints.
+    """Objects with keypoints. A result of which no joint was found is none.
 
     The area and the box of a result are those around all its keypoints. A truth has them of its own; else they are
     those around its labelled keypoints, and its area is its box's where it gives none.
@@ -88,7 +88,8 @@ def jointed(found: Annotation, info: Info, truth: bool = False) -> Objects:
         counted = points[..., 2:] > 0 if truth else np.ones_like(points[..., 2:], bool)
         boxes = _around(points[..., :2], counted)
     areas = _numbers(found.areas) if truth and found.areas is not None else boxes[:, 2] * boxes[:, 3]
-    return _objects(found, info, boxes, areas, keypoints=points)
+    keep = np.ones(len(points), bool) if truth else (points[..., 2] > 0).any(1)
+    return _objects(found, info, boxes, areas, keep, keypoints=points[keep])
 
 
 def _objects(

@@ -14,7 +14,13 @@ from densepred.types import Info
 
 FOLDER = Path(__file__).parents[2] / "configs" / "metric"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-INFO = Info(classes=("sky", "car"), things=(1,), keypoints=("neck", "head_top"), sigmas=(0.1, 0.2))
+INFO = Info(
+    classes=("sky", "car"),
+    things=(1,),
+    keypoints=("neck", "head_top"),
+    sigmas=(0.1, 0.2),
+    provides=("semantic", "instances", "boxes", "keypoints"),
+)
 
 
 def made(name: str) -> Metric:

@@ -18,7 +18,7 @@ from densepred import coco
 from densepred.coco import Categories
 from densepred.types import Annotation, Info
 
-INFO = Info(classes=("background", "car", "dog", "cat"), things=(1, 2, 3))
+INFO = Info(classes=("background", "car", "dog", "cat"), things=(1, 2, 3), provides=("boxes", "masks"))
 SIZE = (150, 130)  # small, medium and large objects fit
 Drawn = list[tuple[Annotation, Annotation]]
 

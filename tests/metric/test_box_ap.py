@@ -117,11 +117,13 @@ def test_names_take_a_prefix_and_every_one_may_judge_a_run() -> None:
 
 def test_a_dataset_without_classes_has_one_kind_of_object() -> None:
     found = Annotation((9, 9), boxes=torch.tensor([[0.0, 0.0, 5.0, 5.0]]))
-    assert judged([(found, found)], Info()).compute()["ap/object"] == pytest.approx(1)
+    assert judged([(found, found)], Info(provides=("boxes",))).compute()["ap/object"] == pytest.approx(1)
 
 
 def test_what_cannot_be_judged_is_told() -> None:
     with pytest.raises(UserError, match="judges boxes, which this task does not predict"):
         judged([(Annotation((9, 9)), boxes())])
+    with pytest.raises(UserError, match="judges boxes, which this dataset does not label"):
+        judged([], Info())
     with pytest.raises(UserError, match=r"metric\.box_ap\.max_detections: \[0\]; give whole numbers"):
         judged([], max_detections=[0])

@@ -25,7 +25,7 @@ REAL = REPOSITORY.parent / "shared" / "data" / "pose_coco"
 
 def info(count: int, **more) -> Info:
     sigmas = (COCO_SIGMAS * 2)[:count]
-    more = {"classes": ("person",), "things": (0,), "sigmas": sigmas, **more}
+    more = {"classes": ("person",), "things": (0,), "sigmas": sigmas, "provides": ("keypoints",), **more}
     return Info(keypoints=tuple(f"joint {i}" for i in range(count)), **more)
 
 
@@ -61,7 +61,7 @@ def _image(random: np.random.Generator, scores, count: int, people: int) -> tupl
     found = joints[kept] + (random.normal(0, 0.06, joints[kept].shape) * long[kept]).round(2)
     made_up = random.uniform(0, 200, (int(random.integers(0, 3)), count, 2)).round(2)
     found = np.concatenate((found, made_up))
-    found = np.concatenate((found, random.random((*found.shape[:2], 1)).round(2)), 2)
+    found = np.concatenate((found, random.uniform(0.01, 1, (*found.shape[:2], 1)).round(2)), 2)
     prediction = Annotation(
         SIZE,
         categories=torch.zeros(len(found), dtype=torch.int64),
@@ -132,6 +132,12 @@ def test_areas_and_boxes_that_the_truth_lacks_are_those_around_its_joints() -> N
     assert judged([(found, bare)], info(3)).compute() == judged([(found, full)], info(3)).compute()
 
 
+def test_a_row_of_which_no_joint_was_found_is_no_result() -> None:
+    truth = people([(50, 50, 2), (90, 90, 2)])
+    found = people([(50, 50, 0), (90, 90, 0)], [(50, 50, 1), (90, 90, 0)], scores=torch.tensor([0.9, 0.5]))
+    assert judged([(found, truth)], info(2), max_detections=1).compute()["ap"] == pytest.approx(1)
+
+
 def test_nobody_found_is_0_and_nobody_there_undefined() -> None:
     two, none, some = info(2), people(), people([(50, 50, 2), (90, 90, 2)])
     assert judged([(none, some)], two).compute()["ap"] == 0.0
@@ -199,5 +205,7 @@ def test_names_take_a_prefix_and_every_one_may_judge_a_run() -> None:
 
 
 def test_a_task_without_keypoints_is_told_so() -> None:
+    with pytest.raises(UserError, match="judges keypoints, which this dataset does not label"):
+        judged([], Info())
     with pytest.raises(UserError, match="metric=keypoint_ap judges keypoints, which this task does not predict"):
         judged([(Annotation(SIZE), people())], info(2))

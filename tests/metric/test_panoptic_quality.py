@@ -17,7 +17,7 @@ from tests.reference import slow_panoptic
 
 CLASSES = ("sky", "road", "car", "person", "bird")
 THINGS = (2, 3)
-INFO = Info(classes=CLASSES, things=THINGS)
+INFO = Info(classes=CLASSES, things=THINGS, provides=("semantic", "instances"))
 
 # What cocodataset/panopticapi says of pairs 0 to 3 below, written as PNG and JSON files.
 OFFICIAL = {
@@ -212,3 +212,5 @@ def test_a_task_or_a_dataset_without_instances_is_told_so() -> None:
         judged((bare, full))
     with pytest.raises(UserError, match="judges instances, which this dataset does not label"):
         judged((full, bare))
+    with pytest.raises(UserError, match="judges instances, which this dataset does not label"):
+        judged(info=Info(classes=CLASSES))

@@ -19,7 +19,7 @@ LSP = (
     *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist", "right_elbow"),
     *("right_shoulder", "left_shoulder", "left_elbow", "left_wrist", "neck", "head_top"),
 )
-INFO = Info(keypoints=LSP)
+INFO = Info(keypoints=LSP, provides=("keypoints",))
 Pairs = list[tuple[Annotation, Annotation]]
 
 
@@ -31,7 +31,7 @@ def judged(pairs: Pairs, info: Info = INFO, **options: Any) -> Pck:
 
 
 def scores(prediction: Annotation, truth: Annotation, names: tuple[str, ...] = ("a", "b"), **options: Any) -> dict:
-    return judged([(prediction, truth)], Info(keypoints=names), **options).compute()
+    return judged([(prediction, truth)], Info(keypoints=names, provides=("keypoints",)), **options).compute()
 
 
 def people(*rows: list[tuple[float, float, float]], count: int = 2, **more: Any) -> Annotation:
@@ -212,5 +212,7 @@ def test_what_cannot_be_judged_is_told() -> None:
         scores(people(), people(), reference="torso")
     with pytest.raises(UserError, match="neither boxes of heads nor necks"):
         scores(people(), people(), reference="head")
+    with pytest.raises(UserError, match="judges keypoints, which this dataset does not label"):
+        judged([], Info(keypoints=LSP))
     with pytest.raises(UserError, match="metric=pck judges keypoints, which this task does not predict"):
         scores(Annotation((9, 9)), people())
