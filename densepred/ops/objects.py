@@ -88,7 +88,7 @@ def jointed(found: Annotation, info: Info, truth: bool = False) -> Objects:
         counted = points[..., 2:] > 0 if truth else np.ones_like(points[..., 2:], bool)
         boxes = _around(points[..., :2], counted)
     areas = _numbers(found.areas) if truth and found.areas is not None else boxes[:, 2] * boxes[:, 3]
-    keep = np.ones(len(points), bool) if truth else (points[..., 2] > 0).any(1)
+    keep = np.ones(len(points), bool) if truth else np.any(points[..., 2] > 0, axis=1)
     return _objects(found, info, boxes, areas, keep, keypoints=points[keep])
 
 
