@@ -79,8 +79,6 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "dataset/folder": ("dataset.root=isbi", "data.crop=[32,32]"),
     "dataset/instance_folder": ("dataset.root=nuclei", "data.crop=[32,32]"),
     "dataset/nuclei": ("dataset.root=nuclei", "data.crop=[32,32]"),
-    "metric/panoptic_quality": ("task=panoptic",),
-    "metric/mask_ap": ("task=instance_center",),
     "metric/box_ap": ("task=instance_center",),
     "metric/pck": ("task=openpose", *OPENPOSE, "trainer.monitor=pck"),
     "metric/keypoint_ap": ("task=openpose", *OPENPOSE, "trainer.monitor=ap"),
