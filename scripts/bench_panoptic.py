@@ -1,0 +1,184 @@
+"""From a class map, a heat map and offsets to panoptic segments: ours against the published code of Panoptic-DeepLab.
+
+The published code is the folder of a checkout of github.com/bowenc0221/panoptic-deeplab; only its post-processing is
+loaded. Both begin with the same maps of drawn things and the same settings. Every measurement is a process of its own,
+ours and theirs in turn. Besides the time on the clock there is that of the processor, which other work on the machine
+does not lengthen. Memory is what a process needs beyond its state with the maps loaded.
+
+    python scripts/bench_panoptic.py --published ../panoptic-deeplab
+    python scripts/bench_panoptic.py --published ../panoptic-deeplab --centers 20 --noise 5 --threads 2 --rounds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from densepred.codec.panoptic import Panoptic
+from densepred.ops.centers import peaks
+from densepred.ops.panoptic import merge
+from densepred.types import VOID, Annotation, Info
+
+INFO = Info(classes=tuple(f"class {i}" for i in range(19)), things=tuple(range(11, 19)))  # as Cityscapes
+DIVISOR, STUFF_AREA, THRESHOLD, KERNEL, MOST = 1000, 2048, 0.1, 7, 200
+SIDES = ("published", "ours")
+
+
+def scene(count: int, size: tuple[int, int], noise: float) -> dict[str, Tensor]:
+    """Labels (H, W) uint8, heat (H, W) and offset (2, H, W), x and y, of ellipses on stripes of stuff."""
+    random = np.random.default_rng(0)
+    height, width = size
+    labels = (np.arange(height)[:, None] * 11 // height).astype(np.uint8).repeat(width, 1)
+    ids = np.zeros(size, np.int32)
+    categories = random.integers(11, 19, count)
+    rows, columns = int(np.sqrt(count / 2)) or 1, -(-count // (int(np.sqrt(count / 2)) or 1))
+    for i in range(count):  # one in each cell of a grid, so that all are seen
+        middle = (i // columns + random.uniform(0.3, 0.7)) * height / rows, (i % columns + random.uniform(0.3, 0.7))
+        y, x = middle[0], middle[1] * width / columns
+        reach = random.uniform(0.15, 0.5, 2) * (height / rows, width / columns)
+        top, left = max(0, int(y - reach[0])), max(0, int(x - reach[1]))
+        v, u = np.ogrid[top : min(height, int(y + reach[0]) + 2), left : min(width, int(x + reach[1]) + 2)]
+        inside = ((v - y) / reach[0]) ** 2 + ((u - x) / reach[1]) ** 2 < 1
+        here = slice(top, top + inside.shape[0]), slice(left, left + inside.shape[1])
+        labels[here][inside], ids[here][inside] = categories[i], i + 1
+    truth = Annotation(
+        size,
+        semantic=torch.from_numpy(labels),
+        instances=torch.from_numpy(ids),
+        categories=torch.from_numpy(categories),
+    )
+    targets = Panoptic(INFO, quantised=True).encode(truth)
+    spread = torch.randn(targets["offset"].shape, generator=torch.Generator().manual_seed(0)) * noise
+    return {"labels": truth.semantic, "heat": targets["center"][0], "offset": targets["offset"] + spread}  # pyright: ignore
+
+
+def published(folder: Path, maps: dict[str, Tensor]) -> Callable[[], Tensor]:
+    """Their labels are int64, their maps have a batch of one, and their offsets are y and x."""
+    package = folder / "segmentation" / "model" / "post_processing"
+    if not (package / "__init__.py").is_file():
+        raise SystemExit(f"{package} is not there; give --published the folder of a checkout of panoptic-deeplab")
+    spec = importlib.util.spec_from_file_location(
+        "post_processing", package / "__init__.py", submodule_search_locations=[str(package)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    sys.modules["post_processing"] = module
+    spec.loader.exec_module(module)
+    labels, heat, offset = maps["labels"].long()[None], maps["heat"][None, None], maps["offset"].flip(0)[None]
+    settings = {"threshold": THRESHOLD, "nms_kernel": KERNEL, "top_k": MOST}
+
+    def run() -> Tensor:
+        # It writes into the heat map it is given.
+        found, _ = module.get_panoptic_segmentation(
+            labels, heat.clone(), offset, list(INFO.things), DIVISOR, STUFF_AREA, VOID * DIVISOR, **settings
+        )
+        return found[0]
+
+    return run
+
+
+def ours(maps: dict[str, Tensor]) -> Callable[[], Tensor]:
+    things = torch.zeros(VOID + 1, dtype=torch.bool)
+    things[list(INFO.things)] = True
+
+    def run() -> Tensor:
+        found = peaks(maps["heat"], MOST, THRESHOLD, (KERNEL, KERNEL), None)
+        segments = merge(maps["labels"], maps["offset"], found.points, things, 0, STUFF_AREA)
+        return segments.semantic.long() * DIVISOR + segments.instances
+
+    return run
+
+
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds on the clock and of the processor, medians of some runs, and MB of one side.
+
+    Its maps come from a folder, to which its segments go.
+    """
+    maps = {name: torch.from_numpy(np.load(args.folder / f"{name}.npy")) for name in ("labels", "heat", "offset")}
+    run = published(args.published, maps) if args.one == "published" else ours(maps)
+    before, clock, processor = _peak(), [], []
+    found = torch.zeros(0)
+    for _ in range(args.repeats):
+        start = time.perf_counter(), time.process_time()
+        found = run()
+        clock.append((time.perf_counter() - start[0]) * 1e3)
+        processor.append((time.process_time() - start[1]) * 1e3)
+    np.save(args.folder / f"{args.one}.npy", found.numpy())
+    return {"clock": statistics.median(clock), "cpu": statistics.median(processor), "mb": _peak() - before}
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def differing(one: np.ndarray, two: np.ndarray) -> int:
+    """Pixels in which two panoptic maps differ, however they number the instances of a class."""
+    _, a, sizes = np.unique(one, return_inverse=True, return_counts=True)
+    pairs, counts = np.unique(np.stack([a.ravel(), two.ravel()]), axis=1, return_counts=True)
+    segments = np.unique(one)
+    same = segments[pairs[0]] // DIVISOR == pairs[1] // DIVISOR
+    best = np.zeros(len(sizes), np.int64)
+    np.maximum.at(best, pairs[0][same], counts[same])
+    return int(one.size - best.sum())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--published", type=Path, required=True, help="folder of a checkout of panoptic-deeplab")
+    parser.add_argument("--centers", type=int, default=100)
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 2048), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument(
+        "--noise", type=float, default=3.0, help="standard deviation of noise on the offsets, in pixels"
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3, help="processes of each side")
+    parser.add_argument("--repeats", type=int, default=3, help="runs in a process, of which the median counts")
+    parser.add_argument("--one", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.one:
+        print(json.dumps(measure(args)))
+        return
+    results: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value in scene(args.centers, tuple(args.size), args.noise).items():
+            np.save(Path(folder) / f"{name}.npy", value.numpy())
+        for _ in range(args.rounds):
+            for side in SIDES:
+                command = [sys.executable, *sys.argv, "--one", side, "--folder", folder]
+                done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+                results[side].append(json.loads(done.stdout))
+        maps = [np.load(Path(folder) / f"{side}.npy") for side in SIDES]
+    print(f"{args.size[0]} x {args.size[1]}, {args.centers} centres, {args.threads} threads, noise {args.noise} pixels")
+    medians = {s: {key: statistics.median(one[key] for one in runs) for key in runs[0]} for s, runs in results.items()}
+    for side, values in medians.items():
+        print(f"{side:>9}: {values['clock']:9.1f} ms, of processor {values['cpu']:9.1f} ms, {values['mb']:6.0f} MB")
+    ratios = {key: medians["published"][key] / max(1, medians["ours"][key]) for key in medians["ours"]}
+    print(
+        f"{ratios['clock']:.0f} times faster on the clock, {ratios['cpu']:.0f} on the processor, "
+        f"{ratios['mb']:.0f} times less memory"
+    )
+    things = [len(np.unique(one[one % DIVISOR > 0])) for one in maps]
+    print(
+        f"instances: published {things[0]}, ours {things[1]}; pixels that differ: {differing(*maps)} of {maps[0].size}"
+    )
+
+
+if __name__ == "__main__":
+    main()
