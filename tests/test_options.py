@@ -95,7 +95,7 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "experiment/isbi_unet_first": ("dataset.root=isbi", "data.crop=[32,32]", "model.width=4"),
     **{
         f"experiment/nuclei_{name}": ("dataset.root=nuclei", "data.crop=[32,32]", "encoder.widths=[4,8]")
-        for name in ("components", "border")
+        for name in ("components", "border", "center")
     },
     "experiment/shapes_unet": ("dataset.counts={train: 2, valid: 1, test: 1}", "encoder.widths=[4,8]"),
 }
@@ -104,6 +104,7 @@ ELSEWHERE = {
     "dataset/cityscapes": "its own tests make a tree",
     "dataset/cityscapes_panoptic": "its own tests make a tree",
     **{f"dataset/coco_{name}": "its own tests make a tree" for name in ("panoptic", "instances", "keypoints")},
+    "experiment/coco_panoptic_overfit": "of a COCO tree, which tests of its dataset make",
     "loss/mse": "for heads of values",
     "loss/l1": "for heads of values",
     "trainer/debug": "two steps where this test takes one",
