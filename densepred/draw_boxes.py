@@ -11,16 +11,22 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 Box = tuple[float, float, float, float]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+SMALL = 9  # the least size of letters, where a number must fit into what it numbers
 
 
 class Caption(NamedTuple):
     """Words at a point: x to the right, y down; `at` says what of the words is there, "corner" (lower left) or
-    "middle"."""
+    "middle". With `room`, width and height, the words or the `short` ones stand there if they fit, else nothing."""
 
     text: str
     point: tuple[float, float]
     colour: tuple[int, int, int]
     at: str = "corner"
+    short: str = ""
+    room: tuple[float, float] | None = None
 
 
 def boxes(picture: Tensor, corners: Tensor, colours: Sequence[tuple[int, int, int]], texts: Sequence[str]) -> Tensor:
@@ -60,17 +66,33 @@ def from_image(image: Image.Image) -> Tensor:
 
 def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
     pen = ImageDraw.Draw(image)
-    font = ImageFont.load_default(max(11, min(28, round(max(image.size) / 50))))
+    side = max(image.size)
+    points = (max(11, min(28, round(side / 50))), max(11, min(16, round(side / 90))), SMALL)
+    large, middle, small = (ImageFont.load_default(size) for size in points)
     taken: list[Box] = []
-    for text, point, colour, at in captions:
-        if not text:
+    for caption in captions:
+        if caption.room is not None:
+            _fit(pen, caption, [(caption.text, middle), (caption.short, middle), (caption.short, small)])
             continue
-        left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+        if not caption.text:
+            continue
+        left, top, right, bottom = pen.textbbox((0, 0), caption.text, font=large)
         size = (right - left + 4, bottom - top + 4)
-        x, y, _, _ = place = _free(point, size, image.size, at, taken)
+        x, y, _, _ = place = _free(caption.point, size, image.size, caption.at, taken)
         taken.append(place)
-        pen.rectangle(place, fill=colour)
-        pen.text((x + 2 - left, y + 2 - top), text, fill=_ink(colour), font=font)
+        pen.rectangle(place, fill=caption.colour)
+        pen.text((x + 2 - left, y + 2 - top), caption.text, fill=_ink(caption.colour), font=large)
+
+
+def _fit(pen: ImageDraw.ImageDraw, caption: Caption, choices: Sequence[tuple[str, Font]]) -> None:
+    """The first words that fit, around the caption's point and without a ground, for they stand in their colour."""
+    assert caption.room is not None
+    for text, font in choices:
+        left, top, right, bottom = pen.textbbox((0, 0), text, font=font, stroke_width=1)
+        if text and right - left <= caption.room[0] and bottom - top <= caption.room[1]:
+            corner = (caption.point[0] - (left + right) / 2, caption.point[1] - (top + bottom) / 2)
+            pen.text(corner, text, fill=(255, 255, 255), font=font, stroke_width=1, stroke_fill=(0, 0, 0))
+            return
 
 
 def _free(

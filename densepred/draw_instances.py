@@ -13,11 +13,14 @@ from torch import Tensor
 
 from densepred import draw
 from densepred.draw_boxes import Caption, write
+from densepred.ops.extent import boxes
 from densepred.types import VOID, Annotation, Info
 
 GOLDEN = 0.618034  # turns of the hue: however many there are, no two neighbours in the sequence are alike
 NEAR = ((0.0, 1.0, 1.0), (0.035, 0.75, 0.8), (-0.035, 0.9, 1.2), (0.06, 1.0, 0.65), (-0.06, 0.6, 1.1), (0.02, 1.2, 0.5))
 """Steps of hue, and factors of saturation and value, from the colour of a class to those of its instances."""
+
+FEW = 20  # instances, whose captions may stand on a ground of their own and beside them; more would hide the image
 
 Colour = tuple[int, int, int]
 
@@ -55,10 +58,18 @@ def shades(annotation: Annotation, info: Info) -> list[Colour]:
     return found
 
 
-def overlay(image: Tensor, annotation: Annotation, info: Info, opacity: float = 0.55, captions: bool = True) -> Tensor:
+def overlay(
+    image: Tensor,
+    annotation: Annotation,
+    info: Info,
+    opacity: float = 0.55,
+    captions: bool = True,
+    numbers: Sequence[int] | None = None,
+) -> Tensor:
     """The image under its instances; where there is a class map, other classes in their own colours.
 
-    Void stays clear, and so does class 0 where only things are of interest. Captions hold class, number and score.
+    Void stays clear, and so does class 0 where only things are of interest. Captions hold number, class and score;
+    `numbers` are those of the instances, if not 1, 2, ...
     """
     assert annotation.instances is not None
     ids = annotation.instances.cpu().long()
@@ -75,7 +86,7 @@ def overlay(image: Tensor, annotation: Annotation, info: Info, opacity: float = 
         share = torch.where(stuff, opacity, share)
     mixed = (draw.rgb(image).float() * (1 - share) + above.float() * share).round().to(torch.uint8)
     mixed = torch.where(outlines(ids), torch.tensor(255, dtype=torch.uint8), mixed)
-    return write(mixed, labels_of(annotation, info, colours)) if captions else mixed
+    return write(mixed, labels_of(annotation, info, colours, numbers)) if captions else mixed
 
 
 def outlines(ids: Tensor) -> Tensor:
@@ -89,8 +100,13 @@ def outlines(ids: Tensor) -> Tensor:
     return edge & (ids > 0)
 
 
-def labels_of(annotation: Annotation, info: Info, colours: Sequence[Colour]) -> list[Caption]:
-    """A caption on each instance that is seen, at the pixel of it that is nearest its middle."""
+def labels_of(
+    annotation: Annotation, info: Info, colours: Sequence[Colour], numbers: Sequence[int] | None = None
+) -> list[Caption]:
+    """A caption on each instance that is seen, at the pixel of it that is nearest its middle.
+
+    Where there are more than a few, captions must fit into the boxes of their instances.
+    """
     assert annotation.instances is not None
     ids = annotation.instances.cpu().long()
     y, x = torch.nonzero(ids, as_tuple=True)
@@ -101,12 +117,25 @@ def labels_of(annotation: Annotation, info: Info, colours: Sequence[Colour]) -> 
     least = torch.full((number,), torch.inf, dtype=distance.dtype).scatter_reduce(0, owner, distance, "amin")
     nearest = torch.nonzero(distance == least[owner])[:, 0].flip(0)  # of equal ones the first is kept
     places = {int(owner[i]): (float(x[i]), float(y[i])) for i in nearest}
-    return [Caption(caption(annotation, info, i), places[i], colours[i], "middle") for i in sorted(places)]
+    corners = boxes(ids, number)
+    rooms: list[list[float]] = (corners[:, 2:] - corners[:, :2]).tolist()
+    names = list(range(1, number + 1)) if numbers is None else numbers
+    return [
+        Caption(
+            caption(annotation, info, i, names[i]),
+            places[i],
+            colours[i],
+            "middle",
+            str(names[i]),
+            None if len(places) <= FEW else (rooms[i][0], rooms[i][1]),
+        )
+        for i in sorted(places)
+    ]
 
 
-def caption(annotation: Annotation, info: Info, index: int, number: bool = True) -> str:
-    """Such as `3 disc 0.97`: number from 1 as in the map of ids, class, score."""
-    words = [str(index + 1)] if number else []
+def caption(annotation: Annotation, info: Info, index: int, number: int | None = None) -> str:
+    """Such as `3 disc 0.97`: number as in the map of ids, class, score."""
+    words = [] if number is None else [str(number)]
     if annotation.categories is not None and len(info.classes) > 2:
         category = int(annotation.categories[index])
         words.append(info.classes[category] if 0 <= category < len(info.classes) else str(category))

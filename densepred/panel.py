@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,24 +17,29 @@ from densepred.types import Annotation, Info
 
 LEGIBLE = 480
 """The longer side in pixels that a picture with words, boxes or skeletons has at the least."""
+SIDE = 40
+"""The side in pixels that most instances have at the least, for their numbers ..."""
+LARGEST = 1600
+"""... unless the picture would be longer than this."""
 
 
-def drawn(image: Tensor, found: Annotation, info: Info, threshold: float = 0.0) -> Tensor:
+def drawn(image: Tensor, found: Annotation, info: Info, threshold: float = 0.0, largest: int = LARGEST) -> Tensor:
     """The image with what was found in it: segments, boxes where no segments show them, skeletons.
 
     Instances and boxes with scores and keypoints with confidences not above `threshold` are left out. Class maps alone
-    keep the size of the image, all else is enlarged so far that it can be read.
+    keep the size of the image, all else is enlarged so far that it can be read, for the sake of small instances up to
+    `largest` pixels.
     """
     picture = draw.rgb(image)
     if not by_instance(found):
         return picture if found.semantic is None else draw.overlay(picture, found.semantic.cpu(), info.palette)
-    picture, found = enlarged(picture, found)
-    found = sure(found, threshold)
+    found, numbers = sure(found, threshold)
+    picture, found = enlarged(picture, found, largest)
     if found.instances is not None:
-        picture = overlay(picture, found, info)
+        picture = overlay(picture, found, info, numbers=numbers)
     elif found.boxes is not None:
         count = len(found.boxes)
-        texts = [caption(found, info, i, number=False) for i in range(count)]
+        texts = [caption(found, info, i) for i in range(count)]
         picture = boxes(picture, found.boxes, distinct(count), texts)
     if found.keypoints is not None:
         picture = skeletons(picture, found.keypoints, info.limbs, threshold)
@@ -44,10 +50,13 @@ def by_instance(found: Annotation) -> bool:
     return any(value is not None for value in (found.instances, found.boxes, found.keypoints))
 
 
-def sure(found: Annotation, threshold: float) -> Annotation:
-    """The annotation with the instances alone whose score is above `threshold`; without scores, as it is."""
+def sure(found: Annotation, threshold: float) -> tuple[Annotation, list[int] | None]:
+    """The annotation with the instances alone whose score is above `threshold`, and which they were, from 1.
+
+    Without scores it is as it was.
+    """
     if found.scores is None or not threshold:
-        return found
+        return found, None
     keep = found.scores.cpu() > threshold
     parts = {
         name: getattr(found, name).cpu()[keep]
@@ -57,12 +66,13 @@ def sure(found: Annotation, threshold: float) -> Annotation:
     if found.instances is not None:
         numbers = torch.cat([torch.zeros(1, dtype=torch.long), keep.long().cumsum(0) * keep])
         parts["instances"] = numbers[found.instances.cpu().long()].to(torch.int32)
-    return replace(found, masks=None, **parts)
+    return replace(found, masks=None, **parts), (keep.nonzero()[:, 0] + 1).tolist()
 
 
-def enlarged(picture: Tensor, found: Annotation) -> tuple[Tensor, Annotation]:
+def enlarged(picture: Tensor, found: Annotation, largest: int = LEGIBLE) -> tuple[Tensor, Annotation]:
     """Both with every pixel of a small picture repeated, so often that words on it can be read."""
-    factor = max(1, -(-LEGIBLE // max(picture.shape[-2:])))
+    side = max(picture.shape[-2:])
+    factor = max(1, -(-LEGIBLE // side), min(largest // side, _magnification(found)))
     if factor == 1:
         return picture, found
 
@@ -83,6 +93,14 @@ def enlarged(picture: Tensor, found: Annotation) -> tuple[Tensor, Annotation]:
     return large, replace(found, size=(height * factor, width * factor), **fields)
 
 
+def _magnification(found: Annotation) -> int:
+    """How often pixels are to be repeated for half of the instances to be `SIDE` pixels wide, by their areas."""
+    if found.instances is None or not found.instances.any():
+        return 1
+    pixels = torch.bincount(found.instances.cpu().long().reshape(-1))[1:]
+    return math.ceil(SIDE / math.sqrt(float(pixels[pixels > 0].double().median())))
+
+
 def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info, more: Sequence[Tensor] = ()) -> Tensor:
     """Image, truth, prediction and error side by side, then `more` tiles of the same size.
 
@@ -91,7 +109,7 @@ def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info, 
     parts = [draw.rgb(image)]
     if by_instance(prediction):
         known = _fields_of(truth, prediction)
-        parts += [drawn(image, known, info), drawn(image, prediction, info)]
+        parts += [drawn(image, one, info, largest=LEGIBLE) for one in (known, prediction)]
         if prediction.instances is not None and truth.instances is not None:
             parts.append(contours(image, prediction.instances.cpu(), truth.instances.cpu()))
     elif prediction.semantic is not None and truth.semantic is not None:

@@ -51,7 +51,7 @@ def test_captions_hold_number_class_and_score_and_stand_on_their_instance() -> N
     found.scores = torch.tensor([0.987, 0.5])
     captions = draw_instances.labels_of(found, INFO, draw_instances.shades(found, INFO))
     assert [c.text for c in captions] == ["1 car 0.99", "2 car 0.50"]
-    for number, (_, (x, y), _, _) in enumerate(captions):
+    for number, (x, y) in enumerate(c.point for c in captions):
         assert found.instances[int(y), int(x)] == number + 1
     ring = torch.ones(9, 9, dtype=torch.int32)
     ring[2:7, 2:7] = 0
@@ -96,11 +96,13 @@ def test_small_pictures_are_enlarged_with_all_that_is_in_them() -> None:
 def test_unsure_instances_are_left_out_and_the_others_keep_their_pixels() -> None:
     found = scene()
     found.scores = torch.tensor([0.2, 0.9])
-    kept = sure(found, 0.5)
+    kept, numbers = sure(found, 0.5)
+    assert numbers == [2], "as in the map of ids that is written"
+    assert draw_instances.labels_of(kept, INFO, [(1, 2, 3)], numbers)[0].text == "2 car 0.90"
     assert kept.instances[4, 4] == 0
     assert kept.instances[4, 10] == 1
     assert kept.categories.tolist() == [1]
-    assert sure(found, 0.0) is found
+    assert sure(found, 0.0) == (found, None)
 
 
 def test_truth_shows_only_what_the_prediction_has_and_contours_meet_in_yellow() -> None:
@@ -124,3 +126,38 @@ def test_nothing_found_is_drawn_as_nothing() -> None:
     assert picture.unique().tolist() == [100]
     none = Annotation((12, 20), boxes=torch.zeros(0, 4), keypoints=torch.zeros(0, 5, 3), scores=torch.zeros(0))
     assert drawn(GREY, none, INFO).unique().tolist() == [100]
+
+
+def many(side: int) -> Annotation:
+    """A grid of 30 squares, with scores."""
+    ids = torch.zeros(5 * (side + 4), 6 * (side + 4), dtype=torch.int32)
+    for i in range(30):
+        top, left = (i // 6) * (side + 4), (i % 6) * (side + 4)
+        ids[top : top + side, left : left + side] = i + 1
+    size = (ids.shape[0], ids.shape[1])
+    return Annotation(size, instances=ids, categories=torch.ones(30, dtype=torch.int64), scores=torch.full((30,), 0.5))
+
+
+def test_where_there_are_many_captions_fit_into_their_instances() -> None:
+    for side, shown in ((80, "all"), (20, "all"), (4, "none")):
+        found = many(side)
+        picture = torch.zeros(3, *found.size, dtype=torch.uint8)
+        bare = draw_instances.overlay(picture, found, INFO, captions=False)
+        written = (draw_instances.overlay(picture, found, INFO) != bare).any(0)
+        assert not written[found.instances == 0].any(), "nothing beside them is covered"
+        per = torch.bincount(found.instances[written].long(), minlength=31)[1:]
+        assert (per > 0).all() == (shown == "all")
+        assert (per < side * side / 2).all()
+
+
+def test_small_instances_are_enlarged_for_their_numbers_but_not_without_end() -> None:
+    found = many(20)
+    picture = torch.zeros(3, *found.size, dtype=torch.uint8)
+    assert drawn(picture, found, INFO).shape[-2:] == (5 * 24 * 4, 6 * 24 * 4)  # LEGIBLE alone asks for four times
+    large = torch.zeros(3, 1000, 1000, dtype=torch.uint8)
+    dots = Annotation((1000, 1000), instances=torch.zeros(1000, 1000, dtype=torch.int32))
+    assert dots.instances is not None
+    dots.instances[5, 5] = 1
+    assert drawn(large, dots, INFO).shape[-2:] == (1000, 1000)
+    dots = Annotation((700, 700), instances=dots.instances[:700, :700])
+    assert drawn(large[:, :700, :700], dots, INFO).shape[-2:] == (1400, 1400)
