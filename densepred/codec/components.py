@@ -51,7 +51,7 @@ class Components(Codec):
         min_area: int = 1,
         split: str = "none",
         smooth: float = 1.0,
-        neck: float = 0.8,
+        neck: float = 0.9,
         depth: float = 1.0,
         distance: bool = False,
     ) -> None:

@@ -53,7 +53,7 @@ def test_two_discs_come_apart_at_the_neck_between_them(distance: int) -> None:
     ids = discs((45, 60), (20, 20, 11), (23, 20 + distance, 11))
     parts, count = numbered(ids > 0, 4)
     assert count == 1
-    found = part_blobs(parts, 1.0, 0.8, 1.0)
+    found = part_blobs(parts, 1.0, 0.9, 1.0)
     # The chord is where the true border is, if both discs are cut back to it
     y, x = np.mgrid[:45, :60]
     side = (y - 21.5) * 3 + (x - 20 - distance / 2) * distance
@@ -69,12 +69,12 @@ def test_what_has_no_neck_stays_whole() -> None:
     bar = (abs(y - 20) <= 3) & (abs(x - 30) <= 25)
     for mask in (ellipse, bar, bar.T.copy(), np.ones((40, 60), bool)):
         parts, _ = numbered(mask, 4)
-        assert part_blobs(parts, 1.0, 0.8, 1.0).max() == 1
+        assert part_blobs(parts, 1.0, 0.9, 1.0).max() == 1
 
 
 def test_one_pixel_is_one_blob_and_nothing_is_none() -> None:
-    assert part_blobs(np.ones((1, 1), np.int32), 1.0, 0.8, 1.0).tolist() == [[1]]
-    assert part_blobs(np.zeros((4, 5), np.int32), 1.0, 0.8, 1.0).max() == 0
+    assert part_blobs(np.ones((1, 1), np.int32), 1.0, 0.9, 1.0).tolist() == [[1]]
+    assert part_blobs(np.zeros((4, 5), np.int32), 1.0, 0.9, 1.0).max() == 0
 
 
 def test_a_large_image_takes_no_loop_over_blobs() -> None:
@@ -82,5 +82,5 @@ def test_a_large_image_takes_no_loop_over_blobs() -> None:
     grid[2:21, 2:21] = discs((19, 19), (9, 9, 9)) > 0
     parts, count = numbered(np.tile(grid, (45, 45)), 4)
     start = time.perf_counter()
-    assert part_blobs(parts, 1.0, 0.8, 1.0).max() == count == 2025
+    assert part_blobs(parts, 1.0, 0.9, 1.0).max() == count == 2025
     assert time.perf_counter() - start < 5
