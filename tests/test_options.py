@@ -25,6 +25,13 @@ OPENPOSE = (
     "dataset.counts={train: 2, valid: 6, test: 1}",
 )
 
+# A figure stands in one of six scenes to train on and of six to be judged on, surely.
+POSE = (
+    *("task=pose", "model=encoder_decoder", "encoder=plain", "encoder.widths=[4,8,8,8]", "decoder=unet", "loss=mse"),
+    *("data.crop=[32,32]", "dataset.counts={train: 6, valid: 6, test: 1}"),
+)
+HRNET_POSE = ("encoder.width=4", "data.crop=[32,32]", "dataset.counts={train: 6, valid: 6, test: 1}")
+
 # What an option needs beside it to fit, or to be small. An option that is not named here must do without.
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "encoder/timm": ("encoder.name=resnet10t",),
@@ -43,6 +50,11 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "model/panoptic_deeplab_light": ("task=panoptic",),
     "metric/panoptic_quality": ("task=panoptic",),
     "metric/mask_ap": ("task=instance_center",),
+    "task/pose": POSE[1:],
+    "transform/pose": POSE,
+    "loss/ohkm": tuple(word for word in POSE if word != "loss=mse"),
+    **{f"model/{name}": ("task=pose", *HRNET_POSE) for name in ("hrnet_pose", "hrnet_pose_w48", "hrnet_pose_small")},
+    **{f"encoder/{name}": ("encoder.width=4",) for name in ("hrnet_pose_w32", "hrnet_pose_w48", "hrnet_pose_small")},
     "encoder/resnet101_os8": ("encoder.depth=18",),
     "encoder/resnet101_multigrid": ("encoder.depth=18",),
     "model/fcn": ("encoder.width=0.0625",),
@@ -105,6 +117,8 @@ ELSEWHERE = {
     "dataset/cityscapes_panoptic": "its own tests make a tree",
     **{f"dataset/coco_{name}": "its own tests make a tree" for name in ("panoptic", "instances", "keypoints")},
     "experiment/coco_panoptic_overfit": "of a COCO tree, which tests of its dataset make",
+    "experiment/lspet_pose": "a folder of its own; its parts are tried on shapes, its data is not ours",
+    "experiment/openfield_pose": "a folder of its own; its parts are tried on shapes, its data is not ours",
     "loss/mse": "for heads of values",
     "loss/l1": "for heads of values",
     "trainer/debug": "two steps where this test takes one",

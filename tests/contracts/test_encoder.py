@@ -77,7 +77,7 @@ def test_images_of_any_number_of_channels_are_read(make: Make, name: str, channe
 def test_a_tiny_image_works_or_is_refused_with_the_least_size(make: Make, name: str) -> None:
     encoder = make(name, 3)
     image = torch.rand(1, 3, 1, 1)
-    if None in encoder.pooled[1:] or name == "vgg16_caffe":  # its poolings round up
+    if not all(encoder.pooled[1:]) or len(encoder.pooled) == 1 or name == "vgg16_caffe":  # its poolings round up
         return check(encoder, encoder(image), 1, (1, 1))
     with pytest.raises(UserError, match=f"{encoder.strides[-1]} pixels a side"):
         encoder(image)
