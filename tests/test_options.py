@@ -113,6 +113,7 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
 }
 ELSEWHERE = {
     "dataset/voc": "its own tests make a tree",
+    "dataset/mpii": "its own tests make a tree",
     "dataset/cityscapes": "its own tests make a tree",
     "dataset/cityscapes_panoptic": "its own tests make a tree",
     **{f"dataset/coco_{name}": "its own tests make a tree" for name in ("panoptic", "instances", "keypoints")},

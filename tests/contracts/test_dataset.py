@@ -15,7 +15,7 @@ from PIL import Image
 from densepred.build import build
 from densepred.contracts import Dataset
 from densepred.types import Info, Sample
-from tests.dataset import coco_tree
+from tests.dataset import coco_tree, mpii_tree
 
 Plain = Callable[..., dict[str, Any]]
 OPTIONS = sorted(path.stem for path in Path(__file__).parents[2].glob("configs/dataset/*.yaml"))
@@ -50,6 +50,8 @@ def draw_tree(option: str, root: Path) -> None:
         elif option in ("instance_folder", "nuclei"):
             picture(root / f"images/{split}/a.png")
             labels(root / f"instances/{split}/a.png", 5)
+        elif option == "mpii":
+            mpii_tree.tree(root, "valid" if split == "val" else split)
         elif option.startswith("coco_"):
             coco_tree.tree(root, split)
         else:
