@@ -99,7 +99,10 @@ def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.
 
 
 def instances(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
-    """A result with a run-length mask for each instance of which a pixel is seen."""
+    """A result with a run-length mask for each instance of which a pixel is seen.
+
+    Without a box: `loadRes` would take the box's area for that of the mask, by which small and large are told apart.
+    """
     height, width = found.size
     masks: list[Any]
     if found.masks is not None:
@@ -114,8 +117,7 @@ def instances(found: Annotation, info: Info, categories: Categories, image: int)
             continue
         counts = mask["counts"]
         text = counts.decode("ascii") if isinstance(counts, bytes) else counts
-        box = [float(v) for v in rle.toBbox(mask)]
-        results.append(common | {"segmentation": {"size": [height, width], "counts": text}, "bbox": box})
+        results.append(common | {"segmentation": {"size": [height, width], "counts": text}})
     return results
 
 
