@@ -127,43 +127,44 @@ class Components(Codec):
     def _instances(self, chances: Tensor, size: tuple[int, int]) -> Annotation:
         """What the probabilities (K, H, W) of one image say."""
         device, chances = chances.device, chances.cpu()
-        things, others = self._labels(chances)
+        things, labels = self._labels(chances)
         ids = np.zeros(size, np.int32)
         categories: list[int] = []
         for kind in self.things:
             parts, count = self._parts(things, kind)
-            ids = np.where(parts > 0, parts + len(categories), ids)
+            np.add(parts, len(categories), out=ids, where=parts > 0)
             categories += [kind] * count
         if self.gap:
             ids = close(ids, self.gap)
-        table = torch.tensor([0, *categories])
-        instances = torch.from_numpy(ids.astype(np.int32))
-        labels = torch.where(instances > 0, table[instances.long()], torch.from_numpy(others))
-        areas = extent.areas(instances, len(categories))
-        chance = chances.gather(0, labels[None])[0]
-        total = torch.bincount(instances.reshape(-1).long(), chance.reshape(-1).double(), len(categories) + 1)[1:]
+
+        # Of an image of many millions of pixels only those of instances are looked at once more
+        inside = np.flatnonzero(ids)
+        owner = ids.reshape(-1)[inside] - 1
+        kinds = np.array(categories, np.int64)
+        labels.reshape(-1)[inside] = kinds[owner]
+        chance = chances.flatten(1).numpy()[kinds[owner], inside]
+        areas = np.bincount(owner, minlength=len(kinds))
+        instances = torch.from_numpy(ids)
         return Annotation(
             size,
-            semantic=labels.to(device, torch.uint8),
+            semantic=torch.from_numpy(labels).to(device),
             instances=instances.to(device),
-            categories=table[1:].to(device),
-            scores=(total / areas).float().to(device),
-            boxes=extent.boxes(instances, len(categories)).to(device),
-            areas=areas.to(device),
+            categories=torch.from_numpy(kinds).to(device),
+            scores=torch.from_numpy(np.bincount(owner, chance, len(kinds)) / areas).float().to(device),
+            boxes=extent.boxes(instances, len(kinds)).to(device),
+            areas=torch.from_numpy(areas).float().to(device),
         )
 
     def _labels(self, chances: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """The thing that each pixel is, -1 where it is none; and what it is apart from things (H, W) int64.
+        """The thing that each pixel is, VOID where it is none; and what it is apart from things; (H, W) uint8.
 
         Where every class is a thing, there is nothing else: what a dropped part leaves behind keeps its class.
         """
-        things = list(self.things)
-        best = torch.tensor(things)[chances[things].argmax(0)]
+        best = _likeliest(chances, self.things)
         if not self.others:
-            return best.numpy(), best.numpy()
-        others = torch.tensor(self.others)[chances[list(self.others)].argmax(0)]
-        foreground = chances[things].sum(0) >= self.threshold
-        return torch.where(foreground, best, -1).numpy(), others.numpy()
+            return best.numpy(), best.numpy().copy()
+        foreground = sum((chances[kind] for kind in self.things[1:]), chances[self.things[0]]) >= self.threshold
+        return best.masked_fill_(~foreground, VOID).numpy(), _likeliest(chances, self.others).numpy()
 
     def _parts(self, things: np.ndarray, kind: int) -> tuple[np.ndarray, int]:
         """The instances (H, W) of one class, from 1, and how many they are."""
@@ -171,11 +172,21 @@ class Components(Codec):
         if not mask.any():
             return np.zeros(mask.shape, np.int32), 0
         if self.holes:
-            mask |= small_holes(mask, self.connectivity, self.holes) & (things < 0)
+            mask |= small_holes(mask, self.connectivity, self.holes) & (things == VOID)
         parts, _ = numbered(mask, self.connectivity)
         if self.split == "distance":
             parts = part_blobs(parts, self.smooth, self.neck, self.depth)
         return without_small(parts, self.min_area)
+
+
+def _likeliest(chances: Tensor, classes: Sequence[int]) -> Tensor:
+    """Which of these classes is the likeliest, (H, W) uint8, without the eight bytes a pixel of argmax."""
+    top = chances[classes[0]]
+    winner = torch.full(top.shape, classes[0], dtype=torch.uint8)
+    for kind in classes[1:]:
+        winner.masked_fill_(chances[kind] > top, kind)
+        top = torch.maximum(top, chances[kind])
+    return winner
 
 
 def _check(
