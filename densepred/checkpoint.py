@@ -22,6 +22,7 @@ from densepred.disk import write_json as write_json
 from densepred.foreign import check_info
 from densepred.header import find as find
 from densepred.header import read_header as read_header
+from densepred.nn import choose
 from densepred.types import Info, UserError
 
 if TYPE_CHECKING:
@@ -72,14 +73,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: {error}; use another checkpoint") from error
 
 
-def load_model(path: str | Path, trust: Sequence[str] = ()) -> tuple[Model, Task, dict[str, Any]]:
+def load_model(
+    path: str | Path, trust: Sequence[str] = (), codec: Mapping[str, Any] | None = None
+) -> tuple[Model, Task, dict[str, Any]]:
     """The model of a run or file with its weights, ready to predict; its task; its description.
 
     The file is not trusted: it may name only components of densepred and of the packages in `trust`, and nothing is
-    allocated before its shapes are known to fit.
+    allocated before its shapes are known to fit. `codec` holds settings in the place of the task's own.
     """
     file = find(path)
     described = read_header(file)
+    described["task"] = with_settings(described["task"], codec or {})
     try:
         check_info(described["info"])
         info = Info.from_json(described["info"])
@@ -90,6 +94,16 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> tuple[Model, Task
         raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
     model.load_state_dict(read_tensors(file))
     return model.eval(), task, described
+
+
+def with_settings(task: Mapping[str, Any], codec: Mapping[str, Any]) -> dict[str, Any]:
+    """A task whose codec has other settings, such as thresholds by which it decodes."""
+    known = task.get("codec")
+    if not isinstance(known, Mapping):  # which is refused when it is built
+        return dict(task)
+    for key in codec:
+        choose("key of codec", key, [name for name in known if not str(name).startswith("_")])
+    return {**task, "codec": {**known, **codec}}
 
 
 def _model(described: Mapping[str, Any], task: Task, info: Info, trust: Sequence[str], device: str) -> Model:

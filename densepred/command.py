@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,11 +35,14 @@ def configs() -> Path:
     return installed if installed.is_dir() else Path(__file__).resolve().parents[1] / "configs"
 
 
-def run(function: Function, name: str, examples: str = "", prepare: Prepare | None = None) -> NoReturn:
+def run(
+    function: Function, name: str, examples: str = "", prepare: Prepare | None = None, free: Sequence[str] = ()
+) -> NoReturn:
     """Be the command `densepred-<name>`: compose `configs/<name>.yaml`, call `function` with it, exit with its code.
 
     `function` returns its exit code, None for 0, and raises UserError for what the user can mend. `prepare` sees the
     words that were typed and returns overrides to put before them, such as the dataset that a checkpoint names.
+    Below the keys in `free` anything may be set, for only a checkpoint tells what there is.
     """
     if manual.wanted(sys.argv[1:]):
         _show(manual.text(name, configs(), sys.argv[1:], examples))
@@ -47,7 +50,7 @@ def run(function: Function, name: str, examples: str = "", prepare: Prepare | No
     sys.path.append(os.getcwd())
     config.register()
     sweep.register()
-    sys.exit(_Run(function, name, prepare)())
+    sys.exit(_Run(function, name, prepare, free)())
 
 
 def folder() -> Path:
@@ -68,8 +71,8 @@ def overrides() -> list[str]:
 class _Run:
     """One invocation. The exit code is kept here because Hydra does not hand it through."""
 
-    def __init__(self, function: Function, name: str, prepare: Prepare | None) -> None:
-        self.function, self.name, self.prepare = function, name, prepare
+    def __init__(self, function: Function, name: str, prepare: Prepare | None, free: Sequence[str]) -> None:
+        self.function, self.name, self.prepare, self.free = function, name, prepare, free
         self.code: int | None = 0
         self.error: Exception | None = None
         self.folder: Path | None = None
@@ -79,13 +82,17 @@ class _Run:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
         try:
             flags, words = _flags_first(sys.argv[1:])
-            sys.argv[1:] = [*flags, *(self.prepare(words) if self.prepare is not None else []), *words]
+            before = self.prepare(words) if self.prepare is not None else []
+            sys.argv[1:] = [*flags, *before, *(f"++{word}" if self._is_free(word) else word for word in words)]
             hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
         except Exception as error:
             self.error = error
         finally:
             _restore("HYDRA_FULL_ERROR", full)
         return self._report(full == "1") if self.error is not None else self.code or 0
+
+    def _is_free(self, word: str) -> bool:
+        return word.partition("=")[0].partition(".")[0] in self.free
 
     def _job(self, cfg: DictConfig) -> int | None:
         _restore("HYDRA_FULL_ERROR", None)

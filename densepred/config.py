@@ -105,6 +105,7 @@ class Eval:
     trust: list[str] = field(default_factory=list)
     dataset: Any = MISSING
     metric: Any = None
+    codec: dict[str, Any] = field(default_factory=dict)
     oracle: Any = None
     probes: bool = False
     flip: bool = False
@@ -125,6 +126,7 @@ class Predict:
     input: str = MISSING
     output: str = MISSING
     trust: list[str] = field(default_factory=list)
+    codec: dict[str, Any] = field(default_factory=dict)
     tile: int | None = None
     overlap: float = 0.5
     blend: str = "gaussian"

@@ -7,6 +7,7 @@ run resumes in the middle of an epoch by starting at batch k, whatever the numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -155,11 +156,18 @@ class _Collate:
 
 def _guarded(loader: DataLoader) -> Iterator:
     """The loader's batches; what goes wrong in a worker as one sentence."""
-    try:
+    with explained():
         for batch in loader:
             if isinstance(batch, Item):
                 raise UserError(batch.error)
             yield batch
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What befalls a worker as one sentence. torch tells of its death by a signal: whatever runs at the time raises."""
+    try:
+        yield
     except RuntimeError as error:
         text = str(error)
         if "DataLoader worker" in text:

@@ -14,13 +14,14 @@ EXAMPLES = """
 densepred-eval ckpt=RUN                                     on the validation split that it was trained with
 densepred-eval ckpt=RUN dataset.split=test
 densepred-eval ckpt=RUN metric=[confusion,boundary_iou]      by other metrics than those of the run
+densepred-eval ckpt=RUN codec.threshold=0.4                 decoded by other settings than those of the run
 densepred-eval ckpt=RUN oracle=ladder                       and with the truth for each head: which to improve
 densepred-eval ckpt=RUN dataset=folder dataset.root=OTHER   on other data with the same classes
 """
 
 
 def main() -> None:
-    command.run(evaluate, "eval", EXAMPLES, prepare=dataset_of_checkpoint)
+    command.run(evaluate, "eval", EXAMPLES, prepare=dataset_of_checkpoint, free=["codec"])
 
 
 def dataset_of_checkpoint(arguments: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from densepred import assemble, checkpoint, disk, distributed, screen
 from densepred.build import build
 from densepred.config import Eval
 from densepred.contracts import Dataset
+from densepred.data import explained
 from densepred.errors import UserError, notices
 from densepred.oracle import Oracle
 from densepred.precision import Precision
@@ -38,7 +39,7 @@ def work(job: Job) -> int:
     device = distributed.join()
     try:
         path = checkpoint.find(settings.ckpt)
-        model, task, header = checkpoint.load_model(path, settings.trust)
+        model, task, header = checkpoint.load_model(path, settings.trust, settings.codec)
         if settings.metric is not None:
             task.metrics = build(settings.metric, None, "metric")
         model.prune(settings.prune)
@@ -55,7 +56,7 @@ def work(job: Job) -> int:
         oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
         try:
             model, task = model.to(device), task.to(device)
-            with notices(_warn):
+            with explained(), notices(_warn):
                 values = evaluate(model, task, loader, device, precision, oracle, settings.flip)
             if oracle is not None:
                 oracle.finish(values)

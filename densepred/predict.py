@@ -29,7 +29,7 @@ PARTIAL = 4
 
 
 def main() -> None:
-    command.run(predict, "predict", EXAMPLES)
+    command.run(predict, "predict", EXAMPLES, free=["codec"])
 
 
 def predict(cfg: DictConfig) -> int:
@@ -46,7 +46,7 @@ def predict(cfg: DictConfig) -> int:
     ids = results.image_ids(files, source, known)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust)
+    model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
     model.model.prune(settings.prune)
     boxes = None
     if settings.boxes is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,14 +51,19 @@ class Windows:
 
 
 def load(
-    run_or_file: str | Path, device: str | None = None, precision: str = "fp32", trust: Sequence[str] = ()
+    run_or_file: str | Path,
+    device: str | None = None,
+    precision: str = "fp32",
+    trust: Sequence[str] = (),
+    codec: Mapping[str, Any] | None = None,
 ) -> Predictor:
     """The predictor of a run folder (its best weights) or of a file of weights.
 
-    Nothing in the file is executed; `trust` names packages of your own that hold its architecture.
+    Nothing in the file is executed; `trust` names packages of your own that hold its architecture. `codec` holds
+    settings of the task's codec, such as a threshold, in place of those it was trained with.
     Raises UserError where the file is not a checkpoint of densepred or was damaged.
     """
-    model, task, header = checkpoint.load_model(checkpoint.find(str(run_or_file)), trust)
+    model, task, header = checkpoint.load_model(checkpoint.find(str(run_or_file)), trust, codec)
     nodes = header.get("transform", [])
     transform = Pipeline([build(node, tuple(trust), "transform") for node in nodes], task.info.mirrored)
     where = torch.device(device) if device else distributed.device()

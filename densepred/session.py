@@ -16,7 +16,7 @@ from densepred.average import moving_average
 from densepred.build import build, check
 from densepred.config import Train
 from densepred.contracts import ClosedForm, Dataset, Model
-from densepred.data import EvaluationLoader
+from densepred.data import EvaluationLoader, explained
 from densepred.errors import UserError, notices
 from densepred.log import Log
 from densepred.optimizer import freeze
@@ -52,7 +52,7 @@ def work(job: Job) -> int:
     folder = distributed.share(job.folder)
     log = Log(folder, enabled=distributed.is_main())
     try:
-        with notices(log.warn), StopFlag() as stop:
+        with explained(), notices(log.warn), StopFlag() as stop:
             _train(job, folder, device, log, stop)
     except Stopped:
         log.say(f"stopped; resume with: densepred-train trainer.resume={folder}")

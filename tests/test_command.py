@@ -39,7 +39,7 @@ import sys
 from densepred import command
 def function(cfg):
     {body}
-command.run(function, "train")
+command.run(function, "{name}", free=["codec"] if "{name}" == "predict" else ())
 """
 
 
@@ -47,8 +47,8 @@ command.run(function, "train")
 def ran(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command whose function is `body`, in an empty folder."""
 
-    def run(body: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-c", SCRIPT.format(body=body), *arguments]
+    def run(body: str, *arguments: str, name: str = "train", **environment: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", SCRIPT.format(body=body, name=name), *arguments]
         env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **environment}
         return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
 
@@ -62,6 +62,15 @@ def test_the_exit_code_and_the_folder_come_from_the_function(ran: Any, tmp_path:
     folder, model = done.stdout.split()
     assert model == "unet"
     assert Path(folder).parent == tmp_path / "runs" / "semantic-shapes-unet"
+
+
+def test_below_a_free_key_anything_may_be_set_and_nowhere_else(ran: Any) -> None:
+    given = ("ckpt=c", "input=i", "codec.threshold=0.4", "codec={split: distance}")
+    done = ran("print(dict(cfg.codec))", *given, name="predict")
+    assert (done.stdout, done.stderr) == ("{'threshold': 0.4, 'split': 'distance'}\n", "")
+    done = ran("print(cfg)", "codec.threshold=0.4")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: codec.threshold: there is no such key")
 
 
 def test_a_user_error_is_one_line_and_leaves_no_folder(ran: Any, tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
-from densepred import assemble, config, data, distributed, samples
+from densepred import assemble, config, data, distributed, samples, trainer
 from densepred.errors import UserError
 from densepred.types import Annotation, Batch, Frame, Sample
+from tests import running
 from tests.conftest import composed
 
 CPU = torch.device("cpu")
@@ -162,3 +166,12 @@ def test_damage_reaches_the_input_alone_and_is_drawn_anew_each_epoch() -> None:
     assert not torch.equal(noisy[0, 1].image, noisy[1, 1].image)
     assert torch.equal(valid[1].truth.image, valid.dataset[1].image)
     assert not torch.equal(valid[1].image, image)
+
+
+def test_the_death_of_a_worker_is_one_sentence_wherever_it_is_heard(tmp_path: Path, monkeypatch: Any) -> None:
+    def step(*arguments: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    monkeypatch.setattr(trainer.Trainer, "_backward", step)
+    with pytest.raises(UserError, match="a loader worker was killed"):
+        running.train(tmp_path, "trainer.max_steps=2")

@@ -213,3 +213,21 @@ def test_blending_weights_are_symmetric_and_positive() -> None:
     assert torch.equal(weights, weights.flip(1))
     assert weights.min() > 0
     assert weights.max() <= 1
+
+
+def test_settings_of_the_codec_take_the_place_of_the_trained_ones(tmp_path: Path) -> None:
+    running.train(tmp_path, "task=instance_components", "model=unet", "trainer.max_steps=1")
+    everything = predictor.load(tmp_path, codec={"threshold": 1e-6})(pixels())
+    nothing = predictor.load(tmp_path, codec={"threshold": 1.0})(pixels())
+    assert everything.instances is not None
+    assert nothing.instances is not None
+    assert (int(everything.instances.min()), int(nothing.instances.max())) == (1, 0)
+
+
+def test_settings_that_no_codec_has_or_that_change_the_heads_are_refused(run: Path) -> None:
+    with pytest.raises(UserError, match="unknown key of codec: sigmoids; did you mean 'sigmoid'"):
+        predictor.load(run, codec={"sigmoids": True})
+    with pytest.raises(UserError, match="unknown key of codec: _target_"):
+        predictor.load(run, codec={"_target_": "densepred.codec.pose.Pose"})
+    with pytest.raises(UserError, match="the dataset has 8 classes"):
+        predictor.load(run, codec={"sigmoid": True})
