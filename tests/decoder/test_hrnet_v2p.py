@@ -53,3 +53,15 @@ def test_a_window_that_overhangs_is_the_mean_of_what_it_covers() -> None:
 def test_no_level_is_refused() -> None:
     with pytest.raises(UserError, match=r"decoder\.levels: 0; give 1 or more"):
         HRNetV2p(TINY(), Bilinear, levels=0)
+
+
+def test_bare_maps_have_neither_norm_nor_activation_and_unwanted_ones_are_left_out() -> None:
+    encoder = TINY()
+    decoder = HRNetV2p(encoder, Bilinear, width=4, bare=True)
+    assert not [part for part in decoder.smooth.modules() if isinstance(part, torch.nn.BatchNorm2d | torch.nn.ReLU)]
+    pyramid = encoder(torch.rand(1, 3, 64, 64))
+    whole = decoder(pyramid)
+    decoder.wanted = {0, 2}
+    some = decoder(pyramid)
+    assert [x.numel() > 0 for x in some] == [True, False, True, False, False]
+    assert torch.equal(some[2], whole[2])
