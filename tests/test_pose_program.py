@@ -150,3 +150,24 @@ def test_a_box_without_area_and_no_box_at_all_are_predictions_too(runs: Path) ->
     empty = model(scenes()[0].image, boxes=Annotation((48, 64), boxes=torch.zeros(0, 4), scores=torch.zeros(0)))
     assert empty.keypoints is not None
     assert empty.keypoints.shape == (0, 11, 3)
+
+
+def test_a_network_learns_a_few_people_by_heart(tmp_path: Path) -> None:
+    """Joints of drawn figures within a pixel, in a few seconds."""
+    words = ("encoder=plain", "encoder.widths=[8,16,32,32]", "data.crop=[64,48]", "data.batch_size=4")
+    scenes = ("dataset.size=[96,128]", "dataset.counts={train: 8, valid: 1, test: 1}", "optimizer.lr=0.01")
+    length = ("trainer.epochs=null", "trainer.max_steps=150", "trainer.valid_every=1000", "trainer.pictures=0")
+    model = ("task=pose", "model=encoder_decoder", "decoder=unet", "transform.train=${transform.valid}")
+    assert session.work(running.bare_job(tmp_path, *model, *words, *scenes, *length)) == 0
+    trained, data, errors = predictor.load(tmp_path / "last.safetensors"), Shapes("train", counts={"train": 8}), []
+    for index in range(8):
+        rows, sample = data.labelled(index), data[index]
+        assert sample.truth.keypoints is not None
+        found = trained(sample.image, boxes=Annotation(sample.truth.size, boxes=sample.truth.boxes)).keypoints
+        assert found is not None
+        labelled = sample.truth.keypoints[rows][..., 2] > 0
+        errors.append((found[rows] - sample.truth.keypoints[rows])[..., :2].norm(dim=-1)[labelled])
+    off = torch.cat(errors)
+    assert len(off) > 20
+    assert off.mean() < 1.5
+    assert off.median() < 1
