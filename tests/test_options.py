@@ -32,6 +32,10 @@ POSE = (
 )
 HRNET_POSE = ("encoder.width=4", "data.crop=[32,32]", "dataset.counts={train: 6, valid: 6, test: 1}")
 
+SIX_LEVELS = ("encoder=plain", "encoder.widths=[4,4,4,8,8,8]", "decoder.width=8")
+FCOS = ("task=detection_fcos", *SIX_LEVELS, "model.depth=1")
+CENTER = ("task=detection_center", *SIX_LEVELS, "model.hidden=8")
+
 # What an option needs beside it to fit, or to be small. An option that is not named here must do without.
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "encoder/timm": ("encoder.name=resnet10t",),
@@ -55,6 +59,16 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "loss/ohkm": tuple(word for word in POSE if word != "loss=mse"),
     **{f"model/{name}": ("task=pose", *HRNET_POSE) for name in ("hrnet_pose", "hrnet_pose_w48", "hrnet_pose_small")},
     **{f"encoder/{name}": ("encoder.width=4",) for name in ("hrnet_pose_w32", "hrnet_pose_w48", "hrnet_pose_small")},
+    "task/detection_fcos": FCOS[1:],
+    "task/detection_center": CENTER[1:],
+    **{f"model/{name}": FCOS for name in ("fcos", "fcos_light", "fcos_resnet50")},
+    **{f"decoder/{name}": SIX_LEVELS for name in ("fpn_p7", "fpn_p7_light")},
+    "model/fcos_hrnet": ("task=detection_fcos", "encoder.width=4", "decoder.width=8", "model.depth=1"),
+    "model/center_detection": CENTER,
+    "loss/sigmoid_focal": FCOS,
+    "loss/center_focal": CENTER,
+    "decoder/fpn_light": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
+    "decoder/hrnet_v2p_bare": ("encoder=plain", "encoder.widths=[4,8,8,8]"),
     "encoder/resnet101_os8": ("encoder.depth=18",),
     "encoder/resnet101_multigrid": ("encoder.depth=18",),
     "model/fcn": ("encoder.width=0.0625",),
@@ -109,6 +123,8 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
         f"experiment/nuclei_{name}": ("dataset.root=nuclei", "data.crop=[32,32]", "encoder.widths=[4,8]")
         for name in ("components", "border", "center")
     },
+    "experiment/shapes_fcos": ("dataset.counts={train: 2, valid: 1, test: 1}", "decoder.width=8"),
+    "experiment/shapes_center": ("dataset.counts={train: 2, valid: 1, test: 1}", "decoder.width=8"),
     "experiment/shapes_unet": ("dataset.counts={train: 2, valid: 1, test: 1}", "encoder.widths=[4,8]"),
 }
 ELSEWHERE = {
@@ -122,6 +138,9 @@ ELSEWHERE = {
     "experiment/openfield_pose": "a folder of its own; its parts are tried on shapes, its data is not ours",
     "loss/mse": "for heads of values",
     "loss/l1": "for heads of values",
+    "loss/giou": "of another head than the one that `loss` chooses; task/detection_fcos takes it",
+    "loss/soft_bce": "of another head than the one that `loss` chooses; task/detection_fcos takes it",
+    **{f"experiment/coco_{name}": "of a COCO tree" for name in ("fcos_fpn", "fcos_hrnet", "center")},
     "trainer/debug": "two steps where this test takes one",
 }
 """Options that a semantic step on these datasets cannot run, and why."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -60,17 +62,22 @@ class FPN(Decoder):
             size = (joined[step + 1].shape[-2], joined[step + 1].shape[-1])
             joined[step + 1] = joined[step + 1] + up(joined[step], size, pyramid.indices[i + 1])
         more = len(self.extra)
-        needed = None if self.wanted is None else {max(level, more) for level in self.wanted}
+        wanted = set(range(more + len(joined))) if self.wanted is None else set(self.wanted)
+        if wanted & set(range(more)) and self.extra_from == "decoder":
+            wanted.add(more)  # the deepest map, from which they are made
         maps = [
-            conv(x) if needed is None or level in needed else x[:, :, :0, :0]
+            conv(x) if level in wanted else x[:, :, :0, :0]
             for level, (conv, x) in enumerate(zip(self.smooth, joined, strict=True), more)
         ]
-        coarser = self._beyond(pyramid, maps[0]) if more else []
-        return [*coarser, *maps[:-1], self.dropout(maps[-1])]
+        source = pyramid.features[self.levels[0]] if self.extra_from == "encoder" else maps[0]
+        return [*self._beyond(source, wanted), *maps[:-1], self.dropout(maps[-1])]
 
-    def _beyond(self, pyramid: Pyramid, deepest: Tensor) -> list[Tensor]:
-        """The levels coarser than the encoder's, coarse to fine."""
-        maps = [pyramid.features[self.levels[0]] if self.extra_from == "encoder" else deepest]
+    def _beyond(self, source: Tensor, wanted: Collection[int]) -> list[Tensor]:
+        """The levels coarser than the encoder's, coarse to fine; those beyond the coarsest that is wanted are empty."""
+        more = len(self.extra)
+        last = min(wanted, default=more)
+        maps = [source]
         for number, conv in enumerate(self.extra):
-            maps.append(conv(F.relu(maps[-1]) if number else maps[-1]))
+            below = F.relu(maps[-1]) if number else maps[-1]
+            maps.append(conv(below) if more - 1 - number >= last else below.new_empty(len(below), 0, 0, 0))
         return maps[:0:-1]

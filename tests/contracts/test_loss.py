@@ -16,6 +16,7 @@ from densepred.contracts import Loss, SummedLoss
 from densepred.ops import banded, resample
 from densepred.ops.distance import signed_distances
 from densepred.types import VOID
+from tests.contracts.numbers import numbers
 
 FOLDER = Path(__file__).parents[2] / "configs" / "loss"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -55,31 +56,6 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "sum": [{"terms": SOFTMAXES}, {"terms": SUMS}, {"terms": [*SOFTMAXES, {"weight": 0.2, "loss": SORTED}]}],
 }
 CASES = [(name, change) for name in NAMES for change in ([{}] * (name != "sum") + VARIANTS.get(name, []))]
-
-
-class Numbers(NamedTuple):
-    """What a loss of values is about: how many channels, its truths of numbers in 0..1, and the best prediction."""
-
-    channels: int = CLASSES
-    truth: Callable[[Tensor], Tensor] = lambda x: 6 * x - 3
-    best: Callable[[Tensor], Tensor] = torch.clone
-
-
-def sure(truth: Tensor) -> Tensor:
-    return torch.where(truth >= 1, 100.0, -100.0)
-
-
-NUMBERS = {
-    "SigmoidFocal": Numbers(truth=lambda x: (x > 0.8).to(x.dtype), best=sure),
-    "SoftBinaryCrossEntropy": Numbers(truth=lambda x: (x > 0.5).to(x.dtype), best=sure),
-    "CenterFocal": Numbers(truth=lambda x: torch.where(x > 0.9, 1.0, x), best=sure),
-    "GeneralisedIoU": Numbers(4, lambda x: 4 * x + 0.1),
-}
-"""Losses of values that are not about any numbers."""
-
-
-def numbers(loss: Loss) -> Numbers:
-    return NUMBERS.get(type(loss).__name__, Numbers())
 
 
 class Scene(NamedTuple):
