@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from densepred import config
+from densepred import config, session
 from densepred.assemble import build
 from densepred.contracts import Model
 from densepred.dataset.shapes import Shapes
 from densepred.ops import resample
+from densepred.predictor import load
 from densepred.task import Task
 from densepred.types import Annotation, Frame, Info
+from tests import running
 from tests.codec.boxes import found_again
 from tests.conftest import composed
 
@@ -105,3 +108,23 @@ def test_losses_of_levels_are_those_of_their_cells_in_a_map(monkeypatch: pytest.
             pred, weight = outputs[name][-1][..., None], targets[f"{name}_weight"][..., None]
             plain: Callable[..., Any] = task.losses[name]
             torch.testing.assert_close(plain(pred, targets[name][..., None], weight), value)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_run_can_be_loaded_and_applied_to_images_of_any_size_with_their_mirror_image(
+    kind: str, tmp_path: Path
+) -> None:
+    small = ("data.batch_size=2", "trainer.max_steps=1", "trainer.valid_every=1000", "data.crop=[64,64]")
+    counts = "dataset.counts={train: 2, valid: 1, test: 1}"
+    words = [word for word in TASKS[kind] if word != "metric=[]"]
+    assert session.work(running.bare_job(tmp_path, *words, *small, counts, "transform=resize")) == 0
+    predictor = load(tmp_path)
+    predictor.task.codec.score = 0.0  # pyright: ignore[reportAttributeAccessIssue]
+    found = predictor(torch.randint(0, 255, (3, 75, 133), dtype=torch.uint8), flip=True)
+    assert found.size == (75, 133)
+    assert found.boxes is not None
+    assert len(found.boxes) > 0
+    assert found.boxes.min() >= -0.5
+    assert (found.boxes.amax(0) <= torch.tensor([132.5, 74.5, 132.5, 74.5])).all()
+    assert found.categories is not None
+    assert found.categories.min() >= 1, "the background is no thing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -51,6 +52,8 @@ class CenterDetection(Codec):
         for name, value in (("stride", stride), ("most", most)):
             if value < 1:
                 raise UserError(f"task.codec.{name}: {value}; give 1 or more")
+        if not 0 <= score < 1:
+            raise UserError(f"task.codec.score: {score}; give a number from 0 to below 1")
         for name, share in (("overlap", overlap), ("prior", prior)):
             if not 0 < share < 1:
                 raise UserError(f"task.codec.{name}: {share}; give a number between 0 and 1")
@@ -115,7 +118,7 @@ class CenterDetection(Codec):
     def _detect(self, logits: Tensor, size: Tensor, offset: Tensor, frame: Frame) -> Annotation:
         """Maps of one image, (1, C, h, w)."""
         height = logits.shape[-2]
-        threshold = torch.logit(torch.tensor(float(self.score))).item()
+        threshold = math.log(self.score / (1 - self.score)) if self.score > 0 else -math.inf
         peaks = local_maxima(logits, self.most, threshold, across=True)
         kept = peaks.scores[0].isfinite()
         scores, x, rows = peaks.scores[0][kept], peaks.x[0][kept], peaks.y[0][kept]

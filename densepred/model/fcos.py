@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -70,7 +71,7 @@ class FCOS(Model):
                 nn.init.zeros_(part.bias)
         for name, spec in heads.items():
             if spec.prior is not None:
-                nn.init.constant_(self.heads[name].bias, _logit(spec.prior))  # pyright: ignore[reportArgumentType]
+                nn.init.constant_(self.heads[name].bias, math.log(spec.prior / (1 - spec.prior)))  # pyright: ignore[reportArgumentType]
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         pyramid = self.encoder((image - self.mean) / self.std)
@@ -119,7 +120,3 @@ def _check(towers: Sequence[Sequence[str]], heads: Mapping[str, HeadSpec]) -> No
             f"model.towers holds {', '.join(named)}, but the heads of the task are {', '.join(heads)}; give each head "
             "one tower, such as model.towers=[[class],[distances,centerness]], or choose another model"
         )
-
-
-def _logit(share: float) -> float:
-    return torch.logit(torch.tensor(share, dtype=torch.float64)).item()
