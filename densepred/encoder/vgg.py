@@ -1,4 +1,4 @@
-"""VGG-16 (arXiv 1409.1556): torchvision's features, with the indices of its five poolings."""
+"""VGG-16 and 19 (arXiv 1409.1556): torchvision's features, with the indices of their poolings."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from torch.nn import functional as F
 from torchvision.models import get_model_weights, vgg
 
 from densepred.contracts import Encoder
-from densepred.nn import adapt_input, adapt_statistics, initialise
+from densepred.nn import adapt_input, adapt_statistics, choose, initialise
 from densepred.types import Pyramid, UserError
 
-LAYERS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
+LAYERS = {
+    depth: (64, 64, 0, 128, 128, 0, *[256] * deep, 0, *[512] * deep, 0, *[512] * deep, 0)
+    for depth, deep in ((16, 3), (19, 4))
+}
+"""The width of each convolution, and 0 for a pooling."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class VGG16(Encoder):
-    """Six levels: what goes into each pooling, and what comes out of the last. `body` has torchvision's keys.
+class VGG(Encoder):
+    """A level before each pooling, and one at the end. `body` has torchvision's keys.
 
+    Of its convolutions the first `convolutions` are kept, and the poolings between them; null keeps all, and the last
+    pooling too. OpenPose sees through the first ten of VGG-19.
     `width` multiplies every layer; the published weights need 1. `ceil_mode` makes the poolings round up, as Caffe's
     did: then no image is too small, and the levels have ceil(size / stride) cells.
     """
@@ -24,18 +30,22 @@ class VGG16(Encoder):
     def __init__(
         self,
         in_channels: int,
+        depth: int = 16,
+        convolutions: int | None = None,
         batch_norm: bool = True,
         width: float = 1.0,
         ceil_mode: bool = False,
         pretrained: bool = False,
     ) -> None:
         super().__init__()
-        self.ceil_mode = ceil_mode
-        wide = [max(1, round(layer * width)) if layer else 0 for layer in LAYERS]
+        choose("encoder.depth", depth, LAYERS)
+        self.depth, self.convolutions, self.batch_norm, self.ceil_mode = depth, convolutions, batch_norm, ceil_mode
+        wide = [max(1, round(layer * width)) if layer else 0 for layer in kept(LAYERS[depth], convolutions)]
         features = vgg.make_layers([layer or "M" for layer in wide], batch_norm=batch_norm)
         self.body = nn.ModuleDict({"features": features})
-        self.channels = (*(wide[i - 1] for i, layer in enumerate(wide) if not layer), wide[-2])
-        self.strides = (1, 2, 4, 8, 16, 32)
+        last = max(i for i, layer in enumerate(wide) if layer)
+        self.channels = (*(wide[i - 1] for i, layer in enumerate(wide) if not layer), wide[last])
+        self.strides = tuple(2**i for i in range(len(self.channels)))
         self.pooled = (None, *self.channels[:-1])
         first = features[0]
         assert isinstance(first, nn.Conv2d)
@@ -45,7 +55,7 @@ class VGG16(Encoder):
         if pretrained:
             if width != 1:
                 raise UserError(f"encoder.width: {width} has no published weights; set 1 or encoder.pretrained=false")
-            self._load("vgg16_bn" if batch_norm else "vgg16", in_channels)
+            self._load(f"vgg{depth}_bn" if batch_norm else f"vgg{depth}", in_channels)
 
     def _load(self, name: str, in_channels: int) -> None:
         try:
@@ -56,14 +66,14 @@ class VGG16(Encoder):
                 "by weights.encoder"
             ) from error
         state["features.0.weight"] = adapt_input(state["features.0.weight"], in_channels)
-        self.body.load_state_dict({key: value for key, value in state.items() if key.startswith("features.")})
+        self.body.load_state_dict({key: state[key] for key in self.body.state_dict()})
         self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
 
     def forward(self, image: Tensor) -> Pyramid:
         least = self.strides[-1]
         if min(image.shape[-2:]) < least and not self.ceil_mode:
             raise UserError(
-                f"an image of {image.shape[-2]}x{image.shape[-1]} vanishes in the five poolings of encoder=vgg16; "
+                f"an image of {image.shape[-2]}x{image.shape[-1]} vanishes in the poolings of encoder=vgg{self.depth}; "
                 f"it needs {least} pixels a side, or encoder.ceil_mode=true"
             )
         x, argmax = image, None
@@ -79,3 +89,13 @@ class VGG16(Encoder):
             indices.append(argmax)
             x, argmax = F.max_pool2d(x, 2, ceil_mode=self.ceil_mode, return_indices=True)
         return Pyramid([*features, x], [*indices, argmax])
+
+
+def kept(layers: tuple[int, ...], convolutions: int | None) -> tuple[int, ...]:
+    """The layers up to the last convolution that is kept."""
+    places = [i for i, layer in enumerate(layers) if layer]
+    if convolutions is None or convolutions == len(places):
+        return layers
+    if not 1 <= convolutions <= len(places):
+        raise UserError(f"encoder.convolutions: {convolutions}; give 1 to {len(places)}, or null for all")
+    return layers[: places[convolutions - 1] + 1]

@@ -11,7 +11,7 @@ from densepred.build import build
 from densepred.decoder.segnet import SegNet
 from densepred.encoder.plain import Plain
 from densepred.encoder.resnet import ResNet
-from densepred.encoder.vgg import VGG16
+from densepred.encoder.vgg import VGG
 from densepred.types import HeadSpec, UserError
 from densepred.upsample.nearest import Nearest
 from densepred.upsample.unpool import Unpool
@@ -35,7 +35,7 @@ def test_the_preset_has_the_papers_thirteen_convolutions_a_side(plain: Callable[
 
 def test_it_equals_torchs_unpooling_and_the_same_convolutions() -> None:
     torch.manual_seed(0)
-    encoder = VGG16(3, width=0.0625)
+    encoder = VGG(3, width=0.0625)
     decoder = SegNet(encoder, Unpool)
     pyramid = encoder(torch.rand(2, 3, 37, 45))
     x = pyramid.features[-1]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from densepred.decoder.unetplusplus import Node, UNetPlusPlus
 from densepred.encoder.plain import Plain
 from densepred.encoder.resnet import ResNet
-from densepred.encoder.vgg import VGG16
+from densepred.encoder.vgg import VGG
 from densepred.model.encoder_decoder import EncoderDecoder
 from densepred.types import HeadSpec, UserError
 from densepred.upsample.nearest import Nearest
@@ -90,7 +90,7 @@ def test_an_encoder_that_begins_coarse_is_climbed_after_the_triangle() -> None:
     assert model(torch.rand(1, 3, 37, 45))["semantic"][0].shape == (1, 3, 19, 23)
 
 
-@pytest.mark.parametrize("encoder", [LIGHT, partial(VGG16, width=0.0625)])
+@pytest.mark.parametrize("encoder", [LIGHT, partial(VGG, width=0.0625)])
 @pytest.mark.parametrize("narrow", [True, False])
 def test_it_unpools_where_its_encoder_pools(encoder: object, narrow: bool) -> None:
     model = built(encoder, upsample=Unpool, narrow=narrow, block="residual", attention="scse")

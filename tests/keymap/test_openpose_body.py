@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.encoder.vgg19 import VGG19
+from densepred.encoder.vgg import VGG
 from densepred.model.openpose import OpenPose
 from densepred.translate import family, recognise
 from densepred.types import HeadSpec
@@ -72,7 +72,9 @@ def test_every_tensor_has_its_place_and_the_answers_are_those_of_the_port() -> N
     state, extras = table.translate(theirs)
     assert not extras
     heads = {"paf": HeadSpec(38, (8,)), "heatmap": HeadSpec(19, (8,))}
-    model = OpenPose(partial(VGG19, convolutions=10), heads, 3, table.mean, table.std, bgr=True).eval()
+    model = OpenPose(
+        partial(VGG, depth=19, convolutions=10, batch_norm=False), heads, 3, table.mean, table.std, bgr=True
+    ).eval()
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert (sorted(missing), unexpected) == (["mean", "std"], [])
     assert table.expects == {"bgr": model.bgr, "encoder.convolutions": 10, "encoder.batch_norm": False}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from densepred.encoder.plain import Plain
 from densepred.encoder.resnet import ResNet
-from densepred.encoder.vgg import VGG16
+from densepred.encoder.vgg import VGG
 from densepred.model.fcn import FCN, Enlarge, offsets
 from densepred.types import HeadSpec, UserError
 
@@ -18,7 +18,7 @@ HEADS = {"semantic": HeadSpec(3, kind="classes")}
 PUBLISHED = {32: (19,), 16: (5, 27), 8: (5, 9, 31)}
 """Crops of score_pool4, score_pool3 and of the last enlargement in the authors' networks."""
 
-CAFFE = partial(VGG16, batch_norm=False, ceil_mode=True, width=0.0625)
+CAFFE = partial(VGG, batch_norm=False, ceil_mode=True, width=0.0625)
 
 
 def made(encoder: object = CAFFE, heads: dict[str, HeadSpec] | None = None, **options: Any) -> FCN:
@@ -131,7 +131,7 @@ def test_the_answer_is_of_the_images_size(padding: int, width: int | None) -> No
 
 @pytest.mark.parametrize(
     "encoder",
-    [partial(ResNet, depth=18), partial(Plain, widths=(4, 4, 4, 6, 6, 8)), partial(VGG16, width=0.0625)],
+    [partial(ResNet, depth=18), partial(Plain, widths=(4, 4, 4, 6, 6, 8)), partial(VGG, width=0.0625)],
     ids=["resnet", "plain", "vgg"],
 )
 @pytest.mark.parametrize("padding", [0, 99])
@@ -215,7 +215,7 @@ def test_the_paper_in_full_has_its_parameters() -> None:
     """VGG-16 without its classifier 14,714,688; fc6 102,764,544; fc7 16,781,312; scores of 21 classes; filters."""
     with torch.device("meta"):
         model = made(
-            partial(VGG16, batch_norm=False, ceil_mode=True),
+            partial(VGG, batch_norm=False, ceil_mode=True),
             {"semantic": HeadSpec(21, kind="classes")},
             stride=8,
             width=4096,

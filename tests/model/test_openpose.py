@@ -13,17 +13,17 @@ from densepred.build import build
 from densepred.contracts import EncoderFactory
 from densepred.encoder.plain import Plain
 from densepred.encoder.resnet import ResNet
-from densepred.encoder.vgg19 import VGG19
+from densepred.encoder.vgg import VGG
 from densepred.errors import UserError
 from densepred.model.openpose import Dilated, OpenPose
 from densepred.types import HeadSpec
 
 COCO = {"paf": HeadSpec(38, (8,)), "heatmap": HeadSpec(19, (8,))}
 SMALL: dict[str, Any] = {"stages": 3, "features": (12, 8), "width": 8, "first_hidden": 16}
-VGG = partial(VGG19, convolutions=10, width=0.0625)
+FRONT = partial(VGG, depth=19, convolutions=10, batch_norm=False, width=0.0625)
 
 
-def made(encoder: EncoderFactory = VGG, heads: dict[str, HeadSpec] = COCO, **options: Any) -> OpenPose:
+def made(encoder: EncoderFactory = FRONT, heads: dict[str, HeadSpec] = COCO, **options: Any) -> OpenPose:
     torch.manual_seed(0)
     return OpenPose(encoder, heads, 3, (0.5,) * 3, (0.25,) * 3, **(SMALL | options))
 
@@ -76,7 +76,7 @@ def test_pruning_answers_by_an_earlier_stage_and_trains_them_all() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"shared": True, "block": "dilated"}, {"block": "separable", "norm": "batch"}])
 @pytest.mark.parametrize(
-    "encoder", [VGG, partial(Plain, widths=(4, 4, 6, 6, 8)), partial(ResNet, depth=18, output_stride=16)]
+    "encoder", [FRONT, partial(Plain, widths=(4, 4, 6, 6, 8)), partial(ResNet, depth=18, output_stride=16)]
 )
 def test_every_front_and_block_learns_from_odd_images(encoder: EncoderFactory, options: dict[str, Any]) -> None:
     model = made(encoder, **options)
