@@ -6,7 +6,7 @@ L cells of all levels, N boxes, lengths in input pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,7 +22,12 @@ class Cells(NamedTuple):
     points: Tensor  # (L, 2) x and y of what a cell stands for
     strides: Tensor  # (L,) float32
     levels: tuple[int, ...]  # the stride of each level
-    lengths: list[int]  # and its cells
+    shapes: list[tuple[int, int]]  # and its rows and columns
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many cells each level has."""
+        return [rows * columns for rows, columns in self.shapes]
 
 
 def grids(size: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int]]:
@@ -32,18 +37,14 @@ def grids(size: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int]
 
 def cells(size: tuple[int, int], strides: Sequence[int], corner: bool, device: torch.device | None = None) -> Cells:
     """Cells of an input of `size`. Points are the middles of the cells, or their upper left corners."""
-    points, lengths = [], []
-    shapes = grids(size, strides)
+    points, each, shapes = [], [], grids(size, strides)
     for (rows, columns), stride in zip(shapes, strides, strict=True):
         y, x = (torch.arange(n, device=device, dtype=torch.float32) * stride for n in (rows, columns))
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).view(-1, 2)
         # A cell covers the pixels from stride i to stride i + stride - 1, whose outer edge is half a pixel away.
         points.append(grid + (-0.5 if corner else (stride - 1) / 2))
-        lengths.append(rows * columns)
-    each = torch.tensor(strides, dtype=torch.float32, device=device).repeat_interleave(
-        torch.tensor(lengths, device=device)
-    )
-    return Cells(torch.cat(points), each, tuple(strides), lengths)
+        each.append(torch.full((rows * columns,), float(stride), device=device))
+    return Cells(torch.cat(points), torch.cat(each), tuple(strides), shapes)
 
 
 def reaches(cells: Cells, factor: float) -> tuple[Tensor, Tensor]:
@@ -67,30 +68,47 @@ def assign(cells: Cells, boxes: Tensor, factor: float, radius: float) -> Tensor:
     anywhere inside), and the farthest side is within the reach of its level; of several such boxes for the smallest,
     and of equally small ones for the first.
     """
-    found = torch.full((len(cells.points),), -1, dtype=torch.int64, device=boxes.device)
-    if len(boxes) == 0:
-        return found
     order = areas(boxes).argsort(stable=True)
+    boxes = boxes[order]
     low, high = reaches(cells, factor)
-    for part in torch.arange(len(found), device=boxes.device).split(max(1, CHUNK // len(boxes))):
-        fits = _fits(cells.points[part], cells.strides[part], boxes[order], radius, low[part], high[part])
-        some, first = fits.max(1)  # of equal values the first
-        found[part] = torch.where(some, order[first], -1)
-    return found
+    least = torch.full((len(cells.points),), len(boxes), device=boxes.device)
+    for cell, box in _near(cells, boxes, radius) if radius else _all(cells, boxes):
+        points, strides = cells.points[cell], cells.strides[cell]
+        fits = _fits(points, boxes[box], low[cell], high[cell])
+        if radius:
+            middles = (boxes[box, :2] + boxes[box, 2:]) / 2
+            fits &= (points - middles).abs().amax(-1) < radius * strides
+        cell, box = (index.expand(fits.shape)[fits] for index in (cell, box))
+        least.scatter_reduce_(0, cell, box, "amin")
+    return torch.cat([order, order.new_full((1,), -1)])[least]
 
 
-def _fits(points: Tensor, strides: Tensor, boxes: Tensor, radius: float, low: Tensor, high: Tensor) -> Tensor:
-    """(n, N) bool."""
-    x, y = points[:, :1], points[:, 1:]
-    x0, y0, x1, y1 = boxes.unbind(1)
-    left, top, right, bottom = x - x0, y - y0, x1 - x, y1 - y
-    nearest = torch.minimum(torch.minimum(left, right), torch.minimum(top, bottom))
-    farthest = torch.maximum(torch.maximum(left, right), torch.maximum(top, bottom))
-    fits = (nearest > 0) & (farthest > low[:, None]) & (farthest <= high[:, None])
-    if radius:
-        off = torch.maximum((left - right).abs(), (top - bottom).abs()) / 2
-        fits &= off < radius * strides[:, None]
-    return fits
+def _near(cells: Cells, boxes: Tensor, radius: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of a cell and a box whose middle is near: all that are less than `radius` strides apart, and others."""
+    steps = torch.arange(-int(radius + 0.5), int(radius + 0.5) + 1, device=boxes.device)
+    middles, start = (boxes[:, :2] + boxes[:, 2:]) / 2, 0
+    for (rows, columns), stride in zip(cells.shapes, cells.levels, strict=True):
+        places = ((middles - cells.points[start]) / stride).round().long()
+        for part in torch.arange(len(boxes), device=boxes.device).split(max(1, CHUNK // len(steps) ** 2)):
+            x, y = (places[part, axis, None] + steps for axis in (0, 1))
+            inside = ((y >= 0) & (y < rows))[:, :, None] & ((x >= 0) & (x < columns))[:, None]
+            index = start + y[:, :, None] * columns + x[:, None]
+            yield index[inside], part[:, None, None].expand(index.shape)[inside]
+        start += rows * columns
+
+
+def _all(cells: Cells, boxes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every cell with every box, as (n, 1) and (1, N)."""
+    every = torch.arange(len(boxes), device=boxes.device)[None]
+    for part in torch.arange(len(cells.points), device=boxes.device).split(max(1, CHUNK // max(1, len(boxes)))):
+        yield part[:, None], every
+
+
+def _fits(points: Tensor, boxes: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Whether points (..., 2) lie in boxes (..., 4) and the farthest side is within reach."""
+    sides = torch.cat([points - boxes[..., :2], boxes[..., 2:] - points], -1)
+    farthest = sides.amax(-1)
+    return (sides.amin(-1) > 0) & (farthest > low) & (farthest <= high)
 
 
 def covered(points: Tensor, boxes: Tensor) -> Tensor:
