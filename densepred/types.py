@@ -83,7 +83,7 @@ class Annotation:
     keypoints: Tensor | None = None  # (N, K, 3) float32: x, y, visibility (0, 1, 2) or confidence
     boxes: Tensor | None = None  # (N, 4) float32: x0, y0, x1, y1
     areas: Tensor | None = None  # (N,) float32
-    heads: Tensor | None = None  # (N, 4) float32: the boxes of heads, as PCKh measures by them; NaN where unknown
+    head_boxes: Tensor | None = None  # (N, 4) float32, as PCKh measures by them; NaN where unknown
     crowd: Tensor | None = None  # (N,) bool
     masks: list[Any] | None = None  # N run-length masks, where they overlap
     ignore: Tensor | None = None  # (H, W) bool, where nothing is judged

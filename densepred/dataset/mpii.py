@@ -117,7 +117,7 @@ class Mpii(Dataset):
             categories=torch.zeros(count, dtype=torch.int64),
             boxes=boxes,
             areas=(boxes[:, 2:] - boxes[:, :2]).prod(1),
-            heads=None if self._heads is None else self._heads[rows],
+            head_boxes=None if self._heads is None else self._heads[rows],
             crowd=torch.zeros(count, dtype=torch.bool),
         )
         return Sample(image, truth, Frame(self.identity(index)[1], size))

@@ -100,10 +100,10 @@ class Pck(Metric):
             box = (truth.boxes.cpu()[:, 2:] - truth.boxes.cpu()[:, :2]).double().amax(1)
         box = _first([box], box)
         torso, head = (_first([between(people, *pair) for pair in pairs], box) for pairs in (self.torso, self.neck))
-        if truth.heads is not None:
-            boxes = truth.heads.cpu().double()
+        if truth.head_boxes is not None:
+            boxes = truth.head_boxes.cpu().double()
             head = _first([HEAD * (boxes[:, 2:] - boxes[:, :2]).norm(dim=1), head], box)
-        if self.reference == "head" and truth.heads is None and not self.neck:
+        if self.reference == "head" and truth.head_boxes is None and not self.neck:
             raise UserError("metric.pck.reference=head: the dataset has neither boxes of heads nor necks; choose box")
         return torch.stack((box, torso, head), 1)
 

@@ -45,17 +45,17 @@ def test_boxes_are_those_that_the_published_program_cuts_out(root: Path) -> None
 
 
 def test_heads_are_read_where_their_file_is(root: Path) -> None:
-    assert Mpii(str(root), "valid")[0].truth.heads is None
+    assert Mpii(str(root), "valid")[0].truth.head_boxes is None
     corners = np.arange(12, dtype=np.float64).reshape(2, 2, 3)
     savemat(root / "annot/gt_valid.mat", {"headboxes_src": corners})
     data = Mpii(str(root), "valid")
-    heads = [data[0].truth.heads, data[1].truth.heads]
+    heads = [data[0].truth.head_boxes, data[1].truth.head_boxes]
     assert heads[0] is not None
     assert heads[1] is not None
     expected = [[corners[0, 0, i], corners[0, 1, i], corners[1, 0, i], corners[1, 1, i]] for i in range(3)]
     assert (heads[0] + 1).tolist() == [expected[0], expected[2]]
     assert (heads[1] + 1).tolist() == [expected[1]]
-    assert Mpii(str(root), "valid", heads=None)[0].truth.heads is None
+    assert Mpii(str(root), "valid", heads=None)[0].truth.head_boxes is None
 
 
 @pytest.mark.parametrize("text", [b"", b"not a matrix", b"MATLAB 5.0 MAT-file" + bytes(200)])

@@ -49,7 +49,7 @@ def draw(seed: int, known: bool) -> Pairs:
         boxes = torch.tensor(np.concatenate((start - 4, start + long + 4), 2)[:, 0], dtype=torch.float32)
         truth = Annotation((400, 400), keypoints=torch.tensor(np.concatenate((joints, seen), 2)).float(), boxes=boxes)
         truth.crowd = torch.tensor(random.random(count) < 0.15)
-        truth.heads = boxes / 4
+        truth.head_boxes = boxes / 4
         sure = random.random((count, len(LSP), 1)) * (random.random((count, len(LSP), 1)) < 0.9)
         moved = joints + random.normal(0, 0.12, joints.shape) * long
         found = torch.tensor(np.concatenate((moved, sure), 2)).float()
@@ -72,7 +72,7 @@ def slow(pairs: Pairs, known: bool, alpha: float, reference: str) -> dict[str, f
             lengths["box"].append(max(x1 - x0, y1 - y0))
             torsos = [(person[LSP.index(a)], person[LSP.index(b)]) for a, b in TORSOS]
             lengths["torso"].append(next((slow_pck.distance(a, b) for a, b in torsos if a[2] and b[2]), None))
-            a0, b0, a1, b1 = truth.heads[i].tolist()
+            a0, b0, a1, b1 = truth.head_boxes[i].tolist()
             lengths["head"].append(0.6 * math.hypot(a1 - a0, b1 - b0))
             lengths["pixels"].append(1.0)
     limits = {name: [None if v is None else v for v in values] for name, values in lengths.items()}
@@ -174,9 +174,9 @@ def test_heads_are_measured_by_their_box_else_from_top_to_neck_and_pelvis_and_th
     truth = people([(0, 90, 2), (0, 30, 2), (0, 20, 2), (0, 0, 2)], count=4)
     found = people([(0, 0, 1), (0, 0, 1), (10, 20, 1), (11, 0, 1)], count=4)  # half a head is 10
     assert scores(found, truth, names)["pckh"] == 0.5
-    truth.heads = torch.tensor([[0.0, 0.0, 30.0, 40.0]])  # half of 0.6 * 50 is 15
+    truth.head_boxes = torch.tensor([[0.0, 0.0, 30.0, 40.0]])  # half of 0.6 * 50 is 15
     assert scores(found, truth, names)["pckh"] == 1.0
-    truth.heads = torch.full((1, 4), torch.nan)
+    truth.head_boxes = torch.full((1, 4), torch.nan)
     assert scores(found, truth, names)["pckh"] == 0.5
     assert scores(people([(0, 0, 1)], count=1), people([(0, 0, 2)], count=1), ("snout",))["pckh"] is None
 
