@@ -40,8 +40,14 @@ DECODERS: dict[str, dict[str, Any]] = {
 UPSAMPLES = sorted(path.stem for path in (CONFIGS / "upsample").glob("*.yaml"))
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 INFO: dict[str, Any] = {"channels": 3, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
-IMAGES = ("autoencoder", "linear_autoencoder", "pca")  # models that give an image back and nothing else
 HEADS = {"semantic": HeadSpec(5, kind="classes"), "offset": HeadSpec(2)}
+IMAGE = {"image": HeadSpec(3)}
+LEVELS = (8, 16, 32, 64, 128)
+DETECTOR = {name: HeadSpec(n, LEVELS) for name, n in (("class", 5), ("distances", 4), ("centerness", 1))}
+OWN = dict.fromkeys(("autoencoder", "linear_autoencoder", "pca"), IMAGE) | {
+    name: DETECTOR for name in MODELS if name.startswith("fcos")
+}
+"""The heads of models that take no others."""
 
 Plain = Callable[..., dict[str, Any]]
 
@@ -96,7 +102,7 @@ def test_one_step_at_batch_1(
 def test_every_preset_builds_on_meta_and_takes_its_weights_from_there(plain: Plain, name: str) -> None:
     node = plain(f"model={name}")["model"]
     with torch.device("meta"):
-        empty = build(node, heads={"image": HeadSpec(3)} if name in IMAGES else HEADS, **INFO)
+        empty = build(node, heads=OWN.get(name, HEADS), **INFO)
     state = empty.state_dict()
     assert "mean" in state
     assert "std" in state or name in ("linear_autoencoder", "pca")  # whose error is measured in colours
