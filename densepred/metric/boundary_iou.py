@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
+from densepred.ops.given import require
 from densepred.ops.window import outline
 from densepred.types import VOID, Annotation, Info, UserError
 
@@ -32,6 +33,7 @@ class BoundaryIou(Metric):
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         for prediction, truth in zip(predictions, truths, strict=True):
+            require("boundary_iou", prediction, truth, "semantic")
             assert prediction.semantic is not None
             assert truth.semantic is not None
             labels = truth.semantic.to(prediction.semantic.device)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
+from densepred.ops.given import require
 from densepred.types import VOID, Annotation, Info, UserError
 
 BITS = 28
@@ -33,6 +34,7 @@ class Calibration(Metric):
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         for prediction, truth in zip(predictions, truths, strict=True):
+            require("calibration", prediction, truth, "semantic")
             assert prediction.semantic is not None
             assert prediction.probabilities is not None
             assert truth.semantic is not None

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from densepred.contracts import Metric
 from densepred.ops.confusion import confusion, per_class, pixel_accuracy
+from densepred.ops.given import require
 from densepred.types import Annotation, Info
 
 MEANS = {"iou": "miou", "dice": "mean_dice", "precision": "mean_precision", "recall": "mean_recall"}
@@ -30,6 +31,7 @@ class Confusion(Metric):
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         for prediction, truth in zip(predictions, truths, strict=True):
+            require("confusion", prediction, truth, "semantic")
             assert prediction.semantic is not None
             assert truth.semantic is not None
             labels = truth.semantic.to(prediction.semantic.device)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from densepred.contracts import Metric
+from densepred.ops.given import require
 from densepred.ops.segments import Agreement, agreement, components, thinned
 from densepred.types import VOID, Annotation, Info, UserError
 
@@ -53,6 +54,7 @@ class EmSegmentation(Metric):
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         for prediction, truth in zip(predictions, truths, strict=True):
+            require("em_segmentation", prediction, truth, "semantic")
             assert truth.semantic is not None
             labels = truth.semantic.cpu().numpy()
             cells = components((labels != self.membrane) & (labels != VOID), self.connectivity)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
+from densepred.ops.given import require
 from densepred.types import Annotation, Info, UserError
 
 
@@ -35,6 +36,7 @@ class Grouping(Metric):
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         for prediction, truth in zip(predictions, truths, strict=True):
+            require("grouping", prediction, truth, "keypoints")
             assert prediction.keypoints is not None
             assert truth.keypoints is not None
             self.counts += self._image(prediction.keypoints.cpu(), truth)

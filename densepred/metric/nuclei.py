@@ -8,8 +8,9 @@ import numpy as np
 
 from densepred.contracts import Metric
 from densepred.nn import choose
+from densepred.ops.given import provided, require
 from densepred.ops.intersections import Counts, Overlaps, overlaps
-from densepred.types import VOID, Annotation, Info, UserError
+from densepred.types import VOID, Annotation, Info
 
 PERCENT = tuple(range(50, 100, 5))
 """Thresholds of the IoU, whole numbers so that whether one is passed is exact."""
@@ -35,8 +36,7 @@ class Nuclei(Metric):
 
     def __init__(self, info: Info, average: str = "dataset") -> None:
         choose("metric.nuclei.average", average, ("dataset", "image"))
-        if "instances" not in info.provides:
-            raise UserError("metric.nuclei: the dataset has no instances to judge by; choose another metric or dataset")
+        provided("nuclei", info, "instances")
         self.per_image = average == "image"
         # Of each threshold TP and TP + FP + FN, then of pixels the intersection and the union; or scores in UNITs and
         # the images that have one
@@ -63,8 +63,8 @@ class Nuclei(Metric):
 
 def _image(prediction: Annotation, truth: Annotation) -> Counts:
     """(T + 1, 2): of each threshold TP and TP + FP + FN, then the pixels of the intersection and union of `aji`."""
-    if prediction.instances is None:
-        raise UserError("metric.nuclei: the task predicts no instances; choose another metric or task")
+    require("nuclei", prediction, truth, "instances")
+    assert prediction.instances is not None
     assert truth.instances is not None
     ids = truth.instances.cpu().numpy()
     judged = _judged(truth, ids)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
+from densepred.ops.given import require
 from densepred.ops.ssim import SIZE, ssim
 from densepred.types import Annotation, Info
 
@@ -30,6 +31,7 @@ class Reconstruction(Metric):
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         for prediction, truth in zip(predictions, truths, strict=True):
+            require("reconstruction", prediction, truth, "image")
             assert prediction.image is not None
             assert truth.image is not None
             guess, image = _exact(prediction.image), _exact(truth.image).to(prediction.image.device)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from densepred.contracts import Metric
 from densepred.ops.confusion import confusion, per_class, pixel_accuracy
+from densepred.ops.given import require
 from densepred.ops.window import mixed
 from densepred.types import VOID, Annotation, Info, UserError
 
@@ -32,6 +33,7 @@ class Trimap(Metric):
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         for prediction, truth in zip(predictions, truths, strict=True):
+            require("trimap", prediction, truth, "semantic")
             assert prediction.semantic is not None
             assert truth.semantic is not None
             labels = truth.semantic.to(prediction.semantic.device)

@@ -10,7 +10,7 @@ import yaml
 
 from densepred.build import build
 from densepred.contracts import Metric
-from densepred.types import Info
+from densepred.types import Annotation, Info, UserError
 
 FOLDER = Path(__file__).parents[2] / "configs" / "metric"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -41,3 +41,10 @@ def test_parts_of_nothing_that_went_between_processes_are_nothing(name: str) -> 
     metric = made(name)
     metric.merge(pickle.loads(pickle.dumps(made(name))))
     assert metric.compute() == made(name).compute()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_that_does_not_predict_what_is_judged_is_a_sentence(name: str) -> None:
+    metric = made(name)
+    with pytest.raises(UserError, match=rf"^metric={name} judges .*; choose another metric$"):
+        metric.update([Annotation((4, 5))], [Annotation((4, 5))])

