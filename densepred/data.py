@@ -135,10 +135,13 @@ def _loader(samples, batches, workers: int, timeout: float, pin: bool, collate) 
 
 
 def _end_workers(loader: DataLoader) -> None:
-    """End the workers now: those that are alive when Python exits end with a traceback."""
+    """End the workers now: those that are alive when Python exits end with a traceback. One that hangs is killed."""
     iterator = getattr(loader, "_iterator", None)
     if iterator is not None:
         iterator._shutdown_workers()
+        for worker in iterator._workers:
+            if worker.is_alive():
+                worker.kill()
 
 
 class _Collate:
