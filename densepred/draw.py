@@ -52,12 +52,13 @@ def heat(values: Tensor) -> Tensor:
 def weights(targets: Mapping[str, Tensor], size: tuple[int, int]) -> list[Tensor]:
     """A tile of `size` for the weight map of each head, `<head>_weight`, (H, W) or the largest of (C, H, W).
 
-    Weights that are equal everywhere are not shown.
+    Weights that are equal everywhere are not shown, nor those that another head has too.
     """
     maps = [value for name, value in sorted(targets.items()) if name.endswith("_weight") and value.ndim in (2, 3)]
     flat = [value.cpu() if value.ndim == 2 else value.cpu().amax(0) for value in maps]
-    told = [value for value in flat if value.numel() and value.amin() < value.amax()]
-    return [heat(F.interpolate(value[None, None].float(), size, mode="nearest")[0, 0]) for value in told]
+    varied = [value.float() for value in flat if value.numel() and value.amin() < value.amax()]
+    told = [value for i, value in enumerate(varied) if not any(torch.equal(value, other) for other in varied[:i])]
+    return [heat(F.interpolate(value[None, None], size, mode="nearest")[0, 0]) for value in told]
 
 
 def difference(prediction: Tensor, truth: Tensor) -> Tensor:

@@ -133,6 +133,7 @@ ELSEWHERE = {
     "dataset/cityscapes": "its own tests make a tree",
     "dataset/cityscapes_panoptic": "its own tests make a tree",
     **{f"dataset/coco_{name}": "its own tests make a tree" for name in ("panoptic", "instances", "keypoints")},
+    "experiment/coco_openpose": "of a COCO tree, which tests of its dataset make",
     "experiment/coco_panoptic_overfit": "of a COCO tree, which tests of its dataset make",
     "experiment/lspet_pose": "a folder of its own; its parts are tried on shapes, its data is not ours",
     "experiment/openfield_pose": "a folder of its own; its parts are tried on shapes, its data is not ours",
