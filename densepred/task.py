@@ -157,8 +157,9 @@ class Task(nn.Module):
                 self.codec.measure(name)
             self._try(name, spec)
         if missing := set(self.codec.needs) - {*self.info.provides, "image"}:  # every sample has an image
+            given = ", ".join(sorted(self.info.provides)) or "images alone"
             raise UserError(
-                f"task needs {sorted(missing)} but the dataset provides {sorted(self.info.provides)}; "
+                f"the task needs {', '.join(sorted(missing))}, but the dataset provides {given}; "
                 "choose another task or dataset"
             )
         self.new_metrics()

@@ -129,7 +129,7 @@ def test_the_last_stage_is_the_answer() -> None:
         ({"stages": {"semantic": "halve"}}, r"unknown task\.stages\.semantic: halve; did you mean 'halving'"),
         (
             {"info": Info(classes=("a", "b"), provides=("boxes",))},
-            r"task needs \['semantic'\] but the dataset provides",
+            "the task needs semantic, but the dataset provides",
         ),
         ({"info": Info(classes=("a",))}, "segmentation needs two or more"),
     ],
