@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.nn import choose
 from densepred.ops import centers, resample
@@ -150,11 +151,7 @@ class Panoptic(Codec):
         return found
 
     def _image(self, semantic: Tensor, heat: Tensor, offset: Tensor, frame: Frame, align_corners: bool) -> Annotation:
-        if not frame.resized:
-            raise UserError(
-                f"{frame.id}: only from the whole image or a resize of it can a prediction be brought back; "
-                "leave crops and warps out of transform.valid"
-            )
+        check_whole(frame)
         labels = resample.argmax(semantic, frame.size, align_corners)[0]
         found = self._centers(heat, frame, align_corners)
         scale = offset.new_tensor([frame.matrix[0][0], frame.matrix[1][1]])[:, None, None]
