@@ -7,8 +7,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from densepred import command, config, header, recorded
+from densepred.cli import command, compose, overrides
 from densepred.errors import UserError
+from densepred.weights import header
 
 EXAMPLES = """
 densepred-eval ckpt=RUN                                     on the validation split that it was trained with
@@ -39,21 +40,21 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
     if not isinstance(option, str) or not option.isidentifier():
         raise UserError(f"{path}: it does not say which dataset it was trained on; add dataset=...")
     try:
-        typed = recorded.plain(remembered.get("overrides", []), "dataset")
+        typed = overrides.plain(remembered.get("overrides", []), "dataset")
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return [f"dataset={option}", *(word for word in typed if word.partition("=")[0] not in words)]
 
 
 def evaluate(cfg: DictConfig) -> int:
-    settings = config.settings(cfg)
+    settings = compose.settings(cfg)
     if settings.devices > 1 and "WORLD_SIZE" not in os.environ:
-        from densepred import launch, measure
+        from densepred.jobs import evaluation, launch
 
-        return launch.launch(measure.work, measure.Job(settings, command.folder()), settings.devices, 0)
-    from densepred import measure
+        return launch.launch(evaluation.work, evaluation.Job(settings, command.folder()), settings.devices, 0)
+    from densepred.jobs import evaluation
 
-    return measure.work(measure.Job(settings, Path(command.folder())))
+    return evaluation.work(evaluation.Job(settings, Path(command.folder())))
 
 
 if __name__ == "__main__":

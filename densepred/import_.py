@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from densepred import command, config
+from densepred.cli import command, compose
 from densepred.errors import UserError, suggest
 
 if TYPE_CHECKING:
@@ -28,19 +28,21 @@ def main() -> None:
 
 
 def convert(cfg: DictConfig) -> int:
-    settings = config.settings(cfg)
+    settings = compose.settings(cfg)
     source, output = Path(settings.input), Path(settings.output)
     _check_places(source, output)
     import json
 
-    from densepred import checkpoint, header, snapshot
-    from densepred.weights import unwrapped
+    from densepred import atomic
+    from densepred.weights import header
+    from densepred.weights.file import write_tensors
+    from densepred.weights.pretrained import unwrapped
 
     state = unwrapped(_tensors(source, settings.key))
     family = _family(state, settings.family, source)
-    origin = {"file": source.name, "sha256": snapshot.digest(source), "family": family}
+    origin = {"file": source.name, "sha256": atomic.digest(source), "family": family}
     output.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.write_tensors(output, state, {ORIGIN: json.dumps(origin)})
+    write_tensors(output, state, {ORIGIN: json.dumps(origin)})
     header.raw_header(output)
     count = sum(value.numel() for value in state.values())
     print(f"{output}: {len(state)} tensors, {count:,} numbers, family {family or 'unknown, names kept as they are'}")
@@ -58,29 +60,30 @@ def _check_places(source: Path, output: Path) -> None:
 
 
 def _tensors(source: Path, key: str | None) -> dict[str, Tensor]:
-    from densepred import checkpoint, pickled
+    from densepred.weights import pickles
+    from densepred.weights.file import read_tensors
 
     if source.suffix == ".safetensors":
         if key is not None:
             raise UserError(f"key={key}: a safetensors file holds one set of tensors; remove key")
-        return checkpoint.read_tensors(source)
-    return pickled.read(source, key)
+        return read_tensors(source)
+    return pickles.read(source, key)
 
 
 def _family(state: dict[str, Tensor], wanted: str, source: Path) -> str | None:
     """The table of `keymap/` that reads these names; None where none of them does."""
-    from densepred import translate
+    from densepred.weights import families
 
-    known = translate.families()
+    known = families.families()
     if wanted == "auto":
-        found = translate.recognise(state)
+        found = families.recognise(state)
         if len(found) > 1:
             raise UserError(f"{source}: may be of several families: {', '.join(found)}; choose one by family=...")
         return found[0] if found else None
     if wanted not in known:
         raise UserError(f"family={wanted}: unknown; {suggest(wanted, known)}")
     if not known[wanted].holds(state):
-        found = ", ".join(translate.recognise(state)) or "none of the known ones"
+        found = ", ".join(families.recognise(state)) or "none of the known ones"
         raise UserError(f"family={wanted}: {source} does not bear its names (it looks like {found}); use family=auto")
     return wanted
 

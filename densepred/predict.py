@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from densepred import command, config
+from densepred.cli import command, compose
 from densepred.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,16 +34,18 @@ def main() -> None:
 
 def predict(cfg: DictConfig) -> int:
     """Predict every image; 4 where some could not be read."""
-    settings = config.settings(cfg)
+    settings = compose.settings(cfg)
     source, output = Path(settings.input), Path(settings.output)
     files = images(source)
     places = destinations(files, source, output)
     import torch
 
-    from densepred import predictor, proposals, results
+    from densepred import predictor
+    from densepred.results import person_boxes
+    from densepred.results.files import Results, Wanted, image_ids, known_ids
 
-    known = results.known_ids(Path(settings.annotations)) if settings.annotations else None
-    ids = results.image_ids(files, source, known)
+    known = known_ids(Path(settings.annotations)) if settings.annotations else None
+    ids = image_ids(files, source, known)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
@@ -51,14 +53,14 @@ def predict(cfg: DictConfig) -> int:
     boxes = None
     if settings.boxes is not None:
         model.require_instances()
-        boxes = proposals.open_boxes(
+        boxes = person_boxes.open_boxes(
             settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
         )
-    wanted = results.Wanted(settings.overlay, settings.threshold)
-    writer = results.Results(output, model.info, wanted, known)
+    wanted = Wanted(settings.overlay, settings.threshold)
+    writer = Results(output, model.info, wanted, known)
     folder, failed = source if source.is_dir() else source.parent, {}
     names = [file.relative_to(folder) for file in files]
-    if isinstance(boxes, proposals.BoxFile):
+    if isinstance(boxes, person_boxes.BoxFile):
         boxes.require([(number, name.with_suffix("").as_posix()) for number, name in zip(ids, names, strict=True)])
     work = list(zip(files, names, places, ids, strict=True))
     for file, name, place, number in tqdm(work, unit="image", disable=not sys.stderr.isatty(), leave=False):

@@ -13,24 +13,26 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from densepred import checkpoint, distributed, flipping
-from densepred.build import build
+from densepred import distributed
+from densepred.build.instantiate import build
 from densepred.contracts import Model, Unpadded
 from densepred.dataset.image import from_array, from_image, read_image
 from densepred.dataset.raster import MAX_PIXELS
+from densepred.engine.amp import Precision
+from densepred.engine.flip import Heads, logits, with_mirror
+from densepred.engine.flip import probabilities as head_probabilities
 from densepred.errors import UserError
-from densepred.instances import cut_out
+from densepred.loader.crops import cut_out
+from densepred.loader.samples import random_generator
 from densepred.nn import choose
-from densepred.ops import resample
-from densepred.ops.mirror import mirrored
-from densepred.ops.tiling import blend_weights, cut, cut_unpadded, positions
-from densepred.precision import Precision
-from densepred.samples import random_generator
+from densepred.ops.geometry.mirror import mirrored
+from densepred.ops.geometry.tiling import blend_weights, cut, cut_unpadded, positions
+from densepred.ops.resize import resample
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Frame, Info, Outputs, Sample
+from densepred.weights.file import find, load_model
 
-Heads = flipping.Heads
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 
 
@@ -63,7 +65,7 @@ def load(
     settings of the task's codec, such as a threshold, in place of those it was trained with.
     Raises UserError where the file is not a checkpoint of densepred or was damaged.
     """
-    model, task, header = checkpoint.load_model(checkpoint.find(str(run_or_file)), trust, codec)
+    model, task, header = load_model(find(str(run_or_file)), trust, codec)
     nodes = header.get("transform", [])
     transform = Pipeline([build(node, tuple(trust), "transform") for node in nodes], task.info.mirrored)
     where = torch.device(device) if device else distributed.device()
@@ -128,7 +130,7 @@ class Predictor:
                 word = "scales" if tile is None else "tile"
                 raise UserError(f"{word}: head {coarse[0]} has cells larger than pixels; only flip=true averages them")
             align = self.model.align_corners
-            outputs = flipping.with_mirror(self._forward, self.task, x, align)
+            outputs = with_mirror(self._forward, self.task, x, align)
         else:
             outputs, align = self._average(x, views, Windows(tile, overlap, blend)), False
         stages = {name: [value] for name, value in outputs.items()}
@@ -149,7 +151,7 @@ class Predictor:
             x = torch.stack([crop.image for crop in crops]).to(self.device)
             x = x.float().div_(255) if x.dtype == torch.uint8 else x
             align = self.model.align_corners
-            outputs = flipping.with_mirror(self._forward, self.task, x, align) if flip else self._forward(x)
+            outputs = with_mirror(self._forward, self.task, x, align) if flip else self._forward(x)
             here = [crop.frame for crop in crops]
             found += self.task.decode({name: [value] for name, value in outputs.items()}, here, align)
             frames += here
@@ -189,7 +191,7 @@ class Predictor:
             seen = self.task.codec.unscale(seen, scale) if scale != 1 else seen
             for name, value in seen.items():
                 total[name] = total.get(name, 0) + resample.resize(value, size) / len(views)
-        return {name: flipping.logits(self.task.heads[name], value) for name, value in total.items()}
+        return {name: logits(self.task.heads[name], value) for name, value in total.items()}
 
     def _blended(self, x: Tensor, windows: Windows) -> Heads:
         """Probabilities, or values, at the full size of `x`, blended from windows where a tile is given."""
@@ -203,7 +205,7 @@ class Predictor:
             here = (..., slice(top, top + window[0]), slice(left, left + window[1]))
             norm[here] += weight
             for name, value in self._forward(x[here]).items():
-                full = flipping.probabilities(
+                full = head_probabilities(
                     self.task.heads[name], resample.resize(value, window, self.model.align_corners)
                 )
                 sums.setdefault(name, full.new_zeros(1, full.shape[1], *size))[here] += full * weight
@@ -224,7 +226,7 @@ class Predictor:
             answered = (down[1] - down[0] - 2 * lost, across[1] - across[0] - 2 * lost)
             top, left = kept[0] - down[0] - lost, held[0] - across[0] - lost
             for name, value in answers.items():
-                full = flipping.probabilities(
+                full = head_probabilities(
                     self.task.heads[name], resample.resize(value, answered, self.model.align_corners)
                 )
                 part = full[..., top : top + kept[1] - kept[0], left : left + held[1] - held[0]]
@@ -234,7 +236,7 @@ class Predictor:
 
     def _enlarged(self, name: str, value: Tensor, size: tuple[int, int]) -> Tensor:
         """Probabilities, or values, at this size."""
-        return flipping.probabilities(self.task.heads[name], resample.resize(value, size, self.model.align_corners))
+        return head_probabilities(self.task.heads[name], resample.resize(value, size, self.model.align_corners))
 
 
 def whole(size: tuple[int, int]) -> Annotation:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from densepred import distributed
 from densepred.contracts import Codec, Loss, Metric, SummedLoss
 from densepred.nn import choose
-from densepred.ops import banded, resample
+from densepred.ops.loss import banded
+from densepred.ops.resize import resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, Outputs, Targets, UserError
 
 HALVING = "halving"

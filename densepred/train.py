@@ -7,8 +7,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from densepred import command, config, record
+from densepred.cli import command, compose
 from densepred.errors import UserError
+from densepred.rundir import provenance
 
 EXAMPLES = """
 densepred-train                                             the default model on drawn scenes
@@ -35,21 +36,21 @@ def recorded(arguments: list[str]) -> list[str]:
     if not run.is_dir():
         raise UserError(f"trainer.resume={run}: there is no such run folder; see `ls runs`")
     typed = {word.partition("=")[0].lstrip("+~") for word in arguments}
-    before = record.overrides(run)
+    before = provenance.overrides(run)
     return [word for word in before if word.partition("=")[0].lstrip("+~") not in typed]
 
 
 def train(cfg: DictConfig) -> int:
-    settings = config.settings(cfg)
-    from densepred import session  # with torch, which --help does without
+    settings = compose.settings(cfg)
+    from densepred.jobs import training  # with torch, which --help does without
 
-    used = {str(group) for group in config.INJECTED} - config.idle_groups(cfg)
-    job = session.Job(settings, record.plain(cfg), command.folder(), command.choices(), used, command.overrides())
+    used = {str(group) for group in compose.INJECTED} - compose.idle_groups(cfg)
+    job = training.Job(settings, provenance.plain(cfg), command.folder(), command.choices(), used, command.overrides())
     if settings.trainer.devices > 1 and "WORLD_SIZE" not in os.environ:
-        from densepred import launch
+        from densepred.jobs import launch
 
-        return launch.launch(session.work, job, settings.trainer.devices, settings.trainer.max_restarts)
-    return session.work(job)
+        return launch.launch(training.work, job, settings.trainer.devices, settings.trainer.max_restarts)
+    return training.work(job)
 
 
 if __name__ == "__main__":

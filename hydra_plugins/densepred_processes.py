@@ -1,6 +1,6 @@
-"""The launcher of `densepred/sweep.py`, in the only place where Hydra looks for launchers."""
+"""The launcher of `densepred/cli/sweep.py`, in the only place where Hydra looks for launchers."""
 
-from densepred import sweep
+from densepred.cli import sweep
 
 
 class Processes(sweep.Processes):

@@ -109,8 +109,8 @@ def step(kind: str, name: str) -> Callable[[Tensor, Tensor], Tensor]:
     from densepred.loss.ce import CrossEntropy
     from densepred.loss.dice import Dice
     from densepred.loss.focal import Focal
-    from densepred.ops import banded
-    from densepred.ops.resample import resize
+    from densepred.ops.loss import banded
+    from densepred.ops.resize.resample import resize
 
     loss = {"ce": CrossEntropy, "focal": Focal, "dice": Dice}[name]()
 

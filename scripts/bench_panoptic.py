@@ -28,8 +28,8 @@ import torch
 from torch import Tensor
 
 from densepred.codec.panoptic import Panoptic
-from densepred.ops.centers import peaks
-from densepred.ops.panoptic import merge
+from densepred.ops.heatmap.centers import peaks
+from densepred.ops.regions.merge import merge
 from densepred.types import VOID, Annotation, Info
 
 INFO = Info(classes=tuple(f"class {i}" for i in range(19)), things=tuple(range(11, 19)))  # as Cityscapes

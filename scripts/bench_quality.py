@@ -26,9 +26,12 @@ import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
-from densepred import assemble, command, config, sweep
+from densepred.cli import command, sweep
+from densepred.cli.compose import complete, register
+from densepred.cli.compose import settings as as_settings
 from densepred.codec.semantic import Semantic
-from densepred.data import TrainingLoader
+from densepred.jobs import parts
+from densepred.loader.loaders import TrainingLoader
 from densepred.metric.confusion import Confusion
 from densepred.scheduler import Poly
 from densepred.types import VOID, Annotation, Info
@@ -59,19 +62,19 @@ def overrides(args: argparse.Namespace, seed: int) -> list[str]:
 
 
 def settings(args: argparse.Namespace, seed: int) -> Any:
-    config.register()
+    register()
     sweep.register()
     words = overrides(args, seed)
     with initialize_config_dir(str(command.configs()), version_base="1.3"):
         found = compose("train", overrides=words)
-    config.complete(found, words)
-    return config.settings(found)
+    complete(found, words)
+    return as_settings(found)
 
 
 def loader(given: Any) -> tuple[TrainingLoader, Info]:
-    train = assemble.dataset(given.dataset, "train")
-    augment = assemble.pipeline(given.transform["train"], train.info, "train")
-    return assemble.training_loader(train, augment, Semantic(train.info), given.data, given.seed, CPU), train.info
+    train = parts.dataset(given.dataset, "train")
+    augment = parts.pipeline(given.transform["train"], train.info, "train")
+    return parts.training_loader(train, augment, Semantic(train.info), given.data, given.seed, CPU), train.info
 
 
 class Peer(nn.Module):
@@ -123,7 +126,7 @@ def train_peer(args: argparse.Namespace, seed: int) -> dict[str, float]:
 @torch.inference_mode()
 def miou(model: nn.Module, given: Any) -> float:
     """mIoU over the whole images of the validation split, padded to a multiple of 32 and cropped back."""
-    valid = assemble.dataset(given.dataset, "valid")
+    valid = parts.dataset(given.dataset, "valid")
     metric = Confusion(valid.info)
     model.eval()
     for index in range(len(valid)):
@@ -162,7 +165,7 @@ def compare_speed(args: argparse.Namespace) -> None:
     given = settings(args, 0)
     batches, info = loader(given)
     stream = [batch for _, batch in zip(range(4), batches.epoch(0), strict=False)]
-    task, model = assemble.task_and_model(given.task, given.model, info)
+    task, model = parts.task_and_model(given.task, given.model, info)
     ours = our_step(task, model, given)
     peer = Peer(info)
     optimizer = torch.optim.AdamW(peer.parameters(), lr=1e-4)
@@ -192,11 +195,11 @@ def our_step(task: Any, model: Any, given: Any) -> Any:
     """The trainer's own step, guard and all."""
     import tempfile
 
-    from densepred.build import build
-    from densepred.log import Log
-    from densepred.run import Run
-    from densepred.stop import StopFlag
-    from densepred.trainer import Trainer
+    from densepred.build.instantiate import build
+    from densepred.engine.signals import StopFlag
+    from densepred.engine.trainer import Trainer
+    from densepred.rundir.folder import Run
+    from densepred.rundir.log import Log
 
     folder = Path(tempfile.mkdtemp())
     log = Log(folder, enabled=False)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from densepred.checkpoint import load_model
 from densepred.errors import UserError
+from densepred.weights.file import load_model
 
 ALARMS = ("os.system", "os.exec", "os.fork", "os.posix_spawn", "subprocess", "socket", "urllib", "shutil", "os.remove")
 heard: list[str] = []

@@ -11,10 +11,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from densepred import command, config, sweep
+from densepred.cli import command, sweep
+from densepred.cli.compose import complete, register
 
 torch.set_num_threads(1)
-config.register()
+register()
 sweep.register()
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -24,7 +25,7 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
     """The configuration of a command, completed and checked."""
     with initialize_config_dir(str(command.configs()), version_base="1.3"):
         found = compose(name, overrides=list(overrides))
-    config.complete(found, overrides)
+    complete(found, overrides)
     return found
 
 

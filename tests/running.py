@@ -9,7 +9,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig  # noqa: F401 - registers Hydra's own resolvers
 from safetensors.torch import load_file
 
-from densepred import config, record, session
+from densepred.cli import compose
+from densepred.jobs import training
+from densepred.rundir import provenance
 from tests.conftest import composed
 
 TINY = (
@@ -25,21 +27,21 @@ TINY = (
 CHOICES = {"task": "semantic", "model": "unet", "dataset": "shapes"}
 
 
-def job(folder: Path, *overrides: str) -> session.Job:
+def job(folder: Path, *overrides: str) -> training.Job:
     """A small run on drawn scenes; later overrides win."""
     return bare_job(folder, *(word for word in TINY if not any(_key(word) == _key(o) for o in overrides)), *overrides)
 
 
-def bare_job(folder: Path, *overrides: str) -> session.Job:
+def bare_job(folder: Path, *overrides: str) -> training.Job:
     """A run with these overrides, drawn or not, without workers."""
     words = [*overrides, *(() if any(_key(o) == "data.workers" for o in overrides) else ("data.workers=0",))]
     cfg = composed(*words)
     folder.mkdir(parents=True, exist_ok=True)
-    return session.Job(config.settings(cfg), record.plain(cfg), folder, CHOICES, set(), words)
+    return training.Job(compose.settings(cfg), provenance.plain(cfg), folder, CHOICES, set(), words)
 
 
 def train(folder: Path, *overrides: str) -> int:
-    return session.work(job(folder, *overrides))
+    return training.work(job(folder, *overrides))
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:

@@ -12,11 +12,13 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from densepred import assemble, config, distributed
-from densepred.build import build
-from densepred.precision import Precision
+from densepred import distributed
+from densepred.build.instantiate import build
+from densepred.cli import compose
+from densepred.engine.amp import Precision
+from densepred.engine.evaluate import evaluate
+from densepred.jobs import parts
 from densepred.types import HeadSpec
-from densepred.validation import evaluate
 from tests.conftest import composed
 
 CPU = torch.device("cpu")
@@ -25,19 +27,19 @@ LOSSES = ("ce", "dice", "focal", "ce_dice")
 OPTIONS = ("encoder.widths=[4,8]", "dataset.size=[24,32]", "data.batch_size=2", "data.workers=0")
 
 
-def parts(loss: str, samples: int) -> tuple[Any, Any, Any, Any]:
+def prepared(loss: str, samples: int) -> tuple[Any, Any, Any, Any]:
     words = (*OPTIONS, f"loss={loss}", f"dataset.counts={{train: {samples}, valid: {samples}, test: 1}}")
-    settings = config.settings(composed(*words))
-    valid = assemble.dataset(settings.dataset, "valid")
+    settings = compose.settings(composed(*words))
+    valid = parts.dataset(settings.dataset, "valid")
     torch.manual_seed(0)
-    task, model = assemble.task_and_model(settings.task, settings.model, valid.info)
-    transform = assemble.pipeline(settings.transform["valid"], valid.info, "valid")
-    loader = assemble.evaluation_loader(valid, transform, task.codec, settings.data, CPU)
+    task, model = parts.task_and_model(settings.task, settings.model, valid.info)
+    transform = parts.pipeline(settings.transform["valid"], valid.info, "valid")
+    loader = parts.evaluation_loader(valid, transform, task.codec, settings.data, CPU)
     return task, model, loader, valid
 
 
 def evaluation(samples: int) -> dict[str, float | None]:
-    task, model, loader, _ = parts("ce", samples)
+    task, model, loader, _ = prepared("ce", samples)
     return evaluate(model, task, loader, CPU, Precision("fp32", CPU))
 
 
@@ -46,7 +48,7 @@ def gradient(loss: str) -> tuple[torch.Tensor, torch.Tensor]:
 
     One image is all void, so that the processes count different numbers of pixels.
     """
-    task, model, _, valid = parts(loss, 4)
+    task, model, _, valid = prepared(loss, 4)
     mine = [valid[i] for i in distributed.shard(range(4))]
     labels = torch.stack([sample.truth.semantic for sample in mine])
     if distributed.rank() == distributed.world() - 1:

@@ -14,13 +14,29 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "densepred"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-FOUNDATION = ("errors", "types", "contracts", "nn", "distributed", "ops")
-COMPONENTS = ("codec", "decoder", "encoder", "loss", "metric", "model", "transform", "upsample")
-SINGLE = ("optimizer", "scheduler")
+COMPONENTS = ("codec", "dataset", "decoder", "encoder", "loss", "metric", "model", "transform", "upsample")
 COMMANDS = ("train", "eval", "predict", "import_")
+FLOORS = (
+    ("errors", "atomic", "distributed", "settings"),
+    ("types",),
+    ("contracts", "nn", "scheduler", "optimizer"),
+    ("build", "loader", "encoder", "ops"),
+    ("codec", "dataset", "decoder", "loss", "metric", "model", "transform", "upsample", "draw", "task"),
+    ("weights",),
+    ("rundir",),
+    ("engine", "cli"),
+    ("predictor", "import_"),
+    ("results",),
+    ("jobs", "predict"),
+    ("train", "eval"),
+)
+"""Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own."""
+HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
+FOUNDATION = {"errors", "types", "contracts", "nn", "distributed", "ops"}
+LOOSE = 18
+"""The most modules that may stand at the top level of the package."""
 BANNED_NAMES = {"utils", "util", "common", "misc", "core", "helpers", "helper", "base", "lib", "tools", "manager"}
 OUTSIDE = {"os", "sys", "io", "pathlib", "subprocess", "shutil", "socket", "urllib", "pickle", "importlib", "ctypes"}
-HYDRA = {"command", "complaint", "config", "recorded", "sweep"}
 LONGEST = 300
 
 
@@ -34,14 +50,9 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path, checking: bool = True) -> Iterator[str]:
-    """Every module that a file imports; without `checking`, none of those that only annotations need."""
-    skipped: set[ast.AST] = set()
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, those that only annotations need among them."""
     for node in ast.walk(tree(path)):
-        if not checking and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            skipped |= {inner for statement in node.body for inner in ast.walk(statement)}
-        if node in skipped:
-            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -51,56 +62,94 @@ def imports(path: Path, checking: bool = True) -> Iterator[str]:
             )
 
 
-def ours(path: Path, checking: bool = True) -> set[str]:
-    """The parts of densepred that a file imports."""
-    return {name.split(".")[1] for name in imports(path, checking) if name.startswith("densepred.")} - {part(path)}
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def test_the_foundation_imports_only_what_stands_before_it() -> None:
-    for path in FILES:
-        if part(path) in FOUNDATION:
-            allowed = FOUNDATION[: FOUNDATION.index(part(path))]
-            if part(path) in ("nn", "distributed", "ops"):
-                allowed = ("errors", "types", "contracts", "nn", "distributed")
-            assert ours(path) <= set(allowed), f"{path} may import only {allowed}"
+def targets(path: Path) -> set[str]:
+    """The modules of densepred that a file imports, whichever way it writes them."""
+    found = set[str]()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "densepred":
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if is_module(name) else str(node.module) for name in names}
+    return found - {"densepred"}
 
 
-def test_components_import_only_the_foundation_never_one_another() -> None:
-    for path in FILES:
-        if part(path) in COMPONENTS + SINGLE:
-            assert ours(path) <= set(FOUNDATION), f"{path} may import only {FOUNDATION}"
+@cache
+def is_module(name: str) -> bool:
+    place = ROOT / name.replace(".", "/")
+    return place.is_dir() or place.with_suffix(".py").is_file()
 
 
-def test_datasets_import_no_other_component() -> None:
-    for path in FILES:
-        if part(path) == "dataset":
-            assert not ours(path) & {*COMPONENTS, *SINGLE, *COMMANDS}, path
+def ours(path: Path) -> set[str]:
+    """The rooms and single modules of densepred that a file imports, its own apart."""
+    return {name.split(".")[1] for name in targets(path)} - {part(path)}
 
 
-def test_nobody_imports_a_command() -> None:
-    for path in FILES:
-        assert not ours(path) & set(COMMANDS), path
+def test_every_room_has_a_floor() -> None:
+    assert {part(path) for path in FILES} - {"__init__"} == set(HEIGHT)
 
 
-def test_imports_make_no_cycle() -> None:
-    graph = {part(path): set[str]() for path in FILES}
-    for path in FILES:
-        graph[part(path)] |= ours(path, checking=False)
+def test_imports_only_go_down() -> None:
+    """Imports that only annotations need count too."""
+    up = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in FILES
+        for name in sorted(ours(path))
+        if HEIGHT[name] >= HEIGHT[part(path)]
+    ]
+    assert not up
+
+
+def test_modules_of_a_room_make_no_circle() -> None:
+    modules = {module(path): path for path in FILES}
+    graph = {name: {target for target in targets(path) if target in modules} for name, path in modules.items()}
     while graph:
         free = [name for name, needs in graph.items() if not needs & graph.keys()]
-        assert free, f"a cycle among {sorted(graph)}"
+        assert free, f"a circle among {sorted(graph)}"
         for name in free:
             del graph[name]
 
 
-def test_the_trainer_names_no_task_model_dataset_or_loss() -> None:
-    path = PACKAGE / "trainer.py"
-    assert not ours(path) & {*COMPONENTS, "dataset"}
+def test_rooms_below_ops_make_no_circle() -> None:
+    rooms = {path.parent.name: set[str]() for path in FILES if part(path) == "ops" and path.parent.name != "ops"}
+    for path in FILES:
+        if path.parent.name in rooms and part(path) == "ops":
+            names = {target.split(".")[2] for target in targets(path) if target.startswith("densepred.ops.")}
+            rooms[path.parent.name] |= names - {path.parent.name}
+    while rooms:
+        free = [name for name, needs in rooms.items() if not needs & rooms.keys()]
+        assert free, f"a circle among {sorted(rooms)}"
+        for name in free:
+            del rooms[name]
+
+
+def test_components_import_only_the_foundation_never_one_another() -> None:
+    for path in FILES:
+        if part(path) in COMPONENTS:
+            assert ours(path) <= FOUNDATION, f"{path} may import only {sorted(FOUNDATION)}"
+
+
+def test_few_modules_stand_loose_at_the_top() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= LOOSE
+
+
+def test_tests_stand_where_the_code_stands() -> None:
+    """A folder of tests is named after a room, or holds tests of no single room."""
+    rooms = {path.parent.relative_to(PACKAGE) for path in FILES}
+    others = {Path(name) for name in ("contracts", "golden", "program", "reference")}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        assert path.parent.relative_to(ROOT / "tests") in rooms | others, path
+
+
+def test_the_training_loop_names_no_component() -> None:
+    assert not ours(PACKAGE / "engine" / "trainer.py") & set(COMPONENTS)
 
 
 def test_components_touch_nothing_outside() -> None:
     for path in FILES:
-        if part(path) not in COMPONENTS + SINGLE:
+        if part(path) not in {*COMPONENTS, "optimizer", "scheduler"} - {"dataset"}:
             continue
         used = {name.split(".")[0] for name in imports(path)}
         assert not used & OUTSIDE, f"{path} imports {used & OUTSIDE}"
@@ -108,15 +157,15 @@ def test_components_touch_nothing_outside() -> None:
         assert not calls & {"open", "torch.load", "eval", "exec", "__import__"}, path
 
 
-def test_only_the_command_line_reads_a_global_config() -> None:
+def test_only_the_command_line_imports_hydra() -> None:
     for path in FILES:
         names = set(imports(path))
-        if part(path) not in HYDRA | set(COMMANDS):
+        if part(path) not in {"cli", *COMMANDS}:
             assert not any(name.startswith("hydra") for name in names), path
 
 
-def test_init_files_of_components_hold_a_docstring_and_nothing_else() -> None:
-    for path in PACKAGE.glob("*/__init__.py"):
+def test_init_files_of_rooms_hold_a_docstring_and_nothing_else() -> None:
+    for path in PACKAGE.glob("*/**/__init__.py"):
         assert ast.get_docstring(tree(path)), path
         assert len(tree(path).body) == 1, path
 
@@ -143,9 +192,9 @@ def test_the_command_line_answers_without_torch() -> None:
                 "scipy",
             }
             assert not heavy, f"{file} imports {heavy} as {path.name} starts"
-            parts = {name.removeprefix("densepred.") for name in top_level(file) if name.startswith("densepred.")}
-            waiting |= {PACKAGE / f"{p.replace('.', '/')}.py" for p in parts - seen}
-            seen |= parts
+            started = {name for name in top_level(file) if name.startswith("densepred.")}
+            waiting |= {path for name in started - seen if (path := ROOT / f"{name.replace('.', '/')}.py").is_file()}
+            seen |= started
 
 
 def top_level(path: Path) -> Iterator[str]:
@@ -153,9 +202,8 @@ def top_level(path: Path) -> Iterator[str]:
     for node in tree(path).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module == "densepred":
-            yield from (f"densepred.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
+            yield from (name for alias in node.names if is_module(name := f"{node.module}.{alias.name}"))
             yield str(node.module)
 
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from densepred import predictor
-from densepred.build import build
+from densepred.build.instantiate import build
+from densepred.engine.amp import Precision
 from densepred.errors import UserError
-from densepred.ops.tiling import blend_weights, cut, cut_unpadded, positions
-from densepred.precision import Precision
+from densepred.ops.geometry.tiling import blend_weights, cut, cut_unpadded, positions
 from densepred.predictor import Predictor
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Info
@@ -110,9 +110,9 @@ def test_a_binary_model_with_one_channel_predicts_both_classes(tmp_path: Path) -
     words = ("model=unet", "encoder.widths=[8,8]", "dataset=folder", f"dataset.root={folder}", "loss=ce_dice")
     words += ("task.codec.sigmoid=true", "trainer.max_steps=60", "data.batch_size=4", "trainer.pictures=0")
     words += ("optimizer.lr=0.02", "transform=none", "trainer.valid_every=1000")
-    from densepred import session
+    from densepred.jobs import training
 
-    assert session.work(running.bare_job(tmp_path / "run", *words)) == 0
+    assert training.work(running.bare_job(tmp_path / "run", *words)) == 0
     model = predictor.load(tmp_path / "run")
     assert model.task.heads["semantic"].channels == 1
     image = pixels(24, 32)

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Codec, Model
+from densepred.engine.amp import Precision
 from densepred.errors import UserError
 from densepred.loss.mse import MeanSquaredError
-from densepred.precision import Precision
 from densepred.predictor import Predictor
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline

@@ -33,7 +33,7 @@ def tree(request: pytest.FixtureRequest) -> ast.Module:
 @pytest.fixture
 def allowed(request: pytest.FixtureRequest) -> set[str]:
     """The one place where a pickle is opened, by torch's restricted unpickler."""
-    return {"torch.load"} if request.node.callspec.params["tree"].name == "pickled.py" else set()
+    return {"torch.load"} if request.node.callspec.params["tree"].name == "pickles.py" else set()
 
 
 def test_nothing_unpickles_or_runs_text(tree: ast.Module, allowed: set[str]) -> None:

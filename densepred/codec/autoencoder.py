@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from densepred.contracts import Codec
-from densepred.ops import resample
+from densepred.ops.resize import resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from densepred.nn import choose
-from densepred.ops.border import border_weight, components
+from densepred.ops.regions.border import border_weight, components
 from densepred.types import VOID, Annotation, Info, UserError
 
 KEYS = ("w0", "sigma", "of", "balance")

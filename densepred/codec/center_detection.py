@@ -11,12 +11,12 @@ from torch import Tensor
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops import resample
-from densepred.ops.assign import areas, cells, covered, grids
-from densepred.ops.frames import boxes_in_image, clip
-from densepred.ops.gaussian import heatmaps
-from densepred.ops.peaks import local_maxima
-from densepred.ops.radius import corner_radius, published_radius
+from densepred.ops.boxes.assign import areas, cells, covered, grids
+from densepred.ops.boxes.gaussian_radius import corner_radius, published_radius
+from densepred.ops.boxes.to_image import boxes_in_image, clip
+from densepred.ops.heatmap.gaussian import heatmaps
+from densepred.ops.heatmap.peaks import local_maxima
+from densepred.ops.resize import resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 SURE = 20.0  # a logit whose sigmoid is one to float32's precision

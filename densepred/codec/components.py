@@ -15,11 +15,12 @@ from densepred.codec.border import BorderWeights
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops import extent, resample
-from densepred.ops.blobs import numbered, small_holes, without_small
-from densepred.ops.distance import signed_distances
-from densepred.ops.gaps import close, touching
-from densepred.ops.watershed import part_blobs
+from densepred.ops.boxes import from_ids
+from densepred.ops.regions.components import numbered, small_holes, without_small
+from densepred.ops.regions.distance_maps import signed_distances
+from densepred.ops.regions.gaps import close, touching
+from densepred.ops.regions.watershed import part_blobs
+from densepred.ops.resize import resample
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
 
 SURE = 20.0  # a logit whose softmax is one to float32's precision
@@ -151,7 +152,7 @@ class Components(Codec):
             instances=instances.to(device),
             categories=torch.from_numpy(kinds).to(device),
             scores=torch.from_numpy(np.bincount(owner, chance, len(kinds)) / areas).float().to(device),
-            boxes=extent.boxes(instances, len(kinds)).to(device),
+            boxes=from_ids.boxes(instances, len(kinds)).to(device),
             areas=torch.from_numpy(areas).float().to(device),
         )
 

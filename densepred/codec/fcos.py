@@ -12,9 +12,9 @@ from torchvision.ops import batched_nms
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops.assign import Cells, assign, cells, covered
-from densepred.ops.distances import centerness
-from densepred.ops.frames import boxes_in_image
+from densepred.ops.boxes.assign import Cells, assign, cells, covered
+from densepred.ops.boxes.ltrb import centerness
+from densepred.ops.boxes.to_image import boxes_in_image
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 SURE = 20.0  # a logit whose sigmoid is one to float32's precision

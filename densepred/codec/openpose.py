@@ -10,10 +10,10 @@ from torch import Tensor
 
 from densepred.codec.skeleton import skeleton
 from densepred.contracts import Codec
-from densepred.ops.gaussian import heatmaps
-from densepred.ops.joints import Joints, candidates
-from densepred.ops.limbs import GENEROUS, Rules, group
-from densepred.ops.paf import fields
+from densepred.ops.heatmap.candidates import Joints, candidates
+from densepred.ops.heatmap.gaussian import heatmaps
+from densepred.ops.pose.fields import fields
+from densepred.ops.pose.grouping import GENEROUS, Rules, group
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 REACH = 3.0348  # sigmas from its centre at which a Gaussian has 1 % of its height

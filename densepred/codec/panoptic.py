@@ -11,11 +11,12 @@ from torch import Tensor
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops import centers, resample
-from densepred.ops.distance import nearest_known
-from densepred.ops.gaussian import heatmaps
-from densepred.ops.labels import at_least_zero
-from densepred.ops.panoptic import mean_probabilities, merge
+from densepred.ops.heatmap import centers
+from densepred.ops.heatmap.gaussian import heatmaps
+from densepred.ops.loss.labels import at_least_zero
+from densepred.ops.regions.distance_maps import nearest_known
+from densepred.ops.regions.merge import mean_probabilities, merge
+from densepred.ops.resize import resample
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
 
 SURE = 20.0  # a logit whose softmax is one to float32's precision

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops.gaussian import heatmaps
-from densepred.ops.oks_nms import suppress
-from densepred.ops.refine import dark, highest, quarter, udp
-from densepred.ops.resample import resize
+from densepred.ops.heatmap.gaussian import heatmaps
+from densepred.ops.heatmap.subpixel import dark, highest, quarter, udp
+from densepred.ops.pose.oks_nms import suppress
+from densepred.ops.resize.resample import resize
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 DECODES = ("argmax", "quarter", "dark", "udp")

@@ -11,8 +11,8 @@ from torch import Tensor
 from densepred.codec.border import BorderWeights
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
-from densepred.ops import resample
-from densepred.ops.distance import signed_distances
+from densepred.ops.regions.distance_maps import signed_distances
+from densepred.ops.resize import resample
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
 
 SURE = 20.0  # a logit whose softmax is one to float32's precision

@@ -13,7 +13,7 @@ import numpy as np
 
 from densepred.dataset.image import read_mask
 from densepred.dataset.labels import Labels, number
-from densepred.ops.palette import Colour, voc_palette
+from densepred.dataset.palette import Colour, voc_palette
 from densepred.types import VOID, UserError
 
 _SCANNED = 400  # masks, which takes a few seconds however many there are

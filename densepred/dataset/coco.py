@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from densepred.dataset.palette import Colour, voc_palette
 from densepred.dataset.place import inside, shown
 from densepred.dataset.raster import check_pixels
-from densepred.ops.palette import Colour, voc_palette
 from densepred.types import UserError
 
 Id = int | str

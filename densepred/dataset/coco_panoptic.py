@@ -13,7 +13,7 @@ from densepred.dataset.coco import Entry, Record
 from densepred.dataset.image import read_mask
 from densepred.dataset.raster import MAX_PIXELS
 from densepred.dataset.reader import EXIF, Reader
-from densepred.ops import extent
+from densepred.ops.boxes import from_ids
 from densepred.types import VOID, Annotation, Frame, Info, Sample, UserError
 
 _IDS = 1 << 24
@@ -134,8 +134,8 @@ class CocoPanoptic(Dataset):
             semantic=semantic,
             instances=instances,
             categories=torch.tensor([record["classes"][i - 1] for i in things], dtype=torch.int64),
-            boxes=extent.boxes(instances, len(things)),
-            areas=extent.areas(instances, len(things)),
+            boxes=from_ids.boxes(instances, len(things)),
+            areas=from_ids.areas(instances, len(things)),
             crowd=torch.tensor([record["crowd"][i - 1] for i in things], dtype=torch.bool),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from densepred.ops.scene import Array, Form, strokes
+from densepred.dataset.scene import Array, Form, strokes
 
 KEYPOINTS = (
     "head",

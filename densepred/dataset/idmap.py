@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from densepred.dataset.image import read_mask
-from densepred.ops import extent
+from densepred.ops.boxes import from_ids
 from densepred.types import VOID, Annotation, UserError
 
 COUNTED = 1 << 20  # ids below this are counted, which is ten times as fast as sorting them
@@ -47,8 +47,8 @@ def annotate(ids: np.ndarray, kinds: Kinds, things: Collection[int]) -> Annotati
         semantic=torch.from_numpy(classes.astype(np.uint8)[places]),
         instances=instances,
         categories=torch.from_numpy(classes[is_thing].astype(np.int64)),
-        boxes=extent.boxes(instances, count),
-        areas=extent.areas(instances, count),
+        boxes=from_ids.boxes(instances, count),
+        areas=from_ids.areas(instances, count),
         crowd=torch.from_numpy(crowd[is_thing].astype(bool)),
     )
 

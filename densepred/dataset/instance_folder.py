@@ -10,11 +10,11 @@ import numpy as np
 from densepred.contracts import Dataset
 from densepred.dataset.idmap import annotate, read_ids
 from densepred.dataset.listing import Pair
+from densepred.dataset.palette import Colour, voc_palette
 from densepred.dataset.raster import MAX_PIXELS
 from densepred.dataset.reader import EXIF, Reader, most_channels, statistics
 from densepred.dataset.source import Source
 from densepred.nn import choose
-from densepred.ops.palette import Colour, voc_palette
 from densepred.types import MAX_CLASSES, VOID, Annotation, Frame, Info, Sample, UserError
 
 PEEKED = 8  # maps looked into for ids, before a run

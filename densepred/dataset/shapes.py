@@ -14,8 +14,8 @@ import torch
 
 from densepred.contracts import Dataset
 from densepred.dataset import figure
-from densepred.ops import extent
-from densepred.ops.scene import Array, Canvas, Form, disc, polygon, ring, smooth_noise, strokes
+from densepred.dataset.scene import Array, Canvas, Form, disc, polygon, ring, smooth_noise, strokes
+from densepred.ops.boxes import from_ids
 from densepred.types import Annotation, Frame, Info, Sample, UserError
 
 CLASSES = ("background", "disc", "square", "triangle", "ring", "line", "star", "figure")
@@ -182,8 +182,8 @@ def _annotate(canvas: Canvas, categories: np.ndarray, joints: list[Array]) -> An
         instances=instances,
         categories=torch.from_numpy(categories[seen]),
         keypoints=torch.from_numpy(keypoints),
-        boxes=extent.boxes(instances, number),
-        areas=extent.areas(instances, number),
+        boxes=from_ids.boxes(instances, number),
+        areas=from_ids.areas(instances, number),
         crowd=torch.zeros(number, dtype=torch.bool),
     )
 

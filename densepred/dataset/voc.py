@@ -8,9 +8,9 @@ from pathlib import Path
 from densepred.contracts import Dataset
 from densepred.dataset.labels import Labels
 from densepred.dataset.listing import Pair
+from densepred.dataset.palette import voc_palette
 from densepred.dataset.raster import MAX_PIXELS
 from densepred.dataset.reader import Reader
-from densepred.ops.palette import voc_palette
 from densepred.types import VOID, Info, Sample, UserError
 
 CLASSES = (

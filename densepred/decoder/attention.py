@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densepred.ops import resample
+from densepred.ops.resize import resample
 
 REDUCTION = 16  # of the channel branch of SCSE, as in the paper's peers
 

@@ -11,7 +11,7 @@ from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.levels import deep_to_shallow
 from densepred.decoder.pspnet import PyramidPooling
 from densepred.nn import ConvNormAct, initialise
-from densepred.ops import resample
+from densepred.ops.resize import resample
 from densepred.types import Pyramid
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.binary import BinaryBand, binary_sums
-from densepred.ops.labels import at_least_float32, class_values, per_class, ratio
+from densepred.ops.loss.binary import BinaryBand, binary_sums
+from densepred.ops.loss.labels import at_least_float32, class_values, per_class, ratio
 from densepred.types import UserError
 
 

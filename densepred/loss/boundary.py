@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.boundary import boundary_sums
-from densepred.ops.labels import at_least_float32, ratio
-from densepred.ops.resample import two_channels
+from densepred.ops.loss.boundary import boundary_sums
+from densepred.ops.loss.labels import at_least_float32, ratio
+from densepred.ops.resize.resample import two_channels
 
 
 class Boundary(SummedLoss):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from densepred.ops.cross_entropy import CrossEntropyTerm, cross_entropy_sums
-from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
-from densepred.ops.overlap import OverlapTerm, dice_loss, overlap_sums
-from densepred.ops.resample import two_channels
-from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.loss.cross_entropy import CrossEntropyTerm, cross_entropy_sums
+from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class, ratio
+from densepred.ops.loss.overlap import OverlapTerm, dice_loss, overlap_sums
+from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.resize.resample import two_channels
 
 
 class CrossEntropyDice(SoftmaxLoss):

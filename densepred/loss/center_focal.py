@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.focal_binary import as_floats, penalty_reduced_focal, sums
-from densepred.ops.labels import at_least_zero, ratio
+from densepred.ops.loss.labels import at_least_zero, ratio
+from densepred.ops.loss.sigmoid_focal import as_floats, penalty_reduced_focal, sums
 
 
 class CenterFocal(SummedLoss):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from densepred.ops.focal import FocalTerm, focal_sums
-from densepred.ops.labels import at_least_float32, class_values, fraction, per_class, ratio
-from densepred.ops.resample import two_channels
-from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.loss.focal import FocalTerm, focal_sums
+from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class, ratio
+from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.resize.resample import two_channels
 from densepred.types import UserError
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.distances import generalised_iou
-from densepred.ops.labels import at_least_float32, ratio
+from densepred.ops.boxes.ltrb import generalised_iou
+from densepred.ops.loss.labels import at_least_float32, ratio
 
 
 class GeneralisedIoU(SummedLoss):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Loss
-from densepred.ops.labels import at_least_float32, counting, one_hot, ratio
-from densepred.ops.lovasz import lovasz_extension
+from densepred.ops.loss.labels import at_least_float32, counting, one_hot, ratio
+from densepred.ops.loss.lovasz import lovasz_extension
 
 
 class Lovasz(Loss):

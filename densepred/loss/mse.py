@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.labels import ratio
-from densepred.ops.values import differences, element_sums
+from densepred.ops.loss.labels import ratio
+from densepred.ops.loss.values import differences, element_sums
 
 
 class MeanSquaredError(SummedLoss):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.contracts import Loss
-from densepred.ops.hardest import below_threshold, pixel_cross_entropy
-from densepred.ops.labels import at_least_float32, class_values, fraction, per_class
-from densepred.ops.resample import two_channels
+from densepred.ops.loss.hard_pixels import below_threshold, pixel_cross_entropy
+from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class
+from densepred.ops.resize.resample import two_channels
 from densepred.types import UserError
 
 

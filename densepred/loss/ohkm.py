@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Loss
-from densepred.ops.labels import ratio
-from densepred.ops.values import differences
+from densepred.ops.loss.labels import ratio
+from densepred.ops.loss.values import differences
 from densepred.types import UserError
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.binary import BinaryBand, binary_sums, softmax_against_rest
-from densepred.ops.labels import at_least_float32, class_values, per_class, ratio
-from densepred.ops.resample import two_channels
+from densepred.ops.loss.binary import BinaryBand, binary_sums, softmax_against_rest
+from densepred.ops.loss.labels import at_least_float32, class_values, per_class, ratio
+from densepred.ops.resize.resample import two_channels
 from densepred.types import UserError
 
 ACTIVATIONS = ("sigmoid", "softmax")

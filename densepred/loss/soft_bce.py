@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.labels import aligned, at_least_float32, ratio
-from densepred.ops.values import element_sums
+from densepred.ops.loss.labels import aligned, at_least_float32, ratio
+from densepred.ops.loss.values import element_sums
 
 
 class SoftBinaryCrossEntropy(SummedLoss):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Loss, SummedLoss
-from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
 from densepred.types import UserError
 
 EXAMPLE = "loss=sum +loss@loss.terms.a.loss=ce +loss@loss.terms.b.loss=lovasz +loss.terms.b.weight=0.5"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from densepred.ops.labels import at_least_float32, at_least_zero
-from densepred.ops.overlap import OverlapTerm, overlap_sums, tversky_loss
-from densepred.ops.resample import two_channels
-from densepred.ops.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.loss.labels import at_least_float32, at_least_zero
+from densepred.ops.loss.overlap import OverlapTerm, overlap_sums, tversky_loss
+from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.resize.resample import two_channels
 
 
 class Tversky(SoftmaxLoss):

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.given import require
-from densepred.ops.window import outline
+from densepred.ops.regions.window import outline
+from densepred.ops.score.requires import require
 from densepred.types import VOID, Annotation, Info, UserError
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.given import require
+from densepred.ops.score.requires import require
 from densepred.types import VOID, Annotation, Info, UserError
 
 BITS = 28

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.confusion import confusion, per_class, pixel_accuracy
-from densepred.ops.given import require
+from densepred.ops.score.confusion import confusion, per_class, pixel_accuracy
+from densepred.ops.score.requires import require
 from densepred.types import Annotation, Info
 
 MEANS = {"iou": "miou", "dice": "mean_dice", "precision": "mean_precision", "recall": "mean_recall"}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from densepred.contracts import Metric
-from densepred.ops.given import require
-from densepred.ops.segments import Agreement, agreement, components, thinned
+from densepred.ops.regions.segments import Agreement, agreement, components, thinned
+from densepred.ops.score.requires import require
 from densepred.types import VOID, Annotation, Info, UserError
 
 UNIT = 2**40

@@ -10,9 +10,9 @@ import numpy as np
 
 from densepred.contracts import Metric
 from densepred.errors import Notice
-from densepred.ops.average_precision import Objects, Pair, curves, undefined
-from densepred.ops.given import provided, require
-from densepred.ops.objects import jointed, judged, limits
+from densepred.ops.score.average_precision import Objects, Pair, curves, undefined
+from densepred.ops.score.coco_objects import jointed, judged, limits
+from densepred.ops.score.requires import provided, require
 from densepred.types import Annotation, Info
 
 SIGMA = 0.05

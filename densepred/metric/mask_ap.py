@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from densepred.contracts import Metric
-from densepred.ops.average_precision import Pair, curves, undefined
-from densepred.ops.given import provided, require
-from densepred.ops.objects import excused, judged, limits, masked
+from densepred.ops.score.average_precision import Pair, curves, undefined
+from densepred.ops.score.coco_objects import excused, judged, limits, masked
+from densepred.ops.score.requires import provided, require
 from densepred.types import Annotation, Info
 
 

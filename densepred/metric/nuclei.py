@@ -8,8 +8,8 @@ import numpy as np
 
 from densepred.contracts import Metric
 from densepred.nn import choose
-from densepred.ops.given import provided, require
-from densepred.ops.intersections import Counts, Overlaps, overlaps
+from densepred.ops.regions.overlaps import Counts, Overlaps, overlaps
+from densepred.ops.score.requires import provided, require
 from densepred.types import VOID, Annotation, Info
 
 PERCENT = tuple(range(50, 100, 5))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.given import categories, provided, require
-from densepred.ops.panoptic_quality import Regions, match, regions
+from densepred.ops.score.panoptic_quality import Regions, match, regions
+from densepred.ops.score.requires import categories, provided, require
 from densepred.types import Annotation, Info
 
 ONE = 2**53

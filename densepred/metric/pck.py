@@ -11,8 +11,8 @@ from torch import Tensor
 
 from densepred.contracts import Metric
 from densepred.nn import choose
-from densepred.ops.given import provided, require
-from densepred.ops.joint_errors import between, errors, nearest, span
+from densepred.ops.pose.errors import between, errors, nearest, span
+from densepred.ops.score.requires import provided, require
 from densepred.types import Annotation, Info, UserError
 
 REFERENCES = ("box", "torso", "head", "pixels")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.given import require
-from densepred.ops.ssim import SIZE, ssim
+from densepred.ops.score.requires import require
+from densepred.ops.score.ssim import SIZE, ssim
 from densepred.types import Annotation, Info
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.confusion import confusion, per_class, pixel_accuracy
-from densepred.ops.given import require
-from densepred.ops.window import mixed
+from densepred.ops.regions.window import mixed
+from densepred.ops.score.confusion import confusion, per_class, pixel_accuracy
+from densepred.ops.score.requires import require
 from densepred.types import VOID, Annotation, Info, UserError
 
 

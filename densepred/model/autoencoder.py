@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
 from densepred.model.linear_autoencoder import reconstructs
-from densepred.ops import patches
+from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, Pyramid, UserError
 
 REMEDY = "set decoder=code, or decoder.skips=false where the decoder has it"

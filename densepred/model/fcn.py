@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
 from densepred.nn import initialise
-from densepred.ops.bilinear_filter import bilinear_filter
-from densepred.ops.extend import reach
+from densepred.ops.geometry.pad import reach
+from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import HeadSpec, Pyramid, UserError
 
 

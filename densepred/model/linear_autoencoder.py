@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Model
-from densepred.ops import patches
+from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, UserError
 
 

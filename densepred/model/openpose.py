@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
 from densepred.nn import ConvNormAct, SeparableConvNormAct, choose, initialise
-from densepred.ops import resample
+from densepred.ops.resize import resample
 from densepred.types import HeadSpec, UserError
 
 

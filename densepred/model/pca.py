@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from densepred import distributed
 from densepred.contracts import Model
 from densepred.model.linear_autoencoder import reconstructs, shape
-from densepred.ops import patches
+from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, UserError
 
 MOST = 8192

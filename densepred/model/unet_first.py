@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Model, Upsample, UpsampleFactory
 from densepred.nn import initialise, make_activation, make_norm
-from densepred.ops.mirror import mirrored
+from densepred.ops.geometry.mirror import mirrored
 from densepred.types import HeadSpec, UserError
 
 

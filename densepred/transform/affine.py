@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Generator
 
-from densepred.ops.warp import IDENTITY, Matrix, Move, compose, invert
+from densepred.ops.geometry.warp import IDENTITY, Matrix, Move, compose, invert
 from densepred.types import UserError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator
 
-from densepred.ops.warp import IDENTITY, Move, compose, scaling
+from densepred.ops.geometry.warp import IDENTITY, Move, compose, scaling
 from densepred.types import UserError
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator
 
-from densepred.ops.warp import IDENTITY, Move
+from densepred.ops.geometry.warp import IDENTITY, Move
 from densepred.types import UserError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator
 
-from densepred.ops.warp import Move
+from densepred.ops.geometry.warp import Move
 
 
 class Flip:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from densepred.ops.warp import Matrix, Move
+from densepred.ops.geometry.warp import Matrix, Move
 from densepred.types import Annotation, UserError
 
 DEFAULT = (256, 192)

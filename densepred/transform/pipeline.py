@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 from torch import Generator, Tensor
 
 from densepred.contracts import Transform
-from densepred.ops.carry import carry
-from densepred.ops.recolour import compose_colours, mean_colour, recolour
-from densepred.ops.warp import IDENTITY, Move, compose
+from densepred.ops.geometry.annotation import carry
+from densepred.ops.geometry.recolour import compose_colours, mean_colour, recolour
+from densepred.ops.geometry.warp import IDENTITY, Move, compose
 from densepred.types import Annotation, Sample, UserError
 
 

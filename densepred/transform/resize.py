@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Generator
 
-from densepred.ops.warp import IDENTITY, Move, scaling
+from densepred.ops.geometry.warp import IDENTITY, Move, scaling
 from densepred.types import UserError
 
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Generator
 
-from densepred.ops.warp import Move, scaling
+from densepred.ops.geometry.warp import Move, scaling
 from densepred.types import UserError
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Upsample
-from densepred.ops.extend import reach
+from densepred.ops.geometry.pad import reach
 from densepred.types import UserError
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Upsample
 from densepred.nn import choose
-from densepred.ops.extend import reach
+from densepred.ops.geometry.pad import reach
 from densepred.types import UserError
 
 INITS = ("icnr", "random")

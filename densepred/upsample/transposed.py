@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Upsample
 from densepred.nn import choose
-from densepred.ops.bilinear_filter import bilinear_filter
+from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import UserError
 
 INITS = ("random", "bilinear")

@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 import torch
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.codec.semantic import Semantic
 from densepred.errors import UserError
 from densepred.loss.ce import CrossEntropy
 from densepred.loss.dice import Dice
-from densepred.ops.border import border_weight, components
+from densepred.ops.regions.border import border_weight, components
 from densepred.task import Task
 from densepred.types import VOID, Annotation, Info
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from densepred.codec.center_detection import CenterDetection
 from densepred.errors import UserError
-from densepred.ops.warp import scaling
+from densepred.ops.geometry.warp import scaling
 from densepred.types import Frame, Info
 from tests.codec.boxes import INFO, annotation, batch, drawn, found_again, scattered, there_and_back
 from tests.reference import slow_detection

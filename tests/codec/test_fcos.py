@@ -10,8 +10,8 @@ import torch
 
 from densepred.codec.fcos import FCOS
 from densepred.errors import UserError
-from densepred.ops.assign import cells
-from densepred.ops.warp import scaling
+from densepred.ops.boxes.assign import cells
+from densepred.ops.geometry.warp import scaling
 from densepred.types import Annotation, Frame, Info
 from tests.codec.boxes import INFO, annotation, batch, drawn, found_again, scattered, there_and_back
 from tests.reference.slow_detection import assigned

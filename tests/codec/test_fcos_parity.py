@@ -15,12 +15,14 @@ from torchvision.models.resnet import resnet18
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-from densepred import config, weights
-from densepred.assemble import build
+from densepred.cli import compose
 from densepred.codec.fcos import FCOS
+from densepred.jobs.parts import build
+from densepred.settings import Weights
 from densepred.task import Task
-from densepred.translate import recognise
 from densepred.types import Annotation, Frame, Info
+from densepred.weights import pretrained
+from densepred.weights.families import recognise
 from tests.conftest import composed
 
 SIZE = (256, 384)  # multiples of 128: else torchvision's anchors of the last levels are not its strides apart
@@ -75,7 +77,7 @@ def ours(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, 
     save_file({name: value.clone() for name, value in scene.state.items()}, path)
     assert recognise(scene.state) == ["torchvision_fcos"]
     said: list[str] = []
-    settings = config.settings(composed("task=detection_fcos", "model=fcos_resnet50", "encoder=resnet18", "metric=[]"))
+    settings = compose.settings(composed("task=detection_fcos", "model=fcos_resnet50", "encoder=resnet18", "metric=[]"))
     task = Task(
         INFO,
         lambda info: FCOS(info, points="corner"),
@@ -83,7 +85,7 @@ def ours(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, 
         monitor="",
     )
     model = build(settings.model, heads=task.heads, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3).eval()
-    weights.initial(model, config.Weights(model=str(path)), INFO.classes, said.append)
+    pretrained.initial(model, Weights(model=str(path)), INFO.classes, said.append)
     assert "normalised as for torchvision FCOS" in "".join(said)
     model.mean.zero_()  # the images of this test are normalised already
     model.std.fill_(1)

@@ -10,9 +10,9 @@ import torch
 
 from densepred.codec.panoptic import Panoptic
 from densepred.errors import UserError
-from densepred.ops import resample
-from densepred.ops.carry import carry
-from densepred.ops.warp import Move, scaling
+from densepred.ops.geometry.annotation import carry
+from densepred.ops.geometry.warp import Move, scaling
+from densepred.ops.resize import resample
 from densepred.types import VOID, Frame, Info, Sample
 from tests.codec.scenes import COWS, INFO, lost, quality, scene, there_and_back
 

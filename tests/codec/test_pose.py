@@ -10,8 +10,8 @@ from torch import Tensor
 
 from densepred.codec.pose import Pose
 from densepred.errors import UserError
-from densepred.ops.gaussian import heatmaps
-from densepred.ops.refine import dark, highest, quarter, udp
+from densepred.ops.heatmap.gaussian import heatmaps
+from densepred.ops.heatmap.subpixel import dark, highest, quarter, udp
 from densepred.types import Annotation, Frame, Info
 
 INFO = Info(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.contracts import Dataset
 from densepred.types import Info, Sample
 from tests.dataset import coco_tree, mpii_tree

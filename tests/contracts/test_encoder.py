@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.contracts import Encoder
 from densepred.types import Pyramid, UserError
 

@@ -11,10 +11,11 @@ import torch
 import yaml
 from torch import Tensor
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.contracts import Loss, SummedLoss
-from densepred.ops import banded, resample
-from densepred.ops.distance import signed_distances
+from densepred.ops.loss import banded
+from densepred.ops.regions.distance_maps import signed_distances
+from densepred.ops.resize import resample
 from densepred.types import VOID
 from tests.contracts.numbers import numbers
 

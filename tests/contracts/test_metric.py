@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.contracts import Metric
 from densepred.types import Annotation, Info, UserError
 

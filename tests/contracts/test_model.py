@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.types import HeadSpec, UserError
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Generator
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.dataset.shapes import Shapes
 from densepred.transform.pipeline import Pipeline
 

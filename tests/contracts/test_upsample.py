@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.contracts import UpsampleFactory
 
 NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "configs" / "upsample").glob("*.yaml"))

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from densepred.dataset.cityscapes import Cityscapes
+from densepred.dataset.palette import voc_palette
 from densepred.dataset.voc import Voc
-from densepred.ops.palette import voc_palette
 from densepred.types import VOID, UserError
 
 RANDOM = np.random.default_rng(0)

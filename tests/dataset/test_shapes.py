@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from densepred.dataset.shapes import CLASSES, FIGURE, STAR, Shapes
-from densepred.ops import extent
+from densepred.ops.boxes import from_ids
 from densepred.types import Sample, UserError
 
 
@@ -57,8 +57,8 @@ def test_annotations_agree_with_each_other() -> None:
         ids = truth.instances.long()
         assert torch.equal(truth.semantic[ids > 0].long(), truth.categories[ids[ids > 0] - 1])
         assert (truth.semantic[ids == 0] == 0).all()
-        assert torch.equal(truth.boxes, extent.boxes(truth.instances, count))  # type: ignore[arg-type]
-        assert torch.equal(truth.areas, extent.areas(truth.instances, count))  # type: ignore[arg-type]
+        assert torch.equal(truth.boxes, from_ids.boxes(truth.instances, count))  # type: ignore[arg-type]
+        assert torch.equal(truth.areas, from_ids.areas(truth.instances, count))  # type: ignore[arg-type]
 
 
 def test_joints_lie_on_the_figure_that_is_drawn() -> None:

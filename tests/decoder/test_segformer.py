@@ -6,10 +6,10 @@ from torch import nn
 
 from densepred.decoder.segformer import SegFormer
 from densepred.encoder.mit import MixTransformer
-from densepred.transfer import transfer
-from densepred.translate import family
 from densepred.types import UserError
 from densepred.upsample.bilinear import Bilinear
+from densepred.weights.coverage import transfer
+from densepred.weights.families import family
 
 
 class Both(nn.Module):

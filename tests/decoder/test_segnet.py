@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.decoder.segnet import SegNet
 from densepred.encoder.plain import Plain
 from densepred.encoder.resnet import ResNet

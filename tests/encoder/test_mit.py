@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from densepred.encoder.mit import MixTransformer
-from densepred.translate import family
 from densepred.types import UserError
+from densepred.weights.families import family
 
 # https://arxiv.org/abs/2105.15203, table 6: millions of parameters of the encoders.
 PUBLISHED = {

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.types import HeadSpec
 
 FILE = Path(__file__).with_name("models.json")

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from densepred.loss.bce import BinaryCrossEntropy
-from densepred.ops import banded
+from densepred.ops.loss import banded
 from densepred.types import VOID, UserError
 
 

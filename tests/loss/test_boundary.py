@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from densepred.loss.boundary import Boundary
-from densepred.ops.distance import signed_distances
+from densepred.ops.regions.distance_maps import signed_distances
 from densepred.types import VOID
 from tests.reference import slow_losses
 

@@ -14,7 +14,7 @@ from densepred.loss.center_focal import CenterFocal
 from densepred.loss.giou import GeneralisedIoU
 from densepred.loss.sigmoid_focal import SigmoidFocal
 from densepred.loss.soft_bce import SoftBinaryCrossEntropy
-from densepred.ops.distances import centerness
+from densepred.ops.boxes.ltrb import centerness
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

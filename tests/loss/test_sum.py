@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from densepred import foreign
-from densepred.build import build, check
+from densepred.build import allowlist
+from densepred.build.instantiate import build, check
 from densepred.contracts import SummedLoss
 from densepred.errors import UserError
 from densepred.loss.bce import BinaryCrossEntropy
@@ -20,8 +20,8 @@ from densepred.loss.lovasz import Lovasz
 from densepred.loss.mse import MeanSquaredError
 from densepred.loss.sum import Sum
 from densepred.loss.topk import TopK
-from densepred.ops.distance import signed_distances
-from densepred.ops.softmax import SoftmaxLoss
+from densepred.ops.loss.softmax import SoftmaxLoss
+from densepred.ops.regions.distance_maps import signed_distances
 from densepred.types import VOID, Info
 from tests import running
 
@@ -93,7 +93,7 @@ def test_terms_are_chosen_by_name_on_the_command_line(plain: Callable[..., dict[
 def test_a_checkpoint_with_a_sum_can_be_opened(plain: Callable[..., dict[str, Any]]) -> None:
     for typed in (TYPED, ("loss=dice_boundary",)):
         node = plain(*typed)["task"]
-        foreign.check(node, "task")
+        allowlist.check(node, "task")
         task = build(node, [], "task", info=Info(classes=("a", "b", "c")))
         assert isinstance(task.losses["semantic"], Sum)
     assert task.codec.distance

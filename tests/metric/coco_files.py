@@ -14,8 +14,8 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from densepred import coco
-from densepred.coco import Categories
+from densepred.results import coco
+from densepred.results.coco import Categories
 from densepred.types import Annotation, Info
 
 INFO = Info(classes=("background", "car", "dog", "cat"), things=(1, 2, 3), provides=("boxes", "masks"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from densepred.metric.confusion import Confusion
-from densepred.ops.confusion import confusion
+from densepred.ops.score.confusion import confusion
 from densepred.types import VOID, Annotation, Info
 
 INFO = Info(classes=("road", "tree", "car"))

@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from densepred.metric.em_segmentation import NAMES, EmSegmentation
-from densepred.ops import segments
+from densepred.ops.regions import segments
 from densepred.types import VOID, Annotation, Info, UserError
 from tests.reference import slow_segments
 

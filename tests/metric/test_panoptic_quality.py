@@ -11,7 +11,7 @@ import torch
 
 from densepred.errors import UserError
 from densepred.metric.panoptic_quality import PanopticQuality
-from densepred.ops import panoptic_quality as ops
+from densepred.ops.score import panoptic_quality as ops
 from densepred.types import VOID, Annotation, Info
 from tests.reference import slow_panoptic
 

@@ -7,7 +7,7 @@ import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from densepred.metric.reconstruction import Reconstruction
-from densepred.ops.ssim import ssim
+from densepred.ops.score.ssim import ssim
 from densepred.types import Annotation, Info
 
 SIZES = [(37, 45), (11, 11), (64, 12), (5, 90)]

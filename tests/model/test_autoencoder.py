@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.errors import UserError
 from densepred.model.autoencoder import Autoencoder
 from densepred.types import HeadSpec

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from densepred.model.linear_autoencoder import LinearAutoencoder
 from densepred.model.pca import PCA
-from densepred.ops import patches
+from densepred.ops.geometry import patches
 from densepred.types import HeadSpec
 
 CODE, PATCH, VALUES, COUNT = 4, (4, 2), 24, 128

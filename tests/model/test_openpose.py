@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.contracts import EncoderFactory
 from densepred.encoder.plain import Plain
 from densepred.encoder.resnet import ResNet

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.contracts import Decoder
 from densepred.decoder.panoptic_deeplab import shallow_levels
 from densepred.types import HeadSpec, UserError

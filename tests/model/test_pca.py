@@ -13,7 +13,7 @@ from densepred.contracts import ClosedForm
 from densepred.errors import UserError
 from densepred.model.linear_autoencoder import LinearAutoencoder
 from densepred.model.pca import PCA
-from densepred.ops import patches
+from densepred.ops.geometry import patches
 from densepred.types import HeadSpec
 
 INFO: dict[str, Any] = {"heads": {"image": HeadSpec(3)}, "channels": 3, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from densepred import config, measure
 from densepred.errors import UserError
+from densepred.jobs import evaluation
+from densepred.settings import Eval
 from tests import running
 
 WORDS = (
@@ -25,12 +26,12 @@ def test_a_run_is_judged_by_the_column_that_is_left(tmp_path: Path) -> None:
     assert running.train(tmp_path, *WORDS) == 0
     losses = []
     for prune in (0, 1):
-        settings = config.Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, prune=prune)
+        settings = Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, prune=prune)
         settings.data.workers = 0
         folder = tmp_path / f"pruned_{prune}"
-        assert measure.work(measure.Job(settings, folder)) == 0
+        assert evaluation.work(evaluation.Job(settings, folder)) == 0
         losses.append(json.loads((folder / "metrics.json").read_text())["metrics"]["loss/total"])
     assert losses[0] == pytest.approx(running.metrics(tmp_path)[-1]["valid/loss/total"], rel=1e-5)
     assert losses[1] != losses[0]
     with pytest.raises(UserError, match=r"prune=2: .*deep_supervision=1; give 0 to 1"):
-        measure.work(measure.Job(config.Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, prune=2), tmp_path))
+        evaluation.work(evaluation.Job(Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, prune=2), tmp_path))

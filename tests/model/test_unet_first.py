@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.model.unet_first import UNetFirst, _crop_indices
 from densepred.types import HeadSpec, UserError
 

@@ -7,7 +7,7 @@ import torch
 import torchvision.transforms.v2.functional as V
 from torch import Generator
 
-from densepred.ops.recolour import recolour
+from densepred.ops.geometry.recolour import recolour
 from densepred.transform.colour import Colour
 
 IMAGE = torch.rand(3, 8, 12, generator=Generator().manual_seed(0)) * 0.4 + 0.3

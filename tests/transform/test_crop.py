@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator
 
-from densepred.ops.warp import IDENTITY
+from densepred.ops.geometry.warp import IDENTITY
 from densepred.transform.crop import Crop
 from densepred.types import UserError
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator
 
-from densepred.ops.warp import IDENTITY, Matrix, determinant, invert
+from densepred.ops.geometry.warp import IDENTITY, Matrix, determinant, invert
 from densepred.transform.affine import Affine
 from densepred.transform.elastic import Elastic
 from densepred.transform.flip import Flip

@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from densepred.errors import UserError
-from densepred.ops.body import lower_body
-from densepred.ops.warp import move_points
+from densepred.jobs.parts import lower_body
+from densepred.ops.geometry.warp import move_points
 from densepred.transform.flip import Flip
 from densepred.transform.instance_crop import InstanceCrop
 from densepred.transform.pipeline import Pipeline

@@ -5,8 +5,8 @@ import torch
 from torch import Generator
 
 from densepred.dataset.shapes import Shapes
-from densepred.ops.carry import carry
-from densepred.ops.recolour import mean_colour, recolour
+from densepred.ops.geometry.annotation import carry
+from densepred.ops.geometry.recolour import mean_colour, recolour
 from densepred.transform.affine import Affine
 from densepred.transform.blur import Blur
 from densepred.transform.colour import Colour

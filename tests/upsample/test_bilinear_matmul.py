@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from densepred.ops import enlarge
+from densepred.ops.resize import bands
 from densepred.upsample.bilinear_matmul import BilinearMatmul, taps
 
 SIZES = [
@@ -36,7 +36,7 @@ def test_values_and_gradients_are_torchs(source: tuple[int, int], size: tuple[in
 @pytest.mark.parametrize(("source", "size"), [(6, 12), (10, 37), (9, 4), (1, 7)])
 def test_its_matrix_is_that_of_the_banded_losses(source: int, size: int, align_corners: bool) -> None:
     like = torch.zeros(1, dtype=torch.float64)
-    want = enlarge.matrix(source, size, align_corners, torch.float64, like.device)
+    want = bands.matrix(source, size, align_corners, torch.float64, like.device)
     torch.testing.assert_close(taps(source, size, align_corners, like), want)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from densepred.build import build
+from densepred.build.instantiate import build
 from densepred.types import UserError
 from densepred.upsample.pixel_shuffle import PixelShuffle
 

@@ -1,0 +1,120 @@
+"""Files that are either whole or absent, whatever stops the process or the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+FAULT = "DENSEPRED_FAULT"
+"""Tests set this variable to `<point>:kill` to die there, or to `<point>:full` for a disk that is full."""
+
+
+FORMER = ".former"
+"""The end of the name of a folder while another takes its place."""
+
+
+def fault(point: str) -> None:
+    """A place where tests let the process die."""
+    wanted, _, act = os.environ.get(FAULT, "").rpartition(":")
+    if wanted == point and act == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if wanted == point and act == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` write a file beside `path`, then put it in its place at once."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        follow_umask(temporary)
+        sync(temporary)
+        fault("replace:written")
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Numbers that are not finite become null: JSON has no word for them."""
+    text = json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _finite(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _finite(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_finite(value) for value in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, point: str) -> Iterator[Path]:
+    """A folder to fill; it gets its name when all that is in it has reached the disk. It replaces one of that name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in sorted(temporary.iterdir()):
+            sync(file)
+        sync(temporary)
+        fault(f"{point}:synced")
+        former = path.with_name(f".{path.name}{FORMER}")
+        if path.exists():
+            os.rename(path, former)
+            fault(f"{point}:moved")
+        os.rename(temporary, path)
+        fault(f"{point}:renamed")
+        sync(path.parent)
+        shutil.rmtree(former, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def recover(folder: Path) -> None:
+    """Give back its name to a folder whose replacement was interrupted."""
+    for former in folder.glob(f".*{FORMER}"):
+        path = folder / former.name[1 : -len(FORMER)]
+        with contextlib.suppress(OSError):  # another process of the run may have done it
+            if not path.exists():
+                os.rename(former, path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the list of names in a folder, has reached the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def follow_umask(path: Path) -> None:
+    """Give a file the mode that `open` would have given it: safetensors makes its files private."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
+def digest(path: Path) -> str:
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()

@@ -1,0 +1,1 @@
+"""Names in a configuration become objects: the user's own config, and what a foreign file may name."""

@@ -1,0 +1,174 @@
+"""Config to objects: the only place where a name becomes code.
+
+A node is a plain mapping with `_target_`, the path of a class or function, and its keyword arguments; nested nodes are
+built first; `_partial_: true` gives a factory. The user's own config may name anything that can be imported. A config
+that comes with a file is foreign: see `foreign.py` for what it may name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from densepred.build import allowlist
+from densepred.errors import UserError, suggest
+
+SHARED = ("upsample", "loss", "encoder", "decoder", "metric")
+"""Groups whose nodes are copied by interpolation into the nodes that use them; people know them by these names."""
+
+RUNTIME = {"task": {"info"}, "model": {"heads", "channels", "mean", "std"}}
+"""Arguments that come from the data or from the task, not from the config."""
+
+
+def build(node: Any, trusted: Sequence[str] | None = None, at: str = "", /, **runtime: Any) -> Any:
+    """Build a node and everything inside it; `runtime` holds further arguments of the outermost.
+
+    `trusted` is None for the user's own config; for a foreign one it holds the packages beyond densepred's components
+    that the user trusts, and `at`, which names the node in messages, says what it must be: "model" or "task".
+    """
+    if trusted is not None:
+        allowlist.check(node, at, trusted)
+    return _build(node, at, trusted is not None, runtime)
+
+
+def _build(node: Any, at: str, guarded: bool, runtime: Mapping[str, Any]) -> Any:
+    if isinstance(node, str) and "${" in node:
+        raise UserError(f"{at}: {node}: an interpolation that was not resolved; write the value")
+    if isinstance(node, list | tuple):
+        return [_build(value, f"{at}[{i}]", guarded, {}) for i, value in enumerate(node)]
+    if not isinstance(node, Mapping):
+        return node
+    values = {key: _build(value, _join(at, key), guarded, {}) for key, value in node.items() if not _special(key)}
+    if "_target_" not in node:
+        return values
+    make = find(node["_target_"], _join(at, "_target_"))
+    mistakes = list(_unfit(make, node, at, runtime, values, guarded))
+    if mistakes:
+        raise UserError(mistakes[0])
+    if node.get("_partial_", False):
+        return functools.partial(make, **values, **runtime)
+    return _call(make, at, guarded, {**values, **runtime})
+
+
+def _call(make: Callable[..., Any], at: str, guarded: bool, values: Mapping[str, Any]) -> Any:
+    try:
+        return make(**values)
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{at}: {_name(make)} refuses its arguments: {error}") from error
+    except Exception as error:
+        if not guarded:
+            raise
+        raise UserError(f"{at}: {_name(make)} cannot be built: {error}; use another checkpoint") from error
+
+
+def check(config: Mapping[str, Any]) -> list[str]:
+    """Every mistake in the names and arguments of a config's nodes, without building anything."""
+    shared = {key: config[key] for key in SHARED if isinstance(config.get(key), Mapping)}
+    mistakes: dict[str, None] = {}
+    for key, value in config.items():
+        if key not in SHARED:
+            mistakes.update(dict.fromkeys(_check(value, str(key), shared, RUNTIME.get(str(key), set()))))
+    return list(mistakes)
+
+
+def _check(node: Any, at: str, shared: Mapping[str, Any], runtime: Iterable[str] = ()) -> Iterator[str]:
+    if isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            yield from _check(value, f"{at}[{i}]", shared)
+    if not isinstance(node, Mapping):
+        return
+    at = next((key for key, value in shared.items() if value == node), at)
+    for key, value in node.items():
+        yield from _check(value, _join(at, key), shared)
+    if "_target_" in node:
+        try:
+            make = find(node["_target_"], _join(at, "_target_"))
+        except UserError as error:
+            yield str(error)
+        else:
+            yield from _unfit(make, node, at, runtime, [key for key in node if not _special(key)], False)
+
+
+def find(path: Any, at: str) -> Callable[..., Any]:
+    """The class or function of a path such as `mynet.Net`."""
+    if not isinstance(path, str) or not all(part.isidentifier() for part in path.split(".")) or "." not in path:
+        raise UserError(f"{at}: {path}: not the path of a class; write module.Class")
+    try:
+        found = pkgutil.resolve_name(path)
+    except ModuleNotFoundError as error:
+        where = "it is looked for in the current folder and among the installed packages"
+        raise UserError(f"{at}: {path}: there is no module {error.name}; {where}") from error
+    except AttributeError as error:
+        raise UserError(f"{at}: {path}: {_absent(path)}") from error
+    except Exception as error:  # importing the user's own module may fail in any way
+        why = f"{type(error).__name__}: {error}"
+        raise UserError(f"{at}: {path}: its module cannot be imported ({why}); mend it") from error
+    if not callable(found):
+        raise UserError(f"{at}: {path}: neither a class nor a function; write module.Class")
+    return found
+
+
+def _unfit(
+    make: Callable[..., Any],
+    node: Mapping[Any, Any],
+    at: str,
+    runtime: Iterable[str],
+    given: Iterable[str],
+    guarded: bool,
+) -> Iterator[str]:
+    """What is wrong with the keys of a node, compared with the signature of what it names."""
+    partial = node.get("_partial_", False)
+    if not isinstance(partial, bool):
+        yield f"{_join(at, '_partial_')}: {partial}: neither true nor false"
+    for key in node:
+        if _special(key) and key not in ("_target_", "_partial_"):
+            yield f"{_join(at, key)}: not a key that densepred knows; remove it"
+    parameters = _parameters(make)
+    if parameters is None:
+        return
+    given, runtime = list(given), list(runtime)
+    open_ended = not guarded and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    for key in given:
+        if key in runtime:
+            yield f"{_join(at, key)}: densepred gives this argument itself; remove it"
+        elif key not in named and not open_ended:
+            yield f"{_join(at, key)}: {_name(make)} has no argument {key}; {suggest(key, set(named) - set(runtime))}"
+    for key, parameter in named.items():
+        if not partial and parameter.default is parameter.empty and key not in given and key not in runtime:
+            yield f"{_join(at, key)}: {_name(make)} needs this argument; give it"
+
+
+def _parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    try:
+        return inspect.signature(make).parameters
+    except (TypeError, ValueError):  # some classes written in C do not say
+        return None
+
+
+def _absent(path: str) -> str:
+    module, _, name = path.rpartition(".")
+    try:
+        names = [word for word in vars(pkgutil.resolve_name(module)) if not word.startswith("_")]
+    except (ImportError, AttributeError, TypeError):
+        return f"{module} does not exist; write module.Class"
+    near = difflib.get_close_matches(name, names, 1, 0.6)
+    return f"{module} has no {name}" + (f"; did you mean {near[0]}?" if near else "; write module.Class")
+
+
+def _special(key: Any) -> bool:
+    return str(key).startswith("_") and str(key).endswith("_")
+
+
+def _join(at: str, key: Any) -> str:
+    return f"{at}.{key}" if at else str(key)
+
+
+def _name(make: Callable[..., Any]) -> str:
+    return getattr(make, "__name__", str(make))

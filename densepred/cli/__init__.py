@@ -1,0 +1,1 @@
+"""The command line: composition by Hydra, help, error messages, recorded overrides, sweeps."""

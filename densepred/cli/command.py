@@ -1,0 +1,201 @@
+"""What every command shares: one composition by Hydra, a fresh folder a run, errors of one line, exit codes.
+
+0 done; 1 our mistake; 2 the user's config or data; others, such as 75 for stopped and resumable, come from the command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from densepred.cli import help, hydra_errors, sweep
+from densepred.cli.compose import complete, register
+from densepred.errors import UserError
+
+Function = Callable[[DictConfig], int | None]
+Prepare = Callable[[list[str]], list[str]]
+TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
+
+
+def configs() -> Path:
+    """The folder of the configs that belong to this code: in the package once installed, beside it in a clone."""
+    package = Path(__file__).resolve().parents[1]
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+
+
+def run(
+    function: Function, name: str, examples: str = "", prepare: Prepare | None = None, free: Sequence[str] = ()
+) -> NoReturn:
+    """Be the command `densepred-<name>`: compose `configs/<name>.yaml`, call `function` with it, exit with its code.
+
+    `function` returns its exit code, None for 0, and raises UserError for what the user can mend. `prepare` sees the
+    words that were typed and returns overrides to put before them, such as the dataset that a checkpoint names.
+    Below the keys in `free` anything may be set, for only a checkpoint tells what there is.
+    """
+    if help.wanted(sys.argv[1:]):
+        _show(help.text(name, configs(), sys.argv[1:], examples))
+        sys.exit(0)
+    sys.path.append(os.getcwd())
+    register()
+    sweep.register()
+    sys.exit(_Run(function, name, prepare, free)())
+
+
+def folder() -> Path:
+    """Where this run writes. Processes of a run other than the first are told the folder by the first."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def choices() -> dict[str, str]:
+    """The option chosen in each config group, such as {"model": "unet"}."""
+    return {key: str(value) for key, value in HydraConfig.get().runtime.choices.items() if "hydra/" not in key}
+
+
+def overrides() -> list[str]:
+    """What was typed, raw."""
+    return list(HydraConfig.get().overrides.task)
+
+
+class _Run:
+    """One invocation. The exit code is kept here because Hydra does not hand it through."""
+
+    def __init__(self, function: Function, name: str, prepare: Prepare | None, free: Sequence[str]) -> None:
+        self.function, self.name, self.prepare, self.free = function, name, prepare, free
+        self.code: int | None = 0
+        self.error: Exception | None = None
+        self.folder: Path | None = None
+
+    def __call__(self) -> int:
+        full = os.environ.get("HYDRA_FULL_ERROR")
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
+        try:
+            flags, words = _flags_first(sys.argv[1:])
+            before = self.prepare(words) if self.prepare is not None else []
+            sys.argv[1:] = [*flags, *before, *(f"++{word}" if self._is_free(word) else word for word in words)]
+            hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
+        except Exception as error:
+            self.error = error
+        finally:
+            _restore("HYDRA_FULL_ERROR", full)
+        return self._report(full == "1") if self.error is not None else self.code or 0
+
+    def _is_free(self, word: str) -> bool:
+        return word.partition("=")[0].partition(".")[0] in self.free
+
+    def _job(self, cfg: DictConfig) -> int | None:
+        _restore("HYDRA_FULL_ERROR", None)
+        self.folder = folder()
+        try:
+            complete(cfg, overrides())
+            self.code = self.function(cfg)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher other than ours counts failed jobs by itself
+                raise
+            self.error = error
+        return self.code
+
+    def _report(self, full: bool) -> int:
+        """Print the error on one line, keep the traceback where it can be found."""
+        error = self.error
+        assert error is not None
+        users = isinstance(error, UserError | HydraException | OmegaConfBaseException)
+        trace = "".join(traceback.format_exception(error))
+        if full:
+            sys.stderr.write(trace)
+        if users:
+            message = hydra_errors.sentence(error, hydra_errors.Typed(self.name, configs(), sys.argv[1:]))
+        else:
+            kept = "" if full else f"; {_keep(trace, self.folder)}"
+            message = f"{type(error).__name__}: {hydra_errors.flat(str(error))}; this is a mistake in densepred{kept}"
+        print(f"error: {message}", file=sys.stderr)
+        if users and self.folder is not None:
+            _remove_empty(self.folder)
+        return 2 if users else 1
+
+
+def _flags_first(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the overrides; its parser takes overrides only if they stand together."""
+    flags: list[str] = []
+    words: list[str] = []
+    waiting = False
+    for argument in arguments:
+        is_flag = argument.startswith("-")
+        (flags if is_flag or waiting else words).append(argument)
+        waiting = is_flag and argument in TAKES_VALUE
+    return flags, words
+
+
+class Claim(Callback):
+    """Makes the folder of a run, where `exclusive` with a suffix if it exists: two trainings never share one."""
+
+    def __init__(self, exclusive: bool) -> None:
+        self.exclusive = exclusive
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        HydraConfig.instance().set_config(config)  # the name of the folder is made of the chosen options
+        resume = OmegaConf.select(config, "trainer.resume")
+        with read_write(config.hydra):
+            if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) > 0:
+                config.hydra.run.dir = "."  # the first process tells the folder
+            elif resume:
+                config.hydra.run.dir = str(resume)
+            elif self.exclusive and not os.environ.get(sweep.CLAIMED):
+                config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
+
+
+def claim(path: Path) -> Path:
+    """Make a folder that nobody else has: `path`, or `path_1`, `path_2`..."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while True:
+        attempt = path.with_name(f"{path.name}_{number}") if number else path
+        try:
+            attempt.mkdir()
+            return attempt
+        except FileExistsError:
+            number += 1
+
+
+def _keep(trace: str, folder: Path | None) -> str:
+    """Append the traceback to the run's log; say where it is."""
+    if folder is not None:
+        with contextlib.suppress(OSError), open(folder / "train.log", "a") as file:
+            file.write(trace)
+            return f"its traceback is in {folder / 'train.log'}"
+    return "HYDRA_FULL_ERROR=1 shows its traceback"
+
+
+def _remove_empty(folder: Path) -> None:
+    """A run that was refused leaves no folder."""
+    here = Path.cwd()
+    with contextlib.suppress(OSError):
+        for empty in (folder.resolve(), folder.resolve().parent):
+            if here in empty.parents:
+                empty.rmdir()
+
+
+def _show(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `--help | head`: whoever listened has gone; Python would complain again as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

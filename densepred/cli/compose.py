@@ -1,0 +1,183 @@
+"""What a run's configuration may contain: Hydra checks names and types against these classes while it composes.
+
+Torch is not imported here, nor by `command.py`: that is why `--help` and tab completion answer at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from densepred.errors import UserError, suggest
+from densepred.settings import LENGTHS, Eval, Import, Predict, Train
+
+INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
+"""Groups that work only where another node asks for them, by `${encoder}` and the like."""
+
+
+def register() -> None:
+    """Make the classes known to Hydra as `train_schema`, `eval_schema` and so on."""
+    store = ConfigStore.instance()
+    for name, node in {"train": Train, "eval": Eval, "predict": Predict, "import": Import}.items():
+        store.store(name=f"{name}_schema", node=node, provider="densepred")
+
+
+def settings(config: DictConfig) -> Any:
+    """The same configuration as an object of the class above, every interpolation resolved, nodes as plain mappings."""
+    try:
+        return OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise UserError(one_line(error)) from error
+
+
+def complete(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Apply the rules between settings that types cannot say, and refuse what does not fit."""
+    typed = [re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0] for override in overrides]
+    if "trainer" in config:
+        _choose_length(config, typed)
+    mistakes = [
+        *_unknown(config, OmegaConf.get_type(config)),
+        *_missing(config),
+        *_unused(config, typed),
+        *out_of_range(config),
+    ]
+    if mistakes:
+        raise UserError(mistakes[0] if len(mistakes) == 1 else "; and ".join(mistakes))
+
+
+def _unknown(config: DictConfig, schema: Any, at: str = "") -> Iterator[str]:
+    """Keys that `+key=value` has added to the plain settings."""
+    names = {entry.name for entry in fields(schema)}
+    for key in map(str, config):
+        if key not in names:
+            yield f"{at}{key}: there is no such key; {suggest(key, names)}"
+        elif is_dataclass(OmegaConf.get_type(config, key)):
+            yield from _unknown(config[key], OmegaConf.get_type(config, key), f"{at}{key}.")
+
+
+def _choose_length(config: DictConfig, typed: Iterable[str]) -> None:
+    """A length that is typed replaces those that files give: `trainer.max_steps=20` means 20 steps, nothing else."""
+    trainer = config.trainer
+    chosen = [name for name in LENGTHS if f"trainer.{name}" in typed and trainer[name] is not None]
+    if chosen:
+        for name in set(LENGTHS) - set(chosen):
+            trainer[name] = None
+    if trainer.epochs is not None and trainer.max_steps is not None:
+        raise UserError(
+            f"trainer.epochs and trainer.max_steps: {trainer.epochs} and {trainer.max_steps}; choose one of them"
+        )
+    if all(trainer[name] is None for name in LENGTHS):
+        raise UserError("trainer.epochs: null; give trainer.epochs, trainer.max_steps or trainer.max_minutes")
+
+
+def _missing(config: DictConfig) -> Iterator[str]:
+    idle = idle_groups(config)
+    for key in sorted(OmegaConf.missing_keys(config)):
+        group = key.split(".")[0]
+        if group in idle:
+            continue
+        if "." not in key and key not in ("ckpt", "input"):
+            yield f"{key}: no option is chosen; add {key}=..., see --help"
+        else:
+            yield f"{key} is not given; add {key}=... to the command"
+
+
+def idle_groups(config: DictConfig) -> set[str]:
+    """The injected groups that no node of this configuration refers to. A command without a task uses all it has."""
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    if "task" not in plain:
+        return set()
+    waiting = [value for key, value in plain.items() if key not in INJECTED]
+    used: set[str] = set()
+    while waiting:
+        found = {name for name in INJECTED if name not in used and any(_refers(value, name) for value in waiting)}
+        used |= found
+        waiting = [plain.get(name) for name in found]
+    return {name for name in INJECTED if name not in used}
+
+
+def _refers(node: Any, name: str) -> bool:
+    if isinstance(node, dict):
+        return any(_refers(value, name) for value in node.values())
+    if isinstance(node, list):
+        return any(_refers(value, name) for value in node)
+    return isinstance(node, str) and re.search(r"\$\{" + name + r"[.}\[]", node) is not None
+
+
+def _unused(config: DictConfig, typed: Iterable[str]) -> Iterator[str]:
+    idle = idle_groups(config)
+    for key in typed:
+        group = key.split(".")[0]
+        if group in idle and group in config:
+            yield f"{key}: this job uses no {group}; remove it, or choose a model and a task that take one"
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error of Hydra or OmegaConf, without its notes on its own insides."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return "; ".join(line for line in lines if line and not re.match(r"(full_key|object_type|reference_type)", line))
+
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+ON_BAD = ("error", "skip")
+
+BLENDS = ("gaussian", "none")
+
+BIG = float("inf")
+
+RANGES = (
+    ("seed", 0, 2**32 - 1),
+    ("data.batch_size", 1, BIG),
+    ("data.workers", 0, BIG),
+    ("data.crop", 1, BIG),
+    ("data.max_pixels", 1, BIG),
+    ("data.timeout_s", 0, BIG),
+    ("trainer.epochs", 1, BIG),
+    ("trainer.max_steps", 1, BIG),
+    ("trainer.max_minutes", 0, BIG),
+    ("trainer.valid_every", 0.001, BIG),
+    ("trainer.save_every", 0, BIG),
+    ("trainer.accumulate", 1, BIG),
+    ("trainer.clip", 0, BIG),
+    ("trainer.ema", 0, 1),
+    ("trainer.devices", 1, BIG),
+    ("trainer.threads", 1, BIG),
+    ("trainer.max_restarts", 0, BIG),
+    ("trainer.log_every", 1, BIG),
+    ("trainer.pictures", 0, BIG),
+    ("trainer.keep_last", 1, BIG),
+    ("trainer.patience", 1, BIG),
+    ("trainer.max_skipped", 0, BIG),
+    ("tile", 1, BIG),
+    ("overlap", 0, 0.95),
+    ("scales", 0.01, 16),
+    ("threshold", 0, 1),
+    ("box_threshold", 0, 1),
+    ("devices", 1, BIG),
+    ("threads", 1, BIG),
+)
+
+
+def out_of_range(config: DictConfig) -> Iterator[str]:
+    """A sentence for each setting that does not."""
+    for key, low, high in RANGES:
+        value = OmegaConf.select(config, key)
+        values = value if OmegaConf.is_list(value) else [value]
+        if any(v is not None and not low <= v <= high for v in values):
+            yield f"{key}: {value}; give " + (f"{low} or more" if high == BIG else f"a number from {low} to {high}")
+    choices = {"trainer.precision": PRECISIONS, "precision": PRECISIONS, "data.on_bad": ON_BAD, "blend": BLENDS}
+    for key, words in choices.items():
+        value = OmegaConf.select(config, key)
+        if value is not None and value not in words:
+            yield f"{key}: {value}; choose one of {', '.join(words)}"
+    crop = OmegaConf.select(config, "data.crop")
+    if crop is not None and len(crop) != 2:
+        yield f"data.crop: {crop}; give two lengths, [height,width]"

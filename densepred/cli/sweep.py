@@ -1,0 +1,184 @@
+"""`--multirun`: every job in a process of its own, one after the other; a job that fails stops no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from densepred.errors import UserError
+from densepred.rundir import provenance
+
+CLAIMED = "DENSEPRED_CLAIMED"
+"""Set for the jobs of a sweep, whose folders are made already."""
+
+TABLE = "table.md"
+
+
+def register() -> None:
+    """Make the launcher known to Hydra as `hydra/launcher=process`."""
+    ConfigStore.instance().store(
+        group="hydra/launcher",
+        name="process",
+        node={"_target_": "hydra_plugins.densepred_processes.Processes"},
+        provider="densepred",
+    )
+
+
+@dataclass
+class Job:
+    """What became of one job."""
+
+    number: int
+    overrides: list[str]
+    folder: Path
+    code: int
+    seconds: float
+    value: float | None
+    scores: dict[str, Any] = field(default_factory=dict)  # all of its summary.json, by name
+
+    @property
+    def ending(self) -> str:
+        return "done" if self.code == 0 else f"signal {-self.code}" if self.code < 0 else f"exit {self.code}"
+
+
+class Result(JobReturn):
+    """A JobReturn that raises a failure without printing about it."""
+
+    @property
+    def return_value(self) -> Any:
+        if self.status is JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
+
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
+
+
+class Processes(Launcher):
+    """Hydra's launcher of jobs; what it returns lets sweepers that search for the best value go on after a failure."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
+        self.jobs: list[Job] = []
+        self.columns: dict[str, None] = {}  # those that any job asks for, in order
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        sweep = Path(self.config.hydra.sweep.dir)
+        sweep.mkdir(parents=True, exist_ok=True)
+        (sweep / "multirun.yaml").unlink(missing_ok=True)  # Hydra's copy holds raw overrides, secrets included
+        batch = []
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            batch.append(self._run(number, list(filter_overrides(overrides)), list(overrides)))
+        self.jobs += batch
+        rows = cells(self.jobs, list(self.columns))
+        print(aligned(rows), flush=True)
+        (sweep / TABLE).write_text(markdown(rows), encoding="utf-8")
+        print(f"  table in {sweep / TABLE}", flush=True)
+        failed = [job for job in batch if job.code]
+        return [result(job, len(failed), len(batch)) for job in batch]
+
+    def _run(self, number: int, shown: list[str], overrides: list[str]) -> Job:
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        self.columns |= dict.fromkeys(OmegaConf.select(config, "sweep.columns") or ())
+        folder = Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"job {number}: {' '.join(shown)} -> {folder}", flush=True)
+        begin = time.monotonic()
+        command = [*_program(), *overrides, _quoted("hydra.run.dir", folder)]
+        code = subprocess.run(command, env={**os.environ, CLAIMED: "1"}, check=False).returncode
+        summary = _summary(folder)
+        return Job(number, shown, folder, code, time.monotonic() - begin, _best(summary), scores(summary))
+
+
+def _program() -> list[str]:
+    """The command that was typed, without its overrides and without --multirun."""
+    spec = sys.modules["__main__"].__spec__
+    program = ["-m", spec.name] if spec is not None else [sys.argv[0]]
+    flags, words = [], iter(sys.argv[1:])
+    for word in words:
+        if word in ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"):
+            flags += [word, next(words, "")]
+        elif word.startswith(("--config-dir=", "--config-name=", "--config-path=")):
+            flags.append(word)
+    return [sys.executable, *program, *flags]
+
+
+def _quoted(key: str, path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'{key}="{text}"'
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return summary if isinstance(summary, dict) else {}
+
+
+def _best(summary: Mapping[str, Any]) -> float | None:
+    """The value that the job was judged by."""
+    try:
+        return float(summary["best"][summary["monitor"]])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def scores(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a column may name: `parameters`, `last/miou`, `probe/checkerboard`, and those of the best weights alone."""
+    parts = {key: value for key, value in summary.items() if isinstance(value, dict)}
+    inside = {f"{key}/{name}": value for key, part in parts.items() for name, value in part.items()}
+    return {**parts.get("best", {}), **inside, **{k: v for k, v in summary.items() if k not in parts}}
+
+
+def result(job: Job, failed: int, count: int) -> JobReturn:
+    result = Result(overrides=job.overrides, working_dir=str(job.folder))
+    result.status = JobStatus.FAILED if job.code else JobStatus.COMPLETED
+    error = UserError(f"{failed} of {count} jobs failed; see the table above and train.log in their folders")
+    result.return_value = error if job.code else job.value
+    return result
+
+
+def cells(jobs: Sequence[Job], columns: Sequence[str] = ()) -> list[list[str]]:
+    """What became of the jobs, below a header; overrides that all of them share are left out, secrets are hidden."""
+    shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    rows = [["job", "overrides", "ended", *(columns or ["best"]), "seconds", "folder"]]
+    for job in jobs:
+        own = " ".join(provenance.redacted(word) for word in job.overrides if word not in shared)
+        values = [job.scores.get(name) for name in columns] if columns else [job.value]
+        rows.append([str(job.number), own, job.ending, *map(_shown, values), f"{job.seconds:.0f}", str(job.folder)])
+    return rows
+
+
+def _shown(value: Any) -> str:
+    """Four places, but two digits of a small number and two places of a large one; `-` for what is absent."""
+    if isinstance(value, float):
+        size = abs(value)
+        return f"{value:.1e}" if 0 < size < 0.001 else f"{value:.4f}" if size < 10 else f"{value:.2f}"
+    return "-" if value is None else str(value)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], ""])

@@ -1,0 +1,65 @@
+"""Skeletons over an image: limbs as lines, joints as dots. N people, K keypoints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from densepred.draw.boxes import from_image, to_image
+from densepred.draw.instances import Colour, distinct, spectrum
+
+SMOOTH = 3  # lines are drawn this much larger and then reduced, which softens their edges
+
+
+def skeletons(
+    image: Tensor, keypoints: Tensor, limbs: Sequence[tuple[int, int]], threshold: float = 0.0, by: str = ""
+) -> Tensor:
+    """The picture (3, H, W) with keypoints (N, K, 3).
+
+    Joints whose third number, visibility or confidence, is not above `threshold` are left out, and limbs that miss one.
+    by: "limb" gives each limb a colour of its own, "person" each person; by default limbs where there is one person.
+    """
+    base = to_image(image)
+    people = keypoints.cpu().tolist()
+    seen = [[p[2] > threshold and math.isfinite(p[0]) and math.isfinite(p[1]) for p in person] for person in people]
+    by = by or ("person" if sum(map(any, seen)) > 1 else "limb")
+    size = base.size
+    drawn = base.resize((size[0] * SMOOTH, size[1] * SMOOTH), Image.Resampling.NEAREST)
+    pen = ImageDraw.Draw(drawn)
+    width = SMOOTH * max(2, round(max(size) / 220))
+    of_people, of_limbs = distinct(len(people)), spectrum(len(limbs))
+    for number, (person, visible) in enumerate(zip(people, seen, strict=True)):
+        points = [tuple((v + 0.5) * SMOOTH - 0.5 for v in joint[:2]) for joint in person]
+        _limbs(pen, points, visible, limbs, of_limbs if by == "limb" else [of_people[number]] * len(limbs), width)
+        fill = (255, 255, 255) if by == "limb" else of_people[number]
+        _joints(pen, points, visible, fill, width)
+    return from_image(drawn.resize(size, Image.Resampling.BOX))
+
+
+def _limbs(
+    pen: ImageDraw.ImageDraw,
+    points: Sequence[tuple[float, ...]],
+    visible: Sequence[bool],
+    limbs: Sequence[tuple[int, int]],
+    colours: Sequence[Colour],
+    width: int,
+) -> None:
+    """Each with a dark rim, so that it shows on any ground."""
+    lines = [
+        ((*points[a], *points[b]), c) for (a, b), c in zip(limbs, colours, strict=True) if visible[a] and visible[b]
+    ]
+    for line, _ in lines:
+        pen.line(line, fill=(0, 0, 0), width=width + 2 * SMOOTH)
+    for line, colour in lines:
+        pen.line(line, fill=colour, width=width)
+
+
+def _joints(
+    pen: ImageDraw.ImageDraw, points: Sequence[tuple[float, ...]], visible: Sequence[bool], fill: Colour, width: int
+) -> None:
+    for (x, y), here in zip(points, visible, strict=True):
+        if here:
+            pen.ellipse((x - width, y - width, x + width, y + width), fill=fill, outline=(0, 0, 0), width=SMOOTH)

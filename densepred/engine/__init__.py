@@ -1,0 +1,1 @@
+"""Training and evaluation: the loop, mixed precision, EMA, flip averaging, signals, oracle, diagnostics."""

@@ -1,0 +1,91 @@
+"""What a trained model does to the grid: checkerboards in its answers, and whether they move with the image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from densepred import distributed
+from densepred.contracts import Model
+from densepred.engine.amp import Precision
+from densepred.errors import UserError
+from densepred.loader.loaders import EvaluationLoader
+from densepred.ops.resize import resample
+from densepred.ops.score.checkerboard import checkerboard
+from densepred.ops.score.shift_equivariance import shift_equivariance
+from densepred.task import Task
+
+IMAGES = 16
+"""How many images are looked at in each process: the first of its share."""
+
+
+@torch.inference_mode()
+def probe(
+    model: Model, task: Task, loader: EvaluationLoader, device: torch.device, precision: Precision
+) -> dict[str, float | None]:
+    """`checkerboard` and `shift_equivariance`, means over the images and the heads that have them; None without any.
+
+    A checkerboard is looked for in what a head says at the model's own stride, shifts where a head says classes. The
+    same on every rank.
+    """
+    was_training = model.training
+    model.train(False)
+    scores: dict[str, list[float]] = {"checkerboard": [], "shift_equivariance": []}
+    for image in _images(loader, device):
+        with precision.autocast():
+            outputs = model(image)
+        for name, spec in task.heads.items():
+            answer = outputs[name][-1].float()
+            if answer.ndim == 4:
+                shown = _centred(answer) if spec.kind == "classes" else answer
+                scores["checkerboard"] += checkerboard(shown).tolist()
+            if answer.ndim == 4 and spec.kind == "classes":
+                scores["shift_equivariance"] += _shifted(_classes(model, name, precision), image)
+    model.train(was_training)
+    gathered = distributed.gather(scores)
+    return {name: _mean([value for part in gathered for value in part[name]]) for name in scores}
+
+
+def _images(loader: EvaluationLoader, device: torch.device) -> Iterator[Tensor]:
+    """The first IMAGES of a loader, in batches."""
+    left = IMAGES
+    for batch in loader:
+        image = batch.to(device).image[:left]
+        if len(image) == 0:  # images without instances
+            continue
+        yield image
+        left -= len(image)
+        if left == 0:
+            return
+
+
+def _centred(logits: Tensor) -> Tensor:
+    """What a softmax sees of logits: their differences."""
+    logits = resample.two_channels(logits)
+    return logits - logits.mean(1, keepdim=True)
+
+
+def _classes(model: Model, head: str, precision: Precision) -> Callable[[Tensor], Tensor]:
+    def classes(image: Tensor) -> Tensor:
+        with precision.autocast():
+            logits = model(image)[head][-1]
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return resample.argmax(logits.float(), size, model.align_corners)
+
+    return classes
+
+
+def _shifted(classes: Callable[[Tensor], Tensor], image: Tensor) -> list[float]:
+    try:
+        shares = shift_equivariance(classes, image).tolist()
+    except UserError:  # the windows are a little smaller than the images, which may be as small as the encoder takes
+        return []
+    return [share for share in shares if not math.isnan(share)]
+
+
+def _mean(values: list[float]) -> float | None:
+    mean = math.fsum(values) / len(values) if values else math.nan
+    return mean if math.isfinite(mean) else None

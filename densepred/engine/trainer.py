@@ -1,0 +1,238 @@
+"""The training loop. It knows no task, model, dataset or loss; what a run is made of is handed to it."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from densepred import distributed
+from densepred.contracts import Model
+from densepred.engine.amp import Precision
+from densepred.engine.evaluate import evaluate, share_buffers
+from densepred.engine.signals import NonFinite, StopFlag, Stopped
+from densepred.loader.loaders import EvaluationLoader, TrainingLoader, random_generator
+from densepred.rundir.folder import Run
+from densepred.rundir.images import Gallery
+from densepred.rundir.log import Log
+from densepred.rundir.progress import Meter, Progress
+from densepred.scheduler import Scheduler
+from densepred.settings import Trainer as Settings
+from densepred.task import Task
+from densepred.types import Annotation, Batch, Outputs
+
+
+class Trainer:
+    """Trains until the steps, the epochs, the minutes or the patience are used up."""
+
+    def __init__(
+        self,
+        model: Model,
+        task: Task,
+        optimizer: torch.optim.Optimizer,
+        scheduler: Scheduler,
+        settings: Settings,
+        seed: int,
+        device: torch.device,
+        run: Run,
+        log: Log,
+        stop: StopFlag,
+        average: AveragedModel | None = None,
+        frozen: Sequence[nn.Module] = (),
+    ) -> None:
+        self.model, self.average, self.task, self.optimizer, self.scheduler = model, average, task, optimizer, scheduler
+        self.settings, self.seed, self.device, self.run, self.log, self.stop = settings, seed, device, run, log, stop
+        self.precision = Precision(settings.precision, device)
+        self.progress = Progress(settings.monitor or task.monitor, task.direction(settings.monitor))
+        self.meter = Meter()
+        self.rates = [group["lr"] for group in optimizer.param_groups]
+        self.frozen = list(frozen)
+        self.parallel = distributed.parallel(model, task.info.channels, device)
+        self.total: int | None = None
+
+    @property
+    def judged(self) -> Model:
+        """The model that is validated and published: the average where there is one."""
+        return self.model if self.average is None else cast(Model, self.average.module)
+
+    def fit(self, train: TrainingLoader, valid: EvaluationLoader, resume: bool = False) -> Progress:
+        """Train to the end. Raises Stopped after a signal, NonFinite where training diverged."""
+        settings, progress = self.settings, self.progress
+        per_epoch = math.ceil(len(train) / settings.accumulate)
+        self.total = settings.max_steps or (settings.epochs * per_epoch if settings.epochs else None)
+        self.valid_steps = max(1, round(settings.valid_every * per_epoch))
+        self.gallery = Gallery(self.log, self.task, settings.pictures, valid.count)
+        if resume:
+            self.run.restore(self)
+        self.started = self.saved = time.monotonic()
+        self.before = progress.seconds
+        self._train_mode()
+        if progress.due:
+            self._validate(valid)
+        bar = tqdm(total=self.total, initial=progress.step, unit="step", disable=not self._on_terminal(), leave=False)
+        with bar:
+            while not self._finished():
+                self._epoch(train, valid, bar)
+        if progress.validated != progress.step:
+            self._save(due=True)
+            self._validate(valid)
+        return progress
+
+    def _epoch(self, train: TrainingLoader, valid: EvaluationLoader, bar: tqdm) -> None:
+        """What is left of the current epoch."""
+        progress = self.progress
+        for batches in chunks(train.epoch(progress.epoch, progress.batch), self.settings.accumulate):
+            self._step(batches)
+            progress.batch += len(batches)
+            if progress.batch >= len(train):
+                progress.epoch, progress.batch = progress.epoch + 1, 0
+            self._report(bar)
+            due = progress.step % self.valid_steps == 0 or progress.step == self.total
+            asked = distributed.anywhere(self.stop.raised, self.device)
+            if due or asked or self._time_to_save():
+                self._save(due)
+            if asked:
+                raise Stopped
+            if due:
+                self._validate(valid)
+            if self._finished():
+                return
+
+    def _step(self, batches: Sequence[Batch]) -> None:
+        """One optimizer step on the mean loss of `batches`; one that is not finite changes only the counters."""
+        step = self.progress.step
+        # Dropout follows from the step alone, so that a resumed run draws the same numbers.
+        torch.manual_seed(random_generator("step", self.seed, step, distributed.rank()).initial_seed())
+        factor = self.scheduler(step, self.total)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        buffers = list(self.model.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        terms = self._backward(batches)
+        norm = self.precision.gradient_norm(self.optimizer, self.model, self.settings.clip)
+        # The one synchronisation of a step. It comes before clipped gradients can carry a NaN into every weight.
+        healthy = not distributed.anywhere(not (norm + terms["total"]).isfinite().item(), self.device)
+        self.precision.step(self.optimizer, apply=healthy)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.progress.step += 1
+        if not healthy:
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
+            self._skip(batches)
+            return
+        self.progress.skipped_in_row = 0
+        self.meter.add(terms, sum(len(batch.image) for batch in batches) * distributed.world())
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    def _backward(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """Leave the gradients of the mean loss of the batches; give the mean of each term."""
+        sums: dict[str, Tensor] = {}
+        for index, raw in enumerate(batches):
+            if isinstance(self.parallel, DistributedDataParallel):
+                self.parallel.require_backward_grad_sync = index == len(batches) - 1
+            batch = raw.to(self.device)
+            image = batch.image.contiguous(memory_format=self._layout())
+            with self.precision.autocast():
+                outputs = self.parallel(image)
+            terms = self.task.loss(outputs, batch.targets, self.model.align_corners, every_rank=True)
+            self.precision.backward(terms["total"] / len(batches))
+            for name, value in terms.items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / len(batches)
+        return sums
+
+    def _skip(self, batches: Sequence[Batch]) -> None:
+        progress = self.progress
+        progress.skipped += 1
+        progress.skipped_in_row += 1
+        ids = ", ".join(frame.id for batch in batches for frame in batch.frames)
+        self.log.note(f"step {progress.step}: loss or gradient not finite, step left out; samples: {ids}")
+        if progress.skipped_in_row > self.settings.max_skipped:
+            raise NonFinite(
+                f"{progress.skipped_in_row} steps in a row had a loss or gradient that is not finite (samples in "
+                f"{self.log.folder / 'train.log'}); lower optimizer.lr, or set trainer.clip=1 or trainer.precision=fp32"
+            )
+
+    def _report(self, bar: tqdm) -> None:
+        progress = self.progress
+        bar.update()
+        if progress.step % self.settings.log_every and progress.step != self.total:
+            return
+        losses, speed = self.meter.read()
+        values: dict[str, float | None] = {f"loss/{name}": value for name, value in losses.items()}
+        values["lr"] = self.optimizer.param_groups[0]["lr"]
+        if progress.skipped:
+            values["skipped"] = float(progress.skipped)
+        self.log.scalars("train", values, progress.step, progress.epoch)
+        self.log.timing({"images_per_second": speed, "seconds": self._seconds()}, progress.step)
+        if "total" in losses:  # else every step since the last entry was left out
+            bar.set_postfix_str(f"loss {losses['total']:.4f}, {speed:.1f} images/s")
+
+    def _validate(self, valid: EvaluationLoader) -> None:
+        progress, begun = self.progress, time.monotonic()
+        share_buffers(self.judged)
+        self.gallery.open(progress.step)
+        values = evaluate(self.judged, self.task, valid, self.device, self.precision, self._seen)
+        self.log.scalars("valid", values, progress.step, progress.epoch)
+        self._train_mode()
+        progress.seconds = self._seconds()
+        if progress.judge(values):
+            self.run.publish("best", self)
+        self.run.summarise(self)
+        self.log.say(progress.line(values))
+        self.meter.pause(time.monotonic() - begun)
+
+    def _seen(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
+        # Several processes must finish a pass together; the checkpoint before it holds all that would be lost.
+        if self.stop.raised and distributed.world() == 1:
+            raise Stopped
+        self.gallery.show(batch, found, outputs)
+
+    def _save(self, due: bool) -> None:
+        begun = time.monotonic()
+        self.progress.due, self.progress.seconds = due, self._seconds()
+        self.run.save(self)
+        self.saved = time.monotonic()
+        self.meter.pause(self.saved - begun)
+
+    def _time_to_save(self) -> bool:
+        late = time.monotonic() - self.saved >= 60 * self.settings.save_every
+        return distributed.anywhere(late, self.device)
+
+    def _finished(self) -> bool:
+        progress, settings = self.progress, self.settings
+        if self.total is not None and progress.step >= self.total:
+            return True
+        if settings.patience is not None and progress.since_best >= settings.patience:
+            return True
+        if settings.max_minutes is None:
+            return False
+        return distributed.anywhere(self._seconds() >= 60 * settings.max_minutes, self.device)
+
+    def _seconds(self) -> float:
+        return self.before + time.monotonic() - self.started
+
+    def _layout(self) -> torch.memory_format:
+        return torch.channels_last if self.settings.channels_last else torch.contiguous_format
+
+    def _train_mode(self) -> None:
+        self.model.train()
+        for part in self.frozen:
+            part.eval()
+
+    def _on_terminal(self) -> bool:
+        return distributed.is_main() and sys.stderr.isatty()
+
+
+def chunks(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    while group := list(islice(batches, size)):
+        yield group

@@ -1,0 +1,1 @@
+"""One training or one evaluation, from its settings to its closing table."""

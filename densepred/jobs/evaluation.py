@@ -1,0 +1,135 @@
+"""One evaluation from its configuration to its table."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from densepred import atomic, distributed
+from densepred.build.instantiate import build
+from densepred.contracts import Dataset
+from densepred.engine.amp import Precision
+from densepred.engine.diagnostics import probe
+from densepred.engine.evaluate import evaluate
+from densepred.engine.oracle import Oracle
+from densepred.errors import UserError, notices
+from densepred.jobs.parts import dataset as make_dataset
+from densepred.jobs.parts import evaluation_loader
+from densepred.loader.loaders import explained
+from densepred.results.person_boxes import BoxFile, Wanted
+from densepred.rundir import console
+from densepred.settings import Eval
+from densepred.task import Task
+from densepred.transform.pipeline import Pipeline
+from densepred.types import Annotation
+from densepred.weights.file import find, load_model
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    settings: Eval
+    folder: Path
+
+
+def work(job: Job) -> int:
+    """Evaluate; the exit code."""
+    settings = job.settings
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    device = distributed.join()
+    try:
+        path = find(settings.ckpt)
+        model, task, header = load_model(path, settings.trust, settings.codec)
+        if settings.metric is not None:
+            task.metrics = build(settings.metric, None, "metric")
+        model.prune(settings.prune)
+        node = dict(settings.dataset)
+        split = node.pop("split", "valid")
+        data = make_dataset(node, split)
+        same_classes(task, data, path)
+        transform = Pipeline(
+            [build(n, settings.trust, "transform") for n in header.get("transform", [])], data.info.mirrored
+        )
+        boxes = _detected(settings, task, data)
+        loader = evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
+        precision = Precision(settings.precision, device)
+        oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
+        try:
+            model, task = model.to(device), task.to(device)
+            with explained(), notices(_warn):
+                values = evaluate(model, task, loader, device, precision, oracle, settings.flip)
+            if oracle is not None:
+                oracle.finish(values)
+            if settings.probes:
+                probed = probe(model, task, loader, device, precision)
+                values |= {f"probe/{name}": value for name, value in probed.items()}
+        finally:
+            loader.close()
+        if distributed.is_main():
+            _report(values, path, header, split, len(data), job.folder, oracle)
+    finally:
+        distributed.leave()
+    return 0
+
+
+def _detected(settings: Eval, task: Task, data: Dataset) -> list[Annotation] | None:
+    """The boxes of each sample from the file that was named, if one was."""
+    if settings.boxes is None:
+        return None
+    if not task.codec.per_instance:
+        raise UserError("boxes: the model of this checkpoint sees whole images; leave boxes out")
+    if settings.oracle is not None:
+        raise UserError("oracle: nobody knows whose a detected box is; leave boxes out, or oracle")
+    file = BoxFile(Path(settings.boxes), Wanted(task.info, settings.box_threshold, settings.boxes))
+    known = [data.identity(index) for index in range(len(data))]
+    file.require(known)
+    return [file.of((0, 0), *one) for one in known]  # sizes are those of the images, once they are read
+
+
+def same_classes(task: Task, data: Dataset, path: Path) -> None:
+    """A score means something only where equal numbers are equal classes. Images alone have none."""
+    if task.info.channels != data.info.channels:
+        raise UserError(
+            f"{path} was trained on images of {task.info.channels} channels and the dataset has {data.info.channels}; "
+            f"set dataset.channels={task.info.channels} where the dataset has it, or evaluate on another"
+        )
+    if set(task.codec.needs) <= {"image"}:
+        return
+    trained, given = task.info.classes, data.info.classes
+    if trained != given:
+        raise UserError(
+            f"{path} was trained on the classes {', '.join(trained)} but the dataset has {', '.join(given)}; "
+            "evaluate on a dataset with the same classes in the same order"
+        )
+    if "keypoints" in task.codec.needs and task.info.keypoints != data.info.keypoints:
+        raise UserError(
+            f"{path} was trained on the keypoints {', '.join(task.info.keypoints)} but the dataset has "
+            f"{', '.join(data.info.keypoints) or 'none'}; evaluate on a dataset with the same in the same order"
+        )
+
+
+def _warn(text: str) -> None:
+    if distributed.is_main():
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def _report(
+    values: dict[str, float | None],
+    path: Path,
+    header: dict[str, Any],
+    split: str,
+    samples: int,
+    folder: Path,
+    oracle: Oracle | None,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": samples}
+    told = {} if oracle is None else {"oracle": oracle.facts()}
+    atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **told})
+    rows = {name: str(value) for name, value in facts.items()}
+    parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *([oracle.report()] if oracle else [])]
+    print("\n\n".join([*parts, f"  written to {folder / 'metrics.json'}"]))

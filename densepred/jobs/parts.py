@@ -1,0 +1,79 @@
+"""From the nodes of a configuration to the parts of a run. Training and evaluation put theirs together here."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from densepred.build.instantiate import build
+from densepred.contracts import Codec, Dataset, Model
+from densepred.loader.crops import Crops, Instances
+from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
+from densepred.loader.samples import EvaluationSamples, TrainingSamples
+from densepred.settings import Data
+from densepred.task import Task
+from densepred.transform.pipeline import Pipeline
+from densepred.types import Annotation, Info
+
+LOWER = ("hip", "pelvis", "knee", "ankle", "foot", "heel", "toe")
+Node = dict[str, Any]
+
+
+def dataset(node: Node, split: str) -> Dataset:
+    return build(node, None, "dataset")(split=split)
+
+
+def pipeline(nodes: list[Node], info: Info, name: str) -> Pipeline:
+    return Pipeline(build(nodes, None, f"transform.{name}"), info.mirrored, lower_body(info.keypoints))
+
+
+def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task, Model]:
+    """The third gate is inside: parts that do not fit one another refuse here."""
+    task = build(task_node, None, "task", info=info)
+    model = build(model_node, None, "model", heads=task.heads, channels=info.channels, mean=info.mean, std=info.std)
+    return task, model
+
+
+def training_loader(
+    data: Dataset, augment: Pipeline, codec: Codec, settings: Data, seed: int, device: torch.device
+) -> TrainingLoader:
+    if codec.per_instance:
+        augment.require_framing("train")
+        data = Instances(data)
+    samples = TrainingSamples(data, augment, codec, seed, settings.on_bad == "skip")
+    order = Order(len(samples), settings.batch_size, seed, settings.drop_last)
+    return TrainingLoader(samples, order, settings.workers, settings.timeout_s, device.type == "cuda")
+
+
+def evaluation_loader(
+    data: Dataset,
+    transform: Pipeline,
+    codec: Codec,
+    settings: Data,
+    device: torch.device,
+    boxes: Sequence[Annotation] | None = None,
+) -> EvaluationLoader:
+    """`boxes` were detected in each sample, for a codec that sees one instance at a time; None: those of the truth."""
+    if codec.per_instance:
+        transform.require_framing("valid")
+        samples = Crops(data, transform, codec, boxes)
+    else:
+        samples = EvaluationSamples(data, transform, codec)
+    pin = device.type == "cuda"
+    return EvaluationLoader(samples, settings.batch_size, settings.workers, settings.timeout_s, pin)
+
+
+def lower_body(names: Sequence[str]) -> tuple[int, ...]:
+    """Those whose name has a part of the lower body in it; () where all or none have, as of hands and faces."""
+    found = tuple(i for i, name in enumerate(names) if any(word in name.lower() for word in LOWER))
+    return found if len(found) < len(names) else ()
+
+
+def stored(node: Any) -> Any:
+    """A node as a checkpoint stores it: its weights are in the file, so nothing is to be downloaded."""
+    if isinstance(node, Mapping):
+        return {key: False if key == "pretrained" else stored(value) for key, value in node.items()}
+    return [stored(value) for value in node] if isinstance(node, list) else copy.deepcopy(node)

@@ -1,0 +1,220 @@
+"""One training run from its configuration to its closing table."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from densepred import distributed
+from densepred.build.instantiate import build, check
+from densepred.contracts import ClosedForm, Dataset, Model
+from densepred.engine.closed_form import Solver
+from densepred.engine.diagnostics import probe
+from densepred.engine.ema import moving_average
+from densepred.engine.signals import NonFinite, StopFlag, Stopped
+from densepred.engine.trainer import Trainer
+from densepred.errors import UserError, notices
+from densepred.jobs import parts
+from densepred.jobs.class_weights import resolve_class_weights
+from densepred.loader.loaders import EvaluationLoader, explained
+from densepred.optimizer import freeze
+from densepred.rundir import console, provenance
+from densepred.rundir.folder import Run
+from densepred.rundir.log import Log
+from densepred.rundir.progress import Progress
+from densepred.settings import Train
+from densepred.task import Task
+from densepred.weights import pretrained
+
+FORMAT = 1
+NON_FINITE, STOPPED = 3, 75
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a process needs to know of a run, wherever it was started."""
+
+    settings: Train
+    written: dict[str, Any]  # the configuration as written, secrets hidden
+    folder: Path
+    choices: dict[str, str]
+    used: set[str]  # the groups that the model and the task refer to
+    overrides: list[str]
+
+
+def work(job: Job) -> int:
+    """Train; the exit code."""
+    if mistakes := check(vars(job.settings)):
+        raise UserError("; and ".join(mistakes))
+    device = distributed.join()
+    folder = distributed.share(job.folder)
+    log = Log(folder, enabled=distributed.is_main())
+    try:
+        with explained(), notices(log.warn), StopFlag() as stop:
+            _train(job, folder, device, log, stop)
+    except Stopped:
+        log.say(f"stopped; resume with: densepred-train trainer.resume={folder}")
+        return STOPPED
+    except NonFinite as reason:
+        log.warn(str(reason))
+        return NON_FINITE
+    finally:
+        log.close()
+        distributed.leave()
+    return 0
+
+
+def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFlag) -> None:
+    settings = job.settings
+    _configure_torch(settings)
+    train, valid = (parts.dataset(settings.dataset, split) for split in ("train", "valid"))
+    task_node, class_weights = resolve_class_weights(settings.task, train)
+    torch.manual_seed(settings.seed)
+    task, model = parts.task_and_model(task_node, settings.model, train.info)
+    notes = _start(model, settings, train.info.classes, log)
+    model, task = _placed(model, settings, device), task.to(device)
+    augment = parts.pipeline(settings.transform["train"], train.info, "train")
+    transform = parts.pipeline(settings.transform["valid"], valid.info, "valid")
+    train_loader = parts.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
+    valid_loader = parts.evaluation_loader(valid, transform, task.codec, settings.data, device)
+    resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    if distributed.is_main() and not provenance.exists(folder):  # a resumed run may have died before it was recorded
+        provenance.write(folder, job.written, job.overrides)
+    run = Run(folder, _header(job, task_node, train), job.written, log, settings.trainer.keep_last)
+    fitter = _fitter(model, task, settings, device, run, log, stop)
+    log.say(_opening(job, folder, task, model, train, valid, device, len(train_loader)))
+    for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
+        log.say(note)
+    try:
+        progress = fitter.fit(train_loader, valid_loader, resume)
+        if settings.trainer.probes:
+            _probe(fitter, valid_loader)
+    finally:
+        train_loader.close()
+        valid_loader.close()
+    for reason in sorted(train_loader.bad):
+        log.warn(f"left out: {reason}")
+    log.say(_closing(progress, folder))
+
+
+def _fitter(
+    model: Model, task: Task, settings: Train, device: torch.device, run: Run, log: Log, stop: StopFlag
+) -> Trainer | Solver:
+    """Who fits the model: the trainer, or for a closed form the solver."""
+    frozen = freeze(model, settings.trainer.freeze)
+    if isinstance(model, ClosedForm):
+        return Solver(model, task, settings.trainer, device, run, log, stop)
+    average = moving_average(model, settings.trainer.ema) if settings.trainer.ema else None
+    if settings.trainer.compile:
+        model.compile()
+    return Trainer(
+        model=model,
+        task=task,
+        optimizer=build(settings.optimizer, None, "optimizer")(model),
+        scheduler=build(settings.scheduler, None, "scheduler"),
+        settings=settings.trainer,
+        seed=settings.seed,
+        device=device,
+        run=run,
+        log=log,
+        stop=stop,
+        average=average,
+        frozen=frozen,
+    )
+
+
+def _probe(trainer: Trainer | Solver, valid: EvaluationLoader) -> None:
+    """Look at the last weights; the checkpoint that holds them is written."""
+    values = probe(trainer.judged, trainer.task, valid, trainer.device, trainer.precision)
+    trainer.log.scalars("probe", values, trainer.progress.step, trainer.progress.epoch)
+    trainer.run.summarise(trainer, values)
+    trainer.log.say("  probe  " + "  ".join(f"{name} {console.number(value)}" for name, value in values.items()))
+
+
+def _configure_torch(settings: Train) -> None:
+    if settings.trainer.threads:
+        torch.set_num_threads(settings.trainer.threads)
+    # Without a warning only, models would be refused on GPUs for one operation that has no deterministic form.
+    torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
+    torch.backends.cudnn.benchmark = not settings.trainer.deterministic
+    torch.set_float32_matmul_precision("high")
+
+
+def _placed(model: Model, settings: Train, device: torch.device) -> Model:
+    if device.type == "cuda" and distributed.world() > 1:
+        model = cast(Model, nn.SyncBatchNorm.convert_sync_batchnorm(model))
+    layout = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+
+
+def _start(model: Model, settings: Train, classes: tuple[str, ...], log: Log) -> list[str]:
+    """Load what `weights.*` names; what to say about it, which is said at once where it is refused."""
+    notes: list[str] = []
+    try:
+        pretrained.initial(model, settings.weights, classes, notes.append)
+    except UserError:
+        for note in notes:
+            log.say(note)
+        raise
+    return notes
+
+
+def _header(job: Job, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:
+    """What stands in every file of weights: enough to rebuild the model and judge it, as plain JSON."""
+    words = provenance.words(job.settings.dataset, "dataset")
+    return {
+        "format": FORMAT,
+        "model": parts.stored(job.settings.model),
+        "task": parts.stored(task_node),
+        "info": train.info.to_json(),
+        "dataset": {"option": job.choices["dataset"], "overrides": [provenance.redacted(word) for word in words]},
+        "transform": parts.stored(job.settings.transform["valid"]),
+    }
+
+
+def _opening(
+    job: Job, folder: Path, task: Task, model: Model, train: Dataset, valid: Dataset, device: torch.device, batches: int
+) -> str:
+    settings, trainer = job.settings, job.settings.trainer
+    classes = train.info.classes
+    shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
+    steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
+    lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
+    length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
+    length += f"; {batches} batches of {settings.data.batch_size} an epoch"
+    if isinstance(model, ClosedForm):
+        length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
+    chosen = [f"{name} {job.choices[name]}" for name in ("encoder", "decoder", "upsample") if name in job.used]
+    with_parts = f" ({', '.join(chosen)})" if chosen else ""
+    size = console.count(sum(p.numel() for p in model.parameters()))
+    rows = {
+        "task": f"{job.choices['task']} ({', '.join(task.heads)})",
+        "model": f"{job.choices['model']}{with_parts}, {size} parameters",
+        "data": f"{job.choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
+        **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
+        "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
+        "length": length,
+        "run": str(folder),
+        "watch": f"tensorboard --logdir {folder.parent}",
+    }
+    return "densepred\n" + console.block(rows)
+
+
+def _closing(progress: Progress, folder: Path) -> str:
+    best = {name: value for name, value in progress.best.items() if name not in ("step", "epoch")}
+    if not best:
+        return f"no validation gave a {progress.monitor}; the last weights are in {folder}/last.safetensors"
+    head = f"best {progress.monitor} {console.number(best[progress.monitor])} at step {progress.best['step']}"
+    rows = {
+        "results": f"{folder}/  (best.safetensors, metrics.jsonl, summary.json)",
+        "evaluate": f"densepred-eval ckpt={folder}",
+        "predict": f"densepred-predict ckpt={folder} input=IMAGE_OR_FOLDER output=predictions",
+        "watch": f"tensorboard --logdir {folder}",
+    }
+    return f"\n{head}\n\n{console.scores(best)}\n\n{console.block(rows)}"

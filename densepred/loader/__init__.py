@@ -1,0 +1,1 @@
+"""Samples to batches: transforms and codec in loader workers, crops of instances, order, loaders."""

@@ -1,0 +1,134 @@
+"""Samples of one instance each, for networks that see one at a time: people cut out by their boxes.
+
+Training goes over (image, instance) pairs, evaluation over images: all crops of one come in one batch, so that what was
+found in them can be put together and judged against the whole image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch.utils.data import Dataset as TorchDataset
+
+from densepred.contracts import Codec, Dataset
+from densepred.loader.samples import Augment, Item, random_generator, stack
+from densepred.types import Annotation, Batch, Sample, UserError
+
+ROWS = ("categories", "scores", "keypoints", "boxes", "areas", "crowd")
+"""The fields of an annotation that have a row for each instance."""
+
+
+def focus(truth: Annotation, instance: int) -> Annotation:
+    """One instance of an annotation alone, without what is as large as the image."""
+    rows = {name: getattr(truth, name) for name in ROWS}
+    return Annotation(truth.size, **{k: v[instance : instance + 1] for k, v in rows.items() if v is not None})
+
+
+def cut_out(sample: Sample, given: Annotation, instance: int) -> Sample:
+    """The sample as that of one row of `given`; the transform does the cutting."""
+    return replace(sample, truth=focus(given, instance), frame=replace(sample.frame, instance=instance))
+
+
+class Instances(Dataset):
+    """A dataset whose samples are the labelled instances of another's, image by image."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset, self.info = dataset, dataset.info
+        pairs = [(image, instance) for image in range(len(dataset)) for instance in dataset.labelled(image)]
+        # A tensor is shared by the processes of a loader; millions of tuples would be copied.
+        self.pairs = torch.tensor(pairs, dtype=torch.int64).view(-1, 2)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        image, instance = self.pairs[index].tolist()
+        sample = self.dataset[image]
+        return cut_out(sample, sample.truth, instance)
+
+    def labelled(self, index: int) -> list[int]:
+        return [0]
+
+
+@dataclass(slots=True)
+class Cut:
+    """An image of an evaluation on its way through the loader, as crops."""
+
+    crops: list[Item] = field(default_factory=list)
+    truth: Annotation | None = None
+    given: Annotation | None = None
+    error: str | None = None
+
+
+class Crops(TorchDataset[Cut]):
+    """The crops of each image: of its labelled instances, or of `boxes` that were detected in it, a list an image.
+
+    Crops of detected boxes have no targets: nobody says whose they are.
+    """
+
+    def __init__(
+        self, dataset: Dataset, transform: Augment, codec: Codec, boxes: Sequence[Annotation] | None = None
+    ) -> None:
+        self.dataset, self.transform, self.codec, self.boxes = dataset, transform, codec, boxes
+        self.counts = [len(self._rows(index)) for index in range(len(dataset))]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Cut:
+        try:
+            sample = self.dataset[index]
+            given = sample.truth if self.boxes is None else replace(self.boxes[index], size=sample.truth.size)
+            return Cut([self._crop(sample, given, row, index) for row in self._rows(index)], sample.truth, given)
+        except UserError as error:
+            return Cut(error=str(error))
+
+    def _rows(self, index: int) -> Sequence[int]:
+        """Which rows of the boxes of an image become crops."""
+        if self.boxes is None:
+            return self.dataset.labelled(index)
+        boxes = self.boxes[index].boxes
+        return range(0 if boxes is None else len(boxes))
+
+    def _crop(self, sample: Sample, given: Annotation, row: int, index: int) -> Item:
+        generator = random_generator("evaluate", index, row)
+        moved = self.transform(cut_out(sample, given, row), generator)
+        targets = self.codec.encode(moved.truth) if self.boxes is None else {}
+        return Item(self.codec.corrupt(moved.image, generator), targets, moved.frame)
+
+    def batches(self, size: int) -> list[list[int]]:
+        """Neighbouring images, as many as have `size` crops together, but at least one and at most `size`."""
+        found: list[list[int]] = []
+        room = 0
+        for index, count in enumerate(self.counts):
+            if not found or count > room or len(found[-1]) == size:
+                found.append([])
+                room = size
+            found[-1].append(index)
+            room -= count
+        return found
+
+    def inputs(self, indices: Sequence[int]) -> int:
+        return sum(self.counts[index] for index in indices)
+
+    def collate(self, items: Sequence[Cut]) -> list[Batch]:
+        """All crops of these images as one batch."""
+        if errors := [item.error for item in items if item.error]:
+            raise UserError(errors[0])
+        crops = [crop for item in items for crop in item.crops]
+        batch = stack(crops) if crops else Batch(torch.zeros(0))
+        owners = [number for number, item in enumerate(items) for _ in item.crops]
+        truths, givens = ([getattr(item, name) for item in items] for name in ("truth", "given"))
+        return [replace(batch, owners=owners, truths=truths, given=givens)]
+
+
+def join(codec: Codec, found: Sequence[Annotation], batch: Batch) -> list[Annotation]:
+    """What was found in the crops of a batch, image by image."""
+    assert batch.owners is not None
+    joined = []
+    for number, given in enumerate(batch.given):
+        mine = [i for i, owner in enumerate(batch.owners) if owner == number]
+        joined.append(codec.join([found[i] for i in mine], [batch.frames[i] for i in mine], given))
+    return joined

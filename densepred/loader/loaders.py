@@ -1,0 +1,184 @@
+"""Samples to batches: the order of an epoch, and the loaders.
+
+The order of the samples and every random number of an augmentation are a pure function of (seed, epoch, index). So a
+run resumes in the middle of an epoch by starting at batch k, whatever the number of workers or processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch.utils.data import DataLoader
+
+from densepred import distributed
+from densepred.loader.samples import Item, TrainingSamples, random_generator, stack
+from densepred.loader.workers import calm_worker
+from densepred.types import Batch, UserError
+
+MOST_BAD = 0.01  # the share of unreadable samples above which skipping them would hide a broken dataset
+
+
+class Judged(Protocol):
+    """Samples of an evaluation, whole or cut into instances."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> object: ...
+
+    def batches(self, size: int) -> list[list[int]]: ...
+
+    def inputs(self, indices: Sequence[int]) -> int: ...
+
+    def collate(self, items: Sequence) -> list[Batch]: ...
+
+
+class Order:
+    """The (epoch, index) keys of this process's part of every global batch of one epoch, from batch `start` on."""
+
+    def __init__(self, samples: int, batch_size: int, seed: int, drop_last: bool) -> None:
+        world = distributed.world()
+        if batch_size % world:
+            raise UserError(f"data.batch_size={batch_size} does not divide over {world} devices; make it a multiple")
+        # Every process needs an equal part, so a short last batch is cut to a multiple of the processes.
+        last = 0 if drop_last else samples % batch_size // world * world
+        self.seed, self.samples, self.batch_size = seed, samples, batch_size
+        self.used = samples // batch_size * batch_size + last
+        self.epoch, self.start = 0, 0
+        if self.used == 0:
+            raise UserError(
+                f"{samples} training samples make no batch of {batch_size}; "
+                "lower data.batch_size or set data.drop_last=false"
+            )
+
+    def __len__(self) -> int:
+        return -(-self.used // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        generator = random_generator("order", self.seed, self.epoch)
+        order = torch.randperm(self.samples, generator=generator)[: self.used].tolist()
+        for batch in range(self.start, len(self)):
+            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in distributed.shard(indices)]
+
+
+class TrainingLoader:
+    """The batches of an epoch, from any batch on."""
+
+    def __init__(self, samples: TrainingSamples, order: Order, workers: int, timeout: float, pin: bool) -> None:
+        self.order = order
+        self.most_bad = max(1, int(MOST_BAD * len(samples)))
+        self.bad: set[str] = set()
+        self.loader = _loader(samples, order, workers, timeout, pin, stack)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def close(self) -> None:
+        _end_workers(self.loader)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        self.order.epoch, self.order.start = epoch, start
+        for batch in _guarded(self.loader):
+            self.bad.update(batch.skipped)
+            if len(self.bad) > self.most_bad:
+                raise UserError(
+                    f"{len(self.bad)} samples cannot be read, more than {MOST_BAD:.0%} of the dataset; mend the files: "
+                    + sorted(self.bad)[0]
+                )
+            yield batch
+
+
+class EvaluationLoader:
+    """This process's share of a dataset, in batches of equal size: images are never padded to fit their neighbours."""
+
+    def __init__(
+        self,
+        samples: Judged,
+        batch_size: int,
+        workers: int,
+        timeout: float,
+        pin: bool,
+        prefix: str = "valid",
+    ) -> None:
+        if len(samples) == 0:
+            raise UserError(f"the {prefix} split of the dataset is empty; check dataset.root and dataset.splits")
+        mine = distributed.shard(samples.batches(batch_size))
+        self.batch_size = batch_size
+        self.count = sum(map(samples.inputs, mine))  # inputs of the network in this process
+        self.loader = _loader(samples, mine, workers, timeout, pin, samples.collate)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batches in _guarded(self.loader):
+            yield from batches
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def close(self) -> None:
+        _end_workers(self.loader)
+
+
+def _loader(samples, batches, workers: int, timeout: float, pin: bool, collate) -> DataLoader:
+    return DataLoader(
+        samples,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_Collate(collate),
+        pin_memory=pin,
+        persistent_workers=workers > 0,
+        worker_init_fn=calm_worker,
+        timeout=timeout if workers else 0,
+    )
+
+
+def _end_workers(loader: DataLoader) -> None:
+    """End the workers now: those that are alive when Python exits end with a traceback. One that hangs is killed."""
+    iterator = getattr(loader, "_iterator", None)
+    if iterator is not None:
+        iterator._shutdown_workers()
+        for worker in iterator._workers:
+            if worker.is_alive():
+                worker.kill()
+
+
+class _Collate:
+    """Collation whose error is a value: an exception would arrive as fourteen lines of a worker's traceback."""
+
+    def __init__(self, collate: Callable) -> None:
+        self.collate = collate
+
+    def __call__(self, items: Sequence[Item]) -> object:
+        try:
+            return self.collate(items)
+        except UserError as error:
+            return Item(error=str(error))
+
+
+def _guarded(loader: DataLoader) -> Iterator:
+    """The loader's batches; what goes wrong in a worker as one sentence."""
+    with explained():
+        for batch in loader:
+            if isinstance(batch, Item):
+                raise UserError(batch.error)
+            yield batch
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What befalls a worker as one sentence. torch tells of its death by a signal: whatever runs at the time raises."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if "DataLoader worker" in text:
+            raise UserError(
+                "a loader worker was killed, often for want of memory; lower data.workers or data.batch_size"
+            ) from error
+        if "timed out" in text:
+            raise UserError(
+                "no batch came within data.timeout_s; is the disk slow? raise data.timeout_s or set data.workers=0"
+            ) from error
+        raise

@@ -1,0 +1,1 @@
+"""Boxes: assignment to locations, distances to the sides, COCO's conventions."""

@@ -1,0 +1,1 @@
+"""Warps, padding, tiles and colour matrices, for images and annotations."""

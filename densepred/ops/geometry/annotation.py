@@ -1,0 +1,143 @@
+"""Carry a sample along a move: the image and every kind of annotation together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from densepred.ops.boxes import from_ids
+from densepred.ops.geometry.warp import (
+    IDENTITY,
+    Move,
+    Sources,
+    compose,
+    determinant,
+    locate,
+    move_points,
+    warp_image,
+    warp_labels,
+)
+from densepred.types import VOID, Annotation, Sample
+
+Pairs = tuple[tuple[int, int], ...]
+NOWHERE = ((math.nan,) * 3,) * 2
+"""The matrix of an input that no matrix takes back to its image."""
+
+
+def carry(sample: Sample, move: Move, mirrored: Pairs = ()) -> Sample:
+    """The sample as `move` shows it. Pixels from outside are the image's mean, and VOID in the class map.
+
+    `mirrored` are the keypoints that trade places where the move mirrors the image. A flow has no matrix.
+    """
+    if move.matrix == IDENTITY and move.size == sample.truth.size and move.flow is None:
+        return sample
+    lost = move.flow is not None or sample.frame.matrix is NOWHERE
+    matrix = NOWHERE if lost else compose(sample.frame.matrix, move.matrix)
+    frame = replace(sample.frame, matrix=matrix, shown=move.size)
+    sources = locate(move, sample.truth.size)
+    truth = carry_annotation(sample.truth, move, mirrored, sources)
+    return Sample(warp_image(sample.image, move, sources=sources), truth, frame)
+
+
+def carry_annotation(truth: Annotation, move: Move, mirrored: Pairs = (), sources: Sources | None = None) -> Annotation:
+    """The annotation as `move` shows it; instances that leave the picture are dropped and the others renumbered.
+
+    Overlapping `masks` and `probabilities` are not moved: they become None.
+    """
+    out = Annotation(
+        move.size,
+        semantic=_labels(truth.semantic, move, VOID, sources),
+        instances=_labels(truth.instances, move, 0, sources),
+        ignore=_labels(truth.ignore, move, True, sources),
+        image=None if truth.image is None else warp_image(truth.image, move, sources=sources),
+        categories=truth.categories,
+        scores=truth.scores,
+        crowd=truth.crowd,
+    )
+    if truth.keypoints is not None:
+        out.keypoints = _keypoints(truth.keypoints, move, mirrored)
+    count = _count(truth)
+    if count is not None:
+        _carry_extents(truth, out, move, count)
+        _drop_unseen(out, count)
+    return out
+
+
+def _labels(labels: Tensor | None, move: Move, fill: float, sources: Sources | None) -> Tensor | None:
+    return None if labels is None else warp_labels(labels, move, fill, sources)
+
+
+def _count(truth: Annotation) -> int | None:
+    lists = (truth.categories, truth.boxes, truth.keypoints, truth.areas, truth.scores, truth.crowd)
+    return next((len(values) for values in lists if values is not None), None)
+
+
+def _keypoints(keypoints: Tensor, move: Move, mirrored: Pairs) -> Tensor:
+    """Keypoints (N, K, 3); one that leaves the picture has visibility 0, one that had it stays at (0, 0)."""
+    height, width = move.size
+    points = move_points(keypoints[..., :2], move)
+    known = keypoints[..., 2:] > 0
+    x, y = points[..., :1], points[..., 1:]
+    inside = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
+    seen = torch.where(inside, keypoints[..., 2:], torch.zeros(()))
+    out = torch.cat((torch.where(known, points, torch.zeros(())), seen), -1)
+    if determinant(move.matrix) > 0 or not mirrored:
+        return out
+    order = list(range(out.shape[1]))
+    for left, right in mirrored:
+        order[left], order[right] = right, left
+    return out[:, order]
+
+
+def _carry_extents(truth: Annotation, out: Annotation, move: Move, count: int) -> None:
+    """Boxes and areas: measured in the map of ids where there is one, else moved, clipped and scaled."""
+    pixels = None if out.instances is None else from_ids.areas(out.instances, count)
+    kept = torch.ones(count)
+    if truth.boxes is not None:
+        whole = _outline(truth.boxes, move)
+        high = torch.tensor([move.size[1], move.size[0]] * 2) - 0.5
+        out.boxes = torch.minimum(whole.clamp_min(-0.5), high)
+        kept = _surface(out.boxes) / _surface(whole).clamp_min(1e-6)
+        if pixels is not None and out.instances is not None:
+            out.boxes = torch.where(pixels[:, None] > 0, from_ids.boxes(out.instances, count), out.boxes)
+    if truth.areas is not None:
+        out.areas = pixels if pixels is not None else truth.areas * kept / abs(determinant(move.matrix))
+
+
+def _outline(boxes: Tensor, move: Move) -> Tensor:
+    """The upright boxes around the moved corners and edge middles (a flow bends edges)."""
+    x0, y0, x1, y1 = boxes.unbind(1)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    columns = torch.stack((x0, x, x1, x0, x1, x0, x, x1), 1)
+    rows = torch.stack((y0, y0, y0, y, y, y1, y1, y1), 1)
+    points = move_points(torch.stack((columns, rows), -1), move)
+    return torch.cat((points.amin(1), points.amax(1)), 1)
+
+
+def _surface(boxes: Tensor) -> Tensor:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _drop_unseen(out: Annotation, count: int) -> None:
+    """Keep instances of which a pixel, a keypoint or (where there is no map of ids) a part of the box is left."""
+    kept = torch.zeros(count, dtype=torch.bool)
+    if out.instances is not None:
+        kept |= from_ids.areas(out.instances, count) > 0
+    elif out.boxes is not None:
+        kept |= _surface(out.boxes) > 0
+    if out.keypoints is not None:
+        kept |= (out.keypoints[..., 2] > 0).any(1)
+    if out.instances is None and out.boxes is None and out.keypoints is None:
+        return
+    if kept.all():
+        return
+    for name in ("categories", "scores", "keypoints", "boxes", "areas", "crowd"):
+        values = getattr(out, name)
+        setattr(out, name, None if values is None else values[kept])
+    if out.instances is not None:
+        numbers = torch.zeros(count + 1, dtype=out.instances.dtype)
+        numbers[1:][kept] = torch.arange(1, int(kept.sum()) + 1, dtype=out.instances.dtype)
+        out.instances = numbers[out.instances.long()]

@@ -1,0 +1,1 @@
+"""Gaussian heatmaps and the peaks in them."""

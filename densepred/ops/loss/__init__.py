@@ -1,0 +1,1 @@
+"""Losses as sums over pixels: statistics, closed-form gradients, bands."""

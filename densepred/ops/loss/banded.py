@@ -1,0 +1,164 @@
+"""Sums of a loss over pixels, from logits coarser than the truth, band of rows by band of rows.
+
+The enlarged (B, K, H, W) tensor, its softmax and its gradient never exist: a band is enlarged, summed, differentiated
+and forgotten, and only the gradient of the coarse logits stays.
+B images, K channels, S sums, h x w logits, H x W the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from densepred.contracts import Band, SummedLoss
+from densepred.ops.loss.labels import aligned
+from densepred.ops.resize.bands import Enlarger
+from densepred.ops.resize.resample import pieces, two_channels
+
+
+def sums(
+    loss: SummedLoss,
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    align_corners: bool = False,
+    distance: Tensor | None = None,
+) -> Tensor:
+    """`loss.statistics(resize(logits, target.shape[-2:], align_corners), target, weight)`: (B, S), differentiable.
+
+    `distance` goes to a loss that takes it.
+    """
+    if weight is not None:
+        weight = aligned(weight, target)
+    return _Sums.apply(logits, loss, target, weight, align_corners, distance)
+
+
+class _Sums(torch.autograd.Function):
+    """One walk where the loss is linear in its sums, which leaves the gradient for later; two where it is not."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: torch types it (ctx, *args)
+        ctx: Any,
+        logits: Tensor,
+        loss: SummedLoss,
+        target: Tensor,
+        weight: Tensor | None,
+        align_corners: bool,
+        distance: Tensor | None,
+    ) -> Tensor:
+        walk = _Walk(loss, logits, target, weight, align_corners, distance)
+        ctx.save_for_backward(logits, target, weight, distance)
+        ctx.loss, ctx.align_corners = loss, align_corners
+        gradient = walk.zeros() if loss.linear and logits.requires_grad else None
+        total = walk.sums(gradient)
+        ctx.gradient = None if gradient is None else walk.of_channels(gradient)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        logits, target, weight, distance = ctx.saved_tensors
+        if ctx.gradient is None:
+            gradient = _Walk(ctx.loss, logits, target, weight, ctx.align_corners, distance).gradient(grad)
+        else:
+            # In place, to hold one gradient and not two; a second backward of the same graph walks again.
+            gradient, ctx.gradient = ctx.gradient.mul_(grad[:, 0, None, None, None]), None
+        return gradient.to(logits.dtype), None, None, None, None, None
+
+
+class _Walk:
+    """All bands of a batch, one after the other."""
+
+    def __init__(
+        self,
+        loss: SummedLoss,
+        logits: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        align_corners: bool,
+        distance: Tensor | None,
+    ) -> None:
+        # Whether exponentials are in range is seen by looking at them, which on an accelerator would be waiting for it.
+        self.closed = getattr(loss, "band", None) if logits.device.type == "cpu" else None
+        self.direct = getattr(loss, "logit_band", None)
+        self.channels = logits.shape[1]
+        self.loss, self.target, self.weight, self.distance = loss, target, weight, distance
+        self.logits = two_channels(logits) if self.closed else logits
+        self.dtype = torch.promote_types(logits.dtype, torch.float32)
+        self.size = (target.shape[-2], target.shape[-1])
+        self.enlarger = Enlarger(
+            (logits.shape[-2], logits.shape[-1]), self.size, align_corners, self.dtype, logits.device
+        )
+
+    def zeros(self) -> Tensor:
+        return torch.zeros(self.logits.shape, dtype=self.dtype, device=self.logits.device)
+
+    def sums(self, gradient: Tensor | None = None) -> Tensor:
+        """(B, S). The gradient of the first sum is added to `gradient` where that is given."""
+        parts: list[tuple[slice, Tensor]] = []
+
+        def visit(band: Band, images: slice, a: int, b: int) -> None:
+            part = band.sums()
+            parts.append((images, part))
+            if gradient is not None:
+                first = torch.zeros_like(part)
+                first[:, 0] = 1
+                self.enlarger.add_adjoint(gradient[images], band.slope(first), a, b)
+
+        self.run(visit, slope=gradient is not None)
+        total = parts[0][1].new_zeros(len(self.logits), parts[0][1].shape[1])
+        for images, part in parts:
+            total[images] += part
+        return total
+
+    def gradient(self, grad: Tensor) -> Tensor:
+        """The gradient of (sums * grad).sum() by the logits."""
+        gradient = self.zeros()
+
+        def visit(band: Band, images: slice, a: int, b: int) -> None:
+            self.enlarger.add_adjoint(gradient[images], band.slope(grad[images]), a, b)
+
+        self.run(visit, slope=True)
+        return self.of_channels(gradient)
+
+    def of_channels(self, gradient: Tensor) -> Tensor:
+        """Of the channels that were given: the first of two may have been added."""
+        return gradient[:, -self.channels :]
+
+    def run(self, visit: Callable[[Band, slice, int, int], None], slope: bool) -> None:
+        # Products of matrices would fall to half precision where the autocast of the model still holds.
+        with torch.autocast(self.logits.device.type, enabled=False), torch.no_grad():
+            for images, a, b in pieces(self.logits.shape, self.size, self.enlarger):
+                visit(self.open(images, a, b, slope), images, a, b)
+
+    def open(self, images: slice, a: int, b: int, slope: bool) -> Band:
+        target = self.target[images, ..., a:b, :]
+        weight = None if self.weight is None else self.weight[images, ..., a:b, :]
+        exponentials = self.enlarger.exponentials(self.logits[images], a, b) if self.closed else None
+        if self.closed and exponentials is not None:
+            return self.closed(exponentials, target, weight)
+        enlarged = self.enlarger.enlarge(self.logits[images], a, b)
+        more = [] if self.distance is None else [self.distance[images, ..., a:b, :]]
+        direct = self.direct(enlarged, target, weight) if self.direct else None
+        return direct or _AutogradBand(self.loss.statistics, enlarged, [target, weight, *more], slope)
+
+
+class _AutogradBand:
+    """A band of any loss."""
+
+    def __init__(
+        self, statistics: Callable[..., Tensor], pred: Tensor, truth: Sequence[Tensor | None], slope: bool
+    ) -> None:
+        self.pred = pred.detach().requires_grad_(slope)
+        with torch.set_grad_enabled(slope):
+            self.statistics = statistics(self.pred, *truth)
+
+    def sums(self) -> Tensor:
+        return self.statistics.detach()
+
+    def slope(self, grad: Tensor) -> Tensor:
+        return torch.autograd.grad(self.statistics, self.pred, grad)[0]

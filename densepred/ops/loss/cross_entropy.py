@@ -1,0 +1,61 @@
+"""Cross-entropy as sums over pixels: what torch.nn.functional.cross_entropy divides by what, for each image.
+
+B images, K classes. With smoothing e the truth is (1 - e) one-hot + e / K.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from densepred.ops.loss.labels import counting, scaled
+from densepred.ops.loss.softmax import Coefficients, Softmax
+
+
+def cross_entropy_sums(
+    logits: Tensor, target: Tensor, weight: Tensor | None, class_weights: Tensor | None, smoothing: float
+) -> Tensor:
+    """(B, 2): the weighted losses and the weights. Logits (B, K, H, W) in float32 or more."""
+    labels, weight = counting(target, weight, logits.dtype)
+    scores = logits.log_softmax(1)
+    truth_weight = scaled(weight, class_weights, labels)
+    loss = -(1 - smoothing) * truth_weight * scores.gather(1, labels[:, None])[:, 0]
+    average = smoothed(logits, class_weights, smoothing)
+    if average is not None:
+        loss = loss - weight * (scores * average[:, None, None]).sum(1)
+    return torch.stack([loss.sum((1, 2)), truth_weight.sum((1, 2))], 1)
+
+
+def smoothed(logits: Tensor, class_weights: Tensor | None, smoothing: float) -> Tensor | None:
+    """How much of each class smoothing mixes into the truth, times its weight, (K,); None without smoothing."""
+    if not smoothing:
+        return None
+    classes = logits.shape[1]
+    return smoothing / classes * (logits.new_ones(classes) if class_weights is None else class_weights)
+
+
+class CrossEntropyTerm:
+    """The same of a band, in closed form."""
+
+    width = 2
+
+    def __init__(self, softmax: Softmax, class_weights: Tensor | None, smoothing: float) -> None:
+        self.softmax, self.sharp = softmax, 1 - smoothing
+        self.truth_weight = scaled(softmax.weight, class_weights, softmax.labels)
+        self.average = smoothed(softmax.exponentials, class_weights, smoothing)
+
+    def sums(self) -> Tensor:
+        softmax = self.softmax
+        loss = softmax.truth.log().mul_(self.truth_weight).mul_(-self.sharp)
+        if self.average is not None:
+            scores = softmax.exponentials.log().sub_(softmax.total.log()[:, None])
+            loss -= torch.einsum("k,bkrw->brw", self.average, scores).mul_(softmax.weight)
+        return torch.stack([loss.sum((1, 2)), self.truth_weight.sum((1, 2))], 1)
+
+    def coefficients(self, grad: Tensor) -> Coefficients:
+        grad = grad[:, :1]
+        truth = self.truth_weight * (self.sharp * grad)[..., None]
+        if self.average is None:
+            return Coefficients(truth, -truth)
+        even = (self.average.sum() * grad)[..., None] * self.softmax.weight
+        return Coefficients(truth + even, -truth, constant=-grad * self.average)

@@ -1,0 +1,29 @@
+"""The Lovasz extension of the Jaccard loss, https://arxiv.org/abs/1705.08790. N pixels in one row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from densepred.ops.loss.labels import ratio
+
+
+def lovasz_extension(errors: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """The loss of one class: errors, truth (bool) and weights, each (N,).
+
+    Where all errors are 0 or 1 it is 1 - intersection / union of the pixels' weights.
+    """
+    errors, order = errors.sort(descending=True, stable=True)
+    return (errors * _steps(truth[order], weight[order])).sum()
+
+
+@torch.no_grad()
+def _steps(truth: Tensor, weight: Tensor) -> Tensor:
+    """What each pixel adds to the Jaccard loss when pixels become wrong one after the other, in this order."""
+    # Sums in float32 would stop counting at 2^24 pixels; Apple's devices have nothing more.
+    precise = weight.double() if weight.device.type != "mps" else weight
+    inside = precise * truth
+    left = inside.sum() - inside.cumsum(0)
+    union = inside.sum() + (precise - inside).cumsum(0)
+    lost = torch.where(union > 0, 1 - ratio(left, union), torch.zeros_like(union))
+    return torch.diff(lost, prepend=lost.new_zeros(1)).to(weight.dtype)

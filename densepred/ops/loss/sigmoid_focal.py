@@ -1,0 +1,47 @@
+"""Focal losses of sigmoids against numbers in 0..1. B images, C channels, H x W pixels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from densepred.ops.loss.labels import aligned, at_least_float32
+
+
+def sigmoid_focal(logits: Tensor, truth: Tensor, alpha: float | None, gamma: float) -> Tensor:
+    """-alpha_t (1 - p_t)^gamma log p_t of each number (arXiv 1708.02002), elementwise.
+
+    Between 0 and 1 the truth mixes both sides, as in torchvision.ops.sigmoid_focal_loss.
+    """
+    p = logits.sigmoid()
+    wrong = p + truth - 2 * p * truth
+    loss = wrong.pow(gamma) * F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return loss if alpha is None else loss * (alpha * truth + (1 - alpha) * (1 - truth))
+
+
+def penalty_reduced_focal(logits: Tensor, truth: Tensor, alpha: float, beta: float) -> Tensor:
+    """CornerNet's focal loss of a heat map (arXiv 1808.01244), elementwise.
+
+    Where the truth is 1: -(1 - p)^alpha log p; elsewhere -(1 - truth)^beta p^alpha log(1 - p).
+    """
+    peak, p = truth >= 1, logits.sigmoid()
+    wrong = torch.where(peak, 1 - p, p)
+    certain = F.logsigmoid(torch.where(peak, logits, -logits))
+    return -(1 - truth).pow(beta).masked_fill(peak, 1) * wrong.pow(alpha) * certain
+
+
+def sums(loss: Tensor, positive: Tensor, weight: Tensor | None) -> Tensor:
+    """(B, 2): the losses of (B, C, H, W), and how many `positive` cells (B, H, W) there are, both weighted."""
+    if weight is None:
+        return torch.stack([loss.flatten(1).sum(1), positive.to(loss.dtype).flatten(1).sum(1)], 1)
+    weight = weight.to(loss.dtype)
+    cells = weight if weight.ndim == positive.ndim else weight.amax(1)
+    loss = loss * aligned(weight, loss)
+    return torch.stack([loss.flatten(1).sum(1), (positive * cells).flatten(1).sum(1)], 1)
+
+
+def as_floats(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits in at least float32, and the truth, which may be of bools, in the same."""
+    logits = at_least_float32(pred)
+    return logits, target.to(logits.dtype)

@@ -1,0 +1,22 @@
+"""Sums over the numbers of a head that regresses. B images, C channels, H x W pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from densepred.ops.loss.labels import aligned, at_least_float32
+
+
+def differences(pred: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """prediction - target, 0 where the weight is (whatever stands there), and the weights, both (B, C, H, W)."""
+    pred = at_least_float32(pred)
+    if weight is None:
+        return pred - target.to(pred.dtype), torch.ones_like(pred)
+    weight = aligned(weight, target).to(pred.dtype)
+    return (pred - target.to(pred.dtype)).masked_fill(weight == 0, 0), weight
+
+
+def element_sums(errors: Tensor, weight: Tensor) -> Tensor:
+    """(B, 2): the weighted errors and the weights."""
+    return torch.stack([(errors * weight).flatten(1).sum(1), weight.flatten(1).sum(1)], 1)

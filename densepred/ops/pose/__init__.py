@@ -1,0 +1,1 @@
+"""Part affinity fields, grouping of keypoints into people, errors between keypoints."""

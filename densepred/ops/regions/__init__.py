@@ -1,0 +1,1 @@
+"""Connected components, distances, borders, watershed, merging of segments, run lengths."""

@@ -1,0 +1,103 @@
+"""Pixels and centres to segments: the merging of Panoptic-DeepLab (arXiv 1911.10194), without loops over segments.
+
+K centres, C classes, M pixels of things, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from densepred.ops.regions.nearest_center import nearest
+from densepred.types import VOID
+
+
+class Segments(NamedTuple):
+    """What became of an image; N instances, in the order of their centres."""
+
+    semantic: Tensor  # (H, W) uint8: the class of each pixel's segment, VOID where there is none
+    instances: Tensor  # (H, W) int32, i + 1 for the i-th
+    categories: Tensor  # (N,) int64
+    centers: Tensor  # (N,) int64: which centre each has
+
+
+def merge(
+    labels: Tensor, offset: Tensor, centers: Tensor, things: Tensor, thing_area: float, stuff_area: float
+) -> Segments:
+    """Group the pixels of things about centres and keep the stuff around them.
+
+    labels: (H, W) uint8 class map; offset: (2, H, W), x and y from each pixel to its instance's centre, in its pixels;
+    centers: (K, 2); things: (256,) bool, which labels come in instances.
+    A pixel goes to the centre nearest to where its offset leads. The class of an instance is that of most of its
+    pixels, the first of equal ones. Instances of fewer than `thing_area` pixels and stuff classes of fewer than
+    `stuff_area` become void, and so do all things where there is no centre.
+    """
+    device, width = labels.device, labels.shape[1]
+    flat = labels.flatten()
+    index = things.index_select(0, flat.int()).nonzero()[:, 0]
+    semantic = stuff(flat, things, stuff_area)
+    instances = torch.zeros(len(flat), dtype=torch.int32, device=device)
+    if len(centers) == 0:
+        none = torch.zeros(0, dtype=torch.int64, device=device)
+        return Segments(semantic.view(labels.shape), instances.view(labels.shape), none, none)
+    x, y = offset.reshape(2, -1).index_select(1, index)
+    x.add_(index % width)
+    y.add_(torch.div(index, width, rounding_mode="floor"))
+    group = nearest(x, y, centers, (labels.shape[0], width))
+    own = flat.index_select(0, index)
+    votes = torch.bincount(group * (VOID + 1) + own, minlength=len(centers) * (VOID + 1)).view(-1, VOID + 1)
+    areas, categories = votes.sum(1), votes.argmax(1)
+    kept = (areas > 0) & (areas >= thing_area)
+    classes = categories.masked_fill(~kept, VOID).to(torch.uint8)
+    numbers = (kept.cumsum(0) * kept).int()
+    semantic[index] = classes.index_select(0, group)
+    instances[index] = numbers.index_select(0, group)
+    found = kept.nonzero()[:, 0]
+    return Segments(semantic.view(labels.shape), instances.view(labels.shape), categories[found], found)
+
+
+def stuff(labels: Tensor, things: Tensor, least: float) -> Tensor:
+    """A copy of a class map (M,) with VOID in the place of things and of classes of fewer than `least` pixels."""
+    areas = torch.bincount(labels, minlength=VOID + 1)
+    kept = torch.arange(VOID + 1, dtype=torch.uint8, device=labels.device)
+    return kept.masked_fill(things | (areas < least), VOID).index_select(0, labels.int())
+
+
+def mean_probabilities(logits: Tensor, segments: Segments, align_corners: bool) -> Tensor:
+    """The mean over each instance's pixels of the probability of its class, (N,).
+
+    logits: (C, h, w) on the model's grid. Probabilities are interpolated between its cells, class by class: the
+    enlarged probabilities of all classes never exist.
+    """
+    count = len(segments.categories)
+    y, x = segments.instances.nonzero(as_tuple=True)
+    owner = segments.instances[y, x] - 1
+    cells = logits.float().softmax(0)
+    across, down = (
+        _taps(axis, length, size, align_corners)
+        for axis, length, size in zip(
+            (x, y), (cells.shape[2], cells.shape[1]), segments.semantic.shape[::-1], strict=True
+        )
+    )
+    start = segments.categories[owner] * (cells.shape[1] * cells.shape[2])
+    values = [[cells.flatten()[start + row * cells.shape[2] + column] for column in across[:2]] for row in down[:2]]
+    rows = [torch.lerp(left, right, across[2]) for left, right in values]
+    each = torch.lerp(rows[0], rows[1], down[2]).double()
+    total = torch.zeros(2, count, dtype=torch.float64, device=logits.device)
+    total[0].index_add_(0, owner, each)
+    total[1].index_add_(0, owner, torch.ones_like(each))
+    return (total[0] / total[1]).float()
+
+
+def _taps(position: Tensor, cells: int, pixels: int, align_corners: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The cells before and after pixels of an axis, and the share of the second, as `F.interpolate` has them."""
+    if align_corners:
+        place = position * ((cells - 1) / max(1, pixels - 1))
+    else:
+        place = (position + 0.5) * (cells / pixels) - 0.5
+    place = place.clamp(0, cells - 1)
+    before = place.floor()
+    first = before.long()
+    return first, (first + 1).clamp_max(cells - 1), place - before

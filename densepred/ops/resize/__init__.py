@@ -1,0 +1,1 @@
+"""Interpolation of maps, whole or band of rows by band of rows."""

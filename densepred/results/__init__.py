@@ -1,0 +1,1 @@
+"""The files that predictions become, and COCO's forms of them."""

@@ -1,0 +1,188 @@
+"""What was found in an image as COCO writes it: segments, run-length masks, boxes and keypoints, as plain JSON.
+
+COCO's pixels begin at their corners: its box of the single pixel (0, 0) is [0, 0, 1, 1], ours -0.5, -0.5, 0.5, 0.5.
+Its keypoints are integers in the middle of pixels, as ours are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as rle
+from torch import Tensor
+
+from densepred.draw.instances import Colour, shades
+from densepred.errors import UserError
+from densepred.ops.regions.run_lengths import run_lengths
+from densepred.types import VOID, Annotation, Info
+
+Json = dict[str, Any]
+BACKGROUND = ("background", "bg")
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """The id that each class has in JSON files. By default they count from 1, or from a background that is 0."""
+
+    info: Info
+    ids: tuple[int, ...]
+
+    @classmethod
+    def counted(cls, info: Info) -> Categories:
+        names = info.classes or ("object",)
+        first = 0 if names[0].lower() in BACKGROUND else 1
+        return cls(info, tuple(range(first, first + len(names))))
+
+    @classmethod
+    def named(cls, info: Info, listed: Sequence[Mapping[str, Any]], source: str) -> Categories:
+        """The ids that `listed`, the categories of a COCO file, give to the names of our classes."""
+        known = {str(entry.get("name")): entry.get("id") for entry in listed}
+        if len(known) == 1 and len(info.classes) <= 1:
+            return cls(info, tuple(int(value or 0) for value in known.values()))
+        wanted = [name for i, name in enumerate(info.classes) if i or name.lower() not in BACKGROUND]
+        if missing := [name for name in wanted if not isinstance(known.get(name), int)]:
+            raise UserError(
+                f"annotations={source}: no category is called {', '.join(missing[:5])}; give the file with the "
+                f"categories of {', '.join(wanted[:5])}{', ...' if len(wanted) > 5 else ''}"
+            )
+        return cls(info, tuple(int(known.get(name) or 0) for name in info.classes))
+
+    def __getitem__(self, category: int) -> int:
+        return self.ids[category] if 0 <= category < len(self.ids) else category
+
+    def listed(self) -> list[Json]:
+        """As they stand in a COCO file."""
+        info = self.info
+        entries: list[Json] = []
+        for i, (name, number) in enumerate(zip(info.classes or ("object",), self.ids, strict=True)):
+            entry: Json = {"id": number, "name": name, "isthing": int(i in info.things or not info.things)}
+            if i < len(info.palette):
+                entry["color"] = list(info.palette[i])
+            if info.keypoints:
+                entry |= {"keypoints": list(info.keypoints), "skeleton": [[a + 1, b + 1] for a, b in info.limbs]}
+            entries.append(entry)
+        return entries
+
+
+def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.ndarray, list[Json]]:
+    """The panoptic picture (H, W, 3) uint8 and its segments; a segment's id is R + 256 G + 65536 B of its colour.
+
+    Instances are segments, and so is each other class where no instance is. What is neither is void: id 0, black.
+    """
+    assert found.instances is not None
+    assert found.semantic is not None
+    ids = found.instances.cpu().numpy().astype(np.int64)
+    labels = found.semantic.cpu().numpy()
+    classes = _classes(found, info)
+    count = len(classes)
+    stuff = np.where((ids == 0) & (labels != VOID) & ~np.isin(labels, info.things), labels, VOID)
+    present = [int(label) for label in np.unique(stuff) if label != VOID]
+    number = np.zeros(VOID + 1, np.int64)
+    number[present] = np.arange(count + 1, count + 1 + len(present))
+    regions = np.where(ids > 0, ids, number[stuff])
+    areas = np.bincount(regions.reshape(-1), minlength=count + len(present) + 1)[1:]
+    colours = [*shades(found, info), *(info.palette[c] if c < len(info.palette) else (c, c, c) for c in present)]
+    table, used = np.zeros((len(areas) + 1, 3), np.uint8), {0}
+    entries = []
+    for i, (area, category) in enumerate(zip(areas.tolist(), [*classes, *present], strict=True)):
+        if not area:
+            continue
+        code = _free(colours[i], used)
+        table[i + 1] = code % 256, code // 256 % 256, code // 65536
+        entry = {"id": code, "category_id": categories[category], "isthing": int(i < count), "iscrowd": 0}
+        entries.append((i, entry | {"area": area}))
+    boxes = _bounds(regions, len(areas))
+    return table[regions], [entry | {"bbox": boxes[i]} for i, entry in entries]
+
+
+def instances(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
+    """A result with a run-length mask for each instance of which a pixel is seen.
+
+    Without a box: `loadRes` would take the box's area for that of the mask, by which small and large are told apart.
+    """
+    height, width = found.size
+    masks: list[Any]
+    if found.masks is not None:
+        masks = found.masks
+    else:
+        assert found.instances is not None
+        runs = run_lengths(found.instances.cpu().numpy(), len(_classes(found, info)))
+        masks = [rle.frPyObjects({"counts": turns, "size": [height, width]}, height, width) for turns in runs]  # pyright: ignore
+    results = []
+    for mask, common in zip(masks, _common(found, info, categories, image), strict=True):
+        if not int(rle.area(mask)):
+            continue
+        counts = mask["counts"]
+        text = counts.decode("ascii") if isinstance(counts, bytes) else counts
+        results.append(common | {"segmentation": {"size": [height, width], "counts": text}})
+    return results
+
+
+def boxes(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
+    """A result with a box for each instance."""
+    assert found.boxes is not None
+    corners = zip(found.boxes.tolist(), _common(found, info, categories, image), strict=True)
+    return [common | {"bbox": _box(*row)} for row, common in corners]
+
+
+def keypoints(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
+    """A result with x, y and confidence of each keypoint, in turns, for each person."""
+    assert found.keypoints is not None
+    results = _common(found, info, categories, image)
+    for entry, points in zip(results, found.keypoints.flatten(1).tolist(), strict=True):
+        entry["keypoints"] = [_short(value) for value in points]
+    if found.boxes is not None:
+        for entry, corners in zip(results, found.boxes.tolist(), strict=True):
+            entry["bbox"] = _box(*corners)
+    return results
+
+
+def _common(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
+    classes = _classes(found, info)
+    scores = [1.0] * len(classes) if found.scores is None else found.scores.tolist()
+    return [
+        {"image_id": image, "category_id": categories[category], "score": round(score, 6)}
+        for category, score in zip(classes, scores, strict=True)
+    ]
+
+
+def _classes(found: Annotation, info: Info) -> list[int]:
+    """The class of each instance; where nothing says it, the first that comes in instances."""
+    if found.categories is not None:
+        return found.categories.tolist()
+    known: Sequence[Tensor | list[Any] | None] = (found.scores, found.boxes, found.keypoints, found.masks)
+    counts = [len(value) for value in known if value is not None]
+    if found.instances is not None and found.instances.numel():
+        counts.append(int(found.instances.max()))
+    return [info.things[0] if info.things else 0] * (counts[0] if counts else 0)
+
+
+def _box(x0: float, y0: float, x1: float, y1: float) -> list[float]:
+    return [_short(x0 + 0.5), _short(y0 + 0.5), _short(x1 - x0), _short(y1 - y0)]
+
+
+def _short(value: float) -> float:
+    return round(value, 3)
+
+
+def _free(colour: Colour, used: set[int]) -> int:
+    """The number of this colour, or of the next that is free."""
+    code = colour[0] + 256 * colour[1] + 65536 * colour[2]
+    while code in used:
+        code = (code + 1) % 256**3
+    used.add(code)
+    return code
+
+
+def _bounds(regions: np.ndarray, count: int) -> list[list[int]]:
+    """COCO boxes [x, y, width, height] of regions 1 to `count`."""
+    low, high = np.full((count + 1, 2), np.iinfo(np.int64).max), np.full((count + 1, 2), -1)
+    y, x = np.nonzero(regions)
+    owner = regions[y, x]
+    for axis, values in enumerate((x, y)):
+        np.minimum.at(low[:, axis], owner, values)
+        np.maximum.at(high[:, axis], owner, values)
+    return [[int(a), int(b), int(c - a + 1), int(d - b + 1)] for (a, b), (c, d) in zip(low[1:], high[1:], strict=True)]

@@ -1,0 +1,227 @@
+"""The files that predictions become. What is written depends on what an annotation holds, not on the task.
+
+Every file is whole or absent. The joint JSON files are put together at the end, from one small file an image below
+`.records`; a run that was killed leaves those behind, and the next removes them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from densepred import atomic
+from densepred.draw.comparison import drawn
+from densepred.errors import UserError
+from densepred.results import coco
+from densepred.results.coco import Categories
+from densepred.types import Annotation, Info
+
+RECORDS = ".records"
+JOINT = ("instances", "detections", "keypoints")
+"""Lists of results as COCO's `loadRes` takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is written beside the results themselves; `threshold` hides uncertain boxes and joints in overlays."""
+
+    overlay: bool = True
+    threshold: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Ids of images and classes from a COCO file."""
+
+    images: Mapping[str, int]
+    categories: Sequence[Mapping[str, Any]]
+    source: str
+
+
+class Results:
+    """A folder of results. `add` each image that was predicted, then `join`."""
+
+    def __init__(self, folder: Path, info: Info, wanted: Wanted, known: Known | None = None) -> None:
+        self.folder, self.info, self.wanted = folder, info, wanted
+        self.categories = Categories.counted(info)
+        if known is not None:
+            self.categories = Categories.named(info, known.categories, known.source)
+        self.kinds: dict[str, str] = {}  # folder or file: in the order in which they first appear
+        clean(folder)
+
+    def add(self, place: Path, image_id: int, file_name: str, pixels: Tensor, found: Annotation) -> None:
+        """Write what was found in one image; `place` is its path below each kind's folder, without suffix."""
+        if found.image is not None:
+            self._reconstruction(place, found.image.cpu())
+            return
+        if self.wanted.overlay:
+            picture = drawn(pixels, found, self.info, self.wanted.threshold)
+            self._png("overlays", place, Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()))
+        if found.probabilities is not None:
+            self._array("probabilities", place, found.probabilities.half().cpu().numpy())
+        self._record(place, image_id, file_name, found)
+        if found.instances is not None:
+            self._ids(place, found.instances.cpu().numpy())
+        if found.semantic is not None:
+            # Last, for its presence says that the image is done.
+            self._png("labels", place, indexed(found.semantic.cpu().numpy(), self.info))
+
+    def join(self, places: Sequence[Path]) -> None:
+        """Make the joint files from the records of these images, in this order, and remove the records."""
+        records = self.folder / RECORDS
+        if not records.is_dir():
+            return
+        files = [path for path in (records / place.parent / f"{place.name}.json" for place in places) if path.exists()]
+        whole = {"images": ("image", False), "panoptic": ("panoptic", False), **{name: (name, True) for name in JOINT}}
+        for name, (key, many) in whole.items():
+            if name != "images" and not any(key in record for record in _read(files)):
+                continue
+            path = self.folder / f"{name}.json"
+            atomic.replace(path, lambda temporary, n=name, k=key, m=many: self._write(temporary, n, k, m, files))
+            self.kinds[path.name] = path.name
+        shutil.rmtree(records)
+
+    def _write(self, path: Path, name: str, key: str, many: bool, files: Sequence[Path]) -> None:
+        """One joint file, record by record: a list, or with lists of images, annotations and categories."""
+        with path.open("w", encoding="utf-8") as out:
+            if name in JOINT:
+                _list(out, _of(files, key, many))
+                out.write("\n")
+                return
+            out.write('{"images": ')
+            _list(out, _of(files, "image", False))
+            if name == "panoptic":
+                out.write(',\n"annotations": ')
+                _list(out, _of(files, key, many))
+            out.write(',\n"categories": ')
+            _list(out, self.categories.listed())
+            out.write("}\n")
+
+    def _record(self, place: Path, image: int, file_name: str, found: Annotation) -> None:
+        """What the joint files say of one image, where they say anything of images like this."""
+        info, categories = self.info, self.categories
+        record: dict[str, Any] = {}
+        if found.instances is not None and found.semantic is not None:
+            picture, entries = coco.segments(found, info, categories)
+            self._png("panoptic", place, Image.fromarray(picture))
+            name = place.with_name(f"{place.name}.png").as_posix()
+            record["panoptic"] = {"image_id": image, "file_name": name, "segments_info": entries}
+        if found.instances is not None or found.masks is not None:
+            record["instances"] = coco.instances(found, info, categories, image)
+        elif found.boxes is not None and found.keypoints is None:
+            record["detections"] = coco.boxes(found, info, categories, image)
+        if found.keypoints is not None:
+            record["keypoints"] = coco.keypoints(found, info, categories, image)
+        if not record:
+            return
+        height, width = found.size
+        record["image"] = {"id": image, "file_name": file_name, "width": width, "height": height}
+        path = self.folder / RECORDS / place.parent / f"{place.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_json(path, record)
+
+    def _ids(self, place: Path, ids: np.ndarray) -> None:
+        """A PNG of 16 bits: 0 where no instance is, i for the i-th of the JSON file's results of that image."""
+        if ids.max(initial=0) > 65535:
+            raise UserError(f"{place}: {ids.max()} instances do not fit a PNG of 16 bits; predict smaller parts of it")
+        self._png("instances", place, Image.fromarray(ids.astype(np.uint16)))
+
+    def _reconstruction(self, place: Path, image: Tensor) -> None:
+        """Grey or colour as a PNG of 8 bits, any other number of channels as an array (H, W, C) of float32 in 0..1."""
+        image = image.clamp(0, 1)
+        if len(image) not in (1, 3):
+            self._array("reconstructions", place, image.movedim(0, -1).contiguous().numpy())
+            return
+        pixels = image.mul(255).round().byte().movedim(0, -1).contiguous().numpy()
+        self._png("reconstructions", place, Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels))
+
+    def _png(self, kind: str, place: Path, image: Image.Image) -> None:
+        atomic.replace(self._path(kind, place, ".png"), lambda temporary: image.save(temporary, format="PNG"))
+
+    def _array(self, kind: str, place: Path, values: np.ndarray) -> None:
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.save(file, values, allow_pickle=False)
+
+        atomic.replace(self._path(kind, place, ".npy"), write)
+
+    def _path(self, kind: str, place: Path, suffix: str) -> Path:
+        self.kinds.setdefault(kind, f"{kind}/")
+        path = self.folder / kind / place.parent / (place.name + suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def indexed(labels: np.ndarray, info: Info) -> Image.Image:
+    """A picture whose pixels are class ids and whose palette shows the classes' colours."""
+    image = Image.fromarray(labels)
+    image.putpalette([value for colour in info.palette for value in colour])
+    return image
+
+
+def image_ids(files: Sequence[Path], source: Path, known: Known | None = None) -> list[int]:
+    """The id of each image in JSON files: as a COCO file says, else the number that is its name, else its place from 1.
+
+    COCO's images are called by their ids, such as 000000000139.jpg. Names count only if all are different numbers.
+    """
+    folder = source if source.is_dir() else source.parent
+    if known is not None:
+        names = [(file.relative_to(folder).as_posix(), file.name) for file in files]
+        found = [known.images.get(path, known.images.get(name)) for path, name in names]
+        if missing := [path for (path, _), number in zip(names, found, strict=True) if number is None]:
+            raise UserError(
+                f"annotations={known.source}: {len(missing)} of {len(files)} images are not in it, "
+                f"such as {missing[0]}; give the file that lists them"
+            )
+        return [number for number in found if number is not None]
+    stems = [file.stem for file in files]
+    numbers = [int(stem) for stem in stems if re.fullmatch("[0-9]{1,15}", stem)]
+    return numbers if len(set(numbers)) == len(files) else list(range(1, len(files) + 1))
+
+
+def known_ids(path: Path) -> Known:
+    """The ids that a COCO file gives to images and categories."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        images = {str(entry["file_name"]): int(entry["id"]) for entry in data["images"]}
+        return Known(images, list(data["categories"]), str(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"annotations={path}: cannot be read as a COCO file with images and categories ({error}); "
+            "give one such as instances_val2017.json"
+        ) from error
+
+
+def clean(folder: Path) -> None:
+    """Remove what a run that was killed left unfinished below a folder of results."""
+    shutil.rmtree(folder / RECORDS, ignore_errors=True)
+    for path in folder.rglob(".*.tmp") if folder.is_dir() else ():
+        if re.fullmatch(r"\..+\.[0-9]+\.tmp", path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _read(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for path in files:
+        yield json.loads(path.read_text(encoding="utf-8"))
+
+
+def _of(files: Sequence[Path], key: str, many: bool) -> Iterator[Any]:
+    for record in _read(files):
+        if key in record:
+            yield from record[key] if many else [record[key]]
+
+
+def _list(out: TextIO, values: Iterator[Any] | Sequence[Any]) -> None:
+    out.write("[")
+    for number, value in enumerate(values):
+        out.write((",\n" if number else "\n") + json.dumps(value, ensure_ascii=False))
+    out.write("]")

@@ -1,0 +1,180 @@
+"""Boxes of people for a network that sees one at a time: from a file of detections, or from a detector of ours."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from densepred import predictor
+from densepred.dataset import coco_fields
+from densepred.dataset.coco import Id, Skip, identity, read_json
+from densepred.errors import UserError
+from densepred.ops.boxes import from_ids
+from densepred.types import Annotation, Info
+
+PERSON = ("person", 1)  # in COCO's own files of detections, which do not say what their numbers mean
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which boxes are taken: of the classes that the network for instances knows, with a score of `threshold`."""
+
+    info: Info
+    threshold: float
+    source: str
+
+    def classes(self, names: Sequence[str]) -> dict[int, int]:
+        """For each of the detector's classes that we know, by its place in `names`, our number of it."""
+        own = self.info.classes
+        if len(own) <= 1 and len(names) == 1:
+            return {0: 0}
+        found = {i: own.index(name) for i, name in enumerate(names) if name in own}
+        if not found:
+            raise UserError(
+                f"boxes={self.source}: finds {', '.join(names[:5])} but the checkpoint is of "
+                f"{', '.join(own[:5]) or 'one unnamed class'}; give boxes of the same classes"
+            )
+        return found
+
+    def of(self, size: tuple[int, int], boxes: Tensor, scores: Tensor, categories: Tensor) -> Annotation:
+        """Those that are sure enough and have an area, best first; `categories` are ours, -1 for others."""
+        good = (categories >= 0) & (scores >= self.threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+        rows = good.nonzero()[:, 0]
+        rows = rows[scores[rows].argsort(descending=True, stable=True)]
+        return Annotation(size, boxes=boxes[rows], scores=scores[rows], categories=categories[rows])
+
+
+class BoxFile:
+    """Detections as COCO's `loadRes` takes them: a list of image_id, category_id, bbox and score.
+
+    Images are known by name where a file says how they are called: an `images.json` beside the list, as
+    densepred-predict writes it, or `images` in the same file, as in a COCO dataset; else by their ids.
+    """
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
+        self.path, self.wanted = path, wanted
+        data = read_json(path)
+        beside = path.with_name("images.json")
+        about = data if isinstance(data, dict) else read_json(beside) if beside.is_file() else {}
+        records = data.get("annotations") if isinstance(data, dict) else data
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise UserError(f"boxes={path}: holds no list of detections; give a JSON file of COCO results")
+        self.names = self._names(about)
+        classes = self._classes(about, records)
+        self.rows: dict[Id, list[tuple[list[float], float, int]]] = defaultdict(list)
+        for number, record in enumerate(records):
+            self._add(record, f"{path}: detection {number}", classes)
+
+    def __call__(self, pixels: Tensor, id: Id | None, name: str) -> Annotation:
+        return self.of((int(pixels.shape[-2]), int(pixels.shape[-1])), id, name)
+
+    def of(self, size: tuple[int, int], id: Id | None, name: str) -> Annotation:
+        """The boxes of an image with this id in COCO files, if it has one, and this path without extension."""
+        rows = self.rows.get(self._key(id, name), [])
+        boxes = torch.tensor([box for box, _, _ in rows], dtype=torch.float32).view(-1, 4)
+        scores = torch.tensor([score for _, score, _ in rows], dtype=torch.float32)
+        return self.wanted.of(size, boxes, scores, torch.tensor([kind for *_, kind in rows], dtype=torch.int64))
+
+    def require(self, images: Sequence[tuple[Id | None, str]]) -> None:
+        """Raise UserError where it has boxes for none of these images: then it is about others."""
+        if not any(self._key(id, name) in self.rows for id, name in images):
+            how = "name" if self.names else "id"
+            raise UserError(
+                f"boxes={self.path}: has boxes for none of the {len(images)} images (looked for by {how}, such as "
+                f"{images[0][1] if self.names or images[0][0] is None else images[0][0]}); give the file about these"
+            )
+
+    def _key(self, id: Id | None, name: str) -> Id:
+        if self.names:
+            found = self.names.get(name, self.names.get(PurePosixPath(name).name))
+            return "" if found is None else found
+        stem = PurePosixPath(name).name
+        if id is not None:
+            return id
+        return int(stem) if stem.isascii() and stem.isdigit() else name
+
+    def _names(self, about: Mapping[str, Any]) -> dict[str, Id]:
+        """Paths and file names without extension to ids."""
+        out: dict[str, Id] = {}
+        for number, record in enumerate(about.get("images") or ()):
+            file = record.get("file_name") if isinstance(record, dict) else None
+            if not isinstance(file, str):
+                raise UserError(f"boxes={self.path}: images[{number}] has no file_name; give it one")
+            id = identity(record, "id", f"boxes={self.path}: images[{number}]")
+            path = PurePosixPath(file).with_suffix("")
+            out[path.as_posix()] = id
+            out.setdefault(path.name, id)
+        return out
+
+    def _classes(self, about: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[Id, int]:
+        """Our number for each category of the file that we know."""
+        given = about.get("categories")
+        if given:
+            ids = [identity(entry, "id", f"boxes={self.path}: categories") for entry in given]
+            known = self.wanted.classes([str(entry.get("name")) for entry in given])
+            return {ids[place]: own for place, own in known.items()}
+        ids = {identity(record, "category_id", f"boxes={self.path}") for record in records}
+        own = self.wanted.info.classes
+        if len(own) <= 1 and len(ids) <= 1:
+            return dict.fromkeys(ids, 0)
+        if own == PERSON[:1]:
+            return {PERSON[1]: 0}
+        raise UserError(
+            f"boxes={self.path}: nothing says what its {len(ids)} categories are; add a list `categories` with id and "
+            "name, or leave only the boxes of one class"
+        )
+
+    def _add(self, record: Mapping[str, Any], where: str, classes: Mapping[Id, int]) -> None:
+        try:
+            box = coco_fields.box(record, where)
+        except Skip:  # no area
+            return
+        if box is None:
+            raise UserError(f"{where}: has no bbox; give x, y, width and height")
+        (score,) = coco_fields.numbers([record.get("score", 1.0)], where, "score")
+        kind = classes.get(identity(record, "category_id", where))
+        if kind is not None:
+            self.rows[identity(record, "image_id", where)].append((box, score, kind))
+
+
+def open_boxes(boxes: str, info: Info, threshold: float, precision: str, trust: Sequence[str]) -> BoxFile | Detector:
+    """The boxes that a user means: a JSON file, or a run or a file of weights whose model is to find them."""
+    wanted = Wanted(info, threshold, boxes)
+    if Path(boxes).suffix.lower() == ".json":
+        return BoxFile(Path(boxes), wanted)
+    model = predictor.load(boxes, precision=precision, trust=trust)
+    return Detector(model, model.info, wanted)
+
+
+Detect = Callable[[Tensor], Annotation]
+
+
+class Detector:
+    """Boxes that a model of ours finds: of detections, or around the instances of a segmentation."""
+
+    def __init__(self, detect: Detect, info: Info, wanted: Wanted) -> None:
+        self.detect, self.wanted = detect, wanted
+        self.classes = wanted.classes(info.classes)
+
+    def __call__(self, pixels: Tensor, id: Id | None, name: str) -> Annotation:
+        """The boxes in an image; whatever its name."""
+        found = self.detect(pixels)
+        boxes = found.boxes
+        if boxes is None and found.instances is not None:
+            boxes = from_ids.boxes(found.instances.cpu(), int(found.instances.max()) if found.instances.numel() else 0)
+        if boxes is None:
+            raise UserError(f"boxes={self.wanted.source}: this checkpoint finds no boxes; give one of a detection task")
+        boxes = boxes.cpu()
+        count = len(boxes)
+        scores = torch.ones(count) if found.scores is None else found.scores.cpu()
+        given = torch.zeros(count, dtype=torch.int64) if found.categories is None else found.categories.cpu()
+        categories = torch.full_like(given, -1)
+        for theirs, ours in self.classes.items():
+            categories[given == theirs] = ours
+        return self.wanted.of(found.size, boxes, scores, categories)

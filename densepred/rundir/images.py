@@ -1,0 +1,72 @@
+"""Pictures of the same validation samples, every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from densepred.draw import heads, maps
+from densepred.draw.comparison import panel
+from densepred.loader.crops import focus
+from densepred.ops.geometry.annotation import carry_annotation
+from densepred.ops.geometry.warp import Move
+from densepred.ops.resize import resample
+from densepred.rundir.log import Log
+from densepred.task import Task
+from densepred.types import Annotation, Batch, Outputs
+
+
+class Gallery:
+    """Puts `count` samples, spread evenly over this process's `total`, into TensorBoard at each validation.
+
+    `valid/sample_<i>` shows image, truth and prediction, `heads/sample_<i>/<head>` what the network's own maps look
+    like, with their targets.
+    """
+
+    def __init__(self, log: Log, task: Task, count: int, total: int) -> None:
+        self.log, self.task = log, task
+        count = min(count, total)
+        self.wanted = [round((i + 0.5) * total / count - 0.5) for i in range(count)]
+        self.open(0)
+
+    def open(self, step: int) -> None:
+        """Begin a validation pass."""
+        self.step, self.position = step, 0
+
+    def show(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
+        """Look at the next batch of the pass."""
+        for index in range(len(batch.image)):
+            if self.position in self.wanted and self.log.enabled:
+                number = self.wanted.index(self.position)
+                prediction, truth = _shown(batch, found, index)
+                self._sample(number, batch, index, prediction, truth)
+                self._heads(number, batch, index, outputs)
+            self.position += 1
+
+    def _sample(self, number: int, batch: Batch, index: int, prediction: Annotation, truth: Annotation) -> None:
+        shown = maps.rgb(batch.image[index])
+        if shown.shape[-2:] != truth.size:
+            shown = maps.rgb(resample.resize(shown[None] / 255, truth.size, align_corners=False)[0])
+        flat = [name for name, spec in self.task.heads.items() if len(spec.strides) == 1]
+        weights = {name: value[index] for name, value in batch.targets.items() if name.removesuffix("_weight") in flat}
+        tiles = maps.weights(weights, truth.size)
+        self.log.picture(f"valid/sample_{number}", panel(shown, prediction, truth, self.task.info, tiles), self.step)
+
+    def _heads(self, number: int, batch: Batch, index: int, outputs: Outputs) -> None:
+        said = {name: outputs[name][-1][index] for name in self.task.heads}
+        targets = {name: value[index] for name, value in batch.targets.items()}
+        pictures = heads.pictures(batch.image[index], said, targets, self.task.heads, self.task.info)
+        for name, picture in pictures:
+            self.log.picture(f"heads/sample_{number}/{name}", picture, self.step)
+
+
+def _shown(batch: Batch, found: Sequence[Annotation], index: int) -> tuple[Annotation, Annotation]:
+    """Prediction and truth of an input: of a whole image as they are, of a crop its instance's, moved into the crop."""
+    if batch.owners is None:
+        return found[index], batch.truths[index]
+    frame, owner = batch.frames[index], batch.owners[index]
+    assert frame.instance is not None
+    move = Move(frame.matrix, (int(batch.image.shape[-2]), int(batch.image.shape[-1])))
+    both = [replace(focus(one, frame.instance), boxes=None) for one in (found[owner], batch.truths[owner])]
+    prediction, truth = (carry_annotation(one, move) for one in both)
+    return prediction, truth

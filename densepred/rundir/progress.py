@@ -1,0 +1,95 @@
+"""How far a run has come, and what it has measured since it last said so. Both are part of every checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from densepred.rundir.console import duration, number
+
+
+@dataclass(slots=True)
+class Progress:
+    """The counters of a run. `batch` is the next batch of `epoch`; `due` says that `step` is still to be validated."""
+
+    monitor: str
+    better: str
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    due: bool = False
+    validated: int = -1
+    skipped: int = 0
+    skipped_in_row: int = 0
+    since_best: int = 0
+    seconds: float = 0.0
+    best: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+
+    def judge(self, values: Mapping[str, float | None]) -> bool:
+        """Take note of a validation; True if it is the best so far. An undefined value is never best."""
+        self.validated, self.due = self.step, False
+        self.last = {"step": self.step, "epoch": self.epoch, **values}
+        value, best = values.get(self.monitor), self.best.get(self.monitor)
+        if value is None or (best is not None and (value <= best if self.better == "max" else value >= best)):
+            self.since_best += 1
+            return False
+        self.best, self.since_best = dict(self.last), 0
+        return True
+
+    def line(self, values: Mapping[str, float | None]) -> str:
+        """One line on a validation, for people."""
+        star = " *" if self.best.get("step") == self.step else ""
+        epoch = self.epoch + (self.batch > 0)
+        return (
+            f"  epoch {epoch:>3}  step {self.step:>6}  loss {number(values.get('loss/total'))}  "
+            f"{self.monitor} {number(values.get(self.monitor))}  {duration(self.seconds)}{star}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        for name, value in data.items():
+            setattr(self, name, value)
+
+
+class Meter:
+    """Mean losses and speed between two entries of the log; sums stay on the device until they are read."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.steps, self.images = 0, 0
+        self.begun, self.paused = time.monotonic(), 0.0
+        self.speeds: list[float] = []
+
+    def add(self, terms: Mapping[str, Tensor], images: int) -> None:
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
+        self.steps += 1
+        self.images += images
+
+    def pause(self, seconds: float) -> None:
+        """Time that was not training does not count for the speed."""
+        self.paused += seconds
+
+    def read(self) -> tuple[dict[str, float], float]:
+        """Mean of each loss, by name, and images per second, since the last reading; starts anew."""
+        means = {name: value.item() / self.steps for name, value in sorted(self.sums.items())}
+        elapsed = time.monotonic() - self.begun - self.paused
+        speed = self.images / max(elapsed, 1e-9)
+        self.sums, self.steps, self.images = {}, 0, 0
+        self.begun, self.paused = time.monotonic(), 0.0
+        self.speeds.append(speed)
+        return means, speed
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+        return self.sums, {"steps": self.steps, "images": self.images}
+
+    def restore(self, sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
+        self.sums, self.steps, self.images = dict(sums), counts["steps"], counts["images"]

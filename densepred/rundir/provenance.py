@@ -1,0 +1,107 @@
+"""What a run folder remembers of how the run was started: enough to repeat it, without secrets."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from densepred.atomic import write_json
+
+SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
+LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
+HIDDEN = "<redacted>"
+OF_ONE_START = ("trainer.resume=", "trainer.allow=")  # these belong to one start of a run, not to the run
+PACKAGES = ("densepred", "torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "safetensors")
+
+
+def write(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """config.yaml (interpolations as they were written), overrides.txt and environment.json."""
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(dict(config))), encoding="utf-8")
+    kept = [redacted(word) for word in overrides if not word.startswith(OF_ONE_START)]
+    (folder / "overrides.txt").write_text("".join(f"{word}\n" for word in kept), encoding="utf-8")
+    write_json(folder / "environment.json", environment())
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration as written, interpolations and all, secrets hidden."""
+    container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    assert isinstance(container, dict)
+    return hide(container)
+
+
+def hide(node: Any, key: str = "") -> Any:
+    """The same data with the values of keys that sound secret, and logins in addresses, replaced."""
+    if isinstance(node, dict):
+        return {name: hide(value, str(name)) for name, value in node.items()}
+    if isinstance(node, list):
+        return [hide(value, key) for value in node]
+    if isinstance(node, str):
+        return HIDDEN if SECRET.search(key) and "${" not in node else LOGIN.sub(rf"\1{HIDDEN}@", node)
+    return node
+
+
+def redacted(override: str) -> str:
+    key, equals, value = override.partition("=")
+    return f"{key}{equals}{hide(value, key)}"
+
+
+def exists(folder: Path) -> bool:
+    return (folder / "overrides.txt").is_file()
+
+
+def overrides(folder: Path) -> list[str]:
+    """What a run was started with."""
+    return (folder / "overrides.txt").read_text(encoding="utf-8").splitlines() if exists(folder) else []
+
+
+def environment() -> dict[str, Any]:
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the working folder, where it is a git checkout."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def words(node: Mapping[str, Any], section: str) -> list[str]:
+    """The settings of a component as overrides that `plain` accepts; `node` is resolved."""
+    return [f"{section}.{key}={_text(value)}" for key, value in node.items() if not str(key).startswith("_")]
+
+
+def _text(value: Any) -> str:
+    """A value in the grammar of overrides."""
+    if isinstance(value, str):
+        # Backslashes stand for themselves but before a quote.
+        escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
+        return f'"{escaped}"'
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}: {_text(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_text(inner) for inner in value) + "]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)

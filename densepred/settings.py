@@ -1,0 +1,145 @@
+"""The plain settings of every command as typed dataclasses: the names, types and defaults that Hydra checks.
+
+Hydra and torch are not imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+LENGTHS = ("epochs", "max_steps", "max_minutes")
+
+
+@dataclass
+class Data:
+    batch_size: int = 8
+    workers: int = 2
+    crop: list[int] | None = None
+    drop_last: bool = False
+    on_bad: str = "error"
+    max_pixels: int = 100_000_000
+    timeout_s: float = 120.0
+
+
+@dataclass
+class Trainer:
+    epochs: int | None = None
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    valid_every: float = 1.0
+    save_every: float = 10.0
+    precision: str = "fp32"
+    accumulate: int = 1
+    clip: float | None = None
+    ema: float | None = None
+    compile: bool = False
+    channels_last: bool = False
+    deterministic: bool = True
+    devices: int = 1
+    threads: int | None = None
+    max_restarts: int = 0
+    log_every: int = 10
+    pictures: int = 4
+    probes: bool = False
+    resume: str | None = None
+    allow: list[str] = field(default_factory=list)
+    keep_last: int = 2
+    patience: int | None = None
+    monitor: str | None = None
+    max_skipped: int = 10
+    freeze: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Weights:
+    init: str | None = None
+    encoder: str | None = None
+    model: str | None = None
+
+
+@dataclass
+class Sweep:
+    columns: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Train:
+    """`densepred-train`: plain settings, and a node for each component."""
+
+    seed: int = 0
+    data: Data = field(default_factory=Data)
+    trainer: Trainer = field(default_factory=Trainer)
+    weights: Weights = field(default_factory=Weights)
+    sweep: Sweep = field(default_factory=Sweep)
+    task: Any = MISSING
+    model: Any = MISSING
+    encoder: Any = None
+    decoder: Any = None
+    upsample: Any = None
+    loss: Any = None
+    metric: Any = None
+    dataset: Any = MISSING
+    transform: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+
+
+@dataclass
+class Eval:
+    """`densepred-eval`: a dataset that is not given is the one that the checkpoint was trained on."""
+
+    ckpt: str = MISSING
+    output: str = MISSING
+    trust: list[str] = field(default_factory=list)
+    dataset: Any = MISSING
+    metric: Any = None
+    codec: dict[str, Any] = field(default_factory=dict)
+    oracle: Any = None
+    probes: bool = False
+    flip: bool = False
+    boxes: str | None = None
+    box_threshold: float = 0.0
+    data: Data = field(default_factory=Data)
+    prune: int = 0
+    precision: str = "fp32"
+    devices: int = 1
+    threads: int | None = None
+
+
+@dataclass
+class Predict:
+    """`densepred-predict`."""
+
+    ckpt: str = MISSING
+    input: str = MISSING
+    output: str = MISSING
+    trust: list[str] = field(default_factory=list)
+    codec: dict[str, Any] = field(default_factory=dict)
+    tile: int | None = None
+    overlap: float = 0.5
+    blend: str = "gaussian"
+    flip: bool = False
+    boxes: str | None = None
+    box_threshold: float = 0.3
+    scales: list[float] = field(default_factory=lambda: [1.0])
+    overlay: bool = True
+    threshold: float = 0.3
+    probabilities: bool = False
+    annotations: str | None = None
+    max_pixels: int = 400_000_000
+    prune: int = 0
+    precision: str = "fp32"
+    threads: int | None = None
+
+
+@dataclass
+class Import:
+    """`densepred-import`."""
+
+    input: str = MISSING
+    output: str = MISSING
+    family: str = "auto"
+    key: str | None = None

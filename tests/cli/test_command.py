@@ -1,0 +1,118 @@
+"""Commands as a shell sees them: output, exit codes, folders."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from densepred.cli import command
+from tests.conftest import REPOSITORY
+
+
+def test_two_runs_never_claim_one_folder(tmp_path: Path) -> None:
+    claimed = [command.claim(tmp_path / "runs" / "a") for _ in range(20)]
+    assert len(set(claimed)) == 20
+    assert all(path.is_dir() for path in claimed)
+
+
+def test_processes_that_start_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
+    for attempt in range(20):
+        children = []
+        for child in range(2):
+            children.append(os.fork())
+            if children[-1] == 0:
+                (command.claim(tmp_path / "runs" / str(attempt)) / str(child)).touch()
+                os._exit(0)
+        assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+    found = [len(list(folder.iterdir())) for folder in (tmp_path / "runs").iterdir()]
+    assert found == [1] * 40
+
+
+SCRIPT = """
+import sys
+from densepred.cli import command
+def function(cfg):
+    {body}
+command.run(function, "{name}", free=["codec"] if "{name}" == "predict" else ())
+"""
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command whose function is `body`, in an empty folder."""
+
+    def run(body: str, *arguments: str, name: str = "train", **environment: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", SCRIPT.format(body=body, name=name), *arguments]
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **environment}
+        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+def test_the_exit_code_and_the_folder_come_from_the_function(ran: Any, tmp_path: Path) -> None:
+    done = ran("print(command.folder(), command.choices()['model']); return 75", "model=unet")
+    assert done.returncode == 75
+    assert done.stderr == ""
+    folder, model = done.stdout.split()
+    assert model == "unet"
+    assert Path(folder).parent == tmp_path / "runs" / "semantic-shapes-unet"
+
+
+def test_below_a_free_key_anything_may_be_set_and_nowhere_else(ran: Any) -> None:
+    given = ("ckpt=c", "input=i", "codec.threshold=0.4", "codec={split: distance}")
+    done = ran("print(dict(cfg.codec))", *given, name="predict")
+    assert (done.stdout, done.stderr) == ("{'threshold': 0.4, 'split': 'distance'}\n", "")
+    done = ran("print(cfg)", "codec.threshold=0.4")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: codec.threshold: there is no such key")
+
+
+def test_a_user_error_is_one_line_and_leaves_no_folder(ran: Any, tmp_path: Path) -> None:
+    done = ran("from densepred.errors import UserError; raise UserError('a\\nb')")
+    assert (done.returncode, done.stderr) == (2, "error: a; b\n")
+    assert list(tmp_path.rglob("*-*")) == []
+
+
+def test_our_own_mistake_is_one_line_with_the_traceback_in_the_log(ran: Any, tmp_path: Path) -> None:
+    done = ran("raise KeyError('oh')", "hydra.run.dir=out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: KeyError: 'oh'; this is a mistake in densepred")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" in (tmp_path / "out" / "train.log").read_text()
+    shown = ran("raise KeyError('oh')", HYDRA_FULL_ERROR="1")
+    assert "Traceback" in shown.stderr
+
+
+def test_a_wrong_key_exits_2_with_one_line(ran: Any) -> None:
+    done = ran("return 0", "trianer.epochs=3")
+    assert done.returncode == 2
+    assert done.stderr == "error: trianer.epochs: there is no such key; did you mean trainer.epochs?\n"
+
+
+def test_a_taken_folder_gets_a_suffix_but_a_resumed_one_is_kept(ran: Any, tmp_path: Path) -> None:
+    for expected in ("out", "out_1", "out_2"):
+        assert ran("print(command.folder().name)", "hydra.run.dir=out").stdout.strip() == expected
+    assert ran("print(command.folder().name)", "trainer.resume=out").stdout.strip() == "out"
+
+
+def test_configs_can_be_shown_without_running(ran: Any, tmp_path: Path) -> None:
+    done = ran("raise SystemExit(9)", "--cfg", "job", "trainer.max_steps=3")
+    assert done.returncode == 0
+    assert "max_steps: 3" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_answers_within_a_second_of_computing() -> None:
+    before = os.times()
+    words = [sys.executable, "-m", "densepred.train", "--help"]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    after = os.times()
+    assert done.returncode == 0
+    assert "encoder" in done.stdout
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1

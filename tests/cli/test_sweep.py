@@ -1,0 +1,112 @@
+"""A sweep runs every job in its own process, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra.core.utils import JobStatus
+
+from densepred.cli import sweep
+from densepred.errors import UserError
+from tests.conftest import REPOSITORY
+
+PROGRAM = """
+import json, os, signal
+from densepred.cli import command
+def function(cfg):
+    folder = command.folder()
+    (folder / "job.json").write_text(json.dumps([os.getpid(), cfg.seed, command.choices()["model"]]))
+    if cfg.seed == 2: raise RuntimeError("job two")
+    if cfg.seed == 3: os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.seed == 4: return 75
+    (folder / "summary.json").write_text(json.dumps({
+        "monitor": "miou", "best": {"miou": cfg.seed / 8}, "last": {"miou": 11.0}, "parameters": 7,
+        "probe": {"checkerboard": 0.00025},
+    }))
+if __name__ == "__main__":
+    command.run(function, "train")
+"""
+
+
+def sweeping(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a sweep of a program whose jobs end in the way that their seed says."""
+    (folder / "program.py").write_text(PROGRAM)
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    words = [sys.executable, "program.py", "--multirun", *arguments]
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+
+
+def jobs(folder: Path) -> dict[int, list[Any]]:
+    return {int(p.parent.name): json.loads(p.read_text()) for p in (folder / "multirun").glob("*/*/job.json")}
+
+
+def test_a_job_that_fails_or_dies_stops_no_other(tmp_path: Path) -> None:
+    done = sweeping(tmp_path, "seed=1,2,3,4,5", "trainer.max_steps=2")
+    assert done.returncode == 2
+    found = jobs(tmp_path)
+    assert [found[i][1] for i in range(5)] == [1, 2, 3, 4, 5]
+    assert len({pid for pid, _, _ in found.values()}) == 5
+    rows = done.stdout[done.stdout.index("job  overrides") :].splitlines()[1:6]
+    for seed, row, ending in zip(range(1, 6), rows, ["done", "exit 1", "signal 9", "exit 75", "done"], strict=True):
+        assert ending in row
+        assert f"seed={seed}" in row
+        assert "max_steps" not in row, "all jobs share it"
+    assert "0.1250" in rows[0]
+    assert "0.6250" in rows[4]
+    assert done.stderr.splitlines()[-1].startswith("error: 3 of 5 jobs failed")
+
+
+def test_a_sweep_over_groups_succeeds_with_0_and_keeps_no_raw_overrides(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "small.yaml").write_text("# small\ndefaults: [unet]\n")
+    done = sweeping(tmp_path, "--config-dir", "mine", "model=unet,small", "hydra.sweep.dir=a b", 'dataset.root="x,y"')
+    assert done.returncode == 2, "shapes has no root"
+    done = sweeping(tmp_path, "--config-dir", "mine", "model=unet,small", "hydra.sweep.dir='multirun/a b'")
+    assert done.returncode == 0, done.stderr
+    assert [model for _, _, model in jobs(tmp_path).values()] == ["unet", "small"]
+    assert list(tmp_path.rglob("multirun.yaml")) == []
+
+
+def test_columns_are_taken_from_the_summaries_and_written_as_markdown(tmp_path: Path) -> None:
+    columns = "sweep.columns=[miou,probe/checkerboard,parameters,last/miou,boundary_iou]"
+    done = sweeping(tmp_path, "seed=1,4", columns, "hydra.sweep.dir=multirun/x")
+    assert done.returncode == 2
+    header, *rows = (line.split() for line in done.stdout[done.stdout.index("job  overrides") :].splitlines()[:3])
+    assert header[3:-2] == ["miou", "probe/checkerboard", "parameters", "last/miou", "boundary_iou"]
+    assert rows[0][:-2] == ["0", "seed=1", "done", "0.1250", "2.5e-04", "7", "11.00", "-"]
+    assert rows[1][:-2] == ["1", "seed=4", "exit", "75", "-", "-", "-", "-", "-"]
+    written = (tmp_path / "multirun" / "x" / sweep.TABLE).read_text().splitlines()
+    assert [cell.strip() for cell in written[0].strip("|").split("|")] == header
+    assert set(written[1]) == set("| -")
+    assert written[2].startswith("| 0 | seed=1 | done | 0.1250 | 2.5e-04 | 7 | 11.00 | - |")
+    assert len(written) == 4
+
+
+def test_secrets_do_not_reach_the_table(tmp_path: Path) -> None:
+    words = (["weights.init=http://me:hunter2@host/w"], ["weights.init=a|b"])
+    rows = sweep.cells([sweep.Job(n, own, tmp_path, 0, 1.0, None) for n, own in enumerate(words)])
+    assert "hunter2" not in sweep.aligned(rows) + sweep.markdown(rows)
+    assert "a\\|b" in sweep.markdown(rows)
+
+
+def test_results_can_be_optimised(tmp_path: Path) -> None:
+    good = sweep.Job(0, ["a=1"], tmp_path, 0, 1.0, 0.5)
+    bad = sweep.Job(1, ["a=2"], tmp_path, -9, 1.0, None)
+    first, second = (sweep.result(job, 1, 2) for job in (good, bad))
+    assert (first.status, first.return_value) == (JobStatus.COMPLETED, 0.5)
+    assert second.status == JobStatus.FAILED
+    with pytest.raises(UserError, match="1 of 2 jobs failed"):
+        _ = second.return_value
+
+
+def test_the_lab_goes_through_every_upsampling() -> None:
+    tree = yaml.safe_load((REPOSITORY / "configs" / "experiment" / "upsampling_lab.yaml").read_text())
+    named = tree["hydra"]["sweeper"]["params"]["upsample"].split(",")
+    assert sorted(named) == sorted(path.stem for path in (REPOSITORY / "configs" / "upsample").glob("*.yaml"))

@@ -1,0 +1,153 @@
+"""The training loop: what a step does, when a run ends, and that a stopped run goes on bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+from densepred.engine import trainer
+from densepred.errors import UserError
+from densepred.jobs import training
+from tests import running
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Send this process SIGTERM in the middle of optimizer step `step`."""
+    original = trainer.Trainer._backward
+
+    def backward(self, batches):
+        if self.progress.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batches)
+
+    monkeypatch.setattr(trainer.Trainer, "_backward", backward)
+
+
+def assert_equal_runs(a: Path, b: Path) -> None:
+    first, second = running.weights(a), running.weights(b)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("trainer.ema=0.9",),
+        ("trainer.accumulate=2", "optimizer=sgd"),
+        ("encoder.dropout=0.5", "trainer.log_every=3"),
+        ("trainer.precision=fp16",),
+        ("data.workers=2",),
+    ],
+    ids=["plain", "ema", "accumulate", "dropout", "fp16", "workers"],
+)
+def test_a_stopped_run_resumes_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: tuple[str, ...]
+) -> None:
+    options = ("trainer.max_steps=7", *extra)
+    assert running.train(tmp_path / "whole", *options) == 0
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)  # in the middle of the second epoch of three batches
+        assert running.train(tmp_path / "parts", *options) == training.STOPPED
+    assert running.metrics(tmp_path / "parts")[-1]["step"] < 7
+    assert running.train(tmp_path / "parts", *options, f"trainer.resume={tmp_path / 'parts'}") == 0
+    assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_each_step_stands_once_in_the_event_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4)
+        running.train(tmp_path, "trainer.max_steps=6")
+    snapshots = sorted((tmp_path / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    for path in snapshots[1:]:  # as if the last checkpoint had been lost, after its steps were logged
+        (path / "manifest.json").unlink()
+    running.train(tmp_path, "trainer.max_steps=6", f"trainer.resume={tmp_path}")
+    steps = [
+        event.step
+        for file in sorted((tmp_path / "tensorboard").iterdir())
+        for event in EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+        if value.tag == "train/loss/total"
+    ]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_resumed_run_refuses_other_settings_by_name(tmp_path: Path) -> None:
+    running.train(tmp_path, "trainer.max_steps=2")
+    with pytest.raises(
+        UserError, match=r"trainer.max_steps: the run began with 2 and would go on with 4.*trainer.allow"
+    ):
+        running.train(tmp_path, "trainer.max_steps=4", f"trainer.resume={tmp_path}")
+    allowed = ("trainer.max_steps=4", f"trainer.resume={tmp_path}", "trainer.allow=[trainer.max_steps]")
+    assert running.train(tmp_path, *allowed) == 0
+    assert [line["step"] for line in running.metrics(tmp_path) if "train/lr" in line] == [1, 2, 3, 4]
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
+    """Make the images of some steps infinite."""
+    original = trainer.Trainer._backward
+
+    def backward(self, batches):
+        if self.progress.step in bad:
+            for batch in batches:
+                batch.image = torch.full(batch.image.shape, torch.inf)
+        return original(self, batches)
+
+    monkeypatch.setattr(trainer.Trainer, "_backward", backward)
+
+
+def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch, {1, 2})
+    assert running.train(tmp_path, "trainer.max_steps=3", "trainer.ema=0.5", "optimizer.lr=0") == 0
+    assert all(value.isfinite().all() for value in running.weights(tmp_path).values())
+    assert running.metrics(tmp_path)[-2]["train/skipped"] == 2
+    assert "not finite" in (tmp_path / "train.log").read_text()
+
+
+def test_a_run_that_stays_not_finite_stops_with_its_last_good_weights(tmp_path, monkeypatch) -> None:
+    poison(monkeypatch, set(range(2, 100)))
+    code = running.train(tmp_path, "trainer.max_steps=20", "trainer.max_skipped=3", "trainer.valid_every=1")
+    assert code == training.NON_FINITE
+    assert all(value.isfinite().all() for value in running.weights(tmp_path, "last").values())
+
+
+def test_frozen_parts_keep_their_weights_and_running_statistics(tmp_path: Path) -> None:
+    running.train(tmp_path / "short", "trainer.max_steps=1", "trainer.freeze=[encoder]")
+    running.train(tmp_path / "long", "trainer.max_steps=3", "trainer.freeze=[encoder]")
+    short, long = running.weights(tmp_path / "short"), running.weights(tmp_path / "long")
+    for name, value in short.items():
+        assert torch.equal(value, long[name]) == (name.startswith("encoder.") or name in ("mean", "std")), name
+
+
+def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
+    running.train(tmp_path, "trainer.epochs=20", "trainer.patience=2", "optimizer.lr=0")
+    judged = [line for line in running.metrics(tmp_path) if "valid/miou" in line]
+    assert len(judged) == 3
+
+
+def test_minutes_alone_end_a_run_at_a_constant_rate(tmp_path: Path) -> None:
+    running.train(tmp_path, "trainer.max_minutes=0.03")
+    rates = {line["train/lr"] for line in running.metrics(tmp_path) if "train/lr" in line}
+    assert len(rates) == 1
+
+
+def test_the_summary_names_best_and_last(tmp_path: Path) -> None:
+    running.train(tmp_path, "trainer.max_steps=3")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["last"]["step"] == 3
+    assert summary["best"]["miou"] >= summary["last"]["miou"]
+    assert summary["parameters"] > 100
+
+
+def test_a_run_overfits_four_scenes(tmp_path: Path) -> None:
+    options = ("dataset.counts={train: 4, valid: 4, test: 1}", "transform=none", "encoder.widths=[16,32]")
+    running.train(tmp_path, *options, "trainer.max_steps=120", "optimizer.lr=0.01", "trainer.valid_every=1000")
+    losses = [line["train/loss/total"] for line in running.metrics(tmp_path) if "train/loss/total" in line]
+    assert losses[-1] < 0.1 * losses[0]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from densepred.jobs.class_weights import median_frequency
+
+CAMVID = Path(__file__).parents[3] / "shared" / "data" / "camvid"
+
+
+def test_weights_follow_from_the_images_that_hold_a_class() -> None:
+    counts = torch.tensor([[60, 40, 0], [100, 0, 0], [50, 0, 50]])
+    weights = median_frequency(counts)
+    frequency = [210 / 300, 40 / 100, 50 / 100]
+    torch.testing.assert_close(weights, torch.tensor([0.5 / f for f in frequency], dtype=torch.float64))
+
+
+def test_pixels_without_a_class_belong_to_the_image() -> None:
+    counts, pixels = torch.tensor([[60, 40], [100, 0]]), torch.tensor([200, 200])
+    frequency = [160 / 400, 40 / 200]
+    median = sum(frequency) / 2
+    wanted = torch.tensor([median / f for f in frequency], dtype=torch.float64)
+    torch.testing.assert_close(median_frequency(counts, pixels), wanted)
+
+
+def test_a_class_that_never_occurs_weighs_nothing() -> None:
+    assert median_frequency(torch.tensor([[60, 0, 60]])).tolist() == [1, 0, 1]
+    assert median_frequency(torch.zeros(2, 3)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.skipif(not CAMVID.exists(), reason="../shared/data/camvid is not here")
+def test_camvid_has_the_weights_that_its_description_gives() -> None:
+    facts = json.loads((CAMVID / "classes.json").read_text())
+    masks = [np.asarray(Image.open(path)) for path in sorted((CAMVID / "masks" / "train").iterdir())]
+    counts = torch.tensor(np.stack([np.bincount(mask.ravel(), minlength=12)[:11] for mask in masks]))
+    weights = median_frequency(counts, torch.tensor([mask.size for mask in masks]))
+    assert weights.numpy() == pytest.approx(facts["median_frequency_weights"], abs=1e-4)

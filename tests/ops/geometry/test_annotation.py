@@ -1,0 +1,141 @@
+"""Every kind of annotation moves together."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from densepred.dataset.shapes import Shapes
+from densepred.ops.boxes import from_ids
+from densepred.ops.geometry.annotation import carry, carry_annotation
+from densepred.ops.geometry.warp import Matrix, Move, compose, invert, scaling
+from densepred.types import VOID, Annotation, Frame, Sample
+
+TURN: Matrix = invert(((0.95, -0.4, 20.0), (0.4, 0.95, -9.0)))
+MIRROR: Matrix = ((-1.0, 0.0, 44.0), (0.0, 1.0, 0.0))
+
+
+def dots(points: list[tuple[float, float]], size: tuple[int, int] = (60, 70)) -> Sample:
+    """A picture with a soft dot at each keypoint, all of one instance each."""
+    y, x = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
+    image = torch.stack([torch.exp(((x - u) ** 2 + (y - v) ** 2) / -8.0) for u, v in points])
+    keypoints = torch.tensor([[[u, v, 2.0] for u, v in points]])
+    return Sample(image, Annotation(size, keypoints=keypoints), Frame("dots", size))
+
+
+def centre(layer: torch.Tensor) -> tuple[float, float]:
+    y, x = torch.meshgrid(torch.arange(layer.shape[0]), torch.arange(layer.shape[1]), indexing="ij")
+    return float((x * layer).sum() / layer.sum()), float((y * layer).sum() / layer.sum())
+
+
+def bend(size: tuple[int, int]) -> torch.Tensor:
+    y, x = torch.meshgrid(torch.arange(size[0]) / 15, torch.arange(size[1]) / 17, indexing="ij")
+    return torch.stack((3 * torch.sin(y), 3 * torch.cos(x)))
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        Move(((-1.0, 0.0, 69.0), (0.0, 1.0, 0.0)), (60, 70)),
+        Move(scaling((60, 70), (97, 81)), (97, 81)),
+        Move(compose(scaling((60, 70), (110, 130)), ((1.0, 0.0, 20.0), (0.0, 1.0, 13.0))), (80, 90)),
+        Move(TURN, (70, 80)),
+        Move(TURN, (70, 80), bend((70, 80))),
+        Move(scaling((60, 70), (30, 35)), (30, 35)),
+    ],
+)
+def test_keypoints_follow_drawn_dots(move: Move) -> None:
+    moved = carry(dots([(30.0, 25.0), (38.5, 33.25)]), move)
+    assert moved.truth.keypoints is not None
+    for layer, (x, y, seen) in zip(moved.image - moved.image.amin((1, 2), True), moved.truth.keypoints[0], strict=True):
+        layer = torch.where(layer > 0.1, layer, 0)
+        assert seen == 2
+        assert math.dist(centre(layer), (float(x), float(y))) < 0.6
+
+
+def test_the_matrix_of_the_frame_leads_back_to_the_image() -> None:
+    sample = dots([(30.0, 25.0)])
+    moved = carry(carry(sample, Move(TURN, (70, 80))), Move(scaling((70, 80), (35, 40)), (35, 40)))
+    assert moved.truth.keypoints is not None
+    x, y = moved.truth.keypoints[0, 0, :2].tolist()
+    (a, b, c), (d, e, f) = moved.frame.matrix
+    assert math.dist((a * x + b * y + c, d * x + e * y + f), (30.0, 25.0)) < 1e-3
+    assert moved.frame.size == (60, 70)
+
+
+def test_left_and_right_trade_places_in_a_mirror_and_not_in_a_half_turn() -> None:
+    keypoints = torch.tensor([[[10.0, 5.0, 2.0], [30.0, 6.0, 1.0], [20.0, 7.0, 2.0]]])
+    truth = Annotation((37, 45), keypoints=keypoints)
+    mirrored = carry_annotation(truth, Move(MIRROR, (37, 45)), ((0, 1),)).keypoints
+    assert mirrored is not None
+    assert mirrored.tolist() == [[[14.0, 6.0, 1.0], [34.0, 5.0, 2.0], [24.0, 7.0, 2.0]]]
+    turned = carry_annotation(truth, Move(((-1.0, 0.0, 44.0), (0.0, -1.0, 36.0)), (37, 45)), ((0, 1),)).keypoints
+    assert turned is not None
+    assert turned[0, 0].tolist() == [34.0, 31.0, 2.0]
+
+
+def test_keypoints_outside_become_unseen_and_unknown_ones_stay_unknown() -> None:
+    keypoints = torch.tensor([[[1.0, 1.0, 2.0], [20.0, 20.0, 2.0], [0.0, 0.0, 0.0]]])
+    truth = Annotation((37, 45), keypoints=keypoints)
+    moved = carry_annotation(truth, Move(((1.0, 0.0, 10.0), (0.0, 1.0, 10.0)), (20, 20))).keypoints
+    assert moved is not None
+    assert moved[0, :, 2].tolist() == [0.0, 2.0, 0.0]
+    assert moved[0, 2].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("matrix", [TURN, ((1.0, 0.0, 40.0), (0.0, 1.0, 30.0)), ((0.5, 0.0, 20.0), (0.0, 0.5, 9.0))])
+def test_instances_boxes_and_lists_stay_consistent(matrix: Matrix) -> None:
+    data = Shapes(split="train", counts={"train": 12})
+    for index in range(12):
+        sample = data[index]
+        truth = carry(sample, Move(matrix, (61, 73))).truth
+        assert truth.instances is not None
+        assert truth.categories is not None
+        assert truth.semantic is not None
+        assert truth.boxes is not None
+        count = len(truth.categories)
+        assert all(len(getattr(truth, name)) == count for name in ("keypoints", "boxes", "areas", "crowd"))
+        assert int(truth.instances.max()) <= count
+        areas = from_ids.areas(truth.instances, count)
+        assert torch.equal(truth.areas, areas)
+        seen = areas > 0
+        assert torch.equal(truth.boxes[seen], from_ids.boxes(truth.instances, count)[seen])
+        ids = truth.instances.long()
+        assert torch.equal(truth.semantic[ids > 0].long(), truth.categories[ids[ids > 0] - 1])
+        assert (truth.instances[truth.semantic == VOID] == 0).all()
+
+
+def test_boxes_without_a_map_of_ids_are_moved_clipped_and_dropped_when_gone() -> None:
+    boxes = torch.tensor([[2.0, 3.0, 12.0, 9.0], [30.0, 30.0, 40.0, 36.0]])
+    truth = Annotation((37, 45), boxes=boxes, areas=torch.tensor([60.0, 60.0]), categories=torch.tensor([1, 2]))
+    out = carry_annotation(truth, Move(((1.0, 0.0, 5.0), (0.0, 1.0, 0.0)), (20, 20)))
+    assert out.boxes is not None
+    assert out.areas is not None
+    assert out.boxes.tolist() == [[-0.5, 3.0, 7.0, 9.0]]
+    assert out.categories.tolist() == [1]  # type: ignore[union-attr]
+    assert out.areas.tolist() == pytest.approx([45.0])
+
+
+def test_void_and_ignore_fill_what_lies_outside() -> None:
+    zeros = torch.zeros(4, 5)
+    truth = Annotation((4, 5), semantic=zeros.byte(), instances=zeros.int(), ignore=zeros.bool(), image=zeros[None] + 1)
+    out = carry_annotation(truth, Move(((1.0, 0.0, -1.0), (0.0, 1.0, 0.0)), (4, 6)))
+    assert out.semantic is not None
+    assert out.ignore is not None
+    assert out.semantic[:, 0].tolist() == [VOID] * 4
+    assert out.ignore[:, 0].all()
+    assert not out.ignore[:, 1:].any()
+    assert out.image is not None
+    assert out.image.shape == (1, 4, 6)
+
+
+def test_an_empty_annotation_stays_empty() -> None:
+    sample = Sample(torch.zeros(3, 1, 1, dtype=torch.uint8), Annotation((1, 1)), Frame("x", (1, 1)))
+    out = carry(sample, Move(TURN, (3, 4)))
+    assert out.truth == Annotation((3, 4))
+    none = Annotation((9, 9), boxes=torch.zeros(0, 4), keypoints=torch.zeros(0, 3, 3), categories=torch.zeros(0).long())
+    moved = carry_annotation(none, Move(TURN, (5, 5)))
+    assert moved.boxes is not None
+    assert moved.boxes.shape == (0, 4)

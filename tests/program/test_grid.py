@@ -1,0 +1,117 @@
+"""Every encoder with every decoder and every upsampling trains a step on one odd image, or is refused with the remedy.
+
+`make test` tries all pairs, the third part being the first of its kind; `make test-slow` tries all triples.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch.nn import functional as F
+
+from densepred.build.instantiate import build
+from densepred.contracts import Model
+from densepred.types import HeadSpec, UserError
+from tests.conftest import REPOSITORY
+
+SIZE = (37, 45)
+CLASSES = 3
+
+# One of each family, as narrow as it goes.
+ENCODERS: dict[str, dict[str, Any]] = {
+    "plain": {"widths": [4, 4, 8, 8, 8]},
+    "vgg16": {"width": 0.0625},
+    "resnet18": {},
+    "timm": {"name": "resnet10t"},
+    "mit_b0": {"widths": [8, 8, 10, 16], "depths": [1, 1, 1, 1]},
+    "hrnet_w18_small": {"width": 4},
+}
+
+
+def options(group: str) -> list[str]:
+    """The options of a group that are components of their own, and not settings of another option."""
+    files = sorted((REPOSITORY / "configs" / group).glob("*.yaml"))
+    return [file.stem for file in files if "_target_" in file.read_text(encoding="utf-8")]
+
+
+POOLING = ("plain", "vgg16")
+AT_ONCE = ("deeplabv3plus", "segformer")  # which rise by more than 2 at once
+DECODERS, UPSAMPLES = options("decoder"), options("upsample")
+PAIRS = sorted(
+    {(e, d, "bilinear") for e in ENCODERS for d in DECODERS}
+    | {(e, "unet", u) for e in ENCODERS for u in UPSAMPLES}
+    | {("plain", d, u) for d in DECODERS for u in UPSAMPLES}
+)
+TRIPLES = sorted(set(itertools.product(ENCODERS, DECODERS, UPSAMPLES)) - set(PAIRS))
+
+
+@pytest.fixture(scope="module")
+def make(plain: Callable[..., dict[str, Any]]) -> Callable[[str, str, str], Model]:
+    """`make(encoder, decoder, upsample)`: the model, every option composed once."""
+
+    @cache
+    def node(group: str, name: str) -> dict[str, Any]:
+        return plain(f"{group}={name}")[group]
+
+    def made(encoder: str, decoder: str, upsample: str) -> Model:
+        torch.manual_seed(0)
+        parts = {"encoder": node("encoder", encoder) | ENCODERS[encoder], "decoder": dict(node("decoder", decoder))}
+        if "upsample" in parts["decoder"]:
+            parts["decoder"]["upsample"] = node("upsample", upsample)
+        if "width" in parts["decoder"]:
+            parts["decoder"]["width"] = 8
+        heads = {"semantic": HeadSpec(CLASSES, kind="classes")}
+        whole = {**plain("model=encoder_decoder")["model"], **parts}
+        return build(whole, None, "model", heads=heads, channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
+
+    return made
+
+
+def a_step(model: Model) -> None:
+    """One step of training moves everything from the first layer to the head."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    ends = [next(model.encoder.parameters()), *model.heads.parameters()]  # pyright: ignore
+    before = [value.detach().clone() for value in ends]
+    (logits,) = model.train()(torch.rand(1, 3, *SIZE))["semantic"]
+    loss = F.cross_entropy(F.interpolate(logits, SIZE, mode="bilinear"), torch.randint(CLASSES, (1, *SIZE)))
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(value).all() for value in model.parameters())
+    assert not any(torch.equal(old, new) for old, new in zip(before, ends, strict=True))
+
+
+def check(make: Callable[[str, str, str], Model], encoder: str, decoder: str, upsample: str) -> None:
+    if refused(encoder, decoder, upsample):
+        with pytest.raises(UserError, match=r"^upsample=unpool .*upsample=bilinear"):
+            make(encoder, decoder, upsample)
+    else:
+        a_step(make(encoder, decoder, upsample))
+
+
+def takes_upsample(decoder: str) -> bool:
+    return "upsample" in yaml.safe_load((REPOSITORY / "configs" / "decoder" / f"{decoder}.yaml").read_text())
+
+
+def refused(encoder: str, decoder: str, upsample: str) -> bool:
+    """Whether the design refuses it: unpooling where no 2x2 max pooling led to the level."""
+    if upsample != "unpool" or not takes_upsample(decoder):
+        return False
+    return encoder not in POOLING or decoder in AT_ONCE
+
+
+@pytest.mark.parametrize(("encoder", "decoder", "upsample"), PAIRS, ids=map("-".join, PAIRS))
+def test_a_pair_trains_a_step_or_names_the_remedy(make: Any, encoder: str, decoder: str, upsample: str) -> None:
+    check(make, encoder, decoder, upsample)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("encoder", "decoder", "upsample"), TRIPLES, ids=map("-".join, TRIPLES))
+def test_a_triple_trains_a_step_or_names_the_remedy(make: Any, encoder: str, decoder: str, upsample: str) -> None:
+    check(make, encoder, decoder, upsample)

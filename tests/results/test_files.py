@@ -1,0 +1,212 @@
+"""The files of predictions, read by the tools that others judge them with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools import mask as rle
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from densepred.dataset.shapes import Shapes
+from densepred.errors import UserError
+from densepred.ops.regions.run_lengths import run_lengths
+from densepred.results import coco
+from densepred.results import files as results
+from densepred.results.files import Results, Wanted
+from densepred.types import VOID, Annotation, Info
+
+INFO = Info(classes=("sky", "car", "dog"), things=(1, 2), palette=((0, 0, 200), (200, 0, 0), (0, 180, 0)))
+NAMES = {"1": (37, 45), "2": (48, 64), "sub/30": (20, 33)}
+
+
+def written(folder: Path, fields: tuple[str, ...], **options: float) -> tuple[Results, dict[str, Annotation], Info]:
+    """The truth of drawn scenes written as a prediction."""
+    truths, info, writer = {}, INFO, None
+    for index, (name, size) in enumerate(NAMES.items()):
+        data = Shapes("valid", size=size, counts={"valid": 5}, objects=(2, 5))
+        sample, info = data[index], data.info
+        writer = writer or Results(folder, info, Wanted(**options))
+        truth = truths[name] = sample.truth
+        kept = {field: getattr(truth, field) for field in fields}
+        found = Annotation(truth.size, scores=torch.ones(len(truth.categories)), categories=truth.categories, **kept)
+        writer.add(Path(name), int(Path(name).name), f"{name}.jpg", sample.image, found)
+    assert writer is not None
+    writer.join([Path(name) for name in NAMES])
+    return writer, truths, info
+
+
+def truth_file(folder: Path, truths: dict[str, Annotation], categories: list[dict]) -> COCO:
+    """The same scenes as a COCO file, by other code."""
+    images, annotations = [], []
+    for name, truth in truths.items():
+        number = int(Path(name).name)
+        images.append({"id": number, "file_name": f"{name}.jpg", "height": truth.size[0], "width": truth.size[1]})
+        for i, category in enumerate(truth.categories.tolist()):
+            mask = np.asfortranarray((truth.instances == i + 1).numpy().astype(np.uint8))
+            code = rle.encode(mask)
+            points = truth.keypoints[i].clone()
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": category,
+                    "iscrowd": 0,
+                    "area": float(mask.sum()),
+                    "bbox": [float(v) for v in rle.toBbox(code)],
+                    "segmentation": {"size": list(truth.size), "counts": code["counts"].decode()},
+                    "keypoints": points.flatten().tolist(),
+                    "num_keypoints": int((points[:, 2] > 0).sum()),
+                }
+            )
+    path = folder / "truth.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories, "info": {}}))
+    return COCO(str(path))
+
+
+def scored(truth: COCO, found: Path, kind: str, sigmas: tuple[float, ...] = ()) -> float:
+    judge = COCOeval(truth, truth.loadRes(str(found)), kind)
+    if sigmas:
+        judge.params.kpt_oks_sigmas = np.array(sigmas)
+    judge.evaluate()
+    judge.accumulate()
+    judge.summarize()
+    return float(judge.stats[0])
+
+
+def test_masks_in_results_are_those_of_the_map_and_score_one(tmp_path: Path) -> None:
+    writer, truths, _ = written(tmp_path, ("instances", "boxes"))
+    assert scored(truth_file(tmp_path, truths, writer.categories.listed()), tmp_path / "instances.json", "segm") == 1
+    with Image.open(tmp_path / "instances" / "sub" / "30.png") as image:
+        assert image.mode == "I;16"
+        assert np.array_equal(np.asarray(image), truths["sub/30"].instances.numpy())
+    images = json.loads((tmp_path / "images.json").read_text())
+    assert [(entry["id"], entry["file_name"]) for entry in images["images"]] == [
+        (1, "1.jpg"),
+        (2, "2.jpg"),
+        (30, "sub/30.jpg"),
+    ]
+    assert images["images"][0] == {"id": 1, "file_name": "1.jpg", "width": 45, "height": 37}
+    assert not (tmp_path / ".records").exists()
+    assert not (tmp_path / "detections.json").exists()
+
+
+def test_boxes_in_results_score_one(tmp_path: Path) -> None:
+    writer, truths, _ = written(tmp_path, ("boxes",))
+    assert scored(truth_file(tmp_path, truths, writer.categories.listed()), tmp_path / "detections.json", "bbox") == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"truth.json", "detections.json", "images.json", "overlays"}
+
+
+def test_keypoints_in_results_score_one(tmp_path: Path) -> None:
+    writer, truths, info = written(tmp_path, ("boxes", "keypoints"))
+    figure = info.classes.index("figure")
+    for truth in truths.values():  # shapes without joints are no people
+        assert (truth.keypoints[truth.categories != figure] == 0).all()
+    judge = truth_file(tmp_path, truths, writer.categories.listed())
+    assert scored(judge, tmp_path / "keypoints.json", "keypoints", info.sigmas) == pytest.approx(1)
+
+
+def test_panoptic_pictures_hold_the_ids_areas_and_boxes_of_their_segments(tmp_path: Path) -> None:
+    writer, truths, info = written(tmp_path, ("instances", "semantic"))
+    data = json.loads((tmp_path / "panoptic.json").read_text())
+    assert set(data) == {"images", "annotations", "categories"}
+    assert [entry["id"] for entry in data["categories"]] == list(range(8))
+    assert [entry["isthing"] for entry in data["categories"]] == [0] + [1] * 7
+    for entry, (name, truth) in zip(data["annotations"], truths.items(), strict=True):
+        assert entry["file_name"] == f"{name}.png"
+        with Image.open(tmp_path / "panoptic" / entry["file_name"]) as image:
+            r, g, b = np.asarray(image).astype(int).transpose(2, 0, 1)
+        ids = r + 256 * g + 65536 * b
+        listed = {segment["id"]: segment for segment in entry["segments_info"]}
+        assert set(np.unique(ids)) - {0} == set(listed)
+        for number, segment in listed.items():
+            mask = ids == number
+            y, x = np.nonzero(mask)
+            assert segment["area"] == mask.sum()
+            assert segment["bbox"] == [x.min(), y.min(), x.max() - x.min() + 1, y.max() - y.min() + 1]
+            assert (truth.semantic.numpy()[mask] == segment["category_id"]).all()
+            assert len(np.unique(truth.instances.numpy()[mask])) == 1
+            assert segment["isthing"] == (segment["category_id"] > 0)
+    assert list(writer.kinds.values())[-3:] == ["images.json", "panoptic.json", "instances.json"]
+    assert info.classes[0] == "background"
+
+
+def test_things_outside_instances_and_void_are_no_segments() -> None:
+    labels = torch.tensor([[0, 1, 1, VOID]], dtype=torch.uint8)
+    ids = torch.tensor([[0, 0, 1, 0]], dtype=torch.int32)
+    found = Annotation((1, 4), semantic=labels, instances=ids, categories=torch.tensor([1]))
+    picture, entries = coco.segments(found, INFO, coco.Categories.counted(INFO))
+    assert [(e["category_id"], e["area"], e["bbox"]) for e in entries] == [(2, 1, [2, 0, 1, 1]), (1, 1, [0, 0, 1, 1])]
+    assert picture.tolist() == [[[0, 0, 200], [0, 0, 0], [200, 0, 0], [0, 0, 0]]]
+
+
+def test_equal_colours_get_ids_of_their_own() -> None:
+    ids = torch.arange(1, 2001, dtype=torch.int32).reshape(40, 50)
+    labels = torch.ones(40, 50, dtype=torch.uint8)
+    found = Annotation((40, 50), semantic=labels, instances=ids, categories=torch.ones(2000, dtype=torch.int64))
+    picture, entries = coco.segments(found, INFO, coco.Categories.counted(INFO))
+    assert len({e["id"] for e in entries}) == len(entries) == 2000
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 2000
+
+
+def test_run_lengths_are_those_of_pycocotools() -> None:
+    random = np.random.default_rng(0)
+    for size, count in (((37, 45), 6), ((1, 1), 1), ((5, 3), 0), ((8, 8), 70)):
+        ids = random.integers(0, count + 1, size)
+        for i, turns in enumerate(run_lengths(ids, count)):
+            code = rle.frPyObjects({"counts": turns, "size": list(size)}, *size)
+            assert code["counts"] == rle.encode(np.asfortranarray((ids == i + 1).astype(np.uint8)))["counts"]
+
+
+def test_nothing_found_makes_empty_lists_that_still_name_the_image(tmp_path: Path) -> None:
+    writer = Results(tmp_path, INFO, Wanted())
+    none = torch.zeros(0)
+    found = Annotation((4, 5), instances=torch.zeros(4, 5, dtype=torch.int32), categories=none.long(), scores=none)
+    writer.add(Path("a"), 1, "a.png", torch.zeros(3, 4, 5, dtype=torch.uint8), found)
+    writer.join([Path("a"), Path("failed")])
+    assert json.loads((tmp_path / "instances.json").read_text()) == []
+    assert len(json.loads((tmp_path / "images.json").read_text())["images"]) == 1
+
+
+def test_more_instances_than_a_png_counts_are_refused(tmp_path: Path) -> None:
+    ids = torch.arange(70000, dtype=torch.int32).reshape(200, 350)
+    found = Annotation((200, 350), instances=ids)
+    with pytest.raises(UserError, match="69999 instances do not fit a PNG of 16 bits"):
+        Results(tmp_path, INFO, Wanted(overlay=False)).add(Path("a"), 1, "a.png", torch.zeros(3, 200, 350), found)
+
+
+def test_ids_of_images_are_their_numbers_or_their_places_or_those_of_a_coco_file(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    files = [folder / name for name in ("000000000139.jpg", "000000000285.jpg")]
+    assert results.image_ids(files, folder) == [139, 285]
+    assert results.image_ids([*files, folder / "b.jpg"], folder) == [1, 2, 3]
+    assert results.image_ids([folder / "1.jpg", folder / "01.jpg"], folder) == [1, 2]
+    path = tmp_path / "truth.json"
+    listed = [{"id": 7, "name": "dog"}, {"id": 3, "name": "car"}, {"id": 9, "name": "sky"}]
+    images = [{"file_name": file.name, "id": i + 5} for i, file in enumerate(files)]
+    path.write_text(json.dumps({"images": images, "categories": listed}))
+    known = results.known_ids(path)
+    assert results.image_ids(files, folder, known) == [5, 6]
+    with pytest.raises(UserError, match=r"1 of 1 images are not in it, such as x.jpg"):
+        results.image_ids([folder / "x.jpg"], folder, known)
+    assert coco.Categories.named(INFO, known.categories, "f").ids == (9, 3, 7)
+    with pytest.raises(UserError, match="no category is called dog"):
+        coco.Categories.named(INFO, listed[1:], "f")
+    path.write_text("[]")
+    with pytest.raises(UserError, match="cannot be read as a COCO file"):
+        results.known_ids(path)
+
+
+def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".records/a.json", "labels/.a.png.123.tmp", "labels/a.png", "labels/.hidden", "notes.tmp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    results.clean(tmp_path)
+    left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == {"labels/a.png", "labels/.hidden", "notes.tmp"}

@@ -1,0 +1,26 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+from densepred.rundir import console
+
+
+def test_scores_of_classes_widths_and_wholes_stand_apart() -> None:
+    values = {
+        "miou": 0.75,
+        "iou/car": 0.5,
+        "iou/sky": 1.0,
+        "trimap_miou/1": 0.25,
+        "trimap_miou/16": None,
+        "boundary_iou": 0.4,
+        "boundary_iou/car": 0.3,
+        "loss/total": 2.0,
+    }
+    lines = [line.split() for line in console.scores(values).splitlines()]
+    assert ["class", "iou", "boundary_iou"] in lines
+    assert ["car", "0.5000", "0.3000"] in lines
+    assert ["sky", "1.0000", "-"] in lines
+    assert ["at", "trimap_miou"] in lines
+    assert ["16", "-"] in lines
+    assert ["boundary_iou", "0.4000"] in lines
+    assert ["loss/total", "2.0000"] in lines

@@ -1,0 +1,162 @@
+"""Other people's segmentation models, with random weights, answer as ours do with these weights by our names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.models import get_model
+from torchvision.models.segmentation import (
+    DeepLabV3_ResNet50_Weights,
+    DeepLabV3_ResNet101_Weights,
+    FCN_ResNet50_Weights,
+    FCN_ResNet101_Weights,
+)
+
+from densepred.build.instantiate import build
+from densepred.contracts import Model
+from densepred.errors import UserError
+from densepred.types import HeadSpec
+from densepred.weights import pretrained
+from densepred.weights.families import family, recognise
+
+Plain = Callable[..., dict[str, Any]]
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PUBLISHED = {
+    "fcn_resnet50": FCN_ResNet50_Weights,
+    "fcn_resnet101": FCN_ResNet101_Weights,
+    "deeplabv3_resnet50": DeepLabV3_ResNet50_Weights,
+    "deeplabv3_resnet101": DeepLabV3_ResNet101_Weights,
+}
+
+
+def made(plain: Plain, classes: int, *words: str) -> Model:
+    node = plain(*words)["model"]
+    heads = {"semantic": HeadSpec(classes, kind="classes")}
+    return build(node, heads=heads, channels=3, mean=MEAN, std=STD)
+
+
+def randomise(model: nn.Module) -> None:
+    """Fresh norms would hide one that is in the wrong place, and zeros a path that is."""
+    torch.manual_seed(0)
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.uniform_(part.running_mean, -0.1, 0.1)  # pyright: ignore[reportArgumentType]
+            nn.init.uniform_(part.running_var, 0.5, 1.5)  # pyright: ignore[reportArgumentType]
+            nn.init.uniform_(part.weight, 0.5, 1.0)
+            nn.init.uniform_(part.bias, -0.1, 0.1)
+
+
+def take(model: Model, state: Mapping[str, Tensor], table: str) -> None:
+    """Every tensor of the file has its place, and every one of ours but the statistics comes from it."""
+    assert recognise(state) == [table]
+    ours, extras = family(table).translate(state)
+    assert not extras
+    left = model.load_state_dict(ours, strict=False)
+    assert set(left.missing_keys) == {"mean", "std"}
+    assert not left.unexpected_keys
+
+
+def normalised(image: Tensor) -> Tensor:
+    return (image - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+
+def close(have: Tensor, want: Tensor) -> None:
+    assert have.shape == want.shape
+    assert (have - want).abs().max() <= 1e-5 * want.abs().max()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_it_has_torchvisions_parameters(plain: Plain, name: str) -> None:
+    with torch.device("meta"):
+        model = made(plain, 21, f"model={name}")
+    published = PUBLISHED[name].DEFAULT.meta["num_params"]
+    assert sum(value.numel() for value in model.parameters()) == published
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name.endswith("50")])
+def test_it_answers_as_torchvision(plain: Plain, name: str) -> None:
+    equals_torchvision(plain, name, (65, 83))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("size", [(65, 83), (37, 45), (96, 130)])
+def test_every_depth_answers_as_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
+    equals_torchvision(plain, name, size)
+
+
+def equals_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
+    theirs = get_model(name, weights=None, weights_backbone=None, num_classes=5, aux_loss=True).eval()
+    randomise(theirs)
+    model = made(plain, 5, f"model={name}").eval()
+    take(model, theirs.state_dict(), "torchvision_fcn" if name.startswith("fcn") else "torchvision_deeplabv3")
+    image = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        want, stages = theirs(normalised(image)), model(image)["semantic"]
+    assert len(stages) == 2
+    for stage, key in zip(stages, ("aux", "out"), strict=True):
+        close(F.interpolate(stage, size, mode="bilinear", align_corners=model.align_corners), want[key])
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (("encoder.output_stride=16",), "set encoder.output_stride=8"),
+        (("encoder.multi_grid=[1,1,1]",), "set encoder.multi_grid=null"),
+        (("decoder.rates=[3,6,9]",), r"set decoder.rates=\[6, 12, 18\]"),
+        (("model.align_corners=true",), "set model.align_corners=false"),
+    ],
+)
+def test_what_would_load_and_answer_otherwise_is_refused(
+    plain: Plain, tmp_path: Path, words: tuple[str, ...], asked: str
+) -> None:
+    """Any names of this family do: what is asked of the model does not depend on the values."""
+    small = ("encoder.depth=18", "decoder.width=4")
+    model = made(plain, 2, "model=deeplabv3_resnet50", *small, *words)
+    table = family("torchvision_deeplabv3")
+    theirs = {back(name): value for name, value in model.state_dict().items() if name not in ("mean", "std")}
+    assert table.translate(theirs)[0].keys() == model.state_dict().keys() - {"mean", "std"}
+    save_file({name: value.contiguous() for name, value in theirs.items()}, tmp_path / "file.safetensors")
+    with pytest.raises(UserError, match=asked):
+        pretrained.load_model(model, str(tmp_path / "file.safetensors"), lambda line: None)
+
+
+def back(name: str) -> str:
+    """Our name as torchvision has it."""
+    pairs = {
+        "encoder.body.": "backbone.",
+        "decoder.aspp.": "classifier.0.",
+        "decoder.mix.0.": "classifier.1.",
+        "decoder.mix.1.": "classifier.2.",
+        "heads.semantic.convs.0.": "classifier.4.",
+        "auxiliary_decoder.conv.": "aux_classifier.",
+        "auxiliary_heads.semantic.convs.0.": "aux_classifier.4.",
+    }
+    prefix = next(prefix for prefix in pairs if name.startswith(prefix))
+    return pairs[prefix] + name.removeprefix(prefix)
+
+
+SMP = ("upsample=bilinear_corners", "model.align_corners=true", "encoder.multi_grid=[1,1,1]")
+SMP_HEAD = ("decoder.separable=true", "decoder.between=false", "decoder.mix=true", "decoder.convs=1")
+
+
+@pytest.mark.parametrize(("output_stride", "rates"), [(16, "[12,24,36]"), (8, "[6,12,18]")])
+def test_it_answers_as_segmentation_models_pytorch(plain: Plain, output_stride: int, rates: str) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    options = {"encoder_weights": None, "classes": 5, "encoder_output_stride": output_stride}
+    theirs = smp.DeepLabV3Plus("resnet34", **options).eval()
+    randomise(theirs)
+    words = ("model=deeplabv3plus", "encoder=resnet34", f"encoder.output_stride={output_stride}")
+    model = made(plain, 5, *words, f"decoder.rates={rates}", *SMP, *SMP_HEAD).eval()
+    take(model, theirs.state_dict(), "smp_deeplabv3plus")
+    image = torch.rand(2, 3, 80, 112)  # it refuses sizes that are no multiples of 16
+    with torch.no_grad():
+        want, have = theirs(normalised(image)), model(image)["semantic"][-1]
+    close(F.interpolate(have, (80, 112), mode="bilinear", align_corners=model.align_corners), want)

@@ -1,0 +1,175 @@
+"""Starting from weights: of our runs, of other people's files, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from densepred.build.instantiate import build
+from densepred.cli import compose
+from densepred.contracts import Model
+from densepred.errors import UserError
+from densepred.jobs import training
+from densepred.settings import Weights
+from densepred.types import HeadSpec
+from densepred.weights import pretrained
+from densepred.weights.families import Family, families, recognise
+from tests import running
+from tests.conftest import composed
+
+SMALL = ("dataset.size=[32,32]", "dataset.counts={train: 4, valid: 2, test: 1}", "data.batch_size=4")
+
+
+def model(*words: str, channels: int = 3) -> Model:
+    node = compose.settings(composed(*words)).model
+    heads = {"semantic": HeadSpec(4, kind="classes")}
+    return build(node, None, "model", heads=heads, channels=channels, mean=[0.5] * channels, std=[0.5] * channels)
+
+
+def start(net: Model, **wanted: str) -> list[str]:
+    notes: list[str] = []
+    pretrained.initial(net, Weights(**wanted), ("a", "b", "c", "d"), notes.append)
+    return notes
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Tensor]]:
+    path = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    save_file({f"module.{name}": value for name, value in state.items()}, path)
+    return path, state
+
+
+def test_an_official_classifier_fills_an_encoder(classifier: tuple[Path, dict[str, Tensor]]) -> None:
+    path, state = classifier
+    net = model("encoder=resnet18")
+    (*_, note) = notes = start(net, encoder=str(path))
+    found = net.state_dict()
+    own = [name for name in state if not name.startswith("fc.")]
+    assert all(torch.equal(found[f"encoder.body.{name}"], state[name]) for name in own)
+    assert f"{len(own)} of {len(own)} tensors loaded" in notes[0]
+    assert "expected extras (2): fc.bias, fc.weight" in notes[0]
+    assert "normalised as for torchvision ResNet" in note
+    assert torch.allclose(found["mean"].flatten(), torch.tensor([0.485, 0.456, 0.406]))
+
+
+def test_a_run_begins_with_an_official_encoder(classifier: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
+    words = ("encoder=resnet18", f"weights.encoder={classifier[0]}", "optimizer.lr=0", *SMALL)
+    assert training.work(running.bare_job(tmp_path / "run", *words, "trainer.max_steps=1")) == 0
+    found = running.weights(tmp_path / "run")
+    assert torch.equal(found["encoder.body.layer4.1.conv2.weight"], classifier[1]["layer4.1.conv2.weight"])
+    assert "weights from" in (tmp_path / "run" / "train.log").read_text()
+
+
+def test_grey_images_keep_their_own_statistics(classifier: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
+    state = {**classifier[1], "conv1.weight": classifier[1]["conv1.weight"].sum(1, keepdim=True)}
+    save_file(state, tmp_path / "grey.safetensors")
+    net = model("encoder=resnet18", channels=1)
+    start(net, encoder=str(tmp_path / "grey.safetensors"))
+    assert net.state_dict()["mean"].tolist() == [[[0.5]]]
+
+
+def test_the_weights_of_another_encoder_are_refused(classifier: tuple[Path, dict[str, Tensor]]) -> None:
+    with pytest.raises(UserError, match=r"weights\.encoder=.*: \d+ of \d+ tensors .* choose the encoder"):
+        start(model("encoder=resnet34"), encoder=str(classifier[0]))
+
+
+def test_the_file_of_a_vgg_is_known_by_its_names() -> None:
+    for make in (torchvision.models.vgg16, torchvision.models.vgg16_bn):
+        with torch.device("meta"):
+            names = make(weights=None).state_dict().keys()
+        assert recognise(names) == ["torchvision_vgg"]
+
+
+def test_an_official_vgg_fills_an_encoder(tmp_path: Path) -> None:
+    features = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"], batch_norm=True)
+    state = {f"features.{name}": value for name, value in features.state_dict().items()}
+    save_file({**state, "classifier.6.weight": torch.zeros(1)}, tmp_path / "vgg.safetensors")
+    net = model("encoder=vgg16")
+    start(net, encoder=str(tmp_path / "vgg.safetensors"))
+    assert torch.equal(net.state_dict()["encoder.body.features.0.weight"], state["features.0.weight"])
+
+
+def test_every_table_has_what_a_table_must_have() -> None:
+    assert {"torchvision_resnet", "torchvision_vgg"} <= families().keys()
+    for family in families().values():
+        assert family.name
+        assert family.marks
+        assert len(family.mean) == len(family.std)
+        assert not family.holds([])
+
+
+class Net(Model):
+    """One head, and a setting that no tensor shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.align_corners = True
+        self.heads = nn.ModuleDict({"semantic": nn.Conv2d(3, 4, 1)})
+        self.register_buffer("mean", torch.zeros(3, 1, 1))
+        self.register_buffer("std", torch.ones(3, 1, 1))
+
+    def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
+        return {"semantic": [self.heads["semantic"](image)]}
+
+
+@pytest.fixture
+def other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file of a family of its own."""
+    rules = ((r"last\.(.*)", r"heads.semantic.\1"), (r"aux\..*", None))
+    family = Family("Other", (r"last\.weight",), rules, {"align_corners": True}, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+    monkeypatch.setattr(pretrained, "families", lambda: {"other": family})
+    state = {"last.weight": torch.rand(4, 3, 1, 1), "last.bias": torch.rand(4), "aux.weight": torch.zeros(1)}
+    save_file(state, tmp_path / "other.safetensors")
+    return tmp_path / "other.safetensors"
+
+
+def test_a_whole_model_is_read_by_its_family(other: Path) -> None:
+    net = Net()
+    notes = start(net, model=str(other))
+    assert "2 of 4 tensors loaded" in notes[0]
+    assert "expected extras (1): aux.weight" in notes[0]
+    assert net.state_dict()["std"].flatten().tolist() == [1, 2, 3]
+
+
+def test_a_setting_that_would_change_the_answers_is_refused(other: Path) -> None:
+    net = Net()
+    net.align_corners = False
+    with pytest.raises(UserError, match=r"answer otherwise here; set model\.align_corners=true"):
+        start(net, model=str(other))
+
+
+def test_a_file_for_other_classes_is_refused_whole_and_taken_in_part(other: Path) -> None:
+    net = Net()
+    net.heads["semantic"] = nn.Conv2d(3, 7, 1)
+    with pytest.raises(UserError, match=r"2 tensors do not fit, the first is conflict heads\.semantic\.weight"):
+        start(net, model=str(other))
+    net = Net()
+    net.heads["more"] = nn.Conv2d(3, 1, 1)
+    assert "missing (4): heads.more.weight" in start(net, init=str(other))[0].replace("mean, std, ", "")
+
+
+def test_a_pickle_is_sent_to_the_command_for_it(tmp_path: Path) -> None:
+    torch.save({"w": torch.zeros(1)}, tmp_path / "x.pth")
+    with pytest.raises(UserError, match="densepred-import"):
+        start(Net(), model=str(tmp_path / "x.pth"))
+
+
+def test_fine_tuning_begins_with_the_weights_of_a_run(tmp_path: Path) -> None:
+    running.train(tmp_path / "first", "trainer.max_steps=3")
+    words = ("trainer.max_steps=1", "optimizer.lr=0", f"weights.init={tmp_path / 'first'}", "trainer.freeze=[encoder]")
+    running.train(tmp_path / "second", *words)
+    first, second = running.weights(tmp_path / "first", "best"), running.weights(tmp_path / "second")
+    learned = [name for name in first if name.endswith("weight")]
+    assert all(torch.equal(first[name], second[name]) for name in learned)
+
+
+def test_a_file_that_fits_nowhere_is_refused(tmp_path: Path) -> None:
+    save_file({"nothing": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(UserError, match=r"weights\.model=.*x\.safetensors"):
+        running.train(tmp_path / "run", "trainer.max_steps=1", f"weights.model={tmp_path / 'x.safetensors'}")
