@@ -68,10 +68,10 @@ class Codec(ABC):
     """The only translator between annotations and tensors. Built as `factory(info=...)`."""
 
     heads: dict[str, HeadSpec]
-    needs: tuple[
+    required: tuple[
         str, ...
     ]  # the fields of Annotation that `encode` reads: within Info.provides, or "image", the input's
-    per_instance: bool = False  # whether the network sees one instance at a time, cut out by its box
+    top_down: bool = False  # whether the network sees one instance at a time, cut out by its box
 
     @abstractmethod
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
@@ -88,10 +88,10 @@ class Codec(ABC):
         """Each head's answer (B, C, h, w), in float32, to annotations of the original images."""
 
     @abstractmethod
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Outputs that a perfect model would give for a batch of targets; `decode` turns them into the truth."""
 
-    def join(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
+    def merge_instances(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
         """What a per-instance codec found in the crops of one image, put together.
 
         `given` holds the boxes of the crops: crop i is of its row `frames[i].instance`. With scores they were detected;
@@ -100,7 +100,7 @@ class Codec(ABC):
         (one,) = found
         return one
 
-    def measure(self, head: str) -> None:
+    def with_distance_maps(self, head: str) -> None:
         """Let `encode` also give `<head>_distance`, which a loss of this head asks for."""
         raise UserError(f"task.losses.{head}: no distances to boundaries come with this task; choose another loss")
 
@@ -137,7 +137,7 @@ class Band(Protocol):
         """`statistics` of these rows, (B, S)."""
         ...
 
-    def slope(self, grad: Tensor) -> Tensor:
+    def gradient(self, grad: Tensor) -> Tensor:
         """The gradient of (sums * grad).sum() by the prediction. Asked last and once: it may use up the band."""
         ...
 
@@ -169,7 +169,7 @@ class Metric(ABC):
     """Exact over a dataset and any number of processes. Built as `factory(info=...)`."""
 
     probabilities: bool = False  # whether `update` reads the probabilities of predictions
-    better: Mapping[str, str]  # "max" or "min" for each name that a run may be judged by
+    mode: Mapping[str, str]  # "max" or "min" for each name that a run may be judged by
 
     @abstractmethod
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None: ...

@@ -113,7 +113,7 @@ class Predictor:
         """
         pixels = self.read(image, max_pixels)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
-        if self.task.codec.per_instance:
+        if self.task.codec.top_down:
             if tile is not None or tuple(scales) != (1.0,):
                 raise UserError(f"{'scales' if tile is None else 'tile'}: instances are seen one by one; leave it out")
             return self._instances(pixels, whole(size) if boxes is None else boxes, flip)
@@ -155,11 +155,11 @@ class Predictor:
             here = [crop.frame for crop in crops]
             found += self.task.decode({name: [value] for name, value in outputs.items()}, here, align)
             frames += here
-        return self.task.codec.join(found, frames, given)
+        return self.task.codec.merge_instances(found, frames, given)
 
     def require_instances(self) -> None:
         """Raise UserError where boxes mean nothing to the model."""
-        if not self.task.codec.per_instance:
+        if not self.task.codec.top_down:
             raise UserError("boxes: the model of this checkpoint sees whole images; leave boxes out")
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:

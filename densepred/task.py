@@ -53,7 +53,7 @@ class Task(nn.Module):
 
     def direction(self, name: str | None = None) -> str:
         """Which way a metric, by default the monitored one, improves: "max" or "min"."""
-        ways = {key: way for metric in self.new_metrics().values() for key, way in metric.better.items()}
+        ways = {key: way for metric in self.new_metrics().values() for key, way in metric.mode.items()}
         name = name or self.monitor
         if name not in ways:
             known = f"set trainer.monitor to one of {', '.join(sorted(ways))}" if ways else "choose a metric"
@@ -88,11 +88,11 @@ class Task(nn.Module):
         made = {option: metric(info=self.info) for option, metric in self.metrics.items()}
         owners: dict[str, str] = {}
         for option, metric in made.items():
-            if taken := [name for name in metric.better if name in owners]:
+            if taken := [name for name in metric.mode if name in owners]:
                 prefix = f"metric.{option}.prefix={option.partition('_')[0]}_"
                 tell = f", or tell them apart by {prefix}" if hasattr(metric, "prefix") else ""
                 raise UserError(f"{owners[taken[0]]} and {option} both compute {taken[0]}; choose one of them{tell}")
-            owners |= dict.fromkeys(metric.better, option)
+            owners |= dict.fromkeys(metric.mode, option)
         return made
 
     def _head(self, name: str, pred: Tensor, targets: Targets, align_corners: bool, every_rank: bool) -> Tensor:
@@ -155,9 +155,9 @@ class Task(nn.Module):
                     f"but head {name} holds {spec.kind}; choose another loss"
                 )
             if self.losses[name].distance:
-                self.codec.measure(name)
+                self.codec.with_distance_maps(name)
             self._try(name, spec)
-        if missing := set(self.codec.needs) - {*self.info.provides, "image"}:  # every sample has an image
+        if missing := set(self.codec.required) - {*self.info.provides, "image"}:  # every sample has an image
             given = ", ".join(sorted(self.info.provides)) or "images alone"
             raise UserError(
                 f"the task needs {', '.join(sorted(missing))}, but the dataset provides {given}; "

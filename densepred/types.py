@@ -136,7 +136,7 @@ class Batch:
     truths: list[Annotation] = field(default_factory=list)  # untransformed; only in evaluation
     skipped: list[str] = field(default_factory=list)  # what could not be read and was replaced by another sample
     owners: list[int] | None = None  # of crops: which of `truths` each belongs to
-    given: list[Annotation] = field(default_factory=list)  # of crops: the boxes of each image, see `Codec.join`
+    given: list[Annotation] = field(default_factory=list)  # of crops: boxes per image, see `Codec.merge_instances`
 
     def pin_memory(self) -> Batch:
         targets = {name: value.pin_memory() for name, value in self.targets.items()}

@@ -158,7 +158,7 @@ def main() -> None:
     for number in range(args.scenes):
         truth = scene(np.random.default_rng(number), args.people, size)
         assert truth.keypoints is not None
-        targets = codec.ideal({name: value[None] for name, value in codec.encode(truth).items()})
+        targets = codec.perfect_outputs({name: value[None] for name, value in codec.encode(truth).items()})
         generator = torch.Generator().manual_seed(number)
         paf, heat = (targets[k] + args.noise * torch.randn(targets[k].shape, generator=generator) for k in codec.heads)
         theirs, slow = port(paf, heat, size)

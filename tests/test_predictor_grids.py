@@ -22,7 +22,7 @@ from densepred.types import Annotation, Frame, HeadSpec, Info
 class Means(Codec):
     """What is decoded is what was said."""
 
-    needs = ()
+    required = ()
 
     def __init__(self, info: Info) -> None:
         self.heads = {"box": HeadSpec(2, (4, 8)), "heat": HeadSpec(1, (4,)), "plain": HeadSpec(1)}
@@ -30,7 +30,7 @@ class Means(Codec):
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         return {}
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {}
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

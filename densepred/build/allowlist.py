@@ -122,7 +122,9 @@ def _contract(kind: str, at: str) -> type:
 
 def _transforms(found: type) -> bool:
     """Whether a class is a transform in one of the forms that `transform/pipeline.py` takes."""
-    return any(word in vars(parent) for parent in found.__mro__ for word in ("__call__", "plan", "aim", "colour"))
+    return any(
+        word in vars(parent) for parent in found.__mro__ for word in ("__call__", "params", "instance_params", "colour")
+    )
 
 
 def _attribute(module: str, name: str, at: str) -> Any:

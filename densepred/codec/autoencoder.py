@@ -20,7 +20,7 @@ class Autoencoder(Codec):
     Both are the corruptions of Vincent et al., JMLR 2010 (denoising autoencoders). Prediction adds none.
     """
 
-    needs = ("image",)
+    required = ("image",)
 
     def __init__(self, info: Info, noise: float = 0.0, masked: float = 0.0) -> None:
         if noise < 0:
@@ -63,7 +63,7 @@ class Autoencoder(Codec):
     def unscale(self, outputs: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
         return dict(outputs)  # colours are no lengths
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"image": targets["image"]}
 
 

@@ -36,7 +36,7 @@ class CenterDetection(Codec):
     `prior` is the probability of a class to begin with.
     """
 
-    needs = ("boxes", "categories")
+    required = ("boxes", "categories")
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class CenterDetection(Codec):
         categories = self.things.categories(rows[real] // height)
         return Annotation(frame.size, boxes=boxes[real], categories=categories, scores=scores[real].sigmoid())
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         heat = targets["class"].clamp(1e-6, 1 - 1e-6).logit()
         return {"class": heat, "size": targets["size"], "offset": targets["offset"]}
 

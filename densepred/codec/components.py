@@ -76,7 +76,7 @@ class Components(Codec):
         if gap and not self.others:
             raise UserError(f"task.codec.gap: {gap}: every class is a thing, so nothing can lie in gaps; set 0")
         self.gap = gap
-        self.needs = ("semantic", "instances") if gap else ("semantic",)
+        self.required = ("semantic", "instances") if gap else ("semantic",)
         self.threshold, self.connectivity, self.holes, self.min_area = threshold, connectivity, holes, min_area
         self.split, self.smooth, self.neck, self.depth = split, smooth, neck, depth
         self.distance = distance
@@ -102,7 +102,7 @@ class Components(Codec):
             instances=truth.instances.masked_fill(cut, 0),
         )
 
-    def measure(self, head: str) -> None:
+    def with_distance_maps(self, head: str) -> None:
         self.distance = True
 
     def decode(
@@ -117,7 +117,7 @@ class Components(Codec):
                 found[-1].probabilities = chances
         return found
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         labels = targets["semantic"].long()
         labels = labels.masked_fill(labels == VOID, 0)
         logits = F.one_hot(labels, self.classes).movedim(-1, 1).float() * SURE

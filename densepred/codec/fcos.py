@@ -34,7 +34,7 @@ class FCOS(Codec):
     box of the class overlaps by more than `nms`, at most `most`. `prior` is the probability of a class to begin with.
     """
 
-    needs = ("boxes", "categories")
+    required = ("boxes", "categories")
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class FCOS(Codec):
             start += logits.shape[1]
         return torch.cat(scores), torch.cat(channels), torch.cat(index)
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         central = targets["centerness"].clamp(1e-6, 1 - 1e-6).logit()
         return {
             "class": (2 * targets["class"].float() - 1) * SURE,

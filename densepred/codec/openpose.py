@@ -35,7 +35,7 @@ class OpenPose(Codec):
     `enlarge` looks for peaks in maps enlarged so many times.
     """
 
-    needs = ("keypoints",)
+    required = ("keypoints",)
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class OpenPose(Codec):
             scores=people.scores,
         )
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: targets[name] for name in self.heads}
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

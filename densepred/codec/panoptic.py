@@ -68,7 +68,7 @@ class Panoptic(Codec):
         self.thing_area = at_least_zero(thing_area, "task.codec.thing_area")
         self.stuff_area = at_least_zero(stuff_area, "task.codec.stuff_area")
         self.score, self.stuff = score, stuff
-        self.needs = ("semantic", "instances", "categories")
+        self.required = ("semantic", "instances", "categories")
         self.heads = {
             "semantic": HeadSpec(self.classes, kind="classes"),
             "center": HeadSpec(1),
@@ -79,7 +79,7 @@ class Panoptic(Codec):
         labels, ids, single = self._regions(truth)
         count = len(single)
         points = centers.means(ids, count)
-        # A crowd has a centre and offsets too, of no weight: so that the targets hold the whole truth, for `ideal`.
+        # A crowd has a centre and offsets too, of weight 0: `perfect_outputs` needs the whole ground truth.
         crowds = ~torch.cat([single.new_ones(1), single])[ids.long()]
         points[~single] = centers.own_pixels(torch.where(crowds, ids, 0), points)[~single]
         heat = self._heat(points[single], labels.shape)
@@ -194,7 +194,7 @@ class Panoptic(Codec):
             points = (points + 0.5) * points.new_tensor([right, down]) - 0.5
         return centers.Centers(points * points.new_tensor([sx, sy]) + points.new_tensor([tx, ty]), scores)
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Void pixels are stuff; where there is none, they are as the nearest that are known."""
         labels, offset = targets["semantic"], targets["offset"]
         if self.filler is not None:

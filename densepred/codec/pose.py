@@ -40,8 +40,8 @@ class Pose(Codec):
     detected people with a similarity (OKS) above `nms` only the best stays.
     """
 
-    needs = ("keypoints", "boxes")
-    per_instance = True
+    required = ("keypoints", "boxes")
+    top_down = True
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Pose(Codec):
                 return dark(heat, cells, self.blur, everywhere)
         return udp(heat, cells, self.blur, everywhere)
 
-    def join(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
+    def merge_instances(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
         assert given.boxes is not None
         device = found[0].keypoints.device if found and found[0].keypoints is not None else given.boxes.device
         rows = torch.tensor([frame.instance for frame in frames], dtype=torch.long, device=device)
@@ -159,7 +159,7 @@ class Pose(Codec):
         scores = torch.zeros(len(boxes), device=device).index_copy(0, rows, flat["scores"])
         return Annotation(given.size, keypoints=joints, scores=scores, boxes=boxes, categories=categories)
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"heatmap": targets["heatmap"]}
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ class Semantic(Codec):
     `border` holds the settings of `BorderWeights`: its map becomes the weight of the head.
     """
 
-    needs = ("semantic",)
+    required = ("semantic",)
 
     def __init__(
         self, info: Info, sigmoid: bool = False, border: Mapping[str, Any] | None = None, distance: bool = False
@@ -52,7 +52,7 @@ class Semantic(Codec):
             targets["semantic_distance"] = signed_distances(truth.semantic, self.classes)
         return targets
 
-    def measure(self, head: str) -> None:
+    def with_distance_maps(self, head: str) -> None:
         self.distance = True
 
     def decode(
@@ -68,7 +68,7 @@ class Semantic(Codec):
                 found[-1].probabilities = full.softmax(1)[0]
         return found
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         labels = targets["semantic"].long()
         labels = labels.masked_fill(labels == VOID, 0)
         logits = F.one_hot(labels, self.classes).movedim(-1, 1).float() * SURE

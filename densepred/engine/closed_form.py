@@ -42,7 +42,7 @@ class Solver:
         self.meter = Meter()
 
     @property
-    def judged(self) -> Model:
+    def eval_model(self) -> Model:
         """The model that is validated and published."""
         return self.model
 
@@ -97,7 +97,7 @@ class Solver:
 
         values = evaluate(self.model, self.task, valid, self.device, self.precision, seen)
         self.log.scalars("valid", values, self.progress.step, self.progress.epoch)
-        if self.progress.judge(values):
+        if self.progress.update(values):
             self.run.publish("best", self)
         self.run.summarise(self)
         self.log.say(self.progress.line(values))

@@ -11,7 +11,7 @@ from densepred import distributed
 from densepred.contracts import Metric, Model
 from densepred.engine.amp import Precision
 from densepred.engine.flip import with_mirror
-from densepred.loader.crops import join
+from densepred.loader.crops import merge_instances
 from densepred.loader.loaders import EvaluationLoader
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Outputs
@@ -45,7 +45,7 @@ def evaluate(
         if batch.targets:
             terms = {k: v.detach() for k, v in task.loss(outputs, on_device.targets, model.align_corners).items()}
             losses.append((batch.frames[0].id, len(batch.frames), terms))
-        found = judge(task, metrics, outputs, batch, model.align_corners)
+        found = decode_and_score(task, metrics, outputs, batch, model.align_corners)
         if seen is not None:
             seen(batch, found, outputs)
     model.train(modes[0])
@@ -84,7 +84,7 @@ def _answers(answer: Callable[[Tensor], Outputs], images: Tensor, most: int) -> 
     return {name: [torch.cat(stage) for stage in zip(*(p[name] for p in parts), strict=True)] for name in parts[0]}
 
 
-def judge(
+def decode_and_score(
     task: Task, metrics: dict[str, Metric], outputs: Outputs, batch: Batch, align_corners: bool
 ) -> list[Annotation]:
     """What the model makes of a batch, shown to the metrics.
@@ -93,7 +93,7 @@ def judge(
     """
     if batch.owners is not None or not any(metric.probabilities for metric in metrics.values()):
         found = task.decode(outputs, batch.frames, align_corners) if batch.frames else []
-        found = found if batch.owners is None else join(task.codec, found, batch)
+        found = found if batch.owners is None else merge_instances(task.codec, found, batch)
         for metric in metrics.values():
             metric.update(found, batch.truths)
         return found

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from densepred.contracts import Metric
-from densepred.engine.evaluate import compute, judge
+from densepred.engine.evaluate import compute, decode_and_score
 from densepred.errors import UserError, suggest
 from densepred.rundir import console
 from densepred.task import Task
@@ -35,10 +35,10 @@ class Oracle:
     def __call__(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
         device = next(iter(outputs.values()))[-1].device
         targets = {name: value.to(device, non_blocking=True) for name, value in batch.targets.items()}
-        ideal = self.task.codec.ideal(targets)
+        perfect_outputs = self.task.codec.perfect_outputs(targets)
         for name, metrics in self.metrics.items():
-            mixed = {**outputs, **{head: [ideal[head]] for head in self.variants[name]}}
-            judge(self.task, metrics, mixed, batch, self.align_corners)
+            mixed = {**outputs, **{head: [perfect_outputs[head]] for head in self.variants[name]}}
+            decode_and_score(self.task, metrics, mixed, batch, self.align_corners)
 
     def finish(self, own: Mapping[str, float | None]) -> None:
         """Compute on every process; `own` are the metrics of the network itself."""
@@ -75,8 +75,8 @@ class Oracle:
         return {"monitor": self._monitor(), "metrics": self.values, "advice": self.advice()}
 
     def _monitor(self) -> str:
-        judged = [name for metric in self._new() for name in metric.better]
-        return self.task.monitor if self.task.monitor in judged or not judged else judged[0]
+        eval_model = [name for metric in self._new() for name in metric.mode]
+        return self.task.monitor if self.task.monitor in eval_model or not eval_model else eval_model[0]
 
     def _columns(self) -> list[str]:
         """The monitored metric, then others of the whole dataset."""

@@ -60,7 +60,7 @@ class Trainer:
         self.total: int | None = None
 
     @property
-    def judged(self) -> Model:
+    def eval_model(self) -> Model:
         """The model that is validated and published: the average where there is one."""
         return self.model if self.average is None else cast(Model, self.average.module)
 
@@ -179,13 +179,13 @@ class Trainer:
 
     def _validate(self, valid: EvaluationLoader) -> None:
         progress, begun = self.progress, time.monotonic()
-        share_buffers(self.judged)
+        share_buffers(self.eval_model)
         self.gallery.open(progress.step)
-        values = evaluate(self.judged, self.task, valid, self.device, self.precision, self._seen)
+        values = evaluate(self.eval_model, self.task, valid, self.device, self.precision, self._seen)
         self.log.scalars("valid", values, progress.step, progress.epoch)
         self._train_mode()
         progress.seconds = self._seconds()
-        if progress.judge(values):
+        if progress.update(values):
             self.run.publish("best", self)
         self.run.summarise(self)
         self.log.say(progress.line(values))

@@ -80,7 +80,7 @@ def _detected(settings: Eval, task: Task, data: Dataset) -> list[Annotation] | N
     """The boxes of each sample from the file that was named, if one was."""
     if settings.boxes is None:
         return None
-    if not task.codec.per_instance:
+    if not task.codec.top_down:
         raise UserError("boxes: the model of this checkpoint sees whole images; leave boxes out")
     if settings.oracle is not None:
         raise UserError("oracle: nobody knows whose a detected box is; leave boxes out, or oracle")
@@ -97,7 +97,7 @@ def same_classes(task: Task, data: Dataset, path: Path) -> None:
             f"{path} was trained on images of {task.info.channels} channels and the dataset has {data.info.channels}; "
             f"set dataset.channels={task.info.channels} where the dataset has it, or evaluate on another"
         )
-    if set(task.codec.needs) <= {"image"}:
+    if set(task.codec.required) <= {"image"}:
         return
     trained, given = task.info.classes, data.info.classes
     if trained != given:
@@ -105,7 +105,7 @@ def same_classes(task: Task, data: Dataset, path: Path) -> None:
             f"{path} was trained on the classes {', '.join(trained)} but the dataset has {', '.join(given)}; "
             "evaluate on a dataset with the same classes in the same order"
         )
-    if "keypoints" in task.codec.needs and task.info.keypoints != data.info.keypoints:
+    if "keypoints" in task.codec.required and task.info.keypoints != data.info.keypoints:
         raise UserError(
             f"{path} was trained on the keypoints {', '.join(task.info.keypoints)} but the dataset has "
             f"{', '.join(data.info.keypoints) or 'none'}; evaluate on a dataset with the same in the same order"

@@ -40,7 +40,7 @@ def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task,
 def training_loader(
     data: Dataset, augment: Pipeline, codec: Codec, settings: Data, seed: int, device: torch.device
 ) -> TrainingLoader:
-    if codec.per_instance:
+    if codec.top_down:
         augment.require_framing("train")
         data = Instances(data)
     samples = TrainingSamples(data, augment, codec, seed, settings.on_bad == "skip")
@@ -57,7 +57,7 @@ def evaluation_loader(
     boxes: Sequence[Annotation] | None = None,
 ) -> EvaluationLoader:
     """`boxes` were detected in each sample, for a codec that sees one instance at a time; None: those of the truth."""
-    if codec.per_instance:
+    if codec.top_down:
         transform.require_framing("valid")
         samples = Crops(data, transform, codec, boxes)
     else:

@@ -131,7 +131,7 @@ def _fitter(
 
 def _probe(trainer: Trainer | Solver, valid: EvaluationLoader) -> None:
     """Look at the last weights; the checkpoint that holds them is written."""
-    values = probe(trainer.judged, trainer.task, valid, trainer.device, trainer.precision)
+    values = probe(trainer.eval_model, trainer.task, valid, trainer.device, trainer.precision)
     trainer.log.scalars("probe", values, trainer.progress.step, trainer.progress.epoch)
     trainer.run.summarise(trainer, values)
     trainer.log.say("  probe  " + "  ".join(f"{name} {console.number(value)}" for name, value in values.items()))

@@ -124,11 +124,11 @@ class Crops(TorchDataset[Cut]):
         return [replace(batch, owners=owners, truths=truths, given=givens)]
 
 
-def join(codec: Codec, found: Sequence[Annotation], batch: Batch) -> list[Annotation]:
+def merge_instances(codec: Codec, found: Sequence[Annotation], batch: Batch) -> list[Annotation]:
     """What was found in the crops of a batch, image by image."""
     assert batch.owners is not None
     joined = []
     for number, given in enumerate(batch.given):
         mine = [i for i, owner in enumerate(batch.owners) if owner == number]
-        joined.append(codec.join([found[i] for i in mine], [batch.frames[i] for i in mine], given))
+        joined.append(codec.merge_instances([found[i] for i in mine], [batch.frames[i] for i in mine], given))
     return joined

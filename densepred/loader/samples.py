@@ -104,7 +104,7 @@ class EvaluationSamples(TorchDataset[Item]):
 
 def with_image(sample: Sample, codec: Codec) -> Sample:
     """The sample whose truth holds its image, where the codec needs one and the dataset gave none."""
-    if "image" not in codec.needs or sample.truth.image is not None:
+    if "image" not in codec.required or sample.truth.image is not None:
         return sample
     return replace(sample, truth=replace(sample.truth, image=sample.image))
 

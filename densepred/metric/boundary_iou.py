@@ -27,7 +27,7 @@ class BoundaryIou(Metric):
             raise UserError(f"metric.boundary_iou.ratio: {ratio}; give a share of the diagonal, such as 0.02")
         self.classes = info.classes
         self.ratio = ratio
-        self.better = dict.fromkeys(["boundary_iou", *(f"boundary_iou/{name}" for name in info.classes)], "max")
+        self.mode = dict.fromkeys(["boundary_iou", *(f"boundary_iou/{name}" for name in info.classes)], "max")
         count = len(info.classes) + 1
         self.matrix: Tensor = torch.zeros(count, count, dtype=torch.int64)
 

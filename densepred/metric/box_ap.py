@@ -24,7 +24,7 @@ class BoxAp(Metric):
         self.info, self.classes, self.prefix = info, judged(info), prefix
         self.most = limits("metric.box_ap.max_detections", max_detections)
         nothing = undefined(len(self.classes), len(self.most))
-        self.better = dict.fromkeys(nothing.summary(self.most, list(self.classes.values()), prefix), "max")
+        self.mode = dict.fromkeys(nothing.summary(self.most, list(self.classes.values()), prefix), "max")
         self.pairs: list[Pair] = []
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:

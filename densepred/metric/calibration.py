@@ -23,7 +23,7 @@ class Calibration(Metric):
     """
 
     probabilities = True
-    better = {"ece": "min", "mce": "min"}
+    mode = {"ece": "min", "mce": "min"}
 
     def __init__(self, info: Info, bins: int = 15, table: bool = True) -> None:
         if not 1 <= bins <= 1000:

@@ -26,7 +26,7 @@ class Confusion(Metric):
     def __init__(self, info: Info) -> None:
         self.classes = info.classes
         each = [f"{score}/{name}" for score in MEANS for name in info.classes]
-        self.better = dict.fromkeys([*MEANS.values(), "pixel_accuracy", *each], "max")
+        self.mode = dict.fromkeys([*MEANS.values(), "pixel_accuracy", *each], "max")
         self.matrix: Tensor = torch.zeros(len(info.classes), len(info.classes) + 1, dtype=torch.int64)
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:

@@ -26,7 +26,7 @@ class EmSegmentation(Metric):
     are compared. An image of which the truth has no such pixel is left out.
     """
 
-    better = {"v_rand": "max", "v_info": "max"}
+    mode = {"v_rand": "max", "v_info": "max"}
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ class Grouping(Metric):
     who has half of his joints or more where the truth says `ignore`.
     """
 
-    better = {"joint_recall": "max", "joint_precision": "max", "joint_f1": "max", "whole": "max"}
+    mode = {"joint_recall": "max", "joint_precision": "max", "joint_f1": "max", "whole": "max"}
 
     def __init__(self, info: Info, tolerance: float = 0.1, min_keypoints: int = 3) -> None:
         if not tolerance > 0:

@@ -36,7 +36,7 @@ class KeypointAp(Metric):
         self.info, self.classes, self.prefix = info, judged(info), prefix
         self.most = limits("metric.keypoint_ap.max_detections", [max_detections])
         nothing = undefined(len(self.classes), 1).summary(self.most, list(self.classes.values()), prefix, strict=True)
-        self.better = dict.fromkeys(nothing, "max")
+        self.mode = dict.fromkeys(nothing, "max")
         self.pairs: list[Pair] = []
         self.unnamed = False  # whether a prediction has no categories
 
@@ -52,7 +52,7 @@ class KeypointAp(Metric):
         self.pairs = self.pairs + other.pairs
 
     def compute(self) -> dict[str, float | None]:
-        found: dict[str, float | None] = dict.fromkeys(self.better)
+        found: dict[str, float | None] = dict.fromkeys(self.mode)
         classes = sorted({c for truth, _ in self.pairs for c in _labelled(truth)})
         if not classes:
             return found

@@ -32,7 +32,7 @@ class Nuclei(Metric):
     which half or more lies there.
     """
 
-    better = {"nuclei_ap": "max", "nuclei_ap50": "max", "nuclei_ap75": "max", "aji": "max"}
+    mode = {"nuclei_ap": "max", "nuclei_ap50": "max", "nuclei_ap75": "max", "aji": "max"}
 
     def __init__(self, info: Info, average: str = "dataset") -> None:
         choose("metric.nuclei.average", average, ("dataset", "image"))

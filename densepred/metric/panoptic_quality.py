@@ -33,7 +33,7 @@ class PanopticQuality(Metric):
         self.info = info
         self.stuff = [c for c in range(len(info.classes)) if c not in info.things]
         groups = [f"{score}{group}" for group in ("", "_things", "_stuff") for score in ("pq", "sq", "rq")]
-        self.better = dict.fromkeys([*groups, *(f"pq/{name}" for name in info.classes)], "max")
+        self.mode = dict.fromkeys([*groups, *(f"pq/{name}" for name in info.classes)], "max")
         self.counts = np.zeros((len(info.classes), 3), np.int64)  # matches, wrong, missed
         self.overlaps = [0] * len(info.classes)  # sums of IoUs in multiples of 1 / ONE
 

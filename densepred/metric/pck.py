@@ -55,7 +55,7 @@ class Pck(Metric):
         if reference == "torso" and not self.torso:
             raise UserError(f"metric.pck.reference=torso: no shoulders and hips among {', '.join(plain)}; choose box")
         shares = dict.fromkeys(["pck", "auc", "pckh", "pdj", *(f"pck/{name}" for name in info.keypoints)], "max")
-        self.better = shares | dict.fromkeys(["epe", *(f"epe/{name}" for name in info.keypoints)], "min")
+        self.mode = shares | dict.fromkeys(["epe", *(f"epe/{name}" for name in info.keypoints)], "min")
         # Of each image the errors (T, K), see `errors`, and lengths (T, 3): box, torso, head, NaN where unknown.
         self.people: list[tuple[np.ndarray, np.ndarray]] = []
 

@@ -21,7 +21,7 @@ class Reconstruction(Metric):
     nothing is wrong. `ssim` (Wang et al., IEEE TIP 2004) is the mean over images of 11 x 11 pixels and more.
     """
 
-    better = {"mse": "min", "psnr": "max", "ssim": "max"}
+    mode = {"mse": "min", "psnr": "max", "ssim": "max"}
 
     def __init__(self, info: Info) -> None:
         # One entry an image: their exactly rounded sum depends neither on the order nor on the number of processes.

@@ -28,7 +28,7 @@ class Trimap(Metric):
         self.classes = len(info.classes)
         self.widths = sorted(set(widths))
         self.void = void
-        self.better = {f"trimap_{score}/{w}": "max" for score in ("miou", "pixel_accuracy") for w in self.widths}
+        self.mode = {f"trimap_{score}/{w}": "max" for score in ("miou", "pixel_accuracy") for w in self.widths}
         self.matrices: Tensor = torch.zeros(len(self.widths), self.classes, self.classes + 1, dtype=torch.int64)
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:

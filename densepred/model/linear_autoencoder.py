@@ -47,7 +47,7 @@ class LinearAutoencoder(Model):
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         cells = self.encode(image).movedim(1, -1) @ self.up.T + self.mean
-        return {"image": [patches.join(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}
+        return {"image": [patches.merge(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}
 
 
 def reconstructs(name: str, heads: Mapping[str, HeadSpec], channels: int) -> None:

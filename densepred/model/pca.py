@@ -92,7 +92,7 @@ class PCA(Model):
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         cells = self.encode(image).movedim(1, -1) @ self.components + self.mean
-        return {"image": [patches.join(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}
+        return {"image": [patches.merge(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}
 
 
 class Sums:

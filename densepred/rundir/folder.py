@@ -36,7 +36,7 @@ class Fitted(Protocol):
     model: Model
 
     @property
-    def judged(self) -> Model: ...
+    def eval_model(self) -> Model: ...
 
 
 class Run:
@@ -69,7 +69,7 @@ class Run:
         progress = trainer.progress
         header = {**self.header, "step": progress.step, "metrics": progress.last if name == "best" else {}}
         try:
-            save_weights(self.folder / f"{name}.safetensors", trainer.judged.state_dict(), header)
+            save_weights(self.folder / f"{name}.safetensors", trainer.eval_model.state_dict(), header)
         except OSError as error:
             self.log.warn(f"{self.folder / name}.safetensors could not be written: {error}; free some space")
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from densepred.draw import heads, maps
 from densepred.draw.comparison import panel
 from densepred.loader.crops import focus
-from densepred.ops.geometry.annotation import carry_annotation
-from densepred.ops.geometry.warp import Move
+from densepred.ops.geometry.annotation import apply_to_annotation
+from densepred.ops.geometry.warp import Warp
 from densepred.ops.resize import resample
 from densepred.rundir.log import Log
 from densepred.task import Task
@@ -66,7 +66,7 @@ def _shown(batch: Batch, found: Sequence[Annotation], index: int) -> tuple[Annot
         return found[index], batch.truths[index]
     frame, owner = batch.frames[index], batch.owners[index]
     assert frame.instance is not None
-    move = Move(frame.matrix, (int(batch.image.shape[-2]), int(batch.image.shape[-1])))
+    warp = Warp(frame.matrix, (int(batch.image.shape[-2]), int(batch.image.shape[-1])))
     both = [replace(focus(one, frame.instance), boxes=None) for one in (found[owner], batch.truths[owner])]
-    prediction, truth = (carry_annotation(one, move) for one in both)
+    prediction, truth = (apply_to_annotation(one, warp) for one in both)
     return prediction, truth

@@ -12,13 +12,16 @@ from torch import Tensor
 
 from densepred.rundir.console import duration, number
 
+FORMER_NAMES = {"better": "mode"}
+"""Counters that older checkpoints store under another name."""
+
 
 @dataclass(slots=True)
 class Progress:
     """The counters of a run. `batch` is the next batch of `epoch`; `due` says that `step` is still to be validated."""
 
     monitor: str
-    better: str
+    mode: str
     step: int = 0
     epoch: int = 0
     batch: int = 0
@@ -31,12 +34,12 @@ class Progress:
     best: dict[str, Any] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
 
-    def judge(self, values: Mapping[str, float | None]) -> bool:
+    def update(self, values: Mapping[str, float | None]) -> bool:
         """Take note of a validation; True if it is the best so far. An undefined value is never best."""
         self.validated, self.due = self.step, False
         self.last = {"step": self.step, "epoch": self.epoch, **values}
         value, best = values.get(self.monitor), self.best.get(self.monitor)
-        if value is None or (best is not None and (value <= best if self.better == "max" else value >= best)):
+        if value is None or (best is not None and (value <= best if self.mode == "max" else value >= best)):
             self.since_best += 1
             return False
         self.best, self.since_best = dict(self.last), 0
@@ -56,7 +59,7 @@ class Progress:
 
     def restore(self, data: Mapping[str, Any]) -> None:
         for name, value in data.items():
-            setattr(self, name, value)
+            setattr(self, FORMER_NAMES.get(name, name), value)
 
 
 class Meter:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Generator
 
-from densepred.ops.geometry.warp import IDENTITY, Matrix, Move, compose, invert
+from densepred.ops.geometry.warp import IDENTITY, Matrix, Warp, compose, invert
 from densepred.types import UserError
 
 
@@ -30,14 +30,14 @@ class Affine:
             raise UserError(f"affine low={low} high={high} shear={shear}: give 0 < low <= high and 0 <= shear < 90")
         self.p, self.rotate, self.shear, self.low, self.high, self.shift = p, rotate, shear, low, high, shift
 
-    def plan(self, size: tuple[int, int], generator: Generator) -> Move:
+    def params(self, size: tuple[int, int], generator: Generator) -> Warp:
         chance, turn, slant, zoom, x, y = torch.rand(6, generator=generator, dtype=torch.float64).tolist()
         if chance >= self.p:
-            return Move(IDENTITY, size)
+            return Warp(IDENTITY, size)
         factor = math.exp(math.log(self.low) + zoom * math.log(self.high / self.low))
         shift = (2 * x - 1) * self.shift * size[1], (2 * y - 1) * self.shift * size[0]
         angle, shear = math.radians((2 * turn - 1) * self.rotate), math.radians((2 * slant - 1) * self.shear)
-        return Move(invert(_forward(size, angle, shear, factor, shift)), size)
+        return Warp(invert(_forward(size, angle, shear, factor, shift)), size)
 
 
 def _forward(size: tuple[int, int], angle: float, shear: float, factor: float, shift: tuple[float, float]) -> Matrix:

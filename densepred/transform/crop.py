@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator
 
-from densepred.ops.geometry.warp import IDENTITY, Move, compose, scaling
+from densepred.ops.geometry.warp import IDENTITY, Warp, compose, scaling
 from densepred.types import UserError
 
 
@@ -26,14 +26,14 @@ class Crop:
         self.size = None if size is None else (int(size[0]), int(size[1]))
         self.low, self.high = low, high
 
-    def plan(self, size: tuple[int, int], generator: Generator) -> Move:
+    def params(self, size: tuple[int, int], generator: Generator) -> Warp:
         u, v, w = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
         if self.size is None:
-            return Move(IDENTITY, size)
+            return Warp(IDENTITY, size)
         factor = math.exp(math.log(self.low) + u * math.log(self.high / self.low))
         scaled = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
         y, x = _start(scaled[0], self.size[0], v), _start(scaled[1], self.size[1], w)
-        return Move(compose(scaling(size, scaled), ((1.0, 0.0, x), (0.0, 1.0, y))), self.size)
+        return Warp(compose(scaling(size, scaled), ((1.0, 0.0, x), (0.0, 1.0, y))), self.size)
 
 
 def _start(length: int, window: int, u: float) -> float:

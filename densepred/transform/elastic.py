@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator
 
-from densepred.ops.geometry.warp import IDENTITY, Move
+from densepred.ops.geometry.warp import IDENTITY, Warp
 from densepred.types import UserError
 
 
@@ -21,9 +21,9 @@ class Elastic:
             raise UserError(f"elastic knots={knots} sigma={sigma}: give at least 2 knots and a sigma of 0 or more")
         self.p, self.sigma, self.knots = p, sigma, knots
 
-    def plan(self, size: tuple[int, int], generator: Generator) -> Move:
+    def params(self, size: tuple[int, int], generator: Generator) -> Warp:
         chance = torch.rand((), generator=generator, dtype=torch.float64).item()
         knots = torch.randn(1, 2, self.knots, self.knots, generator=generator) * self.sigma
         if chance >= self.p:
-            return Move(IDENTITY, size)
-        return Move(IDENTITY, size, F.interpolate(knots, size, mode="bicubic", align_corners=True)[0])
+            return Warp(IDENTITY, size)
+        return Warp(IDENTITY, size, F.interpolate(knots, size, mode="bicubic", align_corners=True)[0])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from densepred.ops.geometry.warp import Matrix, Move
+from densepred.ops.geometry.warp import Matrix, Warp
 from densepred.types import Annotation, UserError
 
 DEFAULT = (256, 192)
@@ -61,7 +61,7 @@ class InstanceCrop:
         self.half_body, self.half_body_joints = half_body, half_body_joints
         self.half_body_padding, self.upper = half_body_padding, upper
 
-    def aim(self, truth: Annotation, generator: Generator, lower: Sequence[int]) -> Move:
+    def instance_params(self, truth: Annotation, generator: Generator, lower: Sequence[int]) -> Warp:
         halved, half, turned = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
         zoom, turn = torch.randn(2, generator=generator, dtype=torch.float64).tolist()
         place = None
@@ -70,7 +70,7 @@ class InstanceCrop:
         place = self._whole(truth) if place is None else place
         factor = 1 + min(max(zoom, -1), 1) * self.scale
         angle = min(max(turn, -2), 2) * self.rotate if turned < self.rotate_p else 0.0
-        return Move(self._matrix(place, factor, math.radians(angle)), self.size)
+        return Warp(self._matrix(place, factor, math.radians(angle)), self.size)
 
     def _whole(self, truth: Annotation) -> Place:
         assert truth.boxes is not None

@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 from torch import Generator, Tensor
 
 from densepred.contracts import Transform
-from densepred.ops.geometry.annotation import carry
+from densepred.ops.geometry.annotation import apply
 from densepred.ops.geometry.recolour import compose_colours, mean_colour, recolour
-from densepred.ops.geometry.warp import IDENTITY, Move, compose
+from densepred.ops.geometry.warp import IDENTITY, Warp, compose
 from densepred.types import Annotation, Sample, UserError
 
 
@@ -18,14 +18,14 @@ from densepred.types import Annotation, Sample, UserError
 class Geometry(Protocol):
     """A transform that only moves pixels."""
 
-    def plan(self, size: tuple[int, int], generator: Generator) -> Move: ...
+    def params(self, size: tuple[int, int], generator: Generator) -> Warp: ...
 
 
 @runtime_checkable
 class Framing(Protocol):
     """A transform that moves pixels so that the instance of a sample fills the picture."""
 
-    def aim(self, truth: Annotation, generator: Generator, lower: Sequence[int]) -> Move:
+    def instance_params(self, truth: Annotation, generator: Generator, lower: Sequence[int]) -> Warp:
         """`lower` are the keypoints of the lower body, where the dataset names such."""
         ...
 
@@ -75,17 +75,17 @@ class Pipeline:
 
     def _move(self, sample: Sample, start: int, generator: Generator) -> tuple[Sample, int]:
         """Multiply moves up to and with the first that has a flow, for nothing can be multiplied behind one."""
-        total = Move(IDENTITY, sample.truth.size)
+        total = Warp(IDENTITY, sample.truth.size)
         for index in range(start, len(self.transforms)):
             transform = self.transforms[index]
             if isinstance(transform, Framing) and index == start:  # it looks at the sample as it is before any move
-                step = transform.aim(sample.truth, generator, self.lower)
+                step = transform.instance_params(sample.truth, generator, self.lower)
             elif isinstance(transform, Geometry) and total.flow is None:
-                step = transform.plan(total.size, generator)
+                step = transform.params(total.size, generator)
             else:
-                return carry(sample, total, self.mirrored), index
-            total = Move(compose(total.matrix, step.matrix), step.size, step.flow)
-        return carry(sample, total, self.mirrored), len(self.transforms)
+                return apply(sample, total, self.mirrored), index
+            total = Warp(compose(total.matrix, step.matrix), step.size, step.flow)
+        return apply(sample, total, self.mirrored), len(self.transforms)
 
     def _recolour(self, sample: Sample, start: int, generator: Generator) -> tuple[Sample, int]:
         mean = mean_colour(sample.image)

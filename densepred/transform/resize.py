@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Generator
 
-from densepred.ops.geometry.warp import IDENTITY, Move, scaling
+from densepred.ops.geometry.warp import IDENTITY, Warp, scaling
 from densepred.types import UserError
 
 
@@ -26,15 +26,15 @@ class Resize:
             )
         self.size, self.longest = numbers, longest
 
-    def plan(self, size: tuple[int, int], generator: Generator) -> Move:
+    def params(self, size: tuple[int, int], generator: Generator) -> Warp:
         if len(self.size) == 2:
             after = (self.size[0], self.size[1])
-            return Move(scaling(size, after), after)
+            return Warp(scaling(size, after), after)
         limits = [self.size[0] / min(size)] if self.size else []
         if self.longest is not None:
             limits.append(self.longest / max(size))
         if not limits:
-            return Move(IDENTITY, size)
+            return Warp(IDENTITY, size)
         factor = min(limits)
         after = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-        return Move(scaling(size, after), after)
+        return Warp(scaling(size, after), after)

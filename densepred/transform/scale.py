@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Generator
 
-from densepred.ops.geometry.warp import Move, scaling
+from densepred.ops.geometry.warp import Warp, scaling
 from densepred.types import UserError
 
 
@@ -19,8 +19,8 @@ class Scale:
             raise UserError(f"scale low={low} high={high}: give 0 < low <= high")
         self.low, self.high = low, high
 
-    def plan(self, size: tuple[int, int], generator: Generator) -> Move:
+    def params(self, size: tuple[int, int], generator: Generator) -> Warp:
         u = torch.rand((), generator=generator, dtype=torch.float64).item()
         factor = math.exp(math.log(self.low) + u * math.log(self.high / self.low))
         scaled = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-        return Move(scaling(size, scaled), scaled)
+        return Warp(scaling(size, scaled), scaled)

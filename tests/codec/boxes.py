@@ -46,7 +46,7 @@ def batch(codec: Codec, *truths: Annotation) -> dict[str, Tensor]:
 
 
 def there_and_back(codec: Codec, truth: Annotation) -> Annotation:
-    outputs = codec.ideal(batch(codec, truth))
+    outputs = codec.perfect_outputs(batch(codec, truth))
     (found,) = codec.decode(outputs, [Frame("a", truth.size)], align_corners=False)
     return found
 

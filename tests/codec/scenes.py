@@ -14,7 +14,7 @@ INFO = Info(classes=("sky", "grass", "cow", "bird"), things=(2, 3), provides=("s
 
 def there_and_back(codec: Panoptic, *truths: Annotation, frame: Frame | None = None) -> list[Annotation]:
     encoded = [codec.encode(truth) for truth in truths]
-    outputs = codec.ideal({name: torch.stack([one[name] for one in encoded]) for name in encoded[0]})
+    outputs = codec.perfect_outputs({name: torch.stack([one[name] for one in encoded]) for name in encoded[0]})
     return codec.decode(outputs, [frame or Frame("x", truth.size) for truth in truths], align_corners=False)
 
 

@@ -22,7 +22,7 @@ def test_decoding_ideal_outputs_gives_the_image(size: tuple[int, int]) -> None:
     codec = Autoencoder(INFO)
     image = torch.randint(0, 256, (3, *size), generator=drawn(), dtype=torch.uint8)
     targets = {name: value[None] for name, value in codec.encode(Annotation(size, image=image)).items()}
-    found = codec.decode(codec.ideal(targets), [Frame("x", size)], align_corners=False)[0]
+    found = codec.decode(codec.perfect_outputs(targets), [Frame("x", size)], align_corners=False)[0]
     assert torch.equal(found.image.mul(255).round().to(torch.uint8), image)
     floats = codec.encode(Annotation(size, image=image.float() / 255))
     assert torch.equal(floats["image"][None], targets["image"])

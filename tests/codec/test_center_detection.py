@@ -97,7 +97,7 @@ def test_boxes_of_a_resized_image_are_those_of_the_image(enlarged: int) -> None:
     small = annotation((60, 50), (2.25, 10.0, 22.25, 49.5), (-0.5, -0.5, 49.5, 59.5))
     codec = CenterDetection(INFO)
     frame = Frame("a", (120, 200), scaling((120, 200), (60, 50)), shown=(60, 50))
-    outputs = codec.ideal(batch(codec, small))
+    outputs = codec.perfect_outputs(batch(codec, small))
     outputs = {name: F.interpolate(value, scale_factor=enlarged) for name, value in outputs.items()}
     (found,) = codec.decode(outputs, [frame], align_corners=False)
     assert found.size == (120, 200)
@@ -111,7 +111,7 @@ def test_a_mirrored_image_unflipped_is_the_image() -> None:
     x0, y0, x1, y1 = truth.boxes.unbind(1)
     mirrored = replace(truth, boxes=torch.stack([size[1] - 1 - x1, y0, size[1] - 1 - x0, y1], 1))
     codec = CenterDetection(INFO)
-    plain, other = (codec.ideal(batch(codec, one)) for one in (truth, mirrored))
+    plain, other = (codec.perfect_outputs(batch(codec, one)) for one in (truth, mirrored))
     for name, value in codec.unflip(other).items():
         torch.testing.assert_close(value, plain[name], rtol=1e-4, atol=1e-4)
 

@@ -18,7 +18,7 @@ from tests.codec.cells import CELLS, STREET, drawn, same, touching_discs
 def there_and_back(codec: Components, *truths: Annotation) -> list[Annotation]:
     encoded = [codec.encode(truth) for truth in truths]
     targets = {name: torch.stack([one[name] for one in encoded]) for name in encoded[0]}
-    outputs = codec.ideal(targets)
+    outputs = codec.perfect_outputs(targets)
     assert all(outputs[name].shape[1] == spec.channels for name, spec in codec.heads.items())
     return codec.decode(outputs, [Frame("x", truth.size) for truth in truths], align_corners=False)
 
@@ -90,7 +90,7 @@ def test_a_gap_is_taught_and_closed_again() -> None:
     labels = torch.from_numpy((ids > 0).astype(np.uint8))
     truth = Annotation((35, 52), semantic=labels, instances=torch.from_numpy(ids), categories=torch.ones(12))
     codec = Components(CELLS, gap=1, border={})
-    assert codec.needs == ("semantic", "instances")
+    assert codec.required == ("semantic", "instances")
     targets = codec.encode(truth)
     assert (targets["semantic"] != labels).sum() == 2 * (2 * 44 + 3 * 27) - 4 * 6
     gap = (targets["semantic"] == 0) & (labels == 1)

@@ -87,7 +87,7 @@ def test_boxes_of_a_resized_image_are_those_of_the_image() -> None:
     small = annotation((60, 50), (2.25, 10.0, 22.25, 49.5), (-0.5, -0.5, 49.5, 59.5))
     codec = FCOS(INFO)
     frame = Frame("a", (120, 200), scaling((120, 200), (60, 50)), shown=(60, 50))
-    (found,) = codec.decode(codec.ideal(batch(codec, small)), [frame], align_corners=False)
+    (found,) = codec.decode(codec.perfect_outputs(batch(codec, small)), [frame], align_corners=False)
     assert found.size == (120, 200)
     assert found_again(whole, found).all()
 
@@ -99,7 +99,7 @@ def test_a_mirrored_image_unflipped_level_by_level_is_the_image(size: tuple[int,
     x0, y0, x1, y1 = truth.boxes.unbind(1)
     mirrored = replace(truth, boxes=torch.stack([size[1] - 1 - x1, y0, size[1] - 1 - x0, y1], 1))
     codec = FCOS(INFO, strides=(8, 16, 32, 64))
-    plain, other = (codec.ideal(batch(codec, one)) for one in (truth, mirrored))
+    plain, other = (codec.perfect_outputs(batch(codec, one)) for one in (truth, mirrored))
     start = 0
     for stride in codec.strides:
         shape = (size[0] // stride, size[1] // stride)
@@ -155,7 +155,7 @@ def test_images_of_a_batch_do_not_mix() -> None:
     codec = FCOS(INFO)
     truths = [scattered((96, 128), count, count) for count in (3, 0, 9)]
     alone = [there_and_back(codec, truth) for truth in truths]
-    outputs = codec.ideal(batch(codec, *truths))
+    outputs = codec.perfect_outputs(batch(codec, *truths))
     together = codec.decode(outputs, [Frame(str(i), (96, 128)) for i in range(3)], align_corners=False)
     for one, two in zip(alone, together, strict=True):
         assert one.boxes is not None
@@ -183,7 +183,7 @@ def test_what_makes_no_sense_is_refused_with_the_remedy(info: Info, options: dic
 def test_corners_have_no_mirror_image() -> None:
     codec = FCOS(INFO, points="corner")
     with pytest.raises(UserError, match=r"points=corner"):
-        codec.unflip(codec.ideal(batch(codec, annotation((64, 64), (1, 1, 30, 30)))))
+        codec.unflip(codec.perfect_outputs(batch(codec, annotation((64, 64), (1, 1, 30, 30)))))
 
 
 def test_categories_without_a_channel_are_passed_over() -> None:

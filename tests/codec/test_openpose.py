@@ -19,7 +19,7 @@ OPENPOSE_PAIRS = "1-2 1-5 2-3 3-4 5-6 6-7 1-8 8-9 9-10 1-11 11-12 12-13 1-0 0-14
 
 def there_and_back(codec: OpenPose, truth: Annotation, frame: Frame | None = None) -> Annotation:
     targets = {name: value[None] for name, value in codec.encode(truth).items()}
-    (found,) = codec.decode(codec.ideal(targets), [frame or Frame("x", truth.size)], align_corners=False)
+    (found,) = codec.decode(codec.perfect_outputs(targets), [frame or Frame("x", truth.size)], align_corners=False)
     return found
 
 
@@ -134,7 +134,7 @@ def test_a_flipped_crowd_is_the_crowd_after_unflip(options: dict) -> None:
 def test_a_skeleton_without_mirror_images_is_not_unflipped() -> None:
     codec = OpenPose(replace(PERSON, limbs=PERSON.limbs[:1]))
     with pytest.raises(UserError, match="no mirror image"):
-        codec.unflip(codec.ideal({name: torch.zeros(1, h.channels, 3, 4) for name, h in codec.heads.items()}))
+        codec.unflip(codec.perfect_outputs({name: torch.zeros(1, h.channels, 3, 4) for name, h in codec.heads.items()}))
 
 
 def test_nothing_is_learnt_where_people_are_not_labelled_or_crowds_stand() -> None:
@@ -190,7 +190,7 @@ def test_images_of_a_batch_do_not_mix() -> None:
     codec = OpenPose(FIGURE)
     truths = [crowd(FIGURE, seed, (301, 415), people=n) for seed, n in ((0, 4), (1, 0), (2, 2))]
     targets = [codec.encode(truth) for truth in truths]
-    outputs = codec.ideal({name: torch.stack([one[name] for one in targets]) for name in targets[0]})
+    outputs = codec.perfect_outputs({name: torch.stack([one[name] for one in targets]) for name in targets[0]})
     found = codec.decode(outputs, [Frame(str(i), (301, 415)) for i in range(3)], align_corners=False)
     assert [len(one.keypoints) for one in found if one.keypoints is not None] == [4, 0, 2]
 

@@ -10,8 +10,8 @@ import torch
 
 from densepred.codec.panoptic import Panoptic
 from densepred.errors import UserError
-from densepred.ops.geometry.annotation import carry
-from densepred.ops.geometry.warp import Move, scaling
+from densepred.ops.geometry.annotation import apply
+from densepred.ops.geometry.warp import Warp, scaling
 from densepred.ops.resize import resample
 from densepred.types import VOID, Frame, Info, Sample
 from tests.codec.scenes import COWS, INFO, lost, quality, scene, there_and_back
@@ -23,8 +23,8 @@ def test_predictions_of_a_resized_input_lie_on_the_original_image(size: tuple[in
     truth = scene(
         (60, 80), (slice(5, 28), slice(4, 30), 2), (slice(5, 28), slice(30, 52), 2), (slice(35, 58), slice(50, 75), 3)
     )
-    move = Move(scaling(truth.size, size), size)
-    seen = carry(Sample(torch.zeros(3, 60, 80), truth, Frame("x", truth.size)), move)
+    warp = Warp(scaling(truth.size, size), size)
+    seen = apply(Sample(torch.zeros(3, 60, 80), truth, Frame("x", truth.size)), warp)
     (found,) = there_and_back(Panoptic(INFO, sigma=4.0), seen.truth, frame=seen.frame)
     assert found.size == (60, 80)
     assert quality(found, truth, INFO) > 0.85
@@ -38,7 +38,7 @@ def test_predictions_of_a_resized_input_lie_on_the_original_image(size: tuple[in
 def test_coarse_outputs_are_enlarged_with_offsets_as_they_are(align_corners: bool) -> None:
     truth = scene((64, 80), (slice(8, 32), slice(8, 40), 2), (slice(8, 32), slice(40, 72), 2))
     codec = Panoptic(INFO)
-    targets = codec.ideal({name: value[None] for name, value in codec.encode(truth).items()})
+    targets = codec.perfect_outputs({name: value[None] for name, value in codec.encode(truth).items()})
     coarse = {name: resample.resize(value, (17, 21) if align_corners else (16, 20)) for name, value in targets.items()}
     (found,) = codec.decode(coarse, [Frame("x", truth.size)], align_corners)
     assert quality(found, truth, INFO) > 0.85
@@ -48,7 +48,8 @@ def test_a_flipped_scene_is_the_scene_after_unflip_and_a_scaled_one_has_shorter_
     codec = Panoptic(INFO)
     mirror = replace(COWS, semantic=COWS.semantic.flip(-1), instances=COWS.instances.flip(-1))
     straight, turned = (
-        codec.ideal({name: value[None] for name, value in codec.encode(truth).items()}) for truth in (COWS, mirror)
+        codec.perfect_outputs({name: value[None] for name, value in codec.encode(truth).items()})
+        for truth in (COWS, mirror)
     )
     back = codec.unflip(turned)
     for name, value in straight.items():
@@ -74,7 +75,7 @@ def test_small_stuff_and_things_become_void() -> None:
 def test_scores_are_the_mean_probability_the_heat_or_their_product() -> None:
     truth = scene((40, 50), (slice(10, 21), slice(20, 31), 2))
     encoded = {name: value[None] for name, value in Panoptic(INFO).encode(truth).items()}
-    outputs = Panoptic(INFO).ideal(encoded)
+    outputs = Panoptic(INFO).perfect_outputs(encoded)
     outputs["center"] = outputs["center"] * 0.5
     outputs["semantic"] = outputs["semantic"] / 20 * np.log(9)  # e / (e + 3) with e = 9
     scores = {}
@@ -94,7 +95,7 @@ def test_without_stuff_there_are_instances_alone() -> None:
 
 def test_probabilities_come_where_they_are_asked_for() -> None:
     codec = Panoptic(INFO)
-    outputs = codec.ideal({name: value[None] for name, value in codec.encode(COWS).items()})
+    outputs = codec.perfect_outputs({name: value[None] for name, value in codec.encode(COWS).items()})
     (found,) = codec.decode(outputs, [Frame("x", COWS.size)], False, probabilities=True)
     assert found.probabilities is not None
     assert torch.equal(found.probabilities.argmax(0), COWS.semantic.long())
@@ -134,6 +135,6 @@ def test_what_cannot_be_is_refused_with_the_remedy(info: Info, options: dict, sa
 
 def test_a_crop_is_refused() -> None:
     codec = Panoptic(INFO)
-    outputs = codec.ideal({name: value[None] for name, value in codec.encode(COWS).items()})
+    outputs = codec.perfect_outputs({name: value[None] for name, value in codec.encode(COWS).items()})
     with pytest.raises(UserError, match=r"transform\.valid"):
         codec.decode(outputs, [Frame("x", (90, 90), ((1.0, 0.0, 7.0), (0.0, 1.0, 0.0)))], align_corners=False)

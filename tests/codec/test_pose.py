@@ -35,7 +35,7 @@ def batched(targets: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def found(codec: Pose, truth: Annotation) -> Tensor:
-    outputs = codec.ideal(batched(codec.encode(truth)))
+    outputs = codec.perfect_outputs(batched(codec.encode(truth)))
     (one,) = codec.decode(outputs, [Frame("a", truth.size, instance=0)], align_corners=False)
     assert one.keypoints is not None
     return one.keypoints[0]
@@ -132,7 +132,7 @@ def test_joints_return_to_the_image_through_the_crop() -> None:
     turn = ((0.0, -0.5, 300.0), (0.5, 0.0, 20.0))  # a quarter turn, half the size, moved
     truth = person((40.0, 60.0, 2.0), (100.0, 90.0, 2.0), (150.0, 200.0, 2.0))
     codec = Pose(INFO)
-    outputs = codec.ideal(batched(codec.encode(truth)))
+    outputs = codec.perfect_outputs(batched(codec.encode(truth)))
     (one,) = codec.decode(outputs, [Frame("a", (400, 400), turn, 0, SIZE)], align_corners=False)
     assert one.keypoints is not None
     assert one.size == (400, 400)
@@ -161,7 +161,7 @@ def test_every_box_of_the_truth_has_its_row() -> None:
     given = Annotation(SIZE, boxes=torch.zeros(4, 4), categories=torch.zeros(4, dtype=torch.int64))
     points = torch.arange(6.0).view(3, 2)
     frames = [Frame("a", SIZE, instance=i) for i in (3, 1)]
-    out = Pose(INFO).join([scored(points, 0.8), scored(points + 9, 0.5)], frames, given)
+    out = Pose(INFO).merge_instances([scored(points, 0.8), scored(points + 9, 0.5)], frames, given)
     assert out.scores is not None
     assert out.keypoints is not None
     assert out.scores.tolist() == pytest.approx([0.0, 0.5, 0.0, 0.8])
@@ -173,7 +173,7 @@ def test_nobody_in_an_image_is_an_empty_prediction() -> None:
     given = Annotation(SIZE, boxes=torch.zeros(0, 4), categories=torch.zeros(0, dtype=torch.int64))
     for scores in (None, torch.zeros(0)):
         given.scores = scores
-        out = Pose(INFO).join([], [], given)
+        out = Pose(INFO).merge_instances([], [], given)
         assert out.keypoints is not None
         assert out.keypoints.shape == (0, 3, 3)
 
@@ -183,7 +183,7 @@ def test_of_a_person_detected_twice_the_better_stays() -> None:
     given = Annotation(SIZE, boxes=boxes, scores=torch.tensor([0.5, 0.9, 0.8]))
     points = torch.tensor([[3.0, 3.0], [10.0, 10.0], [15.0, 18.0]])
     frames = [Frame("a", SIZE, instance=i) for i in range(3)]
-    out = Pose(INFO).join([scored(points, 0.9), scored(points + 0.1, 0.9), scored(points + 50, 0.9)], frames, given)
+    out = Pose(INFO).merge_instances([scored(points, 0.9), scored(points + 0.1, 0.9), scored(points + 50, 0.9)], frames, given)
     assert out.scores is not None
     assert out.boxes is not None
     assert out.scores.tolist() == pytest.approx([0.81, 0.72])

@@ -28,7 +28,7 @@ def test_decoding_ideal_outputs_gives_the_truth_where_it_is_known(info, sigmoid,
     truths = [drawn(len(info.classes), size, seed) for seed in range(2)]
     encoded = [codec.encode(truth) for truth in truths]
     targets = {name: torch.stack([one[name] for one in encoded]) for name in encoded[0]}
-    outputs = codec.ideal(targets)
+    outputs = codec.perfect_outputs(targets)
     assert all(outputs[name].shape[1] == spec.channels for name, spec in codec.heads.items())
     found = codec.decode(outputs, [Frame("x", size)] * 2, align_corners=False)
     for truth, prediction in zip(truths, found, strict=True):
@@ -70,7 +70,7 @@ def test_distances_come_on_demand_and_are_those_of_the_scene() -> None:
     assert truth.semantic is not None
     codec = Semantic(THREE)
     assert set(codec.encode(truth)) == {"semantic"}
-    codec.measure("semantic")
+    codec.with_distance_maps("semantic")
     for asked in (codec, Semantic(THREE, distance=True)):
         targets = asked.encode(truth)
         assert torch.equal(targets["semantic"], truth.semantic)

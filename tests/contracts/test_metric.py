@@ -32,8 +32,8 @@ def made(name: str) -> Metric:
 def test_nothing_seen_keeps_every_name_that_may_judge_a_run_and_is_undefined(name: str) -> None:
     metric = made(name)
     found = metric.compute()
-    assert {found[key] for key in metric.better} == {None}
-    assert set(metric.better.values()) <= {"max", "min"}
+    assert {found[key] for key in metric.mode} == {None}
+    assert set(metric.mode.values()) <= {"max", "min"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -37,7 +37,7 @@ class Halves(Semantic):
         assert truth.semantic is not None
         return {"left": truth.semantic, "right": truth.semantic}
 
-    def ideal(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: F.one_hot(targets[name].long(), 3).movedim(-1, 1).float() for name in self.heads}
 
     def decode(

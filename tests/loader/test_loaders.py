@@ -95,7 +95,7 @@ class Broken:
 
 
 class Copy:
-    needs = ("semantic",)
+    required = ("semantic",)
 
     def corrupt(self, image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return image

@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 
 ORPHAN = """
 import multiprocessing, os, signal, time
-from densepred.stop import calm_worker
+from densepred.loader.workers import calm_worker
 
 def work(parent):
     while os.getppid() == parent:

@@ -122,17 +122,17 @@ def official(path: Path, results: list[dict[str, Any]], kind: str, info: Info) -
     with redirect_stdout(None):
         truth = COCO(str(path))
         found = truth.loadRes(results) if results else _nothing(truth)
-        judge = COCOeval(truth, found, kind)
+        decode_and_score = COCOeval(truth, found, kind)
         if kind == "keypoints":
-            judge.params.kpt_oks_sigmas = np.array(info.sigmas)
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    expected = dict(zip(POSES if kind == "keypoints" else BOXES, judge.stats.tolist(), strict=True))
-    precision = judge.eval["precision"][:, :, :, 0, -1]
+            decode_and_score.params.kpt_oks_sigmas = np.array(info.sigmas)
+        decode_and_score.evaluate()
+        decode_and_score.accumulate()
+        decode_and_score.summarize()
+    expected = dict(zip(POSES if kind == "keypoints" else BOXES, decode_and_score.stats.tolist(), strict=True))
+    precision = decode_and_score.eval["precision"][:, :, :, 0, -1]
     ids = Categories.counted(info)
     for c in info.things:
-        of = precision[:, :, judge.params.catIds.index(ids[c])]
+        of = precision[:, :, decode_and_score.params.catIds.index(ids[c])]
         expected[f"ap/{info.classes[c]}"] = of[of > -1].mean() if (of > -1).any() else -1
     return {name: None if value == -1 else float(value) for name, value in expected.items()}
 

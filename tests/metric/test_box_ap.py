@@ -111,8 +111,8 @@ def test_2000_boxes_in_an_image_are_judged() -> None:
 
 def test_names_take_a_prefix_and_every_one_may_judge_a_run() -> None:
     metric = judged([], prefix="box_")
-    assert metric.better.keys() == metric.compute().keys()
-    assert {"box_ap", "box_ap/car", "box_ar10"} <= metric.better.keys()
+    assert metric.mode.keys() == metric.compute().keys()
+    assert {"box_ap", "box_ap/car", "box_ar10"} <= metric.mode.keys()
 
 
 def test_a_dataset_without_classes_has_one_kind_of_object() -> None:

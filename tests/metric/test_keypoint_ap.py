@@ -200,8 +200,8 @@ def test_sigmas_that_were_measured_are_no_news() -> None:
 
 def test_names_take_a_prefix_and_every_one_may_judge_a_run() -> None:
     metric = judged([], info(2), prefix="pose_")
-    assert metric.better.keys() == metric.compute().keys()
-    assert {"pose_ap", "pose_ap/person", "pose_ar50"} <= metric.better.keys()
+    assert metric.mode.keys() == metric.compute().keys()
+    assert {"pose_ap", "pose_ap/person", "pose_ar50"} <= metric.mode.keys()
 
 
 def test_a_task_without_keypoints_is_told_so() -> None:

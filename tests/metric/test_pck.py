@@ -199,8 +199,8 @@ def test_parts_merge_to_the_whole_to_the_last_digit_in_any_order() -> None:
 
 def test_every_name_may_judge_a_run_and_errors_are_better_small() -> None:
     metric = judged([])
-    assert metric.better.keys() == metric.compute().keys()
-    assert (metric.better["pck/neck"], metric.better["epe"], metric.better["epe/neck"]) == ("max", "min", "min")
+    assert metric.mode.keys() == metric.compute().keys()
+    assert (metric.mode["pck/neck"], metric.mode["epe"], metric.mode["epe/neck"]) == ("max", "min", "min")
 
 
 def test_what_cannot_be_judged_is_told() -> None:

@@ -21,7 +21,7 @@ def data() -> Tensor:
     deviations = torch.cat([torch.linspace(0.3, 0.2, CODE), torch.full((VALUES - CODE,), 0.02)])
     mean = 0.5 + 0.1 * torch.randn(VALUES, generator=generator)
     rows = mean + torch.randn(COUNT, VALUES, generator=generator) * deviations @ basis.T
-    return patches.join(rows.view(COUNT, 1, 1, VALUES), PATCH)
+    return patches.merge(rows.view(COUNT, 1, 1, VALUES), PATCH)
 
 
 def test_descent_reaches_the_error_and_the_subspace_of_pca() -> None:

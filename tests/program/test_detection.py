@@ -88,11 +88,11 @@ def test_the_truth_in_place_of_a_head_fits_its_grid(kind: str) -> None:
     images, truths, info = scenes(2)
     task, model = assembled(info, *TASKS[kind])
     outputs = model.eval()(images)
-    ideal = task.codec.ideal(stacked(task, truths))
+    perfect_outputs = task.codec.perfect_outputs(stacked(task, truths))
     frames = [Frame(str(i), (64, 96)) for i in range(2)]
     for name in task.heads:
-        assert ideal[name].shape == outputs[name][-1].shape
-        task.decode({**outputs, name: [ideal[name]]}, frames)
+        assert perfect_outputs[name].shape == outputs[name][-1].shape
+        task.decode({**outputs, name: [perfect_outputs[name]]}, frames)
 
 
 def test_losses_of_levels_are_those_of_their_cells_in_a_map(monkeypatch: pytest.MonkeyPatch) -> None:

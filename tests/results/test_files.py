@@ -70,13 +70,13 @@ def truth_file(folder: Path, truths: dict[str, Annotation], categories: list[dic
 
 
 def scored(truth: COCO, found: Path, kind: str, sigmas: tuple[float, ...] = ()) -> float:
-    judge = COCOeval(truth, truth.loadRes(str(found)), kind)
+    decode_and_score = COCOeval(truth, truth.loadRes(str(found)), kind)
     if sigmas:
-        judge.params.kpt_oks_sigmas = np.array(sigmas)
-    judge.evaluate()
-    judge.accumulate()
-    judge.summarize()
-    return float(judge.stats[0])
+        decode_and_score.params.kpt_oks_sigmas = np.array(sigmas)
+    decode_and_score.evaluate()
+    decode_and_score.accumulate()
+    decode_and_score.summarize()
+    return float(decode_and_score.stats[0])
 
 
 def test_masks_in_results_are_those_of_the_map_and_score_one(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_keypoints_in_results_score_one(tmp_path: Path) -> None:
     figure = info.classes.index("figure")
     for truth in truths.values():  # shapes without joints are no people
         assert (truth.keypoints[truth.categories != figure] == 0).all()
-    judge = truth_file(tmp_path, truths, writer.categories.listed())
-    assert scored(judge, tmp_path / "keypoints.json", "keypoints", info.sigmas) == pytest.approx(1)
+    decode_and_score = truth_file(tmp_path, truths, writer.categories.listed())
+    assert scored(decode_and_score, tmp_path / "keypoints.json", "keypoints", info.sigmas) == pytest.approx(1)
 
 
 def test_panoptic_pictures_hold_the_ids_areas_and_boxes_of_their_segments(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from densepred.errors import UserError
 from densepred.jobs.parts import lower_body
-from densepred.ops.geometry.warp import move_points
+from densepred.ops.geometry.warp import warp_points
 from densepred.transform.flip import Flip
 from densepred.transform.instance_crop import InstanceCrop
 from densepred.transform.pipeline import Pipeline
@@ -23,27 +23,27 @@ def boxed(*box: float, keypoints: Tensor | None = None, size: tuple[int, int] = 
     return Annotation(size, boxes=torch.tensor([box]), keypoints=keypoints)
 
 
-def aim(crop: InstanceCrop, truth: Annotation, seed: int = 0, lower: tuple[int, ...] = ()):
-    return crop.aim(truth, Generator().manual_seed(seed), lower)
+def instance_params(crop: InstanceCrop, truth: Annotation, seed: int = 0, lower: tuple[int, ...] = ()):
+    return crop.instance_params(truth, Generator().manual_seed(seed), lower)
 
 
-def corners(move) -> list[list[float]]:
+def corners(warp) -> list[list[float]]:
     """Where the top left and bottom right edges of the picture lie in the image."""
-    (a, b, c), (d, e, f) = move.matrix
-    height, width = move.size
+    (a, b, c), (d, e, f) = warp.matrix
+    height, width = warp.size
     return [[a * x + b * y + c, d * x + e * y + f] for x, y in ((-0.5, -0.5), (width - 0.5, height - 0.5))]
 
 
 def test_the_edges_of_the_picture_are_those_of_the_padded_box() -> None:
-    move = aim(InstanceCrop((64, 48), **STILL), boxed(20.0, 30.0, 50.0, 70.0))
-    assert move.size == (64, 48)
-    assert corners(move)[0] == pytest.approx([35 - 0.5 * 30 * 1.25, 50 - 0.5 * 40 * 1.25])
-    assert corners(move)[1] == pytest.approx([35 + 0.5 * 30 * 1.25, 50 + 0.5 * 40 * 1.25])
+    warp = instance_params(InstanceCrop((64, 48), **STILL), boxed(20.0, 30.0, 50.0, 70.0))
+    assert warp.size == (64, 48)
+    assert corners(warp)[0] == pytest.approx([35 - 0.5 * 30 * 1.25, 50 - 0.5 * 40 * 1.25])
+    assert corners(warp)[1] == pytest.approx([35 + 0.5 * 30 * 1.25, 50 + 0.5 * 40 * 1.25])
 
 
 @pytest.mark.parametrize("box", [(20.0, 30.0, 80.0, 40.0), (20.0, 30.0, 24.0, 90.0)])
 def test_a_box_of_another_shape_grows_on_one_side(box: tuple[float, ...]) -> None:
-    (x0, y0), (x1, y1) = corners(aim(InstanceCrop((64, 48), padding=1.0, **STILL), boxed(*box)))
+    (x0, y0), (x1, y1) = corners(instance_params(InstanceCrop((64, 48), padding=1.0, **STILL), boxed(*box)))
     assert (x1 - x0) / (y1 - y0) == pytest.approx(0.75)
     assert min((x1 - x0) / (box[2] - box[0]), (y1 - y0) / (box[3] - box[1])) == pytest.approx(1)
 
@@ -51,17 +51,17 @@ def test_a_box_of_another_shape_grows_on_one_side(box: tuple[float, ...]) -> Non
 def test_it_is_the_published_crop_in_the_frame_of_edges() -> None:
     """HRNet: x of 192 is (x - center) * 192 / (200 * scale) + 96, scale 1.25 times the box, grown to 3 : 4."""
     x0, y0, w, h = 31.2, 12.9, 57.0, 80.0  # as COCO's files have it: from the edge of the first pixel
-    move = aim(InstanceCrop(**STILL), boxed(x0 - 0.5, y0 - 0.5, x0 + w - 0.5, y0 + h - 0.5))
+    warp = instance_params(InstanceCrop(**STILL), boxed(x0 - 0.5, y0 - 0.5, x0 + w - 0.5, y0 + h - 0.5))
     width = 1.25 * max(w, 0.75 * h)
     for x, y in ((40.0, 50.0), (70.3, 20.1)):
         expected = [(x - x0 - w / 2) * 192 / width + 96, (y - y0 - h / 2) * 192 / width + 128]
-        found = move_points(torch.tensor([[x - 0.5, y - 0.5]], dtype=torch.float64), move)[0] + 0.5
+        found = warp_points(torch.tensor([[x - 0.5, y - 0.5]], dtype=torch.float64), warp)[0] + 0.5
         assert found.tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("box", [(20.0, 30.0, 20.0, 30.0), (20.0, 30.0, 20.0, 31.0)])
 def test_a_box_without_area_counts_as_a_pixel(box: tuple[float, ...]) -> None:
-    (x0, y0), (x1, y1) = corners(aim(InstanceCrop((64, 64), padding=1.0, **STILL), boxed(*box)))
+    (x0, y0), (x1, y1) = corners(instance_params(InstanceCrop((64, 64), padding=1.0, **STILL), boxed(*box)))
     assert [x1 - x0, y1 - y0] == pytest.approx([1, 1])
 
 
@@ -69,8 +69,8 @@ def test_turns_and_factors_leave_the_middle_and_stay_in_their_ranges() -> None:
     crop = InstanceCrop((64, 48), scale=0.35, rotate=45.0, rotate_p=0.6, half_body=0.0)
     angles, factors = [], []
     for seed in range(400):
-        move = aim(crop, boxed(20.0, 30.0, 50.0, 70.0), seed)
-        (a, b, c), (d, e, f) = move.matrix
+        warp = instance_params(crop, boxed(20.0, 30.0, 50.0, 70.0), seed)
+        (a, b, c), (d, e, f) = warp.matrix
         assert [a * 23.5 + b * 31.5 + c, d * 23.5 + e * 31.5 + f] == pytest.approx([35, 50])
         assert math.hypot(a, d) == pytest.approx(math.hypot(b, e))
         factors.append(math.hypot(a, d) / (30 * 1.25 / 48))
@@ -97,7 +97,7 @@ def test_half_a_body_is_shown_around_its_joints(upper: float, rows: slice) -> No
     keypoints[..., 2] = 2
     truth = boxed(0.0, 0.0, 100.0, 100.0, keypoints=keypoints)
     settings = STILL | {"half_body": 1.0, "upper": upper}
-    (x0, y0), (x1, y1) = corners(aim(InstanceCrop((64, 64), **settings), truth, lower=lower_body(NAMES)))
+    (x0, y0), (x1, y1) = corners(instance_params(InstanceCrop((64, 64), **settings), truth, lower=lower_body(NAMES)))
     points = keypoints[0, rows, :2]
     assert [(x0 + x1) / 2, (y0 + y1) / 2] == pytest.approx(points.mean(0).tolist(), abs=1e-4)
     assert x1 - x0 == pytest.approx(1.5 * float((points.amax(0) - points.amin(0)).max()), rel=1e-5)
@@ -108,12 +108,12 @@ def test_half_bodies_need_enough_joints_and_names_that_tell_them() -> None:
     keypoints[..., 2] = 2
     keypoints[0, :3, 2] = 0  # eight are left: not more than eight
     truth = boxed(0.0, 0.0, 100.0, 100.0, keypoints=keypoints)
-    whole = aim(InstanceCrop((64, 64), **STILL), truth)
+    whole = instance_params(InstanceCrop((64, 64), **STILL), truth)
     crop = InstanceCrop((64, 64), **(STILL | {"half_body": 1.0}))
-    assert aim(crop, truth, lower=lower_body(NAMES)) == whole
+    assert instance_params(crop, truth, lower=lower_body(NAMES)) == whole
     keypoints[0, :3, 2] = 2
-    assert aim(crop, truth, lower=()) == whole
-    assert aim(crop, truth, lower=lower_body(NAMES)) != whole
+    assert instance_params(crop, truth, lower=()) == whole
+    assert instance_params(crop, truth, lower=lower_body(NAMES)) != whole
 
 
 def test_crop_and_flip_are_one_move_that_leads_back() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Generator
 
 from densepred.dataset.shapes import Shapes
-from densepred.ops.geometry.annotation import carry
+from densepred.ops.geometry.annotation import apply
 from densepred.ops.geometry.recolour import mean_colour, recolour
 from densepred.transform.affine import Affine
 from densepred.transform.blur import Blur
@@ -85,7 +85,7 @@ def test_moves_fused_by_whole_pixels_equal_moves_one_by_one() -> None:
     data = sample()
     fused, alone, generator = Pipeline(steps)(data, seeded(5)), data, seeded(5)
     for step in steps:
-        alone = carry(alone, step.plan(alone.truth.size, generator))
+        alone = apply(alone, step.params(alone.truth.size, generator))
     assert fused.frame == alone.frame
     assert fused.truth.semantic is not None
     assert alone.truth.semantic is not None

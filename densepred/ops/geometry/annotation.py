@@ -11,14 +11,14 @@ from torch import Tensor
 from densepred.ops.boxes import from_ids
 from densepred.ops.geometry.warp import (
     IDENTITY,
-    Move,
     Sources,
+    Warp,
     compose,
     determinant,
     locate,
-    move_points,
     warp_image,
     warp_labels,
+    warp_points,
 )
 from densepred.types import VOID, Annotation, Sample
 
@@ -27,47 +27,49 @@ NOWHERE = ((math.nan,) * 3,) * 2
 """The matrix of an input that no matrix takes back to its image."""
 
 
-def carry(sample: Sample, move: Move, mirrored: Pairs = ()) -> Sample:
-    """The sample as `move` shows it. Pixels from outside are the image's mean, and VOID in the class map.
+def apply(sample: Sample, warp: Warp, mirrored: Pairs = ()) -> Sample:
+    """The sample as `warp` shows it. Pixels from outside are the image's mean, and VOID in the class map.
 
     `mirrored` are the keypoints that trade places where the move mirrors the image. A flow has no matrix.
     """
-    if move.matrix == IDENTITY and move.size == sample.truth.size and move.flow is None:
+    if warp.matrix == IDENTITY and warp.size == sample.truth.size and warp.flow is None:
         return sample
-    lost = move.flow is not None or sample.frame.matrix is NOWHERE
-    matrix = NOWHERE if lost else compose(sample.frame.matrix, move.matrix)
-    frame = replace(sample.frame, matrix=matrix, shown=move.size)
-    sources = locate(move, sample.truth.size)
-    truth = carry_annotation(sample.truth, move, mirrored, sources)
-    return Sample(warp_image(sample.image, move, sources=sources), truth, frame)
+    lost = warp.flow is not None or sample.frame.matrix is NOWHERE
+    matrix = NOWHERE if lost else compose(sample.frame.matrix, warp.matrix)
+    frame = replace(sample.frame, matrix=matrix, shown=warp.size)
+    sources = locate(warp, sample.truth.size)
+    truth = apply_to_annotation(sample.truth, warp, mirrored, sources)
+    return Sample(warp_image(sample.image, warp, sources=sources), truth, frame)
 
 
-def carry_annotation(truth: Annotation, move: Move, mirrored: Pairs = (), sources: Sources | None = None) -> Annotation:
-    """The annotation as `move` shows it; instances that leave the picture are dropped and the others renumbered.
+def apply_to_annotation(
+    truth: Annotation, warp: Warp, mirrored: Pairs = (), sources: Sources | None = None
+) -> Annotation:
+    """The annotation as `warp` shows it; instances that leave the picture are dropped and the others renumbered.
 
     Overlapping `masks` and `probabilities` are not moved: they become None.
     """
     out = Annotation(
-        move.size,
-        semantic=_labels(truth.semantic, move, VOID, sources),
-        instances=_labels(truth.instances, move, 0, sources),
-        ignore=_labels(truth.ignore, move, True, sources),
-        image=None if truth.image is None else warp_image(truth.image, move, sources=sources),
+        warp.size,
+        semantic=_labels(truth.semantic, warp, VOID, sources),
+        instances=_labels(truth.instances, warp, 0, sources),
+        ignore=_labels(truth.ignore, warp, True, sources),
+        image=None if truth.image is None else warp_image(truth.image, warp, sources=sources),
         categories=truth.categories,
         scores=truth.scores,
         crowd=truth.crowd,
     )
     if truth.keypoints is not None:
-        out.keypoints = _keypoints(truth.keypoints, move, mirrored)
+        out.keypoints = _keypoints(truth.keypoints, warp, mirrored)
     count = _count(truth)
     if count is not None:
-        _carry_extents(truth, out, move, count)
+        _apply_to_extents(truth, out, warp, count)
         _drop_unseen(out, count)
     return out
 
 
-def _labels(labels: Tensor | None, move: Move, fill: float, sources: Sources | None) -> Tensor | None:
-    return None if labels is None else warp_labels(labels, move, fill, sources)
+def _labels(labels: Tensor | None, warp: Warp, fill: float, sources: Sources | None) -> Tensor | None:
+    return None if labels is None else warp_labels(labels, warp, fill, sources)
 
 
 def _count(truth: Annotation) -> int | None:
@@ -75,16 +77,16 @@ def _count(truth: Annotation) -> int | None:
     return next((len(values) for values in lists if values is not None), None)
 
 
-def _keypoints(keypoints: Tensor, move: Move, mirrored: Pairs) -> Tensor:
+def _keypoints(keypoints: Tensor, warp: Warp, mirrored: Pairs) -> Tensor:
     """Keypoints (N, K, 3); one that leaves the picture has visibility 0, one that had it stays at (0, 0)."""
-    height, width = move.size
-    points = move_points(keypoints[..., :2], move)
+    height, width = warp.size
+    points = warp_points(keypoints[..., :2], warp)
     known = keypoints[..., 2:] > 0
     x, y = points[..., :1], points[..., 1:]
     inside = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
     seen = torch.where(inside, keypoints[..., 2:], torch.zeros(()))
     out = torch.cat((torch.where(known, points, torch.zeros(())), seen), -1)
-    if determinant(move.matrix) > 0 or not mirrored:
+    if determinant(warp.matrix) > 0 or not mirrored:
         return out
     order = list(range(out.shape[1]))
     for left, right in mirrored:
@@ -92,28 +94,28 @@ def _keypoints(keypoints: Tensor, move: Move, mirrored: Pairs) -> Tensor:
     return out[:, order]
 
 
-def _carry_extents(truth: Annotation, out: Annotation, move: Move, count: int) -> None:
+def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int) -> None:
     """Boxes and areas: measured in the map of ids where there is one, else moved, clipped and scaled."""
     pixels = None if out.instances is None else from_ids.areas(out.instances, count)
     kept = torch.ones(count)
     if truth.boxes is not None:
-        whole = _outline(truth.boxes, move)
-        high = torch.tensor([move.size[1], move.size[0]] * 2) - 0.5
+        whole = _outline(truth.boxes, warp)
+        high = torch.tensor([warp.size[1], warp.size[0]] * 2) - 0.5
         out.boxes = torch.minimum(whole.clamp_min(-0.5), high)
         kept = _surface(out.boxes) / _surface(whole).clamp_min(1e-6)
         if pixels is not None and out.instances is not None:
             out.boxes = torch.where(pixels[:, None] > 0, from_ids.boxes(out.instances, count), out.boxes)
     if truth.areas is not None:
-        out.areas = pixels if pixels is not None else truth.areas * kept / abs(determinant(move.matrix))
+        out.areas = pixels if pixels is not None else truth.areas * kept / abs(determinant(warp.matrix))
 
 
-def _outline(boxes: Tensor, move: Move) -> Tensor:
+def _outline(boxes: Tensor, warp: Warp) -> Tensor:
     """The upright boxes around the moved corners and edge middles (a flow bends edges)."""
     x0, y0, x1, y1 = boxes.unbind(1)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     columns = torch.stack((x0, x, x1, x0, x1, x0, x, x1), 1)
     rows = torch.stack((y0, y0, y0, y, y, y1, y1, y1), 1)
-    points = move_points(torch.stack((columns, rows), -1), move)
+    points = warp_points(torch.stack((columns, rows), -1), warp)
     return torch.cat((points.amin(1), points.amax(1)), 1)
 
 

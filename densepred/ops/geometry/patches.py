@@ -21,7 +21,7 @@ def cut(image: Tensor, patch: tuple[int, int]) -> Tensor:
     return cells.permute(0, 2, 4, 1, 3, 5).flatten(3)
 
 
-def join(cells: Tensor, patch: tuple[int, int]) -> Tensor:
+def merge(cells: Tensor, patch: tuple[int, int]) -> Tensor:
     """The inverse of `cut`."""
     split = cells.unflatten(-1, (-1, *patch))  # B, h, w, C, rows, columns
     return split.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)

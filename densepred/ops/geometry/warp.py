@@ -23,7 +23,7 @@ _HALF = 0.5 + 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Warp:
     """An output of `size` whose pixel p comes from `matrix` of (p + flow at p)."""
 
     matrix: Matrix
@@ -64,73 +64,73 @@ def scaling(before: tuple[int, int], after: tuple[int, int]) -> Matrix:
     return (x, 0.0, 0.5 * x - 0.5), (0.0, y, 0.5 * y - 0.5)
 
 
-def locate(move: Move, source: tuple[int, int]) -> Sources | None:
+def locate(warp: Warp, source: tuple[int, int]) -> Sources | None:
     """What `warp_image` and `warp_labels` share; None for moves by whole pixels, which need no positions."""
-    if _is_whole_pixels(move):
+    if _is_whole_pixels(warp):
         return None
-    (a, b, c), (d, e, f) = move.matrix
-    xs, ys = torch.arange(move.size[1], dtype=torch.float64), torch.arange(move.size[0], dtype=torch.float64)[:, None]
-    if _is_axis_aligned(move):
+    (a, b, c), (d, e, f) = warp.matrix
+    xs, ys = torch.arange(warp.size[1], dtype=torch.float64), torch.arange(warp.size[0], dtype=torch.float64)[:, None]
+    if _is_axis_aligned(warp):
         x, y = (a * xs + c)[None], e * ys + f
-    elif move.flow is None:
+    elif warp.flow is None:
         x, y = ((a * xs + c) + b * ys).float(), (d * xs + (e * ys + f)).float()
     else:
-        xs, ys = xs + move.flow[0], ys + move.flow[1]
+        xs, ys = xs + warp.flow[0], ys + warp.flow[1]
         x, y = (a * xs + b * ys + c).float(), (d * xs + e * ys + f).float()
     in_x, in_y = _within(x, source[1]), _within(y, source[0])
     return Sources(x, y, None if in_x is None and in_y is None else _true(in_x, x) & _true(in_y, y))
 
 
-def warp_image(image: Tensor, move: Move, fill: Tensor | None = None, sources: Sources | None = None) -> Tensor:
+def warp_image(image: Tensor, warp: Warp, fill: Tensor | None = None, sources: Sources | None = None) -> Tensor:
     """Bilinear, averaged first where it shrinks twofold or more; uint8 is rounded.
 
     Whole-pixel shifts and flips copy pixels; a plain resize is torch's antialiased one.
     Pixels from outside the image become `fill` (C,), by default the image's mean.
     """
     source = image.shape[-2], image.shape[-1]
-    if _is_whole_pixels(move):
-        return _shift(image, move, lambda: _mean(image) if fill is None else fill)
-    if _is_resize(move, source):
-        return _resize(image, move)
-    sources = locate(move, source) if sources is None else sources
+    if _is_whole_pixels(warp):
+        return _shift(image, warp, lambda: _mean(image) if fill is None else fill)
+    if _is_resize(warp, source):
+        return _resize(image, warp)
+    sources = locate(warp, source) if sources is None else sources
     assert sources is not None
-    out = _sample(image, move, sources)
+    out = _sample(image, warp, sources)
     if sources.inside is not None:
         value = (_mean(image) if fill is None else fill).to(torch.float32)
         out = torch.where(sources.inside, out, value[:, None, None])
     return out.add_(0.5).to(torch.uint8) if image.dtype == torch.uint8 else out
 
 
-def warp_labels(labels: Tensor, move: Move, fill: float, sources: Sources | None = None) -> Tensor:
+def warp_labels(labels: Tensor, warp: Warp, fill: float, sources: Sources | None = None) -> Tensor:
     """Nearest neighbour; labels (H, W) of any type, `fill` where nothing is known."""
-    if _is_whole_pixels(move):
+    if _is_whole_pixels(warp):
         value = torch.full((1,), fill, dtype=labels.dtype)
-        return _shift(labels[None], move, lambda: value)[0]
+        return _shift(labels[None], warp, lambda: value)[0]
     height, width = labels.shape
-    sources = locate(move, (height, width)) if sources is None else sources
+    sources = locate(warp, (height, width)) if sources is None else sources
     assert sources is not None
     xs = (sources.x + _HALF).floor_().clamp_(0, width - 1).int()
     ys = (sources.y + _HALF).floor_().clamp_(0, height - 1).int()
-    if _is_axis_aligned(move):
+    if _is_axis_aligned(warp):
         out = labels.index_select(0, ys[:, 0]).index_select(1, xs[0])
     else:
-        out = labels.reshape(-1).index_select(0, (ys * width + xs).view(-1)).view(move.size)
+        out = labels.reshape(-1).index_select(0, (ys * width + xs).view(-1)).view(warp.size)
     return out if sources.inside is None else out.masked_fill_(~sources.inside, fill)
 
 
-def move_points(points: Tensor, move: Move) -> Tensor:
+def warp_points(points: Tensor, warp: Warp) -> Tensor:
     """Points (..., 2) of the source to where the output shows them.
 
     A flow is undone by fixed-point steps, which find the point wherever the flow does not fold the image.
     """
-    (a, b, c), (d, e, f) = invert(move.matrix)
+    (a, b, c), (d, e, f) = invert(warp.matrix)
     x, y = points[..., 0].double(), points[..., 1].double()
     straight = torch.stack((a * x + b * y + c, d * x + e * y + f), -1)
-    if move.flow is None:
+    if warp.flow is None:
         return straight.to(points.dtype)
     moved = straight
     for _ in range(30):
-        moved = straight - _at(move.flow, moved)
+        moved = straight - _at(warp.flow, moved)
     return moved.to(points.dtype)
 
 
@@ -142,38 +142,38 @@ def _at(flow: Tensor, points: Tensor) -> Tensor:
     return values[0, :, 0].T.reshape(points.shape)
 
 
-def _is_axis_aligned(move: Move) -> bool:
-    return move.flow is None and move.matrix[0][1] == 0 and move.matrix[1][0] == 0
+def _is_axis_aligned(warp: Warp) -> bool:
+    return warp.flow is None and warp.matrix[0][1] == 0 and warp.matrix[1][0] == 0
 
 
-def _is_whole_pixels(move: Move) -> bool:
-    (a, _, c), (_, e, f) = move.matrix
+def _is_whole_pixels(warp: Warp) -> bool:
+    (a, _, c), (_, e, f) = warp.matrix
     exact = all(abs(value - round(value)) < 1e-6 for value in (c, f))
-    return _is_axis_aligned(move) and abs(abs(a) - 1) < 1e-9 and abs(abs(e) - 1) < 1e-9 and exact
+    return _is_axis_aligned(warp) and abs(abs(a) - 1) < 1e-9 and abs(abs(e) - 1) < 1e-9 and exact
 
 
-def _is_resize(move: Move, source: tuple[int, int]) -> bool:
+def _is_resize(warp: Warp, source: tuple[int, int]) -> bool:
     """Whether the output shows the whole source, maybe mirrored, and nothing else."""
-    if not _is_axis_aligned(move):
+    if not _is_axis_aligned(warp):
         return False
-    (a, _, c), (_, e, f) = move.matrix
-    pairs = ((a, c, move.size[1], source[1]), (e, f, move.size[0], source[0]))
+    (a, _, c), (_, e, f) = warp.matrix
+    pairs = ((a, c, warp.size[1], source[1]), (e, f, warp.size[0], source[0]))
     ends = (sorted((-0.5 * scale + shift, (n - 0.5) * scale + shift)) + [size] for scale, shift, n, size in pairs)
     return all(abs(low + 0.5) < 1e-6 and abs(high - size + 0.5) < 1e-6 for low, high, size in ends)
 
 
-def _shift(image: Tensor, move: Move, fill: Callable[[], Tensor]) -> Tensor:
-    (a, _, c), (_, e, f) = move.matrix
-    rows = _span(round(e), round(f), move.size[0], image.shape[-2])
-    columns = _span(round(a), round(c), move.size[1], image.shape[-1])
+def _shift(image: Tensor, warp: Warp, fill: Callable[[], Tensor]) -> Tensor:
+    (a, _, c), (_, e, f) = warp.matrix
+    rows = _span(round(e), round(f), warp.size[0], image.shape[-2])
+    columns = _span(round(a), round(c), warp.size[1], image.shape[-1])
     part = image[:, rows[1], columns[1]]
     flips = [axis for axis, scale in ((1, e), (2, a)) if scale < 0]
     part = part.flip(flips) if flips else part
-    if part.shape[-2:] == move.size:
+    if part.shape[-2:] == warp.size:
         return part.contiguous()
     value = fill()
     value = value.round() if image.dtype == torch.uint8 and value.is_floating_point() else value
-    out = value.to(image.dtype)[:, None, None].expand(-1, *move.size).clone()
+    out = value.to(image.dtype)[:, None, None].expand(-1, *warp.size).clone()
     out[:, rows[0], columns[0]] = part
     return out
 
@@ -188,9 +188,9 @@ def _span(sign: int, shift: int, length: int, available: int) -> tuple[slice, sl
     return slice(low, high), slice(ends[0], ends[1] + 1)
 
 
-def _resize(image: Tensor, move: Move) -> Tensor:
-    out = F.interpolate(image[None], move.size, mode="bilinear", align_corners=False, antialias=True)[0]
-    flips = [axis for axis, scale in ((1, move.matrix[1][1]), (2, move.matrix[0][0])) if scale < 0]
+def _resize(image: Tensor, warp: Warp) -> Tensor:
+    out = F.interpolate(image[None], warp.size, mode="bilinear", align_corners=False, antialias=True)[0]
+    flips = [axis for axis, scale in ((1, warp.matrix[1][1]), (2, warp.matrix[0][0])) if scale < 0]
     return out.flip(flips) if flips else out
 
 
@@ -205,7 +205,7 @@ def _true(inside: Tensor | None, like: Tensor) -> Tensor:
     return torch.ones_like(like, dtype=torch.bool) if inside is None else inside
 
 
-def _sample(image: Tensor, move: Move, sources: Sources) -> Tensor:
+def _sample(image: Tensor, warp: Warp, sources: Sources) -> Tensor:
     """Bilinear values (C, H, W) float32; beyond the border, those of the border."""
     # Touch only the part of the source that is seen
     rows, columns = _seen(sources.y, image.shape[-2]), _seen(sources.x, image.shape[-1])
@@ -213,13 +213,13 @@ def _sample(image: Tensor, move: Move, sources: Sources) -> Tensor:
     x, y = sources.x - columns.start, sources.y - rows.start
 
     # Average before shrinking, else thin things flicker
-    (a, b, _), (d, e, _) = move.matrix
+    (a, b, _), (d, e, _) = warp.matrix
     kernel = [2 ** max(0, math.floor(math.log2(max(math.hypot(*pair), 1e-9)) + 1e-6)) for pair in ((d, e), (a, b))]
     if max(kernel) > 1:
         part = F.avg_pool2d(part, kernel, ceil_mode=True)
         x, y = (x + 0.5) / kernel[1] - 0.5, (y + 0.5) / kernel[0] - 0.5
 
-    grid = torch.empty(1, *move.size, 2)
+    grid = torch.empty(1, *warp.size, 2)
     grid[0, :, :, 0] = (2 * x + 1) / part.shape[-1] - 1
     grid[0, :, :, 1] = (2 * y + 1) / part.shape[-2] - 1
     return F.grid_sample(part, grid, padding_mode="border", align_corners=False)[0]

@@ -107,9 +107,9 @@ class _Walk:
             if gradient is not None:
                 first = torch.zeros_like(part)
                 first[:, 0] = 1
-                self.enlarger.add_adjoint(gradient[images], band.slope(first), a, b)
+                self.enlarger.add_adjoint(gradient[images], band.gradient(first), a, b)
 
-        self.run(visit, slope=gradient is not None)
+        self.run(visit, gradient=gradient is not None)
         total = parts[0][1].new_zeros(len(self.logits), parts[0][1].shape[1])
         for images, part in parts:
             total[images] += part
@@ -120,22 +120,22 @@ class _Walk:
         gradient = self.zeros()
 
         def visit(band: Band, images: slice, a: int, b: int) -> None:
-            self.enlarger.add_adjoint(gradient[images], band.slope(grad[images]), a, b)
+            self.enlarger.add_adjoint(gradient[images], band.gradient(grad[images]), a, b)
 
-        self.run(visit, slope=True)
+        self.run(visit, gradient=True)
         return self.of_channels(gradient)
 
     def of_channels(self, gradient: Tensor) -> Tensor:
         """Of the channels that were given: the first of two may have been added."""
         return gradient[:, -self.channels :]
 
-    def run(self, visit: Callable[[Band, slice, int, int], None], slope: bool) -> None:
+    def run(self, visit: Callable[[Band, slice, int, int], None], gradient: bool) -> None:
         # Products of matrices would fall to half precision where the autocast of the model still holds.
         with torch.autocast(self.logits.device.type, enabled=False), torch.no_grad():
             for images, a, b in pieces(self.logits.shape, self.size, self.enlarger):
-                visit(self.open(images, a, b, slope), images, a, b)
+                visit(self.open(images, a, b, gradient), images, a, b)
 
-    def open(self, images: slice, a: int, b: int, slope: bool) -> Band:
+    def open(self, images: slice, a: int, b: int, gradient: bool) -> Band:
         target = self.target[images, ..., a:b, :]
         weight = None if self.weight is None else self.weight[images, ..., a:b, :]
         exponentials = self.enlarger.exponentials(self.logits[images], a, b) if self.closed else None
@@ -144,21 +144,21 @@ class _Walk:
         enlarged = self.enlarger.enlarge(self.logits[images], a, b)
         more = [] if self.distance is None else [self.distance[images, ..., a:b, :]]
         direct = self.direct(enlarged, target, weight) if self.direct else None
-        return direct or _AutogradBand(self.loss.statistics, enlarged, [target, weight, *more], slope)
+        return direct or _AutogradBand(self.loss.statistics, enlarged, [target, weight, *more], gradient)
 
 
 class _AutogradBand:
     """A band of any loss."""
 
     def __init__(
-        self, statistics: Callable[..., Tensor], pred: Tensor, truth: Sequence[Tensor | None], slope: bool
+        self, statistics: Callable[..., Tensor], pred: Tensor, truth: Sequence[Tensor | None], gradient: bool
     ) -> None:
-        self.pred = pred.detach().requires_grad_(slope)
-        with torch.set_grad_enabled(slope):
+        self.pred = pred.detach().requires_grad_(gradient)
+        with torch.set_grad_enabled(gradient):
             self.statistics = statistics(self.pred, *truth)
 
     def sums(self) -> Tensor:
         return self.statistics.detach()
 
-    def slope(self, grad: Tensor) -> Tensor:
+    def gradient(self, grad: Tensor) -> Tensor:
         return torch.autograd.grad(self.statistics, self.pred, grad)[0]

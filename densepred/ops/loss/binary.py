@@ -61,9 +61,9 @@ class BinaryBand:
         loss = self._scaled(F.logsigmoid(-self.wrong))
         return torch.stack([loss.sum(1).mul_(self.weight).sum((1, 2)).neg_(), self.unit * self.weight.sum((1, 2))], 1)
 
-    def slope(self, grad: Tensor) -> Tensor:
-        slope = self._scaled(self._turned(self.wrong.sigmoid_()))
-        return slope.mul_((self.weight * grad[:, :1, None])[:, None])
+    def gradient(self, grad: Tensor) -> Tensor:
+        gradient = self._scaled(self._turned(self.wrong.sigmoid_()))
+        return gradient.mul_((self.weight * grad[:, :1, None])[:, None])
 
     def _turned(self, x: Tensor) -> Tensor:
         """x with the other sign where the channel is the truth, in place."""

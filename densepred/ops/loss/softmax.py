@@ -86,7 +86,7 @@ class SoftmaxBand:
     def sums(self) -> Tensor:
         return torch.cat([term.sums() for term in self.terms], 1)
 
-    def slope(self, grad: Tensor) -> Tensor:
+    def gradient(self, grad: Tensor) -> Tensor:
         parts = grad.split([term.width for term in self.terms], 1)
         each = [term.coefficients(part) for term, part in zip(self.terms, parts, strict=True)]
         return self.softmax.gradient(reduce(_add, each))

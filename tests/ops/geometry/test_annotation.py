@@ -9,8 +9,8 @@ import torch
 
 from densepred.dataset.shapes import Shapes
 from densepred.ops.boxes import from_ids
-from densepred.ops.geometry.annotation import carry, carry_annotation
-from densepred.ops.geometry.warp import Matrix, Move, compose, invert, scaling
+from densepred.ops.geometry.annotation import apply, apply_to_annotation
+from densepred.ops.geometry.warp import Matrix, Warp, compose, invert, scaling
 from densepred.types import VOID, Annotation, Frame, Sample
 
 TURN: Matrix = invert(((0.95, -0.4, 20.0), (0.4, 0.95, -9.0)))
@@ -36,18 +36,18 @@ def bend(size: tuple[int, int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "move",
+    "warp",
     [
-        Move(((-1.0, 0.0, 69.0), (0.0, 1.0, 0.0)), (60, 70)),
-        Move(scaling((60, 70), (97, 81)), (97, 81)),
-        Move(compose(scaling((60, 70), (110, 130)), ((1.0, 0.0, 20.0), (0.0, 1.0, 13.0))), (80, 90)),
-        Move(TURN, (70, 80)),
-        Move(TURN, (70, 80), bend((70, 80))),
-        Move(scaling((60, 70), (30, 35)), (30, 35)),
+        Warp(((-1.0, 0.0, 69.0), (0.0, 1.0, 0.0)), (60, 70)),
+        Warp(scaling((60, 70), (97, 81)), (97, 81)),
+        Warp(compose(scaling((60, 70), (110, 130)), ((1.0, 0.0, 20.0), (0.0, 1.0, 13.0))), (80, 90)),
+        Warp(TURN, (70, 80)),
+        Warp(TURN, (70, 80), bend((70, 80))),
+        Warp(scaling((60, 70), (30, 35)), (30, 35)),
     ],
 )
-def test_keypoints_follow_drawn_dots(move: Move) -> None:
-    moved = carry(dots([(30.0, 25.0), (38.5, 33.25)]), move)
+def test_keypoints_follow_drawn_dots(warp: Warp) -> None:
+    moved = apply(dots([(30.0, 25.0), (38.5, 33.25)]), warp)
     assert moved.truth.keypoints is not None
     for layer, (x, y, seen) in zip(moved.image - moved.image.amin((1, 2), True), moved.truth.keypoints[0], strict=True):
         layer = torch.where(layer > 0.1, layer, 0)
@@ -57,7 +57,7 @@ def test_keypoints_follow_drawn_dots(move: Move) -> None:
 
 def test_the_matrix_of_the_frame_leads_back_to_the_image() -> None:
     sample = dots([(30.0, 25.0)])
-    moved = carry(carry(sample, Move(TURN, (70, 80))), Move(scaling((70, 80), (35, 40)), (35, 40)))
+    moved = apply(apply(sample, Warp(TURN, (70, 80))), Warp(scaling((70, 80), (35, 40)), (35, 40)))
     assert moved.truth.keypoints is not None
     x, y = moved.truth.keypoints[0, 0, :2].tolist()
     (a, b, c), (d, e, f) = moved.frame.matrix
@@ -68,10 +68,10 @@ def test_the_matrix_of_the_frame_leads_back_to_the_image() -> None:
 def test_left_and_right_trade_places_in_a_mirror_and_not_in_a_half_turn() -> None:
     keypoints = torch.tensor([[[10.0, 5.0, 2.0], [30.0, 6.0, 1.0], [20.0, 7.0, 2.0]]])
     truth = Annotation((37, 45), keypoints=keypoints)
-    mirrored = carry_annotation(truth, Move(MIRROR, (37, 45)), ((0, 1),)).keypoints
+    mirrored = apply_to_annotation(truth, Warp(MIRROR, (37, 45)), ((0, 1),)).keypoints
     assert mirrored is not None
     assert mirrored.tolist() == [[[14.0, 6.0, 1.0], [34.0, 5.0, 2.0], [24.0, 7.0, 2.0]]]
-    turned = carry_annotation(truth, Move(((-1.0, 0.0, 44.0), (0.0, -1.0, 36.0)), (37, 45)), ((0, 1),)).keypoints
+    turned = apply_to_annotation(truth, Warp(((-1.0, 0.0, 44.0), (0.0, -1.0, 36.0)), (37, 45)), ((0, 1),)).keypoints
     assert turned is not None
     assert turned[0, 0].tolist() == [34.0, 31.0, 2.0]
 
@@ -79,7 +79,7 @@ def test_left_and_right_trade_places_in_a_mirror_and_not_in_a_half_turn() -> Non
 def test_keypoints_outside_become_unseen_and_unknown_ones_stay_unknown() -> None:
     keypoints = torch.tensor([[[1.0, 1.0, 2.0], [20.0, 20.0, 2.0], [0.0, 0.0, 0.0]]])
     truth = Annotation((37, 45), keypoints=keypoints)
-    moved = carry_annotation(truth, Move(((1.0, 0.0, 10.0), (0.0, 1.0, 10.0)), (20, 20))).keypoints
+    moved = apply_to_annotation(truth, Warp(((1.0, 0.0, 10.0), (0.0, 1.0, 10.0)), (20, 20))).keypoints
     assert moved is not None
     assert moved[0, :, 2].tolist() == [0.0, 2.0, 0.0]
     assert moved[0, 2].tolist() == [0.0, 0.0, 0.0]
@@ -90,7 +90,7 @@ def test_instances_boxes_and_lists_stay_consistent(matrix: Matrix) -> None:
     data = Shapes(split="train", counts={"train": 12})
     for index in range(12):
         sample = data[index]
-        truth = carry(sample, Move(matrix, (61, 73))).truth
+        truth = apply(sample, Warp(matrix, (61, 73))).truth
         assert truth.instances is not None
         assert truth.categories is not None
         assert truth.semantic is not None
@@ -110,7 +110,7 @@ def test_instances_boxes_and_lists_stay_consistent(matrix: Matrix) -> None:
 def test_boxes_without_a_map_of_ids_are_moved_clipped_and_dropped_when_gone() -> None:
     boxes = torch.tensor([[2.0, 3.0, 12.0, 9.0], [30.0, 30.0, 40.0, 36.0]])
     truth = Annotation((37, 45), boxes=boxes, areas=torch.tensor([60.0, 60.0]), categories=torch.tensor([1, 2]))
-    out = carry_annotation(truth, Move(((1.0, 0.0, 5.0), (0.0, 1.0, 0.0)), (20, 20)))
+    out = apply_to_annotation(truth, Warp(((1.0, 0.0, 5.0), (0.0, 1.0, 0.0)), (20, 20)))
     assert out.boxes is not None
     assert out.areas is not None
     assert out.boxes.tolist() == [[-0.5, 3.0, 7.0, 9.0]]
@@ -121,7 +121,7 @@ def test_boxes_without_a_map_of_ids_are_moved_clipped_and_dropped_when_gone() ->
 def test_void_and_ignore_fill_what_lies_outside() -> None:
     zeros = torch.zeros(4, 5)
     truth = Annotation((4, 5), semantic=zeros.byte(), instances=zeros.int(), ignore=zeros.bool(), image=zeros[None] + 1)
-    out = carry_annotation(truth, Move(((1.0, 0.0, -1.0), (0.0, 1.0, 0.0)), (4, 6)))
+    out = apply_to_annotation(truth, Warp(((1.0, 0.0, -1.0), (0.0, 1.0, 0.0)), (4, 6)))
     assert out.semantic is not None
     assert out.ignore is not None
     assert out.semantic[:, 0].tolist() == [VOID] * 4
@@ -133,9 +133,9 @@ def test_void_and_ignore_fill_what_lies_outside() -> None:
 
 def test_an_empty_annotation_stays_empty() -> None:
     sample = Sample(torch.zeros(3, 1, 1, dtype=torch.uint8), Annotation((1, 1)), Frame("x", (1, 1)))
-    out = carry(sample, Move(TURN, (3, 4)))
+    out = apply(sample, Warp(TURN, (3, 4)))
     assert out.truth == Annotation((3, 4))
     none = Annotation((9, 9), boxes=torch.zeros(0, 4), keypoints=torch.zeros(0, 3, 3), categories=torch.zeros(0).long())
-    moved = carry_annotation(none, Move(TURN, (5, 5)))
+    moved = apply_to_annotation(none, Warp(TURN, (5, 5)))
     assert moved.boxes is not None
     assert moved.boxes.shape == (0, 4)

@@ -16,7 +16,7 @@ def test_cutting_is_unfolding_and_joining_undoes_it(patch: tuple[int, int]) -> N
     cells = patches.cut(image, patch)
     expected = F.unfold(image, patch, stride=patch).movedim(1, 2)
     assert torch.equal(cells.flatten(1, 2), expected)
-    assert torch.equal(patches.join(cells, patch), image)
+    assert torch.equal(patches.merge(cells, patch), image)
 
 
 @pytest.mark.parametrize(("size", "patch"), [((5, 7), (4, 4)), ((1, 3), (8, 16)), ((8, 12), (4, 4)), ((2, 1), (7, 5))])

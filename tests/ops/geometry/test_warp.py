@@ -13,13 +13,13 @@ from scipy import ndimage
 from densepred.ops.geometry.warp import (
     IDENTITY,
     Matrix,
-    Move,
+    Warp,
     compose,
     invert,
-    move_points,
     scaling,
     warp_image,
     warp_labels,
+    warp_points,
 )
 
 ROTATION: Matrix = ((0.90137, -0.43119, 12.3171), (0.38213, 1.10713, -4.7131))
@@ -30,23 +30,23 @@ def picture(height: int = 37, width: int = 45, channels: int = 3, dtype: torch.d
     return values if dtype == torch.float32 else (values * 255).round().to(dtype)
 
 
-def slow_nearest(labels: torch.Tensor, move: Move, fill: int) -> torch.Tensor:
-    out = torch.full(move.size, fill, dtype=labels.dtype)
-    (a, b, c), (d, e, f) = move.matrix
-    for y in range(move.size[0]):
-        for x in range(move.size[1]):
-            u, v = (x, y) if move.flow is None else (x + float(move.flow[0, y, x]), y + float(move.flow[1, y, x]))
+def slow_nearest(labels: torch.Tensor, warp: Warp, fill: int) -> torch.Tensor:
+    out = torch.full(warp.size, fill, dtype=labels.dtype)
+    (a, b, c), (d, e, f) = warp.matrix
+    for y in range(warp.size[0]):
+        for x in range(warp.size[1]):
+            u, v = (x, y) if warp.flow is None else (x + float(warp.flow[0, y, x]), y + float(warp.flow[1, y, x]))
             column, row = math.floor(a * u + b * v + c + 0.5), math.floor(d * u + e * v + f + 0.5)
             if 0 <= row < labels.shape[0] and 0 <= column < labels.shape[1]:
                 out[y, x] = labels[row, column]
     return out
 
 
-def slow_bilinear(image: torch.Tensor, move: Move, fill: float) -> torch.Tensor:
-    (a, b, c), (d, e, f) = move.matrix
-    y, x = np.mgrid[: move.size[0], : move.size[1]].astype(float)
-    if move.flow is not None:
-        x, y = x + move.flow[0].numpy(), y + move.flow[1].numpy()
+def slow_bilinear(image: torch.Tensor, warp: Warp, fill: float) -> torch.Tensor:
+    (a, b, c), (d, e, f) = warp.matrix
+    y, x = np.mgrid[: warp.size[0], : warp.size[1]].astype(float)
+    if warp.flow is not None:
+        x, y = x + warp.flow[0].numpy(), y + warp.flow[1].numpy()
     u, v = a * x + b * y + c, d * x + e * y + f
     out = np.stack([ndimage.map_coordinates(layer, [v, u], order=1, mode="nearest") for layer in image.numpy()])
     height, width = image.shape[1:]
@@ -62,10 +62,10 @@ def flow(size: tuple[int, int]) -> torch.Tensor:
 @pytest.mark.parametrize("with_flow", [False, True])
 @pytest.mark.parametrize("size", [(37, 45), (20, 61), (1, 1)])
 def test_a_rotation_samples_as_scipy_does(size: tuple[int, int], with_flow: bool) -> None:
-    move = Move(ROTATION, size, flow(size) if with_flow else None)
+    warp = Warp(ROTATION, size, flow(size) if with_flow else None)
     image = picture()
     torch.testing.assert_close(
-        warp_image(image, move, torch.full((3,), 0.25)), slow_bilinear(image, move, 0.25), atol=1e-5, rtol=0
+        warp_image(image, warp, torch.full((3,), 0.25)), slow_bilinear(image, warp, 0.25), atol=1e-5, rtol=0
     )
 
 
@@ -73,33 +73,33 @@ def test_a_rotation_samples_as_scipy_does(size: tuple[int, int], with_flow: bool
 @pytest.mark.parametrize("matrix", [ROTATION, IDENTITY, ((0.70131, 0.0, -3.2171), (0.0, -1.30717, 40.1313))])
 def test_labels_come_from_the_nearest_pixel_and_void_from_outside(matrix: Matrix, with_flow: bool) -> None:
     labels = torch.randint(0, 9, (37, 45), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
-    move = Move(matrix, (41, 33), flow((41, 33)) if with_flow else None)
-    assert torch.equal(warp_labels(labels, move, 255), slow_nearest(labels, move, 255))
+    warp = Warp(matrix, (41, 33), flow((41, 33)) if with_flow else None)
+    assert torch.equal(warp_labels(labels, warp, 255), slow_nearest(labels, warp, 255))
 
 
 @pytest.mark.parametrize("size", [(19, 90), (74, 90), (37, 45), (1, 3)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
 def test_a_resize_equals_torchvisions(size: tuple[int, int], dtype: torch.dtype) -> None:
-    image, move = picture(dtype=dtype), Move(scaling((37, 45), size), size)
+    image, warp = picture(dtype=dtype), Warp(scaling((37, 45), size), size)
     expected = V.resize(image, list(size), antialias=True)
-    torch.testing.assert_close(warp_image(image, move), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(warp_image(image, warp), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(19, 90), (74, 31), (37, 45), (111, 30), (5, 27)])
 def test_resized_labels_equal_torchvisions_nearest_exact(size: tuple[int, int]) -> None:
     labels = torch.randint(0, 200, (37, 45), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
     expected = V.resize(labels[None], list(size), V.InterpolationMode.NEAREST_EXACT)[0]
-    assert torch.equal(warp_labels(labels, Move(scaling((37, 45), size), size), 255), expected)
+    assert torch.equal(warp_labels(labels, Warp(scaling((37, 45), size), size), 255), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
 def test_shifts_and_flips_copy_pixels_exactly(dtype: torch.dtype) -> None:
     image = picture(dtype=dtype)
-    flipped = Move(((-1.0, 0.0, 44.0), (0.0, 1.0, 0.0)), (37, 45))
+    flipped = Warp(((-1.0, 0.0, 44.0), (0.0, 1.0, 0.0)), (37, 45))
     assert torch.equal(warp_image(image, flipped), image.flip(2))
-    both = Move(((-1.0, 0.0, 40.0), (0.0, -1.0, 30.0)), (20, 25))
+    both = Warp(((-1.0, 0.0, 40.0), (0.0, -1.0, 30.0)), (20, 25))
     assert torch.equal(warp_image(image, both), image.flip(1, 2)[:, 6:26, 4:29])
-    crop = Move(((1.0, 0.0, 5.0), (0.0, 1.0, 7.0)), (10, 11))
+    crop = Warp(((1.0, 0.0, 5.0), (0.0, 1.0, 7.0)), (10, 11))
     assert torch.equal(warp_image(image, crop), image[:, 7:17, 5:16])
 
 
@@ -107,35 +107,35 @@ def test_shifts_and_flips_copy_pixels_exactly(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("shift", [-60.0, -3.0, 0.0, 3.0, 40.0, 44.0, 100.0])
 def test_what_lies_outside_is_filled(sign: float, shift: float) -> None:
     image, fill = picture(dtype=torch.uint8), torch.tensor([1.0, 2.0, 3.0])
-    move = Move(((sign, 0.0, shift), (0.0, sign, shift)), (50, 51))
-    expected = torch.stack([slow_nearest(layer, move, int(value)) for layer, value in zip(image, fill, strict=True)])
-    assert torch.equal(warp_image(image, move, fill), expected)
+    warp = Warp(((sign, 0.0, shift), (0.0, sign, shift)), (50, 51))
+    expected = torch.stack([slow_nearest(layer, warp, int(value)) for layer, value in zip(image, fill, strict=True)])
+    assert torch.equal(warp_image(image, warp, fill), expected)
 
 
 def test_by_default_the_images_mean_fills_what_lies_outside() -> None:
     image = torch.full((2, 9, 9), 77, dtype=torch.uint8)
     for matrix in (((1.0, 0.0, -5.0), (0.0, 1.0, 0.0)), ROTATION):
-        assert (warp_image(image, Move(matrix, (30, 30))) == 77).all()
+        assert (warp_image(image, Warp(matrix, (30, 30))) == 77).all()
 
 
 def test_shrinking_averages_whole_blocks() -> None:
     image = picture(32, 64)
-    move = Move(compose(scaling((32, 64), (8, 16)), ((1.0, 0.0, 2.0), (0.0, 1.0, 1.0))), (6, 9))
+    warp = Warp(compose(scaling((32, 64), (8, 16)), ((1.0, 0.0, 2.0), (0.0, 1.0, 1.0))), (6, 9))
     expected = torch.nn.functional.avg_pool2d(image, 4)[:, 1:7, 2:11]
-    torch.testing.assert_close(warp_image(image, move), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(warp_image(image, warp), expected, atol=1e-5, rtol=0)
 
 
 def test_points_follow_the_pixels_they_lie_on() -> None:
     points = torch.tensor([[3.0, 4.0], [40.25, 30.5], [0.0, 0.0]])
-    for move in (Move(ROTATION, (37, 45)), Move(ROTATION, (37, 45), flow((37, 45)))):
-        there = move_points(points, move).double()
+    for warp in (Warp(ROTATION, (37, 45)), Warp(ROTATION, (37, 45), flow((37, 45)))):
+        there = warp_points(points, warp).double()
         x, y = there.T
-        if move.flow is not None:
+        if warp.flow is not None:
             at = [
-                ndimage.map_coordinates(layer, [y, x], order=1, mode="nearest") for layer in move.flow.double().numpy()
+                ndimage.map_coordinates(layer, [y, x], order=1, mode="nearest") for layer in warp.flow.double().numpy()
             ]
             x, y = x + torch.from_numpy(at[0]), y + torch.from_numpy(at[1])
-        (a, b, c), (d, e, f) = move.matrix
+        (a, b, c), (d, e, f) = warp.matrix
         back = torch.stack((a * x + b * y + c, d * x + e * y + f), 1)
         torch.testing.assert_close(back, points.double(), atol=1e-3, rtol=0)
 
@@ -147,10 +147,10 @@ def test_a_map_and_its_inverse_cancel() -> None:
 def test_a_map_composed_moves_as_the_two_after_each_other() -> None:
     labels = torch.randint(0, 9, (37, 45), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
     first, second = (
-        Move(((1.0, 0.0, 3.0), (0.0, 1.0, 2.0)), (30, 40)),
-        Move(((-1.0, 0.0, 39.0), (0.0, 1.0, 0.0)), (30, 40)),
+        Warp(((1.0, 0.0, 3.0), (0.0, 1.0, 2.0)), (30, 40)),
+        Warp(((-1.0, 0.0, 39.0), (0.0, 1.0, 0.0)), (30, 40)),
     )
-    fused = Move(compose(first.matrix, second.matrix), second.size)
+    fused = Warp(compose(first.matrix, second.matrix), second.size)
     assert torch.equal(warp_labels(labels, fused, 255), warp_labels(warp_labels(labels, first, 255), second, 255))
 
 
@@ -158,6 +158,6 @@ def test_a_map_composed_moves_as_the_two_after_each_other() -> None:
 def test_tiny_images_can_be_moved_anywhere(size: tuple[int, int]) -> None:
     image, labels = picture(*size, channels=5), torch.zeros(size, dtype=torch.uint8)
     for matrix in (IDENTITY, ROTATION, scaling(size, (7, 9)), ((5.0, 0.0, 1.0), (0.0, 9.0, 2.0))):
-        move = Move(matrix, (7, 9))
-        assert warp_image(image, move).shape == (5, 7, 9)
-        assert torch.equal(warp_labels(labels, move, 255), slow_nearest(labels, move, 255))
+        warp = Warp(matrix, (7, 9))
+        assert warp_image(image, warp).shape == (5, 7, 9)
+        assert torch.equal(warp_labels(labels, warp, 255), slow_nearest(labels, warp, 255))
