@@ -1,0 +1,91 @@
+"""Rules of prose: docstrings, comments and documents in the words of the field.
+
+`findings` yields one line per breach. Few exceptions stand beside the rules, each with its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+FRAGMENTS = r"(What|How|Which|Whether|Whose|Who|Of|The same|Such|Those|Nobody)\b"
+"""Words that begin a fragment rather than a sentence or a noun phrase."""
+
+UNITS = (
+    "channel|image|class|instance|keypoint|pixel|step|batch|head|level|sample|person|box|row|line|epoch|second|process"
+)
+COUNTED = (
+    "row|value|number|colour|mean|weight|line|scalar|map|matrix|entry|score|list|mask|file|folder|table|prediction"
+)
+AVOID = {
+    r"(nobody|whose|lest|but for)": "say it with if, when, except",
+    r"(judges?|judged|judging|foretells?|by heart)": "evaluate, score, predict, overfit",
+    r"(says|is told|are told|is shown|are shown what)": "name what is passed or returned",
+    r"the truth": "ground truth",
+    r"put together": "merge, stitch, build",
+    r"strides? traded": "dilation instead of stride",
+    rf"(an?|one|the) ({COUNTED})s? (an?|each) ({UNITS})": "per X",
+    rf"(pixels|images|samples|values|numbers|steps|batches|crops|bytes|seconds|points) an? ({UNITS})": "per X",
+}
+
+QUOTES = re.compile(r"`[^`]*`|\"[^\"]*\"|```.*?```", re.DOTALL)
+"""Code and quotations are not prose of ours."""
+
+
+def findings(path: Path) -> Iterator[str]:
+    """Yield `line: sentence: remedy` for each breach in a Python, YAML or Markdown file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        for line, docstring in docstrings(text):
+            if found := re.match(FRAGMENTS, docstring):
+                yield f"{line}: a docstring begins with {found[0]!r}: begin with an imperative verb or a noun phrase"
+        passages = [*docstrings(text), *comments(text), *messages(text)]
+    elif path.suffix == ".yaml":
+        passages = [(n, line.partition("# ")[2]) for n, line in enumerate(text.splitlines(), 1) if "# " in line]
+    else:
+        passages = [(1, re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), text, flags=re.DOTALL))]
+    for line, passage in passages:
+        prose = QUOTES.sub(lambda quoted: "`" + "\n" * quoted[0].count("\n") + "`", passage)
+        for pattern, remedy in AVOID.items():
+            for found in re.finditer(rf"\b{pattern}\b", prose, re.IGNORECASE):
+                yield f"{line + prose[: found.start()].count(chr(10))}: {' '.join(found[0].split())!r}: {remedy}"
+
+
+def docstrings(text: str) -> list[tuple[int, str]]:
+    """Return (line, text) of every docstring, those behind assignments included."""
+    return [
+        (node.lineno, node.value.value)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+
+
+def comments(text: str) -> list[tuple[int, str]]:
+    """Return (line, text) of every comment."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return [(token.start[0], token.string.lstrip("# ")) for token in tokens if token.type == tokenize.COMMENT]
+
+
+def messages(text: str) -> list[tuple[int, str]]:
+    """Return (line, text) of every sentence handed to an exception, a warning or the log; `{}` stands for values."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    spoken = [call for call in calls if re.search(r"(Error|warn|say|note|print)$", ast.unparse(call.func))]
+    return [(call.lineno, _words(argument)) for call in spoken for argument in call.args]
+
+
+def _words(node: ast.expr) -> str:
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+
+
+if __name__ == "__main__":  # python -m tests.prose FILE_OR_FOLDER ...
+    for place in map(Path, sys.argv[1:]):
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.suffix in (".py", ".yaml", ".md"):
+                for finding in findings(path):
+                    print(f"{path}:{finding}")
