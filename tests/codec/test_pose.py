@@ -183,7 +183,9 @@ def test_of_a_person_detected_twice_the_better_stays() -> None:
     given = Annotation(SIZE, boxes=boxes, scores=torch.tensor([0.5, 0.9, 0.8]))
     points = torch.tensor([[3.0, 3.0], [10.0, 10.0], [15.0, 18.0]])
     frames = [Frame("a", SIZE, instance=i) for i in range(3)]
-    out = Pose(INFO).merge_instances([scored(points, 0.9), scored(points + 0.1, 0.9), scored(points + 50, 0.9)], frames, given)
+    out = Pose(INFO).merge_instances(
+        [scored(points, 0.9), scored(points + 0.1, 0.9), scored(points + 50, 0.9)], frames, given
+    )
     assert out.scores is not None
     assert out.boxes is not None
     assert out.scores.tolist() == pytest.approx([0.81, 0.72])

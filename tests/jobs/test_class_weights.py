@@ -8,6 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from densepred.dataset.folder import Folder
+from densepred.dataset.shapes import Shapes
+from densepred.jobs import class_weights
 from densepred.jobs.class_weights import median_frequency
 
 CAMVID = Path(__file__).parents[3] / "shared" / "data" / "camvid"
@@ -40,3 +43,33 @@ def test_camvid_has_the_weights_that_its_description_gives() -> None:
     counts = torch.tensor(np.stack([np.bincount(mask.ravel(), minlength=12)[:11] for mask in masks]))
     weights = median_frequency(counts, torch.tensor([mask.size for mask in masks]))
     assert weights.numpy() == pytest.approx(facts["median_frequency_weights"], abs=1e-4)
+
+
+def test_median_frequency_becomes_numbers_wherever_it_stands() -> None:
+    train = Shapes("train", size=(24, 32), counts={"train": 6, "valid": 1, "test": 1})
+    node = {"losses": {"semantic": {"_target_": "x.Y", "class_weights": "median_frequency", "gamma": 2.0}}}
+    found, weights = class_weights.resolve_class_weights(node, train)
+    assert weights is not None
+    assert found["losses"]["semantic"] == {"_target_": "x.Y", "class_weights": weights, "gamma": 2.0}
+    assert node["losses"]["semantic"]["class_weights"] == "median_frequency"
+    counts, pixels = class_weights.class_counts(train)
+    frequencies = [(counts[:, k].sum() / pixels[counts[:, k] > 0].sum()).item() for k in range(8) if counts[:, k].any()]
+    middle = torch.tensor(frequencies, dtype=torch.float64).quantile(0.5).item()
+    present = [weight for weight in weights if weight > 0]
+    assert present == pytest.approx([middle / frequency for frequency in frequencies], rel=1e-5)
+
+
+def test_given_weights_stay_and_the_images_are_not_read() -> None:
+    node = {"losses": {"semantic": {"class_weights": [1.0, 2.0]}}}
+    assert class_weights.resolve_class_weights(node, train=None) == (node, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_the_weights_of_camvid_are_the_published_ones() -> None:
+    if not CAMVID.is_dir():
+        pytest.skip("needs the images of camvid in ../shared/data")
+    names = {"ignore_index": 11}
+    train = Folder(str(CAMVID), split="train", splits={"train": "train", "valid": "val", "test": "test"}, **names)
+    _, weights = class_weights.resolve_class_weights({"class_weights": "median_frequency"}, train)
+    published = json.loads((CAMVID / "classes.json").read_text())["median_frequency_weights"]
+    assert weights == pytest.approx(published, abs=2e-4)

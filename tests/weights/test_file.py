@@ -141,7 +141,7 @@ def test_a_full_disk_leaves_the_others_and_no_rubbish(
 
 def test_a_real_limit_on_file_sizes_is_an_os_error(tmp_path: Path) -> None:
     script = (
-        "import resource, signal, torch; from pathlib import Path; from densepred.checkpoint import save_weights\n"
+        "import resource, signal, torch; from pathlib import Path; from densepred.weights.file import save_weights\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: save_weights(Path('w.safetensors'), {'a': torch.zeros(9999)}, {})\n"
         "except OSError as error: print(type(error).__name__)\n"
