@@ -58,10 +58,10 @@ class Model(nn.Module, ABC):
         Stages before the answer only teach: in evaluation mode a model need not give them.
         """
 
-    def prune(self, stages: int) -> None:
+    def skip_stages(self, stages: int) -> None:
         """Answer by an earlier stage in evaluation mode, without what only the last `stages` of them need."""
         if stages:
-            raise UserError(f"prune={stages}: this model has no earlier stages to answer by; set 0")
+            raise UserError(f"skip_stages={stages}: this model has no earlier stages to answer by; set 0")
 
 
 class Codec(ABC):

@@ -44,12 +44,12 @@ def predict(cfg: DictConfig) -> int:
     from densepred.results import person_boxes
     from densepred.results.files import Results, Wanted, image_ids, known_ids
 
-    known = known_ids(Path(settings.annotations)) if settings.annotations else None
+    known = known_ids(Path(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
-    model.model.prune(settings.prune)
+    model.model.skip_stages(settings.skip_stages)
     boxes = None
     if settings.boxes is not None:
         model.require_instances()

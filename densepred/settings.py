@@ -103,7 +103,7 @@ class Eval:
     boxes: str | None = None
     box_threshold: float = 0.0
     data: Data = field(default_factory=Data)
-    prune: int = 0
+    skip_stages: int = 0
     precision: str = "fp32"
     devices: int = 1
     threads: int | None = None
@@ -128,9 +128,9 @@ class Predict:
     overlay: bool = True
     threshold: float = 0.3
     probabilities: bool = False
-    annotations: str | None = None
+    coco_ids: str | None = None
     max_pixels: int = 400_000_000
-    prune: int = 0
+    skip_stages: int = 0
     precision: str = "fp32"
     threads: int | None = None
 

@@ -25,7 +25,7 @@ def words(args: argparse.Namespace, model: str, code: int, folder: Path) -> list
     shared = [
         "task=autoencoder",
         f"model={model}",
-        f"model.code={code}",
+        f"model.latent_channels={code}",
         "dataset=camvid",
         f"dataset.root={args.data}",
         f"data.crop=[{args.crop},{args.crop}]",

@@ -32,7 +32,8 @@ class CenterDetection(Codec):
     ("corner", about a third of it). Size and offset are learnt at the cells of centres alone, of the smallest where two
     share one. In crowds only centres count.
 
-    What is above `score` and the largest of its 3 x 3 neighbours in a map is found, the best `most` of an image.
+    What is above `score_threshold` and the largest of its 3 x 3 neighbours in a map is found, and the best
+    `max_detections` per image stay.
     `prior` is the probability of a class to begin with.
     """
 
@@ -44,22 +45,22 @@ class CenterDetection(Codec):
         stride: int = 4,
         overlap: float = 0.7,
         radius: str = "published",
-        score: float = 0.1,
-        most: int = 100,
+        score_threshold: float = 0.1,
+        max_detections: int = 100,
         prior: float = 0.1,
     ) -> None:
         choose("task.codec.radius", radius, RADII)
-        for name, value in (("stride", stride), ("most", most)):
+        for name, value in (("stride", stride), ("max_detections", max_detections)):
             if value < 1:
                 raise UserError(f"task.codec.{name}: {value}; give 1 or more")
-        if not 0 <= score < 1:
-            raise UserError(f"task.codec.score: {score}; give a number from 0 to below 1")
+        if not 0 <= score_threshold < 1:
+            raise UserError(f"task.codec.score_threshold: {score_threshold}; give a number from 0 to below 1")
         for name, share in (("overlap", overlap), ("prior", prior)):
             if not 0 < share < 1:
                 raise UserError(f"task.codec.{name}: {share}; give a number between 0 and 1")
         self.things = Things(info)
         self.stride, self.overlap, self.radius = stride, overlap, RADII[radius]
-        self.score, self.most = score, most
+        self.score_threshold, self.max_detections = score_threshold, max_detections
         self.heads = {
             "class": HeadSpec(len(self.things.classes), (stride,), prior=prior, names=self.things.names),
             "size": HeadSpec(2, (stride,), positive=True, names=("width", "height")),
@@ -118,8 +119,9 @@ class CenterDetection(Codec):
     def _detect(self, logits: Tensor, size: Tensor, offset: Tensor, frame: Frame) -> Annotation:
         """Maps of one image, (1, C, h, w)."""
         height = logits.shape[-2]
-        threshold = math.log(self.score / (1 - self.score)) if self.score > 0 else -math.inf
-        peaks = local_maxima(logits, self.most, threshold, across=True)
+        least = self.score_threshold
+        threshold = math.log(least / (1 - least)) if least > 0 else -math.inf
+        peaks = local_maxima(logits, self.max_detections, threshold, across=True)
         kept = peaks.scores[0].isfinite()
         scores, x, rows = peaks.scores[0][kept], peaks.x[0][kept], peaks.y[0][kept]
         y = rows % height

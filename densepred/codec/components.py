@@ -52,7 +52,7 @@ class Components(Codec):
         min_area: int = 1,
         split: str = "none",
         smooth: float = 1.0,
-        neck: float = 0.9,
+        split_ratio: float = 0.9,
         depth: float = 1.0,
         distance: bool = False,
     ) -> None:
@@ -67,7 +67,7 @@ class Components(Codec):
                 f"task.codec.sigmoid=true is for background and one class; the dataset has {self.classes} classes: "
                 "set task.codec.sigmoid=false"
             )
-        _check(gap, threshold, connectivity, holes, min_area, smooth, neck, depth)
+        _check(gap, threshold, connectivity, holes, min_area, smooth, split_ratio, depth)
         choose("task.codec.split", split, SPLITS)
         self.things = info.things or tuple(range(1, self.classes))
         self.others = tuple(index for index in range(self.classes) if index not in self.things)
@@ -78,7 +78,7 @@ class Components(Codec):
         self.gap = gap
         self.required = ("semantic", "instances") if gap else ("semantic",)
         self.threshold, self.connectivity, self.holes, self.min_area = threshold, connectivity, holes, min_area
-        self.split, self.smooth, self.neck, self.depth = split, smooth, neck, depth
+        self.split, self.smooth, self.split_ratio, self.depth = split, smooth, split_ratio, depth
         self.distance = distance
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
@@ -176,7 +176,7 @@ class Components(Codec):
             mask |= small_holes(mask, self.connectivity, self.holes) & (things == VOID)
         parts, _ = numbered(mask, self.connectivity)
         if self.split == "distance":
-            parts = part_blobs(parts, self.smooth, self.neck, self.depth)
+            parts = part_blobs(parts, self.smooth, self.split_ratio, self.depth)
         return without_small(parts, self.min_area)
 
 
@@ -191,9 +191,16 @@ def _likeliest(chances: Tensor, classes: Sequence[int]) -> Tensor:
 
 
 def _check(
-    gap: int, threshold: float, connectivity: int, holes: int, min_area: int, smooth: float, neck: float, depth: float
+    gap: int,
+    threshold: float,
+    connectivity: int,
+    holes: int,
+    min_area: int,
+    smooth: float,
+    split_ratio: float,
+    depth: float,
 ) -> None:
-    for name, share in (("threshold", threshold), ("neck", neck)):
+    for name, share in (("threshold", threshold), ("split_ratio", split_ratio)):
         if not 0 < share <= 1:
             raise UserError(f"task.codec.{name}: {share}; give a number above 0, at most 1")
     for name, value in (("gap", gap), ("holes", holes), ("smooth", smooth), ("depth", depth)):

@@ -25,13 +25,14 @@ class FCOS(Codec):
     """Heads `class`, a sigmoid for each class of things, `distances` to the left, top, right and bottom side, in
     strides, and `centerness`, each on levels of `strides`.
 
-    A cell is positive if its point is inside a box, less than `radius` strides from its middle (0: anywhere inside),
-    and its farthest side at most `reach` strides away and farther than the level before reaches; the first level has no
-    least and the last no greatest. Of several boxes it takes the smallest. In crowds only positive cells count.
-    `points` are the middles of cells, as in the paper, or their corners, as in torchvision.
+    A cell is positive if its point is inside a box, less than `center_sampling_radius` strides from its middle (0:
+    anywhere inside), and its farthest side at most `regress_range` strides away and farther than the level before
+    reaches; the first level has no least and the last no greatest. Of several boxes it takes the smallest. In crowds
+    only positive cells count. `points` are the middles of cells, as in the paper, or their corners, as in torchvision.
 
-    Scores are sqrt(class * centerness). Of each level the best `candidates` above `score` remain, then what no better
-    box of the class overlaps by more than `nms`, at most `most`. `prior` is the probability of a class to begin with.
+    Scores are sqrt(class * centerness). Of each level the best `pre_nms_top_k` above `score_threshold` remain, then
+    what no better box of the class overlaps by more than `nms`, at most `max_detections`. `prior` is the probability of
+    a class to begin with.
     """
 
     required = ("boxes", "categories")
@@ -40,28 +41,41 @@ class FCOS(Codec):
         self,
         info: Info,
         strides: Sequence[int] = (8, 16, 32, 64, 128),
-        reach: float = 8.0,
-        radius: float = 1.5,
+        regress_range: float = 8.0,
+        center_sampling_radius: float = 1.5,
         points: str = "middle",
-        score: float = 0.2,
+        score_threshold: float = 0.2,
         nms: float = 0.6,
-        candidates: int = 1000,
-        most: int = 100,
+        pre_nms_top_k: int = 1000,
+        max_detections: int = 100,
         prior: float = 0.01,
     ) -> None:
         choose("task.codec.points", points, POINTS)
         if len(strides) < 2 or min(strides) < 1 or any(b <= a for a, b in pairwise(strides)):
             raise UserError(f"task.codec.strides: {list(strides)}; give two or more, each larger than the one before")
-        for name, value in (("candidates", candidates), ("most", most)):
+        for name, value in (("pre_nms_top_k", pre_nms_top_k), ("max_detections", max_detections)):
             if value < 1:
                 raise UserError(f"task.codec.{name}: {value}; give 1 or more")
-        if not reach > 0 or radius < 0:
-            raise UserError(f"task.codec: reach {reach}, radius {radius}; give strides: above 0, and 0 or more")
+        if not regress_range > 0 or center_sampling_radius < 0:
+            raise UserError(
+                f"task.codec: regress_range {regress_range}, center_sampling_radius {center_sampling_radius}; "
+                "give strides: above 0, and 0 or more"
+            )
         if not 0 < prior < 1:
             raise UserError(f"task.codec.prior: {prior}; give a probability between 0 and 1")
         self.things = Things(info)
-        self.strides, self.reach, self.radius, self.corner = tuple(strides), reach, radius, points == "corner"
-        self.score, self.nms, self.candidates, self.most = score, nms, candidates, most
+        self.strides, self.regress_range, self.center_sampling_radius, self.corner = (
+            tuple(strides),
+            regress_range,
+            center_sampling_radius,
+            points == "corner",
+        )
+        self.score_threshold, self.nms, self.pre_nms_top_k, self.max_detections = (
+            score_threshold,
+            nms,
+            pre_nms_top_k,
+            max_detections,
+        )
         names = ("left", "top", "right", "bottom")
         self.heads = {
             "class": HeadSpec(len(self.things.classes), self.strides, prior=prior, names=self.things.names),
@@ -72,7 +86,7 @@ class FCOS(Codec):
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         boxes, channels, crowds = self.things.of(truth)
         row = cells(truth.size, self.strides, self.corner, boxes.device)
-        owner = assign(row, boxes, self.reach, self.radius)
+        owner = assign(row, boxes, self.regress_range, self.center_sampling_radius)
         positive = owner >= 0
         classes = torch.zeros(len(self.things.classes), len(owner), dtype=torch.bool, device=boxes.device)
         classes[channels[owner[positive]], positive.nonzero()[:, 0]] = True
@@ -106,7 +120,7 @@ class FCOS(Codec):
         boxes = boxes_in_image(torch.cat([points - sides[:, :2], points + sides[:, 2:]], 1), frame)
         real = (boxes[:, 2:] > boxes[:, :2]).all(1)
         boxes, scores, channels = boxes[real], scores[real], channels[real]
-        keep = batched_nms(boxes, scores, channels, self.nms)[: self.most]
+        keep = batched_nms(boxes, scores, channels, self.nms)[: self.max_detections]
         categories = self.things.categories(channels[keep])
         return Annotation(frame.size, boxes=boxes[keep], categories=categories, scores=scores[keep])
 
@@ -116,8 +130,8 @@ class FCOS(Codec):
         parts = (outputs[name].split(row.lengths, 1) for name in ("class", "centerness"))
         for logits, central in zip(*parts, strict=True):
             values = (logits.sigmoid() * central.sigmoid()).sqrt().flatten()
-            above = (values > self.score).nonzero()[:, 0]
-            best, order = values[above].topk(min(self.candidates, len(above)))
+            above = (values > self.score_threshold).nonzero()[:, 0]
+            best, order = values[above].topk(min(self.pre_nms_top_k, len(above)))
             scores.append(best)
             channels.append(above[order] // logits.shape[1])
             index.append(above[order] % logits.shape[1] + start)

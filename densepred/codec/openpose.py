@@ -30,9 +30,9 @@ class OpenPose(Codec):
     `neck` adds a neck, midway between the shoulders, to the dataset's. Predictions have the dataset's keypoints.
     A person's score is the sum of the scores of joints and limbs over their number in a whole person.
 
-    At most `most` joints a map above `peak` are tried. `dot` and `ratio` judge a limb, `parts` and `score` a person;
-    with `maximize_positives` the more generous set of the authors' program replaces all five.
-    `enlarge` looks for peaks in maps enlarged so many times.
+    At most `max_detections` joints a map above `peak` are tried. `dot` and `ratio` judge a limb, `parts` and
+    `score_threshold` a person; with `maximize_positives` the more generous set of the authors' program replaces all
+    five. `enlarge` looks for peaks in maps enlarged so many times.
     """
 
     required = ("keypoints",)
@@ -49,12 +49,17 @@ class OpenPose(Codec):
         dot: float = 0.05,
         ratio: float = 0.95,
         parts: int = 3,
-        score: float = 0.4,
+        score_threshold: float = 0.4,
         maximize_positives: bool = False,
-        most: int = 127,
+        max_detections: int = 127,
         enlarge: int = 1,
     ) -> None:
-        for name, value in (("stride", stride), ("most", most), ("enlarge", enlarge), ("parts", parts)):
+        for name, value in (
+            ("stride", stride),
+            ("max_detections", max_detections),
+            ("enlarge", enlarge),
+            ("parts", parts),
+        ):
             if value < 1:
                 raise UserError(f"task.codec.{name}: {value}; give 1 or more")
         for name, length in (("sigma", sigma), ("width", width)):
@@ -63,8 +68,8 @@ class OpenPose(Codec):
         self.skeleton = skeleton(info, limbs, neck)
         self.keypoints = len(info.keypoints)
         self.stride, self.sigma, self.width = stride, sigma, width
-        self.rules = GENEROUS if maximize_positives else Rules(peak, dot, ratio, parts, score)
-        self.most, self.enlarge = most, enlarge
+        self.rules = GENEROUS if maximize_positives else Rules(peak, dot, ratio, parts, score_threshold)
+        self.max_detections, self.enlarge = max_detections, enlarge
         self.heads = {
             "paf": HeadSpec(2 * len(self.skeleton.limbs), (stride,)),
             "heatmap": HeadSpec(len(self.skeleton.names) + 1, (stride,)),
@@ -116,7 +121,7 @@ class OpenPose(Codec):
         for one, paf, frame in zip(heat.split(1), outputs["paf"], frames, strict=True):
             if self.enlarge > 1:  # one image at a time: enlarged maps are large
                 one = F.interpolate(one, scale_factor=self.enlarge, mode="bicubic")
-            (joints,) = candidates(one, self.most, self.rules.peak, self.sigma * self.enlarge / step)
+            (joints,) = candidates(one, self.max_detections, self.rules.peak, self.sigma * self.enlarge / step)
             points = (joints.points - (self.enlarge - 1) / 2) / self.enlarge
             found.append(self._people(joints._replace(points=points), paf, frame))
         return found

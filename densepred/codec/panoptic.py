@@ -32,9 +32,9 @@ class Panoptic(Codec):
     with `ignore_crowd` crowds do not teach classes either. Pixels of instances smaller than `small_area` weigh
     `small_weight` in the loss of classes.
 
-    Centres are at most `most` maxima of the heat map above `threshold`, each the largest of `kernel` x `kernel` input
-    pixels. Instances smaller than `thing_area` and classes of stuff with less than `stuff_area` are left out. Areas are
-    pixels, or below 1 shares of the image: of the input when learning, of the original when predicting.
+    Centres are at most `max_detections` maxima of the heat map above `threshold`, each the largest of `kernel` x
+    `kernel` input pixels. Instances smaller than `thing_area` and classes of stuff with less than `stuff_area` are left
+    out. Areas are pixels, or below 1 shares of the image: of the input when learning, of the original when predicting.
     The `score` of an instance is the mean probability of its class ("semantic"), the heat at its centre ("center"), or
     their product. Without `stuff` predictions hold instances alone.
     """
@@ -49,13 +49,13 @@ class Panoptic(Codec):
         ignore_crowd: bool = False,
         threshold: float = 0.1,
         kernel: int = 7,
-        most: int = 200,
+        max_detections: int = 200,
         thing_area: float = 0.0,
         stuff_area: float = 0.001,
         score: str = "product",
         stuff: bool = True,
     ) -> None:
-        _check(info, sigma, kernel, most, stuff)
+        _check(info, sigma, kernel, max_detections, stuff)
         choose("task.codec.score", score, SCORES)
         self.classes = len(info.classes)
         self.things = torch.zeros(VOID + 1, dtype=torch.bool)
@@ -64,7 +64,7 @@ class Panoptic(Codec):
         self.sigma, self.quantised, self.ignore_crowd = sigma, quantised, ignore_crowd
         self.small_area = at_least_zero(small_area, "task.codec.small_area")
         self.small_weight = at_least_zero(small_weight, "task.codec.small_weight")
-        self.threshold, self.kernel, self.most = threshold, kernel, most
+        self.threshold, self.kernel, self.max_detections = threshold, kernel, max_detections
         self.thing_area = at_least_zero(thing_area, "task.codec.thing_area")
         self.stuff_area = at_least_zero(stuff_area, "task.codec.stuff_area")
         self.score, self.stuff = score, stuff
@@ -186,7 +186,7 @@ class Panoptic(Codec):
         reach = self.kernel // 2
         kernel = (2 * max(1, round(reach / down)) + 1, 2 * max(1, round(reach / right)) + 1)
         sigma = None if self.quantised else self.sigma / max(down, right)
-        points, scores = centers.peaks(heat, self.most, self.threshold, kernel if reach else (1, 1), sigma)
+        points, scores = centers.peaks(heat, self.max_detections, self.threshold, kernel if reach else (1, 1), sigma)
         if align_corners:
             corner = [max(1, side - 1) for side in heat.shape[::-1]]
             points = points * points.new_tensor([(size[1] - 1) / corner[0], (size[0] - 1) / corner[1]])
@@ -231,7 +231,7 @@ def pixels(area: float, whole: int) -> float:
     return area * whole if area < 1 else area
 
 
-def _check(info: Info, sigma: float, kernel: int, most: int, stuff: bool) -> None:
+def _check(info: Info, sigma: float, kernel: int, max_detections: int, stuff: bool) -> None:
     if len(info.classes) < 2:
         raise UserError(
             f"the dataset has {len(info.classes)} classes; centres need two or more, such as background and one thing: "
@@ -246,5 +246,5 @@ def _check(info: Info, sigma: float, kernel: int, most: int, stuff: bool) -> Non
         raise UserError(f"task.codec.sigma: {sigma}; give pixels, more than 0")
     if kernel < 1 or kernel % 2 == 0:
         raise UserError(f"task.codec.kernel: {kernel}; give an odd number of pixels")
-    if most < 1:
-        raise UserError(f"task.codec.most: {most}; give 1 or more")
+    if max_detections < 1:
+        raise UserError(f"task.codec.max_detections: {max_detections}; give 1 or more")

@@ -22,7 +22,7 @@ class ASPP(nn.Module):
         self,
         in_channels: int,
         width: int,
-        rates: Sequence[int],
+        atrous_rates: Sequence[int],
         norm: str,
         activation: str,
         dropout: float,
@@ -33,7 +33,7 @@ class ASPP(nn.Module):
         self.convs = nn.ModuleList(
             [
                 ConvNormAct(in_channels, width, 1, norm=norm, activation=activation),
-                *(conv(in_channels, width, dilation=rate, norm=norm, activation=activation) for rate in rates),
+                *(conv(in_channels, width, dilation=rate, norm=norm, activation=activation) for rate in atrous_rates),
                 nn.Sequential(nn.AdaptiveAvgPool2d(1), *pool),
             ]
         )
@@ -47,21 +47,21 @@ class ASPP(nn.Module):
 
 
 class DeepLabV3(Decoder):
-    """One map at the encoder's last stride. `rates` are those of stride 16: doubled at 8, halved at 32."""
+    """One map at the encoder's last stride. `atrous_rates` are those of stride 16: doubled at 8, halved at 32."""
 
     def __init__(
         self,
         encoder: Encoder,
         width: int = 256,
-        rates: Sequence[int] = (6, 12, 18),
+        atrous_rates: Sequence[int] = (6, 12, 18),
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
         self.channels, self.strides = (width,), (encoder.strides[-1],)
-        self.rates = list(rates)
-        scaled = rates_at(encoder.strides[-1], rates)
+        self.atrous_rates = list(atrous_rates)
+        scaled = rates_at(encoder.strides[-1], atrous_rates)
         self.aspp = ASPP(encoder.channels[-1], width, scaled, norm, activation, dropout)
         self.mix = ConvNormAct(width, width, norm=norm, activation=activation)
         initialise(self)
@@ -70,8 +70,8 @@ class DeepLabV3(Decoder):
         return [self.mix(self.aspp(pyramid.features[-1]))]
 
 
-def rates_at(stride: int, rates: Sequence[int]) -> list[int]:
+def rates_at(stride: int, atrous_rates: Sequence[int]) -> list[int]:
     """The rates of output stride 16 at another stride: the field of view in the image stays."""
-    if min(rates, default=0) < 1:
-        raise UserError(f"decoder.rates: {list(rates)}; give one positive number or more")
-    return [max(1, rate * 16 // stride) for rate in rates]
+    if min(atrous_rates, default=0) < 1:
+        raise UserError(f"decoder.atrous_rates: {list(atrous_rates)}; give one positive number or more")
+    return [max(1, rate * 16 // stride) for rate in atrous_rates]

@@ -17,9 +17,9 @@ from densepred.types import Pyramid, UserError
 class DeepLabV3Plus(Decoder):
     """One map at the stride of the shallow level: the deepest level of at most `stride`, or the encoder's first.
 
-    `rates` are those of output stride 16: doubled at 8, halved at 32. `separable` makes every 3x3 convolution one of
-    each channel and a 1x1, with norm and activation between them if `between`. `mix` adds a 3x3 after the pyramid.
-    segmentation_models.pytorch has rates (12, 24, 36), convs=1, mix=true, separable=true, between=false.
+    `atrous_rates` are those of output stride 16: doubled at 8, halved at 32. `separable` makes every 3x3 convolution
+    one of each channel and a 1x1, with norm and activation between them if `between`. `mix` adds a 3x3 after the
+    pyramid. segmentation_models.pytorch has rates (12, 24, 36), convs=1, mix=true, separable=true, between=false.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class DeepLabV3Plus(Decoder):
         encoder: Encoder,
         upsample: UpsampleFactory,
         width: int = 256,
-        rates: Sequence[int] = (6, 12, 18),
+        atrous_rates: Sequence[int] = (6, 12, 18),
         low_width: int = 48,
         stride: int = 4,
         convs: int = 2,
@@ -41,14 +41,14 @@ class DeepLabV3Plus(Decoder):
         super().__init__()
         if convs < 1:
             raise UserError(f"decoder.convs: {convs}; give 1 or more")
-        self.rates = list(rates)
+        self.atrous_rates = list(atrous_rates)
         self.low = low_level(encoder.strides, stride)
         coarse, fine = encoder.strides[-1], encoder.strides[self.low]
         self.channels, self.strides = (width,), (fine,)
         make = partial(SeparableConvNormAct, between=between) if separable else ConvNormAct
         conv = partial(make, norm=norm, activation=activation)
         point = partial(ConvNormAct, kernel=1, norm=norm, activation=activation)
-        self.aspp = ASPP(encoder.channels[-1], width, rates_at(coarse, rates), norm, activation, dropout, make)
+        self.aspp = ASPP(encoder.channels[-1], width, rates_at(coarse, atrous_rates), norm, activation, dropout, make)
         self.mix = conv(width, width) if mix else nn.Identity()
         self.reduce = point(encoder.channels[self.low], low_width)
         self.convs = nn.Sequential(*(conv(width if i else low_width + width, width) for i in range(convs)))

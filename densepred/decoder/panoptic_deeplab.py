@@ -20,7 +20,7 @@ class PanopticDeepLab(Decoder):
 
     On the way up, shallow levels at twice the stride each are narrowed to `low_widths`, coarse to fine, joined to what
     was enlarged, and mixed by a depthwise `kernel` and a 1x1 convolution. The paper has [64, 32] above output stride
-    16, the published code [128, 64, 32] above 32. `rates` are those of stride 16: doubled at 8, halved at 32.
+    16, the published code [128, 64, 32] above 32. `atrous_rates` are those of stride 16: doubled at 8, halved at 32.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class PanopticDeepLab(Decoder):
         upsample: UpsampleFactory,
         width: int = 256,
         pyramid_width: int = 256,
-        rates: Sequence[int] = (6, 12, 18),
+        atrous_rates: Sequence[int] = (6, 12, 18),
         low_widths: Sequence[int] = (64, 32),
         stride: int = 4,
         kernel: int = 5,
@@ -40,13 +40,13 @@ class PanopticDeepLab(Decoder):
         super().__init__()
         if kernel % 2 == 0:
             raise UserError(f"decoder.kernel: {kernel}; give an odd number")
-        self.rates = list(rates)
+        self.atrous_rates = list(atrous_rates)
         self.low, low_widths = shallow_levels(encoder.strides, stride, low_widths)
         path = [encoder.strides[-1], *(encoder.strides[level] for level in self.low)]
         self.channels, self.strides = (width,), (path[-1],)
         point = partial(ConvNormAct, kernel=1, norm=norm, activation=activation)
         mix = partial(SeparableConvNormAct, kernel=kernel, norm=norm, activation=activation)
-        scaled = rates_at(encoder.strides[-1], rates)
+        scaled = rates_at(encoder.strides[-1], atrous_rates)
         self.aspp = ASPP(encoder.channels[-1], pyramid_width, scaled, norm, activation, dropout)
         arriving = [pyramid_width, *[width] * (len(self.low) - 1)]  # the width of what is enlarged at each step
         self.project = nn.ModuleList(

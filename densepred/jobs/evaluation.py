@@ -46,7 +46,7 @@ def work(job: Job) -> int:
         model, task, header = load_model(path, settings.trust, settings.codec)
         if settings.metric is not None:
             task.metrics = build(settings.metric, None, "metric")
-        model.prune(settings.prune)
+        model.skip_stages(settings.skip_stages)
         node = dict(settings.dataset)
         split = node.pop("split", "valid")
         data = make_dataset(node, split)

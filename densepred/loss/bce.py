@@ -16,27 +16,31 @@ from densepred.types import UserError
 class BinaryCrossEntropy(SummedLoss):
     """-beta y log p - (1 - y) log(1 - p) of each channel against the rest, p its sigmoid; the mean over channels.
 
-    With one channel the truth is class 1 of 0 and 1. `beta` is one number, or one a channel: the weight of pixels of
-    the class. Above 1 fewer of them are missed, below 1 fewer are invented; null is 1.
+    With one channel the truth is class 1 of 0 and 1. `pos_weight` is one number, or one a channel: the weight of pixels
+    of the class. Above 1 fewer of them are missed, below 1 fewer are invented; null is 1.
     """
 
     target = "classes"
     linear = True
-    betas: Tensor | None
+    pos_weights: Tensor | None
 
-    def __init__(self, beta: float | Sequence[float] | None = None) -> None:
+    def __init__(self, pos_weight: float | Sequence[float] | None = None) -> None:
         super().__init__()
-        single = isinstance(beta, int | float)
-        if single and not beta > 0:
-            raise UserError(f"loss.beta: {beta}; give a number above 0: above 1 fewer misses, below 1 fewer inventions")
-        self.beta = beta if single else None
-        self.register_buffer("betas", None if single else class_values(beta, "loss.beta"), persistent=False)
+        single = isinstance(pos_weight, int | float)
+        if single and not pos_weight > 0:
+            raise UserError(
+                f"loss.pos_weight: {pos_weight}; give a number above 0: above 1 fewer misses, below 1 fewer inventions"
+            )
+        self.pos_weight = pos_weight if single else None
+        self.register_buffer(
+            "pos_weights", None if single else class_values(pos_weight, "loss.pos_weight"), persistent=False
+        )
 
     def positive(self, logits: Tensor) -> Tensor | None:
         """One number a channel, for logits (B, K, H, W)."""
-        if self.beta is None:
-            return per_class(self.betas, logits, "loss.beta")
-        return torch.full((logits.shape[1],), self.beta, dtype=logits.dtype, device=logits.device)
+        if self.pos_weight is None:
+            return per_class(self.pos_weights, logits, "loss.pos_weight")
+        return torch.full((logits.shape[1],), self.pos_weight, dtype=logits.dtype, device=logits.device)
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = at_least_float32(pred)

@@ -21,15 +21,15 @@ class Boundary(SummedLoss):
     linear = True
     distance = True
 
-    def __init__(self, background: bool = True) -> None:
+    def __init__(self, include_background: bool = True) -> None:
         super().__init__()
-        self.background = background
+        self.include_background = include_background
 
     def statistics(
         self, pred: Tensor, target: Tensor, weight: Tensor | None = None, distance: Tensor | None = None
     ) -> Tensor:
         assert distance is not None, "the task gives distances to losses that ask for them"
-        return boundary_sums(two_channels(at_least_float32(pred)), target, weight, distance, self.background)
+        return boundary_sums(two_channels(at_least_float32(pred)), target, weight, distance, self.include_background)
 
     def value(self, sums: Tensor) -> Tensor:
         return ratio(sums[:, 0].sum(), sums[:, 1].sum())

@@ -27,14 +27,19 @@ class CrossEntropyDice(SoftmaxLoss):
         label_smoothing: float = 0.0,
         smooth: float = 1.0,
         per_image: bool = False,
-        background: bool = True,
-        absent: bool = False,
+        include_background: bool = True,
+        include_absent: bool = False,
     ) -> None:
         super().__init__()
         self.ce, self.dice = ce, dice
         self.register_buffer("class_weights", class_values(class_weights, "loss.class_weights"), persistent=False)
         self.smoothing = fraction(label_smoothing, "loss.label_smoothing")
-        self.smooth, self.per_image, self.background, self.absent = smooth, per_image, background, absent
+        self.smooth, self.per_image, self.include_background, self.include_absent = (
+            smooth,
+            per_image,
+            include_background,
+            include_absent,
+        )
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = two_channels(at_least_float32(pred))
@@ -47,5 +52,5 @@ class CrossEntropyDice(SoftmaxLoss):
         return [CrossEntropyTerm(softmax, weights, self.smoothing), OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:
-        dice = dice_loss(sums[:, 2:], self.smooth, self.per_image, self.background, self.absent)
+        dice = dice_loss(sums[:, 2:], self.smooth, self.per_image, self.include_background, self.include_absent)
         return self.ce * ratio(sums[:, 0].sum(), sums[:, 1].sum()) + self.dice * dice

@@ -11,17 +11,28 @@ from densepred.ops.resize.resample import two_channels
 
 
 class Dice(SoftmaxLoss):
-    """1 - mean over classes of (2 intersection + smooth) / (predicted + true area + smooth), https://arxiv.org/abs/1606.04797.
+    """1 - mean over classes of (2 intersection + smooth) / (predicted + true area + smooth),
+    https://arxiv.org/abs/1606.04797.
 
     Areas are those of the whole batch, or of each image with `per_image`. Classes that the truth lacks are left out of
-    the mean, unless `absent`: then they count wherever the truth holds anything, as 1 - smooth / (predicted + smooth).
+    the mean, unless `include_absent`: then they count wherever the truth holds anything, as 1 - smooth / (predicted +
+    smooth).
     """
 
     def __init__(
-        self, smooth: float = 1.0, per_image: bool = False, background: bool = True, absent: bool = False
+        self,
+        smooth: float = 1.0,
+        per_image: bool = False,
+        include_background: bool = True,
+        include_absent: bool = False,
     ) -> None:
         super().__init__()
-        self.smooth, self.per_image, self.background, self.absent = smooth, per_image, background, absent
+        self.smooth, self.per_image, self.include_background, self.include_absent = (
+            smooth,
+            per_image,
+            include_background,
+            include_absent,
+        )
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
@@ -30,4 +41,4 @@ class Dice(SoftmaxLoss):
         return [OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:
-        return dice_loss(sums, self.smooth, self.per_image, self.background, self.absent)
+        return dice_loss(sums, self.smooth, self.per_image, self.include_background, self.include_absent)

@@ -20,10 +20,10 @@ class FocalTversky(Tversky):
         exponent: float = 0.75,
         smooth: float = 1.0,
         per_image: bool = False,
-        background: bool = True,
-        absent: bool = False,
+        include_background: bool = True,
+        include_absent: bool = False,
     ) -> None:
-        super().__init__(alpha, beta, smooth, per_image, background, absent)
+        super().__init__(alpha, beta, smooth, per_image, include_background, include_absent)
         if not exponent > 0:
             raise UserError(f"loss.exponent: {exponent}; give a number above 0, 1 for the plain Tversky loss")
         self.exponent = exponent

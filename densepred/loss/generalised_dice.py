@@ -14,15 +14,15 @@ class GeneralisedDice(SoftmaxLoss):
     """1 - 2 sum_c w_c I_c / sum_c w_c (P_c + T_c), w_c = 1 / T_c^power, https://arxiv.org/abs/1707.03237.
 
     power 2 is the paper's, 1 is milder, 0 weighs pixels equally. A class that the truth lacks is left out; with
-    `absent` it has the largest weight of the others.
+    `include_absent` it has the largest weight of the others.
     """
 
     def __init__(
-        self, power: float = 2.0, per_image: bool = False, background: bool = True, absent: bool = False
+        self, power: float = 2.0, per_image: bool = False, include_background: bool = True, include_absent: bool = False
     ) -> None:
         super().__init__()
         self.power = at_least_zero(power, "loss.power")
-        self.per_image, self.background, self.absent = per_image, background, absent
+        self.per_image, self.include_background, self.include_absent = per_image, include_background, include_absent
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
@@ -31,4 +31,4 @@ class GeneralisedDice(SoftmaxLoss):
         return [OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:
-        return generalised_dice_loss(sums, self.power, self.per_image, self.background, self.absent)
+        return generalised_dice_loss(sums, self.power, self.per_image, self.include_background, self.include_absent)

@@ -17,10 +17,19 @@ class Jaccard(SoftmaxLoss):
     """
 
     def __init__(
-        self, smooth: float = 1.0, per_image: bool = False, background: bool = True, absent: bool = False
+        self,
+        smooth: float = 1.0,
+        per_image: bool = False,
+        include_background: bool = True,
+        include_absent: bool = False,
     ) -> None:
         super().__init__()
-        self.smooth, self.per_image, self.background, self.absent = smooth, per_image, background, absent
+        self.smooth, self.per_image, self.include_background, self.include_absent = (
+            smooth,
+            per_image,
+            include_background,
+            include_absent,
+        )
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
@@ -29,4 +38,4 @@ class Jaccard(SoftmaxLoss):
         return [OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:
-        return tversky_loss(sums, 1, 1, self.smooth, self.per_image, self.background, self.absent)
+        return tversky_loss(sums, 1, 1, self.smooth, self.per_image, self.include_background, self.include_absent)

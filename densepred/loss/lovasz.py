@@ -15,15 +15,15 @@ class Lovasz(Loss):
 
     The errors of a class are |truth - softmax|, those of the hinge max(0, 1 - x) for class 1 and max(0, 1 + x) for
     class 0. Pixels are those of the batch of one device; with `per_image` each image has its loss, and their mean is
-    taken. Classes that the truth lacks are left out of the mean, unless `absent`. The hinge sees class 1 alone, present
-    or not.
+    taken. Classes that the truth lacks are left out of the mean, unless `include_absent`. The hinge sees class 1 alone,
+    present or not.
     """
 
     target = "classes"
 
-    def __init__(self, per_image: bool = False, background: bool = True, absent: bool = False) -> None:
+    def __init__(self, per_image: bool = False, include_background: bool = True, include_absent: bool = False) -> None:
         super().__init__()
-        self.per_image, self.background, self.absent = per_image, background, absent
+        self.per_image, self.include_background, self.include_absent = per_image, include_background, include_absent
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = at_least_float32(pred)
@@ -36,7 +36,7 @@ class Lovasz(Loss):
             truth = one_hot(labels, logits.shape[1])
             probability = logits.softmax(1)
             errors = torch.where(truth, 1 - probability, probability)
-        first = 0 if hinge or self.background else 1
+        first = 0 if hinge or self.include_background else 1
         groups = range(len(labels)) if self.per_image else [slice(None)]
         each = [self._classes(errors[i], truth[i], weight[i], first, hinge) for i in groups]
         lost, counts = (torch.stack(part) for part in zip(*each, strict=True))
@@ -48,7 +48,7 @@ class Lovasz(Loss):
         lost, counts = [], []
         for k in range(first, errors.shape[-3]):
             inside = truth.select(-3, k).flatten()
-            present = (flat if hinge or self.absent else flat * inside).sum() > 0
+            present = (flat if hinge or self.include_absent else flat * inside).sum() > 0
             lost.append(lovasz_extension(errors.select(-3, k).flatten(), inside, flat) * present)
             counts.append(present.to(flat.dtype))
         return torch.stack(lost).sum(), torch.stack(counts).sum()

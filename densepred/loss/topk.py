@@ -14,7 +14,8 @@ from densepred.types import UserError
 
 
 class TopK(Loss):
-    """The mean over the `share` of pixels with the largest weighted cross-entropy, https://arxiv.org/abs/1605.06885.
+    """The mean over the `top_k_percent` of pixels with the largest weighted cross-entropy,
+    https://arxiv.org/abs/1605.06885.
 
     Of the pixels that count in the batch of one device. The mean divides by the weights of the pixels kept.
     """
@@ -22,14 +23,14 @@ class TopK(Loss):
     target = "classes"
     class_weights: Tensor | None
 
-    def __init__(self, share: float = 0.2, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(self, top_k_percent: float = 0.2, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        if not 0 < share <= 1:
-            raise UserError(f"loss.share: {share}; give a number above 0, at most 1 (all pixels)")
-        self.share = share
+        if not 0 < top_k_percent <= 1:
+            raise UserError(f"loss.top_k_percent: {top_k_percent}; give a number above 0, at most 1 (all pixels)")
+        self.top_k_percent = top_k_percent
         self.register_buffer("class_weights", class_values(class_weights, "loss.class_weights"), persistent=False)
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = two_channels(at_least_float32(pred))
         weights = per_class(self.class_weights, logits, "loss.class_weights")
-        return hardest_share(*pixel_cross_entropy(logits, target, weight, weights), self.share)
+        return hardest_share(*pixel_cross_entropy(logits, target, weight, weights), self.top_k_percent)

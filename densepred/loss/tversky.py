@@ -25,12 +25,17 @@ class Tversky(SoftmaxLoss):
         beta: float = 0.7,
         smooth: float = 1.0,
         per_image: bool = False,
-        background: bool = True,
-        absent: bool = False,
+        include_background: bool = True,
+        include_absent: bool = False,
     ) -> None:
         super().__init__()
         self.alpha, self.beta = at_least_zero(alpha, "loss.alpha"), at_least_zero(beta, "loss.beta")
-        self.smooth, self.per_image, self.background, self.absent = smooth, per_image, background, absent
+        self.smooth, self.per_image, self.include_background, self.include_absent = (
+            smooth,
+            per_image,
+            include_background,
+            include_absent,
+        )
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
@@ -39,5 +44,5 @@ class Tversky(SoftmaxLoss):
         return [OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:
-        which = (self.per_image, self.background, self.absent)
+        which = (self.per_image, self.include_background, self.include_absent)
         return tversky_loss(sums, self.alpha, self.beta, self.smooth, *which, self.exponent)

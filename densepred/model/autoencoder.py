@@ -45,7 +45,7 @@ class Autoencoder(Model):
         channels: int,
         mean: Sequence[float],
         std: Sequence[float],
-        code: int = 16,
+        latent_channels: int = 16,
         values: int | None = None,
         size: Sequence[int] | None = None,
         align_corners: bool = False,
@@ -53,22 +53,25 @@ class Autoencoder(Model):
     ) -> None:
         super().__init__()
         reconstructs("autoencoder", heads, channels)
-        if code < 1 or (values is not None and values < 1):
-            raise UserError(f"model.code={code} model.values={values}: give numbers of 1 or more, or null for values")
+        if latent_channels < 1 or (values is not None and values < 1):
+            raise UserError(
+                f"model.latent_channels={latent_channels} model.values={values}: "
+                "give numbers of 1 or more, or null for values"
+            )
         if kernel % 2 == 0:
             raise UserError(f"model.kernel: {kernel}; give an odd number")
         if values is not None and size is None:
             raise UserError(
                 f"model.values: {values} numbers an image need images of one size; set model.size=[H,W], which "
-                "data.crop=[H,W] does too, or leave model.values out and give model.code"
+                "data.crop=[H,W] does too, or leave model.values out and give model.latent_channels"
             )
         self.align_corners = align_corners
         self.encoder = encoder(in_channels=channels)
         self.stride = self.encoder.strides[-1]
         self.size = (int(size[0]), int(size[1])) if values is not None and size is not None else None
-        self.squeeze = nn.Conv2d(self.encoder.channels[-1], code, 1)
-        self.flat = None if self.size is None else Flat(code, self._grid(self.size), values or 0)
-        self.level = Code(code, self.stride)
+        self.squeeze = nn.Conv2d(self.encoder.channels[-1], latent_channels, 1)
+        self.flat = None if self.size is None else Flat(latent_channels, self._grid(self.size), values or 0)
+        self.level = Code(latent_channels, self.stride)
         self.decoder = blind(decoder, self.level)
         refuse_skips(decoder, self.encoder)
         for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
@@ -86,14 +89,14 @@ class Autoencoder(Model):
                 "model.values out"
             )
         image = patches.whole((image - self.mean) / self.std, (self.stride, self.stride))
-        code = self.squeeze(self.encoder(image).features[-1])
-        return code if self.flat is None else self.flat.down(code.flatten(1))
+        latent = self.squeeze(self.encoder(image).features[-1])
+        return latent if self.flat is None else self.flat.down(latent.flatten(1))
 
-    def decode(self, code: Tensor, size: tuple[int, int]) -> Tensor:
+    def decode(self, latent: Tensor, size: tuple[int, int]) -> Tensor:
         """Codes to images (B, C, h, w) of that size, divided by the decoder's finest stride."""
         if self.flat is not None:
-            code = self.flat.up(code).unflatten(1, self.flat.shape)
-        finest, stride = self.decoder(self.level(code))[-1], self.decoder.strides[-1]
+            latent = self.flat.up(latent).unflatten(1, self.flat.shape)
+        finest, stride = self.decoder(self.level(latent))[-1], self.decoder.strides[-1]
         return self.head(finest[..., : -(-size[0] // stride), : -(-size[1] // stride)]) * self.std + self.mean
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:

@@ -80,10 +80,10 @@ class EncoderDecoder(Model):
         maps[-1] = self.dropout(maps[-1])
         return {name: [head(maps) for head in each] for name, each in parts.items()}
 
-    def prune(self, stages: int) -> None:
+    def skip_stages(self, stages: int) -> None:
         if not 0 <= stages <= self.supervised:
             raise UserError(
-                f"prune={stages}: the stages before the answer are model.deep_supervision={self.supervised}; "
+                f"skip_stages={stages}: the stages before the answer are model.deep_supervision={self.supervised}; "
                 f"give 0 to {self.supervised}"
             )
         self.pruned = stages

@@ -13,7 +13,8 @@ from densepred.types import HeadSpec, UserError
 
 
 class LinearAutoencoder(Model):
-    """Each patch of `patch` pixels becomes `code` numbers. A patch as large as the crop makes one code an image.
+    """Each patch of `patch` pixels becomes `latent_channels` numbers. A patch as large as the crop makes one code an
+    image.
 
     decoded = mean + up (down (x - mean)), without rectifiers. `mean` is learnt and begins at the dataset's, so patches
     end up centred; there is no other bias. With the squared error its best value is that of PCA with as many components
@@ -27,14 +28,15 @@ class LinearAutoencoder(Model):
         channels: int,
         mean: Sequence[float],
         std: Sequence[float],
-        code: int = 16,
+        latent_channels: int = 16,
         patch: Sequence[int] = (8, 8),
     ) -> None:
         super().__init__()
         reconstructs("linear_autoencoder", heads, channels)
-        self.patch, values = shape(code, patch, channels)
+        self.patch, values = shape(latent_channels, patch, channels)
         self.mean = nn.Parameter(torch.tensor(tuple(mean)).repeat_interleave(values // channels))
-        self.down, self.up = nn.Parameter(torch.empty(code, values)), nn.Parameter(torch.empty(values, code))
+        self.down = nn.Parameter(torch.empty(latent_channels, values))
+        self.up = nn.Parameter(torch.empty(values, latent_channels))
         # A random projection: what it keeps, it keeps exactly.
         nn.init.orthogonal_(self.down)
         with torch.no_grad():
@@ -59,15 +61,16 @@ def reconstructs(name: str, heads: Mapping[str, HeadSpec], channels: int) -> Non
         )
 
 
-def shape(code: int, patch: Sequence[int], channels: int) -> tuple[tuple[int, int], int]:
+def shape(latent_channels: int, patch: Sequence[int], channels: int) -> tuple[tuple[int, int], int]:
     """The sides of a patch and how many values it has, at least as many as its code."""
     if len(patch) != 2 or min(patch) < 1:
         raise UserError(f"model.patch: {list(patch)}; give [height, width] in pixels")
     rows, columns = int(patch[0]), int(patch[1])
     values = channels * rows * columns
-    if not 1 <= code <= values:
+    if not 1 <= latent_channels <= values:
         raise UserError(
-            f"model.code: {code}; a patch of {rows} x {columns} pixels has {values} values, so give 1 to {values}, "
+            f"model.latent_channels: {latent_channels}; a patch of {rows} x {columns} pixels has {values} values, "
+            f"so give 1 to {values}, "
             "or a larger model.patch"
         )
     return (rows, columns), values

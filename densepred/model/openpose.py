@@ -90,10 +90,10 @@ class OpenPose(Model):
         given = answers if self.training else answers[-1:]
         return {name: [answer[name] for answer in given] for name in given[0]}
 
-    def prune(self, stages: int) -> None:
+    def skip_stages(self, stages: int) -> None:
         if not 0 <= stages < len(self.stages):
             raise UserError(
-                f"prune={stages}: the stages before the answer are {len(self.stages) - 1}; give 0 to that number"
+                f"skip_stages={stages}: the stages before the answer are {len(self.stages) - 1}; give 0 to that number"
             )
         self.pruned = stages
 

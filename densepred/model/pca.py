@@ -18,7 +18,7 @@ MOST = 8192
 
 
 class PCA(Model):
-    """Each patch of `patch` pixels becomes its coordinates along the `code` directions of largest variance.
+    """Each patch of `patch` pixels becomes its coordinates along the `latent_channels` directions of largest variance.
 
     A closed form: `accumulate` adds up the covariance of whole patches in float64, `solve` takes its eigenvectors. Then
     the mean squared error over those patches is the sum of the discarded eigenvalues over their number. Images of any
@@ -36,12 +36,12 @@ class PCA(Model):
         channels: int,
         mean: Sequence[float],
         std: Sequence[float],
-        code: int = 16,
+        latent_channels: int = 16,
         patch: Sequence[int] = (8, 8),
     ) -> None:
         super().__init__()
         reconstructs("pca", heads, channels)
-        self.patch, values = shape(code, patch, channels)
+        self.patch, values = shape(latent_channels, patch, channels)
         if values > MOST:
             raise UserError(
                 f"model.patch: {list(patch)} has {values} values and pca takes at most {MOST}; give a smaller patch "
@@ -49,7 +49,7 @@ class PCA(Model):
             )
         centre = torch.tensor(tuple(mean)).repeat_interleave(values // channels)
         self.mean = nn.Parameter(centre, requires_grad=False)
-        self.components = nn.Parameter(torch.eye(code, values), requires_grad=False)
+        self.components = nn.Parameter(torch.eye(latent_channels, values), requires_grad=False)
         self.register_buffer("variances", torch.zeros(values))
         self.sums: Sums | None = None
 

@@ -45,7 +45,7 @@ class Categories:
         wanted = [name for i, name in enumerate(info.classes) if i or name.lower() not in BACKGROUND]
         if missing := [name for name in wanted if not isinstance(known.get(name), int)]:
             raise UserError(
-                f"annotations={source}: no category is called {', '.join(missing[:5])}; give the file with the "
+                f"coco_ids={source}: no category is called {', '.join(missing[:5])}; give the file with the "
                 f"categories of {', '.join(wanted[:5])}{', ...' if len(wanted) > 5 else ''}"
             )
         return cls(info, tuple(int(known.get(name) or 0) for name in info.classes))

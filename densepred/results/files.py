@@ -179,7 +179,7 @@ def image_ids(files: Sequence[Path], source: Path, known: Known | None = None) -
         found = [known.images.get(path, known.images.get(name)) for path, name in names]
         if missing := [path for (path, _), number in zip(names, found, strict=True) if number is None]:
             raise UserError(
-                f"annotations={known.source}: {len(missing)} of {len(files)} images are not in it, "
+                f"coco_ids={known.source}: {len(missing)} of {len(files)} images are not in it, "
                 f"such as {missing[0]}; give the file that lists them"
             )
         return [number for number in found if number is not None]
@@ -196,7 +196,7 @@ def known_ids(path: Path) -> Known:
         return Known(images, list(data["categories"]), str(path))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"annotations={path}: cannot be read as a COCO file with images and categories ({error}); "
+            f"coco_ids={path}: cannot be read as a COCO file with images and categories ({error}); "
             "give one such as instances_val2017.json"
         ) from error
 

@@ -232,7 +232,7 @@ def test_probabilities_come_when_asked_for_and_one_channel_is_as_two() -> None:
         (STREET, {"sigmoid": True}, r"task\.codec\.sigmoid=true"),
         (CELLS, {"split": "watershed"}, r"task\.codec\.split: watershed; .*choose one of none, distance"),
         (CELLS, {"threshold": 0.0}, r"task\.codec\.threshold: 0\.0; give"),
-        (CELLS, {"neck": 1.5}, r"task\.codec\.neck: 1\.5; give"),
+        (CELLS, {"split_ratio": 1.5}, r"task\.codec\.split_ratio: 1\.5; give"),
         (CELLS, {"holes": -1}, r"task\.codec\.holes: -1; give"),
         (CELLS, {"gap": -1}, r"task\.codec\.gap: -1; give"),
         (CELLS, {"min_area": 0}, r"task\.codec\.min_area: 0; give"),

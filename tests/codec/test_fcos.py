@@ -170,8 +170,8 @@ def test_images_of_a_batch_do_not_mix() -> None:
         (INFO, {"strides": [8]}, r"task\.codec\.strides.*two or more"),
         (INFO, {"strides": [16, 8]}, r"task\.codec\.strides"),
         (INFO, {"points": "middel"}, "did you mean 'middle'"),
-        (INFO, {"most": 0}, r"task\.codec\.most"),
-        (INFO, {"reach": 0}, "reach 0"),
+        (INFO, {"max_detections": 0}, r"task\.codec\.max_detections"),
+        (INFO, {"regress_range": 0}, "regress_range 0"),
         (INFO, {"prior": 1.0}, r"task\.codec\.prior"),
     ],
 )

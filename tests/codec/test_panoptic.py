@@ -141,10 +141,10 @@ def test_two_thousand_instances_have_ids_beyond_255() -> None:
         y, x = number // 50 * 10, number % 50 * 10
         regions.append((slice(y, y + 7 + number % 3), slice(x, x + 10), 2 + number % 2))
     truth = scene(size, *regions)
-    (found,) = there_and_back(Panoptic(INFO, most=3000, stuff_area=0), truth)
+    (found,) = there_and_back(Panoptic(INFO, max_detections=3000, stuff_area=0), truth)
     assert len(found.categories) == 2000
     assert lost(found, truth) == 0
-    (few,) = there_and_back(Panoptic(INFO, most=200, stuff_area=0), truth)
+    (few,) = there_and_back(Panoptic(INFO, max_detections=200, stuff_area=0), truth)
     assert len(few.categories) == 200
 
 

@@ -123,7 +123,7 @@ def test_a_network_that_says_nonsense_is_decoded() -> None:
         (Info(classes=("cell",), things=(0,)), {}, "dataset has 1 classes"),
         (INFO, {"sigma": 0}, r"task\.codec\.sigma"),
         (INFO, {"kernel": 4}, r"task\.codec\.kernel: 4; give an odd"),
-        (INFO, {"most": 0}, r"task\.codec\.most"),
+        (INFO, {"max_detections": 0}, r"task\.codec\.max_detections"),
         (INFO, {"stuff_area": -1}, r"task\.codec\.stuff_area"),
         (INFO, {"score": "centre"}, "did you mean 'center'"),
     ],

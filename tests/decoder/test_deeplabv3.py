@@ -53,12 +53,12 @@ def test_it_equals_torchvision_with_its_weights(depth: int, reference: partial[n
     assert (have - want).abs().max() <= 1e-5 * want.abs().max()
 
 
-@pytest.mark.parametrize(("output_stride", "rates"), [(8, [12, 24, 36]), (16, [6, 12, 18]), (32, [3, 6, 9])])
-def test_rates_follow_the_output_stride(output_stride: int, rates: list[int]) -> None:
+@pytest.mark.parametrize(("output_stride", "atrous_rates"), [(8, [12, 24, 36]), (16, [6, 12, 18]), (32, [3, 6, 9])])
+def test_rates_follow_the_output_stride(output_stride: int, atrous_rates: list[int]) -> None:
     with torch.device("meta"):
         decoder = DeepLabV3(ResNet(3, 18, output_stride), width=8)
     found = [part.dilation[0] for part in decoder.aspp.convs.modules() if isinstance(part, nn.Conv2d)]
-    assert found == [1, *rates, 1]
+    assert found == [1, *atrous_rates, 1]
 
 
 def test_the_pooled_branch_trains_on_one_image_and_keeps_its_statistics() -> None:

@@ -46,8 +46,10 @@ def test_separable_parameters() -> None:
     assert first == 9 * 304 + 2 * 304 + 304 * 256 + 2 * 256
     bare = made(separable=True, between=False)
     assert sum(v.numel() for v in bare.convs[0].parameters()) == 9 * 304 + 304 * 256 + 2 * 256  # pyright: ignore
-    rates = [part.dilation[0] for part in decoder.aspp.modules() if isinstance(part, nn.Conv2d) and part.groups > 1]
-    assert rates == [6, 12, 18]
+    atrous_rates = [
+        part.dilation[0] for part in decoder.aspp.modules() if isinstance(part, nn.Conv2d) and part.groups > 1
+    ]
+    assert atrous_rates == [6, 12, 18]
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ def test_a_column_depends_on_the_levels_up_to_its_own_and_no_other() -> None:
         assert [grad is not None for grad in grads] == [level <= column for level in range(4)]
 
 
-@pytest.mark.parametrize("prune", [0, 1, 2])
-def test_pruned_it_answers_as_the_stage_that_was_supervised(prune: int) -> None:
+@pytest.mark.parametrize("skip_stages", [0, 1, 2])
+def test_pruned_it_answers_as_the_stage_that_was_supervised(skip_stages: int) -> None:
     model, image = built(), torch.rand(2, 3, 37, 45)
     model(image)["semantic"][-1].sum().backward()
     want = stages(model, image)
@@ -74,11 +74,11 @@ def test_pruned_it_answers_as_the_stage_that_was_supervised(prune: int) -> None:
     for name, node in model.decoder.nodes.items():  # pyright: ignore
         place = tuple(map(int, name.split("_")))
         node.register_forward_hook(lambda *_, place=place: ran.add(place))
-    model.prune(prune)
+    model.skip_stages(skip_stages)
     found = model(image)["semantic"]
     assert len(found) == 1
-    assert torch.equal(found[0], want[-1 - prune])
-    assert ran == {(i, j) for i, j in TRIANGLE if i + j <= 3 - prune}
+    assert torch.equal(found[0], want[-1 - skip_stages])
+    assert ran == {(i, j) for i, j in TRIANGLE if i + j <= 3 - skip_stages}
     assert not torch.equal(want[0], want[1])
 
 
@@ -86,7 +86,7 @@ def test_an_encoder_that_begins_coarse_is_climbed_after_the_triangle() -> None:
     model = built(partial(ResNet, depth=18), supervised=4)
     want = stages(model, torch.rand(1, 3, 37, 45))
     assert [x.shape[-2:] for x in want] == [(19, 23)] * 4 + [(37, 45)]
-    model.prune(1)
+    model.skip_stages(1)
     assert model(torch.rand(1, 3, 37, 45))["semantic"][0].shape == (1, 3, 19, 23)
 
 
@@ -111,5 +111,5 @@ def test_what_does_not_fit_is_refused_with_the_remedy() -> None:
         built(attention="gate")
     with pytest.raises(UserError, match=r"this decoder has 4 maps before that of head 'semantic'; give 0 to 4"):
         built(supervised=5)
-    with pytest.raises(UserError, match=r"prune=3: .*deep_supervision=2; give 0 to 2"):
-        built().prune(3)
+    with pytest.raises(UserError, match=r"skip_stages=3: .*deep_supervision=2; give 0 to 2"):
+        built().skip_stages(3)

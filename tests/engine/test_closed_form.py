@@ -22,7 +22,7 @@ WORDS = (
     "task=autoencoder",
     "model=pca",
     "model.patch=[4,4]",
-    "model.code=10",
+    "model.latent_channels=10",
     "dataset.size=[24,32]",
     "dataset.counts={train: 10, valid: 3, test: 3}",
     "transform=none",
@@ -97,8 +97,8 @@ def test_images_alone_are_enough_and_come_back_at_their_sizes(tmp_path: Path) ->
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(np.random.default_rng(0).integers(0, 256, size, np.uint8)).save(path)
     words = ("dataset=folder", f"dataset.root={tmp_path}", "dataset.masks=null", "dataset.images=images")
-    words += ("dataset.splits={train: 0.6, valid: 0.4}", "model.code=16", "data.batch_size=1")
-    kept = [word for word in WORDS if not word.startswith(("dataset", "model.code", "data."))]
+    words += ("dataset.splits={train: 0.6, valid: 0.4}", "model.latent_channels=16", "data.batch_size=1")
+    kept = [word for word in WORDS if not word.startswith(("dataset", "model.latent_channels", "data."))]
     assert training.work(running.bare_job(tmp_path / "run", *kept, *words)) == 0
     _, _, header = load_model(tmp_path / "run")
     assert header["info"]["classes"] == []

@@ -11,13 +11,13 @@ from densepred.ops.loss import banded
 from densepred.types import VOID, UserError
 
 
-@pytest.mark.parametrize("beta", [None, 2.5, [0.5, 1.0, 4.0]])
-def test_it_is_the_binary_cross_entropy_of_torch_channel_by_channel(beta: float | list[float] | None) -> None:
+@pytest.mark.parametrize("pos_weight", [None, 2.5, [0.5, 1.0, 4.0]])
+def test_it_is_the_binary_cross_entropy_of_torch_channel_by_channel(pos_weight: float | list[float] | None) -> None:
     logits, target = 3 * torch.randn(2, 3, 9, 7), torch.randint(0, 3, (2, 9, 7), dtype=torch.uint8)
     truth = F.one_hot(target.long(), 3).permute(0, 3, 1, 2).float()
-    positive = None if beta is None else torch.tensor(beta).expand(3)[:, None, None]
+    positive = None if pos_weight is None else torch.tensor(pos_weight).expand(3)[:, None, None]
     wanted = F.binary_cross_entropy_with_logits(logits, truth, pos_weight=positive)
-    torch.testing.assert_close(BinaryCrossEntropy(beta)(logits, target), wanted)
+    torch.testing.assert_close(BinaryCrossEntropy(pos_weight)(logits, target), wanted)
 
 
 def test_one_channel_is_class_one_and_void_does_not_count() -> None:
@@ -33,13 +33,13 @@ def test_the_turning_point_of_beta_is_one() -> None:
     """The best constant probability of a class on a share s of the pixels is beta s / (beta s + 1 - s)."""
     target = torch.zeros(1, 10, 10, dtype=torch.uint8)
     target[0, :3] = 1
-    for beta in (0.5, 1.0, 2.0):
-        best = torch.tensor(beta * 0.3 / (beta * 0.3 + 0.7)).logit()
+    for pos_weight in (0.5, 1.0, 2.0):
+        best = torch.tensor(pos_weight * 0.3 / (pos_weight * 0.3 + 0.7)).logit()
         logits = best.expand(1, 1, 10, 10).clone().requires_grad_()
-        (slope,) = torch.autograd.grad(BinaryCrossEntropy(beta)(logits, target), logits)
+        (slope,) = torch.autograd.grad(BinaryCrossEntropy(pos_weight)(logits, target), logits)
         assert slope.sum().item() == pytest.approx(0, abs=1e-6)
-        assert (best.sigmoid().item() > 0.3 + 1e-6) == (beta > 1)
-        assert (best.sigmoid().item() < 0.3 - 1e-6) == (beta < 1)
+        assert (best.sigmoid().item() > 0.3 + 1e-6) == (pos_weight > 1)
+        assert (best.sigmoid().item() < 0.3 - 1e-6) == (pos_weight < 1)
 
 
 def test_bands_in_closed_form_keep_certain_pixels_exact() -> None:
@@ -51,8 +51,8 @@ def test_bands_in_closed_form_keep_certain_pixels_exact() -> None:
 
 
 def test_a_beta_that_does_not_fit_is_named() -> None:
-    for beta in (0, -1.0):
-        with pytest.raises(UserError, match=r"loss\.beta: .*give a number above 0"):
-            BinaryCrossEntropy(beta)
-    with pytest.raises(UserError, match=r"loss\.beta has 2 values for 3 classes"):
+    for pos_weight in (0, -1.0):
+        with pytest.raises(UserError, match=r"loss\.pos_weight: .*give a number above 0"):
+            BinaryCrossEntropy(pos_weight)
+    with pytest.raises(UserError, match=r"loss\.pos_weight has 2 values for 3 classes"):
         BinaryCrossEntropy([1.0, 2.0])(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.uint8))

@@ -68,5 +68,5 @@ def test_a_far_mistake_costs_more_than_a_near_one() -> None:
     for place in (1, 8):
         logits = torch.full((1, 1, 1, 9), -20.0)
         logits[..., 0] = logits[..., place] = 20
-        losses.append(Boundary(background=False)(logits, target, None, distances(target, 2)).item())
+        losses.append(Boundary(include_background=False)(logits, target, None, distances(target, 2)).item())
     assert losses == pytest.approx([0.5 / 9, 7.5 / 9], rel=1e-3)

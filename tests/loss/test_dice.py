@@ -19,13 +19,15 @@ def scene() -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("smooth", [0.0, 1.0])
 @pytest.mark.parametrize("per_image", [False, True])
-@pytest.mark.parametrize("background", [False, True])
-@pytest.mark.parametrize("absent", [False, True])
-def test_it_is_what_a_loop_over_pixels_says(smooth: float, per_image: bool, background: bool, absent: bool) -> None:
+@pytest.mark.parametrize("include_background", [False, True])
+@pytest.mark.parametrize("include_absent", [False, True])
+def test_it_is_what_a_loop_over_pixels_says(
+    smooth: float, per_image: bool, include_background: bool, include_absent: bool
+) -> None:
     logits, target = scene()
     weight = torch.rand(2, 5, 7)
-    wanted = slow_losses.dice(logits, target, weight, smooth, per_image, background, absent)
-    found = Dice(smooth, per_image, background, absent)(logits, target, weight)
+    wanted = slow_losses.dice(logits, target, weight, smooth, per_image, include_background, include_absent)
+    found = Dice(smooth, per_image, include_background, include_absent)(logits, target, weight)
     assert found.item() == pytest.approx(wanted, rel=1e-5)
 
 
@@ -43,16 +45,16 @@ def test_a_perfect_prediction_costs_nothing(per_image: bool) -> None:
     _, target = scene()
     known = torch.where(target == VOID, 0, target).long()
     logits = 200 * torch.nn.functional.one_hot(known, 4).permute(0, 3, 1, 2).float()
-    for absent in (False, True):
-        assert Dice(per_image=per_image, absent=absent)(logits, target).item() == 0
+    for include_absent in (False, True):
+        assert Dice(per_image=per_image, include_absent=include_absent)(logits, target).item() == 0
 
 
 def test_a_class_that_the_truth_lacks_counts_on_demand() -> None:
     logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.uint8)
     background = 1 - (2 * 8 + 1) / (8 + 16 + 1)
     assert Dice()(logits, target).item() == pytest.approx(background)
-    assert Dice(absent=True)(logits, target).item() == pytest.approx((background + 1 - 1 / (8 + 1)) / 2)
-    assert Dice(background=False)(logits, target).item() == 0
+    assert Dice(include_absent=True)(logits, target).item() == pytest.approx((background + 1 - 1 / (8 + 1)) / 2)
+    assert Dice(include_background=False)(logits, target).item() == 0
 
 
 def test_sums_of_half_precision_do_not_overflow() -> None:

@@ -27,7 +27,9 @@ def test_ohem_is_the_mean_over_a_sorted_list(threshold: float, least: int) -> No
     logits, target, weight = scene()
     pixels = slow_losses.hard_pixels(logits, target, weight)
     kept = [pixel for n, pixel in enumerate(pixels) if n < least or pixel[0] < threshold]
-    wanted = sum(-share * math.log(p) for p, share in kept) / sum(share for _, share in kept)
+    wanted = sum(-top_k_percent * math.log(p) for p, top_k_percent in kept) / sum(
+        top_k_percent for _, top_k_percent in kept
+    )
     assert OnlineHardExamples(threshold, least)(logits, target, weight).item() == pytest.approx(wanted, rel=1e-5)
 
 
@@ -57,14 +59,14 @@ def test_ohem_where_nothing_is_hard_is_zero() -> None:
     assert (torch.autograd.grad(loss, logits)[0] == 0).all()
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
-def test_topk_is_the_mean_over_a_sorted_list(share: float) -> None:
+@pytest.mark.parametrize("top_k_percent", [0.2, 0.5, 1.0])
+def test_topk_is_the_mean_over_a_sorted_list(top_k_percent: float) -> None:
     logits, target, weight = scene()
     pixels = slow_losses.hard_pixels(logits, target, weight)
     weighted = sorted(((-w * math.log(p), w) for p, w in pixels), reverse=True)
-    kept = weighted[: round(share * len(weighted))]
+    kept = weighted[: round(top_k_percent * len(weighted))]
     wanted = sum(loss for loss, _ in kept) / sum(w for _, w in kept)
-    assert TopK(share)(logits, target, weight).item() == pytest.approx(wanted, rel=1e-5)
+    assert TopK(top_k_percent)(logits, target, weight).item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_topk_is_that_of_panoptic_deeplab_without_void() -> None:
@@ -85,8 +87,8 @@ def test_arguments_that_make_no_sense_are_named() -> None:
     for make, words in (
         (lambda: OnlineHardExamples(1.5), r"loss\.threshold: 1\.5"),
         (lambda: OnlineHardExamples(min_kept=-1), r"loss\.min_kept: -1"),
-        (lambda: TopK(0), r"loss\.share: 0; give a number above 0"),
-        (lambda: TopK(1.1), r"loss\.share: 1\.1"),
+        (lambda: TopK(0), r"loss\.top_k_percent: 0; give a number above 0"),
+        (lambda: TopK(1.1), r"loss\.top_k_percent: 1\.1"),
     ):
         with pytest.raises(UserError, match=words):
             make()

@@ -21,9 +21,9 @@ def scene(channels: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("per_image", [False, True])
-@pytest.mark.parametrize("absent", [False, True])
-@pytest.mark.parametrize("background", [False, True])
-def test_it_is_the_extension_by_its_definition(per_image: bool, absent: bool, background: bool) -> None:
+@pytest.mark.parametrize("include_absent", [False, True])
+@pytest.mark.parametrize("include_background", [False, True])
+def test_it_is_the_extension_by_its_definition(per_image: bool, include_absent: bool, include_background: bool) -> None:
     logits, target, weight = scene(4)
     losses = []
     for images in [[0], [1]] if per_image else [[0, 1]]:
@@ -31,11 +31,11 @@ def test_it_is_the_extension_by_its_definition(per_image: bool, absent: bool, ba
         truth, p, w = target[images][known], logits[images].softmax(1).movedim(1, -1)[known], weight[images][known]
         each = [
             slow_losses.lovasz((p[:, k] - (truth == k).float()).abs().tolist(), (truth == k).tolist(), w.tolist())
-            for k in range(0 if background else 1, 4)
-            if absent or (truth == k).any()
+            for k in range(0 if include_background else 1, 4)
+            if include_absent or (truth == k).any()
         ]
         losses.append(sum(each) / len(each))
-    found = Lovasz(per_image, background, absent)(logits, target, weight)
+    found = Lovasz(per_image, include_background, include_absent)(logits, target, weight)
     assert found.item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
 
 

@@ -48,15 +48,18 @@ def test_they_are_what_a_loop_over_pixels_says(which: tuple[bool, bool, bool], s
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
-@pytest.mark.parametrize("absent", [False, True])
-def test_generalised_dice_is_what_a_loop_over_pixels_says(power: float, absent: bool) -> None:
+@pytest.mark.parametrize("include_absent", [False, True])
+def test_generalised_dice_is_what_a_loop_over_pixels_says(power: float, include_absent: bool) -> None:
     logits, target, weight = scene()
-    wanted = slow_losses.generalised_dice(logits, target, weight, power, absent)
-    assert GeneralisedDice(power, absent=absent)(logits, target, weight).item() == pytest.approx(wanted, rel=1e-5)
+    wanted = slow_losses.generalised_dice(logits, target, weight, power, include_absent)
+    assert GeneralisedDice(power, include_absent=include_absent)(logits, target, weight).item() == pytest.approx(
+        wanted, rel=1e-5
+    )
     alone = [
-        slow_losses.generalised_dice(logits[i:][:1], target[i:][:1], weight[i:][:1], power, absent) for i in (0, 1)
+        slow_losses.generalised_dice(logits[i:][:1], target[i:][:1], weight[i:][:1], power, include_absent)
+        for i in (0, 1)
     ]
-    found = GeneralisedDice(power, per_image=True, absent=absent)(logits, target, weight)
+    found = GeneralisedDice(power, per_image=True, include_absent=include_absent)(logits, target, weight)
     assert found.item() == pytest.approx(sum(alone) / 2, rel=1e-5)
 
 
@@ -83,7 +86,7 @@ def test_alpha_is_for_what_was_invented_and_beta_for_what_was_missed() -> None:
     target = torch.tensor([[[0, 0, 0, 1]]], dtype=torch.uint8)
     inventing = torch.tensor([-9.0, -9.0, 9.0, 9.0]).view(1, 1, 1, 4)
     missing = torch.full((1, 1, 1, 4), -9.0)
-    heavy, light = Tversky(0.9, 0.1, background=False), Tversky(0.1, 0.9, background=False)
+    heavy, light = Tversky(0.9, 0.1, include_background=False), Tversky(0.1, 0.9, include_background=False)
     assert heavy(inventing, target) > light(inventing, target)
     assert heavy(missing, target) < light(missing, target)
 
@@ -100,7 +103,7 @@ def test_they_are_those_of_segmentation_models_pytorch() -> None:
         torch.testing.assert_close(ours(logits, target), peer(logits, target.long()))
     one, binary = torch.randn(2, 1, 5, 7), torch.randint(0, 2, (2, 5, 7), dtype=torch.uint8)
     focal = smp.losses.TverskyLoss("binary", alpha=0.3, beta=0.7, gamma=0.75, smooth=1.0)
-    found = FocalTversky(background=False)(one, binary)
+    found = FocalTversky(include_background=False)(one, binary)
     torch.testing.assert_close(found, focal(one, binary[:, None].long()))
 
 

@@ -44,12 +44,12 @@ def made(plain: Plain, *words: str, **info: Any) -> Autoencoder:
 def test_any_encoder_and_size_goes_through_a_code_of_the_declared_size(
     plain: Plain, encoder: str, upsample: str
 ) -> None:
-    model = made(plain, *SMALL[encoder], f"upsample={upsample}", "model.code=5").train()
+    model = made(plain, *SMALL[encoder], f"upsample={upsample}", "model.latent_channels=5").train()
     stride = model.stride
     for size in ((37, 45), (1, 70)):
         image = torch.rand(1, 3, *size)
-        code = model.encode(image)
-        assert code.shape == (1, 5, -(-size[0] // stride), -(-size[1] // stride))
+        latent_channels = model.encode(image)
+        assert latent_channels.shape == (1, 5, -(-size[0] // stride), -(-size[1] // stride))
         answer = model(image)["image"][-1]
         assert answer.shape == image.shape
     answer.square().mean().backward()
@@ -57,10 +57,10 @@ def test_any_encoder_and_size_goes_through_a_code_of_the_declared_size(
 
 
 def test_the_answer_depends_on_the_code_alone(plain: Plain) -> None:
-    model = made(plain, *PLAIN, "model.code=2").eval()
+    model = made(plain, *PLAIN, "model.latent_channels=2").eval()
     image = torch.rand(2, 3, 24, 32)
-    code = model.encode(image)
-    assert torch.equal(model.decode(code, (24, 32)), model(image)["image"][-1])
+    latent_channels = model.encode(image)
+    assert torch.equal(model.decode(latent_channels, (24, 32)), model(image)["image"][-1])
     with torch.no_grad():
         model.squeeze.weight.zero_()
     blank = model(image)["image"][-1]
@@ -102,7 +102,7 @@ def test_a_coarse_decoder_leaves_the_last_step_to_the_task(plain: Plain) -> None
         (("upsample=unpool",), r"sees the code alone, no indices of poolings.*; use upsample=bilinear or another"),
         (("decoder.widths=[4,4,4]",), r"decoder\.widths has 3 numbers; this encoder takes 2"),
         (("model.values=7",), r"model\.values: 7 numbers an image need images of one size; set model\.size"),
-        (("model.code=0",), r"model\.code=0"),
+        (("model.latent_channels=0",), r"model\.latent_channels=0"),
         (("model.kernel=2",), r"model\.kernel: 2; give an odd number"),
     ],
 )

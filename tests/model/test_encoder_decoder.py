@@ -111,7 +111,7 @@ def test_a_pruned_unet_stops_at_the_map_that_answers() -> None:
     model = supervised(partial(UNet, upsample=Nearest), 2, semantic=HeadSpec(3, kind="classes")).eval()
     image = torch.rand(1, 3, 37, 45)
     maps = model.decoder(model.encoder(image))
-    model.prune(1)
+    model.skip_stages(1)
     want = model.stages["semantic"][1].convs[0](maps[1])  # pyright: ignore
     ran: list[int] = []
     for step, block in enumerate(model.decoder.blocks):  # pyright: ignore
@@ -123,8 +123,8 @@ def test_a_pruned_unet_stops_at_the_map_that_answers() -> None:
 def test_without_deep_supervision_nothing_is_added() -> None:
     model = made(SMALL, partial(UNet, upsample=Nearest), semantic=HeadSpec(3))
     assert not [name for name in model.state_dict() if name.startswith("stages")]
-    with pytest.raises(UserError, match=r"prune=1: .*deep_supervision=0; give 0 to 0"):
-        model.prune(1)
+    with pytest.raises(UserError, match=r"skip_stages=1: .*deep_supervision=0; give 0 to 0"):
+        model.skip_stages(1)
 
 
 @pytest.mark.parametrize(

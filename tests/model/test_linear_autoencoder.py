@@ -26,12 +26,12 @@ def data() -> Tensor:
 
 def test_descent_reaches_the_error_and_the_subspace_of_pca() -> None:
     images = data().double()
-    pca = PCA(code=CODE, patch=PATCH, **INFO).double()
+    pca = PCA(latent_channels=CODE, patch=PATCH, **INFO).double()
     pca.accumulate(images)
     best = pca.solve()["loss/image"]
 
     torch.manual_seed(0)
-    model = LinearAutoencoder(code=CODE, patch=PATCH, **INFO).double()
+    model = LinearAutoencoder(latent_channels=CODE, patch=PATCH, **INFO).double()
     optimizer = torch.optim.LBFGS(
         model.parameters(), max_iter=250, history_size=30, line_search_fn="strong_wolfe", tolerance_change=0
     )
@@ -54,7 +54,7 @@ def test_descent_reaches_the_error_and_the_subspace_of_pca() -> None:
 
 
 def test_an_untrained_model_projects_and_takes_any_size() -> None:
-    model = LinearAutoencoder(code=CODE, patch=PATCH, **INFO)
+    model = LinearAutoencoder(latent_channels=CODE, patch=PATCH, **INFO)
     image = torch.rand(2, 3, 9, 13)
     once = model(image)["image"][-1]
     assert once.shape == image.shape

@@ -67,11 +67,11 @@ def test_a_later_stage_reads_fields_maps_and_features_in_this_order() -> None:
 def test_pruning_answers_by_an_earlier_stage_and_trains_them_all() -> None:
     model, image = made(), torch.rand(1, 3, 24, 24)
     stages = model(image)
-    model.prune(2)
+    model.skip_stages(2)
     assert len(model(image)["paf"]) == 3
     assert torch.equal(model.eval()(image)["paf"][0], stages["paf"][0])
     with pytest.raises(UserError, match="give 0 to"):
-        model.prune(3)
+        model.skip_stages(3)
 
 
 @pytest.mark.parametrize("options", [{}, {"shared": True, "block": "dilated"}, {"block": "separable", "norm": "batch"}])

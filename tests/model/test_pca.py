@@ -27,29 +27,31 @@ def images(count: int, size: tuple[int, int], seed: int = 0) -> Tensor:
     return (smooth + 0.05 * torch.rand(smooth.shape, generator=generator, dtype=torch.float64)).clamp(0, 1)
 
 
-def fitted(code: int, patch: tuple[int, int], batches: list[Tensor]) -> tuple[PCA, dict[str, float]]:
-    model = PCA(code=code, patch=patch, **INFO).double()
+def fitted(latent_channels: int, patch: tuple[int, int], batches: list[Tensor]) -> tuple[PCA, dict[str, float]]:
+    model = PCA(latent_channels=latent_channels, patch=patch, **INFO).double()
     assert isinstance(model, ClosedForm)
     for batch in batches:
         model.accumulate(batch)
     return model, model.solve()
 
 
-def check_theory(patch: tuple[int, int], code: int, data: Tensor) -> None:
-    model, numbers = fitted(code, patch, list(data.split(3)))
+def check_theory(patch: tuple[int, int], latent_channels: int, data: Tensor) -> None:
+    model, numbers = fitted(latent_channels, patch, list(data.split(3)))
     error = (model(data)["image"][-1] - data).square().mean().item()
     values = len(model.mean)
-    discarded = model.variances[code:].sum().item() / values
+    discarded = model.variances[latent_channels:].sum().item() / values
     assert error == pytest.approx(discarded, rel=1e-8)
     assert numbers["loss/image"] == pytest.approx(discarded, rel=1e-12)
     rows = patches.cut(data, patch).flatten(0, 2)
     singular = torch.linalg.svdvals(rows - rows.mean(0)).square() / len(rows)
-    assert error == pytest.approx(singular[code:].sum().item() / values, rel=1e-8)
+    assert error == pytest.approx(singular[latent_channels:].sum().item() / values, rel=1e-8)
 
 
-@pytest.mark.parametrize(("patch", "code"), [((1, 1), 2), ((8, 8), 1), ((8, 8), 24), ((4, 6), 71), ((16, 16), 40)])
-def test_the_error_is_the_sum_of_the_discarded_eigenvalues(patch: tuple[int, int], code: int) -> None:
-    check_theory(patch, code, images(7, (48, 48)))
+@pytest.mark.parametrize(
+    ("patch", "latent_channels"), [((1, 1), 2), ((8, 8), 1), ((8, 8), 24), ((4, 6), 71), ((16, 16), 40)]
+)
+def test_the_error_is_the_sum_of_the_discarded_eigenvalues(patch: tuple[int, int], latent_channels: int) -> None:
+    check_theory(patch, latent_channels, images(7, (48, 48)))
 
 
 @pytest.mark.slow
@@ -92,7 +94,7 @@ def test_codes_have_no_correlation_and_falling_variances() -> None:
 def test_batches_and_processes_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     data = images(6, (40, 48))
     one, _ = fitted(5, (8, 8), [data])
-    parts = [PCA(code=5, patch=(8, 8), **INFO).double() for _ in range(2)]
+    parts = [PCA(latent_channels=5, patch=(8, 8), **INFO).double() for _ in range(2)]
     for part, rows in zip(parts, data.split(4), strict=True):
         part.accumulate(rows)
     theirs = iter([parts[1].sums.products, parts[1].sums.rows])
@@ -104,7 +106,7 @@ def test_batches_and_processes_do_not_change_the_answer(monkeypatch: pytest.Monk
 
 def test_single_precision_is_accumulated_in_double() -> None:
     data = images(6, (40, 48)).float()
-    model = PCA(code=5, patch=(8, 8), **INFO)
+    model = PCA(latent_channels=5, patch=(8, 8), **INFO)
     for batch in data.split(1):
         model.accumulate(batch)
     model.solve()
@@ -123,8 +125,11 @@ def test_constant_images_are_kept_whole() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"code": 193}, r"model\.code: 193; a patch of 8 x 8 pixels has 192 values, so give 1 to 192"),
-        ({"code": 0}, r"model\.code: 0"),
+        (
+            {"latent_channels": 193},
+            r"model\.latent_channels: 193; a patch of 8 x 8 pixels has 192 values, so give 1 to 192",
+        ),
+        ({"latent_channels": 0}, r"model\.latent_channels: 0"),
         ({"patch": [8]}, r"model\.patch: \[8\]; give \[height, width\]"),
         ({"heads": {"semantic": HeadSpec(5, kind="classes")}}, "wants semantic; set task=autoencoder"),
     ],

@@ -25,13 +25,13 @@ def test_a_run_is_judged_by_the_column_that_is_left(tmp_path: Path) -> None:
     job = running.job(tmp_path, *WORDS)
     assert running.train(tmp_path, *WORDS) == 0
     losses = []
-    for prune in (0, 1):
-        settings = Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, prune=prune)
+    for skip_stages in (0, 1):
+        settings = Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, skip_stages=skip_stages)
         settings.data.workers = 0
-        folder = tmp_path / f"pruned_{prune}"
+        folder = tmp_path / f"pruned_{skip_stages}"
         assert evaluation.work(evaluation.Job(settings, folder)) == 0
         losses.append(json.loads((folder / "metrics.json").read_text())["metrics"]["loss/total"])
     assert losses[0] == pytest.approx(running.metrics(tmp_path)[-1]["valid/loss/total"], rel=1e-5)
     assert losses[1] != losses[0]
-    with pytest.raises(UserError, match=r"prune=2: .*deep_supervision=1; give 0 to 1"):
-        evaluation.work(evaluation.Job(Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, prune=2), tmp_path))
+    with pytest.raises(UserError, match=r"skip_stages=2: .*deep_supervision=1; give 0 to 1"):
+        evaluation.work(evaluation.Job(Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, skip_stages=2), tmp_path))

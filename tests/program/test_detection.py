@@ -120,7 +120,7 @@ def test_a_run_can_be_loaded_and_applied_to_images_of_any_size_with_their_mirror
     words = [word for word in TASKS[kind] if word != "metric=[]"]
     assert training.work(running.bare_job(tmp_path, *words, *small, counts, "transform=resize")) == 0
     predictor = load(tmp_path)
-    predictor.task.codec.score = 0.0  # pyright: ignore[reportAttributeAccessIssue]
+    predictor.task.codec.score_threshold = 0.0  # pyright: ignore[reportAttributeAccessIssue]
     found = predictor(torch.randint(0, 255, (3, 75, 133), dtype=torch.uint8), flip=True)
     assert found.size == (75, 133)
     assert found.boxes is not None

@@ -15,8 +15,8 @@ def dice(
     weight: Tensor | None,
     smooth: float,
     per_image: bool,
-    background: bool,
-    absent: bool,
+    include_background: bool,
+    include_absent: bool,
 ) -> float:
     """1 - the mean over classes of (2 intersection + smooth) / (predicted + true + smooth)."""
     groups = [[image] for image in range(len(logits))] if per_image else [list(range(len(logits)))]
@@ -25,7 +25,7 @@ def dice(
         areas = [_areas(logits, target, weight, group, k) for k in range(logits.shape[1])]
         somewhere = any(true > 0 for _, _, true in areas)
         for k, (inside, predicted, true) in enumerate(areas):
-            if (k == 0 and not background) or not (true > 0 or (absent and somewhere)):
+            if (k == 0 and not include_background) or not (true > 0 or (include_absent and somewhere)):
                 continue
             losses.append(1 - (2 * inside + smooth) / (predicted + true + smooth))
     return sum(losses) / len(losses) if losses else 0.0
@@ -75,8 +75,8 @@ def tversky(
     smooth: float,
     exponent: float,
     per_image: bool,
-    background: bool,
-    absent: bool,
+    include_background: bool,
+    include_absent: bool,
 ) -> float:
     """The mean over classes of (1 - (I + smooth) / (I + alpha FP + beta FN + smooth))^exponent."""
     groups = [[image] for image in range(len(logits))] if per_image else [list(range(len(logits)))]
@@ -85,7 +85,7 @@ def tversky(
         areas = [_areas(logits, target, weight, group, k) for k in range(logits.shape[1])]
         somewhere = any(true > 0 for _, _, true in areas)
         for k, (inside, predicted, true) in enumerate(areas):
-            if (k == 0 and not background) or not (true > 0 or (absent and somewhere)):
+            if (k == 0 and not include_background) or not (true > 0 or (include_absent and somewhere)):
                 continue
             invented, missed = predicted - inside, true - inside
             index = (inside + smooth) / (inside + alpha * invented + beta * missed + smooth)
@@ -93,11 +93,13 @@ def tversky(
     return sum(losses) / len(losses) if losses else 0.0
 
 
-def generalised_dice(logits: Tensor, target: Tensor, weight: Tensor | None, power: float, absent: bool) -> float:
+def generalised_dice(
+    logits: Tensor, target: Tensor, weight: Tensor | None, power: float, include_absent: bool
+) -> float:
     """1 - 2 sum w I / sum w (P + T), w = 1 / T^power, of the batch."""
     areas = [_areas(logits, target, weight, list(range(len(logits))), k) for k in range(logits.shape[1])]
     weights = [1 / true**power if true > 0 else None for _, _, true in areas]
-    largest = max(w for w in weights if w is not None) if absent else 0.0
+    largest = max(w for w in weights if w is not None) if include_absent else 0.0
     above = below = 0.0
     for (inside, predicted, true), w in zip(areas, weights, strict=True):
         w = largest if w is None else w

@@ -110,7 +110,7 @@ def equals_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
     [
         (("encoder.output_stride=16",), "set encoder.output_stride=8"),
         (("encoder.multi_grid=[1,1,1]",), "set encoder.multi_grid=null"),
-        (("decoder.rates=[3,6,9]",), r"set decoder.rates=\[6, 12, 18\]"),
+        (("decoder.atrous_rates=[3,6,9]",), r"set decoder.atrous_rates=\[6, 12, 18\]"),
         (("model.align_corners=true",), "set model.align_corners=false"),
     ],
 )
@@ -154,7 +154,7 @@ def test_it_answers_as_segmentation_models_pytorch(plain: Plain, output_stride: 
     theirs = smp.DeepLabV3Plus("resnet34", **options).eval()
     randomise(theirs)
     words = ("model=deeplabv3plus", "encoder=resnet34", f"encoder.output_stride={output_stride}")
-    model = made(plain, 5, *words, f"decoder.rates={rates}", *SMP, *SMP_HEAD).eval()
+    model = made(plain, 5, *words, f"decoder.atrous_rates={rates}", *SMP, *SMP_HEAD).eval()
     take(model, theirs.state_dict(), "smp_deeplabv3plus")
     image = torch.rand(2, 3, 80, 112)  # it refuses sizes that are no multiples of 16
     with torch.no_grad():
