@@ -14,7 +14,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from densepred.build import allowlist
+from densepred.build import allowlist, renamed
 from densepred.errors import UserError, suggest
 
 SHARED = ("upsample", "loss", "encoder", "decoder", "metric")
@@ -138,6 +138,8 @@ def _unfit(
     for key in given:
         if key in runtime:
             yield f"{_join(at, key)}: densepred gives this argument itself; remove it"
+        elif key not in named and (now := renamed.present(node["_target_"], str(key))) != key:
+            yield f"{_join(at, key)}: its name is {now} now; type {_join(at, now)}=..."
         elif key not in named and not open_ended:
             yield f"{_join(at, key)}: {_name(make)} has no argument {key}; {suggest(key, set(named) - set(runtime))}"
     for key, parameter in named.items():

@@ -15,11 +15,13 @@ from torch import Tensor
 
 from densepred import distributed
 from densepred.atomic import write_json
+from densepred.build import renamed
 from densepred.contracts import Model
 from densepred.errors import UserError
 from densepred.rundir.checkpoints import Snapshots
 from densepred.rundir.log import Log
 from densepred.rundir.progress import Meter, Progress
+from densepred.rundir.provenance import flatten
 from densepred.weights.file import save_weights
 
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
@@ -80,7 +82,7 @@ class Run:
             self.log.say(f"no complete checkpoint in {self.folder}; starting at step 0")
             self.log.rewind({})
             return
-        refuse_changes(found.meta["config"], self.config, trainer.settings.allow)
+        refuse_changes(renamed.flat(found.meta["config"]), self.config, trainer.settings.allow)
         for name, (then, now) in differences(found.meta["environment"], environment()).items():
             self.log.warn(f"{name} was {then} and is {now}: the rest of the run may differ in the last digits")
         trainer.model.load_state_dict(found.weights)
@@ -171,17 +173,6 @@ def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: lis
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     keys = [*then, *(key for key in now if key not in then)]
     return {key: (then.get(key), now.get(key)) for key in keys if then.get(key) != now.get(key)}
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings to one of dotted keys; lists and empty mappings are values."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def peak_memory_mb(device: torch.device) -> float:

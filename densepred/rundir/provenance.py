@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.atomic import write_json
+from densepred.build import renamed
 
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
 LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
@@ -58,8 +59,19 @@ def exists(folder: Path) -> bool:
 
 
 def overrides(folder: Path) -> list[str]:
-    """What a run was started with."""
-    return (folder / "overrides.txt").read_text(encoding="utf-8").splitlines() if exists(folder) else []
+    """Return the overrides that a run was started with, under the present names of their keys."""
+    if not exists(folder):
+        return []
+    written = (folder / "overrides.txt").read_text(encoding="utf-8").splitlines()
+    config = folder / "config.yaml"
+    if not config.is_file():
+        return written
+    former = OmegaConf.to_container(OmegaConf.load(config), resolve=False)
+    assert isinstance(former, dict)
+    present = renamed.words(written, flatten({str(key): value for key, value in former.items()}))
+    if changed := [f"{old} -> {new}" for old, new in zip(written, present, strict=True) if old != new]:
+        print(f"note: {folder}: settings under their present names: {', '.join(changed)}", file=sys.stderr)
+    return present
 
 
 def environment() -> dict[str, Any]:
@@ -105,3 +117,14 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one with dotted keys; lists and empty mappings are values."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from torch import Tensor
 
 from densepred import atomic
 from densepred.atomic import write_json as write_json
+from densepred.build import renamed
 from densepred.build.allowlist import check_info
 from densepred.build.instantiate import build
 from densepred.contracts import Model
+from densepred.errors import Notice
 from densepred.nn import choose
 from densepred.types import Info, UserError
 from densepred.weights import header
@@ -83,7 +86,7 @@ def load_model(
     allocated before its shapes are known to fit. `codec` holds settings in the place of the task's own.
     """
     file = find(path)
-    described = read_header(file)
+    described = _present_names(read_header(file), file)
     described["task"] = with_settings(described["task"], codec or {})
     try:
         check_info(described["info"])
@@ -95,6 +98,17 @@ def load_model(
         raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
     model.load_state_dict(read_tensors(file))
     return model.eval(), task, described
+
+
+def _present_names(described: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Return the description with arguments of components under their present names."""
+    changed: set[str] = set()
+    found = {**described, **{kind: renamed.node(described[kind], changed) for kind in ("model", "task")}}
+    if changed:
+        warnings.warn(
+            f"{file}: keys read under their present names: {', '.join(sorted(changed))}", Notice, stacklevel=2
+        )
+    return found
 
 
 def with_settings(task: Mapping[str, Any], codec: Mapping[str, Any]) -> dict[str, Any]:
