@@ -48,13 +48,14 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
 
 def evaluate(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
+    from densepred.jobs import evaluation  # with torch, which --help does without
+
+    job = evaluation.EvaluationJob(settings, Path(command.folder()))
     if settings.devices > 1 and "WORLD_SIZE" not in os.environ:
-        from densepred.jobs import evaluation, launch
+        from densepred.jobs import launch
 
-        return launch.launch(evaluation.work, evaluation.Job(settings, command.folder()), settings.devices, 0)
-    from densepred.jobs import evaluation
-
-    return evaluation.work(evaluation.Job(settings, Path(command.folder())))
+        return launch.launch(evaluation.work, job, settings.devices, 0)
+    return evaluation.work(job)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ LENGTHS = ("epochs", "max_steps", "max_minutes")
 
 
 @dataclass
-class Data:
+class DataSettings:
     batch_size: int = 8
     workers: int = 2
     crop: list[int] | None = None
@@ -25,7 +25,7 @@ class Data:
 
 
 @dataclass
-class Trainer:
+class TrainerSettings:
     epochs: int | None = None
     max_steps: int | None = None
     max_minutes: float | None = None
@@ -54,26 +54,26 @@ class Trainer:
 
 
 @dataclass
-class Weights:
+class WeightsSettings:
     init: str | None = None
     encoder: str | None = None
     model: str | None = None
 
 
 @dataclass
-class Sweep:
+class SweepSettings:
     columns: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Train:
+class TrainSettings:
     """`densepred-train`: plain settings, and a node for each component."""
 
     seed: int = 0
-    data: Data = field(default_factory=Data)
-    trainer: Trainer = field(default_factory=Trainer)
-    weights: Weights = field(default_factory=Weights)
-    sweep: Sweep = field(default_factory=Sweep)
+    data: DataSettings = field(default_factory=DataSettings)
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
+    sweep: SweepSettings = field(default_factory=SweepSettings)
     task: Any = MISSING
     model: Any = MISSING
     encoder: Any = None
@@ -88,7 +88,7 @@ class Train:
 
 
 @dataclass
-class Eval:
+class EvalSettings:
     """`densepred-eval`: a dataset that is not given is the one that the checkpoint was trained on."""
 
     ckpt: str = MISSING
@@ -102,7 +102,7 @@ class Eval:
     flip: bool = False
     boxes: str | None = None
     box_threshold: float = 0.0
-    data: Data = field(default_factory=Data)
+    data: DataSettings = field(default_factory=DataSettings)
     skip_stages: int = 0
     precision: str = "fp32"
     devices: int = 1
@@ -110,7 +110,7 @@ class Eval:
 
 
 @dataclass
-class Predict:
+class PredictSettings:
     """`densepred-predict`."""
 
     ckpt: str = MISSING
@@ -136,7 +136,7 @@ class Predict:
 
 
 @dataclass
-class Import:
+class ImportSettings:
     """`densepred-import`."""
 
     input: str = MISSING

@@ -45,7 +45,9 @@ def train(cfg: DictConfig) -> int:
     from densepred.jobs import training  # with torch, which --help does without
 
     used = {str(group) for group in compose.INJECTED} - compose.idle_groups(cfg)
-    job = training.Job(settings, provenance.plain(cfg), command.folder(), command.choices(), used, command.overrides())
+    job = training.TrainingJob(
+        settings, provenance.as_written(cfg), command.folder(), command.choices(), used, command.overrides()
+    )
     if settings.trainer.devices > 1 and "WORLD_SIZE" not in os.environ:
         from densepred.jobs import launch
 

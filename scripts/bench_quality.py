@@ -198,23 +198,22 @@ def our_step(task: Any, model: Any, given: Any) -> Any:
     from densepred.build.instantiate import build
     from densepred.engine.signals import StopFlag
     from densepred.engine.trainer import Trainer
+    from densepred.engine.validator import Validator
     from densepred.rundir.folder import Run
     from densepred.rundir.log import Log
+    from densepred.rundir.progress import Progress
+    from densepred.rundir.state import TrainState
 
-    folder = Path(tempfile.mkdtemp())
-    log = Log(folder, enabled=False)
-    trainer = Trainer(
-        model=model,
-        task=task,
-        optimizer=build(given.optimizer, None, "optimizer")(model),
-        scheduler=build(given.scheduler, None, "scheduler"),
-        settings=given.trainer,
-        seed=0,
-        device=CPU,
-        run=Run(folder, {}, {}, log, 1),
-        log=log,
-        stop=StopFlag(),
-    )
+    folder, settings = Path(tempfile.mkdtemp()), given.trainer
+    run = Run(folder, {}, {}, Log(folder, enabled=False), 1)
+    state = TrainState(model, Progress(task.monitor, task.direction()))
+    state.optimizer = build(given.optimizer, None, "optimizer")(model)
+    scheduler = build(given.scheduler, None, "scheduler")
+    data = parts.dataset(given.dataset, "valid")
+    transform = parts.pipeline(given.transform["valid"], data.info, "valid")
+    valid = parts.evaluation_loader(data, transform, task.codec, given.data, CPU)
+    validator = Validator(state, task, valid, settings, run, StopFlag())
+    trainer = Trainer(state, task, scheduler, settings, run, validator, StopFlag())
     model.train()
     return lambda batch: trainer._step([batch])
 

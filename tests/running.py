@@ -27,17 +27,17 @@ TINY = (
 CHOICES = {"task": "semantic", "model": "unet", "dataset": "shapes"}
 
 
-def job(folder: Path, *overrides: str) -> training.Job:
+def job(folder: Path, *overrides: str) -> training.TrainingJob:
     """A small run on drawn scenes; later overrides win."""
     return bare_job(folder, *(word for word in TINY if not any(_key(word) == _key(o) for o in overrides)), *overrides)
 
 
-def bare_job(folder: Path, *overrides: str) -> training.Job:
+def bare_job(folder: Path, *overrides: str) -> training.TrainingJob:
     """A run with these overrides, drawn or not, without workers."""
     words = [*overrides, *(() if any(_key(o) == "data.workers" for o in overrides) else ("data.workers=0",))]
     cfg = composed(*words)
     folder.mkdir(parents=True, exist_ok=True)
-    return training.Job(compose.settings(cfg), provenance.plain(cfg), folder, CHOICES, set(), words)
+    return training.TrainingJob(compose.settings(cfg), provenance.as_written(cfg), folder, CHOICES, set(), words)
 
 
 def train(folder: Path, *overrides: str) -> int:

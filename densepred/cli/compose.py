@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred.errors import UserError, suggest
-from densepred.settings import LENGTHS, Eval, Import, Predict, Train
+from densepred.settings import LENGTHS, EvalSettings, ImportSettings, PredictSettings, TrainSettings
 
 INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
 """Groups that work only where another node asks for them, by `${encoder}` and the like."""
@@ -24,7 +24,12 @@ INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
 def register() -> None:
     """Make the classes known to Hydra as `train_schema`, `eval_schema` and so on."""
     store = ConfigStore.instance()
-    for name, node in {"train": Train, "eval": Eval, "predict": Predict, "import": Import}.items():
+    for name, node in {
+        "train": TrainSettings,
+        "eval": EvalSettings,
+        "predict": PredictSettings,
+        "import": ImportSettings,
+    }.items():
         store.store(name=f"{name}_schema", node=node, provider="densepred")
 
 

@@ -1,4 +1,4 @@
-"""The training loop. It knows no task, model, dataset or loss; what a run is made of is handed to it."""
+"""The training loop. It names no task, model, dataset or loss: the parts of a run are its arguments."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from densepred import distributed
-from densepred.contracts import Model
 from densepred.engine.amp import Precision
-from densepred.engine.evaluate import evaluate, share_buffers
 from densepred.engine.signals import NonFinite, StopFlag, Stopped
-from densepred.loader.loaders import EvaluationLoader, TrainingLoader, random_generator
+from densepred.engine.validator import Validator
+from densepred.loader.loaders import TrainingLoader
+from densepred.loader.samples import random_generator
 from densepred.rundir.folder import Run
-from densepred.rundir.images import Gallery
-from densepred.rundir.log import Log
-from densepred.rundir.progress import Meter, Progress
+from densepred.rundir.progress import Progress
+from densepred.rundir.state import TrainState
 from densepred.scheduler import Scheduler
-from densepred.settings import Trainer as Settings
+from densepred.settings import TrainerSettings
 from densepred.task import Task
-from densepred.types import Annotation, Batch, Outputs
+from densepred.types import Batch
 
 
 class Trainer:
@@ -36,59 +33,48 @@ class Trainer:
 
     def __init__(
         self,
-        model: Model,
+        state: TrainState,
         task: Task,
-        optimizer: torch.optim.Optimizer,
         scheduler: Scheduler,
-        settings: Settings,
-        seed: int,
-        device: torch.device,
+        settings: TrainerSettings,
         run: Run,
-        log: Log,
+        validator: Validator,
         stop: StopFlag,
-        average: AveragedModel | None = None,
-        frozen: Sequence[nn.Module] = (),
     ) -> None:
-        self.model, self.average, self.task, self.optimizer, self.scheduler = model, average, task, optimizer, scheduler
-        self.settings, self.seed, self.device, self.run, self.log, self.stop = settings, seed, device, run, log, stop
-        self.precision = Precision(settings.precision, device)
-        self.progress = Progress(settings.monitor or task.monitor, task.direction(settings.monitor))
-        self.meter = Meter()
-        self.rates = [group["lr"] for group in optimizer.param_groups]
-        self.frozen = list(frozen)
-        self.parallel = distributed.parallel(model, task.info.channels, device)
+        assert state.optimizer is not None
+        self.state, self.task, self.scheduler, self.settings = state, task, scheduler, settings
+        self.run, self.validator, self.stop = run, validator, stop
+        self.model, self.optimizer, self.device = state.model, state.optimizer, state.device
+        self.progress, self.meter, self.log = state.progress, state.meter, run.log
+        self.precision = Precision(settings.precision, state.device, state.scaler)
+        self.rates = [group["lr"] for group in state.optimizer.param_groups]
+        self.parallel = distributed.parallel(state.model, task.info.channels, state.device)
         self.total: int | None = None
 
-    @property
-    def eval_model(self) -> Model:
-        """The model that is validated and published: the average where there is one."""
-        return self.model if self.average is None else cast(Model, self.average.module)
-
-    def fit(self, train: TrainingLoader, valid: EvaluationLoader, resume: bool = False) -> Progress:
+    def fit(self, train: TrainingLoader, resume: bool = False) -> Progress:
         """Train to the end. Raises Stopped after a signal, NonFinite where training diverged."""
         settings, progress = self.settings, self.progress
         per_epoch = math.ceil(len(train) / settings.accumulate)
         self.total = settings.max_steps or (settings.epochs * per_epoch if settings.epochs else None)
         self.valid_steps = max(1, round(settings.valid_every * per_epoch))
-        self.gallery = Gallery(self.log, self.task, settings.pictures, valid.count)
         if resume:
-            self.run.restore(self)
+            self.run.restore(self.state, settings.allow)
         self.started = self.saved = time.monotonic()
         self.before = progress.seconds
-        self._train_mode()
+        self.state.train_mode()
         if progress.due:
-            self._validate(valid)
+            self._validate()
         bar = tqdm(total=self.total, initial=progress.step, unit="step", disable=not self._on_terminal(), leave=False)
         with bar:
             while not self._finished():
-                self._epoch(train, valid, bar)
+                self._epoch(train, bar)
         if progress.validated != progress.step:
             self._save(due=True)
-            self._validate(valid)
+            self._validate()
         return progress
 
-    def _epoch(self, train: TrainingLoader, valid: EvaluationLoader, bar: tqdm) -> None:
-        """What is left of the current epoch."""
+    def _epoch(self, train: TrainingLoader, bar: tqdm) -> None:
+        """Train through the rest of the current epoch."""
         progress = self.progress
         for batches in chunks(train.epoch(progress.epoch, progress.batch), self.settings.accumulate):
             self._step(batches)
@@ -103,7 +89,7 @@ class Trainer:
             if asked:
                 raise Stopped
             if due:
-                self._validate(valid)
+                self._validate()
             if self._finished():
                 return
 
@@ -111,7 +97,7 @@ class Trainer:
         """One optimizer step on the mean loss of `batches`; one that is not finite changes only the counters."""
         step = self.progress.step
         # Dropout follows from the step alone, so that a resumed run draws the same numbers.
-        torch.manual_seed(random_generator("step", self.seed, step, distributed.rank()).initial_seed())
+        torch.manual_seed(random_generator("step", self.state.seed, step, distributed.rank()).initial_seed())
         factor = self.scheduler(step, self.total)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
@@ -131,11 +117,11 @@ class Trainer:
             return
         self.progress.skipped_in_row = 0
         self.meter.add(terms, sum(len(batch.image) for batch in batches) * distributed.world())
-        if self.average is not None:
-            self.average.update_parameters(self.model)
+        if self.state.average is not None:
+            self.state.average.update_parameters(self.model)
 
     def _backward(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
-        """Leave the gradients of the mean loss of the batches; give the mean of each term."""
+        """Add the gradients of the mean loss of the batches; return the mean of each term, 0-d, by name."""
         sums: dict[str, Tensor] = {}
         for index, raw in enumerate(batches):
             if isinstance(self.parallel, DistributedDataParallel):
@@ -177,30 +163,17 @@ class Trainer:
         if "total" in losses:  # else every step since the last entry was left out
             bar.set_postfix_str(f"loss {losses['total']:.4f}, {speed:.1f} images/s")
 
-    def _validate(self, valid: EvaluationLoader) -> None:
-        progress, begun = self.progress, time.monotonic()
-        share_buffers(self.eval_model)
-        self.gallery.open(progress.step)
-        values = evaluate(self.eval_model, self.task, valid, self.device, self.precision, self._seen)
-        self.log.scalars("valid", values, progress.step, progress.epoch)
-        self._train_mode()
-        progress.seconds = self._seconds()
-        if progress.update(values):
-            self.run.publish("best", self)
-        self.run.summarise(self)
-        self.log.say(progress.line(values))
+    def _validate(self) -> None:
+        begun = time.monotonic()
+        self.progress.seconds = self._seconds()
+        self.validator()
+        self.state.train_mode()
         self.meter.pause(time.monotonic() - begun)
-
-    def _seen(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
-        # Several processes must finish a pass together; the checkpoint before it holds all that would be lost.
-        if self.stop.raised and distributed.world() == 1:
-            raise Stopped
-        self.gallery.show(batch, found, outputs)
 
     def _save(self, due: bool) -> None:
         begun = time.monotonic()
         self.progress.due, self.progress.seconds = due, self._seconds()
-        self.run.save(self)
+        self.run.save(self.state)
         self.saved = time.monotonic()
         self.meter.pause(self.saved - begun)
 
@@ -224,15 +197,11 @@ class Trainer:
     def _layout(self) -> torch.memory_format:
         return torch.channels_last if self.settings.channels_last else torch.contiguous_format
 
-    def _train_mode(self) -> None:
-        self.model.train()
-        for part in self.frozen:
-            part.eval()
-
     def _on_terminal(self) -> bool:
         return distributed.is_main() and sys.stderr.isatty()
 
 
 def chunks(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    """Yield lists of `size` batches; the last may be shorter."""
     while group := list(islice(batches, size)):
         yield group

@@ -22,7 +22,7 @@ from densepred.jobs.parts import evaluation_loader
 from densepred.loader.loaders import explained
 from densepred.results.person_boxes import BoxFile, Wanted
 from densepred.rundir import console
-from densepred.settings import Eval
+from densepred.settings import EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation
@@ -30,12 +30,14 @@ from densepred.weights.file import find, load_model
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    settings: Eval
+class EvaluationJob:
+    """An evaluation, complete in itself: it is sent to other processes."""
+
+    settings: EvalSettings
     folder: Path
 
 
-def work(job: Job) -> int:
+def work(job: EvaluationJob) -> int:
     """Evaluate; the exit code."""
     settings = job.settings
     if settings.threads:
@@ -76,7 +78,7 @@ def work(job: Job) -> int:
     return 0
 
 
-def _detected(settings: Eval, task: Task, data: Dataset) -> list[Annotation] | None:
+def _detected(settings: EvalSettings, task: Task, data: Dataset) -> list[Annotation] | None:
     """The boxes of each sample from the file that was named, if one was."""
     if settings.boxes is None:
         return None

@@ -13,7 +13,7 @@ from densepred.contracts import Codec, Dataset, Model
 from densepred.loader.crops import Crops, Instances
 from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
 from densepred.loader.samples import EvaluationSamples, TrainingSamples
-from densepred.settings import Data
+from densepred.settings import DataSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Info
@@ -38,7 +38,7 @@ def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task,
 
 
 def training_loader(
-    data: Dataset, augment: Pipeline, codec: Codec, settings: Data, seed: int, device: torch.device
+    data: Dataset, augment: Pipeline, codec: Codec, settings: DataSettings, seed: int, device: torch.device
 ) -> TrainingLoader:
     if codec.top_down:
         augment.require_framing("train")
@@ -52,7 +52,7 @@ def evaluation_loader(
     data: Dataset,
     transform: Pipeline,
     codec: Codec,
-    settings: Data,
+    settings: DataSettings,
     device: torch.device,
     boxes: Sequence[Annotation] | None = None,
 ) -> EvaluationLoader:

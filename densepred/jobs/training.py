@@ -14,21 +14,24 @@ from torch import nn
 from densepred import distributed
 from densepred.build.instantiate import build, check
 from densepred.contracts import ClosedForm, Dataset, Model
-from densepred.engine.closed_form import Solver
+from densepred.engine.amp import gradient_scaler
+from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.diagnostics import probe
 from densepred.engine.ema import moving_average
 from densepred.engine.signals import NonFinite, StopFlag, Stopped
 from densepred.engine.trainer import Trainer
+from densepred.engine.validator import Validator
 from densepred.errors import UserError, notices
 from densepred.jobs import parts
 from densepred.jobs.class_weights import resolve_class_weights
-from densepred.loader.loaders import EvaluationLoader, explained
+from densepred.loader.loaders import EvaluationLoader, TrainingLoader, explained
 from densepred.optimizer import freeze
 from densepred.rundir import console, provenance
 from densepred.rundir.folder import Run
 from densepred.rundir.log import Log
 from densepred.rundir.progress import Progress
-from densepred.settings import Train
+from densepred.rundir.state import TrainState
+from densepred.settings import TrainSettings
 from densepred.task import Task
 from densepred.weights import pretrained
 
@@ -37,10 +40,10 @@ NON_FINITE, STOPPED = 3, 75
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What a process needs to know of a run, wherever it was started."""
+class TrainingJob:
+    """A training run, complete in itself: it is sent to other processes."""
 
-    settings: Train
+    settings: TrainSettings
     written: dict[str, Any]  # the configuration as written, secrets hidden
     folder: Path
     choices: dict[str, str]
@@ -48,8 +51,8 @@ class Job:
     overrides: list[str]
 
 
-def work(job: Job) -> int:
-    """Train; the exit code."""
+def work(job: TrainingJob) -> int:
+    """Train; return the exit code. Raises UserError for settings that do not fit."""
     if mistakes := check(vars(job.settings)):
         raise UserError("; and ".join(mistakes))
     device = distributed.join()
@@ -70,7 +73,7 @@ def work(job: Job) -> int:
     return 0
 
 
-def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFlag) -> None:
+def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag) -> None:
     settings = job.settings
     _configure_torch(settings)
     train, valid = (parts.dataset(settings.dataset, split) for split in ("train", "valid"))
@@ -79,22 +82,21 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
     task, model = parts.task_and_model(task_node, settings.model, train.info)
     notes = _start(model, settings, train.info.classes, log)
     model, task = _placed(model, settings, device), task.to(device)
-    augment = parts.pipeline(settings.transform["train"], train.info, "train")
-    transform = parts.pipeline(settings.transform["valid"], valid.info, "valid")
-    train_loader = parts.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
-    valid_loader = parts.evaluation_loader(valid, transform, task.codec, settings.data, device)
+    train_loader, valid_loader = _loaders(train, valid, task, settings, device)
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     if distributed.is_main() and not provenance.exists(folder):  # a resumed run may have died before it was recorded
         provenance.write(folder, job.written, job.overrides)
     run = Run(folder, _header(job, task_node, train), job.written, log, settings.trainer.keep_last)
-    fitter = _fitter(model, task, settings, device, run, log, stop)
+    state = _state(model, task, settings)
+    validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
+    fitter = _fitter(state, task, settings, run, validator, stop)
     log.say(_opening(job, folder, task, model, train, valid, device, len(train_loader)))
     for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
         log.say(note)
     try:
-        progress = fitter.fit(train_loader, valid_loader, resume)
+        progress = fitter.fit(train_loader, resume)
         if settings.trainer.probes:
-            _probe(fitter, valid_loader)
+            _diagnose(state, task, validator, run)
     finally:
         train_loader.close()
         valid_loader.close()
@@ -103,41 +105,54 @@ def _train(job: Job, folder: Path, device: torch.device, log: Log, stop: StopFla
     log.say(_closing(progress, folder))
 
 
-def _fitter(
-    model: Model, task: Task, settings: Train, device: torch.device, run: Run, log: Log, stop: StopFlag
-) -> Trainer | Solver:
-    """Who fits the model: the trainer, or for a closed form the solver."""
-    frozen = freeze(model, settings.trainer.freeze)
+def _loaders(
+    train: Dataset, valid: Dataset, task: Task, settings: TrainSettings, device: torch.device
+) -> tuple[TrainingLoader, EvaluationLoader]:
+    augment = parts.pipeline(settings.transform["train"], train.info, "train")
+    transform = parts.pipeline(settings.transform["valid"], valid.info, "valid")
+    train_loader = parts.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
+    return train_loader, parts.evaluation_loader(valid, transform, task.codec, settings.data, device)
+
+
+def _state(model: Model, task: Task, settings: TrainSettings) -> TrainState:
+    """The state of a run at step 0. A model in closed form has no optimizer, and no average."""
+    trainer = settings.trainer
+    frozen = freeze(model, trainer.freeze)
+    progress = Progress(trainer.monitor or task.monitor, task.direction(trainer.monitor))
     if isinstance(model, ClosedForm):
-        return Solver(model, task, settings.trainer, device, run, log, stop)
-    average = moving_average(model, settings.trainer.ema) if settings.trainer.ema else None
-    if settings.trainer.compile:
+        return TrainState(model, progress)
+    average = moving_average(model, trainer.ema) if trainer.ema else None
+    if trainer.compile:
         model.compile()
-    return Trainer(
-        model=model,
-        task=task,
+    return TrainState(
+        model,
+        progress,
         optimizer=build(settings.optimizer, None, "optimizer")(model),
-        scheduler=build(settings.scheduler, None, "scheduler"),
-        settings=settings.trainer,
-        seed=settings.seed,
-        device=device,
-        run=run,
-        log=log,
-        stop=stop,
         average=average,
+        scaler=gradient_scaler(trainer.precision, next(model.parameters()).device),
+        seed=settings.seed,
         frozen=frozen,
     )
 
 
-def _probe(trainer: Trainer | Solver, valid: EvaluationLoader) -> None:
-    """Look at the last weights; the checkpoint that holds them is written."""
-    values = probe(trainer.eval_model, trainer.task, valid, trainer.device, trainer.precision)
-    trainer.log.scalars("probe", values, trainer.progress.step, trainer.progress.epoch)
-    trainer.run.summarise(trainer, values)
-    trainer.log.say("  probe  " + "  ".join(f"{name} {console.number(value)}" for name, value in values.items()))
+def _fitter(
+    state: TrainState, task: Task, settings: TrainSettings, run: Run, validator: Validator, stop: StopFlag
+) -> Trainer | ClosedFormFit:
+    if isinstance(state.model, ClosedForm):
+        return ClosedFormFit(state, settings.trainer, run, validator, stop)
+    scheduler = build(settings.scheduler, None, "scheduler")
+    return Trainer(state, task, scheduler, settings.trainer, run, validator, stop)
 
 
-def _configure_torch(settings: Train) -> None:
+def _diagnose(state: TrainState, task: Task, validator: Validator, run: Run) -> None:
+    """Score the last weights; the checkpoint that holds them is written."""
+    values = probe(state.eval_model, task, validator.loader, state.device, validator.precision)
+    run.log.scalars("probe", values, state.progress.step, state.progress.epoch)
+    run.summarise(state, values)
+    run.log.say("  probe  " + "  ".join(f"{name} {console.number(value)}" for name, value in values.items()))
+
+
+def _configure_torch(settings: TrainSettings) -> None:
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
     # Without a warning only, models would be refused on GPUs for one operation that has no deterministic form.
@@ -146,14 +161,14 @@ def _configure_torch(settings: Train) -> None:
     torch.set_float32_matmul_precision("high")
 
 
-def _placed(model: Model, settings: Train, device: torch.device) -> Model:
+def _placed(model: Model, settings: TrainSettings, device: torch.device) -> Model:
     if device.type == "cuda" and distributed.world() > 1:
         model = cast(Model, nn.SyncBatchNorm.convert_sync_batchnorm(model))
     layout = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
     return model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
 
 
-def _start(model: Model, settings: Train, classes: tuple[str, ...], log: Log) -> list[str]:
+def _start(model: Model, settings: TrainSettings, classes: tuple[str, ...], log: Log) -> list[str]:
     """Load what `weights.*` names; what to say about it, which is said at once where it is refused."""
     notes: list[str] = []
     try:
@@ -165,7 +180,7 @@ def _start(model: Model, settings: Train, classes: tuple[str, ...], log: Log) ->
     return notes
 
 
-def _header(job: Job, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:
+def _header(job: TrainingJob, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:
     """What stands in every file of weights: enough to rebuild the model and judge it, as plain JSON."""
     words = provenance.words(job.settings.dataset, "dataset")
     return {
@@ -179,7 +194,14 @@ def _header(job: Job, task_node: dict[str, Any], train: Dataset) -> dict[str, An
 
 
 def _opening(
-    job: Job, folder: Path, task: Task, model: Model, train: Dataset, valid: Dataset, device: torch.device, batches: int
+    job: TrainingJob,
+    folder: Path,
+    task: Task,
+    model: Model,
+    train: Dataset,
+    valid: Dataset,
+    device: torch.device,
+    batches: int,
 ) -> str:
     settings, trainer = job.settings, job.settings.trainer
     classes = train.info.classes

@@ -25,51 +25,51 @@ FILES = (WEIGHTS, STATE, META)
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Checkpoint:
     """One checkpoint, read and verified."""
 
     step: int
     weights: dict[str, Tensor]
-    state: dict[str, Tensor]
+    tensors: dict[str, Tensor]
     meta: dict[str, Any]
 
 
-class Snapshots:
+class Checkpoints:
     """The checkpoints of a run. `warn` is told of damaged ones."""
 
     def __init__(self, folder: Path, keep_last: int = 2, warn: Callable[[str], object] = warnings.warn) -> None:
         self.folder, self.keep_last, self.warn = folder, keep_last, warn
 
     def save(
-        self, step: int, weights: Mapping[str, Tensor], state: Mapping[str, Tensor], meta: Mapping[str, Any]
+        self, step: int, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
     ) -> None:
         """Write a checkpoint, then remove the oldest. An OSError leaves the others as they were."""
         try:
-            self._save(step, weights, state, meta)
+            self._save(step, weights, tensors, meta)
         except OSError as error:
-            size = sum(value.numel() * value.element_size() for value in (*weights.values(), *state.values()))
+            size = sum(value.numel() * value.element_size() for value in (*weights.values(), *tensors.values()))
             free = shutil.disk_usage(self.folder if self.folder.is_dir() else Path()).free
             reason = f"{error.strerror or error} ({size} bytes to write, {free} free)"
             raise OSError(error.errno, reason, str(self.folder)) from error
         self._prune()
 
-    def newest(self) -> Snapshot | None:
+    def newest(self) -> Checkpoint | None:
         """The newest complete checkpoint; damaged ones are named and passed over."""
         return next((found for step in reversed(self.steps()) if (found := self._try(step)) is not None), None)
 
-    def _try(self, step: int) -> Snapshot | None:
+    def _try(self, step: int) -> Checkpoint | None:
         try:
             return self.load(step)
         except UserError as error:
             self.warn(f"{error}; an older one is tried")
             return None
 
-    def load(self, step: int) -> Snapshot:
+    def load(self, step: int) -> Checkpoint:
         """One checkpoint. Raises UserError where it is damaged."""
         folder = self.folder / str(step)
         self._verify(folder, step)
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        return Snapshot(step, read_tensors(folder / WEIGHTS), read_tensors(folder / STATE), meta)
+        return Checkpoint(step, read_tensors(folder / WEIGHTS), read_tensors(folder / STATE), meta)
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, in order."""
@@ -78,21 +78,21 @@ class Snapshots:
         atomic.recover(self.folder)
         return sorted(int(p.name) for p in self.folder.iterdir() if p.name.isdecimal() and p.is_dir())
 
-    def _save(self, step: int, weights: Mapping[str, Tensor], state: Mapping[str, Tensor], meta: Any) -> None:
-        atomic.fault("snapshot:begin")
-        with atomic.new_folder(self.folder / str(step), "snapshot") as folder:
-            atomic.fault("snapshot:made")
+    def _save(self, step: int, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], meta: Any) -> None:
+        atomic.fault("checkpoint:begin")
+        with atomic.new_folder(self.folder / str(step), "checkpoint") as folder:
+            atomic.fault("checkpoint:made")
             write_tensors(folder / WEIGHTS, weights)
-            atomic.fault("snapshot:weights")
-            write_tensors(folder / STATE, state)
-            atomic.fault("snapshot:state")
+            atomic.fault("checkpoint:weights")
+            write_tensors(folder / STATE, tensors)
+            atomic.fault("checkpoint:state")
             atomic.write_json(folder / META, meta)
-            atomic.fault("snapshot:meta")
+            atomic.fault("checkpoint:meta")
             files = {
                 name: {"size": (folder / name).stat().st_size, "sha256": atomic.digest(folder / name)} for name in FILES
             }
             atomic.write_json(folder / MANIFEST, {"step": step, "files": files})
-            atomic.fault("snapshot:manifest")
+            atomic.fault("checkpoint:manifest")
 
     def _prune(self) -> None:
         for stale in (*self.folder.glob(".*.tmp"), *self.folder.glob(f".*{atomic.FORMER}")):
@@ -100,9 +100,9 @@ class Snapshots:
         for step in self.steps()[: -self.keep_last]:
             folder = self.folder / str(step)
             (folder / MANIFEST).unlink(missing_ok=True)  # first: half a checkpoint is never taken for a whole one
-            atomic.fault("snapshot:pruning")
+            atomic.fault("checkpoint:pruning")
             shutil.rmtree(folder, ignore_errors=True)
-        atomic.fault("snapshot:pruned")
+        atomic.fault("checkpoint:pruned")
 
     def _verify(self, folder: Path, step: int) -> None:
         try:
@@ -117,7 +117,3 @@ class Snapshots:
         for name, expected in files.items():
             if not (folder / name).is_file() or atomic.digest(folder / name) != expected:
                 raise UserError(f"{folder / name}: damaged or missing")
-
-
-def _described(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": atomic.digest(path)}

@@ -1,4 +1,4 @@
-"""The folder of a run: what is written into it, and how a run finds its way back from it."""
+"""The folder of a run: its checkpoints, published weights and summary, and resuming from it."""
 
 from __future__ import annotations
 
@@ -6,39 +6,25 @@ import json
 import resource
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from densepred import distributed
 from densepred.atomic import write_json
 from densepred.build import renamed
-from densepred.contracts import Model
 from densepred.errors import UserError
-from densepred.rundir.checkpoints import Snapshots
+from densepred.rundir.checkpoints import Checkpoints
 from densepred.rundir.log import Log
-from densepred.rundir.progress import Meter, Progress
 from densepred.rundir.provenance import flatten
+from densepred.rundir.state import TrainState
 from densepred.weights.file import save_weights
 
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
 FREE += ("data.workers", "data.timeout_s", "trainer.threads", "trainer.devices", "trainer.probes", "sweep")
-"""Settings that may change between the parts of a run: they do not change what it computes, or a warning says so."""
-
-
-class Fitted(Protocol):
-    """Whatever trains or solves a model, as far as its published files and its summary ask."""
-
-    progress: Progress
-    meter: Meter
-    device: torch.device
-    model: Model
-
-    @property
-    def eval_model(self) -> Model: ...
+"""Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
 
 
 class Run:
@@ -47,105 +33,71 @@ class Run:
     def __init__(self, folder: Path, header: Mapping[str, Any], config: Mapping[str, Any], log: Log, keep: int) -> None:
         self.folder, self.header, self.log = folder, dict(header), log
         self.config = flatten(config)
-        self.snapshots = Snapshots(folder / "checkpoints", keep, warn=log.warn)
+        self.checkpoints = Checkpoints(folder / "checkpoints", keep, warn=log.warn)
 
-    def save(self, trainer: Any) -> None:
-        """Write a checkpoint of everything that the rest of the run depends on. A full disk does not end the run."""
+    def save(self, state: TrainState) -> None:
+        """Write a checkpoint, then `last.safetensors`. A full disk does not end the run."""
         if not distributed.is_main():
             return
-        tensors, meta = pack(trainer)
-        meta |= {"config": self.config, "environment": environment(), "files": self.log.position()}
+        step, parts = state.progress.step, state.state_dict()
+        meta = {"config": self.config, "environment": numerics(), "files": self.log.position()}
         try:
-            self.snapshots.save(trainer.progress.step, trainer.model.state_dict(), tensors, meta)
+            self.checkpoints.save(step, parts["weights"], parts["tensors"], {**parts["meta"], **meta})
         except OSError as error:
-            self.log.warn(
-                f"step {trainer.progress.step}: no checkpoint written in {self.folder}: {error}; free some space"
-            )
+            self.log.warn(f"step {step}: no checkpoint written in {self.folder}: {error}; free some space")
             return
-        self.publish("last", trainer)
+        self.publish("last", state)
 
-    def publish(self, name: str, trainer: Fitted) -> None:
-        """Write `name`.safetensors, weights that stand by themselves: eval, predict and fine-tuning open them."""
+    def publish(self, name: str, state: TrainState) -> None:
+        """Write `name`.safetensors, weights with their description, for eval, predict and fine-tuning."""
         if not distributed.is_main():
             return
-        progress = trainer.progress
+        progress = state.progress
         header = {**self.header, "step": progress.step, "metrics": progress.last if name == "best" else {}}
         try:
-            save_weights(self.folder / f"{name}.safetensors", trainer.eval_model.state_dict(), header)
+            save_weights(self.folder / f"{name}.safetensors", state.eval_model.state_dict(), header)
         except OSError as error:
             self.log.warn(f"{self.folder / name}.safetensors could not be written: {error}; free some space")
 
-    def restore(self, trainer: Any) -> None:
-        """Continue from the newest complete checkpoint, or from the start where there is none."""
-        found = self.snapshots.newest()
+    def restore(self, state: TrainState, allow: Sequence[str]) -> None:
+        """Continue from the newest complete checkpoint, or from the start where there is none.
+
+        Raises UserError where a setting changed that `allow` does not name.
+        """
+        found = self.checkpoints.newest()
         if found is None:
             self.log.say(f"no complete checkpoint in {self.folder}; starting at step 0")
             self.log.rewind({})
             return
-        refuse_changes(renamed.flat(found.meta["config"]), self.config, trainer.settings.allow)
-        for name, (then, now) in differences(found.meta["environment"], environment()).items():
+        refuse_changes(renamed.flat(found.meta["config"]), self.config, allow)
+        for name, (then, now) in differences(found.meta["environment"], numerics()).items():
             self.log.warn(f"{name} was {then} and is {now}: the rest of the run may differ in the last digits")
-        trainer.model.load_state_dict(found.weights)
-        unpack(trainer, found.state, found.meta)
+        state.load_state_dict({"weights": found.weights, "tensors": found.tensors, "meta": found.meta})
         self.log.rewind(found.meta["files"])
-        self.log.say(f"resuming at step {trainer.progress.step}, epoch {trainer.progress.epoch}")
+        self.log.say(f"resuming at step {state.progress.step}, epoch {state.progress.epoch}")
 
-    def summarise(self, trainer: Fitted, probe: Mapping[str, float | None] | None = None) -> None:
+    def summarise(self, state: TrainState, diagnostics: Mapping[str, float | None] | None = None) -> None:
+        """Write summary.json; `diagnostics` are the scores of `trainer.probes`."""
         if not distributed.is_main():
             return
-        speeds = trainer.meter.speeds
+        progress, speeds = state.progress, state.meter.speeds
         write_json(
             self.folder / "summary.json",
             {
-                "monitor": trainer.progress.monitor,
-                "best": trainer.progress.best,
-                "last": trainer.progress.last,
-                "parameters": sum(p.numel() for p in trainer.model.parameters()),
-                "seconds": round(trainer.progress.seconds, 1),
+                "monitor": progress.monitor,
+                "best": progress.best,
+                "last": progress.last,
+                "parameters": sum(p.numel() for p in state.model.parameters()),
+                "seconds": round(progress.seconds, 1),
                 "images_per_second": round(statistics.median(speeds), 2) if speeds else None,
-                "peak_memory_mb": round(peak_memory_mb(trainer.device)),
-                **({"probe": dict(probe)} if probe is not None else {}),
+                "peak_memory_mb": round(peak_memory_mb(state.device)),
+                **({"probe": dict(diagnostics)} if diagnostics is not None else {}),
             },
         )
 
 
-def pack(trainer: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The state of a trainer beyond its weights, as named tensors and JSON."""
-    tensors: dict[str, Tensor] = {}
-    state = trainer.optimizer.state_dict()
-    for index, slots in state["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": value for key, value in slots.items() if isinstance(value, Tensor)}
-    if trainer.average is not None:
-        tensors |= {f"average.{name}": value for name, value in trainer.average.state_dict().items()}
-    sums, counts = trainer.meter.state()
-    tensors |= {f"meter.{name}": value for name, value in sums.items()}
-    meta = {"progress": trainer.progress.to_json(), "meter": counts, "scaler": trainer.precision.scaler.state_dict()}
-    return tensors, meta
-
-
-def unpack(trainer: Any, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-    """The inverse of `pack`."""
-    if missing := {"progress", "meter", "scaler"} - set(meta):
-        raise UserError(f"the checkpoint lacks {', '.join(sorted(missing))}; resume from an older one")
-    state = trainer.optimizer.state_dict()
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in part(tensors, "optimizer.").items():
-        index, _, key = name.partition(".")
-        slots.setdefault(int(index), {})[key] = value
-    trainer.optimizer.load_state_dict({"state": slots, "param_groups": state["param_groups"]})
-    if trainer.average is not None:
-        trainer.average.load_state_dict(part(tensors, "average."))
-    trainer.meter.restore({k: v.to(trainer.device) for k, v in part(tensors, "meter.").items()}, meta["meter"])
-    trainer.precision.scaler.load_state_dict(meta["scaler"])
-    trainer.progress.restore(meta["progress"])
-
-
-def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def environment() -> dict[str, Any]:
-    """What bit-exact resuming depends on besides the state."""
+def numerics() -> dict[str, Any]:
+    """Return what bit-exact resuming depends on besides the state."""
     device = distributed.device()
     return {
         "torch": torch.__version__,
@@ -156,8 +108,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: list[str]) -> None:
-    """A run is resumed with the settings that it began with, but for those that `allowed` names."""
+def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Raise UserError where a setting differs from the run's first start and neither FREE nor `allowed` names it."""
     changed = {
         key: values
         for key, values in differences(then, now).items()
@@ -176,7 +128,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tu
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """The most memory that the accelerator held, or on the CPU the process."""
+    """Peak memory in MiB: the accelerator's, or on the CPU the resident memory of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

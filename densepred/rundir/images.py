@@ -16,7 +16,7 @@ from densepred.task import Task
 from densepred.types import Annotation, Batch, Outputs
 
 
-class Gallery:
+class ValidationImages:
     """Puts `count` samples, spread evenly over this process's `total`, into TensorBoard at each validation.
 
     `valid/sample_<i>` shows image, truth and prediction, `heads/sample_<i>/<head>` what the network's own maps look

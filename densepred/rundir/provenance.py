@@ -31,7 +31,7 @@ def write(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> 
     write_json(folder / "environment.json", environment())
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
+def as_written(config: DictConfig) -> dict[str, Any]:
     """The configuration as written, interpolations and all, secrets hidden."""
     container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
     assert isinstance(container, dict)
@@ -100,7 +100,7 @@ def _commit() -> str | None:
 
 
 def words(node: Mapping[str, Any], section: str) -> list[str]:
-    """The settings of a component as overrides that `plain` accepts; `node` is resolved."""
+    """The settings of a component as overrides that `cli.overrides.plain` accepts; `node` is resolved."""
     return [f"{section}.{key}={_text(value)}" for key, value in node.items() if not str(key).startswith("_")]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Model
 from densepred.errors import UserError
-from densepred.settings import Weights
+from densepred.settings import WeightsSettings
 from densepred.weights import header
 from densepred.weights.coverage import Coverage, transfer
 from densepred.weights.families import Family, families
@@ -38,7 +38,7 @@ class Reading:
         return len(self.state.keys() & own.keys())
 
 
-def initial(model: Model, wanted: Weights, classes: tuple[str, ...], say: Say) -> None:
+def initial(model: Model, wanted: WeightsSettings, classes: tuple[str, ...], say: Say) -> None:
     """Load what `weights.*` names, and say what was loaded and what was not.
 
     Raises UserError where a file covers less than it must: the whole encoder, the whole model, or anything at all.

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from densepred.build.instantiate import find
 from densepred.cli import command, compose, help, hydra_errors
 from densepred.errors import UserError
-from densepred.settings import Data, Train, Trainer, Weights
+from densepred.settings import DataSettings, TrainerSettings, TrainSettings, WeightsSettings
 from tests.conftest import composed
 
 CONFIGS = command.configs()
@@ -105,16 +105,16 @@ def changed(node: dict[str, Any]) -> Iterator[str]:
 
 def test_every_plain_setting_is_listed_with_its_default() -> None:
     trainer = yaml.safe_load((CONFIGS / "trainer" / "default.yaml").read_text())
-    assert set(trainer) == set(vars(Trainer()))
+    assert set(trainer) == set(vars(TrainerSettings()))
     train = yaml.safe_load((CONFIGS / "train.yaml").read_text())
-    assert set(train["data"]) == set(vars(Data()))
-    assert set(train["weights"]) == set(vars(Weights()))
+    assert set(train["data"]) == set(vars(DataSettings()))
+    assert set(train["weights"]) == set(vars(WeightsSettings()))
 
 
 def test_settings_are_an_object_with_plain_nodes() -> None:
     found = compose.settings(composed("trainer.max_steps=7", "data.crop=[64,96]"))
-    assert isinstance(found, Train)
-    assert isinstance(found.trainer, Trainer)
+    assert isinstance(found, TrainSettings)
+    assert isinstance(found.trainer, TrainerSettings)
     assert found.trainer.max_steps == 7
     assert found.data.crop == [64, 96]
     assert type(found.model) is dict
@@ -164,7 +164,7 @@ def test_a_group_that_the_job_does_not_use_is_refused(tmp_path: Path) -> None:
     tree = OmegaConf.to_container(composed(), resolve=False)
     assert isinstance(tree, dict)
     tree["model"] = {"_target_": "densepred.model.encoder_decoder.EncoderDecoder"}
-    found = OmegaConf.merge(OmegaConf.structured(Train), {key: tree[key] for key in tree})
+    found = OmegaConf.merge(OmegaConf.structured(TrainSettings), {key: tree[key] for key in tree})
     for typed in ("encoder=resnet50", "encoder.norm=batch", "upsample=nearest"):
         group = typed.split("=")[0].split(".")[0]
         with pytest.raises(UserError, match=f"this job uses no {group}"):
@@ -235,7 +235,7 @@ def test_a_metric_of_a_task_that_lists_its_own_in_place_is_refused() -> None:
     tree = OmegaConf.to_container(composed(), resolve=False)
     assert isinstance(tree, dict)
     tree["task"]["metrics"] = {"mine": {"_target_": "mynet.Score", "_partial_": True}}
-    found = OmegaConf.merge(OmegaConf.structured(Train), {key: tree[key] for key in tree})
+    found = OmegaConf.merge(OmegaConf.structured(TrainSettings), {key: tree[key] for key in tree})
     with pytest.raises(UserError, match="metric: this job uses no metric"):
         compose.complete(found, ["metric=boundary_iou"])  # pyright: ignore[reportArgumentType]
 

@@ -18,7 +18,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 from densepred.cli import compose
 from densepred.codec.fcos import FCOS
 from densepred.jobs.parts import build
-from densepred.settings import Weights
+from densepred.settings import WeightsSettings
 from densepred.task import Task
 from densepred.types import Annotation, Frame, Info
 from densepred.weights import pretrained
@@ -85,7 +85,7 @@ def ours(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, 
         monitor="",
     )
     model = build(settings.model, heads=task.heads, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3).eval()
-    pretrained.initial(model, Weights(model=str(path)), INFO.classes, said.append)
+    pretrained.initial(model, WeightsSettings(model=str(path)), INFO.classes, said.append)
     assert "normalised as for torchvision FCOS" in "".join(said)
     model.mean.zero_()  # the images of this test are normalised already
     model.std.fill_(1)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from densepred import predictor
 from densepred.jobs import training
-from densepred.jobs.evaluation import Job, work
-from densepred.settings import Eval
+from densepred.jobs.evaluation import EvaluationJob, work
+from densepred.settings import EvalSettings
 from densepred.weights.file import load_model
 from tests import running
 from tests.conftest import composed
@@ -68,8 +68,8 @@ def test_the_error_on_the_training_set_is_what_the_eigenvalues_say(run: Path, tm
     from densepred.cli import compose
 
     settings = compose.settings(cfg)
-    assert isinstance(settings, Eval)
-    assert work(Job(settings, tmp_path)) == 0
+    assert isinstance(settings, EvalSettings)
+    assert work(EvaluationJob(settings, tmp_path)) == 0
     judged = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
     train, _ = running.metrics(run)
     assert judged["mse"] == pytest.approx(train["train/loss/image"], rel=1e-4)

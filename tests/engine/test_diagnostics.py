@@ -58,7 +58,7 @@ def test_an_evaluation_gives_the_same_where_it_is_asked(run: Path, tmp_path: Pat
     words += ("dataset.counts={train: 10, valid: 3, test: 3}",)
     for name, probes in (("with", True), ("without", False)):
         settings = compose.settings(composed(*words, f"probes={str(probes).lower()}", name="eval"))
-        assert evaluation.work(evaluation.Job(settings, tmp_path / name)) == 0
+        assert evaluation.work(evaluation.EvaluationJob(settings, tmp_path / name)) == 0
     scores = {
         name: json.loads((tmp_path / name / "metrics.json").read_text())["metrics"] for name in ("with", "without")
     }

@@ -123,7 +123,7 @@ def test_the_command_writes_the_ladder_beside_the_metrics(tmp_path: Path, capsys
     small = ["dataset.size=[24,32]", "dataset.counts={train: 10, valid: 3, test: 3}", "data.workers=0"]
     cfg = composed(f"ckpt={tmp_path / 'run'}", *small, "oracle=ladder", name="eval")
     capsys.readouterr()
-    assert evaluation.work(evaluation.Job(compose.settings(cfg), tmp_path / "judged")) == 0
+    assert evaluation.work(evaluation.EvaluationJob(compose.settings(cfg), tmp_path / "judged")) == 0
     written = json.loads((tmp_path / "judged" / "metrics.json").read_text())
     assert written["oracle"]["metrics"]["semantic"]["miou"] == 1
     assert written["oracle"]["metrics"]["none"]["miou"] == written["metrics"]["miou"] < 1

@@ -65,8 +65,8 @@ def test_each_step_stands_once_in_the_event_files(tmp_path: Path, monkeypatch: p
     with monkeypatch.context() as patch:
         stop_at(patch, 4)
         running.train(tmp_path, "trainer.max_steps=6")
-    snapshots = sorted((tmp_path / "checkpoints").iterdir(), key=lambda path: int(path.name))
-    for path in snapshots[1:]:  # as if the last checkpoint had been lost, after its steps were logged
+    checkpoints = sorted((tmp_path / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    for path in checkpoints[1:]:  # as if the last checkpoint had been lost, after its steps were logged
         (path / "manifest.json").unlink()
     running.train(tmp_path, "trainer.max_steps=6", f"trainer.resume={tmp_path}")
     steps = [

@@ -1,3 +1,5 @@
+"""Class weights by median frequency: the formula, and where they are set."""
+
 from __future__ import annotations
 
 import json
@@ -10,8 +12,7 @@ from PIL import Image
 
 from densepred.dataset.folder import Folder
 from densepred.dataset.shapes import Shapes
-from densepred.jobs import class_weights
-from densepred.jobs.class_weights import median_frequency
+from densepred.jobs.class_weights import class_counts, median_frequency, resolve_class_weights
 
 CAMVID = Path(__file__).parents[3] / "shared" / "data" / "camvid"
 
@@ -48,11 +49,11 @@ def test_camvid_has_the_weights_that_its_description_gives() -> None:
 def test_median_frequency_becomes_numbers_wherever_it_stands() -> None:
     train = Shapes("train", size=(24, 32), counts={"train": 6, "valid": 1, "test": 1})
     node = {"losses": {"semantic": {"_target_": "x.Y", "class_weights": "median_frequency", "gamma": 2.0}}}
-    found, weights = class_weights.resolve_class_weights(node, train)
+    found, weights = resolve_class_weights(node, train)
     assert weights is not None
     assert found["losses"]["semantic"] == {"_target_": "x.Y", "class_weights": weights, "gamma": 2.0}
     assert node["losses"]["semantic"]["class_weights"] == "median_frequency"
-    counts, pixels = class_weights.class_counts(train)
+    counts, pixels = class_counts(train)
     frequencies = [(counts[:, k].sum() / pixels[counts[:, k] > 0].sum()).item() for k in range(8) if counts[:, k].any()]
     middle = torch.tensor(frequencies, dtype=torch.float64).quantile(0.5).item()
     present = [weight for weight in weights if weight > 0]
@@ -61,7 +62,7 @@ def test_median_frequency_becomes_numbers_wherever_it_stands() -> None:
 
 def test_given_weights_stay_and_the_images_are_not_read() -> None:
     node = {"losses": {"semantic": {"class_weights": [1.0, 2.0]}}}
-    assert class_weights.resolve_class_weights(node, train=None) == (node, None)  # type: ignore[arg-type]
+    assert resolve_class_weights(node, train=None) == (node, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
@@ -70,6 +71,6 @@ def test_the_weights_of_camvid_are_the_published_ones() -> None:
         pytest.skip("needs the images of camvid in ../shared/data")
     names = {"ignore_index": 11}
     train = Folder(str(CAMVID), split="train", splits={"train": "train", "valid": "val", "test": "test"}, **names)
-    _, weights = class_weights.resolve_class_weights({"class_weights": "median_frequency"}, train)
+    _, weights = resolve_class_weights({"class_weights": "median_frequency"}, train)
     published = json.loads((CAMVID / "classes.json").read_text())["median_frequency_weights"]
     assert weights == pytest.approx(published, abs=2e-4)

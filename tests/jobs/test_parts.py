@@ -1,4 +1,4 @@
-"""From a configuration to parts: what a checkpoint stores of a node."""
+"""From the nodes of a configuration to parts, and the nodes that a checkpoint stores."""
 
 from __future__ import annotations
 

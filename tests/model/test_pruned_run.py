@@ -9,7 +9,7 @@ import pytest
 
 from densepred.errors import UserError
 from densepred.jobs import evaluation
-from densepred.settings import Eval
+from densepred.settings import EvalSettings
 from tests import running
 
 WORDS = (
@@ -26,12 +26,14 @@ def test_a_run_is_judged_by_the_column_that_is_left(tmp_path: Path) -> None:
     assert running.train(tmp_path, *WORDS) == 0
     losses = []
     for skip_stages in (0, 1):
-        settings = Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, skip_stages=skip_stages)
+        settings = EvalSettings(ckpt=str(tmp_path), dataset=job.settings.dataset, skip_stages=skip_stages)
         settings.data.workers = 0
         folder = tmp_path / f"pruned_{skip_stages}"
-        assert evaluation.work(evaluation.Job(settings, folder)) == 0
+        assert evaluation.work(evaluation.EvaluationJob(settings, folder)) == 0
         losses.append(json.loads((folder / "metrics.json").read_text())["metrics"]["loss/total"])
     assert losses[0] == pytest.approx(running.metrics(tmp_path)[-1]["valid/loss/total"], rel=1e-5)
     assert losses[1] != losses[0]
     with pytest.raises(UserError, match=r"skip_stages=2: .*deep_supervision=1; give 0 to 1"):
-        evaluation.work(evaluation.Job(Eval(ckpt=str(tmp_path), dataset=job.settings.dataset, skip_stages=2), tmp_path))
+        evaluation.work(
+            evaluation.EvaluationJob(EvalSettings(ckpt=str(tmp_path), dataset=job.settings.dataset, skip_stages=2), tmp_path)
+        )

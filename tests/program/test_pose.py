@@ -15,7 +15,7 @@ from densepred.dataset.shapes import Shapes
 from densepred.engine.evaluate import evaluate
 from densepred.errors import UserError
 from densepred.jobs import evaluation, parts, training
-from densepred.settings import Data
+from densepred.settings import DataSettings
 from densepred.types import Annotation
 from tests import running
 from tests.conftest import composed
@@ -48,7 +48,7 @@ def scenes() -> Shapes:
 def evaluated(folder: Path, name: str, *words: str) -> dict[str, float | None]:
     cfg = composed(f"ckpt={folder / name}", *(w for w in SMALL if "batch" not in w), *words, name="eval")
     settings = compose.settings(cfg)
-    assert evaluation.work(evaluation.Job(settings, folder / "evaluation")) == 0
+    assert evaluation.work(evaluation.EvaluationJob(settings, folder / "evaluation")) == 0
     return json.loads((folder / "evaluation/metrics.json").read_text())["metrics"]
 
 
@@ -86,7 +86,7 @@ def test_evaluation_and_prediction_see_the_same(runs: Path) -> None:
     sample, rows = data[index], data.labelled(index)
     assert sample.truth.boxes is not None
     found = model(sample.image, flip=True, boxes=Annotation(sample.truth.size, boxes=sample.truth.boxes))
-    loader = parts.evaluation_loader(data, model.transform, model.task.codec, Data(workers=0), CPU)
+    loader = parts.evaluation_loader(data, model.transform, model.task.codec, DataSettings(workers=0), CPU)
     seen = []
     evaluate(model.model, model.task, loader, CPU, model.precision, lambda b, f, o: seen.extend(f), flip=True)
     assert found.keypoints is not None

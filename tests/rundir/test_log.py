@@ -11,21 +11,11 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from densepred.codec.semantic import Semantic
 from densepred.draw import maps
 from densepred.errors import Notice, notices
-from densepred.loss.ce import CrossEntropy
 from densepred.rundir import console, provenance
-from densepred.rundir.images import Gallery
 from densepred.rundir.log import Log
-from densepred.task import Task
-from densepred.types import VOID, Annotation, Batch, Frame, Info
-
-SAID = {"semantic": [torch.zeros(1, 2, 2, 3)]}
-
-
-def task(info: Info) -> Task:
-    return Task(info, Semantic, {"semantic": CrossEntropy()})
+from densepred.types import VOID
 
 
 def test_scalars_are_lines_of_json_and_points_in_tensorboard(tmp_path: Path) -> None:
@@ -84,29 +74,11 @@ def test_secrets_stay_out_of_what_is_recorded(tmp_path: Path) -> None:
         }
     )
     provenance.write(
-        tmp_path, provenance.plain(config), ["weights.api_token=hunter2", "dataset.root=https://me:hunter2@host/x"]
+        tmp_path, provenance.as_written(config), ["weights.api_token=hunter2", "dataset.root=https://me:hunter2@host/x"]
     )
     text = "".join(path.read_text() for path in tmp_path.iterdir())
     assert "hunter2" not in text
     assert "${oc.env:USER}" in text
-
-
-def test_pictures_show_the_same_samples_each_time(tmp_path: Path) -> None:
-    log, info = Log(tmp_path), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
-    gallery = Gallery(log, task(info), count=2, total=5)
-    for step in (1, 2):
-        gallery.open(step)
-        for index in range(5):
-            labels = torch.full((4, 6), index % 2, dtype=torch.uint8)
-            truth = Annotation((4, 6), semantic=labels)
-            batch = Batch(torch.zeros(1, 3, 2, 3, dtype=torch.uint8), {}, [Frame(str(index), (4, 6))], [truth])
-            gallery.show(batch, [Annotation((4, 6), semantic=labels)], SAID)
-    log.close()
-    board = EventAccumulator(str(tmp_path / "tensorboard"))
-    board.Reload()
-    assert board.Tags()["images"] == ["valid/sample_0", "valid/sample_1"]
-    assert [event.step for event in board.Images("valid/sample_1")] == [1, 2]
-    assert gallery.wanted == [1, 3]
 
 
 def test_colours_errors_and_overlays_are_as_the_palette_says() -> None:
@@ -117,31 +89,6 @@ def test_colours_errors_and_overlays_are_as_the_palette_says() -> None:
     assert maps.errors(guess, truth)[:, 0].T.tolist() == [list(maps.RIGHT), list(maps.WRONG), list(maps.UNKNOWN)]
     image = torch.full((3, 1, 3), 100, dtype=torch.uint8)
     assert maps.overlay(image, truth, palette)[:, 0].T.tolist() == [[178, 50, 50], [50, 178, 50], [100, 100, 100]]
-
-
-def test_weights_of_targets_are_one_more_tile(tmp_path: Path) -> None:
-    weight = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
-    assert maps.heat(weight)[:, :, 0].T.tolist() == [[0, 0, 0], [255, 255, 0]]
-    assert maps.heat(weight)[:, :, 1].T.tolist() == [[255, 0, 0], [255, 255, 255]]
-    assert not maps.heat(torch.zeros(2, 2)).any()
-    stacked = {"semantic": weight, "semantic_weight": torch.stack([weight, 0 * weight])}
-    assert [tile.tolist() for tile in maps.weights(stacked, (2, 2))] == [maps.heat(weight).tolist()]
-    board = _picture(tmp_path / "with", {"semantic_weight": torch.rand(1, 2, 3)})
-    plain = _picture(tmp_path / "without", {})
-    assert (board.height, board.width) == (4, 5 * 6 + 4 * maps.GAP)
-    assert plain.width == 4 * 6 + 3 * maps.GAP
-
-
-def _picture(folder: Path, targets: dict[str, torch.Tensor]):
-    """What a gallery writes of one resized sample."""
-    log, info = Log(folder), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
-    truth = Annotation((4, 6), semantic=torch.zeros(4, 6, dtype=torch.uint8))
-    batch = Batch(torch.zeros(1, 3, 2, 3, dtype=torch.uint8), targets, [Frame("x", (4, 6))], [truth])
-    Gallery(log, task(info), count=1, total=1).show(batch, [truth], SAID)
-    log.close()
-    board = EventAccumulator(str(folder / "tensorboard"))
-    board.Reload()
-    return board.Images("valid/sample_0")[0]
 
 
 def test_images_of_any_channels_can_be_shown() -> None:

@@ -15,7 +15,7 @@ from densepred.cli import compose
 from densepred.contracts import Model
 from densepred.errors import UserError
 from densepred.jobs import training
-from densepred.settings import Weights
+from densepred.settings import WeightsSettings
 from densepred.types import HeadSpec
 from densepred.weights import pretrained
 from densepred.weights.families import Family, families, recognise
@@ -33,7 +33,7 @@ def model(*words: str, channels: int = 3) -> Model:
 
 def start(net: Model, **wanted: str) -> list[str]:
     notes: list[str] = []
-    pretrained.initial(net, Weights(**wanted), ("a", "b", "c", "d"), notes.append)
+    pretrained.initial(net, WeightsSettings(**wanted), ("a", "b", "c", "d"), notes.append)
     return notes
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from densepred.decoder.hrnet_v2 import HRNetV2
 from densepred.encoder.hrnet import HRNet
 from densepred.model.encoder_decoder import EncoderDecoder
-from densepred.settings import Weights
+from densepred.settings import WeightsSettings
 from densepred.types import HeadSpec, UserError
 from densepred.upsample.bilinear import Bilinear
 from densepred.weights import pretrained
@@ -66,9 +66,9 @@ def test_a_file_of_training_fills_the_model_unless_it_would_answer_otherwise(tmp
     save_file({**theirs, "loss.criterion.weight": torch.ones(19)}, path)
     notes: list[str] = []
     model = ours(2)
-    pretrained.initial(model, Weights(model=str(path)), (), notes.append)
+    pretrained.initial(model, WeightsSettings(model=str(path)), (), notes.append)
     assert torch.equal(model.state_dict()["heads.semantic.convs.0.bias"], torch.arange(19.0))
     assert "expected extras (1): loss.criterion.weight" in notes[0]
     assert torch.allclose(model.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
     with pytest.raises(UserError, match=r"equal weights would answer otherwise here; set encoder\.fuse=bilinear"):
-        pretrained.initial(ours(2, "nearest"), Weights(model=str(path)), (), notes.append)
+        pretrained.initial(ours(2, "nearest"), WeightsSettings(model=str(path)), (), notes.append)

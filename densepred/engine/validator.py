@@ -1,0 +1,54 @@
+"""Validation during a run: evaluate, log, draw images, keep the best weights, write the summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from densepred import distributed
+from densepred.engine.amp import Precision
+from densepred.engine.evaluate import evaluate, share_buffers
+from densepred.engine.signals import StopFlag, Stopped
+from densepred.loader.loaders import EvaluationLoader
+from densepred.rundir.folder import Run
+from densepred.rundir.images import ValidationImages
+from densepred.rundir.state import TrainState
+from densepred.settings import TrainerSettings
+from densepred.task import Task
+from densepred.types import Annotation, Batch, Outputs
+
+
+class Validator:
+    """Validate the same samples each time it is called."""
+
+    def __init__(
+        self,
+        state: TrainState,
+        task: Task,
+        loader: EvaluationLoader,
+        settings: TrainerSettings,
+        run: Run,
+        stop: StopFlag,
+    ) -> None:
+        self.state, self.task, self.loader, self.run, self.stop = state, task, loader, run, stop
+        self.precision = Precision(settings.precision, state.device)
+        self.images = ValidationImages(run.log, task, settings.pictures, loader.count)
+
+    def __call__(self) -> None:
+        """Validate at the current step; the seconds it takes count as seconds of the run. Raises Stopped."""
+        state, progress, begun = self.state, self.state.progress, time.monotonic()
+        share_buffers(state.eval_model)
+        self.images.open(progress.step)
+        values = evaluate(state.eval_model, self.task, self.loader, state.device, self.precision, self._seen)
+        self.run.log.scalars("valid", values, progress.step, progress.epoch)
+        progress.seconds += time.monotonic() - begun
+        if progress.update(values):
+            self.run.publish("best", state)
+        self.run.summarise(state)
+        self.run.log.say(progress.line(values))
+
+    def _seen(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
+        # Several processes must finish a pass together.
+        if self.stop.raised and distributed.world() == 1:
+            raise Stopped
+        self.images.show(batch, found, outputs)

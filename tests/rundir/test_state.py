@@ -1,0 +1,111 @@
+"""The state of a run: what a checkpoint holds of it, and that it comes back."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import nn
+from torch.distributed.checkpoint.stateful import Stateful
+
+from densepred.contracts import Model
+from densepred.engine.amp import gradient_scaler
+from densepred.engine.ema import moving_average
+from densepred.errors import UserError
+from densepred.rundir.progress import Progress
+from densepred.rundir.state import TrainState
+
+CPU = torch.device("cpu")
+
+
+def begun() -> TrainState:
+    torch.manual_seed(3)
+    model = cast(Model, nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)))
+    return TrainState(
+        model,
+        Progress("miou", "max"),
+        optimizer=torch.optim.AdamW(model.parameters(), lr=0.1),
+        average=moving_average(model, 0.9),
+        scaler=gradient_scaler("fp32", CPU),
+    )
+
+
+def trained(steps: int) -> TrainState:
+    state = begun()
+    for step in range(steps):
+        advance(state, step)
+    return state
+
+
+def advance(state: TrainState, step: int) -> None:
+    assert state.optimizer is not None
+    assert state.average is not None
+    images = torch.randn(5, 3, generator=torch.Generator().manual_seed(step))
+    loss = cast(Any, state.model)(images).square().mean() + state.model.get_parameter("1.bias").sum()
+    loss.backward()
+    state.optimizer.step()
+    state.optimizer.zero_grad()
+    state.average.update_parameters(state.model)
+    state.meter.add({"total": loss.detach()}, 5)
+    state.progress.step += 1
+
+
+def test_a_state_has_the_shape_of_torch_distributed() -> None:
+    assert isinstance(begun(), Stateful)
+
+
+def test_a_state_that_comes_back_goes_on_as_if_it_had_never_left() -> None:
+    whole, other = trained(5), begun()
+    other.load_state_dict(trained(3).state_dict())
+    for step in (3, 4):
+        advance(other, step)
+    first, second = whole.state_dict(), other.state_dict()
+    assert first["meta"] == second["meta"]
+    for part in ("weights", "tensors"):
+        assert first[part].keys() == second[part].keys()
+        assert all(torch.equal(value, second[part][name]) for name, value in first[part].items())
+
+
+def test_the_names_in_a_checkpoint_are_those_of_older_runs() -> None:
+    state = trained(1).state_dict()
+    names = {name for name in state["tensors"] if not name.startswith("average.")}
+    slots = {f"optimizer.{index}.{slot}" for index in range(4) for slot in ("step", "exp_avg", "exp_avg_sq")}
+    assert names == slots | {"meter.total"}
+    average = {name for name in state["tensors"] if name.startswith("average.")}
+    assert average == {"average.n_averaged", *(f"average.module.{name}" for name in state["weights"])}
+    assert state["meta"].keys() == {"progress", "meter", "scaler"}
+    assert state["meta"]["meter"] == {"steps": 1, "images": 5}
+
+
+@pytest.mark.parametrize("lost", ["progress", "meter", "scaler"])
+def test_a_checkpoint_without_its_counters_is_refused(lost: str) -> None:
+    state = begun().state_dict()
+    del state["meta"][lost]
+    with pytest.raises(UserError, match=f"the checkpoint lacks {lost}"):
+        begun().load_state_dict(state)
+
+
+def test_older_names_of_counters_are_read() -> None:
+    state, other = trained(2).state_dict(), begun()
+    del state["meta"]["progress"]["mode"]
+    state["meta"]["progress"]["better"] = "min"
+    other.load_state_dict(state)
+    assert (other.progress.mode, other.progress.step) == ("min", 2)
+
+
+def test_a_closed_form_has_weights_and_counters_alone() -> None:
+    state = TrainState(cast(Model, nn.Linear(2, 2)), Progress("mse", "min")).state_dict()
+    assert set(state["weights"]) == {"weight", "bias"}
+    assert state["tensors"] == {}
+    assert state["meta"]["scaler"] == {}
+
+
+def test_frozen_parts_stay_in_evaluation_mode() -> None:
+    state = begun()
+    state.frozen = [state.model.get_submodule("1")]
+    state.model.eval()
+    state.train_mode()
+    assert state.model.training
+    assert state.model.get_submodule("0").training
+    assert not state.model.get_submodule("1").training
