@@ -1,4 +1,4 @@
-"""How a loader worker lives and ends: it outlives signals that are sent to all processes of a run."""
+"""Signals and the end of a loader worker: it outlives a signal to the whole process group, never its parent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from multiprocessing.process import BaseProcess
 from types import FrameType
 
 LINGER = 60.0
@@ -13,18 +14,25 @@ LINGER = 60.0
 
 
 def calm_worker(worker: int) -> None:
-    """A loader worker outlives signals that are sent to all processes of a run, so that the run can save and end it.
+    """Ignore the signals that a process group receives, so that the run can save first; end when the parent ends.
 
-    A terminal sends Ctrl-C to all, `timeout` and job managers send SIGTERM. A worker that nobody ends ends by itself.
+    A terminal sends Ctrl-C to the group, `timeout` and job managers send SIGTERM.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _linger)
-    # torch's watchdog takes whoever is the parent when it starts for the loader: one that was killed just after the
-    # fork would leave this process waiting for ever.
-    parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:
-        os._exit(1)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    """Wait for the parent's end, then end this process at once.
+
+    torch's watchdog compares parent ids instead. It misses a parent killed before the watchdog starts, and under the
+    start method forkserver any parent: there the server is the parent by id, and it lives as long as its workers.
+    """
+    parent.join()
+    os._exit(1)
 
 
 def _linger(number: int, frame: FrameType | None) -> None:

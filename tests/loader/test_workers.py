@@ -1,4 +1,4 @@
-"""Processes of a loader do not outlive it."""
+"""Loader workers outlive signals to the process group and never their parent, under every start method."""
 
 from __future__ import annotations
 
@@ -9,55 +9,90 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from tests import running
 from tests.conftest import REPOSITORY
 
+METHODS = ("fork", "forkserver", "spawn")
+SLOW = {name: pytest.param(name, marks=pytest.mark.slow) for name in METHODS}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+
 ORPHAN = """
-import multiprocessing, os, signal, time
+import multiprocessing, os, signal, sys, time
 from densepred.loader.workers import calm_worker
 
-def work(parent):
-    while os.getppid() == parent:
-        time.sleep(0.01)
+def work(pipe, when):
+    if when == "before it began":
+        multiprocessing.parent_process().join()
     calm_worker(0)
-    print("still here", flush=True)
+    pipe.send("ready")
+    time.sleep(100)
 
-multiprocessing.get_context("fork").Process(target=work, args=(os.getpid(),)).start()
-print("started", flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+if __name__ == "__main__":
+    _, method, when = sys.argv
+    context = multiprocessing.get_context(method)
+    mine, theirs = context.Pipe()
+    for _ in range(2):
+        context.Process(target=work, args=(theirs, when)).start()
+    if when == "at work":
+        mine.recv(), mine.recv()
+    print("killed", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+TRAIN = """
+import multiprocessing, sys
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv.pop(1))
+    from densepred.train import main
+    main()
 """
 
 
-def test_a_worker_whose_parent_was_killed_before_it_began_ends() -> None:
-    done = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.stdout, done.stderr) == ("started\n", "")
+def script(folder: Path, text: str) -> list[str]:
+    """The start methods forkserver and spawn import the main file again, so that it has to be one."""
+    path = folder / "program.py"
+    path.write_text(text)
+    return [sys.executable, str(path)]
 
 
-def test_a_worker_survives_sigterm_and_ends_when_it_is_told_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["before it began", "at work"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, method: str, when: str) -> None:
+    """The output of the program ends when the last process that holds it has ended."""
+    call = [*script(tmp_path, ORPHAN), method, when]
+    done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("killed\n", "")
+
+
+@pytest.mark.parametrize("method", [SLOW["fork"], "forkserver", SLOW["spawn"]])
+def test_workers_of_every_start_method_give_the_same_run(tmp_path: Path, method: str) -> None:
+    words = [word for word in running.TINY if not word.startswith("data.workers")]
+    words += ["trainer.max_steps=2", "trainer.threads=1"]
+    assert running.train(tmp_path / "alone", *words, "data.workers=0") == 0
+    call = [*script(tmp_path, TRAIN), method, *words, "data.workers=1", f"hydra.run.dir={tmp_path}/run"]
+    done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "alone" / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("method", ["fork", SLOW["forkserver"], SLOW["spawn"]])
+def test_workers_survive_sigterm_until_the_run_has_saved(tmp_path: Path, method: str) -> None:
     """`timeout` and job managers signal all processes of a run: the run then saves, with its workers alive."""
-    words = [
-        "dataset.size=[24,32]",
-        "encoder.widths=[4,8]",
-        "trainer.epochs=1000",
-        "data.workers=1",
-        "data.batch_size=4",
-    ]
+    words = [word for word in running.TINY if not word.startswith("data.workers")]
+    call = [*script(tmp_path, TRAIN), method, *words, "trainer.epochs=1000", "data.workers=1"]
     run = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "densepred.train",
-            *words,
-            f"hydra.run.dir={tmp_path}/run",
-            "dataset.counts={train: 8, valid: 2, test: 2}",
-        ],
-        cwd=REPOSITORY,
+        [*call, f"hydra.run.dir={tmp_path}/run"],
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     limit = time.monotonic() + 120
-    while not (tmp_path / "run" / "checkpoints" / "2").exists() and time.monotonic() < limit:
+    while not (tmp_path / "run" / "checkpoints" / "3").exists() and time.monotonic() < limit:
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGTERM)
     out, err = run.communicate(timeout=90)
