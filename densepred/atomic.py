@@ -23,7 +23,7 @@ FORMER = ".former"
 
 
 def fault(point: str) -> None:
-    """A place where tests let the process die."""
+    """Let a test end the process, or fill the disk, at this point."""
     wanted, _, act = os.environ.get(FAULT, "").rpartition(":")
     if wanted == point and act == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -32,7 +32,7 @@ def fault(point: str) -> None:
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` write a file beside `path`, then put it in its place at once."""
+    """Let `write` write a file beside `path`, then rename it to `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
@@ -48,7 +48,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Numbers that are not finite become null: JSON has no word for them."""
+    """Write JSON; numbers that are not finite become null."""
     text = json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -63,7 +63,7 @@ def _finite(node: Any) -> Any:
 
 @contextlib.contextmanager
 def new_folder(path: Path, point: str) -> Iterator[Path]:
-    """A folder to fill; it gets its name when all that is in it has reached the disk. It replaces one of that name."""
+    """Yield a folder to fill; it gets its name, and replaces one of that name, when its files are on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -88,7 +88,7 @@ def new_folder(path: Path, point: str) -> Iterator[Path]:
 
 
 def recover(folder: Path) -> None:
-    """Give back its name to a folder whose replacement was interrupted."""
+    """Restore the name of a folder if its replacement was interrupted."""
     for former in folder.glob(f".*{FORMER}"):
         path = folder / former.name[1 : -len(FORMER)]
         with contextlib.suppress(OSError):  # another process of the run may have done it
@@ -106,13 +106,14 @@ def sync(path: Path) -> None:
 
 
 def follow_umask(path: Path) -> None:
-    """Give a file the mode that `open` would have given it: safetensors makes its files private."""
+    """Set the mode that `open` gives to files: safetensors makes its files private."""
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(0o666 & ~umask)
 
 
 def digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
     sha = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""One run, many processes: who is who, what they tell each other, and which of them reads what.
+"""Processes of one run: ranks, exchange of values, shares of the data.
 
 Every function works without a process group too, where the world is one process.
 """
@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-PROBE = 256  # pixels a side: no encoder poolings make that vanish
+PROBE = 256  # side of a test image in pixels: larger than the stride of any encoder
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def device() -> torch.device:
 
 
 def join(timeout_seconds: float = 600.0) -> torch.device:
-    """Join the process group that torchrun or `trainer.devices` describes; the device of this process."""
+    """Join the process group that torchrun or `trainer.devices` describes; return the device of this process."""
     where = device()
     if where.type == "cuda":
         torch.cuda.set_device(where)
@@ -54,10 +54,10 @@ def join(timeout_seconds: float = 600.0) -> torch.device:
 
 
 def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module:
-    """The model, its gradients averaged over processes; the model itself where there is one process.
+    """Wrap the model so that gradients are averaged over processes; with one process return it as it is.
 
-    DistributedDataParallel looks for parameters without a gradient at every step only where there are some, such as
-    the levels of an encoder that a decoder does not read.
+    DistributedDataParallel searches for parameters without a gradient at every step only if there are some, such as
+    encoder levels that a decoder does not read.
     """
     if world() == 1:
         return model
@@ -65,7 +65,7 @@ def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module
 
 
 def unused(model: nn.Module, channels: int, device: torch.device) -> bool:
-    """Whether a parameter that learns has no part in the answer to an image (B, channels, H, W)."""
+    """Return True if a trainable parameter has no part in the output for an image (B, channels, H, W)."""
     training = model.training
     outputs = model.eval().forward(torch.zeros(1, channels, PROBE, PROBE, device=device))  # as it was before compiling
     model.train(training)
@@ -80,7 +80,7 @@ def leave() -> None:
 
 
 def share(value: T) -> T:
-    """Rank 0's value, on every rank."""
+    """Return rank 0's value, on every rank."""
     if world() == 1:
         return value
     box = [value]
@@ -89,7 +89,7 @@ def share(value: T) -> T:
 
 
 def gather(value: T) -> list[T]:
-    """Every rank's value, in the order of ranks, on every rank."""
+    """Return every rank's value, in the order of ranks, on every rank."""
     if world() == 1:
         return [value]
     box = [value] * world()
@@ -98,7 +98,7 @@ def gather(value: T) -> list[T]:
 
 
 def anywhere(flag: bool, where: torch.device) -> bool:
-    """True on every rank if it is true on any."""
+    """Return True on every rank if `flag` is true on any."""
     if world() == 1:
         return flag
     box = torch.tensor(float(flag), device=where)
@@ -107,7 +107,7 @@ def anywhere(flag: bool, where: torch.device) -> bool:
 
 
 def total(values: Tensor) -> Tensor:
-    """The sum of every rank's values, on every rank."""
+    """Return the sum of every rank's values, on every rank."""
     if world() == 1:
         return values
     summed = values.clone()
@@ -116,7 +116,7 @@ def total(values: Tensor) -> Tensor:
 
 
 def shard(items: Sequence[T]) -> Sequence[T]:
-    """This rank's part of a list, without repeats: the parts of all ranks together are the list."""
+    """Return this rank's share of a list: the shares of all ranks together are the list, without repeats."""
     return items[rank() :: world()]
 
 
@@ -136,5 +136,5 @@ class _GatherRows(torch.autograd.Function):
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """(B, S) of this rank -> (world * B, S) of all, differentiable. B must be equal on every rank."""
+    """Gather (B, S) of each rank to (world * B, S), differentiable. B must be equal on every rank."""
     return _GatherRows.apply(rows) if world() > 1 else rows

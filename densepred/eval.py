@@ -1,4 +1,4 @@
-"""densepred-eval: measure a checkpoint on a dataset."""
+"""densepred-eval: evaluate a checkpoint on a dataset."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from densepred.weights import header
 EXAMPLES = """
 densepred-eval ckpt=RUN                                     on the validation split that it was trained with
 densepred-eval ckpt=RUN dataset.split=test
-densepred-eval ckpt=RUN metric=[confusion,boundary_iou]      by other metrics than those of the run
-densepred-eval ckpt=RUN codec.threshold=0.4                 decoded by other settings than those of the run
-densepred-eval ckpt=RUN oracle=ladder                       and with the truth for each head: which to improve
+densepred-eval ckpt=RUN metric=[confusion,boundary_iou]      with other metrics than those of the run
+densepred-eval ckpt=RUN codec.threshold=0.4                 decoded with other settings than those of the run
+densepred-eval ckpt=RUN oracle=ladder                       with ground truth for each head: which to improve
 densepred-eval ckpt=RUN dataset=folder dataset.root=OTHER   on other data with the same classes
 """
 
@@ -26,21 +26,21 @@ def main() -> None:
 
 
 def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
-    """The dataset that a checkpoint was trained on, as overrides for a config of the user's own installation.
+    """Return the dataset that a checkpoint was trained on, as overrides for a config of this installation.
 
-    The words come from a file that nobody vouches for, so they may only set plain values of a dataset.
+    They come from a file of unknown origin, so they may only set plain values of a dataset.
     """
     words = {word.partition("=")[0]: word.partition("=")[2] for word in arguments}
     if "dataset" in words or "ckpt" not in words:
         return []
     path = header.find(words["ckpt"].strip("'\""))
-    remembered = header.read_header(path).get("dataset")
-    remembered = remembered if isinstance(remembered, dict) else {}
-    option = remembered.get("option")
+    stored = header.read_header(path).get("dataset")
+    stored = stored if isinstance(stored, dict) else {}
+    option = stored.get("option")
     if not isinstance(option, str) or not option.isidentifier():
-        raise UserError(f"{path}: it does not say which dataset it was trained on; add dataset=...")
+        raise UserError(f"{path}: it does not name the dataset that it was trained on; add dataset=...")
     try:
-        typed = overrides.plain(remembered.get("overrides", []), "dataset")
+        typed = overrides.plain(stored.get("overrides", []), "dataset")
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return [f"dataset={option}", *(word for word in typed if word.partition("=")[0] not in words)]

@@ -1,4 +1,4 @@
-"""What of a model learns, and how: frozen parts, learning rates and decay by part, no decay on norms and biases."""
+"""Optimizers: frozen parts, learning rates and decay per part, no decay on norms and biases."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Groups = Mapping[str, Mapping[str, float]] | None
 
 
 def parameter_groups(model: nn.Module, lr: float, weight_decay: float, groups: Groups) -> list[dict[str, Any]]:
-    """One group for each (learning rate, decay) that occurs.
+    """Return one parameter group per pair of learning rate and decay.
 
     `groups` maps a part, such as "encoder" or "decoder.blocks", to {"lr": factor, "weight_decay": value}; the longest
-    part that a parameter's name starts with counts. Vectors and scalars (norms, biases) are never decayed.
+    part that begins a parameter's name counts. Vectors and scalars (norms, biases) are never decayed.
     """
     groups = groups or {}
     _check(model, groups)
@@ -60,7 +60,7 @@ def sgd(
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> list[nn.Module]:
-    """Stop the parts of that name from learning; they are to stay in evaluation mode, for their running statistics."""
+    """Stop the gradients of the named parts; return them, to be kept in evaluation mode (running statistics)."""
     frozen = []
     for name in parts:
         if name not in dict(model.named_modules()):

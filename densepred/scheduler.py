@@ -1,6 +1,6 @@
 """Learning-rate schedules: pure functions of (step, total steps), so that resuming needs no state.
 
-A schedule gives the factor on every learning rate for the optimizer step `step` (the first is 0). Where the run is
+A schedule returns the factor on every learning rate for the optimizer step `step` (the first is 0). If the run is
 bounded by time alone, `total` is None and only the warm-up acts.
 """
 
@@ -14,7 +14,7 @@ from densepred.types import UserError
 
 
 class Scheduler(ABC):
-    """A linear warm-up over `warmup` steps (a share of the run where below 1), then `shape` over the rest."""
+    """A linear warm-up over `warmup` steps (a share of the run if below 1), then `shape` over the rest."""
 
     def __init__(self, warmup: float = 0) -> None:
         if warmup < 0:
@@ -31,7 +31,7 @@ class Scheduler(ABC):
 
     @abstractmethod
     def shape(self, progress: float) -> float:
-        """The factor after the warm-up; progress runs from 0 to 1."""
+        """Return the factor after the warm-up; progress runs from 0 to 1."""
 
 
 class Constant(Scheduler):

@@ -1,4 +1,4 @@
-"""A task: one codec, one loss a head, some metrics. Every task is this class; see `configs/task`."""
+"""A task: one codec, one loss per head, some metrics. Every task is this class; see `configs/task`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ HALVING = "halving"
 
 
 class Task(nn.Module):
-    """What is predicted and how it is judged.
+    """A codec with the losses, metrics and weights that belong to it. Raises UserError if they do not fit.
 
-    `weights` weighs heads in the total, `stages` the stages of a head, and `monitor` names the metric by which the best
-    checkpoint is chosen. Stages weigh equally where nothing is said; "halving" gives each half the weight of the next,
-    as nnU-Net does (arXiv 1809.10486); both add up to 1. In evaluation mode a model may give the answer alone, which
-    then weighs 1: validation losses of models with and without stages compare.
+    weights: factors of the heads' losses in the total, by default 1
+    stages: weights of the stages of a head. By default they are equal; "halving" gives each half the weight of the
+        next, as nnU-Net does (arXiv 1809.10486); both add up to 1
+    monitor: the metric by which the best checkpoint is chosen
+
+    In evaluation mode a model may return its last stage alone. It then has weight 1, so that validation losses of
+    models with and without stages are comparable.
     """
 
     def __init__(
@@ -52,20 +55,20 @@ class Task(nn.Module):
         return self.codec.heads
 
     def direction(self, name: str | None = None) -> str:
-        """Which way a metric, by default the monitored one, improves: "max" or "min"."""
+        """Return "max" or "min": the direction in which a metric improves, by default the monitored one."""
         ways = {key: way for metric in self.new_metrics().values() for key, way in metric.mode.items()}
         name = name or self.monitor
         if name not in ways:
             known = f"set trainer.monitor to one of {', '.join(sorted(ways))}" if ways else "choose a metric"
-            raise UserError(f"a run cannot be judged by '{name}'; {known}")
+            raise UserError(f"trainer.monitor: no metric computes '{name}'; {known}")
         return ways[name]
 
     def loss(
         self, outputs: Outputs, targets: Targets, align_corners: bool = False, every_rank: bool = False
     ) -> dict[str, Tensor]:
-        """The weighted "total" and the unweighted loss of each head.
+        """Compute the weighted "total" and the unweighted loss of each head, 0-d float32.
 
-        With `every_rank` the sums of all processes make one formula, as if they were one batch.
+        With `every_rank` the sums of all processes enter one formula, as if they were one batch.
         """
         terms = {}
         for name in self.heads:
@@ -79,19 +82,19 @@ class Task(nn.Module):
     def decode(
         self, outputs: Outputs, frames: Sequence[Frame], align_corners: bool = False, probabilities: bool = False
     ) -> list[Annotation]:
-        """The last stage of every head to annotations of the original images."""
-        answers = {name: outputs[name][-1].float() for name in self.heads}
-        return self.codec.decode(answers, frames, align_corners, probabilities)
+        """Decode the last stage of every head to annotations of the original images."""
+        final = {name: outputs[name][-1].float() for name in self.heads}
+        return self.codec.decode(final, frames, align_corners, probabilities)
 
     def new_metrics(self) -> dict[str, Metric]:
-        """An empty one of each. No metric may hide a number of another."""
+        """Return new metrics by name. Raises UserError if two compute a score of the same name."""
         made = {option: metric(info=self.info) for option, metric in self.metrics.items()}
         owners: dict[str, str] = {}
         for option, metric in made.items():
             if taken := [name for name in metric.mode if name in owners]:
                 prefix = f"metric.{option}.prefix={option.partition('_')[0]}_"
-                tell = f", or tell them apart by {prefix}" if hasattr(metric, "prefix") else ""
-                raise UserError(f"{owners[taken[0]]} and {option} both compute {taken[0]}; choose one of them{tell}")
+                remedy = f", or set {prefix}" if hasattr(metric, "prefix") else ""
+                raise UserError(f"{owners[taken[0]]} and {option} both compute {taken[0]}; choose one of them{remedy}")
             owners |= dict.fromkeys(metric.mode, option)
         return made
 
@@ -107,7 +110,7 @@ class Task(nn.Module):
     ) -> Tensor:
         target, weight = targets[name], targets.get(f"{name}_weight")
         distance = targets[f"{name}_distance"] if loss.distance else None
-        if pred.ndim == 3:  # cells of several levels, (B, C, L), are a map of one column
+        if pred.ndim == 3:  # locations of several levels, (B, C, L), become a map of one column
             pred, target = pred[..., None], target[..., None]
             weight, distance = (None if extra is None else extra[..., None] for extra in (weight, distance))
         if isinstance(loss, SummedLoss):
@@ -117,7 +120,7 @@ class Task(nn.Module):
         return loss(full, target, weight, *([] if distance is None else [distance]))
 
     def _try(self, name: str, spec: HeadSpec) -> None:
-        """Let a loss see one empty pixel, so that weights of the wrong length are found now and not in a worker."""
+        """Call a loss on one empty pixel, so that weights of the wrong length are found before training."""
         pred = torch.zeros(1, spec.channels, 1, 1)
         target = torch.zeros(1, 1, 1, dtype=torch.uint8) if spec.kind == "classes" else torch.zeros_like(pred)
         targets = {name: target, f"{name}_distance": torch.zeros(1, max(2, spec.channels), 1, 1)}
@@ -136,11 +139,11 @@ class Task(nn.Module):
         return weights
 
     def _check(self) -> None:
-        """The third gate: the parts fit together."""
+        """Raise UserError if codec, heads, losses and dataset do not fit."""
         heads, losses = set(self.heads), set(self.losses)
         if heads != losses:
             raise UserError(
-                f"task.losses has {sorted(losses)} but the heads are {sorted(heads)}; give every head a loss"
+                f"task.losses has {sorted(losses)} but the heads are {sorted(heads)}; give each head one loss"
             )
         for key, names in {"weights": self.weights, "stages": self.stages}.items():
             if unknown := set(names) - heads:

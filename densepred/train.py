@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def recorded(arguments: list[str]) -> list[str]:
-    """With `trainer.resume=RUN`, the overrides that RUN was started with, but for those that are typed anew."""
+    """Return the overrides that `trainer.resume=RUN` was started with, except those that are typed again."""
     folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "")
     if folder in ("", "null"):
         return []

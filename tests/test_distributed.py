@@ -44,7 +44,7 @@ def evaluation(samples: int) -> dict[str, float | None]:
 
 
 def gradient(loss: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss and gradient of a batch of four, of which each process holds its share, as DistributedDataParallel has it.
+    """Loss and gradient of a batch of four, of which each process holds its share, as with DistributedDataParallel.
 
     One image is all void, so that the processes count different numbers of pixels.
     """

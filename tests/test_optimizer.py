@@ -1,4 +1,4 @@
-"""Which parameters learn, how fast, and which decay."""
+"""Trainable parameters, learning rates and decay per part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules against torch's, step by step, and as functions without a memory."""
+"""Schedules against torch's, step by step, and as functions without state."""
 
 from __future__ import annotations
 

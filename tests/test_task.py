@@ -1,4 +1,4 @@
-"""A task: what fits together, and what a loss over stages and heads is."""
+"""A task: parts that fit together, and losses over stages and heads."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_stages_weigh_equally_or_as_told_and_heads_as_told() -> None:
 
 
 def test_halving_weighs_each_stage_half_as_much_as_the_next() -> None:
-    """nnU-Net's weights 1, 1/2, 1/4 from the finest on, made to add up to 1."""
+    """nnU-Net's weights 1, 1/2, 1/4 from the finest stage on, normalised to a sum of 1."""
     stages, truth = [torch.randn(2, 3, size, size) for size in (6, 11, 21)], labels((21, 21))
     full = [F.interpolate(stage, (21, 21), mode="bilinear") for stage in stages]
     each = [F.cross_entropy(stage, truth.long(), ignore_index=VOID).item() for stage in full]
@@ -139,10 +139,10 @@ def test_parts_that_do_not_fit_are_refused_with_a_sentence(change: dict, message
         task(**change)
 
 
-def test_metrics_that_compute_one_name_are_refused_until_a_prefix_tells_them_apart() -> None:
+def test_metrics_that_compute_one_name_are_refused_unless_a_prefix_is_set() -> None:
     info = Info(classes=("a", "b", "c"), provides=("semantic", "boxes", "instances"))
     both = {"box_ap": partial(BoxAp), "mask_ap": partial(MaskAp)}
-    remedy = r"choose one of them, or tell them apart by metric\.mask_ap\.prefix=mask_$"
+    remedy = r"choose one of them, or set metric\.mask_ap\.prefix=mask_$"
     with pytest.raises(UserError, match=f"^box_ap and mask_ap both compute ap; {remedy}"):
         task(info, metrics=both)
     made = task(info, metrics={**both, "mask_ap": partial(MaskAp, prefix="mask_")})
@@ -158,8 +158,10 @@ def test_an_image_needs_no_dataset_that_provides_one() -> None:
     assert list(made.heads) == ["image"]
 
 
-def test_a_run_is_judged_only_by_what_is_measured() -> None:
+def test_only_computed_scores_can_be_monitored() -> None:
     assert task().direction() == "max"
     assert task().direction("iou/b") == "max"
-    with pytest.raises(UserError, match=r"cannot be judged by 'iou/d'; set trainer\.monitor to one of"):
+    with pytest.raises(
+        UserError, match=r"trainer\.monitor: no metric computes 'iou/d'; set trainer\.monitor to one of"
+    ):
         task().direction("iou/d")

@@ -1,4 +1,4 @@
-"""What a trained model does to the grid: checkerboards in its answers, and whether they move with the image."""
+"""Diagnostics of a trained model: checkerboards in its outputs, and shift equivariance."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from densepred.ops.score.shift_equivariance import shift_equivariance
 from densepred.task import Task
 
 IMAGES = 16
-"""How many images are looked at in each process: the first of its share."""
+"""Number of images that each process examines, the first of its share."""
 
 
 @torch.inference_mode()
 def probe(
     model: Model, task: Task, loader: EvaluationLoader, device: torch.device, precision: Precision
 ) -> dict[str, float | None]:
-    """`checkerboard` and `shift_equivariance`, means over the images and the heads that have them; None without any.
+    """Compute `checkerboard` and `shift_equivariance`: means over images and heads, None if no head has them.
 
-    A checkerboard is looked for in what a head says at the model's own stride, shifts where a head says classes. The
-    same on every rank.
+    A checkerboard is measured in every output map at the model's own stride, shift equivariance in heads of classes
+    alone. The result is equal on every rank.
     """
     was_training = model.training
     model.train(False)
@@ -38,11 +38,11 @@ def probe(
         with precision.autocast():
             outputs = model(image)
         for name, spec in task.heads.items():
-            answer = outputs[name][-1].float()
-            if answer.ndim == 4:
-                shown = _centred(answer) if spec.kind == "classes" else answer
-                scores["checkerboard"] += checkerboard(shown).tolist()
-            if answer.ndim == 4 and spec.kind == "classes":
+            output = outputs[name][-1].float()
+            if output.ndim == 4:
+                values = _centred(output) if spec.kind == "classes" else output
+                scores["checkerboard"] += checkerboard(values).tolist()
+            if output.ndim == 4 and spec.kind == "classes":
                 scores["shift_equivariance"] += _shifted(_classes(model, name, precision), image)
     model.train(was_training)
     gathered = distributed.gather(scores)
@@ -50,7 +50,7 @@ def probe(
 
 
 def _images(loader: EvaluationLoader, device: torch.device) -> Iterator[Tensor]:
-    """The first IMAGES of a loader, in batches."""
+    """Yield the first IMAGES images of a loader, in batches (B, C, H, W)."""
     left = IMAGES
     for batch in loader:
         image = batch.to(device).image[:left]
@@ -63,7 +63,7 @@ def _images(loader: EvaluationLoader, device: torch.device) -> Iterator[Tensor]:
 
 
 def _centred(logits: Tensor) -> Tensor:
-    """What a softmax sees of logits: their differences."""
+    """Subtract the mean over channels: a softmax depends on differences of logits alone."""
     logits = resample.two_channels(logits)
     return logits - logits.mean(1, keepdim=True)
 
@@ -81,7 +81,7 @@ def _classes(model: Model, head: str, precision: Precision) -> Callable[[Tensor]
 def _shifted(classes: Callable[[Tensor], Tensor], image: Tensor) -> list[float]:
     try:
         shares = shift_equivariance(classes, image).tolist()
-    except UserError:  # the windows are a little smaller than the images, which may be as small as the encoder takes
+    except UserError:  # the windows are smaller than the images, perhaps smaller than the encoder takes
         return []
     return [share for share in shares if not math.isnan(share)]
 

@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """A copy of `model` that follows it: new = decay * new + (1 - decay) * model, buffers too.
+    """Return a copy of `model` that follows it: new = decay * new + (1 - decay) * model, buffers too.
 
     The decay starts low, (1 + n) / (10 + n) after n updates, so that short runs are not averages of random weights.
     """

@@ -1,4 +1,4 @@
-"""Judging a model on a dataset: exact over any number of processes."""
+"""Evaluation of a model on a dataset: exact over any number of processes."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def evaluate(
     seen: Seen | None = None,
     flip: bool = False,
 ) -> dict[str, float | None]:
-    """Metrics of the task and `loss/total`, `loss/<head>` as means over images.
+    """Compute the metrics of the task, and `loss/total` and `loss/<head>` as means over images.
 
-    With `flip` what the model says is the mean with what it says of mirrored images. `seen` is called with every batch,
-    what the model makes of it, and what it said. The same on every rank.
+    With `flip` the outputs are averaged with those of the mirrored images. `seen` is called with every batch, its
+    predictions and its outputs. The result is equal on every rank.
     """
     modes = model.training, task.training
     model.train(False)
     task.train(False)
     metrics, losses = task.new_metrics(), []
-    answer = _mirrored(model, task, precision) if flip else _plain(model, precision)
+    predict = _mirrored(model, task, precision) if flip else _plain(model, precision)
     for batch in loader:
         on_device = batch.to(device)
-        outputs = _answers(answer, on_device.image, loader.batch_size)
+        outputs = _in_chunks(predict, on_device.image, loader.batch_size)
         if batch.targets:
             terms = {k: v.detach() for k, v in task.loss(outputs, on_device.targets, model.align_corners).items()}
             losses.append((batch.frames[0].id, len(batch.frames), terms))
@@ -54,31 +54,31 @@ def evaluate(
 
 
 def _plain(model: Model, precision: Precision) -> Callable[[Tensor], Outputs]:
-    def answer(images: Tensor) -> Outputs:
+    def predict(images: Tensor) -> Outputs:
         with precision.autocast():
             return model(images)
 
-    return answer
+    return predict
 
 
 def _mirrored(model: Model, task: Task, precision: Precision) -> Callable[[Tensor], Outputs]:
-    """The mean with the mirror image; of stages the last alone."""
+    """Return a function that averages the last stage of each head with that of the mirrored images."""
     plain = _plain(model, precision)
 
     def last(images: Tensor) -> dict[str, Tensor]:
         outputs = plain(images)
         return {name: outputs[name][-1].float() for name in task.heads}
 
-    def answer(images: Tensor) -> Outputs:
+    def predict(images: Tensor) -> Outputs:
         found = with_mirror(last, task, images, model.align_corners)
         return {name: [value] for name, value in found.items()}
 
-    return answer
+    return predict
 
 
-def _answers(answer: Callable[[Tensor], Outputs], images: Tensor, most: int) -> Outputs:
-    """What is said of images, at most so many at a time: one image may have more crops than a batch."""
-    parts = [answer(part) for part in images.split(most)] if len(images) else []
+def _in_chunks(predict: Callable[[Tensor], Outputs], images: Tensor, most: int) -> Outputs:
+    """Return the outputs of images, computed for at most `most` at a time: one image may have more crops."""
+    parts = [predict(part) for part in images.split(most)] if len(images) else []
     if len(parts) < 2:
         return parts[0] if parts else {}
     return {name: [torch.cat(stage) for stage in zip(*(p[name] for p in parts), strict=True)] for name in parts[0]}
@@ -87,9 +87,10 @@ def _answers(answer: Callable[[Tensor], Outputs], images: Tensor, most: int) -> 
 def decode_and_score(
     task: Task, metrics: dict[str, Metric], outputs: Outputs, batch: Batch, align_corners: bool
 ) -> list[Annotation]:
-    """What the model makes of a batch, shown to the metrics.
+    """Decode the outputs of a batch and update the metrics; return the predictions, one per image.
 
-    Probabilities are as large as all enlarged logits, so they exist for one image at a time, and only where asked for.
+    Probabilities have the size of all enlarged logits, so they are made for one image at a time, and only if a metric
+    asks for them.
     """
     if batch.owners is not None or not any(metric.probabilities for metric in metrics.values()):
         found = task.decode(outputs, batch.frames, align_corners) if batch.frames else []
@@ -109,7 +110,7 @@ def decode_and_score(
 
 
 def share_buffers(model: nn.Module) -> None:
-    """Give every process rank 0's running statistics: those are the ones that are saved."""
+    """Copy rank 0's running statistics to every process: these are saved."""
     if distributed.world() > 1:
         for buffer in model.buffers():
             torch.distributed.broadcast(buffer, src=0)
@@ -124,12 +125,12 @@ def _merge(metrics: dict[str, Metric]) -> dict[str, Metric]:
 
 
 def compute(metrics: dict[str, Metric]) -> dict[str, float | None]:
-    """The values of metrics over all processes, equal on each."""
+    """Compute metrics over all processes; the result is equal on every rank."""
     return {name: value for metric in _merge(metrics).values() for name, value in metric.compute().items()}
 
 
 def _mean_losses(losses: list) -> dict[str, float | None]:
-    """Means over images, added up in the order of the dataset so that the number of processes does not matter."""
+    """Return means over images, summed in the order of the dataset: independent of the number of processes."""
     mine = [(first, count, {name: value.item() for name, value in terms.items()}) for first, count, terms in losses]
     parts = distributed.gather(mine)
     everything = sorted((batch for part in parts for batch in part), key=lambda batch: batch[0])

@@ -1,4 +1,4 @@
-"""Which head to improve first: decode again with the truth in the place of what a head says.
+"""Oracle evaluation: decode again with the ground truth in place of a head's output, to see which head to improve.
 
 One pass of the network serves every variant; losses stay those of the network itself.
 """
@@ -22,8 +22,8 @@ COLUMNS = 7  # of the table, the monitored metric included
 class Oracle:
     """Called with each batch of an evaluation, as its `seen`; then `values` has the metrics of every variant.
 
-    wanted: names of heads, which together take the truth's place; or "ladder" or "all", for each head alone and for all
-    together. What the network itself says is always judged too.
+    wanted: names of heads that are replaced by the ground truth together; or "ladder" or "all", for each head alone
+    and for all together. The network's own outputs are always evaluated too.
     """
 
     def __init__(self, task: Task, wanted: object, align_corners: bool) -> None:
@@ -41,45 +41,45 @@ class Oracle:
             decode_and_score(self.task, metrics, mixed, batch, self.align_corners)
 
     def finish(self, own: Mapping[str, float | None]) -> None:
-        """Compute on every process; `own` are the metrics of the network itself."""
+        """Compute the metrics, on every process; `own` are those of the network itself."""
         self.values = {NONE: dict(own), **{name: compute(metrics) for name, metrics in self.metrics.items()}}
         for values in self.values.values():
             for name in [name for name in values if name.startswith("loss/")]:
                 del values[name]
 
     def report(self) -> str:
-        """A table of the variants and the advice."""
+        """Return a table of the variants and the advice."""
         names = self._columns()
         rows = [[name, *(console.number(found.get(column)) for column in names)] for name, found in self.values.items()]
-        return "\n".join([console.table(["truth for", *names], rows), "", f"  {self.advice()}"])
+        return "\n".join([console.table(["ground truth for", *names], rows), "", f"  {self.advice()}"])
 
     def advice(self) -> str:
-        """The head whose truth alone helps the monitored metric most."""
+        """Name the head that improves the monitored metric most if the ground truth replaces it alone."""
         name = self._monitor()
         own = self.values[NONE].get(name)
         alone = {heads[0]: self.values[v].get(name) for v, heads in self.variants.items() if len(heads) == 1}
         if len(self.task.heads) > 1 and len(alone) < 2:
-            return "oracle=ladder says which head to improve first"
+            return "oracle=ladder shows which head to improve first"
         if own is None:
             return f"{name} is undefined here, so no head can be named"
         sign = 1 if self.task.direction(name) == "max" else -1
         gains = {head: sign * (value - own) for head, value in alone.items() if value is not None}
         best = max(gains, key=lambda head: gains[head], default=None)
         if best is None or gains[best] <= 0:
-            return f"no head alone gains {name}: what they say fits together, or the errors are shared"
+            return f"no head alone gains {name}: the heads agree, or they share their errors"
         change = f"{console.number(own)} to {console.number(alone[best])}"
-        return f"improve {best} first: with its truth {name} goes from {change}"
+        return f"improve {best} first: with its ground truth {name} goes from {change}"
 
     def facts(self) -> dict[str, Any]:
-        """For metrics.json."""
+        """Return the monitored metric, all metrics and the advice, for metrics.json."""
         return {"monitor": self._monitor(), "metrics": self.values, "advice": self.advice()}
 
     def _monitor(self) -> str:
-        eval_model = [name for metric in self._new() for name in metric.mode]
-        return self.task.monitor if self.task.monitor in eval_model or not eval_model else eval_model[0]
+        known = [name for metric in self._new() for name in metric.mode]
+        return self.task.monitor if self.task.monitor in known or not known else known[0]
 
     def _columns(self) -> list[str]:
-        """The monitored metric, then others of the whole dataset."""
+        """Return the monitored metric, then others of the whole dataset."""
         first = self._monitor()
         return [first, *(name for name in self.values[NONE] if "/" not in name and name != first)][:COLUMNS]
 
@@ -88,7 +88,7 @@ class Oracle:
 
 
 def variants(wanted: object, heads: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Names of variants and their heads."""
+    """Return the heads of each variant, by its name. Raises UserError for unknown heads."""
     words = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise UserError(f"oracle: {wanted}; give heads, such as oracle=[{','.join(heads)}], or oracle=ladder")

@@ -10,23 +10,23 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class StopFlag:
-    """Raised by the first signal; a second one of the kind that end a process ends it at once.
+    """Raised by the first signal; a second SIGTERM or SIGINT ends the process at once.
 
-    It listens inside a `with` statement, and puts the former handlers back.
+    Its handlers act inside a `with` statement, which restores the former ones.
     """
 
     def __init__(self) -> None:
         self.raised = False
 
     def __enter__(self) -> StopFlag:
-        self._former = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        self._former = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.raised and number != signal.SIGUSR1:
             os._exit(128 + number)
         self.raised = True

@@ -29,7 +29,7 @@ from densepred.types import Batch
 
 
 class Trainer:
-    """Trains until the steps, the epochs, the minutes or the patience are used up."""
+    """Train until the steps, the epochs, the minutes or the patience run out."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Trainer:
                 return
 
     def _step(self, batches: Sequence[Batch]) -> None:
-        """One optimizer step on the mean loss of `batches`; one that is not finite changes only the counters."""
+        """Take one optimizer step on the mean loss of `batches`; if it is not finite, only the counters change."""
         step = self.progress.step
         # Dropout follows from the step alone, so that a resumed run draws the same numbers.
         torch.manual_seed(random_generator("step", self.state.seed, step, distributed.rank()).initial_seed())
@@ -141,7 +141,7 @@ class Trainer:
         progress.skipped += 1
         progress.skipped_in_row += 1
         ids = ", ".join(frame.id for batch in batches for frame in batch.frames)
-        self.log.note(f"step {progress.step}: loss or gradient not finite, step left out; samples: {ids}")
+        self.log.note(f"step {progress.step}: loss or gradient not finite, step skipped; samples: {ids}")
         if progress.skipped_in_row > self.settings.max_skipped:
             raise NonFinite(
                 f"{progress.skipped_in_row} steps in a row had a loss or gradient that is not finite (samples in "
@@ -160,7 +160,7 @@ class Trainer:
             values["skipped"] = float(progress.skipped)
         self.log.scalars("train", values, progress.step, progress.epoch)
         self.log.timing({"images_per_second": speed, "seconds": self._seconds()}, progress.step)
-        if "total" in losses:  # else every step since the last entry was left out
+        if "total" in losses:  # else every step since the last entry was skipped
             bar.set_postfix_str(f"loss {losses['total']:.4f}, {speed:.1f} images/s")
 
     def _validate(self) -> None:

@@ -1,4 +1,4 @@
-"""Class weights from how often classes occur in the training set."""
+"""Class weights from the frequency of the classes in the training set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Node = dict[str, Any]
 
 
 def resolve_class_weights(task_node: Node, train: Dataset) -> tuple[Node, list[float] | None]:
-    """The same node with `class_weights: median_frequency` as numbers, computed once from the training set."""
+    """Replace `class_weights: median_frequency` in a node by numbers from the training set; return them too."""
     if not _wanted(task_node):
         return task_node, None
     weights = [round(w, 6) for w in median_frequency(*class_counts(train)).tolist()]
@@ -25,24 +25,28 @@ def resolve_class_weights(task_node: Node, train: Dataset) -> tuple[Node, list[f
 
 
 def class_counts(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pixels of each class in each image of a dataset, (N, K), and of each image, void and all, (N,); int64."""
+    """Count the pixels of each class in each image, (N, K) int64, and of each image, void included, (N,) int64."""
     classes = len(data.info.classes)
     counts, pixels = torch.zeros(len(data), classes, dtype=torch.int64), torch.zeros(len(data), dtype=torch.int64)
     for i in range(len(data)):
         labels = data[i].truth.semantic
         if labels is None:
-            raise UserError("loss.class_weights: median_frequency needs class maps; this dataset has none, give a list")
+            raise UserError(
+                "loss.class_weights: median_frequency needs class maps, and this dataset has none; give a list"
+            )
         counts[i] = torch.bincount(labels[labels != VOID], minlength=classes)
         pixels[i] = labels.numel()
     return counts, pixels
 
 
 def median_frequency(counts: Tensor, pixels: Tensor | None = None) -> Tensor:
-    """Median frequency balancing, https://arxiv.org/abs/1411.4734: median(freq) / freq, (K,) float64.
+    """Median frequency balancing: median(freq) / freq, (K,) float64. https://arxiv.org/abs/1411.4734
 
-    counts (N, K): pixels of each class in each of N images; pixels (N,): all pixels of each image, by default those
-    with a class. freq is the pixels of a class over the pixels of the images that hold it. A class that never occurs
-    has no frequency and weighs 0.
+    counts: (N, K), pixels of each class in each image
+    pixels: (N,), pixels of each image; by default those with a class
+
+    freq is the number of pixels of a class over the pixels of the images that contain it. A class that never occurs
+    has weight 0.
     """
     counts = counts.double()
     pixels = counts.sum(1) if pixels is None else pixels.double()

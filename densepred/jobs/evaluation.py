@@ -1,4 +1,4 @@
-"""One evaluation from its configuration to its table."""
+"""One evaluation, from its settings to its table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EvaluationJob:
 
 
 def work(job: EvaluationJob) -> int:
-    """Evaluate; the exit code."""
+    """Evaluate; return the exit code."""
     settings = job.settings
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -79,25 +79,25 @@ def work(job: EvaluationJob) -> int:
 
 
 def _detected(settings: EvalSettings, task: Task, data: Dataset) -> list[Annotation] | None:
-    """The boxes of each sample from the file that was named, if one was."""
+    """Return the boxes of each sample from the file `boxes`; None without one."""
     if settings.boxes is None:
         return None
     if not task.codec.top_down:
-        raise UserError("boxes: the model of this checkpoint sees whole images; leave boxes out")
+        raise UserError("boxes: the model of this checkpoint takes whole images; drop boxes=")
     if settings.oracle is not None:
-        raise UserError("oracle: nobody knows whose a detected box is; leave boxes out, or oracle")
+        raise UserError("oracle needs ground-truth boxes; drop boxes= or oracle=")
     file = BoxFile(Path(settings.boxes), Wanted(task.info, settings.box_threshold, settings.boxes))
     known = [data.identity(index) for index in range(len(data))]
     file.require(known)
-    return [file.of((0, 0), *one) for one in known]  # sizes are those of the images, once they are read
+    return [file.of((0, 0), *one) for one in known]  # the size is set when the image is read
 
 
 def same_classes(task: Task, data: Dataset, path: Path) -> None:
-    """A score means something only where equal numbers are equal classes. Images alone have none."""
+    """Raise UserError if the dataset's channels, classes or keypoints differ from those of the checkpoint."""
     if task.info.channels != data.info.channels:
         raise UserError(
-            f"{path} was trained on images of {task.info.channels} channels and the dataset has {data.info.channels}; "
-            f"set dataset.channels={task.info.channels} where the dataset has it, or evaluate on another"
+            f"{path} was trained on images of {task.info.channels} channels but the dataset has {data.info.channels}; "
+            f"set dataset.channels={task.info.channels} if the dataset has this key, or evaluate on another dataset"
         )
     if set(task.codec.required) <= {"image"}:
         return
@@ -110,7 +110,7 @@ def same_classes(task: Task, data: Dataset, path: Path) -> None:
     if "keypoints" in task.codec.required and task.info.keypoints != data.info.keypoints:
         raise UserError(
             f"{path} was trained on the keypoints {', '.join(task.info.keypoints)} but the dataset has "
-            f"{', '.join(data.info.keypoints) or 'none'}; evaluate on a dataset with the same in the same order"
+            f"{', '.join(data.info.keypoints) or 'none'}; evaluate on one with the same in the same order"
         )
 
 
@@ -130,8 +130,8 @@ def _report(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": samples}
-    told = {} if oracle is None else {"oracle": oracle.facts()}
-    atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **told})
+    found = {} if oracle is None else {"oracle": oracle.facts()}
+    atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **found})
     rows = {name: str(value) for name, value in facts.items()}
     parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *([oracle.report()] if oracle else [])]
     print("\n\n".join([*parts, f"  written to {folder / 'metrics.json'}"]))

@@ -1,4 +1,4 @@
-"""`trainer.devices=N`: start N processes from inside a job with torch's elastic launcher."""
+"""`trainer.devices=N`: start N processes with torch's elastic launcher."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ STOPPED = 75
 
 
 def launch(function: Callable[[Any], int], job: Any, processes: int, restarts: int) -> int:
-    """Call `function(job)` in `processes` processes; the exit code. Where one dies all end, and start again."""
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what it has to say comes as an error
+    """Call `function(job)` in `processes` processes; return the exit code.
+
+    If one dies all end, and start again at most `restarts` times.
+    """
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # failures arrive as exceptions
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -35,25 +38,25 @@ def launch(function: Callable[[Any], int], job: Any, processes: int, restarts: i
     try:
         return max(elastic_launch(config, _Reporting(function))(job).values())
     except SignalException as stopped:
-        # The processes were told, and had their half minute to save.
+        # The processes received the signal too, and had half a minute to save.
         print(f"stopped by {signal.Signals(stopped.sigval).name}; resume with trainer.resume={job.folder}", flush=True)
         return STOPPED
     except ChildFailedError as failed:
         rank, failure = failed.get_first_failure()
-        told: Any = failure.message  # its type says str, but the report of an exception is a mapping
-        told = str(told["message"] if isinstance(told, dict) else told)
-        kind, _, message = told.partition(": ")
+        report: Any = failure.message  # annotated as str; for an exception it is a mapping
+        report = str(report["message"] if isinstance(report, dict) else report)
+        kind, _, message = report.partition(": ")
         if kind == UserError.__name__:
             raise UserError(message) from failed
-        raise RuntimeError(f"process {rank} ended with exit code {failure.exitcode}: {told}") from failed
+        raise RuntimeError(f"process {rank} ended with exit code {failure.exitcode}: {report}") from failed
 
 
 class _Reporting:
-    """A function whose exception reaches the launcher with its message; a class, so that it can be pickled."""
+    """A function that reports its exception's message to the launcher; a class, so that it can be pickled."""
 
     def __init__(self, function: Callable[[Any], int]) -> None:
         self.function = function
-        functools.update_wrapper(self, function)  # the launcher asks for names
+        functools.update_wrapper(self, function)  # the launcher reads its names
 
     def __call__(self, job: Any) -> int:
         code = record(self.function)(job)

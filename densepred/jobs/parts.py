@@ -1,4 +1,4 @@
-"""From the nodes of a configuration to the parts of a run. Training and evaluation put theirs together here."""
+"""Build the parts of a run, of training and of evaluation, from the nodes of a configuration."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pipeline(nodes: list[Node], info: Info, name: str) -> Pipeline:
 
 
 def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task, Model]:
-    """The third gate is inside: parts that do not fit one another refuse here."""
+    """Build the task and a model with its heads. Raises UserError for parts that do not fit one another."""
     task = build(task_node, None, "task", info=info)
     model = build(model_node, None, "model", heads=task.heads, channels=info.channels, mean=info.mean, std=info.std)
     return task, model
@@ -56,7 +56,7 @@ def evaluation_loader(
     device: torch.device,
     boxes: Sequence[Annotation] | None = None,
 ) -> EvaluationLoader:
-    """`boxes` were detected in each sample, for a codec that sees one instance at a time; None: those of the truth."""
+    """Build the loader; `boxes` are detections per sample for a top-down codec, by default the ground-truth boxes."""
     if codec.top_down:
         transform.require_framing("valid")
         samples = Crops(data, transform, codec, boxes)
@@ -67,13 +67,13 @@ def evaluation_loader(
 
 
 def lower_body(names: Sequence[str]) -> tuple[int, ...]:
-    """Those whose name has a part of the lower body in it; () where all or none have, as of hands and faces."""
+    """Return the indices of keypoints of the lower body, by name; () if none or all are, as in feet or faces."""
     found = tuple(i for i, name in enumerate(names) if any(word in name.lower() for word in LOWER))
     return found if len(found) < len(names) else ()
 
 
 def stored(node: Any) -> Any:
-    """A node as a checkpoint stores it: its weights are in the file, so nothing is to be downloaded."""
+    """Return a node as a checkpoint stores it: without pretrained weights, because the file holds its own."""
     if isinstance(node, Mapping):
         return {key: False if key == "pretrained" else stored(value) for key, value in node.items()}
     return [stored(value) for value in node] if isinstance(node, list) else copy.deepcopy(node)

@@ -1,4 +1,4 @@
-"""One training run from its configuration to its closing table."""
+"""One training run, from its settings to its closing table."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     model, task = _placed(model, settings, device), task.to(device)
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
-    if distributed.is_main() and not provenance.exists(folder):  # a resumed run may have died before it was recorded
+    if distributed.is_main() and not provenance.exists(
+        folder
+    ):  # also when a run is resumed that died before it was recorded
         provenance.write(folder, job.written, job.overrides)
     run = Run(folder, _header(job, task_node, train), job.written, log, settings.trainer.keep_last)
     state = _state(model, task, settings)
@@ -155,7 +157,7 @@ def _diagnose(state: TrainState, task: Task, validator: Validator, run: Run) -> 
 def _configure_torch(settings: TrainSettings) -> None:
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
-    # Without a warning only, models would be refused on GPUs for one operation that has no deterministic form.
+    # warn_only: on GPUs some operations have no deterministic form, and models with them would be refused.
     torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
     torch.backends.cudnn.benchmark = not settings.trainer.deterministic
     torch.set_float32_matmul_precision("high")
@@ -169,7 +171,7 @@ def _placed(model: Model, settings: TrainSettings, device: torch.device) -> Mode
 
 
 def _start(model: Model, settings: TrainSettings, classes: tuple[str, ...], log: Log) -> list[str]:
-    """Load what `weights.*` names; what to say about it, which is said at once where it is refused."""
+    """Load the weights that `weights.*` names; return notes for the log, written at once if loading fails."""
     notes: list[str] = []
     try:
         pretrained.initial(model, settings.weights, classes, notes.append)
@@ -181,7 +183,7 @@ def _start(model: Model, settings: TrainSettings, classes: tuple[str, ...], log:
 
 
 def _header(job: TrainingJob, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:
-    """What stands in every file of weights: enough to rebuild the model and judge it, as plain JSON."""
+    """Return the header of every file of weights: enough to rebuild the model and evaluate it, as JSON."""
     words = provenance.words(job.settings.dataset, "dataset")
     return {
         "format": FORMAT,
@@ -209,7 +211,7 @@ def _opening(
     steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
     lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
     length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
-    length += f"; {batches} batches of {settings.data.batch_size} an epoch"
+    length += f"; {batches} batches of {settings.data.batch_size} per epoch"
     if isinstance(model, ClosedForm):
         length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
     chosen = [f"{name} {job.choices[name]}" for name in ("encoder", "decoder", "upsample") if name in job.used]

@@ -1,7 +1,7 @@
-"""Samples of one instance each, for networks that see one at a time: people cut out by their boxes.
+"""Samples of one instance each, for top-down networks: people cropped by their boxes.
 
-Training goes over (image, instance) pairs, evaluation over images: all crops of one come in one batch, so that what was
-found in them can be put together and judged against the whole image.
+Training goes over (image, instance) pairs, evaluation over images. All crops of an image are in one batch, so that
+their predictions can be merged and compared with the ground truth of the whole image.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ ROWS = ("categories", "scores", "keypoints", "boxes", "areas", "crowd")
 
 
 def focus(truth: Annotation, instance: int) -> Annotation:
-    """One instance of an annotation alone, without what is as large as the image."""
+    """Return the row of one instance, without maps of the image's size."""
     rows = {name: getattr(truth, name) for name in ROWS}
     return Annotation(truth.size, **{k: v[instance : instance + 1] for k, v in rows.items() if v is not None})
 
 
 def cut_out(sample: Sample, given: Annotation, instance: int) -> Sample:
-    """The sample as that of one row of `given`; the transform does the cutting."""
+    """Return the sample with one row of `given` as its annotation; the transform crops the image."""
     return replace(sample, truth=focus(given, instance), frame=replace(sample.frame, instance=instance))
 
 
 class Instances(Dataset):
-    """A dataset whose samples are the labelled instances of another's, image by image."""
+    """The labelled instances of another dataset as samples, image by image."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset, self.info = dataset, dataset.info
@@ -54,7 +54,7 @@ class Instances(Dataset):
 
 @dataclass(slots=True)
 class Cut:
-    """An image of an evaluation on its way through the loader, as crops."""
+    """The crops of one image of an evaluation, with its ground truth and its boxes."""
 
     crops: list[Item] = field(default_factory=list)
     truth: Annotation | None = None
@@ -63,9 +63,9 @@ class Cut:
 
 
 class Crops(TorchDataset[Cut]):
-    """The crops of each image: of its labelled instances, or of `boxes` that were detected in it, a list an image.
+    """The crops of each image: its labelled instances, or `boxes` that were detected in it, one entry per image.
 
-    Crops of detected boxes have no targets: nobody says whose they are.
+    Crops of detected boxes have no targets, because they belong to no labelled instance.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Crops(TorchDataset[Cut]):
             return Cut(error=str(error))
 
     def _rows(self, index: int) -> Sequence[int]:
-        """Which rows of the boxes of an image become crops."""
+        """Return the rows of an image's boxes that become crops."""
         if self.boxes is None:
             return self.dataset.labelled(index)
         boxes = self.boxes[index].boxes
@@ -99,7 +99,7 @@ class Crops(TorchDataset[Cut]):
         return Item(self.codec.corrupt(moved.image, generator), targets, moved.frame)
 
     def batches(self, size: int) -> list[list[int]]:
-        """Neighbouring images, as many as have `size` crops together, but at least one and at most `size`."""
+        """Group neighbouring images: at most `size` images and `size` crops per batch, at least one image."""
         found: list[list[int]] = []
         room = 0
         for index, count in enumerate(self.counts):
@@ -125,10 +125,10 @@ class Crops(TorchDataset[Cut]):
 
 
 def merge_instances(codec: Codec, found: Sequence[Annotation], batch: Batch) -> list[Annotation]:
-    """What was found in the crops of a batch, image by image."""
+    """Merge the predictions of a batch of crops: one annotation per image."""
     assert batch.owners is not None
-    joined = []
+    merged = []
     for number, given in enumerate(batch.given):
         mine = [i for i, owner in enumerate(batch.owners) if owner == number]
-        joined.append(codec.merge_instances([found[i] for i in mine], [batch.frames[i] for i in mine], given))
-    return joined
+        merged.append(codec.merge_instances([found[i] for i in mine], [batch.frames[i] for i in mine], given))
+    return merged

@@ -18,11 +18,11 @@ from densepred.loader.samples import Item, TrainingSamples, random_generator, st
 from densepred.loader.workers import calm_worker
 from densepred.types import Batch, UserError
 
-MOST_BAD = 0.01  # the share of unreadable samples above which skipping them would hide a broken dataset
+MOST_BAD = 0.01  # with a larger share of unreadable samples, skipping would hide a broken dataset
 
 
-class Judged(Protocol):
-    """Samples of an evaluation, whole or cut into instances."""
+class EvaluationSource(Protocol):
+    """Samples of an evaluation: whole images, or crops of instances."""
 
     def __len__(self) -> int: ...
 
@@ -36,13 +36,13 @@ class Judged(Protocol):
 
 
 class Order:
-    """The (epoch, index) keys of this process's part of every global batch of one epoch, from batch `start` on."""
+    """The (epoch, index) keys of this process's share of every batch of an epoch, from batch `start` on."""
 
     def __init__(self, samples: int, batch_size: int, seed: int, drop_last: bool) -> None:
         world = distributed.world()
         if batch_size % world:
             raise UserError(f"data.batch_size={batch_size} does not divide over {world} devices; make it a multiple")
-        # Every process needs an equal part, so a short last batch is cut to a multiple of the processes.
+        # Every process needs an equal share, so a short last batch is cut to a multiple of their number.
         last = 0 if drop_last else samples % batch_size // world * world
         self.seed, self.samples, self.batch_size = seed, samples, batch_size
         self.used = samples // batch_size * batch_size + last
@@ -85,8 +85,8 @@ class TrainingLoader:
             self.bad.update(batch.skipped)
             if len(self.bad) > self.most_bad:
                 raise UserError(
-                    f"{len(self.bad)} samples cannot be read, more than {MOST_BAD:.0%} of the dataset; mend the files: "
-                    + sorted(self.bad)[0]
+                    f"{len(self.bad)} samples cannot be read, more than {MOST_BAD:.0%} of the dataset; "
+                    f"repair the files: {sorted(self.bad)[0]}"
                 )
             yield batch
 
@@ -96,7 +96,7 @@ class EvaluationLoader:
 
     def __init__(
         self,
-        samples: Judged,
+        samples: EvaluationSource,
         batch_size: int,
         workers: int,
         timeout: float,
@@ -135,7 +135,7 @@ def _loader(samples, batches, workers: int, timeout: float, pin: bool, collate) 
 
 
 def _end_workers(loader: DataLoader) -> None:
-    """End the workers now: those that are alive when Python exits end with a traceback. One that hangs is killed."""
+    """End the workers now: those alive at Python's exit print a traceback. One that hangs is killed."""
     iterator = getattr(loader, "_iterator", None)
     if iterator is not None:
         iterator._shutdown_workers()
@@ -145,7 +145,7 @@ def _end_workers(loader: DataLoader) -> None:
 
 
 class _Collate:
-    """Collation whose error is a value: an exception would arrive as fourteen lines of a worker's traceback."""
+    """Collation that returns its error: an exception would arrive as fourteen lines of a worker's traceback."""
 
     def __init__(self, collate: Callable) -> None:
         self.collate = collate
@@ -158,7 +158,7 @@ class _Collate:
 
 
 def _guarded(loader: DataLoader) -> Iterator:
-    """The loader's batches; what goes wrong in a worker as one sentence."""
+    """Yield the loader's batches. Raises UserError for an error in a worker."""
     with explained():
         for batch in loader:
             if isinstance(batch, Item):
@@ -168,14 +168,14 @@ def _guarded(loader: DataLoader) -> Iterator:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """What befalls a worker as one sentence. torch tells of its death by a signal: whatever runs at the time raises."""
+    """Turn torch's errors about a worker into a UserError; a signal raises them wherever the program is."""
     try:
         yield
     except RuntimeError as error:
         text = str(error)
         if "DataLoader worker" in text:
             raise UserError(
-                "a loader worker was killed, often for want of memory; lower data.workers or data.batch_size"
+                "a loader worker was killed, often because memory ran out; lower data.workers or data.batch_size"
             ) from error
         if "timed out" in text:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Samples on their way through the loader: read, transformed, with targets, stacked.
+"""Samples in the loader: read, transformed, with targets, stacked.
 
 Every random number of an augmentation is a pure function of (seed, epoch, index).
 """
@@ -21,14 +21,14 @@ Augment = Callable[[Sample, torch.Generator], Sample]
 
 
 def random_generator(*parts: int | str) -> torch.Generator:
-    """A generator that depends on nothing but `parts`, equally on every machine."""
+    """Return a generator that depends on `parts` alone, and is equal on every machine."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
 
 
 @dataclass(slots=True)
 class Item:
-    """A sample on its way through the loader. An error travels as its message: it must reach the user in one line."""
+    """A sample in the loader. An error is kept as its message, which has to reach the user in one line."""
 
     image: Tensor | None = None
     targets: dict[str, Tensor] | None = None
@@ -53,13 +53,13 @@ class TrainingSamples(TorchDataset[Item]):
         try:
             sample, skipped = self._read(index)
             sample = with_image(self.augment(sample, generator), self.codec)
-            shown = self.codec.corrupt(sample.image, generator)
-            return Item(shown, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
+            image = self.codec.corrupt(sample.image, generator)
+            return Item(image, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
         except UserError as error:
             return Item(error=str(error))
 
     def _read(self, index: int) -> tuple[Sample, str | None]:
-        """The sample, or where it is bad and may be skipped the next good one and the reason."""
+        """Return the sample; if it is unreadable and may be skipped, the next readable one and the reason."""
         reason = None
         for offset in range(len(self.dataset)):
             try:
@@ -68,11 +68,11 @@ class TrainingSamples(TorchDataset[Item]):
                 if not self.skip_bad:
                     raise
                 reason = reason or str(error)
-        raise UserError(f"no sample of the dataset can be read; the first says: {reason}")
+        raise UserError(f"no sample of the dataset can be read; the first error is: {reason}")
 
 
 class EvaluationSamples(TorchDataset[Item]):
-    """Samples as they are, but for the transform of evaluation, with targets and untransformed truth."""
+    """Samples with the transform of evaluation, their targets and the untransformed ground truth."""
 
     def __init__(self, dataset: Dataset, transform: Augment, codec: Codec) -> None:
         self.dataset, self.transform, self.codec = dataset, transform, codec
@@ -95,7 +95,7 @@ class EvaluationSamples(TorchDataset[Item]):
         return [indices[i : i + size] for i in range(0, len(indices), size)]
 
     def inputs(self, indices: Sequence[int]) -> int:
-        """How many inputs of the network these samples make."""
+        """Return the number of network inputs of these samples."""
         return len(indices)
 
     def collate(self, items: Sequence[Item]) -> list[Batch]:
@@ -103,14 +103,14 @@ class EvaluationSamples(TorchDataset[Item]):
 
 
 def with_image(sample: Sample, codec: Codec) -> Sample:
-    """The sample whose truth holds its image, where the codec needs one and the dataset gave none."""
+    """Put the image into the ground truth if the codec needs it and the dataset gave none."""
     if "image" not in codec.required or sample.truth.image is not None:
         return sample
     return replace(sample, truth=replace(sample.truth, image=sample.image))
 
 
 def stack(items: Sequence[Item]) -> Batch:
-    """Items of one shape to a batch."""
+    """Stack items of one shape to a batch. Raises UserError if the shapes differ."""
     if errors := [item.error for item in items if item.error]:
         raise UserError(errors[0])
     images = [item.image for item in items if item.image is not None]
@@ -131,7 +131,7 @@ def stack(items: Sequence[Item]) -> Batch:
 
 
 def stack_equal(items: Sequence[Item]) -> list[Batch]:
-    """Items of any shape to one batch for each shape, in the order in which the shapes appear."""
+    """Stack items to one batch per shape, in the order in which the shapes appear."""
     groups: dict[torch.Size, list[Item]] = defaultdict(list)
     for item in items:
         if item.error:

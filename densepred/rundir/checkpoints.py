@@ -1,6 +1,6 @@
-"""Checkpoints to resume from: all that the rest of a run depends on, in one folder a step.
+"""Checkpoints to resume from: all that the rest of a run depends on, in one folder per step.
 
-A folder gets its name only when its files have reached the disk, and its manifest holds the digest of each, so that a
+A folder gets its name only when its files have reached the disk, and its manifest holds the digest of each. So a
 checkpoint is either complete or recognised as damaged, whenever the process or the machine stops.
 """
 
@@ -35,7 +35,7 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of a run. `warn` is told of damaged ones."""
+    """The checkpoints of a run. `warn` is called with a message about each damaged one."""
 
     def __init__(self, folder: Path, keep_last: int = 2, warn: Callable[[str], object] = warnings.warn) -> None:
         self.folder, self.keep_last, self.warn = folder, keep_last, warn
@@ -54,7 +54,7 @@ class Checkpoints:
         self._prune()
 
     def newest(self) -> Checkpoint | None:
-        """The newest complete checkpoint; damaged ones are named and passed over."""
+        """Return the newest complete checkpoint; `warn` names damaged ones, which are skipped."""
         return next((found for step in reversed(self.steps()) if (found := self._try(step)) is not None), None)
 
     def _try(self, step: int) -> Checkpoint | None:
@@ -65,14 +65,14 @@ class Checkpoints:
             return None
 
     def load(self, step: int) -> Checkpoint:
-        """One checkpoint. Raises UserError where it is damaged."""
+        """Read one checkpoint. Raises UserError if it is damaged."""
         folder = self.folder / str(step)
         self._verify(folder, step)
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         return Checkpoint(step, read_tensors(folder / WEIGHTS), read_tensors(folder / STATE), meta)
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint, in order."""
+        """Return the steps that have a checkpoint, in order."""
         if not self.folder.is_dir():
             return []
         atomic.recover(self.folder)
@@ -99,7 +99,7 @@ class Checkpoints:
             shutil.rmtree(stale, ignore_errors=True)
         for step in self.steps()[: -self.keep_last]:
             folder = self.folder / str(step)
-            (folder / MANIFEST).unlink(missing_ok=True)  # first: half a checkpoint is never taken for a whole one
+            (folder / MANIFEST).unlink(missing_ok=True)  # first, so that half a checkpoint never passes for a whole one
             atomic.fault("checkpoint:pruning")
             shutil.rmtree(folder, ignore_errors=True)
         atomic.fault("checkpoint:pruned")

@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: its opening block, its lines by epoch, its closing table."""
+"""Text for the terminal: aligned blocks, tables of scores, numbers and durations."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ UNDEFINED = "-"
 
 
 def block(rows: Mapping[str, str]) -> str:
-    """Aligned `name  value` lines."""
+    """Return aligned lines `name  value`."""
     width = max(map(len, rows))
     return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items())
 
 
 def number(value: float | None) -> str:
-    """Four digits behind the point, or three that count where these would be zeros."""
+    """Format with four decimals, or with three significant digits below 0.01."""
     if value is None:
         return UNDEFINED
     return f"{value:.3g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their longest cell: the first to the left, the others to the right."""
+    """Return a table: the first column aligned to the left, the others to the right."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -33,9 +33,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def scores(values: Mapping[str, float | None]) -> str:
-    """Metrics as tables: names such as `iou/car` make a row `car` with a column `iou`, the others a list.
+    """Return metrics as tables: `iou/car` is row `car` of column `iou`; names without a slash make a list.
 
-    Scores of the same rows share a table: those of classes one, those of widths or bins others.
+    Scores with the same rows share a table: one for classes, others for widths or bins.
     """
     columns: dict[str, dict[str, float | None]] = {}
     whole: dict[str, str] = {}
@@ -57,7 +57,7 @@ def scores(values: Mapping[str, float | None]) -> str:
 
 
 def _parts(columns: Mapping[str, Mapping[str, float | None]]) -> str:
-    """A table of scores that have the rows of the first."""
+    """Return a table of scores; the rows are those of the first."""
     rows = next(iter(columns.values()))
     first = "at" if all(part.replace(".", "").isdigit() for part in rows) else "class"
     return table([first, *columns], [[row, *(number(c.get(row)) for c in columns.values())] for row in rows])

@@ -123,6 +123,7 @@ def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Seq
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return (then, now) for each key that differs."""
     keys = [*then, *(key for key in now if key not in then)]
     return {key: (then.get(key), now.get(key)) for key in keys if then.get(key) != now.get(key)}
 

@@ -1,4 +1,4 @@
-"""Pictures of the same validation samples, every time."""
+"""Images of the same samples in TensorBoard at every validation."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from densepred.types import Annotation, Batch, Outputs
 
 
 class ValidationImages:
-    """Puts `count` samples, spread evenly over this process's `total`, into TensorBoard at each validation.
+    """Draw `count` samples, spread evenly over the `total` of this process.
 
-    `valid/sample_<i>` shows image, truth and prediction, `heads/sample_<i>/<head>` what the network's own maps look
-    like, with their targets.
+    `valid/sample_<i>` has image, ground truth and prediction; `heads/sample_<i>/<head>` the network's output maps
+    and their targets.
     """
 
     def __init__(self, log: Log, task: Task, count: int, total: int) -> None:
         self.log, self.task = log, task
         count = min(count, total)
-        self.wanted = [round((i + 0.5) * total / count - 0.5) for i in range(count)]
+        self.positions = [round((i + 0.5) * total / count - 0.5) for i in range(count)]
         self.open(0)
 
     def open(self, step: int) -> None:
@@ -34,34 +34,34 @@ class ValidationImages:
         self.step, self.position = step, 0
 
     def show(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
-        """Look at the next batch of the pass."""
+        """Draw the chosen samples of the next batch of the pass."""
         for index in range(len(batch.image)):
-            if self.position in self.wanted and self.log.enabled:
-                number = self.wanted.index(self.position)
-                prediction, truth = _shown(batch, found, index)
+            if self.position in self.positions and self.log.enabled:
+                number = self.positions.index(self.position)
+                prediction, truth = _pair(batch, found, index)
                 self._sample(number, batch, index, prediction, truth)
                 self._heads(number, batch, index, outputs)
             self.position += 1
 
     def _sample(self, number: int, batch: Batch, index: int, prediction: Annotation, truth: Annotation) -> None:
-        shown = maps.rgb(batch.image[index])
-        if shown.shape[-2:] != truth.size:
-            shown = maps.rgb(resample.resize(shown[None] / 255, truth.size, align_corners=False)[0])
+        image = maps.rgb(batch.image[index])
+        if image.shape[-2:] != truth.size:
+            image = maps.rgb(resample.resize(image[None] / 255, truth.size, align_corners=False)[0])
         flat = [name for name, spec in self.task.heads.items() if len(spec.strides) == 1]
         weights = {name: value[index] for name, value in batch.targets.items() if name.removesuffix("_weight") in flat}
         tiles = maps.weights(weights, truth.size)
-        self.log.picture(f"valid/sample_{number}", panel(shown, prediction, truth, self.task.info, tiles), self.step)
+        self.log.picture(f"valid/sample_{number}", panel(image, prediction, truth, self.task.info, tiles), self.step)
 
     def _heads(self, number: int, batch: Batch, index: int, outputs: Outputs) -> None:
-        said = {name: outputs[name][-1][index] for name in self.task.heads}
+        predicted = {name: outputs[name][-1][index] for name in self.task.heads}
         targets = {name: value[index] for name, value in batch.targets.items()}
-        pictures = heads.pictures(batch.image[index], said, targets, self.task.heads, self.task.info)
+        pictures = heads.pictures(batch.image[index], predicted, targets, self.task.heads, self.task.info)
         for name, picture in pictures:
             self.log.picture(f"heads/sample_{number}/{name}", picture, self.step)
 
 
-def _shown(batch: Batch, found: Sequence[Annotation], index: int) -> tuple[Annotation, Annotation]:
-    """Prediction and truth of an input: of a whole image as they are, of a crop its instance's, moved into the crop."""
+def _pair(batch: Batch, found: Sequence[Annotation], index: int) -> tuple[Annotation, Annotation]:
+    """Return prediction and ground truth of an input; for a crop those of its instance, in the crop's pixels."""
     if batch.owners is None:
         return found[index], batch.truths[index]
     frame, owner = batch.frames[index], batch.owners[index]

@@ -1,4 +1,4 @@
-"""What a run writes down: numbers in metrics.jsonl and TensorBoard, words in train.log and on the terminal."""
+"""The log of a run: numbers in metrics.jsonl and TensorBoard, text in train.log and on the terminal."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ class Log:
         self._board: SummaryWriter | None = None
 
     def say(self, text: str) -> None:
-        """A message for people, on the terminal and in train.log."""
+        """Write a message to the terminal and to train.log."""
         if self.enabled:
             print(text, flush=True)
             self.note(text)
 
     def warn(self, text: str) -> None:
+        """Write a warning to standard error and to train.log."""
         if self.enabled:
             print(f"warning: {text}", file=sys.stderr, flush=True)
             self.note(f"warning: {text}")
 
     def note(self, text: str) -> None:
-        """A message for train.log alone."""
+        """Write a message to train.log alone."""
         if self.enabled:
             self._append(TEXT, text)
 
     def scalars(self, prefix: str, values: Mapping[str, float | None], step: int, epoch: int) -> None:
-        """Values under `prefix/name`. None means undefined: null in the file, nothing in TensorBoard."""
+        """Write values under `prefix/name`. None means undefined: null in the file, nothing in TensorBoard."""
         if not self.enabled:
             return
         named = {f"{prefix}/{name}": value for name, value in values.items()}
@@ -50,6 +51,7 @@ class Log:
                 self.board.add_scalar(name, value, step)
 
     def timing(self, values: Mapping[str, float], step: int) -> None:
+        """Write values that depend on the clock to timing.jsonl and TensorBoard."""
         if not self.enabled:
             return
         self._append(TIMING, json.dumps({"step": step, **values}))
@@ -57,7 +59,7 @@ class Log:
             self.board.add_scalar(f"time/{name}", value, step)
 
     def picture(self, name: str, image: Tensor, step: int) -> None:
-        """An image (3, H, W) uint8 in TensorBoard."""
+        """Write an image (3, H, W) uint8 to TensorBoard."""
         if self.enabled:
             self.board.add_image(name, image.cpu().numpy(), step)
 
@@ -68,13 +70,13 @@ class Log:
         return self._board
 
     def position(self) -> dict[str, int]:
-        """The length of every file that grows with the steps, for `rewind`."""
+        """Return the length in bytes of every file that grows with the steps, for `rewind`."""
         if self._board is not None:
             self._board.flush()
         return {str(path.relative_to(self.folder)): path.stat().st_size for path in self._growing()}
 
     def rewind(self, position: Mapping[str, int]) -> None:
-        """Forget what was written after `position`: the steps that follow are done, and written, again."""
+        """Truncate the files to `position`: the steps that follow are taken, and logged, again."""
         assert self._board is None, "rewind comes before the first entry"
         if not self.enabled:
             return

@@ -1,4 +1,4 @@
-"""How far a run has come, and what it has measured since it last said so. Both are part of every checkpoint."""
+"""Counters of a run, and the sums since its last log entry. Both are part of every checkpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMER_NAMES = {"better": "mode"}
 
 @dataclass(slots=True)
 class Progress:
-    """The counters of a run. `batch` is the next batch of `epoch`; `due` says that `step` is still to be validated."""
+    """The counters of a run. `batch` is the next batch of `epoch`; with `due`, `step` is still to be validated."""
 
     monitor: str
     mode: str
@@ -35,7 +35,7 @@ class Progress:
     last: dict[str, Any] = field(default_factory=dict)
 
     def update(self, values: Mapping[str, float | None]) -> bool:
-        """Take note of a validation; True if it is the best so far. An undefined value is never best."""
+        """Record a validation; return True if it is the best so far. An undefined value is never best."""
         self.validated, self.due = self.step, False
         self.last = {"step": self.step, "epoch": self.epoch, **values}
         value, best = values.get(self.monitor), self.best.get(self.monitor)
@@ -46,7 +46,7 @@ class Progress:
         return True
 
     def line(self, values: Mapping[str, float | None]) -> str:
-        """One line on a validation, for people."""
+        """Return one line on a validation for the terminal."""
         star = " *" if self.best.get("step") == self.step else ""
         epoch = self.epoch + (self.batch > 0)
         return (
@@ -63,7 +63,7 @@ class Progress:
 
 
 class Meter:
-    """Mean losses and speed between two entries of the log; sums stay on the device until they are read."""
+    """Mean losses and speed between two log entries; sums stay on the device until they are read."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -78,11 +78,11 @@ class Meter:
         self.images += images
 
     def pause(self, seconds: float) -> None:
-        """Time that was not training does not count for the speed."""
+        """Exclude seconds that were not spent on training from the speed."""
         self.paused += seconds
 
     def read(self) -> tuple[dict[str, float], float]:
-        """Mean of each loss, by name, and images per second, since the last reading; starts anew."""
+        """Return the mean of each loss, by name, and images per second since the last reading; then reset."""
         means = {name: value.item() / self.steps for name, value in sorted(self.sums.items())}
         elapsed = time.monotonic() - self.begun - self.paused
         speed = self.images / max(elapsed, 1e-9)

@@ -1,4 +1,4 @@
-"""What a run folder remembers of how the run was started: enough to repeat it, without secrets."""
+"""Records of how a run was started: enough to repeat it, without secrets."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from densepred.build import renamed
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
 LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
 HIDDEN = "<redacted>"
-OF_ONE_START = ("trainer.resume=", "trainer.allow=")  # these belong to one start of a run, not to the run
+OF_ONE_START = ("trainer.resume=", "trainer.allow=")  # settings of one start, not of the run
 PACKAGES = ("densepred", "torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "safetensors")
 
 
 def write(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """config.yaml (interpolations as they were written), overrides.txt and environment.json."""
+    """Write config.yaml (interpolations unresolved), overrides.txt and environment.json."""
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(dict(config))), encoding="utf-8")
     kept = [redacted(word) for word in overrides if not word.startswith(OF_ONE_START)]
     (folder / "overrides.txt").write_text("".join(f"{word}\n" for word in kept), encoding="utf-8")
@@ -32,14 +32,14 @@ def write(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> 
 
 
 def as_written(config: DictConfig) -> dict[str, Any]:
-    """The configuration as written, interpolations and all, secrets hidden."""
+    """Return the configuration with its interpolations unresolved and its secrets hidden."""
     container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
     assert isinstance(container, dict)
     return hide(container)
 
 
 def hide(node: Any, key: str = "") -> Any:
-    """The same data with the values of keys that sound secret, and logins in addresses, replaced."""
+    """Replace the values of keys that sound secret, and logins in addresses."""
     if isinstance(node, dict):
         return {name: hide(value, str(name)) for name, value in node.items()}
     if isinstance(node, list):
@@ -50,6 +50,7 @@ def hide(node: Any, key: str = "") -> Any:
 
 
 def redacted(override: str) -> str:
+    """Return an override `key=value` with its secrets hidden."""
     key, equals, value = override.partition("=")
     return f"{key}{equals}{hide(value, key)}"
 
@@ -75,6 +76,7 @@ def overrides(folder: Path) -> list[str]:
 
 
 def environment() -> dict[str, Any]:
+    """Return the versions and the commit that a run was started with."""
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -91,7 +93,7 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the working folder, where it is a git checkout."""
+    """Return the commit of the working folder if it is a git checkout."""
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
@@ -100,14 +102,14 @@ def _commit() -> str | None:
 
 
 def words(node: Mapping[str, Any], section: str) -> list[str]:
-    """The settings of a component as overrides that `cli.overrides.plain` accepts; `node` is resolved."""
+    """Return the settings of a component as overrides that `cli.overrides.plain` accepts; `node` is resolved."""
     return [f"{section}.{key}={_text(value)}" for key, value in node.items() if not str(key).startswith("_")]
 
 
 def _text(value: Any) -> str:
-    """A value in the grammar of overrides."""
+    """Return a value in Hydra's grammar of overrides."""
     if isinstance(value, str):
-        # Backslashes stand for themselves but before a quote.
+        # A backslash is an escape before a quote only.
         escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
         return f'"{escaped}"'
     if isinstance(value, Mapping):

@@ -63,17 +63,17 @@ def test_a_run_has_the_files_of_any_run(run: Path) -> None:
     assert summary["parameters"] == 10 * 48 + 48
 
 
-def test_the_error_on_the_training_set_is_what_the_eigenvalues_say(run: Path, tmp_path: Path) -> None:
+def test_the_error_on_the_training_set_follows_from_the_eigenvalues(run: Path, tmp_path: Path) -> None:
     cfg = composed("ckpt=" + str(run), "dataset=shapes", *WORDS[4:6], "dataset.split=train", name="eval")
     from densepred.cli import compose
 
     settings = compose.settings(cfg)
     assert isinstance(settings, EvalSettings)
     assert work(EvaluationJob(settings, tmp_path)) == 0
-    judged = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
+    scores = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
     train, _ = running.metrics(run)
-    assert judged["mse"] == pytest.approx(train["train/loss/image"], rel=1e-4)
-    assert judged["psnr"] == pytest.approx(-10 * np.log10(judged["mse"]), rel=1e-9)
+    assert scores["mse"] == pytest.approx(train["train/loss/image"], rel=1e-4)
+    assert scores["psnr"] == pytest.approx(-10 * np.log10(scores["mse"]), rel=1e-9)
 
 
 def test_a_resumed_run_starts_over_and_ends_alike(run: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_images_alone_are_enough_and_come_back_at_their_sizes(tmp_path: Path) ->
                 assert np.abs(np.asarray(image).astype(int) - np.asarray(original)).max() <= 1  # 16 of 16 values kept
 
 
-def test_windows_views_and_the_code_are_at_hand(run: Path) -> None:
+def test_windows_flips_and_latents_work(run: Path) -> None:
     model = predictor.load(run)
     image = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     whole, parts = model(image).image, model(image, tile=16, flip=True).image

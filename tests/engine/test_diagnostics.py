@@ -1,4 +1,4 @@
-"""Probes look at the model that was trained, where they are asked for and only there."""
+"""Diagnostics score the trained model, if and only if `probes` is set."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def running_config() -> Any:
     return composed("dataset.size=[32,40]", "dataset.counts={train: 10, valid: 3, test: 3}")
 
 
-def test_an_evaluation_gives_the_same_where_it_is_asked(run: Path, tmp_path: Path) -> None:
+def test_an_evaluation_with_probes_gives_the_same_scores(run: Path, tmp_path: Path) -> None:
     words = (f"ckpt={run / 'last.safetensors'}", "dataset=shapes", "dataset.size=[32,40]", "data.workers=0")
     words += ("dataset.counts={train: 10, valid: 3, test: 3}",)
     for name, probes in (("with", True), ("without", False)):
@@ -67,7 +67,7 @@ def test_an_evaluation_gives_the_same_where_it_is_asked(run: Path, tmp_path: Pat
     assert not any(name.startswith("probe") for name in scores["without"])
 
 
-def test_a_run_without_probes_looks_at_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_without_probes_computes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "probe", lambda *_: pytest.fail("probed"))
     assert running.train(tmp_path, "trainer.max_steps=1") == 0
     assert "probe" not in summary(tmp_path)

@@ -1,4 +1,4 @@
-"""Heads taken from the truth: what that gains, and which to improve first."""
+"""Heads replaced by the ground truth: the gain, and the head to improve first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INFO = Info(classes=("a", "b", "c"))
 
 
 class Halves(Semantic):
-    """Two heads, each of which answers for one half of the image."""
+    """Two heads, each of which predicts one half of the image."""
 
     def __init__(self, info: Info) -> None:
         super().__init__(info)
@@ -54,16 +54,16 @@ def halves() -> Task:
 
 
 def pass_of(task: Task, wanted: object) -> Oracle:
-    """An evaluation of a network that always says "a", on images of "b"."""
+    """Evaluate a network that always predicts "a" on images of "b"."""
     oracle = Oracle(task, wanted, align_corners=False)
     own = task.new_metrics()
     for index in range(2):
         truth = Annotation((6, 8), semantic=torch.ones(6, 8, dtype=torch.uint8))
         targets = {name: value[None] for name, value in task.codec.encode(truth).items()}
         batch = Batch(torch.zeros(1, 3, 6, 8), targets, [Frame(str(index), (6, 8))], [truth])
-        said = torch.zeros(1, 3, 6, 8)
-        said[:, 0] = 1
-        outputs = {name: [said] for name in task.heads}
+        logits = torch.zeros(1, 3, 6, 8)
+        logits[:, 0] = 1
+        outputs = {name: [logits] for name in task.heads}
         found = task.decode(outputs, batch.frames)
         own["confusion"].update(found, batch.truths)
         oracle(batch, found, outputs)
@@ -71,14 +71,14 @@ def pass_of(task: Task, wanted: object) -> Oracle:
     return oracle
 
 
-def test_a_ladder_names_the_head_whose_truth_gains_most() -> None:
+def test_a_ladder_names_the_head_with_the_largest_gain() -> None:
     oracle = pass_of(halves(), "ladder")
     accuracy = {name: values["pixel_accuracy"] for name, values in oracle.values.items()}
     assert accuracy == {"none": 0.0, "left": 0.25, "right": 0.75, "all": 1.0}
-    assert oracle.advice() == "improve right first: with its truth pixel_accuracy goes from 0.0000 to 0.7500"
+    assert oracle.advice() == "improve right first: with its ground truth pixel_accuracy goes from 0.0000 to 0.7500"
     assert "loss/total" not in oracle.facts()["metrics"]["none"]
     lines = oracle.report().splitlines()
-    assert lines[0].split()[:3] == ["truth", "for", "pixel_accuracy"]
+    assert lines[0].split()[:4] == ["ground", "truth", "for", "pixel_accuracy"]
     assert [line.split()[:2] for line in lines[2:6]] == [
         ["none", "0.0000"],
         ["left", "0.2500"],
@@ -87,15 +87,15 @@ def test_a_ladder_names_the_head_whose_truth_gains_most() -> None:
     ]
 
 
-def test_heads_that_are_named_take_the_truth_together() -> None:
+def test_named_heads_are_replaced_together() -> None:
     oracle = pass_of(halves(), ["right", "left"])
     assert list(oracle.values) == ["none", "left + right"]
     assert oracle.values["left + right"]["pixel_accuracy"] == 1
-    assert oracle.advice() == "oracle=ladder says which head to improve first"
+    assert oracle.advice() == "oracle=ladder shows which head to improve first"
     assert list(pass_of(halves(), "right").values) == ["none", "right"]
 
 
-def test_where_the_truth_gains_nothing_nothing_is_advised() -> None:
+def test_no_head_is_named_if_none_gains() -> None:
     oracle = pass_of(halves(), "ladder")
     for values in oracle.values.values():
         values["pixel_accuracy"] = 0.5
@@ -123,8 +123,8 @@ def test_the_command_writes_the_ladder_beside_the_metrics(tmp_path: Path, capsys
     small = ["dataset.size=[24,32]", "dataset.counts={train: 10, valid: 3, test: 3}", "data.workers=0"]
     cfg = composed(f"ckpt={tmp_path / 'run'}", *small, "oracle=ladder", name="eval")
     capsys.readouterr()
-    assert evaluation.work(evaluation.EvaluationJob(compose.settings(cfg), tmp_path / "judged")) == 0
-    written = json.loads((tmp_path / "judged" / "metrics.json").read_text())
+    assert evaluation.work(evaluation.EvaluationJob(compose.settings(cfg), tmp_path / "evaluated")) == 0
+    written = json.loads((tmp_path / "evaluated" / "metrics.json").read_text())
     assert written["oracle"]["metrics"]["semantic"]["miou"] == 1
     assert written["oracle"]["metrics"]["none"]["miou"] == written["metrics"]["miou"] < 1
-    assert "improve semantic first: with its truth miou goes from" in capsys.readouterr().out
+    assert "improve semantic first: with its ground truth miou goes from" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The training loop: what a step does, when a run ends, and that a stopped run goes on bit for bit."""
+"""The training loop: steps, ends of a run, and resuming bit for bit."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def test_frozen_parts_keep_their_weights_and_running_statistics(tmp_path: Path) 
 
 def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
     running.train(tmp_path, "trainer.epochs=20", "trainer.patience=2", "optimizer.lr=0")
-    judged = [line for line in running.metrics(tmp_path) if "valid/miou" in line]
-    assert len(judged) == 3
+    validations = [line for line in running.metrics(tmp_path) if "valid/miou" in line]
+    assert len(validations) == 3
 
 
 def test_minutes_alone_end_a_run_at_a_constant_rate(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_pixels_without_a_class_belong_to_the_image() -> None:
     torch.testing.assert_close(median_frequency(counts, pixels), wanted)
 
 
-def test_a_class_that_never_occurs_weighs_nothing() -> None:
+def test_a_class_that_never_occurs_has_weight_zero() -> None:
     assert median_frequency(torch.tensor([[60, 0, 60]])).tolist() == [1, 0, 1]
     assert median_frequency(torch.zeros(2, 3)).tolist() == [0, 0, 0]
 
@@ -55,9 +55,9 @@ def test_median_frequency_becomes_numbers_wherever_it_stands() -> None:
     assert node["losses"]["semantic"]["class_weights"] == "median_frequency"
     counts, pixels = class_counts(train)
     frequencies = [(counts[:, k].sum() / pixels[counts[:, k] > 0].sum()).item() for k in range(8) if counts[:, k].any()]
-    middle = torch.tensor(frequencies, dtype=torch.float64).quantile(0.5).item()
+    median = torch.tensor(frequencies, dtype=torch.float64).quantile(0.5).item()
     present = [weight for weight in weights if weight > 0]
-    assert present == pytest.approx([middle / frequency for frequency in frequencies], rel=1e-5)
+    assert present == pytest.approx([median / frequency for frequency in frequencies], rel=1e-5)
 
 
 def test_given_weights_stay_and_the_images_are_not_read() -> None:

@@ -1,4 +1,4 @@
-"""Networks that see one instance at a time learn from pairs and are judged by whole images."""
+"""Top-down networks train on pairs of image and instance and are evaluated on whole images."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ class People(Dataset):
 
 
 class Echo(torch.nn.Module):
-    """Answers with the maps of the truth, which it is shown beforehand; counts how much it sees at a time."""
+    """Return the ground-truth maps that it was built with; `most` is the largest number of inputs at a time."""
 
     align_corners = False
 
-    def __init__(self, answers: Sequence[Tensor]) -> None:
+    def __init__(self, maps: Sequence[Tensor]) -> None:
         super().__init__()
-        self.answers, self.place, self.most = torch.cat(list(answers)), 0, 0
+        self.maps, self.place, self.most = torch.cat(list(maps)), 0, 0
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        here = self.answers[self.place : self.place + len(image)]
+        here = self.maps[self.place : self.place + len(image)]
         self.place, self.most = self.place + len(image), max(self.most, len(image))
         return {"heatmap": [here]}
 
@@ -86,8 +86,8 @@ def pose_task() -> Task:
     return Task(INFO, Pose, {"heatmap": MeanSquaredError()}, metrics={"pck": Pck}, monitor="pck")
 
 
-def judged(counts: Sequence[int], size: int = 4, boxes: Sequence[Annotation] | None = None):
-    """What an evaluation by the truth's own maps finds, and the network that it asked."""
+def evaluated(counts: Sequence[int], size: int = 4, boxes: Sequence[Annotation] | None = None):
+    """Evaluate a network that returns the ground-truth maps: scores, pairs of annotations, the network."""
     task, seen = pose_task(), []
     data = People(counts)
     loader = EvaluationLoader(Crops(data, CROP, task.codec, boxes), size, 0, 10, False)
@@ -113,7 +113,7 @@ def test_pairs_are_the_labelled_people_that_are_no_crowd() -> None:
     assert torch.equal(sample.truth.keypoints, whole.truth.keypoints[1:2])
 
 
-def test_people_whose_box_has_no_area_are_left_out() -> None:
+def test_boxes_without_area_are_left_out() -> None:
     class Flat(People):
         def __getitem__(self, index: int) -> Sample:
             sample = super().__getitem__(index)
@@ -124,9 +124,9 @@ def test_people_whose_box_has_no_area_are_left_out() -> None:
     assert Flat([2]).labelled(0) == [1]
 
 
-def test_a_perfect_network_is_judged_by_whole_images() -> None:
-    """Images of 0, 1, 5 and 30 people: one row for everybody of the truth, and no row for nobody."""
-    values, seen, model = judged([0, 1, 30, 0, 5, 2])
+def test_a_perfect_network_is_evaluated_on_whole_images() -> None:
+    """Images of 0, 1, 5 and 30 people: one row per labelled person, and none for an image without people."""
+    values, seen, model = evaluated([0, 1, 30, 0, 5, 2])
     assert [len(truth.keypoints) for _, truth in seen] == [0, 1, 30, 0, 5, 2]
     for found, truth in seen:
         assert found.size == truth.size
@@ -139,11 +139,11 @@ def test_a_perfect_network_is_judged_by_whole_images() -> None:
     assert values["pck"] == 1
     assert values["epe"] < 0.2
     assert values["loss/total"] == 0
-    assert model.most == 4  # thirty people go through the network in parts
+    assert model.most == 4  # thirty people go through the network in chunks
 
 
-def test_only_images_without_people_are_judged_too() -> None:
-    values, seen, _ = judged([0, 0, 0])
+def test_only_images_without_people_are_evaluated_too() -> None:
+    values, seen, _ = evaluated([0, 0, 0])
     assert len(seen) == 3
     assert values["pck"] is None
 
@@ -153,7 +153,7 @@ def test_detected_boxes_have_scores_and_no_targets() -> None:
         (0, 0), boxes=torch.tensor([[0.0, 0, 40, 50], [60.0, 10, 90, 80]]), scores=torch.tensor([0.9, 0.4])
     )
     empty = Annotation((0, 0), boxes=torch.zeros(0, 4), scores=torch.zeros(0))
-    values, seen, _ = judged([3, 2], boxes=[given, empty])
+    values, seen, _ = evaluated([3, 2], boxes=[given, empty])
     assert [len(found.boxes) for found, _ in seen] == [2, 0]
     assert seen[0][0].size == (90, 130)
     assert not [name for name in values if name.startswith("loss/")]
@@ -172,13 +172,13 @@ def test_batches_hold_neighbouring_images_and_no_more_crops_than_wanted(size: in
 @pytest.mark.parametrize("world", [2, 3])
 def test_any_number_of_processes_counts_the_same(monkeypatch: pytest.MonkeyPatch, world: int) -> None:
     counts = [2, 0, 7, 1, 1, 12, 0, 3]
-    alone, _, _ = judged(counts)
+    alone, _, _ = evaluated(counts)
     whole = Pck(INFO)
     for rank in range(world):
         monkeypatch.setattr(distributed, "world", lambda: world)
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         monkeypatch.setattr(distributed, "gather", lambda value: [value])
-        _, mine, _ = judged(counts)
+        _, mine, _ = evaluated(counts)
         part: Metric = Pck(INFO)
         part.update([found for found, _ in mine], [truth for _, truth in mine])
         whole.merge(part)

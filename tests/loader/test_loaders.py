@@ -53,7 +53,7 @@ def test_epochs_differ_in_order_and_augmentation() -> None:
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
-def test_the_parts_of_all_processes_are_the_global_batch(monkeypatch: pytest.MonkeyPatch, world: int) -> None:
+def test_the_shares_of_all_processes_are_the_global_batch(monkeypatch: pytest.MonkeyPatch, world: int) -> None:
     whole = list(loaders.Order(21, 8, seed=5, drop_last=True))
     monkeypatch.setattr(distributed, "world", lambda: world)
     parts = []
@@ -77,7 +77,7 @@ def test_fewer_samples_than_a_batch_are_refused_only_when_the_rest_is_dropped() 
 
 
 class Broken:
-    """A dataset some of whose files cannot be read."""
+    """A dataset with some unreadable files."""
 
     def __init__(self, bad: set[int], count: int = 200) -> None:
         self.bad, self.count = bad, count
@@ -155,9 +155,9 @@ def test_an_image_is_its_own_target_after_every_transform() -> None:
     item = train[0, 1]
     assert item.image.dtype == torch.uint8
     assert torch.equal(item.targets["image"], item.image.float() / 255)
-    judged = valid[1]
-    assert torch.equal(judged.truth.image, valid.dataset[1].image)
-    assert not torch.equal(judged.truth.image, judged.image)  # the transform changes its colours
+    item = valid[1]
+    assert torch.equal(item.truth.image, valid.dataset[1].image)
+    assert not torch.equal(item.truth.image, item.image)  # the transform changes its colours
 
 
 def test_damage_reaches_the_input_alone_and_is_drawn_anew_each_epoch() -> None:
@@ -172,7 +172,7 @@ def test_damage_reaches_the_input_alone_and_is_drawn_anew_each_epoch() -> None:
     assert not torch.equal(valid[1].image, image)
 
 
-def test_the_death_of_a_worker_is_one_sentence_wherever_it_is_heard(tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_death_of_a_worker_is_one_sentence_wherever_it_is_raised(tmp_path: Path, monkeypatch: Any) -> None:
     def step(*arguments: object) -> None:
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
 

@@ -1,4 +1,4 @@
-"""Detectors as tasks: batches without a box, and four drawn images learnt by heart."""
+"""Detectors as tasks: batches without a box, and overfitting four drawn images."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_batch_without_a_box_costs_nothing_for_boxes_and_learns_the_background
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_the_truth_in_place_of_a_head_fits_its_grid(kind: str) -> None:
-    """What the oracle of an evaluation does."""
+    """The oracle of an evaluation replaces outputs in this way."""
     images, truths, info = scenes(2)
     task, model = assembled(info, *TASKS[kind])
     outputs = model.eval()(images)
@@ -96,7 +96,7 @@ def test_the_truth_in_place_of_a_head_fits_its_grid(kind: str) -> None:
 
 
 def test_losses_of_levels_are_those_of_their_cells_in_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row of cells is taken in bands like rows of a map, and weighs the same."""
+    """Locations of levels are summed in bands like the rows of a map, with the same weight."""
     images, truths, info = scenes(2)
     task, model = assembled(info, *TASKS["fcos"])
     targets, outputs = stacked(task, truths), model.eval()(images)

@@ -1,4 +1,4 @@
-"""Several processes from the command line: one run folder, one error line, and a stop that both obey."""
+"""Several processes from the command line: one run folder, one error line, and one signal that stops both."""
 
 from __future__ import annotations
 

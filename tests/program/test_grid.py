@@ -74,7 +74,7 @@ def make(plain: Callable[..., dict[str, Any]]) -> Callable[[str, str, str], Mode
 
 
 def a_step(model: Model) -> None:
-    """One step of training moves everything from the first layer to the head."""
+    """Check that one training step changes every parameter from the first layer to the head."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     ends = [next(model.encoder.parameters()), *model.heads.parameters()]  # pyright: ignore
     before = [value.detach().clone() for value in ends]
@@ -100,7 +100,7 @@ def takes_upsample(decoder: str) -> bool:
 
 
 def refused(encoder: str, decoder: str, upsample: str) -> bool:
-    """Whether the design refuses it: unpooling where no 2x2 max pooling led to the level."""
+    """Return True if the design refuses it: unpooling for a level without a 2x2 max pooling."""
     if upsample != "unpool" or not takes_upsample(decoder):
         return False
     return encoder not in POOLING or decoder in AT_ONCE

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment and resumed ends as the run that never was. Behind `make test-slow`."""
+"""A run that is killed at any moment and resumed ends like an undisturbed one. Part of `make test-slow`."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ SMALL = (
     "dataset.counts={train: 2, valid: 1, test: 1}",
 )
 
-# A figure stands in one of six scenes, surely.
+# Six scenes hold at least one figure.
 OPENPOSE = (
     *("encoder=plain", "encoder.widths=[4,8,8,8]", "model.width=8", "model.features=[8]", "model.first_hidden=8"),
     "dataset.counts={train: 2, valid: 6, test: 1}",
 )
 
-# A figure stands in one of six scenes to train on and of six to be judged on, surely.
+# Six scenes of each split hold at least one figure.
 POSE = (
     *("task=pose", "model=encoder_decoder", "encoder=plain", "encoder.widths=[4,8,8,8]", "decoder=unet", "loss=mse"),
     *("data.crop=[32,32]", "dataset.counts={train: 6, valid: 6, test: 1}"),

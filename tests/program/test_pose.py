@@ -28,7 +28,7 @@ POSE = ("task=pose", "model=encoder_decoder", "decoder=unet", "data.crop=[32,24]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of pose, one of a detector, and pictures: two scenes, and one without anything in it."""
+    """A folder with a run of pose, one of a detector, and images: two scenes, and an empty one."""
     folder = tmp_path_factory.mktemp("runs")
     assert training.work(running.bare_job(folder / "pose", *POSE, "trainer.max_steps=4")) == 0
     detector = ("task=detection_center", "model=center_detection", "decoder=unet", "metric=box_ap", *MODEL, *SMALL)
@@ -79,7 +79,7 @@ def test_evaluation_gives_the_numbers_of_validation(runs: Path) -> None:
 
 
 def test_evaluation_and_prediction_see_the_same(runs: Path) -> None:
-    """With the boxes of the truth and the mirrored image."""
+    """Evaluate with the ground-truth boxes and flip averaging."""
     model = predictor.load(runs / "pose")
     data = scenes()
     index = next(i for i in range(6) if data.labelled(i))
@@ -115,7 +115,7 @@ def test_boxes_come_from_a_file(runs: Path) -> None:
 
 
 def _for_scenes(folder: Path) -> Path:
-    """The truth's boxes of the drawn scenes as detections, by the scenes' names."""
+    """Write the ground-truth boxes of the drawn scenes as detections, by the scenes' names."""
     data, notes = scenes(), []
     for index in range(len(data)):
         boxes = data[index].truth.boxes
@@ -135,9 +135,9 @@ def test_boxes_come_from_a_detector(runs: Path) -> None:
     assert all({"bbox", "keypoints", "score"} <= entry.keys() for entry in found)
 
 
-def test_boxes_mean_nothing_to_models_of_whole_images(runs: Path) -> None:
+def test_boxes_are_refused_for_models_of_whole_images(runs: Path) -> None:
     for words in ([f"boxes={runs / 'detector'}"], [f"boxes={runs / 'boxes.json'}"]):
-        with pytest.raises(UserError, match="sees whole images; leave boxes out"):
+        with pytest.raises(UserError, match=r"takes whole images; drop boxes="):
             evaluated(runs, "detector", *words)
     with pytest.raises(UserError, match="scales: instances are seen one by one"):
         predictor.load(runs / "pose")(scenes()[0].image, scales=(1.0, 2.0))
@@ -155,7 +155,7 @@ def test_a_box_without_area_and_no_box_at_all_are_predictions_too(runs: Path) ->
     assert empty.keypoints.shape == (0, 11, 3)
 
 
-def test_a_network_learns_a_few_people_by_heart(tmp_path: Path) -> None:
+def test_a_network_overfits_a_few_people(tmp_path: Path) -> None:
     """Joints of drawn figures within a pixel, in a few seconds."""
     words = ("encoder=plain", "encoder.widths=[8,16,32,32]", "data.crop=[64,48]", "data.batch_size=4")
     scenes = ("dataset.size=[96,128]", "dataset.counts={train: 8, valid: 1, test: 1}", "optimizer.lr=0.01")

@@ -40,7 +40,7 @@ def wait_for(path: Path, process: subprocess.Popen[str], timeout: float = 120) -
     limit = time.monotonic() + timeout
     while not path.exists():
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < limit, f"{path} never came"
+        assert time.monotonic() < limit, f"{path} was not written"
         time.sleep(0.02)
 
 
@@ -64,13 +64,13 @@ def test_train_kill_resume_eval_predict(tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert equal_runs(tmp_path / "whole", tmp_path / "parts")
 
-    code, out, _ = run("eval", "ckpt=whole", "output=judged", folder=tmp_path)
+    code, out, _ = run("eval", "ckpt=whole", "output=scores", folder=tmp_path)
     assert code == 0
     assert "background" in out
-    judged = json.loads((tmp_path / "judged" / "metrics.json").read_text())["metrics"]
+    scores = json.loads((tmp_path / "scores" / "metrics.json").read_text())["metrics"]
     best = json.loads((tmp_path / "whole" / "summary.json").read_text())["best"]
-    assert {name: judged[name] for name in judged if not name.startswith("loss")} == {
-        name: best[name] for name in judged if not name.startswith("loss")
+    assert {name: scores[name] for name in scores if not name.startswith("loss")} == {
+        name: best[name] for name in scores if not name.startswith("loss")
     }
 
     code, out, _ = run("eval", "ckpt=whole", "metric=[boundary_iou]", "output=again", folder=tmp_path)

@@ -37,7 +37,7 @@ def test_pictures_show_the_same_samples_each_time(tmp_path: Path) -> None:
     board.Reload()
     assert board.Tags()["images"] == ["valid/sample_0", "valid/sample_1"]
     assert [event.step for event in board.Images("valid/sample_1")] == [1, 2]
-    assert images.wanted == [1, 3]
+    assert images.positions == [1, 3]
 
 
 def test_weights_of_targets_are_one_more_tile(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_weights_of_targets_are_one_more_tile(tmp_path: Path) -> None:
 
 
 def _picture(folder: Path, targets: dict[str, torch.Tensor]):
-    """What a images writes of one resized sample."""
+    """Return the image of one resized sample."""
     log, info = Log(folder), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
     truth = Annotation((4, 6), semantic=torch.zeros(4, 6, dtype=torch.uint8))
     batch = Batch(torch.zeros(1, 3, 2, 3, dtype=torch.uint8), targets, [Frame("x", (4, 6))], [truth])

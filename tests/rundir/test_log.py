@@ -1,4 +1,4 @@
-"""What a run writes down, and how it forgets what comes after a checkpoint."""
+"""The log of a run, and its rewinding to a checkpoint."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_notice_of_a_component_is_one_line_and_other_warnings_stay_as_they_are
     assert (tmp_path / "train.log").read_text() == "warning: look here\n"
 
 
-def test_rewinding_forgets_what_came_after_and_nothing_else(tmp_path: Path) -> None:
+def test_rewinding_truncates_to_the_position_alone(tmp_path: Path) -> None:
     first = Log(tmp_path)
     first.scalars("train", {"a": 1.0}, 1, 0)
     position = first.position()
