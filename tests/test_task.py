@@ -97,7 +97,7 @@ def test_distances_of_the_codec_reach_the_loss_that_asks_for_them() -> None:
 
 def test_a_codec_without_distances_refuses_a_loss_that_asks_for_them() -> None:
     class Plain(Semantic):
-        measure = Codec.with_distance_maps
+        with_distance_maps = Codec.with_distance_maps
 
     with pytest.raises(UserError, match=r"task\.losses\.semantic: no distances to boundaries come with this task"):
         Task(info=INFO, codec=partial(Plain), losses={"semantic": Boundary()})
