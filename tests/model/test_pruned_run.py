@@ -33,7 +33,6 @@ def test_a_run_is_judged_by_the_column_that_is_left(tmp_path: Path) -> None:
         losses.append(json.loads((folder / "metrics.json").read_text())["metrics"]["loss/total"])
     assert losses[0] == pytest.approx(running.metrics(tmp_path)[-1]["valid/loss/total"], rel=1e-5)
     assert losses[1] != losses[0]
+    settings = EvalSettings(ckpt=str(tmp_path), dataset=job.settings.dataset, skip_stages=2)
     with pytest.raises(UserError, match=r"skip_stages=2: .*deep_supervision=1; give 0 to 1"):
-        evaluation.work(
-            evaluation.EvaluationJob(EvalSettings(ckpt=str(tmp_path), dataset=job.settings.dataset, skip_stages=2), tmp_path)
-        )
+        evaluation.work(evaluation.EvaluationJob(settings, tmp_path))
