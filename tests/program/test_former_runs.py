@@ -17,7 +17,7 @@ from densepred import predictor
 from densepred.errors import Notice
 from densepred.jobs import evaluation, training
 from densepred.rundir import provenance
-from densepred.settings import Eval
+from densepred.settings import EvalSettings
 from tests.conftest import REPOSITORY, composed
 from tests.running import bare_job, metrics
 
@@ -53,9 +53,9 @@ def test_a_former_run_evaluates_to_its_recorded_score(former: Path, tmp_path: Pa
         loaded = predictor.load(str(former))
     words = [word for word in provenance.overrides(former) if word.startswith("dataset.")]
     node: Any = OmegaConf.to_container(composed("dataset=shapes", *words).dataset, resolve=True)
-    settings = Eval(ckpt=str(former), dataset=node)
+    settings = EvalSettings(ckpt=str(former), dataset=node)
     settings.data.workers = 0
-    assert evaluation.work(evaluation.Job(settings, tmp_path / "evaluation")) == 0
+    assert evaluation.work(evaluation.EvaluationJob(settings, tmp_path / "evaluation")) == 0
     found = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())["metrics"]
     monitor = loaded.task.monitor
     best = max(line[f"valid/{monitor}"] for line in recorded if line.get(f"valid/{monitor}") is not None)
