@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,6 +59,23 @@ def sgd(
     """Stochastic gradient descent with momentum."""
     found = parameter_groups(model, lr, weight_decay, groups)
     return torch.optim.SGD(found, lr=lr, momentum=momentum, nesterov=nesterov)
+
+
+def optimizer_of(model: nn.Module, factory: functools.partial[torch.optim.Optimizer]) -> torch.optim.Optimizer:
+    """Return the optimizer that a factory makes for a model.
+
+    The factories above take the model. A class whose first parameter is `params`, as in torch.optim, takes the
+    parameter groups instead, and `groups` among its settings counts as above.
+    """
+    parameters = inspect.signature(factory.func).parameters
+    if next(iter(parameters), None) != "params":
+        return factory(model)
+    given = dict(factory.keywords)
+    groups = given.pop("groups", None)
+    values = {name: given.get(name, parameters[name].default) for name in ("lr", "weight_decay") if name in parameters}
+    if not isinstance(values.get("lr"), int | float):
+        raise UserError(f"optimizer.lr: {factory.func.__name__} needs a learning rate; type optimizer.lr=0.001")
+    return factory.func(parameter_groups(model, values["lr"], values.get("weight_decay", 0.0), groups), **given)
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> list[nn.Module]:

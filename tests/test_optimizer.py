@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
+from densepred.build.instantiate import build
 from densepred.errors import UserError
-from densepred.optimizer import adamw, freeze, parameter_groups, sgd
+from densepred.optimizer import adamw, freeze, optimizer_of, parameter_groups, sgd
+from tests import running
+from tests.conftest import composed
 
 
 class Net(nn.Module):
@@ -73,3 +80,35 @@ def test_the_optimizers_are_those_of_torch() -> None:
     found = sgd(model, 0.1, 0.9, True, 0.0, {})
     assert isinstance(found, torch.optim.SGD)
     assert found.param_groups[0]["nesterov"] is True
+
+
+def test_a_class_of_torch_trains_as_the_factory_of_the_same_name(tmp_path: Path) -> None:
+    """Parts with their own rate, frozen parts and parameters without decay are the same."""
+    numbers = ("optimizer.lr=0.003", "optimizer.weight_decay=0.2", "optimizer.groups={decoder: {lr: 0.5}}")
+    same = (*numbers, "trainer.max_steps=3", "trainer.freeze=[encoder.levels.0]")
+    assert running.train(tmp_path / "ours", *same) == 0
+    assert running.train(tmp_path / "theirs", *same, "optimizer._target_=torch.optim.AdamW") == 0
+    first, second = (running.weights(tmp_path / name) for name in ("ours", "theirs"))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert running.metrics(tmp_path / "ours") == running.metrics(tmp_path / "theirs")
+
+
+def test_a_yaml_of_ones_own_may_name_a_class_of_torch(tmp_path: Path) -> None:
+    path = tmp_path / "optimizer" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text("# mine\n_target_: torch.optim.RMSprop\n_partial_: true\nlr: 0.01\nalpha: 0.9\n")
+    node = composed("optimizer=mine", f"hydra.searchpath=[file://{tmp_path}]").optimizer
+    model = Net()
+    found = optimizer_of(model, build(OmegaConf.to_container(node), None, "optimizer"))
+    assert isinstance(found, torch.optim.RMSprop)
+    assert found.defaults["alpha"] == 0.9
+    assert by_name(model, found.param_groups) == by_name(model, parameter_groups(model, 0.01, 0.0, None))
+
+
+def test_an_optimizer_without_a_learning_rate_is_refused() -> None:
+    def make(params: object, lr: float) -> torch.optim.Optimizer:
+        raise AssertionError
+
+    with pytest.raises(UserError, match=r"optimizer\.lr: make needs a learning rate"):
+        optimizer_of(Net(), functools.partial(make))

@@ -140,7 +140,7 @@ def _unfit(
             yield f"{_join(at, key)}: densepred gives this argument itself; remove it"
         elif key not in named and (now := renamed.present(node["_target_"], str(key))) != key:
             yield f"{_join(at, key)}: its name is {now} now; type {_join(at, now)}=..."
-        elif key not in named and not open_ended:
+        elif key not in named and not open_ended and not (at == "optimizer" and key == "groups" and "params" in named):
             yield f"{_join(at, key)}: {_name(make)} has no argument {key}; {suggest(key, set(named) - set(runtime))}"
     for key, parameter in named.items():
         if not partial and parameter.default is parameter.empty and key not in given and key not in runtime:

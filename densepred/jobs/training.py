@@ -25,7 +25,7 @@ from densepred.errors import UserError, notices
 from densepred.jobs import parts
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, explained
-from densepred.optimizer import freeze
+from densepred.optimizer import freeze, optimizer_of
 from densepred.rundir import console, provenance
 from densepred.rundir.folder import Run
 from densepred.rundir.log import Log
@@ -129,7 +129,7 @@ def _state(model: Model, task: Task, settings: TrainSettings) -> TrainState:
     return TrainState(
         model,
         progress,
-        optimizer=build(settings.optimizer, None, "optimizer")(model),
+        optimizer=optimizer_of(model, build(settings.optimizer, None, "optimizer")),
         average=average,
         scaler=gradient_scaler(trainer.precision, next(model.parameters()).device),
         seed=settings.seed,
