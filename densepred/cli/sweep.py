@@ -38,7 +38,7 @@ def register() -> None:
 
 
 @dataclass
-class Job:
+class SweepJob:
     """What became of one job."""
 
     number: int
@@ -73,7 +73,7 @@ class Processes(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
-        self.jobs: list[Job] = []
+        self.jobs: list[SweepJob] = []
         self.columns: dict[str, None] = {}  # those that any job asks for, in order
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -91,7 +91,7 @@ class Processes(Launcher):
         failed = [job for job in batch if job.code]
         return [result(job, len(failed), len(batch)) for job in batch]
 
-    def _run(self, number: int, shown: list[str], overrides: list[str]) -> Job:
+    def _run(self, number: int, shown: list[str], overrides: list[str]) -> SweepJob:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
@@ -103,7 +103,7 @@ class Processes(Launcher):
         command = [*_program(), *overrides, _quoted("hydra.run.dir", folder)]
         code = subprocess.run(command, env={**os.environ, CLAIMED: "1"}, check=False).returncode
         summary = _summary(folder)
-        return Job(number, shown, folder, code, time.monotonic() - begin, _best(summary), scores(summary))
+        return SweepJob(number, shown, folder, code, time.monotonic() - begin, _best(summary), scores(summary))
 
 
 def _program() -> list[str]:
@@ -147,7 +147,7 @@ def scores(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {**parts.get("best", {}), **inside, **{k: v for k, v in summary.items() if k not in parts}}
 
 
-def result(job: Job, failed: int, count: int) -> JobReturn:
+def result(job: SweepJob, failed: int, count: int) -> JobReturn:
     result = Result(overrides=job.overrides, working_dir=str(job.folder))
     result.status = JobStatus.FAILED if job.code else JobStatus.COMPLETED
     error = UserError(f"{failed} of {count} jobs failed; see the table above and train.log in their folders")
@@ -155,7 +155,7 @@ def result(job: Job, failed: int, count: int) -> JobReturn:
     return result
 
 
-def cells(jobs: Sequence[Job], columns: Sequence[str] = ()) -> list[list[str]]:
+def cells(jobs: Sequence[SweepJob], columns: Sequence[str] = ()) -> list[list[str]]:
     """What became of the jobs, below a header; overrides that all of them share are left out, secrets are hidden."""
     shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     rows = [["job", "overrides", "ended", *(columns or ["best"]), "seconds", "folder"]]

@@ -91,14 +91,14 @@ def test_columns_are_taken_from_the_summaries_and_written_as_markdown(tmp_path: 
 
 def test_secrets_do_not_reach_the_table(tmp_path: Path) -> None:
     words = (["weights.init=http://me:hunter2@host/w"], ["weights.init=a|b"])
-    rows = sweep.cells([sweep.Job(n, own, tmp_path, 0, 1.0, None) for n, own in enumerate(words)])
+    rows = sweep.cells([sweep.SweepJob(n, own, tmp_path, 0, 1.0, None) for n, own in enumerate(words)])
     assert "hunter2" not in sweep.aligned(rows) + sweep.markdown(rows)
     assert "a\\|b" in sweep.markdown(rows)
 
 
 def test_results_can_be_optimised(tmp_path: Path) -> None:
-    good = sweep.Job(0, ["a=1"], tmp_path, 0, 1.0, 0.5)
-    bad = sweep.Job(1, ["a=2"], tmp_path, -9, 1.0, None)
+    good = sweep.SweepJob(0, ["a=1"], tmp_path, 0, 1.0, 0.5)
+    bad = sweep.SweepJob(1, ["a=2"], tmp_path, -9, 1.0, None)
     first, second = (sweep.result(job, 1, 2) for job in (good, bad))
     assert (first.status, first.return_value) == (JobStatus.COMPLETED, 0.5)
     assert second.status == JobStatus.FAILED
