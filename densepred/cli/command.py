@@ -21,13 +21,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from densepred.cli import help, hydra_errors, sweep
+from densepred.cli import flags, groups, help, hydra_errors, sweep, synonyms
 from densepred.cli.compose import complete, register
+from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError
 
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
-TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
 
 
 def configs() -> Path:
@@ -48,9 +48,13 @@ def run(
     if help.wanted(sys.argv[1:]):
         _show(help.text(name, configs(), sys.argv[1:], examples))
         sys.exit(0)
+    if "--version" in sys.argv[1:]:
+        _show(flags.versions())
+        sys.exit(0)
     sys.path.append(os.getcwd())
     register()
     sweep.register()
+    flags.register()
     sys.exit(_Run(function, name, prepare, free)())
 
 
@@ -61,7 +65,7 @@ def folder() -> Path:
 
 def choices() -> dict[str, str]:
     """The option chosen in each config group, such as {"model": "unet"}."""
-    return {key: str(value) for key, value in HydraConfig.get().runtime.choices.items() if "hydra/" not in key}
+    return {key: str(value) for key, value in HydraConfig.get().runtime.choices.items() if "/" not in key}
 
 
 def overrides() -> list[str]:
@@ -82,15 +86,27 @@ class _Run:
         full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
         try:
-            flags, words = _flags_first(sys.argv[1:])
+            self._check_flags(sys.argv[1:])
+            first, words = flags.split(sys.argv[1:])
             before = self.prepare(words) if self.prepare is not None else []
-            sys.argv[1:] = [*flags, *before, *(f"++{word}" if self._is_free(word) else word for word in words)]
+            sys.argv[1:] = [*first, *before, *(f"++{word}" if self._is_free(word) else word for word in words)]
+            groups.check(Typed(self.name, configs(), sys.argv[1:]))
             hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
         except Exception as error:
             self.error = error
         finally:
             _restore("HYDRA_FULL_ERROR", full)
         return self._report(full == "1") if self.error is not None else self.code or 0
+
+    def _check_flags(self, arguments: list[str]) -> None:
+        flags.check_config(arguments, self.name, config_dirs(arguments))
+        flag = flags.unknown(flags.split(arguments)[0])
+        if flag is not None:
+            typed = Typed(self.name, configs(), ())
+            name, _, value = flag.lstrip("-").replace("-", "_").partition("=")
+            known = typed.known_keys()
+            remedy = f"type {name}={value or '...'}" if name in known else synonyms.key(name, value, known)
+            raise UserError(flags.refusal(flag, remedy))
 
     def _is_free(self, word: str) -> bool:
         return word.partition("=")[0].partition(".")[0] in self.free
@@ -116,7 +132,7 @@ class _Run:
         if full:
             sys.stderr.write(trace)
         if users:
-            message = hydra_errors.sentence(error, hydra_errors.Typed(self.name, configs(), sys.argv[1:]))
+            message = hydra_errors.sentence(error, Typed(self.name, configs(), sys.argv[1:]))
         else:
             kept = "" if full else f"; {_keep(trace, self.folder)}"
             message = f"{type(error).__name__}: {hydra_errors.flat(str(error))}; this is a mistake in densepred{kept}"
@@ -124,18 +140,6 @@ class _Run:
         if users and self.folder is not None:
             _remove_empty(self.folder)
         return 2 if users else 1
-
-
-def _flags_first(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Hydra's flags with their values, and the overrides; its parser takes overrides only if they stand together."""
-    flags: list[str] = []
-    words: list[str] = []
-    waiting = False
-    for argument in arguments:
-        is_flag = argument.startswith("-")
-        (flags if is_flag or waiting else words).append(argument)
-        waiting = is_flag and argument in TAKES_VALUE
-    return flags, words
 
 
 class Claim(Callback):

@@ -14,6 +14,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from densepred.cli import synonyms
+from densepred.cli.ranges import out_of_range
+from densepred.cli.typed import paths
 from densepred.errors import UserError, suggest
 from densepred.settings import LENGTHS, EvalSettings, ImportSettings, PredictSettings, TrainSettings
 
@@ -47,7 +50,7 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
     if "trainer" in config:
         _choose_length(config, typed)
     mistakes = [
-        *_unknown(config, OmegaConf.get_type(config)),
+        *_unknown(config),
         *_missing(config),
         *_unused(config, typed),
         *out_of_range(config),
@@ -56,14 +59,23 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
         raise UserError(mistakes[0] if len(mistakes) == 1 else "; and ".join(mistakes))
 
 
-def _unknown(config: DictConfig, schema: Any, at: str = "") -> Iterator[str]:
-    """Keys that `+key=value` has added to the plain settings."""
+def _unknown(config: DictConfig) -> Iterator[str]:
+    """Yield a message for each key that `+key=value` has added to the plain settings."""
+    known = list(paths(OmegaConf.to_container(config, resolve=False)))
+    added = list(_added(config, OmegaConf.get_type(config)))
+    for key, value, names in added:
+        meant = synonyms.key(key, str(value), [name for name in known if name not in {other for other, _, _ in added}])
+        yield f"{key}: there is no such key; {meant or suggest(key.rpartition('.')[2], names)}"
+
+
+def _added(config: DictConfig, schema: Any, at: str = "") -> Iterator[tuple[str, Any, set[str]]]:
+    """Yield each key that the schema lacks, its value, and the keys that the schema has beside it."""
     names = {entry.name for entry in fields(schema)}
     for key in map(str, config):
         if key not in names:
-            yield f"{at}{key}: there is no such key; {suggest(key, names)}"
+            yield f"{at}{key}", config[key], names
         elif is_dataclass(OmegaConf.get_type(config, key)):
-            yield from _unknown(config[key], OmegaConf.get_type(config, key), f"{at}{key}.")
+            yield from _added(config[key], OmegaConf.get_type(config, key), f"{at}{key}.")
 
 
 def _choose_length(config: DictConfig, typed: Iterable[str]) -> None:
@@ -128,61 +140,3 @@ def one_line(error: BaseException) -> str:
     """The message of an error of Hydra or OmegaConf, without its notes on its own insides."""
     lines = [line.strip() for line in str(error).splitlines()]
     return "; ".join(line for line in lines if line and not re.match(r"(full_key|object_type|reference_type)", line))
-
-
-PRECISIONS = ("fp32", "bf16", "fp16")
-
-ON_BAD = ("error", "skip")
-
-BLENDS = ("gaussian", "none")
-
-BIG = float("inf")
-
-RANGES = (
-    ("seed", 0, 2**32 - 1),
-    ("data.batch_size", 1, BIG),
-    ("data.workers", 0, BIG),
-    ("data.crop", 1, BIG),
-    ("data.max_pixels", 1, BIG),
-    ("data.timeout_s", 0, BIG),
-    ("trainer.epochs", 1, BIG),
-    ("trainer.max_steps", 1, BIG),
-    ("trainer.max_minutes", 0, BIG),
-    ("trainer.valid_every", 0.001, BIG),
-    ("trainer.save_every", 0, BIG),
-    ("trainer.accumulate", 1, BIG),
-    ("trainer.clip", 0, BIG),
-    ("trainer.ema", 0, 1),
-    ("trainer.devices", 1, BIG),
-    ("trainer.threads", 1, BIG),
-    ("trainer.max_restarts", 0, BIG),
-    ("trainer.log_every", 1, BIG),
-    ("trainer.pictures", 0, BIG),
-    ("trainer.keep_last", 1, BIG),
-    ("trainer.patience", 1, BIG),
-    ("trainer.max_skipped", 0, BIG),
-    ("tile", 1, BIG),
-    ("overlap", 0, 0.95),
-    ("scales", 0.01, 16),
-    ("threshold", 0, 1),
-    ("box_threshold", 0, 1),
-    ("devices", 1, BIG),
-    ("threads", 1, BIG),
-)
-
-
-def out_of_range(config: DictConfig) -> Iterator[str]:
-    """A sentence for each setting that does not."""
-    for key, low, high in RANGES:
-        value = OmegaConf.select(config, key)
-        values = value if OmegaConf.is_list(value) else [value]
-        if any(v is not None and not low <= v <= high for v in values):
-            yield f"{key}: {value}; give " + (f"{low} or more" if high == BIG else f"a number from {low} to {high}")
-    choices = {"trainer.precision": PRECISIONS, "precision": PRECISIONS, "data.on_bad": ON_BAD, "blend": BLENDS}
-    for key, words in choices.items():
-        value = OmegaConf.select(config, key)
-        if value is not None and value not in words:
-            yield f"{key}: {value}; choose one of {', '.join(words)}"
-    crop = OmegaConf.select(config, "data.crop")
-    if crop is not None and len(crop) != 2:
-        yield f"data.crop: {crop}; give two lengths, [height,width]"

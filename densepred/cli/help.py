@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+
+from densepred.cli.typed import config_dirs
 
 WIDTH = 100
 
@@ -15,6 +16,7 @@ FLAGS = """\
   --multirun, -m          run every combination of comma-separated values, each in its own process
   --config-dir DIR        further config files of yours, in folders named like the groups
   -sc install=bash        tab completion: eval "$(densepred-{name} -sc install=bash)"
+  --version               print the versions of densepred, torch and Hydra
   HYDRA_FULL_ERROR=1      (environment) show the traceback of an error"""
 
 
@@ -26,16 +28,16 @@ def text(name: str, configs: Path, arguments: Sequence[str], examples: str = "")
     """How to use densepred-<name>: examples, groups and their options, plain keys."""
     folders = [configs, *config_dirs(arguments)]
     body = (configs / f"{name}.yaml").read_text(encoding="utf-8")
-    groups = _groups(body)
+    chosen = groups(body)
     parts = [f"densepred-{name}: {_title(body)}", "", f"usage: densepred-{name} [group=option ...] [key=value ...]"]
     if examples:
         parts += ["", "Examples", textwrap.indent(textwrap.dedent(examples).strip("\n"), "  ")]
-    if groups:
+    if chosen:
         parts += ["", "Groups (group=option; the default is marked *; a key of an option is group.key=value)"]
-        parts += [line for group, default in groups.items() for line in _group(group, default, folders)]
+        parts += [line for group, default in chosen.items() for line in _group(group, default, folders)]
     keys = _keys(body)
     trainer = configs / "trainer" / "default.yaml"
-    if "trainer" in groups and trainer.is_file():
+    if "trainer" in chosen and trainer.is_file():
         keys += [(f"trainer.{key}", comment) for key, comment in _keys(trainer.read_text(encoding="utf-8"))]
     return "\n".join(
         [
@@ -50,19 +52,12 @@ def text(name: str, configs: Path, arguments: Sequence[str], examples: str = "")
     )
 
 
-def config_dirs(arguments: Sequence[str]) -> list[Path]:
-    """The folders that `--config-dir` names."""
-    after = [b for a, b in itertools.pairwise(arguments) if a in ("--config-dir", "-cd")]
-    joined = [word.split("=", 1)[1] for word in arguments if word.startswith("--config-dir=")]
-    return [Path(folder) for folder in after + joined]
-
-
 def _title(body: str) -> str:
     first = next((line for line in body.splitlines() if line.startswith("#") and "@package" not in line), "")
     return first.lstrip("# ").strip()
 
 
-def _groups(body: str) -> dict[str, str]:
+def groups(body: str) -> dict[str, str]:
     """The groups in a defaults list and their chosen options."""
     found = re.findall(r"^  - (?:optional )?([a-z_]+): ([\w]+)", body, re.MULTILINE)
     return {group: option for group, option in found if "/" not in group}

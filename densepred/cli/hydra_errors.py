@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from hydra.errors import MissingConfigException, OverrideParseException
 
-from densepred.cli import help
+from densepred.cli import synonyms
 from densepred.cli.compose import one_line
-from densepred.errors import UserError
+from densepred.cli.typed import Typed, at, paths
+from densepred.errors import UserError, suggest
 
 KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
 
 def flat(message: str) -> str:
     return "; ".join(line.strip() for line in message.splitlines() if line.strip())
-
-
-@dataclass(frozen=True)
-class Typed:
-    """What the user typed, and where its configs are: enough to find what was meant."""
-
-    name: str
-    configs: Path
-    arguments: Sequence[str]
 
 
 def sentence(error: Exception, typed: Typed) -> str:
@@ -43,8 +29,12 @@ def sentence(error: Exception, typed: Typed) -> str:
     if isinstance(error, MissingConfigException):
         return _option(error, typed)
     text = str(error)
+    if found := re.search(r"Could not delete from config\. '([^']+)'", text):
+        return _key(found[1], "", typed)
     if found := re.search(r"Could not override '([^']+)'", text):
-        return _key(found[1], typed)
+        return _key(found[1], _given(found[1], typed), typed)
+    if found := re.search(r"Multiple values for ([\w/]+)", text):
+        return f"+{found[1]}: an option of {found[1]} is chosen already; type {found[1]}=... without +"
     if found := re.search(r"Error merging override (\S+)", text):
         return _value(found[1], error, typed)
     return one_line(error) + (f"; {one_line(error.__cause__)}" if error.__cause__ else "")
@@ -52,43 +42,70 @@ def sentence(error: Exception, typed: Typed) -> str:
 
 def _option(error: MissingConfigException, typed: Typed) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
-    options = sorted(error.options or (_options(group, typed) if group else ()))
     if not group:
-        return f"{option}: there is no such config file; known: {', '.join(options) or 'none'}"
-    return f"{group}={option}: there is no such option; {_near(option, options)}known: {', '.join(options) or 'none'}"
+        names = ", ".join(sorted(error.options or ())) or "none"
+        return f"{option}: there is no such config file; known: {names}"
+    options = sorted(error.options or typed.options(group))  # Hydra does not tell them for a list of options
+    meant = synonyms.option(option, options)
+    hint = f"type {group}={meant}" if meant else suggest(option, options)
+    further = f" (a model of timm: encoder=timm encoder.name={option})" if group == "encoder" and not meant else ""
+    return f"{group}={option}: there is no such option; {hint}{further}"
 
 
-def _options(group: str, typed: Typed) -> set[str]:
-    """Those of a group, which Hydra does not tell where a list of options was given."""
-    folders = [typed.configs, *help.config_dirs(typed.arguments)]
-    return {file.stem for folder in folders for file in (folder / group).glob("*.yaml")}
-
-
-def _key(key: str, typed: Typed) -> str:
-    known = list(known_keys(typed))
+def _key(key: str, value: str, typed: Typed) -> str:
+    tree = typed.chosen()
+    known = list(paths(tree))
     parent, _, name = key.rpartition(".")
     siblings = [other.removeprefix(f"{parent}.") for other in known if parent and other.rpartition(".")[0] == parent]
-    if siblings:
-        hint = _near(name, siblings).replace("mean ", f"mean {parent}.") or f"{parent} has {', '.join(siblings)}"
-    else:
-        hint = _near(key, known) or "see --help for the keys and --cfg job for all of them"
-    return f"{key}: there is no such key; {hint.strip()}"
+    hint = synonyms.key(key, value, known) or _near(name, siblings, f"{parent}.")
+    if hint is None and siblings:
+        hint = f"{parent} has {', '.join(siblings)}"
+    hint = hint or _below(key, value, tree) or _near(key, known)
+    return f"{key}: there is no such key; {hint or 'see --help for the keys and --cfg job for all of them'}"
 
 
-def _near(word: str, words: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(words), 1, 0.6)
-    return f"did you mean {near[0]}? " if near else ""
+def _below(key: str, value: str, tree: dict[str, Any]) -> str | None:
+    """Return what to type for a key below a known one, such as model.encoder.norm or optimizer.groups.encoder.lr."""
+    parts = key.split(".")
+    for n in range(len(parts) - 1, 1, -1):
+        above, rest = ".".join(parts[:n]), ".".join(parts[n:])
+        found = at(tree, above)
+        if isinstance(found, str) and (group := re.fullmatch(r"\$\{(\w+)\}", found)):
+            return f"{above} is the group {group[1]}; type {group[1]}.{rest}={value or '...'}"
+        if above in paths(tree) and found is None:
+            return f"to add it below {above} type +{key}={value or '...'}"
+    return None
+
+
+def _near(word: str, words: Iterable[str], prefix: str = "") -> str | None:
+    hint = suggest(word, words)
+    return hint.replace("mean ", f"mean {prefix}") if hint.startswith("did you mean") else None
 
 
 def _value(override: str, error: Exception, typed: Typed) -> str:
     reason = one_line(error.__cause__ or error)
-    key, _, value = override.partition("=")
+    key, _, value = override.lstrip("+~").partition("=")
     if re.search(r"Key '.+?' (is )?not in", reason):
-        return _key(key.lstrip("+~"), typed)
+        return _key(key, value, typed)
+    if "Cannot assign str to Dict" in reason:
+        return f"{key}: {value}; give a mapping: type {key}.KEY=VALUE"
+    if "list index out of range" in reason:
+        return f"{key}: {value}; the list is shorter; --cfg job prints it"
+    if "is not a subclass of" in reason:
+        return f"{key}: {value}; {_section(key, value, typed)}"
     kind = re.search(r"(?:could not be converted to|is not a valid) (\w+)", reason)
     if "is not a ListConfig" in reason:
         return f"{key}: {value}; give a list, [{value}]"
     return f"{key}: {value}; " + (f"give {KINDS[kind[1]]}" if kind and kind[1] in KINDS else reason)
+
+
+def _section(key: str, value: str, typed: Typed) -> str:
+    """Return what to type instead of a value for a whole section of keys, such as data=cityscapes."""
+    for group in sorted(typed.groups()):
+        if value in typed.options(group):
+            return f"{key} is no group; type {group}={value}"
+    inner = [name for name in typed.known_keys() if name.rpartition(".")[0] == key]
+    return f"{key} is a section; type {inner[0]}=..., or another of {', '.join(inner[1:])}"
 
 
 def _syntax(error: OverrideParseException) -> str:
@@ -100,25 +117,7 @@ def _syntax(error: OverrideParseException) -> str:
     return f"{key}: {value}; characters such as = , ( [ have a meaning here; write '{key}=\"{value}\"'"
 
 
-def known_keys(typed: Typed) -> Iterator[str]:
-    """Every key of the configuration as it would be with the chosen options alone."""
-    with initialize_config_dir(str(typed.configs), version_base="1.3"):
-        groups = [folder.name for folder in typed.configs.iterdir() if folder.is_dir()]
-        choices = [word for word in typed.arguments if word.partition("=")[0] in groups]
-        further = ",".join(f"file://{folder.resolve()}" for folder in help.config_dirs(typed.arguments))
-        choices.append(f"hydra.searchpath=[{further}]")
-        for overrides in (choices, choices[-1:]):
-            try:
-                config = compose(typed.name, overrides=overrides)
-            except (HydraException, OmegaConfBaseException):
-                continue
-            yield from _paths(OmegaConf.to_container(config, resolve=False), "")
-            return
-
-
-def _paths(node: Any, at: str) -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if not str(key).startswith("_"):
-                yield f"{at}{key}"
-                yield from _paths(value, f"{at}{key}.")
+def _given(key: str, typed: Typed) -> str:
+    """Return the value that was typed for a key."""
+    words = (word.lstrip("+~").partition("=") for word in typed.words)
+    return next((value for name, _, value in words if name == key), "")

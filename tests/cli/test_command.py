@@ -92,7 +92,21 @@ def test_our_own_mistake_is_one_line_with_the_traceback_in_the_log(ran: Any, tmp
 def test_a_wrong_key_exits_2_with_one_line(ran: Any) -> None:
     done = ran("return 0", "trianer.epochs=3")
     assert done.returncode == 2
-    assert done.stderr == "error: trianer.epochs: there is no such key; did you mean trainer.epochs?\n"
+    assert done.stderr == "error: trianer.epochs: there is no such key; type trainer.epochs=3\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--epochs=3"], "--epochs: there is no such flag; type trainer.epochs=3"),
+        (["-cn", "eval"], "--config-name eval: it belongs to another command; type densepred-eval instead"),
+        (["model.encoder=resnet18"], "model.encoder: encoder is a group; type encoder=resnet18"),
+    ],
+)
+def test_a_stumble_exits_2_with_a_command_to_type(ran: Any, tmp_path: Path, words: list[str], answer: str) -> None:
+    done = ran("return 0", *words)
+    assert (done.returncode, done.stderr) == (2, f"error: {answer}\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_taken_folder_gets_a_suffix_but_a_resumed_one_is_kept(ran: Any, tmp_path: Path) -> None:

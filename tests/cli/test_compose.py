@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from densepred.build.instantiate import find
 from densepred.cli import command, compose, help, hydra_errors
+from densepred.cli.typed import Typed
 from densepred.errors import UserError
 from densepred.settings import DataSettings, TrainerSettings, TrainSettings, WeightsSettings
 from tests.conftest import composed
@@ -129,6 +130,9 @@ def test_settings_are_an_object_with_plain_nodes() -> None:
         (["trainer.max_minutes=5", "trainer.epochs=3"], (3, None, 5.0)),
         (["trainer=debug"], (None, 2, None)),
         (["trainer=debug", "trainer.epochs=2"], (2, None, None)),
+        (["experiment=shapes_unet", "trainer=debug"], (None, 2, None)),
+        (["experiment=shapes_unet", "trainer=debug", "trainer.max_steps=3"], (None, 3, None)),
+        (["experiment=shapes_unet", "trainer=default"], (None, 620, 3.0)),
     ],
 )
 def test_a_length_that_is_typed_replaces_the_lengths_in_files(typed: list[str], expected: tuple[Any, ...]) -> None:
@@ -179,12 +183,13 @@ def test_every_injected_group_is_used_by_default() -> None:
     ("typed", "words"),
     [
         ("trainer.epoch=3", ["trainer.epoch: there is no such key", "did you mean trainer.epochs?"]),
-        ("trianer.epochs=3", ["trianer.epochs", "did you mean trainer.epochs?"]),
+        ("trianer.epochs=3", ["trianer.epochs", "type trainer.epochs=3"]),
         ("trainer.epochs=many", ["trainer.epochs: many", "a whole number"]),
         ("trainer.ema=high", ["trainer.ema: high", "give a number"]),
         ("trainer.compile=perhaps", ["trainer.compile: perhaps", "true or false"]),
         ("data.crop=3", ["data.crop: 3", "[3]"]),
-        ("model=unett", ["model=unett", "did you mean unet?", "deeplabv3"]),
+        ("model=unett", ["model=unett", "did you mean unet?"]),
+        ("optimizer=rmsprop", ["optimizer=rmsprop", "known: adam, adamw, sgd"]),
         ("metric=[confusion,boundary_iu]", ["metric=boundary_iu", "did you mean boundary_iou?"]),
         ("metric.confusion.ratio=3", ["metric.confusion.ratio", "no such key"]),
         ("modl=unet", ["modl", "did you mean model?"]),
@@ -198,7 +203,7 @@ def test_a_wrong_word_is_one_line_with_a_hint(typed: str, words: list[str]) -> N
     with pytest.raises(Exception) as caught:  # noqa: PT011, Hydra raises many kinds
         composed(typed)
     GlobalHydra.instance().clear()
-    text = hydra_errors.sentence(caught.value, hydra_errors.Typed("train", CONFIGS, [typed]))
+    text = hydra_errors.sentence(caught.value, Typed("train", CONFIGS, [typed]))
     for word in words:
         assert word in text
     assert "\n" not in text
