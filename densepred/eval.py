@@ -12,11 +12,11 @@ from densepred.errors import UserError
 from densepred.weights import header
 
 EXAMPLES = """
-densepred-eval ckpt=RUN                                     on the validation split that it was trained with
+densepred-eval ckpt=RUN                                     on the validation split of its dataset
 densepred-eval ckpt=RUN dataset.split=test
-densepred-eval ckpt=RUN metric=[confusion,boundary_iou]      with other metrics than those of the run
-densepred-eval ckpt=RUN codec.threshold=0.4                 decoded with other settings than those of the run
-densepred-eval ckpt=RUN oracle=ladder                       with ground truth for each head: which to improve
+densepred-eval ckpt=RUN metric=[confusion,boundary_iou]     with other metrics than the run
+densepred-eval ckpt=RUN codec.threshold=0.4                 with other settings of the codec than the run
+densepred-eval ckpt=RUN oracle=ladder                       also with ground truth in place of each head
 densepred-eval ckpt=RUN dataset=folder dataset.root=OTHER   on other data with the same classes
 """
 

@@ -1,6 +1,7 @@
-"""What every command shares: one composition by Hydra, a fresh folder a run, errors of one line, exit codes.
+"""Run a command: compose its configuration by Hydra, make a fresh folder per run, report errors on one line.
 
-0 done; 1 our mistake; 2 the user's config or data; others, such as 75 for stopped and resumable, come from the command.
+Exit codes: 0 done; 1 a mistake in densepred; 2 a mistake in the user's config or data. Commands may return others,
+such as 75 for a run that was stopped and can be resumed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Prepare = Callable[[list[str]], list[str]]
 
 
 def configs() -> Path:
-    """The folder of the configs that belong to this code: in the package once installed, beside it in a clone."""
+    """Return the folder of densepred's configs: inside the package if installed, beside it in a clone."""
     package = Path(__file__).resolve().parents[1]
     return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
@@ -39,11 +40,11 @@ def configs() -> Path:
 def run(
     function: Function, name: str, examples: str = "", prepare: Prepare | None = None, free: Sequence[str] = ()
 ) -> NoReturn:
-    """Be the command `densepred-<name>`: compose `configs/<name>.yaml`, call `function` with it, exit with its code.
+    """Run the command `densepred-<name>`: compose `configs/<name>.yaml`, call `function` with it, exit with its code.
 
-    `function` returns its exit code, None for 0, and raises UserError for what the user can mend. `prepare` sees the
-    words that were typed and returns overrides to put before them, such as the dataset that a checkpoint names.
-    Below the keys in `free` anything may be set, for only a checkpoint tells what there is.
+    `function` returns its exit code, None for 0, and raises UserError for mistakes that the user can correct. `prepare`
+    receives the overrides that were typed and returns others to put before them, such as the dataset that a checkpoint
+    names. Below the keys in `free` any key may be set, because its names are known only from a checkpoint.
     """
     if help.wanted(sys.argv[1:]):
         _show(help.text(name, configs(), sys.argv[1:], examples))
@@ -59,22 +60,22 @@ def run(
 
 
 def folder() -> Path:
-    """Where this run writes. Processes of a run other than the first are told the folder by the first."""
+    """Return the folder that this run writes to, in the first process; `distributed.share` passes it to the others."""
     return Path(HydraConfig.get().runtime.output_dir)
 
 
 def choices() -> dict[str, str]:
-    """The option chosen in each config group, such as {"model": "unet"}."""
+    """Return the option chosen in each config group, such as {"model": "unet"}."""
     return {key: str(value) for key, value in HydraConfig.get().runtime.choices.items() if "/" not in key}
 
 
 def overrides() -> list[str]:
-    """What was typed, raw."""
+    """Return the overrides as they were typed."""
     return list(HydraConfig.get().overrides.task)
 
 
 class _Run:
-    """One invocation. The exit code is kept here because Hydra does not hand it through."""
+    """One invocation of a command. It keeps the exit code, which Hydra does not return."""
 
     def __init__(self, function: Function, name: str, prepare: Prepare | None, free: Sequence[str]) -> None:
         self.function, self.name, self.prepare, self.free = function, name, prepare, free
@@ -143,7 +144,7 @@ class _Run:
 
 
 class Claim(Callback):
-    """Makes the folder of a run, where `exclusive` with a suffix if it exists: two trainings never share one."""
+    """Hydra's callback that makes the folder of a run; with `exclusive`, a suffix keeps two runs out of one folder."""
 
     def __init__(self, exclusive: bool) -> None:
         self.exclusive = exclusive
@@ -153,7 +154,7 @@ class Claim(Callback):
         resume = OmegaConf.select(config, "trainer.resume")
         with read_write(config.hydra):
             if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) > 0:
-                config.hydra.run.dir = "."  # the first process tells the folder
+                config.hydra.run.dir = "."  # the first process shares its folder
             elif resume:
                 config.hydra.run.dir = str(resume)
             elif self.exclusive and not os.environ.get(sweep.CLAIMED):
@@ -161,7 +162,7 @@ class Claim(Callback):
 
 
 def claim(path: Path) -> Path:
-    """Make a folder that nobody else has: `path`, or `path_1`, `path_2`..."""
+    """Make a folder that did not exist, and return it: `path`, or `path_1`, `path_2`..."""
     path.parent.mkdir(parents=True, exist_ok=True)
     number = 0
     while True:
@@ -174,7 +175,7 @@ def claim(path: Path) -> Path:
 
 
 def _keep(trace: str, folder: Path | None) -> str:
-    """Append the traceback to the run's log; say where it is."""
+    """Append the traceback to the run's log; return a note of where it is."""
     if folder is not None:
         with contextlib.suppress(OSError), open(folder / "train.log", "a") as file:
             file.write(trace)
@@ -183,7 +184,7 @@ def _keep(trace: str, folder: Path | None) -> str:
 
 
 def _remove_empty(folder: Path) -> None:
-    """A run that was refused leaves no folder."""
+    """Remove the folder of a run that was refused, if nothing is in it."""
     here = Path.cwd()
     with contextlib.suppress(OSError):
         for empty in (folder.resolve(), folder.resolve().parent):
@@ -194,7 +195,9 @@ def _remove_empty(folder: Path) -> None:
 def _show(text: str) -> None:
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # `--help | head`: whoever listened has gone; Python would complain again as it ends
+    except (
+        BrokenPipeError
+    ):  # `--help | head`: the reader has closed the pipe; without this, Python reports it again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,6 +1,6 @@
-"""What a run's configuration may contain: Hydra checks names and types against these classes while it composes.
+"""Schemas of the commands, and the rules between settings that types cannot express.
 
-Torch is not imported here, nor by `command.py`: that is why `--help` and tab completion answer at once.
+Neither this module nor `command.py` imports torch, so that `--help` and tab completion are fast.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from densepred.errors import UserError, suggest
 from densepred.settings import LENGTHS, EvalSettings, ImportSettings, PredictSettings, TrainSettings
 
 INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
-"""Groups that work only where another node asks for them, by `${encoder}` and the like."""
+"""Groups that take effect only if another node refers to them, as `${encoder}` does."""
 
 
 def register() -> None:
-    """Make the classes known to Hydra as `train_schema`, `eval_schema` and so on."""
+    """Register the schemas with Hydra as `train_schema`, `eval_schema` and so on."""
     store = ConfigStore.instance()
     for name, node in {
         "train": TrainSettings,
@@ -37,7 +37,7 @@ def register() -> None:
 
 
 def settings(config: DictConfig) -> Any:
-    """The same configuration as an object of the class above, every interpolation resolved, nodes as plain mappings."""
+    """Return the configuration as an object of its schema, interpolations resolved, components as plain mappings."""
     try:
         return OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
@@ -45,7 +45,7 @@ def settings(config: DictConfig) -> Any:
 
 
 def complete(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Apply the rules between settings that types cannot say, and refuse what does not fit."""
+    """Apply the rules between settings; raise UserError with all that do not fit."""
     typed = [re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0] for override in overrides]
     if "trainer" in config:
         _choose_length(config, typed)
@@ -79,7 +79,7 @@ def _added(config: DictConfig, schema: Any, at: str = "") -> Iterator[tuple[str,
 
 
 def _choose_length(config: DictConfig, typed: Iterable[str]) -> None:
-    """A length that is typed replaces those that files give: `trainer.max_steps=20` means 20 steps, nothing else."""
+    """Let a length that is typed replace those in files: `trainer.max_steps=20` means 20 steps, nothing else."""
     trainer = config.trainer
     chosen = [name for name in LENGTHS if f"trainer.{name}" in typed and trainer[name] is not None]
     if chosen:
@@ -106,7 +106,7 @@ def _missing(config: DictConfig) -> Iterator[str]:
 
 
 def idle_groups(config: DictConfig) -> set[str]:
-    """The injected groups that no node of this configuration refers to. A command without a task uses all it has."""
+    """Return the injected groups that no node refers to; a command without a task uses all of its groups."""
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     if "task" not in plain:
@@ -137,6 +137,6 @@ def _unused(config: DictConfig, typed: Iterable[str]) -> Iterator[str]:
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error of Hydra or OmegaConf, without its notes on its own insides."""
+    """Return the message of an error of Hydra or OmegaConf on one line, without its notes on internal types."""
     lines = [line.strip() for line in str(error).splitlines()]
     return "; ".join(line for line in lines if line and not re.match(r"(full_key|object_type|reference_type)", line))

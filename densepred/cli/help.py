@@ -25,7 +25,7 @@ def wanted(arguments: Sequence[str]) -> bool:
 
 
 def text(name: str, configs: Path, arguments: Sequence[str], examples: str = "") -> str:
-    """How to use densepred-<name>: examples, groups and their options, plain keys."""
+    """Return the help of densepred-<name>: examples, groups and their options, plain keys."""
     folders = [configs, *config_dirs(arguments)]
     body = (configs / f"{name}.yaml").read_text(encoding="utf-8")
     chosen = groups(body)
@@ -58,7 +58,7 @@ def _title(body: str) -> str:
 
 
 def groups(body: str) -> dict[str, str]:
-    """The groups in a defaults list and their chosen options."""
+    """Return the groups in a defaults list and their chosen options."""
     found = re.findall(r"^  - (?:optional )?([a-z_]+): ([\w]+)", body, re.MULTILINE)
     return {group: option for group, option in found if "/" not in group}
 
@@ -74,12 +74,12 @@ def _group(group: str, default: str, folders: Sequence[Path]) -> list[str]:
 
 
 def _cut(line: str) -> str:
-    """At most WIDTH characters, ending with a whole word."""
+    """Shorten a line to WIDTH characters, after a whole word."""
     return line.rstrip() if len(line) <= WIDTH else f"{line[: WIDTH - 4].rsplit(' ', 1)[0]} ..."
 
 
 def _keys(body: str) -> list[tuple[str, str]]:
-    """`section.key=value` and its comment, for every plain key of a config file."""
+    """Return `section.key=value` and its comment for every plain key of a config file."""
     keys, section = [], ""
     for line in body.splitlines():
         found = re.match(r"( *)([a-z_]+):(?: +(.*?))?(?: +# (.*))?$", line)

@@ -21,7 +21,7 @@ def flat(message: str) -> str:
 
 
 def sentence(error: Exception, typed: Typed) -> str:
-    """What to tell the user."""
+    """Return the message of an error on one line: key, fact, remedy."""
     if isinstance(error, UserError):
         return flat(str(error))
     if isinstance(error, OverrideParseException):

@@ -1,4 +1,4 @@
-"""Overrides that a file remembers: taken as data, never as a program."""
+"""Overrides that are stored in a file: accepted as data, never as code."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ KEY = re.compile(r"[a-zA-Z]\w*(\.[a-zA-Z]\w*)+", re.ASCII)
 
 
 def plain(words: Any, section: str) -> list[str]:
-    """The same words, if each sets a key below `section` to numbers, words, or lists and mappings of them.
+    """Return the overrides if each sets a key below `section` to numbers, words, or lists and mappings of them.
 
-    Otherwise UserError: no `_target_` however deep, no interpolation, no function, no sweep, no other section.
+    Raise UserError otherwise: no `_target_` however deep, no interpolation, no function, no sweep, no other section.
     """
     if not isinstance(words, list) or not all(isinstance(word, str) and len(word) < 10_000 for word in words):
         raise UserError(

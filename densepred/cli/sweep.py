@@ -1,4 +1,4 @@
-"""`--multirun`: every job in a process of its own, one after the other; a job that fails stops no other."""
+"""`--multirun`: each job in a process of its own, one after the other; a job that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from densepred.errors import UserError
 from densepred.rundir import provenance
 
 CLAIMED = "DENSEPRED_CLAIMED"
-"""Set for the jobs of a sweep, whose folders are made already."""
+"""Environment variable of the jobs of a sweep: their folders exist already."""
 
 TABLE = "table.md"
 
 
 def register() -> None:
-    """Make the launcher known to Hydra as `hydra/launcher=process`."""
+    """Register the launcher with Hydra as `hydra/launcher=process`."""
     ConfigStore.instance().store(
         group="hydra/launcher",
         name="process",
@@ -39,7 +39,7 @@ def register() -> None:
 
 @dataclass
 class SweepJob:
-    """What became of one job."""
+    """One job of a sweep and its result."""
 
     number: int
     overrides: list[str]
@@ -69,7 +69,7 @@ class Result(JobReturn):
 
 
 class Processes(Launcher):
-    """Hydra's launcher of jobs; what it returns lets sweepers that search for the best value go on after a failure."""
+    """Hydra's launcher of jobs. It returns failures as values, so that sweepers that search can go on after one."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
@@ -107,7 +107,7 @@ class Processes(Launcher):
 
 
 def _program() -> list[str]:
-    """The command that was typed, without its overrides and without --multirun."""
+    """Return the command that was typed, without its overrides and without --multirun."""
     spec = sys.modules["__main__"].__spec__
     program = ["-m", spec.name] if spec is not None else [sys.argv[0]]
     flags, words = [], iter(sys.argv[1:])
@@ -133,7 +133,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 
 
 def _best(summary: Mapping[str, Any]) -> float | None:
-    """The value that the job was judged by."""
+    """Return the best value of the monitored metric."""
     try:
         return float(summary["best"][summary["monitor"]])
     except (ValueError, KeyError, TypeError):
@@ -141,7 +141,7 @@ def _best(summary: Mapping[str, Any]) -> float | None:
 
 
 def scores(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What a column may name: `parameters`, `last/miou`, `probe/checkerboard`, and those of the best weights alone."""
+    """Return all scores by name: `parameters`, `last/miou`, `probe/checkerboard`; bare for the best weights."""
     parts = {key: value for key, value in summary.items() if isinstance(value, dict)}
     inside = {f"{key}/{name}": value for key, part in parts.items() for name, value in part.items()}
     return {**parts.get("best", {}), **inside, **{k: v for k, v in summary.items() if k not in parts}}
@@ -156,7 +156,7 @@ def result(job: SweepJob, failed: int, count: int) -> JobReturn:
 
 
 def cells(jobs: Sequence[SweepJob], columns: Sequence[str] = ()) -> list[list[str]]:
-    """What became of the jobs, below a header; overrides that all of them share are left out, secrets are hidden."""
+    """Return a header and one row per job, without the overrides that all jobs share; secrets are hidden."""
     shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     rows = [["job", "overrides", "ended", *(columns or ["best"]), "seconds", "folder"]]
     for job in jobs:
@@ -167,7 +167,7 @@ def cells(jobs: Sequence[SweepJob], columns: Sequence[str] = ()) -> list[list[st
 
 
 def _shown(value: Any) -> str:
-    """Four places, but two digits of a small number and two places of a large one; `-` for what is absent."""
+    """Format a score: four decimals, two digits if small, two decimals if large; `-` if absent."""
     if isinstance(value, float):
         size = abs(value)
         return f"{value:.1e}" if 0 < size < 0.001 else f"{value:.4f}" if size < 10 else f"{value:.2f}"

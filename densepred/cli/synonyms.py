@@ -65,7 +65,7 @@ REMEDIES = {
     "GPUs are found without a key; remove it": "accelerator cuda device gpu",
     "type trainer.devices=N, for one process per GPU": "ddp distributed strategy",
 }
-"""What to do instead of a key that has no single counterpart."""
+"""Remedies for keys without a single counterpart."""
 
 OPTIONS = {
     "ce": "crossentropy",
