@@ -1,14 +1,14 @@
-"""The words that every part of densepred speaks: annotations for people, named tensors for networks.
+"""The data that rooms pass to one another: annotations of images, named tensors of networks.
 
-Lengths are in pixels, x points right and y down, the centre of the top-left pixel is (0, 0); sizes are (height, width).
+Lengths are in pixels, x points right and y down, the center of the top-left pixel is (0, 0); sizes are (height, width).
 Shape letters: B images, C channels, K classes or keypoints, N instances, H x W an image, h x w a coarser map.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,33 +16,34 @@ from torch import Tensor
 from densepred.errors import UserError as UserError
 
 VOID = 255
-"""The label of pixels that nobody knows; a class map holds classes 0 to 254."""
+"""The label of pixels of unknown class; a class map holds classes 0 to 254."""
 
 MAX_CLASSES = 255
 
 Outputs = Mapping[str, list[Tensor]]
-"""What a model returns: for each head its stages, the last of which is the answer, each (B, C, h, w)."""
+"""Predictions of a model: per head its stages, each (B, C, h, w); the last one counts."""
 
 Targets = Mapping[str, Tensor]
-"""What a codec makes of an annotation: `<head>`, and optionally `<head>_weight` (H, W) and, for a head of classes,
-`<head>_distance` (K, H, W): how many pixels the boundary of each class is away, negative inside the class."""
+"""Regression and classification targets of a codec: `<head>`, and optionally `<head>_weight` (H, W).
+
+A head of classes may have `<head>_distance` (K, H, W): pixels to the boundary of each class, negative inside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the labels of a dataset mean. It travels in every checkpoint as JSON."""
+    """Description of a dataset: classes, keypoints, channels. Every checkpoint holds it as JSON."""
 
     classes: tuple[str, ...] = ()
     things: tuple[int, ...] = ()  # classes that come in instances
-    palette: tuple[tuple[int, int, int], ...] = ()  # one RGB colour a class
+    palette: tuple[tuple[int, int, int], ...] = ()  # one RGB colour per class
     keypoints: tuple[str, ...] = ()
     limbs: tuple[tuple[int, int], ...] = ()  # pairs of keypoints, in the order of the part affinity fields
-    mirrored: tuple[tuple[int, int], ...] = ()  # pairs of keypoints that trade places in a flip
-    sigmas: tuple[float, ...] = ()  # one a keypoint, for OKS
+    mirrored: tuple[tuple[int, int], ...] = ()  # pairs of keypoints that swap in a flip
+    sigmas: tuple[float, ...] = ()  # one per keypoint, for OKS
     channels: int = 3
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of images in [0, 1], one a channel
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of images in [0, 1], one per channel
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    provides: tuple[str, ...] = ("semantic",)  # the fields of Annotation that its truth fills
+    provides: tuple[str, ...] = ("semantic",)  # the fields of Annotation that its ground truth fills
 
     def __post_init__(self) -> None:
         if len(self.classes) > MAX_CLASSES:
@@ -50,7 +51,7 @@ class Info:
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise UserError(
                 f"images have {self.channels} channels but mean has {len(self.mean)} values and std {len(self.std)}; "
-                "give one value a channel"
+                "give one value per channel"
             )
         if min(self.std, default=1.0) <= 0:
             raise UserError(f"std holds {min(self.std)}; give positive values")
@@ -60,7 +61,7 @@ class Info:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Info:
-        """The inverse of `to_json`. Raises UserError where a key is unknown or a value has the wrong form."""
+        """Invert `to_json`. Raises UserError if a key is unknown or a value has the wrong form."""
 
         def tuples(value: Any) -> Any:
             return tuple(tuples(v) for v in value) if isinstance(value, list | tuple) else value
@@ -71,44 +72,116 @@ class Info:
             raise UserError(f"the description of the dataset is damaged: {error}; use another checkpoint") from error
 
 
+ROW = {"row": True}
+"""Metadata of a field with one row per instance."""
+
+TensorField = Literal[
+    "semantic",
+    "instances",
+    "categories",
+    "scores",
+    "keypoints",
+    "boxes",
+    "areas",
+    "head_boxes",
+    "crowd",
+    "ignore",
+    "probabilities",
+    "image",
+]
+
+
 @dataclass(slots=True)
 class Annotation:
-    """What is in an image: ground truth and prediction alike. Every field but the size is optional."""
+    """Ground truth or prediction of one image. Every field except the size is optional."""
 
     size: tuple[int, int]
     semantic: Tensor | None = None  # (H, W) uint8, VOID where unknown
     instances: Tensor | None = None  # (H, W) int32, 0 = none, i + 1 = the i-th instance
-    categories: Tensor | None = None  # (N,) int64, the class of each instance
-    scores: Tensor | None = None  # (N,) float32
-    keypoints: Tensor | None = None  # (N, K, 3) float32: x, y, visibility (0, 1, 2) or confidence
-    boxes: Tensor | None = None  # (N, 4) float32: x0, y0, x1, y1
-    areas: Tensor | None = None  # (N,) float32
-    head_boxes: Tensor | None = None  # (N, 4) float32, as PCKh measures by them; NaN where unknown
-    crowd: Tensor | None = None  # (N,) bool
-    masks: list[Any] | None = None  # N run-length masks, where they overlap
-    ignore: Tensor | None = None  # (H, W) bool, where nothing is judged
-    probabilities: Tensor | None = None  # (C, H, W) float32, only when asked for
+    categories: Tensor | None = field(default=None, metadata=ROW)  # (N,) int64, the class of each instance
+    scores: Tensor | None = field(default=None, metadata=ROW)  # (N,) float32
+    keypoints: Tensor | None = field(
+        default=None, metadata=ROW
+    )  # (N, K, 3) float32: x, y, visibility 0-2 or confidence
+    boxes: Tensor | None = field(default=None, metadata=ROW)  # (N, 4) float32: x0, y0, x1, y1
+    areas: Tensor | None = field(default=None, metadata=ROW)  # (N,) float32
+    head_boxes: Tensor | None = field(
+        default=None, metadata=ROW
+    )  # (N, 4) float32, the unit of length of PCKh; NaN where unknown
+    crowd: Tensor | None = field(default=None, metadata=ROW)  # (N,) bool
+    masks: list[Any] | None = field(default=None, metadata=ROW)  # N run-length masks, where they overlap
+    ignore: Tensor | None = None  # (H, W) bool, pixels that are left out of the evaluation
+    probabilities: Tensor | None = None  # (C, H, W) float32, only on request
     image: Tensor | None = None  # (C, H, W), an autoencoder's target
+
+    @property
+    def count(self) -> int:
+        """Number of instances: the rows of any field that has them, else the largest id of the map."""
+        rows = next(iter(self.rows().values()), None)
+        if rows is not None:
+            return len(rows)
+        return int(self.instances.max()) if self.instances is not None and self.instances.numel() else 0
+
+    def rows(self) -> dict[str, Any]:
+        """Return the fields that have one row per instance, without those that are None."""
+        return {name: value for name in ROWS if (value := getattr(self, name)) is not None}
+
+    def need(self, name: TensorField) -> Tensor:
+        """Return a field that the caller cannot do without. Raises UserError if it is None."""
+        value = getattr(self, name)
+        if value is None:
+            raise UserError(
+                f"{name}: this annotation does not hold it; list it in the codec's `required` or in the metric's "
+                "`requires`, which are checked before it is read"
+            )
+        return value
+
+    def select(self, rows: Tensor) -> Annotation:
+        """Keep some instances, in the given order: in every field that has rows, and renumbered in the map of ids.
+
+        rows: (N,) bool, or (M,) int64 indices without repetition.
+        """
+        order = rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows
+        kept: dict[str, Any] = {
+            name: value[order.to(value.device)] if isinstance(value, Tensor) else [value[i] for i in order.tolist()]
+            for name, value in self.rows().items()
+        }
+        if self.instances is not None:
+            ids = self.instances
+            numbers = torch.zeros(self.count + 1, dtype=ids.dtype, device=ids.device)
+            numbers[order.to(ids.device) + 1] = torch.arange(1, len(order) + 1, dtype=ids.dtype, device=ids.device)
+            kept["instances"] = numbers[ids.long()]
+        return replace(self, **kept)
+
+    def class_ids(self, info: Info) -> Tensor:
+        """Return the class of each instance, (N,) int64; without `categories`, the first class of things."""
+        if self.categories is not None:
+            return self.categories
+        return torch.full((self.count,), info.things[0] if info.things else 0)
+
+
+ROWS = tuple(entry.name for entry in fields(Annotation) if entry.metadata.get("row"))
+"""The fields of Annotation that have one row per instance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a network input comes from. `matrix` takes (x, y, 1) of the input to (x, y) of the image."""
+    """Position of a network input in its image. `matrix` maps (x, y, 1) of the input to (x, y) of the image."""
 
     id: str
     size: tuple[int, int]  # of the original image
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
     instance: int | None = None
-    shown: tuple[int, int] | None = None  # size of the input; None: that of the image
+    input_size: tuple[int, int] | None = None  # None: the size of the image
 
     @property
     def input(self) -> tuple[int, int]:
-        """The size of what the network is shown."""
-        return self.shown or self.size
+        """Size of the network input."""
+        return self.input_size or self.size
 
     @property
     def resized(self) -> bool:
-        """Whether the input is the whole image, perhaps at another size: then corners map to corners."""
+        """True if the input is the whole image, at its own or another size: then corners map to corners."""
         (sx, ry, tx), (rx, sy, ty) = self.matrix
         return abs(ry) + abs(rx) + abs(tx - (sx - 1) / 2) + abs(ty - (sy - 1) / 2) < 1e-6
 
@@ -124,18 +197,18 @@ class Sample:
 
 @dataclass(slots=True)
 class Batch:
-    """What the loader hands to the trainer. Images stay as they were read until they are on the device.
+    """Input of one step of training or evaluation. Images keep the type they were read with; `to` converts them.
 
-    In the evaluation of single instances `image` and `frames` are crops, while `truths` and `given` have an entry for
-    each image; an image without instances has no crop.
+    When single instances are evaluated, `image` and `frames` are crops, while `truths` and `given` have one entry per
+    image. An image without instances has no crop.
     """
 
     image: Tensor  # (B, C, H, W) uint8 or float32
     targets: dict[str, Tensor] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
     truths: list[Annotation] = field(default_factory=list)  # untransformed; only in evaluation
-    skipped: list[str] = field(default_factory=list)  # what could not be read and was replaced by another sample
-    owners: list[int] | None = None  # of crops: which of `truths` each belongs to
+    skipped: list[str] = field(default_factory=list)  # samples that could not be read and were replaced by others
+    owners: list[int] | None = None  # of crops: the index in `truths` of each
     given: list[Annotation] = field(default_factory=list)  # of crops: boxes per image, see `Codec.merge_instances`
 
     def pin_memory(self) -> Batch:
@@ -143,7 +216,7 @@ class Batch:
         return replace(self, image=self.image.pin_memory(), targets=targets)
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on `device`, its images as float32 in [0, 1]."""
+        """Copy the batch to `device`, with its images as float32 in [0, 1]."""
         image = self.image.to(device, non_blocking=True)
         image = image.float().div_(255) if image.dtype == torch.uint8 else image
         targets = {name: value.to(device, non_blocking=True) for name, value in self.targets.items()}
@@ -152,20 +225,20 @@ class Batch:
 
 @dataclass(slots=True)
 class Pyramid:
-    """What an encoder sees at each of its levels, shallow to deep."""
+    """Features of an encoder per level, shallow to deep."""
 
     features: list[Tensor]  # (B, C_i, h_i, w_i)
-    indices: list[Tensor | None]  # where level i was max-pooled from: the argmax as nn.MaxPool2d gives it
-    size: tuple[int, int] | None = None  # of the image, where decoders that climb beyond the first level are to end
+    indices: list[Tensor | None]  # of the max pooling that leads to level i: the argmax of nn.MaxPool2d
+    size: tuple[int, int] | None = None  # of the image: the output size of decoders that go beyond the first level
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSpec:
-    """What a codec wants of a head: `kind` "classes" for logits of a softmax, "values" for numbers to regress.
+    """Specification of a head. `kind` is "classes" for logits of a softmax, "values" for regression targets.
 
-    A head on several levels has several strides. At stride s a map has ceil(size / s) cells.
-    Of numbers, `prior` says that they are logits of sigmoids, and the probability to begin with, and `positive` that
-    they are lengths: the model sees to it that none is negative.
+    A head on several levels has several strides. At stride s a map has ceil(size / s) locations per axis.
+    Two settings apply to values only. With `prior` they are logits of sigmoids, initialised to this probability. With
+    `positive` they are lengths, and the model makes them non-negative.
     """
 
     channels: int
@@ -173,4 +246,4 @@ class HeadSpec:
     kind: str = "values"
     prior: float | None = None
     positive: bool = False
-    names: tuple[str, ...] = ()  # of the channels, for pictures
+    names: tuple[str, ...] = ()  # of the channels, for drawing

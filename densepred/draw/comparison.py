@@ -57,16 +57,8 @@ def sure(found: Annotation, threshold: float) -> tuple[Annotation, list[int] | N
     """
     if found.scores is None or not threshold:
         return found, None
-    keep = found.scores.cpu() > threshold
-    parts = {
-        name: getattr(found, name).cpu()[keep]
-        for name in ("categories", "scores", "keypoints", "boxes", "areas", "crowd")
-        if getattr(found, name) is not None
-    }
-    if found.instances is not None:
-        numbers = torch.cat([torch.zeros(1, dtype=torch.long), keep.long().cumsum(0) * keep])
-        parts["instances"] = numbers[found.instances.cpu().long()].to(torch.int32)
-    return replace(found, masks=None, **parts), (keep.nonzero()[:, 0] + 1).tolist()
+    keep = found.scores > threshold
+    return found.select(keep), (keep.nonzero()[:, 0] + 1).tolist()
 
 
 def enlarged(picture: Tensor, found: Annotation, largest: int = LEGIBLE) -> tuple[Tensor, Annotation]:

@@ -16,14 +16,10 @@ from densepred.contracts import Codec, Dataset
 from densepred.loader.samples import Augment, Item, random_generator, stack
 from densepred.types import Annotation, Batch, Sample, UserError
 
-ROWS = ("categories", "scores", "keypoints", "boxes", "areas", "crowd")
-"""The fields of an annotation that have a row for each instance."""
-
 
 def focus(truth: Annotation, instance: int) -> Annotation:
-    """Return the row of one instance, without maps of the image's size."""
-    rows = {name: getattr(truth, name) for name in ROWS}
-    return Annotation(truth.size, **{k: v[instance : instance + 1] for k, v in rows.items() if v is not None})
+    """Return one instance of an annotation, without the fields that are as large as the image."""
+    return Annotation(truth.size, **truth.rows()).select(torch.tensor([instance]))
 
 
 def cut_out(sample: Sample, given: Annotation, instance: int) -> Sample:

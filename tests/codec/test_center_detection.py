@@ -96,7 +96,7 @@ def test_boxes_of_a_resized_image_are_those_of_the_image(enlarged: int) -> None:
     whole = annotation((120, 200), (10.5, 20.5, 90.5, 99.5), (-0.5, -0.5, 199.5, 119.5))
     small = annotation((60, 50), (2.25, 10.0, 22.25, 49.5), (-0.5, -0.5, 49.5, 59.5))
     codec = CenterDetection(INFO)
-    frame = Frame("a", (120, 200), scaling((120, 200), (60, 50)), shown=(60, 50))
+    frame = Frame("a", (120, 200), scaling((120, 200), (60, 50)), input_size=(60, 50))
     outputs = codec.perfect_outputs(batch(codec, small))
     outputs = {name: F.interpolate(value, scale_factor=enlarged) for name, value in outputs.items()}
     (found,) = codec.decode(outputs, [frame], align_corners=False)

@@ -103,6 +103,11 @@ def test_unsure_instances_are_left_out_and_the_others_keep_their_pixels() -> Non
     assert sure(found, 0.0) == (found, None)
 
 
+def test_every_field_of_an_unsure_person_is_left_out() -> None:
+    found = Annotation((4, 5), scores=torch.tensor([0.2, 0.9]), head_boxes=torch.arange(8.0).view(2, 4))
+    assert sure(found, 0.5)[0].need("head_boxes").tolist() == [[4.0, 5.0, 6.0, 7.0]]
+
+
 def test_truth_shows_only_what_the_prediction_has_and_contours_meet_in_yellow() -> None:
     data = Shapes("valid", size=(37, 45), counts={"valid": 2})
     truth = data[0].truth

@@ -124,6 +124,14 @@ def test_boxes_without_area_are_left_out() -> None:
     assert Flat([2]).labelled(0) == [1]
 
 
+def test_one_instance_keeps_its_fields_and_nothing_as_large_as_the_image() -> None:
+    truth = Annotation((4, 5), torch.zeros(4, 5), boxes=torch.rand(3, 4), head_boxes=torch.rand(3, 4))
+    one = crops.focus(truth, 1)
+    assert (one.semantic, one.size) == (None, (4, 5))
+    assert torch.equal(one.need("boxes"), truth.need("boxes")[1:2])
+    assert torch.equal(one.need("head_boxes"), truth.need("head_boxes")[1:2])
+
+
 def test_a_perfect_network_is_evaluated_on_whole_images() -> None:
     """Images of 0, 1, 5 and 30 people: one row per labelled person, and none for an image without people."""
     values, seen, model = evaluated([0, 1, 30, 0, 5, 2])

@@ -36,7 +36,7 @@ def apply(sample: Sample, warp: Warp, mirrored: Pairs = ()) -> Sample:
         return sample
     lost = warp.flow is not None or sample.frame.matrix is NOWHERE
     matrix = NOWHERE if lost else compose(sample.frame.matrix, warp.matrix)
-    frame = replace(sample.frame, matrix=matrix, shown=warp.size)
+    frame = replace(sample.frame, matrix=matrix, input_size=warp.size)
     sources = locate(warp, sample.truth.size)
     truth = apply_to_annotation(sample.truth, warp, mirrored, sources)
     return Sample(warp_image(sample.image, warp, sources=sources), truth, frame)
@@ -49,6 +49,7 @@ def apply_to_annotation(
 
     Overlapping `masks` and `probabilities` are not moved: they become None.
     """
+    truth = replace(truth, masks=None)
     out = Annotation(
         warp.size,
         semantic=_labels(truth.semantic, warp, VOID, sources),
@@ -61,20 +62,15 @@ def apply_to_annotation(
     )
     if truth.keypoints is not None:
         out.keypoints = _keypoints(truth.keypoints, warp, mirrored)
-    count = _count(truth)
-    if count is not None:
-        _apply_to_extents(truth, out, warp, count)
-        _drop_unseen(out, count)
-    return out
+    if not truth.rows():
+        return out
+    _apply_to_extents(truth, out, warp, truth.count)
+    kept = _seen(out, truth.count)
+    return out if kept.all() else out.select(kept)
 
 
 def _labels(labels: Tensor | None, warp: Warp, fill: float, sources: Sources | None) -> Tensor | None:
     return None if labels is None else warp_labels(labels, warp, fill, sources)
-
-
-def _count(truth: Annotation) -> int | None:
-    lists = (truth.categories, truth.boxes, truth.keypoints, truth.areas, truth.scores, truth.crowd)
-    return next((len(values) for values in lists if values is not None), None)
 
 
 def _keypoints(keypoints: Tensor, warp: Warp, mirrored: Pairs) -> Tensor:
@@ -95,7 +91,10 @@ def _keypoints(keypoints: Tensor, warp: Warp, mirrored: Pairs) -> Tensor:
 
 
 def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int) -> None:
-    """Boxes and areas: measured in the map of ids where there is one, else moved, clipped and scaled."""
+    """Boxes and areas: measured in the map of ids where there is one, else moved, clipped and scaled.
+
+    Boxes of heads are moved only: their diagonal is a unit of length, of which clipping would leave a part.
+    """
     pixels = None if out.instances is None else from_ids.areas(out.instances, count)
     kept = torch.ones(count)
     if truth.boxes is not None:
@@ -105,6 +104,8 @@ def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int
         kept = _surface(out.boxes) / _surface(whole).clamp_min(1e-6)
         if pixels is not None and out.instances is not None:
             out.boxes = torch.where(pixels[:, None] > 0, from_ids.boxes(out.instances, count), out.boxes)
+    if truth.head_boxes is not None:
+        out.head_boxes = _outline(truth.head_boxes, warp)
     if truth.areas is not None:
         out.areas = pixels if pixels is not None else truth.areas * kept / abs(determinant(warp.matrix))
 
@@ -123,8 +124,13 @@ def _surface(boxes: Tensor) -> Tensor:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _drop_unseen(out: Annotation, count: int) -> None:
-    """Keep instances of which a pixel, a keypoint or (where there is no map of ids) a part of the box is left."""
+def _seen(out: Annotation, count: int) -> Tensor:
+    """Mark instances of which a pixel, a keypoint or (without a map of ids) a part of the box is left: (N,) bool.
+
+    Without any of these fields all are kept.
+    """
+    if out.instances is None and out.boxes is None and out.keypoints is None:
+        return torch.ones(count, dtype=torch.bool)
     kept = torch.zeros(count, dtype=torch.bool)
     if out.instances is not None:
         kept |= from_ids.areas(out.instances, count) > 0
@@ -132,14 +138,4 @@ def _drop_unseen(out: Annotation, count: int) -> None:
         kept |= _surface(out.boxes) > 0
     if out.keypoints is not None:
         kept |= (out.keypoints[..., 2] > 0).any(1)
-    if out.instances is None and out.boxes is None and out.keypoints is None:
-        return
-    if kept.all():
-        return
-    for name in ("categories", "scores", "keypoints", "boxes", "areas", "crowd"):
-        values = getattr(out, name)
-        setattr(out, name, None if values is None else values[kept])
-    if out.instances is not None:
-        numbers = torch.zeros(count + 1, dtype=out.instances.dtype)
-        numbers[1:][kept] = torch.arange(1, int(kept.sum()) + 1, dtype=out.instances.dtype)
-        out.instances = numbers[out.instances.long()]
+    return kept

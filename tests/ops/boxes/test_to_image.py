@@ -11,7 +11,7 @@ from densepred.types import Frame
 
 
 def test_boxes_of_a_resized_input_come_back_to_the_image_and_are_clipped() -> None:
-    frame = Frame("a", (100, 300), scaling((100, 300), (50, 60)), shown=(50, 60))
+    frame = Frame("a", (100, 300), scaling((100, 300), (50, 60)), input_size=(50, 60))
     boxes = torch.tensor([[-0.5, -0.5, 59.5, 49.5], [9.5, 9.5, 19.5, 19.5], [-9.0, 20.0, 90.0, 70.0]])
     found = boxes_in_image(boxes, frame)
     want = [[-0.5, -0.5, 299.5, 99.5], [49.5, 19.5, 99.5, 39.5], [-0.5, 40.5, 299.5, 99.5]]

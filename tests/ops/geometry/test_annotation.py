@@ -139,3 +139,18 @@ def test_an_empty_annotation_stays_empty() -> None:
     moved = apply_to_annotation(none, Warp(TURN, (5, 5)))
     assert moved.boxes is not None
     assert moved.boxes.shape == (0, 4)
+
+
+def test_boxes_of_heads_are_moved_whole_and_dropped_with_their_people() -> None:
+    heads = torch.tensor([[2.0, 3.0, 8.0, 11.0], [50.0, 2.0, 56.0, 9.0], [torch.nan] * 4])
+    boxes = torch.tensor([[1.0, 2.0, 20.0, 40.0], [45.0, 1.0, 59.0, 30.0], [3.0, 4.0, 10.0, 20.0]])
+    moved = apply_to_annotation(Annotation((50, 60), boxes=boxes, head_boxes=heads), Warp(translation(4, 0), (50, 30)))
+    assert moved.head_boxes is not None
+    assert moved.head_boxes.nan_to_num(-9).tolist() == [[-2.0, 3.0, 4.0, 11.0], [-9.0] * 4]
+    bent = apply_to_annotation(Annotation((50, 60), head_boxes=heads), Warp(TURN, (50, 60), bend((50, 60))))
+    assert bent.need("head_boxes").isnan().all(1).tolist() == [False, False, True]
+
+
+def translation(x: float, y: float) -> Matrix:
+    """The output begins at (x, y) of the source."""
+    return (1.0, 0.0, x), (0.0, 1.0, y)
