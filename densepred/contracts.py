@@ -168,18 +168,43 @@ class SummedLoss(Loss):
 class Metric(ABC):
     """Exact over a dataset and any number of processes. Built as `factory(info=...)`."""
 
-    probabilities: bool = False  # whether `update` reads the probabilities of predictions
-    mode: Mapping[str, str]  # "max" or "min" for each name that a run may be judged by
+    requires: tuple[str | tuple[str, ...], ...] = ()  # fields of Annotation that it reads; of several in (), one
+    probabilities: bool = False  # whether `add` reads the probabilities of predictions
+    mode: Mapping[str, str]  # "max" or "min" per name that can select the best checkpoint
+
+    def check(self, info: Info) -> None:
+        """Raise UserError, before anything runs, if the dataset lacks a required field."""
+        self._require({*info.provides, "image"}, "this dataset does not label")
+
+    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
+        """Take in a batch of images. Raises UserError if an annotation lacks a required field."""
+        for prediction, truth in zip(predictions, truths, strict=True):
+            self._require(prediction.filled(), "this task does not predict")
+            self._require(truth.filled(), "this dataset does not label")
+            self.add(prediction, truth)
 
     @abstractmethod
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None: ...
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        """Take in one image. Both annotations hold the required fields."""
 
     @abstractmethod
-    def merge(self, other: Metric) -> None: ...
+    def merge(self, other: Metric) -> None:
+        """Take in everything that a metric of another process has taken in."""
 
     @abstractmethod
     def compute(self) -> dict[str, float | None]:
-        """Name to value; None where it is undefined."""
+        """Return name to value; None where it is undefined."""
+
+    def __getstate__(self) -> dict[str, object]:
+        """Move tensors to the CPU on their way to another process, which has another device."""
+        return {name: x.cpu() if isinstance(x, Tensor) else x for name, x in self.__dict__.items()}
+
+    def _require(self, present: Collection[str], missing: str) -> None:
+        for names in self.requires:
+            names = (names,) if isinstance(names, str) else names
+            if not {*names} & {*present}:
+                metric = type(self).__module__.rpartition(".")[2]
+                raise UserError(f"metric={metric} needs {names[0]}, which {missing}; choose another metric")
 
 
 class Dataset(ABC):

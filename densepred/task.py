@@ -91,6 +91,7 @@ class Task(nn.Module):
         made = {option: metric(info=self.info) for option, metric in self.metrics.items()}
         owners: dict[str, str] = {}
         for option, metric in made.items():
+            metric.check(self.info)
             if taken := [name for name in metric.mode if name in owners]:
                 prefix = f"metric.{option}.prefix={option.partition('_')[0]}_"
                 remedy = f", or set {prefix}" if hasattr(metric, "prefix") else ""

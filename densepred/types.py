@@ -100,14 +100,10 @@ class Annotation:
     instances: Tensor | None = None  # (H, W) int32, 0 = none, i + 1 = the i-th instance
     categories: Tensor | None = field(default=None, metadata=ROW)  # (N,) int64, the class of each instance
     scores: Tensor | None = field(default=None, metadata=ROW)  # (N,) float32
-    keypoints: Tensor | None = field(
-        default=None, metadata=ROW
-    )  # (N, K, 3) float32: x, y, visibility 0-2 or confidence
+    keypoints: Tensor | None = field(default=None, metadata=ROW)  # (N, K, 3) float32: x, y, visibility or confidence
     boxes: Tensor | None = field(default=None, metadata=ROW)  # (N, 4) float32: x0, y0, x1, y1
     areas: Tensor | None = field(default=None, metadata=ROW)  # (N,) float32
-    head_boxes: Tensor | None = field(
-        default=None, metadata=ROW
-    )  # (N, 4) float32, the unit of length of PCKh; NaN where unknown
+    head_boxes: Tensor | None = field(default=None, metadata=ROW)  # (N, 4) float32, for PCKh; NaN where unknown
     crowd: Tensor | None = field(default=None, metadata=ROW)  # (N,) bool
     masks: list[Any] | None = field(default=None, metadata=ROW)  # N run-length masks, where they overlap
     ignore: Tensor | None = None  # (H, W) bool, pixels that are left out of the evaluation
@@ -125,6 +121,10 @@ class Annotation:
     def rows(self) -> dict[str, Any]:
         """Return the fields that have one row per instance, without those that are None."""
         return {name: value for name in ROWS if (value := getattr(self, name)) is not None}
+
+    def filled(self) -> set[str]:
+        """Return the names of the fields that are not None."""
+        return {entry.name for entry in fields(self) if getattr(self, entry.name) is not None}
 
     def need(self, name: TensorField) -> Tensor:
         """Return a field that the caller cannot do without. Raises UserError if it is None."""

@@ -31,8 +31,7 @@ class Autoencoder(Codec):
         self.heads = {"image": HeadSpec(info.channels)}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        assert truth.image is not None
-        return {"image": _unit(truth.image)}
+        return {"image": _unit(truth.need("image"))}
 
     def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
         """(C, H, W) to the same in float32, damaged; what leaves [0, 1] is clipped."""

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from densepred.nn import choose
-from densepred.ops.regions.border import border_weight, components
+from densepred.ops.regions.border import border_weight
+from densepred.ops.regions.components import class_components
 from densepred.types import VOID, Annotation, Info, UserError
 
 KEYS = ("w0", "sigma", "of", "balance")
@@ -40,15 +41,14 @@ class BorderWeights:
         self.balance = _balance(settings.get("balance"), len(info.classes))
 
     def __call__(self, truth: Annotation) -> Tensor:
-        assert truth.semantic is not None
-        weight = border_weight(self.cells(truth), self.w0, self.sigma) + self.balance[truth.semantic.long()]
-        return weight.masked_fill_(truth.semantic == VOID, 0)
+        labels = truth.need("semantic")
+        weight = border_weight(self.cells(truth), self.w0, self.sigma) + self.balance[labels.long()]
+        return weight.masked_fill_(labels == VOID, 0)
 
     def cells(self, truth: Annotation) -> Tensor:
         """Cells (H, W) int32, numbered from 1."""
-        assert truth.semantic is not None
         if truth.instances is None or (self.given and truth.categories is None):
-            return components(truth.semantic, self.classes)
+            return class_components(truth.need("semantic"), self.classes)
         if not self.given or truth.categories is None:
             return truth.instances
         wanted = torch.isin(truth.categories, torch.tensor(self.classes))

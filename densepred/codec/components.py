@@ -16,10 +16,10 @@ from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.nn import choose
 from densepred.ops.boxes import from_ids
-from densepred.ops.regions.components import numbered, small_holes, without_small
+from densepred.ops.regions.components import components, small_holes, without_small
 from densepred.ops.regions.distance_maps import signed_distances
 from densepred.ops.regions.gaps import close, touching
-from densepred.ops.regions.watershed import part_blobs
+from densepred.ops.regions.watershed import split_components
 from densepred.ops.resize import resample
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
 
@@ -83,12 +83,12 @@ class Components(Codec):
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         truth = self._with_gaps(truth)
-        assert truth.semantic is not None
-        targets = {"semantic": truth.semantic}
+        labels = truth.need("semantic")
+        targets = {"semantic": labels}
         if self.border is not None:
             targets["semantic_weight"] = self.border(truth)
         if self.distance:
-            targets["semantic_distance"] = signed_distances(truth.semantic, self.classes)
+            targets["semantic_distance"] = signed_distances(labels, self.classes)
         return targets
 
     def _with_gaps(self, truth: Annotation) -> Annotation:
@@ -174,9 +174,9 @@ class Components(Codec):
             return np.zeros(mask.shape, np.int32), 0
         if self.holes:
             mask |= small_holes(mask, self.connectivity, self.holes) & (things == VOID)
-        parts, _ = numbered(mask, self.connectivity)
+        parts, _ = components(mask, self.connectivity)
         if self.split == "distance":
-            parts = part_blobs(parts, self.smooth, self.split_ratio, self.depth)
+            parts = split_components(parts, self.smooth, self.split_ratio, self.depth)
         return without_small(parts, self.min_area)
 
 

@@ -76,9 +76,9 @@ class OpenPose(Codec):
         }
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        assert truth.keypoints is not None
         size = -(-truth.size[0] // self.stride), -(-truth.size[1] // self.stride)
-        people = truth.keypoints if truth.crowd is None else truth.keypoints[~truth.crowd]
+        keypoints = truth.need("keypoints")
+        people = keypoints if truth.crowd is None else keypoints[~truth.crowd]
         joints = self.skeleton.joints(people)
         weight = self._weight(truth, size)
         return {

@@ -99,16 +99,13 @@ class Panoptic(Codec):
 
     def _regions(self, truth: Annotation) -> tuple[Tensor, Tensor, Tensor]:
         """Class map, map of things (ids from 1, 0 elsewhere), and for each of them whether it is one, not a crowd."""
-        assert truth.semantic is not None
-        assert truth.instances is not None
-        assert truth.categories is not None
-        labels, ids = truth.semantic, truth.instances.long()
+        labels, ids, categories = truth.need("semantic"), truth.need("instances").long(), truth.need("categories")
         if truth.ignore is not None:
             labels = labels.masked_fill(truth.ignore, VOID)
         things = self.things.to(labels.device)
-        none = truth.categories.new_zeros(1, dtype=torch.bool)
-        ids = ids * torch.cat([none, things[truth.categories]])[ids]
-        single = torch.ones_like(truth.categories, dtype=torch.bool) if truth.crowd is None else ~truth.crowd
+        none = categories.new_zeros(1, dtype=torch.bool)
+        ids = ids * torch.cat([none, things[categories]])[ids]
+        single = torch.ones_like(categories, dtype=torch.bool) if truth.crowd is None else ~truth.crowd
         # Things that nobody told apart are a crowd of their class.
         loose = things[labels.long()] & (ids == 0)
         if loose.any():

@@ -75,11 +75,11 @@ class Pose(Codec):
         self.heads = {"heatmap": HeadSpec(len(info.keypoints), (stride,))}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        assert truth.keypoints is not None
-        assert len(truth.keypoints) <= 1, "one instance at a time"
+        people = truth.need("keypoints")
+        assert len(people) <= 1, "one instance at a time"
         count = self.heads["heatmap"].channels
         size = self._size(truth.size)
-        joints = truth.keypoints[0] if len(truth.keypoints) else torch.zeros(count, 3)  # the crop may show none of it
+        joints = people[0] if len(people) else torch.zeros(count, 3)  # the crop may show none of it
         (kinds,) = (joints[:, 2] > 0).nonzero(as_tuple=True)
         cells = self._cells(joints[kinds, :2], truth.size)
         cells = (cells + 0.5).floor() if self.quantised else cells
@@ -135,13 +135,13 @@ class Pose(Codec):
         return udp(heat, cells, self.blur, everywhere)
 
     def merge_instances(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
-        assert given.boxes is not None
-        device = found[0].keypoints.device if found and found[0].keypoints is not None else given.boxes.device
+        boxes = given.need("boxes")
+        device = found[0].keypoints.device if found and found[0].keypoints is not None else boxes.device
         rows = torch.tensor([frame.instance for frame in frames], dtype=torch.long, device=device)
         each = {name: [getattr(one, name) for one in found] for name in ("keypoints", "scores", "areas")}
         shapes = {"keypoints": (0, len(self.sigmas), 3), "scores": (0,), "areas": (0,)}
         flat = {name: torch.cat([torch.zeros(shapes[name], device=device), *values]) for name, values in each.items()}
-        boxes = given.boxes.to(device)
+        boxes = boxes.to(device)
         categories = None if given.categories is None else given.categories.to(device)
         if given.scores is not None:
             scores = flat["scores"] * given.scores.to(device)[rows]

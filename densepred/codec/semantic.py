@@ -44,12 +44,12 @@ class Semantic(Codec):
         self.border = None if border is None else BorderWeights(info, border)
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        assert truth.semantic is not None
-        targets = {"semantic": truth.semantic}
+        labels = truth.need("semantic")
+        targets = {"semantic": labels}
         if self.border is not None:
             targets["semantic_weight"] = self.border(truth)
         if self.distance:
-            targets["semantic_distance"] = signed_distances(truth.semantic, self.classes)
+            targets["semantic_distance"] = signed_distances(labels, self.classes)
         return targets
 
     def with_distance_maps(self, head: str) -> None:

@@ -31,10 +31,8 @@ class Things:
 
     def of(self, truth: Annotation) -> Found:
         """Boxes without an area and those of other classes are left out."""
-        assert truth.boxes is not None
-        assert truth.categories is not None
-        boxes = truth.boxes.float()
-        categories = truth.categories.long().clamp(-1, len(self.channels))
+        boxes = truth.need("boxes").float()
+        categories = truth.need("categories").long().clamp(-1, len(self.channels))
         table = torch.cat([self.channels, self.channels.new_full((2,), -1)]).to(categories.device)  # for others
         channels = table[categories]
         crowd = torch.zeros_like(channels, dtype=torch.bool) if truth.crowd is None else truth.crowd

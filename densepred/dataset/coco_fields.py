@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from densepred.dataset.coco import Entry, Id, Skip, identity
 from densepred.dataset.place import shown
+from densepred.ops.boxes.coco import from_coco
 from densepred.types import UserError
 
 Class = TypeVar("Class", int, int | None)
@@ -51,7 +52,7 @@ def box(record: Mapping[str, Any], where: str) -> list[float] | None:
     x, y, width, height = values
     if width == 0 or height == 0:
         raise Skip("boxes without area")
-    return [x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5]
+    return list(from_coco(x, y, width, height))
 
 
 def area(record: Mapping[str, Any], where: str) -> float | None:

@@ -14,6 +14,7 @@ import torch
 from pycocotools import mask
 from torch import Tensor
 
+from densepred.ops.boxes.coco import from_coco
 from densepred.types import UserError
 
 coco_mask: Any = mask  # whose type stubs know few of its forms
@@ -72,7 +73,7 @@ def area(masks: Sequence[Runs]) -> Tensor:
 def box(runs: Runs) -> list[float]:
     """x0, y0, x1, y1 of a mask's pixels, as outer edges where the first pixel's middle is 0."""
     x, y, width, height = np.asarray(coco_mask.toBbox(runs), np.float64).tolist()
-    return [x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5]
+    return list(from_coco(x, y, width, height))
 
 
 def union(masks: Sequence[Runs], size: tuple[int, int]) -> Tensor:

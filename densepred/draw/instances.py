@@ -46,7 +46,7 @@ def near(colour: Sequence[int], number: int) -> Colour:
 def shades(annotation: Annotation, info: Info) -> list[Colour]:
     """A colour for each instance: near that of its class beside a class map, else as distinct as can be."""
     categories = _list(annotation.categories)
-    count = len(categories) or _count(annotation)
+    count = len(categories) or annotation.count
     if annotation.semantic is None or not info.palette or not categories:
         return distinct(count)
     seen: dict[int, int] = {}
@@ -71,8 +71,7 @@ def overlay(
     Void stays clear, and so does class 0 where only things are of interest. Captions hold number, class and score;
     `numbers` are those of the instances, if not 1, 2, ...
     """
-    assert annotation.instances is not None
-    ids = annotation.instances.cpu().long()
+    ids = annotation.need("instances").cpu().long()
     colours = shades(annotation, info)
     table = torch.tensor([(0, 0, 0), *colours], dtype=torch.uint8)
     above = table[ids.clamp(max=len(colours))].permute(2, 0, 1)
@@ -107,8 +106,7 @@ def labels_of(
 
     Where there are more than a few, captions must fit into the boxes of their instances.
     """
-    assert annotation.instances is not None
-    ids = annotation.instances.cpu().long()
+    ids = annotation.need("instances").cpu().long()
     y, x = torch.nonzero(ids, as_tuple=True)
     owner, number = ids[y, x] - 1, len(colours)
     count = torch.bincount(owner, minlength=number).clamp(min=1)
@@ -142,10 +140,6 @@ def caption(annotation: Annotation, info: Info, index: int, number: int | None =
     if annotation.scores is not None:
         words.append(f"{float(annotation.scores[index]):.2f}")
     return " ".join(words)
-
-
-def _count(annotation: Annotation) -> int:
-    return 0 if annotation.instances is None or annotation.instances.numel() == 0 else int(annotation.instances.max())
 
 
 def _list(values: Tensor | None) -> list[int]:

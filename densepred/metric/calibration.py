@@ -1,27 +1,25 @@
-"""Whether probabilities mean what they say."""
+"""Calibration error: the gap between the probability of the winning class and its accuracy."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.score.requires import require
 from densepred.types import VOID, Annotation, Info, UserError
 
 BITS = 28
-"""Confidences are counted in units of 2^-28: sums of whole numbers are exact in any order, on any device."""
+"""Confidences are counted in units of 2^-28: sums of integers are exact in any order, on any device."""
 
 
 class Calibration(Metric):
     """Expected and largest calibration error of the winning class. Guo et al., ICML 2017 (arXiv 1706.04599).
 
-    Known pixels of the whole dataset fall into `bins` equal bins (low, high] of their confidence, which is the
-    probability of their winning class. With `table`, each bin's accuracy, mean confidence and share of the pixels.
+    Known pixels of the whole dataset fall into `bins` equal bins (low, high] of their confidence, the probability of
+    their winning class. With `table` the scores include the accuracy, mean confidence and fraction of pixels per bin.
     """
 
+    requires = ("semantic",)
     probabilities = True
     mode = {"ece": "min", "mce": "min"}
 
@@ -32,28 +30,20 @@ class Calibration(Metric):
         self.table = table
         self.sums: Tensor = torch.zeros(3, bins, dtype=torch.int64)  # pixels, hits, confidence
 
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
-        for prediction, truth in zip(predictions, truths, strict=True):
-            require("calibration", prediction, truth, "semantic")
-            assert prediction.semantic is not None
-            assert prediction.probabilities is not None
-            assert truth.semantic is not None
-            labels = truth.semantic.to(prediction.semantic.device)
-            known = labels != VOID
-            hit = (prediction.semantic == labels)[known].long()
-            confidence = (prediction.probabilities.float().amax(0)[known] * 2**BITS).round().long()
-            place = ((confidence * self.bins - 1) >> BITS).clamp(0, self.bins - 1)
-            self.sums = self.sums.to(labels.device)
-            for row, values in zip(self.sums, (torch.ones_like(hit), hit, confidence), strict=True):
-                row.index_add_(0, place, values)
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        found = prediction.need("semantic")
+        labels = truth.need("semantic").to(found.device)
+        known = labels != VOID
+        hit = (found == labels)[known].long()
+        confidence = (prediction.need("probabilities").float().amax(0)[known] * 2**BITS).round().long()
+        place = ((confidence * self.bins - 1) >> BITS).clamp(0, self.bins - 1)
+        self.sums = self.sums.to(labels.device)
+        for row, values in zip(self.sums, (torch.ones_like(hit), hit, confidence), strict=True):
+            row.index_add_(0, place, values)
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, Calibration)
         self.sums = self.sums.cpu() + other.sums.cpu()
-
-    def __getstate__(self) -> dict[str, object]:
-        """Between processes counts travel by the CPU: another process has another device."""
-        return {**self.__dict__, "sums": self.sums.cpu()}
 
     def compute(self) -> dict[str, float | None]:
         pixels, hits, units = self.sums.cpu().double()

@@ -1,4 +1,4 @@
-"""Scores of the cells that membranes part, as in the ISBI 2012 challenge on electron microscopy."""
+"""Scores of cells separated by membranes, as in the ISBI 2012 challenge on electron microscopy."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from densepred.contracts import Metric
-from densepred.ops.regions.segments import Agreement, agreement, components, thinned
-from densepred.ops.score.requires import require
+from densepred.ops.regions.components import components
+from densepred.ops.regions.segments import Agreement, agreement, thinned
 from densepred.types import VOID, Annotation, Info, UserError
 
 UNIT = 2**40
-"""Sums are kept in whole numbers of 1 / UNIT, so that they are equal in whatever order images are added."""
+"""Sums are integers in units of 1 / UNIT, so that the order of images does not change them."""
 NAMES = ("v_rand", "v_rand_split", "v_rand_merge", "v_info", "v_info_split", "v_info_merge")
 
 
 class EmSegmentation(Metric):
-    """Foreground-restricted Rand and information scores after border thinning. Arganda-Carreras et al., Front.
-    Neuroanat. 2015 (doi 10.3389/fnana.2015.00142).
+    """Foreground-restricted Rand and information scores after border thinning.
 
-    Segments are the connected components of all that is not `membrane`. The prediction's are taken at each of
-    `thresholds` of the probability of cell, and those at the best threshold count; without thresholds they are those of
-    the class map. With `thin` they grow until lines of one pixel part them. Only known pixels inside the truth's cells
-    are compared. An image of which the truth has no such pixel is left out.
+    Segments are the connected components of all pixels that are not `membrane`. Those of the prediction are taken at
+    each of `thresholds` of the probability of cell, and the best threshold counts. Without thresholds they are taken
+    from the class map. With `thin` they grow until lines of one pixel separate them. Only known pixels inside the cells
+    of the ground truth are compared. Images without such a pixel are left out.
+
+    Arganda-Carreras et al., Front. Neuroanat. 2015 (doi 10.3389/fnana.2015.00142).
     """
 
+    requires = ("semantic",)
     mode = {"v_rand": "max", "v_info": "max"}
 
     def __init__(
@@ -39,7 +41,7 @@ class EmSegmentation(Metric):
     ) -> None:
         if not 0 <= membrane < len(info.classes):
             raise UserError(
-                f"metric.em_segmentation.membrane: {membrane}; give the number of a class, "
+                f"metric.em_segmentation.membrane: {membrane}; give the index of a class, "
                 f"0 to {len(info.classes) - 1}: {', '.join(info.classes)}"
             )
         if connectivity not in (4, 8):
@@ -52,20 +54,17 @@ class EmSegmentation(Metric):
         self.images = 0
         self.sums = [[0] * len(NAMES) for _ in self.thresholds or [None]]
 
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
-        for prediction, truth in zip(predictions, truths, strict=True):
-            require("em_segmentation", prediction, truth, "semantic")
-            assert truth.semantic is not None
-            labels = truth.semantic.cpu().numpy()
-            cells = components((labels != self.membrane) & (labels != VOID), self.connectivity)
-            if not cells.any():
-                continue
-            self.images += 1
-            for row, mask in zip(self.sums, self._masks(prediction), strict=True):
-                found = components(mask, self.connectivity)
-                shared = agreement(thinned(found) if self.thin else found, cells)
-                parts = _scores(_parts(shared)) if self.per_image else _parts(shared)
-                row[:] = [total + round(value * UNIT) for total, value in zip(row, parts, strict=True)]
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        labels = truth.need("semantic").cpu().numpy()
+        cells, _ = components((labels != self.membrane) & (labels != VOID), self.connectivity)
+        if not cells.any():
+            return
+        self.images += 1
+        for row, mask in zip(self.sums, self._masks(prediction), strict=True):
+            found, _ = components(mask, self.connectivity)
+            shared = agreement(thinned(found) if self.thin else found, cells)
+            parts = _scores(_parts(shared)) if self.per_image else _parts(shared)
+            row[:] = [total + round(value * UNIT) for total, value in zip(row, parts, strict=True)]
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, EmSegmentation)
@@ -88,22 +87,20 @@ class EmSegmentation(Metric):
         return result
 
     def _masks(self, prediction: Annotation) -> list[np.ndarray]:
-        """Where the prediction sees cells: at each threshold, or in the class map."""
+        """Return the predicted cells as masks (H, W): per threshold, or one from the class map."""
         if self.thresholds:
-            assert prediction.probabilities is not None
-            cell = 1 - prediction.probabilities[self.membrane].cpu().numpy()
+            cell = 1 - prediction.need("probabilities")[self.membrane].cpu().numpy()
             return [cell > threshold for threshold in self.thresholds]
-        assert prediction.semantic is not None
-        return [prediction.semantic.cpu().numpy() != self.membrane]
+        return [prediction.need("semantic").cpu().numpy() != self.membrane]
 
 
 def _parts(a: Agreement) -> list[float]:
-    """What adds up over images: pairs of pixels, and entropies of all their pixels given the image."""
+    """Return the terms that are summed over images: pairs of pixels, and entropies times the number of pixels."""
     return [a.both, a.truth, a.found, *(a.pixels * x for x in (a.information, a.found_entropy, a.truth_entropy))]
 
 
 def _scores(parts: Sequence[float]) -> list[float]:
-    """In the order of NAMES. Split scores fall where cells are torn apart, merge scores where they run together."""
+    """Compute the scores of NAMES. Split scores fall if cells are divided, merge scores if cells are joined."""
     both, truth, found, information, found_entropy, truth_entropy = parts
     return [
         2 * both / (truth + found),
@@ -116,5 +113,5 @@ def _scores(parts: Sequence[float]) -> list[float]:
 
 
 def _ratio(shared: float, whole: float) -> float:
-    """One segment alone has no entropy: nothing is torn apart and nothing run together."""
+    """Divide; a single segment has no entropy and scores 1, because nothing is divided or joined."""
     return min(1.0, shared / whole) if whole > 1e-12 else 1.0

@@ -1,66 +1,65 @@
-"""How well people are put together from joints."""
+"""Scores of the grouping of joints into people."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.score.requires import require
 from densepred.types import Annotation, Info, UserError
 
 
 class Grouping(Metric):
-    """Joints of matched people, over the dataset.
+    """Precision, recall and F1 of the joints of matched people over the dataset.
 
-    A joint is hit where it is within `tolerance` of its place, a share of the longer side of the box of its person's
-    labelled joints. Predicted people are matched to true ones one to one, most hits first. `joint_recall` is hits over
-    labelled joints; `joint_precision` hits over predicted joints, those of unmatched people being wrong and those
-    nobody labelled on a matched person left out; `joint_f1` is of both. `whole` is the share of people all of
-    whose labelled joints are hit in one predicted person.
+    A joint is hit if its error is at most `tolerance` times the longer side of the box around the person's labelled
+    joints. Predicted people are matched to labelled people one to one, most hits first.
 
-    Crowds and people with fewer than `min_keypoints` labelled joints are not judged, nor is who matches them, nor
-    who has half of his joints or more where the truth says `ignore`.
+    - `joint_recall`: hits / labelled joints.
+    - `joint_precision`: hits / predicted joints. Joints of unmatched people are wrong; unlabelled joints of matched
+      people are left out.
+    - `joint_f1`: the harmonic mean of both.
+    - `whole`: the fraction of people of whom one prediction hits every labelled joint.
+
+    Crowds and people with fewer than `min_keypoints` labelled joints are left out, as are predictions matched to them.
+    Unmatched predictions are left out if at least half of their joints lie in `ignore`.
     """
 
+    requires = ("keypoints",)
     mode = {"joint_recall": "max", "joint_precision": "max", "joint_f1": "max", "whole": "max"}
 
     def __init__(self, info: Info, tolerance: float = 0.1, min_keypoints: int = 3) -> None:
         if not tolerance > 0:
-            raise UserError(f"metric.grouping.tolerance: {tolerance}; give a share of the person's size, more than 0")
+            raise UserError(
+                f"metric.grouping.tolerance: {tolerance}; give a fraction of the person's size, more than 0"
+            )
         self.tolerance, self.least = tolerance, min_keypoints
         # Hits, labelled joints, predicted joints, whole people, people.
         self.counts = torch.zeros(5, dtype=torch.int64)
 
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
-        for prediction, truth in zip(predictions, truths, strict=True):
-            require("grouping", prediction, truth, "keypoints")
-            assert prediction.keypoints is not None
-            assert truth.keypoints is not None
-            self.counts += self._image(prediction.keypoints.cpu(), truth)
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        self.counts += self._image(prediction.need("keypoints").cpu(), truth)
 
     def _image(self, predicted: Tensor, truth: Annotation) -> Tensor:
-        assert truth.keypoints is not None
-        labelled = truth.keypoints[..., 2] > 0
+        keypoints = truth.need("keypoints")
+        labelled = keypoints[..., 2] > 0
         people = labelled.any(1)
-        keypoints, labelled = truth.keypoints[people], labelled[people]
+        keypoints, labelled = keypoints[people], labelled[people]
         crowd = torch.zeros(len(people), dtype=torch.bool) if truth.crowd is None else truth.crowd
-        judged = (labelled.sum(1) >= self.least) & ~crowd[people]
+        counted = (labelled.sum(1) >= self.least) & ~crowd[people]
         hit = hits(predicted, keypoints, labelled, self.tolerance)
         mate = match(hit.sum(-1))
-        found = torch.zeros(len(judged), dtype=torch.int64)
+        found = torch.zeros(len(counted), dtype=torch.int64)
         guessed = 0
         for i, person in enumerate(mate.tolist()):
             if person < 0:
                 guessed += 0 if ignored(predicted[i], truth.ignore) else int((predicted[i, :, 2] > 0).sum())
-            elif judged[person]:
+            elif counted[person]:
                 found[person] = hit[i, person].sum()
                 guessed += int(((predicted[i, :, 2] > 0) & labelled[person]).sum())
-        wanted = labelled.sum(1)
-        whole = (found == wanted)[judged].sum()
-        return torch.tensor([found[judged].sum(), wanted[judged].sum(), guessed, whole, judged.sum()])
+        joints = labelled.sum(1)
+        whole = (found == joints)[counted].sum()
+        return torch.tensor([found[counted].sum(), joints[counted].sum(), guessed, whole, counted.sum()])
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, Grouping)
@@ -77,7 +76,7 @@ class Grouping(Metric):
 
 
 def hits(predicted: Tensor, keypoints: Tensor, labelled: Tensor, tolerance: float) -> Tensor:
-    """(P, K, 3) predicted and (T, K, 3) true people -> (P, T, K) bool, which joints are where they should be."""
+    """Mark the joints of predicted people (P, K, 3) that hit those of labelled people (T, K, 3): (P, T, K) bool."""
     x, y = keypoints[..., :2].unbind(-1)
     spans = [
         torch.where(labelled, axis, -torch.inf).amax(1) - torch.where(labelled, axis, torch.inf).amin(1)
@@ -90,7 +89,7 @@ def hits(predicted: Tensor, keypoints: Tensor, labelled: Tensor, tolerance: floa
 
 
 def match(common: Tensor) -> Tensor:
-    """(P, T) hits that two people have in common -> (P,) the mate of each prediction, -1 where there is none."""
+    """Match predictions to labelled people by their hits (P, T), most hits first: (P,) indices, -1 where unmatched."""
     common, mate = common.clone(), torch.full((len(common),), -1)
     for _ in range(min(common.shape)):
         best = int(common.argmax())
@@ -103,7 +102,7 @@ def match(common: Tensor) -> Tensor:
 
 
 def ignored(person: Tensor, ignore: Tensor | None) -> bool:
-    """Whether half the joints of (K, 3) or more lie where nothing is judged."""
+    """Return True if at least half of the joints of a person (K, 3) lie in ignore regions."""
     if ignore is None:
         return False
     x, y = (person[person[:, 2] > 0, :2] + 0.5).floor().long().unbind(1)

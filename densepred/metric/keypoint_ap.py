@@ -1,4 +1,4 @@
-"""COCO's average precision of people, or of anything that has keypoints."""
+"""COCO's average precision of people or other objects with keypoints."""
 
 from __future__ import annotations
 
@@ -11,40 +11,39 @@ import numpy as np
 from densepred.contracts import Metric
 from densepred.errors import Notice
 from densepred.ops.score.average_precision import Objects, Pair, curves, undefined
-from densepred.ops.score.coco_objects import jointed, judged, limits
-from densepred.ops.score.requires import provided, require
+from densepred.ops.score.coco_objects import detection_limits, object_classes, with_keypoints
 from densepred.types import Annotation, Info
 
 SIGMA = 0.05
-"""What stands in for a sigma that nobody measured."""
+"""Replaces sigmas that were not measured."""
 
 
 class KeypointAp(Metric):
-    """Average precision and recall by object keypoint similarity (OKS), as pycocotools counts them.
+    """Average precision and recall by object keypoint similarity (OKS), counted by pycocotools.
 
-    OKS is the mean over the labelled keypoints of exp(-d^2 / (2 area (2 sigma)^2)), d the distance and sigma how far
-    annotators of this keypoint differ. Areas and boxes are those of the truth. People without a labelled keypoint and
-    crowds are not missed, and excuse results near their box. COCO gives no scores of small people; they are here too.
+    OKS is the mean over the labelled keypoints of exp(-d^2 / (2 area (2 sigma)^2)): d is the distance, sigma the
+    deviation among annotators of this keypoint. Areas and boxes are those of the ground truth. People without a
+    labelled keypoint and crowds count as ignore regions: they are no false negatives, and detections matched to them
+    no false positives. COCO reports no scores of small people; they are included here.
 
-    Only classes of which the dataset labels a keypoint are judged. Results without categories are of the class that
-    has keypoints; where several have, all count as one. `max_detections` results of an image count, the best first.
-    `prefix` stands before all names.
+    Only classes with a labelled keypoint in the dataset are evaluated. Predictions without categories belong to the
+    class that has keypoints; if several have, all count as one class. `max_detections` limits the predictions per
+    image, best first. All names begin with `prefix`.
     """
 
+    requires = ("keypoints",)
+
     def __init__(self, info: Info, max_detections: int = 20, prefix: str = "") -> None:
-        provided("keypoint_ap", info, "keypoints")
-        self.info, self.classes, self.prefix = info, judged(info), prefix
-        self.most = limits("metric.keypoint_ap.max_detections", [max_detections])
+        self.info, self.classes, self.prefix = info, object_classes(info), prefix
+        self.most = detection_limits("metric.keypoint_ap.max_detections", [max_detections])
         nothing = undefined(len(self.classes), 1).summary(self.most, list(self.classes.values()), prefix, strict=True)
         self.mode = dict.fromkeys(nothing, "max")
         self.pairs: list[Pair] = []
         self.unnamed = False  # whether a prediction has no categories
 
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
-        for prediction, truth in zip(predictions, truths, strict=True):
-            require("keypoint_ap", prediction, truth, "keypoints")
-            self.unnamed |= prediction.categories is None
-            self.pairs.append((jointed(truth, self.info, truth=True), jointed(prediction, self.info)))
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        self.unnamed |= prediction.categories is None
+        self.pairs.append((with_keypoints(truth, self.info, truth=True), with_keypoints(prediction, self.info)))
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, KeypointAp)
@@ -69,8 +68,8 @@ class KeypointAp(Metric):
             return known
         sigmas = known or (SIGMA,) * count
         warnings.warn(
-            f"keypoint_ap: nobody measured sigmas for these {count} keypoints, {sigmas[0]} stands in for each; "
-            "its scores compare only with others by the same",
+            f"keypoint_ap: the dataset has no sigmas for its {count} keypoints, so {sigmas[0]} is used for each; "
+            "compare the scores only with others that use the same",
             Notice,
             stacklevel=1,
         )
@@ -78,12 +77,12 @@ class KeypointAp(Metric):
 
 
 def _labelled(truth: Objects) -> set[int]:
-    """The classes of which a keypoint is labelled."""
+    """Return the classes that have a labelled keypoint."""
     assert truth.keypoints is not None
     return set(truth.categories[(truth.keypoints[..., 2] > 0).any(1)].tolist())
 
 
 def _as(found: Objects, classes: Sequence[int] | None = None) -> Objects:
-    """Class 0 for all that is of one of the classes, -1, which is not judged, for the rest."""
+    """Set the category of objects of these classes to 0, of the rest to -1, which is not evaluated."""
     kept = np.ones(len(found.categories), bool) if classes is None else np.isin(found.categories, classes)
     return replace(found, categories=np.where(kept, 0, -1))

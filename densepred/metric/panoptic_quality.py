@@ -1,9 +1,8 @@
-"""How good segments are, of things and of stuff alike."""
+"""Panoptic quality: one score for segments of things and of stuff."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,43 +10,38 @@ from torch import Tensor
 
 from densepred.contracts import Metric
 from densepred.ops.score.panoptic_quality import Regions, match, regions
-from densepred.ops.score.requires import categories, provided, require
 from densepred.types import Annotation, Info
 
 ONE = 2**53
-"""Floats of a half to 1 are whole multiples of 1 / ONE: counted in these, IoUs add up exactly, in any order."""
+"""Floats from 0.5 to 1 are integer multiples of 1 / ONE: in this unit sums of IoUs are exact in any order."""
 
 
 class PanopticQuality(Metric):
     """Panoptic, segmentation and recognition quality. Kirillov et al., CVPR 2019 (arXiv 1801.00868).
 
-    Segments are the instances, and each class that is no thing where no instance is. Pixels of things without an
-    instance are void in the truth and nothing in the prediction, as void labels and pixels to `ignore` are. What void
-    and crowds excuse, see `ops/panoptic_quality.py`. `pq`, `sq` and `rq` are means over the classes that have a
-    segment in truth or prediction that counts.
+    Segments are the instances, and per stuff class its pixels outside instances. Pixels of things without an instance
+    are void in the ground truth and nothing in the prediction, as are void labels and pixels of `ignore`. The rules for
+    void and crowds stand in `ops/score/panoptic_quality.py`. `pq`, `sq` and `rq` are means over the classes with a
+    segment that counts, in ground truth or prediction.
     """
 
+    requires = ("instances", "semantic")
+
     def __init__(self, info: Info) -> None:
-        provided("panoptic_quality", info, "instances")
-        provided("panoptic_quality", info, "semantic")
         self.info = info
         self.stuff = [c for c in range(len(info.classes)) if c not in info.things]
         groups = [f"{score}{group}" for group in ("", "_things", "_stuff") for score in ("pq", "sq", "rq")]
         self.mode = dict.fromkeys([*groups, *(f"pq/{name}" for name in info.classes)], "max")
         self.counts = np.zeros((len(info.classes), 3), np.int64)  # matches, wrong, missed
-        self.overlaps = [0] * len(info.classes)  # sums of IoUs in multiples of 1 / ONE
+        self.overlaps = [0] * len(info.classes)  # sums of IoUs in units of 1 / ONE
 
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
-        for prediction, truth in zip(predictions, truths, strict=True):
-            require("panoptic_quality", prediction, truth, "instances")
-            require("panoptic_quality", prediction, truth, "semantic")
-            assert prediction.instances is not None
-            device = prediction.instances.device
-            found = match(self._regions(truth, device, truth.crowd, truth.ignore), self._regions(prediction, device))
-            for column, classes in enumerate((found.hits, found.wrong, found.missed)):
-                self.counts[:, column] += np.bincount(classes, minlength=len(self.counts))
-            for category, overlap in zip(found.hits.tolist(), found.overlaps.tolist(), strict=True):
-                self.overlaps[category] += int(overlap * ONE)
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        device = prediction.need("instances").device
+        found = match(self._regions(truth, device, truth.crowd, truth.ignore), self._regions(prediction, device))
+        for column, classes in enumerate((found.hits, found.wrong, found.missed)):
+            self.counts[:, column] += np.bincount(classes, minlength=len(self.counts))
+        for category, overlap in zip(found.hits.tolist(), found.overlaps.tolist(), strict=True):
+            self.overlaps[category] += int(overlap * ONE)
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, PanopticQuality)
@@ -68,14 +62,12 @@ class PanopticQuality(Metric):
     def _regions(
         self, found: Annotation, device: torch.device, crowd: Tensor | None = None, ignore: Tensor | None = None
     ) -> Regions:
-        assert found.semantic is not None
-        assert found.instances is not None
-        semantic, instances = found.semantic.to(device), found.instances.to(device)
-        return regions(semantic, instances, categories(found, self.info), self.stuff, crowd, ignore)
+        semantic, instances = (found.need(name).to(device) for name in ("semantic", "instances"))
+        return regions(semantic, instances, found.class_ids(self.info), self.stuff, crowd, ignore)
 
 
 def _scores(overlaps: int, hits: int, wrong: int, missed: int) -> tuple[float, float, float] | None:
-    """PQ, SQ and RQ of a class; None where it has no segment."""
+    """Compute PQ, SQ and RQ of a class; None if it has no segment."""
     whole = hits + 0.5 * wrong + 0.5 * missed
     if not whole:
         return None

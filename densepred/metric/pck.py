@@ -1,4 +1,4 @@
-"""How many joints are found near enough, and how far off they are."""
+"""PCK and the mean error of joints."""
 
 from __future__ import annotations
 
@@ -12,40 +12,44 @@ from torch import Tensor
 from densepred.contracts import Metric
 from densepred.nn import choose
 from densepred.ops.pose.errors import between, errors, nearest, span
-from densepred.ops.score.requires import provided, require
 from densepred.types import Annotation, Info, UserError
 
 REFERENCES = ("box", "torso", "head", "pixels")
 PCKH, PDJ = 0.5, 0.2
-HEAD = 0.6  # of the diagonal of a head's box is the length of a head, by the MPII benchmark
-UNCOUNTED = ("pelvis", "thorax")  # which MPII leaves out of PCKh
+HEAD = 0.6  # length of a head / diagonal of its box, in the MPII benchmark
+UNCOUNTED = ("pelvis", "thorax")  # left out of PCKh by MPII
 
 TORSO = (("leftshoulder", "righthip"), ("rightshoulder", "lefthip"))
 NECK = (("headtop", "upperneck"), ("headtop", "neck"), ("tophead", "neck"))
-"""Pairs of joints whose distance measures a person, the better first."""
+"""Pairs of joints that give the length of a person, the preferred pair first."""
 
 
 class Pck(Metric):
-    """Shares of labelled joints that are found (PCK), and the mean error of those that are (EPE, in pixels).
+    """Fraction of labelled joints that are found (PCK), and the mean error of predicted joints (EPE, in pixels).
 
-    A joint is found where it is at most `alpha` times a length of its person off. `reference` chooses the length:
-    "box", the longer side of the person's box; "torso", left shoulder to right hip, or the other diagonal where one of
-    them is not labelled; "head", 0.6 of the diagonal of the head's box, or from its top to the neck; "pixels", 1. Who
-    has no such length is left out of that score. `auc` is the mean of PCK over all shares from 0 to `alpha`. `pckh`
-    is of 0.5 heads, without pelvis and thorax (Andriluka et al., CVPR 2014); `pdj` of 0.2 torsos (Toshev and Szegedy,
-    CVPR 2014).
+    A joint is found if its error is at most `alpha` times a length of its person. `reference` selects the length:
 
-    Predictions that stand in the boxes of the truth, as those of top-down pose do, belong to its people in order, one
-    row for every one of them. Others belong to the nearest, see `ops/joint_errors.py`. A joint that was not found, by a
-    confidence of 0 or because nobody matches its person, is wrong in every share and left out of `epe`. Crowds and
-    people without a labelled joint are not judged; people that nobody labelled are no mistakes.
+    - "box": the longer side of the person's box.
+    - "torso": left shoulder to right hip, or the other diagonal if one of them is not labelled.
+    - "head": 0.6 times the diagonal of the head's box, or top of the head to neck.
+    - "pixels": 1.
+
+    People without such a length are left out of that score. `auc` is the mean of PCK over all factors from 0 to
+    `alpha`. `pckh` uses 0.5 heads, without pelvis and thorax (Andriluka et al., CVPR 2014); `pdj` uses 0.2 torsos
+    (Toshev and Szegedy, CVPR 2014).
+
+    Predictions from ground-truth boxes (top-down pose) have one row per labelled person, in the same order. Others are
+    matched to the nearest person, see `ops/pose/errors.py`. Joints with a confidence of 0 and joints of unmatched
+    people are wrong at every factor and left out of `epe`. Crowds and people without a labelled joint are not
+    evaluated; predicted people without a match are no errors.
     """
 
+    requires = ("keypoints",)
+
     def __init__(self, info: Info, alpha: float = 0.2, reference: str = "box") -> None:
-        provided("pck", info, "keypoints")
         choose("metric.pck.reference", reference, REFERENCES)
         if not alpha > 0:
-            raise UserError(f"metric.pck.alpha: {alpha}; give a share of the length, or pixels, more than 0")
+            raise UserError(f"metric.pck.alpha: {alpha}; give a fraction of the length, or pixels, more than 0")
         self.joints, self.alpha, self.reference = info.keypoints, alpha, reference
         plain = ["".join(filter(str.isalpha, name.lower())) for name in info.keypoints]
         self.torso, self.neck = (
@@ -56,22 +60,18 @@ class Pck(Metric):
             raise UserError(f"metric.pck.reference=torso: no shoulders and hips among {', '.join(plain)}; choose box")
         shares = dict.fromkeys(["pck", "auc", "pckh", "pdj", *(f"pck/{name}" for name in info.keypoints)], "max")
         self.mode = shares | dict.fromkeys(["epe", *(f"epe/{name}" for name in info.keypoints)], "min")
-        # Of each image the errors (T, K), see `errors`, and lengths (T, 3): box, torso, head, NaN where unknown.
+        # Per image the errors (T, K), see `errors`, and lengths (T, 3): box, torso, head, NaN where unknown.
         self.people: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
-        for prediction, truth in zip(predictions, truths, strict=True):
-            require("pck", prediction, truth, "keypoints")
-            assert prediction.keypoints is not None
-            assert truth.keypoints is not None
-            people = truth.keypoints.cpu()
-            judged = (people[..., 2] > 0).any(1)
-            if truth.crowd is not None:
-                judged &= ~truth.crowd.cpu()
-            found = prediction.keypoints.detach().cpu()
-            rows = judged.nonzero()[:, 0] if _same_boxes(prediction, truth) else nearest(found, people[judged])
-            off = errors(found, people[judged], rows)
-            self.people.append((off.numpy(), self._lengths(truth, people)[judged].numpy()))
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        people = truth.need("keypoints").cpu()
+        counted = (people[..., 2] > 0).any(1)
+        if truth.crowd is not None:
+            counted &= ~truth.crowd.cpu()
+        found = prediction.need("keypoints").detach().cpu()
+        rows = counted.nonzero()[:, 0] if _same_boxes(prediction, truth) else nearest(found, people[counted])
+        off = errors(found, people[counted], rows)
+        self.people.append((off.numpy(), self._lengths(truth, people)[counted].numpy()))
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, Pck)
@@ -94,8 +94,8 @@ class Pck(Metric):
         }
 
     def _lengths(self, truth: Annotation, people: Tensor) -> Tensor:
-        """Box, torso and head of each one, (T, 3) float64."""
-        box = span(people) + 1  # a single joint is a pixel wide
+        """Lengths of box, torso and head per person, (T, 3) float64."""
+        box = span(people) + 1  # a single joint is one pixel wide
         if truth.boxes is not None:
             box = (truth.boxes.cpu()[:, 2:] - truth.boxes.cpu()[:, :2]).double().amax(1)
         box = _first([box], box)
@@ -109,7 +109,7 @@ class Pck(Metric):
 
 
 def _same_boxes(prediction: Annotation, truth: Annotation) -> bool:
-    """Whether the prediction has a row for each row of the truth: it was told their boxes."""
+    """Return True if the prediction has the boxes of the ground truth, and so one row per labelled person."""
     if prediction.boxes is None or truth.boxes is None or prediction.keypoints is None:
         return False
     boxes = prediction.boxes.detach().cpu()
@@ -117,7 +117,7 @@ def _same_boxes(prediction: Annotation, truth: Annotation) -> bool:
 
 
 def _first(lengths: Sequence[Tensor], like: Tensor) -> Tensor:
-    """Of several lengths of each one the first that is known and measures something, else NaN."""
+    """Return the first length that is known and positive per person, else NaN."""
     result = torch.full_like(like, torch.nan)
     for length in reversed(lengths):
         result = torch.where(length > 0, length, result)
@@ -125,18 +125,18 @@ def _first(lengths: Sequence[Tensor], like: Tensor) -> Tensor:
 
 
 def _shares(off: np.ndarray, limits: np.ndarray) -> tuple[float | None, list[float | None]]:
-    """The share of labelled joints (T, K) within the limit of their person (T,), of all and of each kind."""
-    judged = ~np.isnan(off) & ~np.isnan(limits)[:, None]
-    hit = judged & (off <= limits[:, None])
-    each = zip(hit.sum(0).tolist(), judged.sum(0).tolist(), strict=True)
-    return hit.sum().item() / judged.sum().item() if judged.any() else None, [h / n if n else None for h, n in each]
+    """Fraction of labelled joints with an error (T, K) within their person's limit (T,): of all, and per joint."""
+    known = ~np.isnan(off) & ~np.isnan(limits)[:, None]
+    hit = known & (off <= limits[:, None])
+    each = zip(hit.sum(0).tolist(), known.sum(0).tolist(), strict=True)
+    return hit.sum().item() / known.sum().item() if known.any() else None, [h / n if n else None for h, n in each]
 
 
 def _area(off: np.ndarray, limits: np.ndarray) -> float | None:
-    """The mean of the share over all limits up to this: a joint counts by how much of its limit it leaves."""
-    judged = ~np.isnan(off) & ~np.isnan(limits)[:, None]
-    limit = np.broadcast_to(limits[:, None], off.shape)[judged]
-    return _mean((1 - off[judged] / limit).clip(0))
+    """Mean of the fraction over all limits up to this one: the mean of max(0, 1 - error / limit)."""
+    known = ~np.isnan(off) & ~np.isnan(limits)[:, None]
+    limit = np.broadcast_to(limits[:, None], off.shape)[known]
+    return _mean((1 - off[known] / limit).clip(0))
 
 
 def _mean(values: np.ndarray) -> float | None:

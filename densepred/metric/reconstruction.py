@@ -1,44 +1,40 @@
-"""How near reconstructed images are to the true ones."""
+"""Reconstruction error of images: MSE, PSNR and SSIM."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
-from densepred.ops.score.requires import require
 from densepred.ops.score.ssim import SIZE, ssim
 from densepred.types import Annotation, Info
 
 
 class Reconstruction(Metric):
-    """Mean squared error, its peak signal-to-noise ratio in dB, and structural similarity; white is 1.
+    """Mean squared error, peak signal-to-noise ratio in dB, and structural similarity, of images in [0, 1].
 
-    The error is one mean over all values of the dataset, and `psnr` belongs to it: -10 log10(mse), undefined where
-    nothing is wrong. `ssim` (Wang et al., IEEE TIP 2004) is the mean over images of 11 x 11 pixels and more.
+    `mse` is one mean over all values of the dataset, and `psnr` is -10 log10(mse), undefined if the error is 0. `ssim`
+    (Wang et al., IEEE TIP 2004) is the mean over images of 11 x 11 pixels and more.
     """
 
+    requires = ("image",)
     mode = {"mse": "min", "psnr": "max", "ssim": "max"}
 
     def __init__(self, info: Info) -> None:
-        # One entry an image: their exactly rounded sum depends neither on the order nor on the number of processes.
+        # One entry per image: math.fsum depends neither on their order nor on the number of processes.
         self.squares: list[float] = []
         self.values = 0
         self.similar: list[float] = []
 
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
-        for prediction, truth in zip(predictions, truths, strict=True):
-            require("reconstruction", prediction, truth, "image")
-            assert prediction.image is not None
-            assert truth.image is not None
-            guess, image = _exact(prediction.image), _exact(truth.image).to(prediction.image.device)
-            self.squares.append((guess - image).square().sum().item())
-            self.values += image.numel()
-            if min(truth.size) >= SIZE:
-                self.similar.append(ssim(guess[None], image[None]).item())
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        guess = _exact(prediction.need("image"))
+        image = _exact(truth.need("image")).to(guess.device)
+        self.squares.append((guess - image).square().sum().item())
+        self.values += image.numel()
+        if min(truth.size) >= SIZE:
+            self.similar.append(ssim(guess[None], image[None]).item())
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, Reconstruction)
@@ -53,6 +49,6 @@ class Reconstruction(Metric):
 
 
 def _exact(image: Tensor) -> Tensor:
-    """In float64, [0, 1]; devices without float64 leave it to the CPU."""
+    """Convert to float64 in [0, 1], on the CPU if the device has no float64."""
     image = image.cpu() if image.device.type == "mps" else image
     return image.double() / 255 if image.dtype == torch.uint8 else image.double()

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from pycocotools import mask as rle
-from torch import Tensor
 
 from densepred.draw.instances import Colour, shades
 from densepred.errors import UserError
-from densepred.ops.regions.run_lengths import run_lengths
+from densepred.ops.boxes import from_ids
+from densepred.ops.boxes.coco import to_coco
+from densepred.ops.regions.run_lengths import compressed_masks
 from densepred.types import VOID, Annotation, Info
 
 Json = dict[str, Any]
@@ -72,11 +74,9 @@ def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.
 
     Instances are segments, and so is each other class where no instance is. What is neither is void: id 0, black.
     """
-    assert found.instances is not None
-    assert found.semantic is not None
-    ids = found.instances.cpu().numpy().astype(np.int64)
-    labels = found.semantic.cpu().numpy()
-    classes = _classes(found, info)
+    ids = found.need("instances").cpu().numpy().astype(np.int64)
+    labels = found.need("semantic").cpu().numpy()
+    classes = found.class_ids(info).tolist()
     count = len(classes)
     stuff = np.where((ids == 0) & (labels != VOID) & ~np.isin(labels, info.things), labels, VOID)
     present = [int(label) for label in np.unique(stuff) if label != VOID]
@@ -94,8 +94,8 @@ def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.
         table[i + 1] = code % 256, code // 256 % 256, code // 65536
         entry = {"id": code, "category_id": categories[category], "isthing": int(i < count), "iscrowd": 0}
         entries.append((i, entry | {"area": area}))
-    boxes = _bounds(regions, len(areas))
-    return table[regions], [entry | {"bbox": boxes[i]} for i, entry in entries]
+    edges = from_ids.boxes(torch.from_numpy(regions), len(areas)).tolist()
+    return table[regions], [entry | {"bbox": [round(v) for v in to_coco(*edges[i])]} for i, entry in entries]
 
 
 def instances(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
@@ -103,36 +103,29 @@ def instances(found: Annotation, info: Info, categories: Categories, image: int)
 
     Without a box: `loadRes` would take the box's area for that of the mask, by which small and large are told apart.
     """
-    height, width = found.size
-    masks: list[Any]
-    if found.masks is not None:
-        masks = found.masks
-    else:
-        assert found.instances is not None
-        runs = run_lengths(found.instances.cpu().numpy(), len(_classes(found, info)))
-        masks = [rle.frPyObjects({"counts": turns, "size": [height, width]}, height, width) for turns in runs]  # pyright: ignore
+    masks: list[Any] | None = found.masks
+    if masks is None:
+        masks = compressed_masks(found.need("instances").cpu().numpy(), found.count)
     results = []
     for mask, common in zip(masks, _common(found, info, categories, image), strict=True):
         if not int(rle.area(mask)):
             continue
         counts = mask["counts"]
         text = counts.decode("ascii") if isinstance(counts, bytes) else counts
-        results.append(common | {"segmentation": {"size": [height, width], "counts": text}})
+        results.append(common | {"segmentation": {"size": [*found.size], "counts": text}})
     return results
 
 
 def boxes(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
     """A result with a box for each instance."""
-    assert found.boxes is not None
-    corners = zip(found.boxes.tolist(), _common(found, info, categories, image), strict=True)
+    corners = zip(found.need("boxes").tolist(), _common(found, info, categories, image), strict=True)
     return [common | {"bbox": _box(*row)} for row, common in corners]
 
 
 def keypoints(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
     """A result with x, y and confidence of each keypoint, in turns, for each person."""
-    assert found.keypoints is not None
     results = _common(found, info, categories, image)
-    for entry, points in zip(results, found.keypoints.flatten(1).tolist(), strict=True):
+    for entry, points in zip(results, found.need("keypoints").flatten(1).tolist(), strict=True):
         entry["keypoints"] = [_short(value) for value in points]
     if found.boxes is not None:
         for entry, corners in zip(results, found.boxes.tolist(), strict=True):
@@ -141,7 +134,7 @@ def keypoints(found: Annotation, info: Info, categories: Categories, image: int)
 
 
 def _common(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
-    classes = _classes(found, info)
+    classes = found.class_ids(info).tolist()
     scores = [1.0] * len(classes) if found.scores is None else found.scores.tolist()
     return [
         {"image_id": image, "category_id": categories[category], "score": round(score, 6)}
@@ -149,19 +142,8 @@ def _common(found: Annotation, info: Info, categories: Categories, image: int) -
     ]
 
 
-def _classes(found: Annotation, info: Info) -> list[int]:
-    """The class of each instance; where nothing says it, the first that comes in instances."""
-    if found.categories is not None:
-        return found.categories.tolist()
-    known: Sequence[Tensor | list[Any] | None] = (found.scores, found.boxes, found.keypoints, found.masks)
-    counts = [len(value) for value in known if value is not None]
-    if found.instances is not None and found.instances.numel():
-        counts.append(int(found.instances.max()))
-    return [info.things[0] if info.things else 0] * (counts[0] if counts else 0)
-
-
 def _box(x0: float, y0: float, x1: float, y1: float) -> list[float]:
-    return [_short(x0 + 0.5), _short(y0 + 0.5), _short(x1 - x0), _short(y1 - y0)]
+    return [_short(value) for value in to_coco(x0, y0, x1, y1)]
 
 
 def _short(value: float) -> float:
@@ -175,14 +157,3 @@ def _free(colour: Colour, used: set[int]) -> int:
         code = (code + 1) % 256**3
     used.add(code)
     return code
-
-
-def _bounds(regions: np.ndarray, count: int) -> list[list[int]]:
-    """COCO boxes [x, y, width, height] of regions 1 to `count`."""
-    low, high = np.full((count + 1, 2), np.iinfo(np.int64).max), np.full((count + 1, 2), -1)
-    y, x = np.nonzero(regions)
-    owner = regions[y, x]
-    for axis, values in enumerate((x, y)):
-        np.minimum.at(low[:, axis], owner, values)
-        np.maximum.at(high[:, axis], owner, values)
-    return [[int(a), int(b), int(c - a + 1), int(d - b + 1)] for (a, b), (c, d) in zip(low[1:], high[1:], strict=True)]

@@ -167,7 +167,7 @@ class Detector:
         found = self.detect(pixels)
         boxes = found.boxes
         if boxes is None and found.instances is not None:
-            boxes = from_ids.boxes(found.instances.cpu(), int(found.instances.max()) if found.instances.numel() else 0)
+            boxes = from_ids.boxes(found.instances.cpu(), found.count)
         if boxes is None:
             raise UserError(f"boxes={self.wanted.source}: this checkpoint finds no boxes; give one of a detection task")
         boxes = boxes.cpu()

@@ -73,9 +73,9 @@ class InstanceCrop:
         return Warp(self._matrix(place, factor, math.radians(angle)), self.size)
 
     def _whole(self, truth: Annotation) -> Place:
-        assert truth.boxes is not None
-        assert len(truth.boxes) == 1, "one instance at a time"
-        x0, y0, x1, y1 = truth.boxes[0].tolist()
+        boxes = truth.need("boxes")
+        assert len(boxes) == 1, "one instance at a time"
+        x0, y0, x1, y1 = boxes[0].tolist()
         return Place((x0 + x1) / 2, (y0 + y1) / 2, *self._shaped(x1 - x0, y1 - y0, self.padding))
 
     def _half(self, truth: Annotation, lower: Sequence[int], upper: bool) -> Place | None:

@@ -12,7 +12,8 @@ from densepred.codec.semantic import Semantic
 from densepred.errors import UserError
 from densepred.loss.ce import CrossEntropy
 from densepred.loss.dice import Dice
-from densepred.ops.regions.border import border_weight, components
+from densepred.ops.regions.border import border_weight
+from densepred.ops.regions.components import class_components
 from densepred.task import Task
 from densepred.types import VOID, Annotation, Info
 
@@ -32,12 +33,12 @@ def expected(cells: torch.Tensor) -> torch.Tensor:
 
 def test_cells_are_the_parts_of_a_class() -> None:
     truth = Annotation((2, 8), semantic=LABELS)
-    assert torch.equal(weight(truth), expected(components(LABELS, [1, 2])))
-    assert torch.equal(weight(truth, of="cell"), expected(components(LABELS, [1])))
-    assert torch.equal(weight(truth, of=2), expected(components(LABELS, [2])))
-    assert torch.equal(weight(truth, of=["cell", 2]), expected(components(LABELS, [1, 2])))
+    assert torch.equal(weight(truth), expected(class_components(LABELS, [1, 2])))
+    assert torch.equal(weight(truth, of="cell"), expected(class_components(LABELS, [1])))
+    assert torch.equal(weight(truth, of=2), expected(class_components(LABELS, [2])))
+    assert torch.equal(weight(truth, of=["cell", 2]), expected(class_components(LABELS, [1, 2])))
     things = Info(classes=INFO.classes, things=(2,))
-    assert torch.equal(weight(truth, things), expected(components(LABELS, [2])))
+    assert torch.equal(weight(truth, things), expected(class_components(LABELS, [2])))
     assert not torch.equal(weight(truth, of="cell"), weight(truth))
 
 
@@ -59,7 +60,7 @@ def test_balance_is_the_weight_of_the_class_and_void_stays_void() -> None:
     have = weight(truth, balance=[3.0, 0.5, 0.0], of="cell")
     table = torch.tensor([3.0, 0.5, 0.0])
     known = LABELS != VOID
-    want = border_weight(components(LABELS, [1]), 10, 5) + table[LABELS.long().clamp(max=2)]
+    want = border_weight(class_components(LABELS, [1]), 10, 5) + table[LABELS.long().clamp(max=2)]
     assert torch.equal(have[known], want[known])
     assert not have[~known].any()
 
@@ -75,7 +76,7 @@ def test_losses_of_a_task_take_it(loss: torch.nn.Module) -> None:
     assert torch.allclose(have, loss(logits, LABELS[None], targets["semantic_weight"][None, 0]))
     assert not torch.allclose(have, loss(logits, LABELS[None]), rtol=1e-3)
     if isinstance(loss, CrossEntropy):
-        known, w = LABELS != VOID, expected(components(LABELS, [1, 2]))
+        known, w = LABELS != VOID, expected(class_components(LABELS, [1, 2]))
         each = -logits[0].log_softmax(0).gather(0, LABELS.long().clamp(max=2)[None])[0]
         assert torch.allclose(have, (each * w)[known].sum() / w[known].sum())
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from densepred.build.instantiate import build
@@ -14,12 +16,13 @@ from densepred.types import Annotation, Info, UserError
 
 FOLDER = Path(__file__).parents[2] / "configs" / "metric"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+FIELDS = ("semantic", "instances", "boxes", "keypoints")
 INFO = Info(
     classes=("sky", "car"),
     things=(1,),
     keypoints=("neck", "head_top"),
     sigmas=(0.1, 0.2),
-    provides=("semantic", "instances", "boxes", "keypoints"),
+    provides=FIELDS,
 )
 
 
@@ -44,7 +47,65 @@ def test_parts_of_nothing_that_went_between_processes_are_nothing(name: str) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_task_that_does_not_predict_what_is_judged_is_a_sentence(name: str) -> None:
+def test_a_field_that_the_task_does_not_predict_is_a_sentence(name: str) -> None:
     metric = made(name)
-    with pytest.raises(UserError, match=rf"^metric={name} judges .*; choose another metric$"):
+    with pytest.raises(UserError, match=rf"^metric={name} needs .*; choose another metric$"):
         metric.update([Annotation((4, 5))], [Annotation((4, 5))])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_field_that_the_dataset_does_not_label_is_a_sentence(name: str) -> None:
+    metric = made(name)
+    metric.check(INFO)
+    (first, *_) = metric.requires
+    alternatives = {first} if isinstance(first, str) else {*first}
+    wanted = rf"^metric={name} needs .*, which this dataset does not label; choose another metric$"
+    truth = Annotation((4, 5))
+    prediction = Annotation((4, 5), **{field: torch.zeros(1) for names in metric.requires for field in _names(names)})
+    with pytest.raises(UserError, match=wanted):
+        metric.update([prediction], [truth])
+    if "image" not in alternatives:  # every sample has one
+        with pytest.raises(UserError, match=wanted):
+            metric.check(replace(INFO, provides=tuple({*FIELDS} - alternatives)))
+
+
+def _names(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
+
+
+class Pixels(Metric):
+    """All that a metric of a user needs."""
+
+    requires = ("semantic", ("boxes", "instances"))
+    mode = {"pixels": "max"}
+
+    def __init__(self, info: Info) -> None:
+        self.total = torch.zeros(1)
+
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        self.total += prediction.need("semantic").numel()
+
+    def merge(self, other: Metric) -> None:
+        assert isinstance(other, Pixels)
+        self.total += other.total
+
+    def compute(self) -> dict[str, float | None]:
+        return {"pixels": self.total.item()}
+
+
+def test_every_pair_of_a_batch_is_added_and_one_of_several_fields_is_enough() -> None:
+    metric = Pixels(INFO)
+    whole = Annotation((2, 3), semantic=torch.zeros(2, 3), instances=torch.zeros(2, 3))
+    metric.update([whole, whole], [whole, replace(whole, instances=None, boxes=torch.zeros(0, 4))])
+    assert metric.compute() == {"pixels": 12}
+    with pytest.raises(UserError, match="metric=test_metric needs boxes, which this task does not predict"):
+        metric.update([replace(whole, instances=None)], [whole])
+    with pytest.raises(ValueError, match="shorter"):
+        metric.update([whole, whole], [whole])
+
+
+def test_tensors_of_a_metric_travel_by_the_cpu() -> None:
+    metric = Pixels(INFO)
+    metric.total = torch.zeros(1, device="meta")  # stands for another device, which has no copy on the CPU
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        pickle.dumps(metric)

@@ -115,5 +115,5 @@ def test_2000_instances_in_an_image_are_judged() -> None:
 
 
 def test_a_task_without_instances_is_told_so() -> None:
-    with pytest.raises(UserError, match="metric=mask_ap judges instances, which this task does not predict"):
+    with pytest.raises(UserError, match="metric=mask_ap needs instances, which this task does not predict"):
         judged([(Annotation((9, 9)), strip([0], []))])

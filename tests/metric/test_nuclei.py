@@ -160,10 +160,8 @@ def test_two_thousand_instances_are_counted() -> None:
     assert sums[8].tolist() == [0, 4000]
 
 
-def test_a_dataset_without_instances_or_an_unknown_average_is_refused() -> None:
-    with pytest.raises(UserError, match="metric=nuclei judges instances, which this dataset does not label"):
-        Nuclei(Info(classes=("a", "b")))
+def test_an_unknown_average_or_a_task_without_instances_is_refused() -> None:
     with pytest.raises(UserError, match=r"metric\.nuclei\.average: images; did you mean 'image'"):
         Nuclei(INFO, average="images")
-    with pytest.raises(UserError, match="metric=nuclei judges instances, which this task does not predict"):
+    with pytest.raises(UserError, match="metric=nuclei needs instances, which this task does not predict"):
         scored((Annotation((2, 2)), annotation(np.ones((2, 2)))))

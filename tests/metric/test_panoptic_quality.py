@@ -11,7 +11,7 @@ import torch
 
 from densepred.errors import UserError
 from densepred.metric.panoptic_quality import PanopticQuality
-from densepred.ops.score import panoptic_quality as ops
+from densepred.ops.regions import pair_counts
 from densepred.types import VOID, Annotation, Info
 from tests.reference import slow_panoptic
 
@@ -192,7 +192,7 @@ def test_nothing_to_judge_is_undefined() -> None:
 
 def test_sorting_finds_the_same_pairs_as_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = judged(pair(3)).compute()
-    monkeypatch.setattr(ops, "CELLS", 0)
+    monkeypatch.setattr(pair_counts, "DENSE", 0)
     assert judged(pair(3)).compute() == counted
 
 
@@ -208,9 +208,7 @@ def test_parts_merge_to_the_whole_to_the_last_digit_in_any_order() -> None:
 
 def test_a_task_or_a_dataset_without_instances_is_told_so() -> None:
     full, bare = strip([0], [0], []), Annotation((1, 1), semantic=torch.zeros(1, 1, dtype=torch.uint8))
-    with pytest.raises(UserError, match="judges instances, which this task does not predict"):
+    with pytest.raises(UserError, match="needs instances, which this task does not predict"):
         judged((bare, full))
-    with pytest.raises(UserError, match="judges instances, which this dataset does not label"):
+    with pytest.raises(UserError, match="needs instances, which this dataset does not label"):
         judged((full, bare))
-    with pytest.raises(UserError, match="judges instances, which this dataset does not label"):
-        judged(info=Info(classes=CLASSES))

@@ -204,7 +204,7 @@ def test_every_name_may_judge_a_run_and_errors_are_better_small() -> None:
 
 
 def test_what_cannot_be_judged_is_told() -> None:
-    with pytest.raises(UserError, match=r"metric\.pck\.alpha: 0; give a share"):
+    with pytest.raises(UserError, match=r"metric\.pck\.alpha: 0; give a fraction"):
         judged([], alpha=0)
     with pytest.raises(UserError, match=r"metric\.pck\.reference"):
         judged([], reference="bok")
@@ -212,7 +212,5 @@ def test_what_cannot_be_judged_is_told() -> None:
         scores(people(), people(), reference="torso")
     with pytest.raises(UserError, match="neither boxes of heads nor necks"):
         scores(people(), people(), reference="head")
-    with pytest.raises(UserError, match="judges keypoints, which this dataset does not label"):
-        judged([], Info(keypoints=LSP))
-    with pytest.raises(UserError, match="metric=pck judges keypoints, which this task does not predict"):
+    with pytest.raises(UserError, match="metric=pck needs keypoints, which this task does not predict"):
         scores(Annotation((9, 9)), people())

@@ -1,51 +1,64 @@
-"""From a mask to numbered parts: holes filled, connected components, small ones dropped.
+"""Connected components of masks and class maps; holes filled, small components dropped.
 
-These are a few numbers of one image, on the CPU: masks are numpy arrays (H, W). None of it loops over parts.
+H x W an image. All functions work on one image, on the CPU, without loops over components.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import ndimage
+from torch import Tensor
 
-Parts = np.ndarray[Any, np.dtype[np.int32]]
-"""(H, W): 0 is none, i the i-th part."""
+Components = np.ndarray[Any, np.dtype[np.int32]]
+"""(H, W): 0 is none, i the i-th component."""
 
 
-def numbered(mask: np.ndarray, connectivity: int) -> tuple[Parts, int]:
-    """The connected components of a mask, from 1 in the order of their first pixels, and how many there are.
+def components(mask: np.ndarray, connectivity: int = 4) -> tuple[Components, int]:
+    """Number the connected components of a mask (H, W) from 1, in the order of their first pixels; also their count.
 
-    `connectivity` is 4, pixels that share a side, or 8, those that share a corner too.
+    connectivity: 4 for pixels that share a side, 8 for pixels that share a side or a corner
     """
-    parts = np.empty(mask.shape, np.int32)
-    count = ndimage.label(mask, _around(connectivity), output=parts)
-    return parts, int(count)  # type: ignore[arg-type]  # a number where the output is given
+    found = np.empty(mask.shape, np.int32)
+    structure = ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2)
+    count = ndimage.label(mask, structure, output=found)
+    return found, int(count)  # type: ignore[arg-type]  # a number if the output is given
+
+
+def class_components(labels: Tensor, classes: Sequence[int]) -> Tensor:
+    """Number the connected components of these classes of a class map (H, W) from 1: (H, W) int32.
+
+    Pixels are connected by their sides: a membrane one pixel wide separates also where it runs diagonally.
+    """
+    found, total = np.zeros(labels.shape, np.int32), 0
+    for number in classes:
+        own, count = components(labels.numpy() == number)
+        found += np.where(own > 0, own + total, 0)
+        total += count
+    return torch.from_numpy(found)
 
 
 def small_holes(mask: np.ndarray, connectivity: int, most: int) -> np.ndarray:
-    """Where a mask has holes of at most `most` pixels, (H, W) bool.
+    """Mark the holes of a mask that have at most `most` pixels: (H, W) bool.
 
-    A hole is a part of what is not the mask that does not reach the edge of the image. Its pixels are connected the
-    other way than those of the mask: a mask that is closed by corners alone holds a hole that is closed by sides.
+    A hole is a component of the background that does not reach the edge of the image. Its pixels have the other
+    connectivity: a mask that is closed by corners alone has holes that are connected by sides.
     """
-    parts, count = numbered(~mask, 12 - connectivity)
-    small = np.bincount(parts.reshape(-1), minlength=count + 1) <= most
+    found, count = components(~mask, 12 - connectivity)
+    small = np.bincount(found.reshape(-1), minlength=count + 1) <= most
     small[0] = False
-    for edge in (parts[0], parts[-1], parts[:, 0], parts[:, -1]):
+    for edge in (found[0], found[-1], found[:, 0], found[:, -1]):
         small[edge] = False
-    return small[parts]
+    return small[found]
 
 
-def without_small(parts: np.ndarray, least: int) -> tuple[Parts, int]:
-    """Drop the parts of fewer than `least` pixels, and number those that are left without gaps."""
-    pixels = np.bincount(parts.reshape(-1))
+def without_small(found: np.ndarray, least: int) -> tuple[Components, int]:
+    """Drop the components of fewer than `least` pixels and number the others without gaps; also their count."""
+    pixels = np.bincount(found.reshape(-1))
     kept = pixels >= max(1, least)
     kept[0] = False
     table = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
-    return table[parts], int(kept.sum())
-
-
-def _around(connectivity: int) -> np.ndarray:
-    return ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2)
+    return table[found], int(kept.sum())

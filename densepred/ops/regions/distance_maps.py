@@ -1,4 +1,4 @@
-"""How far every pixel is from the boundary of every class."""
+"""Distance of every pixel to the boundary of every class, and to the nearest known pixel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from densepred.types import VOID
 
 
 def signed_distances(labels: Tensor, classes: int) -> Tensor:
-    """Class map (H, W) uint8 -> (K, H, W) float16: pixels to the nearest boundary of each class, negative inside.
+    """Compute the distance to the boundary of each class in pixels, negative inside: (K, H, W) float16.
 
-    The boundary lies between pixels, so the two sides of it have -1/2 and 1/2. Void pixels are on neither side: they
-    bound nothing. A class without a pixel, or without a pixel that is not of it, has no boundary: it has 0 everywhere.
+    labels: (H, W) uint8
+
+    The boundary lies between pixels, so its two sides have -1/2 and 1/2. Void pixels are on neither side and form no
+    boundary. A class without pixels, or one that holds every known pixel, has no boundary: its map is 0.
     """
     found = labels.cpu().numpy()
     known = found != VOID
@@ -31,14 +33,14 @@ def signed_distances(labels: Tensor, classes: int) -> Tensor:
 
 
 def _to(mask: np.ndarray) -> np.ndarray:
-    """The distance of each pixel to the nearest of the mask, which holds one at least."""
+    """Compute the distance of each pixel to the nearest pixel of a mask that is not empty."""
     distances = distance_transform_edt(~mask)
     assert isinstance(distances, np.ndarray)
     return distances
 
 
 def nearest_known(known: Tensor) -> Tensor:
-    """For each pixel of (B, H, W) bool the index, row by row, of the nearest that is true; its own where none is."""
+    """Return the flat index of the nearest True pixel, (B, H, W) int64; of a mask without one, each pixel's own."""
     width = known.shape[-1]
     found = torch.arange(known[0].numel()).view(known.shape[1:]).repeat(len(known), 1, 1)
     for mask, index in zip(known.cpu().numpy(), found, strict=True):

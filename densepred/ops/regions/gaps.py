@@ -1,6 +1,6 @@
-"""Gaps between instances that touch: cut into what is learnt, closed in what is found. On the CPU.
+"""Gaps between touching instances: inserted into targets, closed in predictions. On the CPU.
 
-The first U-Net was taught such gaps, and its border weights are there for them (https://arxiv.org/abs/1505.04597).
+The targets of U-Net have such gaps, and its border weights emphasise them (arXiv 1505.04597).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor, from_numpy
 
 
 def touching(instances: Tensor, width: int) -> Tensor:
-    """The pixels of instances (H, W; 0 is none) from which another is at most `width` away, (H, W) bool.
+    """Mark the pixels of instances (H, W; 0 is none) with another instance at most `width` away: (H, W) bool.
 
-    Away counts steps to any of eight neighbours, so that gaps are 2 `width` wide, all the way around corners.
+    The distance counts steps to any of eight neighbours, so that gaps are 2 `width` wide, around corners too.
     """
     ids = instances.numpy()
     low, high = _extremes(ids, width)
@@ -23,11 +23,11 @@ def touching(instances: Tensor, width: int) -> Tensor:
 
 
 def close(ids: np.ndarray, width: int) -> np.ndarray:
-    """Give pixels of gaps (0) to the instance beside them; the opposite of cutting `touching(..., width)` out.
+    """Assign pixels of gaps (0) to the adjacent instance: the inverse of removing `touching(..., width)`.
 
-    A gap is where an instance is at most `width` steps up, down or sideways, and another within 2 `width` of eight
-    neighbours. Corners, where three meet, are filled from two sides. Beyond the open ends of a gap nothing is filled
-    for a width of 1, and little for more.
+    A gap is a pixel with an instance at most `width` steps up, down or sideways, and another within 2 `width` steps to
+    eight neighbours. Corners where three instances meet are filled from two sides. Beyond the open ends of a gap
+    nothing is filled for a width of 1, and little for more.
     """
     low, high = _extremes(ids, 2 * width)
     free = (ids == 0) & (low != high)
@@ -42,7 +42,7 @@ def close(ids: np.ndarray, width: int) -> np.ndarray:
 
 
 def _corner(ids: np.ndarray) -> np.ndarray:
-    """The instance that lies beside a pixel both across and down, 0 where there is none."""
+    """Return the instance that is adjacent to a pixel both horizontally and vertically, 0 if there is none."""
     grid = np.pad(ids, 1)
     left, right, above, below = grid[1:-1, :-2], grid[1:-1, 2:], grid[:-2, 1:-1], grid[2:, 1:-1]
     leftward = np.where(((left == above) | (left == below)) & (left > 0), left, 0)
@@ -50,7 +50,7 @@ def _corner(ids: np.ndarray) -> np.ndarray:
 
 
 def _extremes(ids: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest id but 0 within `reach` steps to any of eight neighbours; equal if there is none."""
+    """Return the lowest and highest id except 0 within `reach` steps to eight neighbours; equal if there is none."""
     top = np.iinfo(np.int32).max
     size = 2 * reach + 1
     low = ndimage.minimum_filter(np.where(ids > 0, ids, top), size, mode="constant", cval=top)

@@ -1,6 +1,6 @@
-"""Pixels and centres to segments: the merging of Panoptic-DeepLab (arXiv 1911.10194), without loops over segments.
+"""Grouping of pixels around centers to segments, as in Panoptic-DeepLab (arXiv 1911.10194).
 
-K centres, C classes, M pixels of things, H x W pixels.
+K centers, C classes, M pixels of things, H x W pixels.
 """
 
 from __future__ import annotations
@@ -10,29 +10,33 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from densepred.ops.regions.nearest_center import nearest
+from densepred.ops.regions.nearest_center import nearest_center
+from densepred.ops.regions.pair_counts import pair_table
 from densepred.types import VOID
 
 
 class Segments(NamedTuple):
-    """What became of an image; N instances, in the order of their centres."""
+    """Segments of an image; N instances, in the order of their centers."""
 
     semantic: Tensor  # (H, W) uint8: the class of each pixel's segment, VOID where there is none
     instances: Tensor  # (H, W) int32, i + 1 for the i-th
     categories: Tensor  # (N,) int64
-    centers: Tensor  # (N,) int64: which centre each has
+    centers: Tensor  # (N,) int64: the index of the center of each
 
 
 def merge(
     labels: Tensor, offset: Tensor, centers: Tensor, things: Tensor, thing_area: float, stuff_area: float
 ) -> Segments:
-    """Group the pixels of things about centres and keep the stuff around them.
+    """Group the pixels of things around centers and keep the stuff around them.
 
-    labels: (H, W) uint8 class map; offset: (2, H, W), x and y from each pixel to its instance's centre, in its pixels;
-    centers: (K, 2); things: (256,) bool, which labels come in instances.
-    A pixel goes to the centre nearest to where its offset leads. The class of an instance is that of most of its
-    pixels, the first of equal ones. Instances of fewer than `thing_area` pixels and stuff classes of fewer than
-    `stuff_area` become void, and so do all things where there is no centre.
+    labels: (H, W) uint8 class map
+    offset: (2, H, W) float, x and y in pixels from each pixel to the center of its instance
+    centers: (K, 2) x and y
+    things: (256,) bool, True for labels that come in instances
+
+    A pixel belongs to the center nearest to its own position plus its offset. The class of an instance is that of most
+    of its pixels, the first of equal ones. Instances of fewer than `thing_area` pixels and stuff classes of fewer than
+    `stuff_area` become void; without centers all things do.
     """
     device, width = labels.device, labels.shape[1]
     flat = labels.flatten()
@@ -45,9 +49,9 @@ def merge(
     x, y = offset.reshape(2, -1).index_select(1, index)
     x.add_(index % width)
     y.add_(torch.div(index, width, rounding_mode="floor"))
-    group = nearest(x, y, centers, (labels.shape[0], width))
+    group = nearest_center(x, y, centers, (labels.shape[0], width))
     own = flat.index_select(0, index)
-    votes = torch.bincount(group * (VOID + 1) + own, minlength=len(centers) * (VOID + 1)).view(-1, VOID + 1)
+    votes = pair_table(group, own, len(centers), VOID + 1)
     areas, categories = votes.sum(1), votes.argmax(1)
     kept = (areas > 0) & (areas >= thing_area)
     classes = categories.masked_fill(~kept, VOID).to(torch.uint8)
@@ -59,17 +63,18 @@ def merge(
 
 
 def stuff(labels: Tensor, things: Tensor, least: float) -> Tensor:
-    """A copy of a class map (M,) with VOID in the place of things and of classes of fewer than `least` pixels."""
+    """Copy a class map (M,), with VOID for things and for classes of fewer than `least` pixels."""
     areas = torch.bincount(labels, minlength=VOID + 1)
     kept = torch.arange(VOID + 1, dtype=torch.uint8, device=labels.device)
     return kept.masked_fill(things | (areas < least), VOID).index_select(0, labels.int())
 
 
 def mean_probabilities(logits: Tensor, segments: Segments, align_corners: bool) -> Tensor:
-    """The mean over each instance's pixels of the probability of its class, (N,).
+    """Compute the mean probability of its class over the pixels of each instance, (N,).
 
-    logits: (C, h, w) on the model's grid. Probabilities are interpolated between its cells, class by class: the
-    enlarged probabilities of all classes never exist.
+    logits: (C, h, w) on the model's grid
+
+    Probabilities are interpolated per pixel and class: the probabilities of all classes are never upsampled.
     """
     count = len(segments.categories)
     y, x = segments.instances.nonzero(as_tuple=True)
@@ -92,7 +97,7 @@ def mean_probabilities(logits: Tensor, segments: Segments, align_corners: bool) 
 
 
 def _taps(position: Tensor, cells: int, pixels: int, align_corners: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """The cells before and after pixels of an axis, and the share of the second, as `F.interpolate` has them."""
+    """Return the locations before and after pixels of an axis and the weight of the second, as in `F.interpolate`."""
     if align_corners:
         place = position * ((cells - 1) / max(1, pixels - 1))
     else:

@@ -1,8 +1,8 @@
-"""Which of K centres is nearest to each of M points: exactly, without the M x K distances.
+"""Nearest of K centers to each of M points: exact, without the M x K distances.
 
-The plane is cut into cells, coarse to fine. A cell keeps the centres that are nearest to any place in it: those that
-are not farther from its nearest place than some other centre is from its farthest. A point is compared with the centres
-of its cell alone, most often one to three.
+The plane is divided into cells, coarse to fine. A cell keeps the centers that can be nearest to a point in it: those
+whose distance to the nearest point of the cell is at most another center's distance to the farthest. A point is
+compared with the centers of its cell only, most often one to three.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SPLIT = 4  # parts of a cell a side, from one level to the next
-SMALLEST = 16.0  # pixels; cells are not split below
+SPLIT = 4  # cells per axis of a coarser cell
+SMALLEST = 16.0  # pixels; smaller cells are not divided
 TABLE = 2**21
-"""Entries of a table of cells and centres, and distances that exist at once: 8 MB of float32."""
+"""Largest number of entries of the table of cells and centers, and of distances in memory: 8 MB of float32."""
 
-SLACK = 1e-5  # of a squared distance: rounding must not lose a centre
+SLACK = 1e-5  # of a squared distance: rounding must not drop a center
 
 
-def nearest(x: Tensor, y: Tensor, centers: Tensor, size: tuple[int, int]) -> Tensor:
-    """For points at x and y, both (M,), the index of the nearest of centres (K, 2), K > 0; the first where several are.
+def nearest_center(x: Tensor, y: Tensor, centers: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the index of the nearest center per point, (M,) int64; the first of equally near ones.
 
-    Points outside an image of `size` are right too, but slower; a coordinate that is not a number counts as 0.
+    x, y: (M,) float; NaN counts as 0
+    centers: (K, 2) x and y, K > 0
+    size: height and width of the image; points outside it are exact too, at a higher cost
     """
     x, y = x.nan_to_num(), y.nan_to_num()
     if len(centers) == 1:
@@ -41,7 +43,7 @@ def nearest(x: Tensor, y: Tensor, centers: Tensor, size: tuple[int, int]) -> Ten
 
 
 def _among(x: Tensor, y: Tensor, cell: Tensor, table: Tensor, counts: Tensor, centers: Tensor) -> Tensor:
-    """The nearest of the candidates of each point's cell: the j-th of all, for those that have so many."""
+    """Return the nearest candidate of each point's cell; step j compares the j-th candidates."""
     best = table[:, 0][cell]
     least = _squares(x, y, centers[best])
     more = torch.arange(len(x), device=x.device)
@@ -60,7 +62,7 @@ def _squares(x: Tensor, y: Tensor, centers: Tensor) -> Tensor:
 
 
 def _table(centers: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """Candidates (cells, m) of each cell, in rising order and padded, how many they are, and rows and columns."""
+    """Return the candidates of each cell (cells, m), ascending and padded, their counts, and rows and columns."""
     height, width = size
     rows = columns = 1
     table = torch.arange(len(centers), device=centers.device)[None]
@@ -80,11 +82,11 @@ def _table(centers: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, tupl
 def _pruned(
     table: Tensor, counts: Tensor, centers: Tensor, side: tuple[float, float], columns: int
 ) -> tuple[Tensor, Tensor]:
-    """The same without the centres that are nowhere in the cell the nearest; `side` is its height and width."""
+    """Drop the candidates that are nearest nowhere in their cell; `side` is the height and width of a cell."""
     number = torch.arange(len(table), device=table.device)
-    middles = torch.stack([(number % columns + 0.5) * side[1] - 0.5, (number // columns + 0.5) * side[0] - 0.5], 1)
+    cell_centers = torch.stack([(number % columns + 0.5) * side[1] - 0.5, (number // columns + 0.5) * side[0] - 0.5], 1)
     half = centers.new_tensor([side[1] / 2, side[0] / 2])
-    apart = (centers[table] - middles[:, None]).abs_()
+    apart = (centers[table] - cell_centers[:, None]).abs_()
     closest = (apart - half).clamp_min_(0).square_().sum(-1)
     farthest = apart.add_(half).square_().sum(-1)
     real = torch.arange(table.shape[1], device=table.device) < counts[:, None]

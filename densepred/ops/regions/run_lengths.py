@@ -1,16 +1,20 @@
-"""Masks of instances as run lengths, down the columns as COCO counts them."""
+"""Run lengths of the masks of instances, column by column as in COCO."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from pycocotools import mask
+
+rle: Any = mask  # its type stubs lack several forms of arguments
 
 
 def run_lengths(ids: np.ndarray, count: int) -> list[list[int]]:
-    """For each of `count` instances of a map (H, W) of 0 and ids, pixels outside and inside in turns.
+    """Return the lengths of runs outside and inside each of `count` instances of a map of ids (H, W), alternating.
 
-    The first number counts pixels outside. One pass over the map, whatever the number of instances.
+    The first run is outside. One pass over the map, for any number of instances.
     """
     flat = np.ascontiguousarray(ids.T).reshape(-1)
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1]) if flat.size else np.zeros(0, np.int64)
@@ -22,8 +26,15 @@ def run_lengths(ids: np.ndarray, count: int) -> list[list[int]]:
     return [_turns(starts[a:b], ends[a:b], flat.size) for a, b in pairwise(bounds)]
 
 
+def compressed_masks(ids: np.ndarray, count: int) -> list[dict[str, Any]]:
+    """Return COCO's compressed run-length mask of each of `count` instances of a map of ids (H, W)."""
+    height, width = ids.shape
+    runs = run_lengths(ids, count)
+    return [rle.frPyObjects({"counts": turns, "size": [height, width]}, height, width) for turns in runs]
+
+
 def _turns(starts: np.ndarray, ends: np.ndarray, total: int) -> list[int]:
-    """The lengths between all edges; one after the last pixel of an instance at the very end would be 0."""
+    """Return the lengths between all edges, without the empty run after an instance that ends at the last pixel."""
     edges = np.stack([starts, ends], 1).reshape(-1)
     after = [total] if not len(ends) or ends[-1] < total else []
     return np.diff(np.concatenate([[0], edges, after])).tolist()

@@ -1,33 +1,27 @@
-"""Segments of an image: components, borders thinned to lines, and how far two segmentations agree.
+"""Segments of an image: borders thinned to lines, and the agreement of two segmentations.
 
-These are a few numbers of one image, on the CPU: labels are numpy arrays.
+All functions work on one image, on the CPU.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import torch
 
-Labels = np.ndarray[Any, np.dtype[np.int64]]
+from densepred.ops.regions.components import Components
+from densepred.ops.regions.pair_counts import pair_counts
+
 CLOSED = -1
 
 
-def components(mask: np.ndarray, connectivity: int = 4) -> Labels:
-    """(H, W) bool to labels 1, 2, ... of its connected components, 0 elsewhere; `connectivity` is 4 or 8."""
-    structure = ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2)
-    found: Any = ndimage.label(mask, structure)
-    return np.asarray(found[0], np.int64)
+def thinned(labels: Components) -> Components:
+    """Grow all labels over the 0s at the same pace, through 4 neighbours, until lines of 0s separate them.
 
-
-def thinned(labels: Labels) -> Labels:
-    """Let labels grow over the 0s, all at the same pace through 4 neighbours, until lines of 0s part them.
-
-    In each round a 0 beside one label takes it, one beside two labels stays 0 for good; where two that were taken in
-    the same round touch under different labels, the right or lower one is 0. Without any label all is one segment.
-    This is the flooding of Vincent and Soille (1991) on two levels, in rounds where theirs has a queue.
+    In each round a 0 beside one label takes it, and a 0 beside two labels stays 0. If two pixels labelled in the same
+    round touch and differ, the right or lower one becomes 0. Without labels the image is one segment.
+    This is the flooding of Vincent and Soille (1991) on two levels, with rounds instead of a queue.
     """
     if not labels.any():
         return np.ones_like(labels)
@@ -53,24 +47,25 @@ def thinned(labels: Labels) -> Labels:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of the `pixels` of the truth's segments: ordered pairs in one segment, entropies in nats."""
+    """Counts over the `pixels` of ground-truth segments: ordered pairs in one segment; entropies in nats."""
 
     pixels: int
     both: int  # pairs in one segment of both
-    truth: int  # pairs in one segment of the truth
+    truth: int  # pairs in one segment of the ground truth
     found: int  # pairs in one segment of the other
     truth_entropy: float
     found_entropy: float
     information: float  # mutual
 
 
-def agreement(found: Labels, truth: Labels) -> Agreement:
-    """Compare segments on the pixels where `truth` is above 0. A pixel where `found` is 0 is a segment of its own."""
+def agreement(found: Components, truth: Components) -> Agreement:
+    """Compare segments (H, W) on the pixels where `truth` is above 0. A pixel where `found` is 0 is its own segment."""
     inside = truth > 0
     a, b = truth[inside], found[inside]
-    lone = int((b == 0).sum())
-    pairs = (a * (int(b.max(initial=0)) + 1) + b)[b > 0]
-    rows, columns, cells = (np.unique(x, return_counts=True)[1].astype(np.int64) for x in (a, b[b > 0], pairs))
+    sizes = int(a.max(initial=0)) + 1, int(b.max(initial=0)) + 1
+    row, column, pixels = (x.numpy() for x in pair_counts(torch.from_numpy(a), torch.from_numpy(b), *sizes))
+    lone, cells = int(pixels[column == 0].sum()), pixels[column > 0]
+    rows, columns = _sums(row, pixels), _sums(column[column > 0], cells)
     entropies = [_entropy(counts, len(a)) for counts in (rows, columns, cells)]
     return Agreement(
         pixels=len(a),
@@ -83,6 +78,12 @@ def agreement(found: Labels, truth: Labels) -> Agreement:
     )
 
 
+def _sums(ids: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Sum the pixels per id, in the order of the ids that occur: (K,) int64."""
+    _, owner = np.unique(ids, return_inverse=True)
+    return np.bincount(owner, pixels).astype(np.int64)
+
+
 def _entropy(counts: np.ndarray, total: int) -> float:
-    """Of segments of these sizes and of single pixels for the rest of `total`, whose count times logarithm is 0."""
+    """Compute the entropy of segments of these sizes; the rest of `total` are single pixels, whose term is 0."""
     return max(0.0, float(np.log(total) - (counts * np.log(counts)).sum() / total)) if total else 0.0

@@ -1,8 +1,8 @@
-"""Part a landscape along its valleys, and blobs where they are narrow. On the CPU: maps are numpy arrays (H, W).
+"""Watershed of a height map, and components split at their necks. On the CPU: maps are numpy arrays (H, W).
 
-The steepest way up is followed from all pixels at once, by doubling; hills are then united by the prominence of their
-peaks, as in persistence clustering (ToMATo; Chazal et al., J. ACM 2013). So the cost is that of sorting the pixels, and
-the only loop is over pairs of hills that touch. The result is a watershed whose markers are the peaks that stay.
+The steepest ascent is followed from all pixels at once, by pointer doubling. Hills are then merged by the prominence of
+their peaks, as in persistence clustering (ToMATo; Chazal et al., J. ACM 2013). The cost is that of sorting the pixels,
+and the only loop is over pairs of adjacent hills. The result is a watershed whose markers are the remaining peaks.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from scipy import ndimage
 
 Union = Callable[[float, float], bool]
-"""The height of the lower of two peaks, and of the highest pass between them, to whether both are one hill."""
+"""Maps the height of the lower of two peaks and of the highest pass between them to True if both are one hill."""
 
 
-def part_blobs(parts: np.ndarray, smooth: float, neck: float, depth: float) -> np.ndarray:
-    """Part blobs (numbered, 0 is none) where they have a neck; (H, W) int32, numbered anew from 1.
+def split_components(parts: np.ndarray, smooth: float, neck: float, depth: float) -> np.ndarray:
+    """Split components (ids, 0 is none) at their necks: (H, W) int32, numbered from 1.
 
-    The distance of each pixel to what is not a blob, smoothed by a Gaussian of `smooth` pixels, is half the width of
-    the blob there. Two parts stay two where the neck between them is narrower than `neck` times the narrower part, and
-    narrower by `depth` pixels of that distance.
+    The distance of each pixel to the background, smoothed by a Gaussian of `smooth` pixels, is half the local width of
+    the component. Two hills of this distance are separated if the neck between them is narrower than `neck` times the
+    narrower one, and narrower by `depth` pixels of distance.
     """
     away: Any = ndimage.distance_transform_edt(parts > 0)
     if smooth > 0:
@@ -31,10 +31,10 @@ def part_blobs(parts: np.ndarray, smooth: float, neck: float, depth: float) -> n
 
 
 def hills(parts: np.ndarray, height: np.ndarray, one: Union) -> np.ndarray:
-    """The hills of a landscape within each of some parts (0 is none); (H, W) int32 from 1.
+    """Number the hills of a height map within each component (0 is none): (H, W) int32, from 1.
 
-    Ways up never leave a part. They lead to the highest of eight neighbours; of equally high pixels the later counts
-    as higher, so that a plateau has one peak or some that are united.
+    Ascents stay in their component and lead to the highest of eight neighbours. Of equally high pixels the later
+    counts as higher, so that a plateau has one peak, or several that are merged.
     """
     inside = np.flatnonzero(parts)
     if not len(inside):
@@ -55,7 +55,7 @@ def hills(parts: np.ndarray, height: np.ndarray, one: Union) -> np.ndarray:
 
 
 def _shifts(shape: tuple[int, ...]) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """Where a pixel is and where its neighbour is, for each of the four pairs of opposite directions."""
+    """Return the slices of a pixel and of its neighbour, for each of the four pairs of opposite directions."""
     rows, columns = shape
     out = []
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
@@ -66,7 +66,7 @@ def _shifts(shape: tuple[int, ...]) -> list[tuple[tuple[slice, slice], tuple[sli
 
 
 def _highest_around(ranks: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """The highest rank among each pixel and its neighbours in the same part."""
+    """Return the highest rank among each pixel and its neighbours in the same component."""
     best = ranks.copy()
     for here, there in _shifts(ranks.shape):
         same = parts[here] == parts[there]
@@ -76,7 +76,7 @@ def _highest_around(ranks: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 
 def _passes(basins: np.ndarray, parts: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Basins (counted from 0) that touch within a part, pairs (P, 2), and the height of the highest pass of each."""
+    """Return adjacent basins of a component, counted from 0, and the highest pass of each pair: three (P,)."""
     pairs, gaps = [], []
     for here, there in _shifts(basins.shape):
         touching = (parts[here] == parts[there]) & (basins[here] != basins[there])
@@ -91,7 +91,7 @@ def _passes(basins: np.ndarray, parts: np.ndarray, height: np.ndarray) -> tuple[
 
 
 def _unite(first: np.ndarray, second: np.ndarray, passes: np.ndarray, peaks: np.ndarray, one: Union) -> np.ndarray:
-    """(B,) the basin that stands for each basin's hill, by its highest peak; the highest passes are tried first."""
+    """Return for each basin the basin with the highest peak of its hill, (B,); highest passes are merged first."""
     leader = list(range(len(peaks)))
 
     def find(basin: int) -> int:

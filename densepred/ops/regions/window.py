@@ -1,4 +1,4 @@
-"""Largest and smallest values in square windows, in a number of passes that grows with the logarithm of the side."""
+"""Largest and smallest values in square windows; the number of passes is logarithmic in the side."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 from densepred.types import VOID
 
 NOTHING = 0
-"""The smallest label: it changes no maximum."""
+"""Smallest label, which changes no maximum."""
 
 
 def extremes(x: Tensor, reach: int) -> tuple[Tensor, Tensor]:
-    """Largest and smallest value within `reach` pixels, diagonals included: (H, W) -> twice (H - 2 reach, W - 2 reach).
+    """Return the largest and smallest value within `reach` pixels, diagonals included: two (H - 2 reach, W - 2 reach).
 
-    The windows are those that lie inside. `reach` is less than half of both sides.
+    x: (H, W), both sides longer than 2 `reach`; only windows inside the map count
     """
     side = 2 * reach + 1
     largest = _sliding(_sliding(x, side, 0, torch.maximum), side, 1, torch.maximum)
@@ -25,9 +25,10 @@ def extremes(x: Tensor, reach: int) -> tuple[Tensor, Tensor]:
 
 
 def outline(labels: Tensor, reach: int) -> Tensor:
-    """(H, W) bool: another label, or the outside of the image, is within `reach` pixels, diagonals included.
+    """Mark pixels with another label, or the outside of the image, within `reach` pixels, diagonals included.
 
-    For one label these are the pixels that an erosion by a square of 2 reach + 1 takes away.
+    labels: (H, W); returns (H, W) bool. Per label these are the pixels that an erosion by a square of side
+    2 reach + 1 removes.
     """
     found = torch.ones_like(labels, dtype=torch.bool)
     if 2 * reach < min(labels.shape):
@@ -37,10 +38,10 @@ def outline(labels: Tensor, reach: int) -> Tensor:
 
 
 def mixed(labels: Tensor, reach: int, void: bool = False) -> Tensor:
-    """(H, W) bool: two different labels are within `reach` pixels of a pixel, itself included.
+    """Mark pixels with two different labels within `reach` pixels, their own included.
 
-    VOID is no label, or with `void` one like the others. Nothing is assumed of the outside of the image. Labels are
-    uint8.
+    labels: (H, W) uint8; returns (H, W) bool. VOID is ignored, or counts as a label with `void`. The outside of the
+    image is ignored.
     """
     pad = [reach] * 4
     high = torch.nn.functional.pad(labels if void else labels.masked_fill(labels == VOID, NOTHING), pad, value=NOTHING)
@@ -49,7 +50,7 @@ def mixed(labels: Tensor, reach: int, void: bool = False) -> Tensor:
 
 
 def _sliding(x: Tensor, length: int, dim: int, reduce: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """`reduce` over every `length` neighbours along a dimension, by windows of doubled length."""
+    """Apply `reduce` to every window of `length` values along a dimension, by windows of doubled length."""
     span = 1
     while span < length:
         step = min(span, length - span)

@@ -1,38 +1,38 @@
-"""The confusion matrix, and the numbers that follow from it."""
+"""Confusion matrix, and the scores that follow from it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from densepred.ops.regions.pair_counts import pair_table
 from densepred.types import VOID
 
-CHUNK = 2**18  # pixels a pass, so that the indices stay in the processor's cache
+CHUNK = 2**18  # pixels per pass, so that the indices stay in the processor's cache
 
 
 def confusion(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
     """Count pixels by (truth, prediction): class maps of equal shape -> (K, K + 1) int64.
 
-    VOID truth does not count. The last column is for VOID predictions, which are wrong for their truth alone.
+    Pixels with VOID ground truth do not count. The last column holds VOID predictions: false negatives of the true
+    class, and false positives of none.
 
     >>> confusion(torch.tensor([0, 1, 255, 1]), torch.tensor([0, 0, 0, 255]), 2)
     tensor([[1, 1, 1],
             [0, 0, 0]])
     """
     columns = classes + 1
-    cells = classes * columns
-    total = torch.zeros(cells + 1, dtype=torch.int64, device=truth.device)
+    total = torch.zeros(columns, columns, dtype=torch.int64, device=truth.device)
     for guess, label in zip(prediction.flatten().split(CHUNK), truth.flatten().split(CHUNK), strict=True):
-        index = label.to(torch.int32).mul_(columns).add_(guess.clamp(max=classes))
-        index.masked_fill_(label == VOID, cells)
-        total += torch.bincount(index, minlength=cells + 1)
-    return total[:cells].view(classes, columns)
+        known = label.masked_fill(label == VOID, classes)
+        total += pair_table(known, guess.clamp(max=classes), columns, columns)
+    return total[:classes]
 
 
 def per_class(matrix: Tensor) -> dict[str, Tensor]:
-    """IoU, Dice, precision and recall of each class, (K,) float64, from counts (K, K + 1).
+    """Compute IoU, Dice, precision and recall per class, (K,) float64, from counts (K, K + 1).
 
-    A class that neither truth nor prediction holds is NaN; one that only one of them holds is 0.
+    A class without pixels in ground truth and prediction is NaN; one with pixels in only one of them is 0.
     """
     hit = matrix.diagonal().double()
     truth, guess = matrix.sum(1).double(), matrix[:, :-1].sum(0).double()
@@ -51,5 +51,5 @@ def per_class(matrix: Tensor) -> dict[str, Tensor]:
 
 
 def pixel_accuracy(matrix: Tensor) -> Tensor:
-    """The share of counted pixels whose class is right; NaN where none counted."""
+    """Compute the fraction of counted pixels with the right class; NaN if none counted."""
     return matrix.diagonal().sum().double() / matrix.sum().double()

@@ -1,4 +1,4 @@
-"""Which segments of two panoptic pictures match, from how many pixels each two share.
+"""Matches between the segments of two panoptic maps, from the pixels that each pair shares.
 
 Kirillov et al., CVPR 2019 (arXiv 1801.00868), with the rules of the COCO panoptic API for void and crowds.
 """
@@ -12,27 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from densepred.ops.regions.pair_counts import pair_counts
 from densepred.types import VOID
 
-CELLS = 2**22  # pairs of codes that are counted in one table; where there are more, pixels are sorted
 LABELS = VOID + 1
 
 
 class Regions(NamedTuple):
-    """A panoptic picture. Codes: 0 nothing, i + 1 the i-th of N instances, N + 1 + c pixels of label c without one."""
+    """Panoptic map of one image. Ids: 0 nothing, i + 1 the i-th of N instances, N + 1 + c label c outside instances."""
 
-    codes: Tensor  # (H, W) int32
-    classes: np.ndarray  # (N + 257,) int64, the class of the segment of each code, -1 where the code is none
+    ids: Tensor  # (H, W) int32
+    classes: np.ndarray  # (N + 257,) int64, the class of the segment of each id, -1 for none
     crowd: np.ndarray  # (N + 257,) bool
 
 
 class Matches(NamedTuple):
-    """What one pair of pictures adds: the IoU and class of each match, and the classes of what found no match."""
+    """Matches of one pair of maps: IoU and class of each, and the classes of unmatched segments."""
 
-    overlaps: np.ndarray  # (M,) float64, each above a half
+    overlaps: np.ndarray  # (M,) float64, each above 0.5
     hits: np.ndarray  # (M,) int64
-    wrong: np.ndarray  # segments of the prediction
-    missed: np.ndarray  # segments of the truth
+    wrong: np.ndarray  # classes of unmatched segments of the prediction
+    missed: np.ndarray  # classes of unmatched segments of the ground truth
 
 
 def regions(
@@ -43,32 +43,36 @@ def regions(
     crowd: Tensor | None = None,
     ignore: Tensor | None = None,
 ) -> Regions:
-    """Instances are segments, and so is each class of `stuff` where no instance is. The rest is nothing.
+    """Combine instances, and per class of `stuff` its pixels outside instances. All other pixels are nothing.
 
-    semantic (H, W) uint8, instances (H, W) int32, categories and crowd (N,), ignore (H, W) bool: nothing is there,
-    but that crowds stay.
+    semantic: (H, W) uint8
+    instances: (H, W) int32
+    categories: (N,) int64
+    crowd: (N,) bool
+    ignore: (H, W) bool, pixels that become nothing, except those of crowds
     """
     count = len(categories)
-    codes = torch.where(instances > 0, instances.to(torch.int32), semantic.to(torch.int32).add_(count + 1))
+    ids = torch.where(instances > 0, instances.to(torch.int32), semantic.to(torch.int32).add_(count + 1))
     flags = np.zeros(count + 1 + LABELS, bool)
     if crowd is not None:
         flags[1 : count + 1] = crowd.cpu().numpy()
     if ignore is not None:
-        flagged = torch.from_numpy(flags).to(codes.device)
-        codes.masked_fill_(ignore.to(codes.device) & ~flagged[codes.long()], 0)
+        flagged = torch.from_numpy(flags).to(ids.device)
+        ids.masked_fill_(ignore.to(ids.device) & ~flagged[ids.long()], 0)
     classes = np.full(count + 1 + LABELS, -1, np.int64)
     classes[1 : count + 1] = categories.cpu().numpy()
     classes[count + 1 + np.array(stuff, np.int64)] = stuff
-    return Regions(codes, classes, flags)
+    return Regions(ids, classes, flags)
 
 
 def match(truth: Regions, prediction: Regions) -> Matches:
-    """Segments of equal class match where their IoU is more than a half, so each has one mate at most.
+    """Match segments of equal class with an IoU above 0.5, so each has at most one match.
 
-    The union leaves out what the prediction has on void. Crowds are neither found nor missed. An unmatched prediction
-    is not wrong where more than half of it lies on void and on crowds of its class.
+    The union leaves out pixels of the prediction on void. Crowds are neither matched nor missed. An unmatched
+    prediction does not count as wrong if more than half of it lies on void and on crowds of its class.
     """
-    t, p, shared = pairs(truth.codes, prediction.codes, len(truth.classes), len(prediction.classes))
+    counts = pair_counts(truth.ids, prediction.ids, len(truth.classes), len(prediction.classes))
+    t, p, shared = (x.cpu().numpy() for x in counts)
     kind, guess = truth.classes[t], prediction.classes[p]
     area = np.bincount(t, shared, len(truth.classes))
     size = np.bincount(p, shared, len(prediction.classes))
@@ -83,17 +87,3 @@ def match(truth: Regions, prediction: Regions) -> Matches:
     wrong = (prediction.classes >= 0) & (size > 0) & (2 * spared <= size)
     wrong[p[hit]] = False
     return Matches(overlap[hit], kind[hit], prediction.classes[wrong], truth.classes[missing])
-
-
-def pairs(truth: Tensor, prediction: Tensor, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each pair of codes that share pixels, and how many; all (P,), in the order of the pairs."""
-    if rows * columns > CELLS:
-        index = truth.flatten().long().mul_(columns).add_(prediction.flatten())
-        found, number = index.unique(return_counts=True)
-    else:
-        index = truth.flatten().mul(columns).add_(prediction.flatten())
-        table = index.bincount(minlength=rows * columns)
-        found = table.nonzero()[:, 0]
-        number = table[found]
-    cells = found.cpu().numpy()
-    return cells // columns, cells % columns, number.cpu().numpy()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from densepred.ops.regions.border import NEGLIGIBLE, border_weight, components, reach, two_nearest
+from densepred.ops.regions.border import NEGLIGIBLE, border_weight, reach, two_nearest
 
 
 def slow(cells: Tensor, w0: float, sigma: float) -> Tensor:
@@ -69,15 +69,3 @@ def test_one_cell_or_none_has_no_neighbour() -> None:
 def test_a_gap_of_one_pixel_has_nearly_the_full_weight() -> None:
     cells = torch.tensor([[1, 1, 0, 2, 2]], dtype=torch.int32)
     assert border_weight(cells, 10, 5)[0, 2].item() == pytest.approx(10 * math.exp(-4 / 50))
-
-
-def test_components_are_connected_by_sides_and_kept_apart_by_class() -> None:
-    labels = torch.tensor([[1, 0, 1, 2], [0, 1, 1, 2], [1, 0, 0, 1]], dtype=torch.uint8)
-    found = components(labels, [1, 2])
-    assert found.dtype == torch.int32
-    assert sorted(found.unique().tolist()) == [0, 1, 2, 3, 4, 5]
-    assert found[0, 2] == found[1, 1] == found[1, 2]
-    assert found[0, 0] != found[1, 1]
-    assert found[0, 3] == found[1, 3] != found[2, 3]
-    assert not found[labels == 0].any()
-    assert components(labels, [2]).max() == 1

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from densepred.ops.regions.components import numbered, small_holes, without_small
+from densepred.ops.regions.components import class_components, components, small_holes, without_small
 from tests.reference import slow_segments
 
 
@@ -13,12 +14,12 @@ def noise(seed: int, size: tuple[int, int] = (23, 31)) -> np.ndarray:
 
 def test_parts_are_numbered_as_pixel_by_pixel() -> None:
     for seed in range(5):
-        parts, count = numbered(noise(seed), 4)
+        parts, count = components(noise(seed), 4)
         assert parts.tolist() == slow_segments.fill(noise(seed)).tolist()
         assert count == parts.max()
     corners = np.eye(4, dtype=bool)
-    assert [numbered(corners, connectivity)[1] for connectivity in (4, 8)] == [4, 1]
-    assert numbered(np.zeros((3, 4), bool), 4)[1] == 0
+    assert [components(corners, connectivity)[1] for connectivity in (4, 8)] == [4, 1]
+    assert components(np.zeros((3, 4), bool), 4)[1] == 0
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
@@ -27,7 +28,7 @@ def test_holes_are_parts_of_the_rest_that_reach_no_edge(connectivity: int, most:
     mask = noise(7)
     rest = ~mask
     wanted = np.zeros_like(mask)
-    parts, count = numbered(rest, 12 - connectivity)
+    parts, count = components(rest, 12 - connectivity)
     for number in range(1, count + 1):
         y, x = np.nonzero(parts == number)
         inside = y.min() > 0 and x.min() > 0 and y.max() < mask.shape[0] - 1 and x.max() < mask.shape[1] - 1
@@ -54,3 +55,15 @@ def test_small_parts_go_and_numbers_have_no_gaps() -> None:
         kept, count = without_small(parts, least)
         assert kept.tolist() == wanted
         assert count == np.max(wanted)
+
+
+def test_components_are_connected_by_sides_and_kept_apart_by_class() -> None:
+    labels = torch.tensor([[1, 0, 1, 2], [0, 1, 1, 2], [1, 0, 0, 1]], dtype=torch.uint8)
+    found = class_components(labels, [1, 2])
+    assert found.dtype == torch.int32
+    assert sorted(found.unique().tolist()) == [0, 1, 2, 3, 4, 5]
+    assert found[0, 2] == found[1, 1] == found[1, 2]
+    assert found[0, 0] != found[1, 1]
+    assert found[0, 3] == found[1, 3] != found[2, 3]
+    assert not found[labels == 0].any()
+    assert class_components(labels, [2]).max() == 1

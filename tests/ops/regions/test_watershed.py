@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from densepred.ops.regions.components import numbered
-from densepred.ops.regions.watershed import hills, part_blobs
+from densepred.ops.regions.components import components
+from densepred.ops.regions.watershed import hills, split_components
 from tests.reference import slow_hills
 
 
@@ -30,7 +30,7 @@ def test_hills_equal_a_walk_from_every_pixel(prominence: float) -> None:
         draw = np.random.default_rng(seed)
         size = (int(draw.integers(1, 17)), int(draw.integers(1, 23)))
         height = ndimage.gaussian_filter(draw.normal(size=size), 1.0)
-        parts, _ = numbered(draw.random(size) < 0.8, 4)
+        parts, _ = components(draw.random(size) < 0.8, 4)
         one = lambda peak, gap: peak - gap < prominence  # noqa: E731
         assert same(hills(parts, height, one), slow_hills.hills(parts, height, one))
 
@@ -49,9 +49,9 @@ def test_parts_are_never_left_or_united() -> None:
 @pytest.mark.parametrize("distance", [15, 18, 20, 22])
 def test_two_discs_come_apart_at_the_neck_between_them(distance: int) -> None:
     ids = discs((45, 60), (20, 20, 11), (23, 20 + distance, 11))
-    parts, count = numbered(ids > 0, 4)
+    parts, count = components(ids > 0, 4)
     assert count == 1
-    found = part_blobs(parts, 1.0, 0.9, 1.0)
+    found = split_components(parts, 1.0, 0.9, 1.0)
     # The chord is where the true border is, if both discs are cut back to it
     y, x = np.mgrid[:45, :60]
     side = (y - 21.5) * 3 + (x - 20 - distance / 2) * distance
@@ -66,17 +66,17 @@ def test_what_has_no_neck_stays_whole() -> None:
     ellipse = ((y - 20) / 9) ** 2 + ((x - 30) / 25) ** 2 <= 1
     bar = (abs(y - 20) <= 3) & (abs(x - 30) <= 25)
     for mask in (ellipse, bar, bar.T.copy(), np.ones((40, 60), bool)):
-        parts, _ = numbered(mask, 4)
-        assert part_blobs(parts, 1.0, 0.9, 1.0).max() == 1
+        parts, _ = components(mask, 4)
+        assert split_components(parts, 1.0, 0.9, 1.0).max() == 1
 
 
 def test_one_pixel_is_one_blob_and_nothing_is_none() -> None:
-    assert part_blobs(np.ones((1, 1), np.int32), 1.0, 0.9, 1.0).tolist() == [[1]]
-    assert part_blobs(np.zeros((4, 5), np.int32), 1.0, 0.9, 1.0).max() == 0
+    assert split_components(np.ones((1, 1), np.int32), 1.0, 0.9, 1.0).tolist() == [[1]]
+    assert split_components(np.zeros((4, 5), np.int32), 1.0, 0.9, 1.0).max() == 0
 
 
 def test_two_thousand_round_blobs_stay_whole() -> None:
     grid = np.zeros((24, 24), bool)
     grid[2:21, 2:21] = discs((19, 19), (9, 9, 9)) > 0
-    parts, count = numbered(np.tile(grid, (45, 45)), 4)
-    assert part_blobs(parts, 1.0, 0.9, 1.0).max() == count == 2025
+    parts, count = components(np.tile(grid, (45, 45)), 4)
+    assert split_components(parts, 1.0, 0.9, 1.0).max() == count == 2025
