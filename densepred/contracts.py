@@ -1,4 +1,4 @@
-"""The whole design on one page: what each kind of component must be.
+"""The whole design on one page: the interface of each kind of component.
 
 Components never import one another: a decoder gets its upsampler, a model its encoder and decoder, a task its codec.
 """
@@ -15,7 +15,7 @@ from densepred.types import Annotation, Frame, HeadSpec, Info, Pyramid, Sample, 
 
 
 class Encoder(nn.Module, ABC):
-    """Image to feature pyramid. Built as `factory(in_channels=...)`."""
+    """From image to feature pyramid. Built as `factory(in_channels=...)`."""
 
     channels: tuple[int, ...]  # of each level, shallow to deep
     strides: tuple[int, ...]  # level i of an H x W image has ceil(H / stride) or floor(H / stride) rows
@@ -32,15 +32,18 @@ class Upsample(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
-        """x (B, in_channels, h, w) -> (B, out_channels, *size); `indices` is the argmax of the pooling to undo."""
+        """Upsample x (B, in_channels, h, w) to (B, out_channels, *size).
+
+        indices: argmax of the max pooling that is inverted, if there is one
+        """
 
 
 class Decoder(nn.Module, ABC):
-    """Feature pyramid to maps. Built as `factory(encoder, upsample=...)`."""
+    """From feature pyramid to maps. Built as `factory(encoder, upsample=...)`."""
 
-    channels: tuple[int, ...]  # of each map it returns, coarse to fine
+    channels: tuple[int, ...]  # of each returned map, coarse to fine
     strides: tuple[int, ...]
-    wanted: Collection[int] | None = None  # which maps are asked for; others may be left empty. None: all
+    wanted: Collection[int] | None = None  # indices of the maps in use; others may be empty. None: all
 
     @abstractmethod
     def forward(self, pyramid: Pyramid) -> list[Tensor]: ...
@@ -49,124 +52,127 @@ class Decoder(nn.Module, ABC):
 class Model(nn.Module, ABC):
     """Built as `factory(heads=..., channels=..., mean=..., std=...)`; the last three come from Info."""
 
-    align_corners: bool = False  # how its coarse predictions are to be enlarged
+    align_corners: bool = False  # how coarse predictions are upsampled
 
     @abstractmethod
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """Images (B, C, H, W) in [0, 1] -> for each head its stages, each (B, channels, h, w) at the model's stride.
+        """Predict from images (B, C, H, W) in [0, 1]: per head its stages, each (B, channels, h, w) at its stride.
 
-        Stages before the answer only teach: in evaluation mode a model need not give them.
+        Only the last stage counts. Earlier ones have a loss in training and may be absent in evaluation mode.
         """
 
     def skip_stages(self, stages: int) -> None:
-        """Answer by an earlier stage in evaluation mode, without what only the last `stages` of them need."""
+        """Predict by an earlier stage in evaluation mode, without the layers of the last `stages` ones."""
         if stages:
-            raise UserError(f"skip_stages={stages}: this model has no earlier stages to answer by; set 0")
+            raise UserError(f"skip_stages={stages}: this model has no earlier stages; set 0")
 
 
 class Codec(ABC):
-    """The only translator between annotations and tensors. Built as `factory(info=...)`."""
+    """Conversion between annotations and tensors, in both directions. Built as `factory(info=...)`."""
 
     heads: dict[str, HeadSpec]
-    required: tuple[
-        str, ...
-    ]  # the fields of Annotation that `encode` reads: within Info.provides, or "image", the input's
-    top_down: bool = False  # whether the network sees one instance at a time, cut out by its box
+    required: tuple[str, ...]  # fields of Annotation that `encode` reads: of Info.provides, or "image" of any dataset
+    top_down: bool = False  # whether the network input is a crop of one instance
 
     @abstractmethod
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        """One annotation to its targets, without a batch dimension; of one instance for a per-instance codec."""
+        """Convert an annotation, of one instance for a top-down codec, to targets without a batch dimension."""
 
     def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
-        """What the network is shown of a transformed image (C, H, W), in training and evaluation, not in prediction."""
+        """Corrupt a transformed image (C, H, W) for training and evaluation; prediction uses clean images."""
         return image
 
     @abstractmethod
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
     ) -> list[Annotation]:
-        """Each head's answer (B, C, h, w), in float32, to annotations of the original images."""
+        """Convert the predictions of each head (B, C, h, w), float32, to annotations of the original images."""
 
     @abstractmethod
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Outputs that a perfect model would give for a batch of targets; `decode` turns them into the truth."""
+        """Return the outputs of a perfect model for a batch of targets; `decode` converts them to ground truth."""
 
     def merge_instances(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
-        """What a per-instance codec found in the crops of one image, put together.
+        """Merge the predictions of a top-down codec in the crops of one image.
 
-        `given` holds the boxes of the crops: crop i is of its row `frames[i].instance`. With scores they were detected;
-        without, they are the truth's, and the answer has a row for each of them. Whole images are put together already.
+        given: the boxes of the crops; crop i shows row `frames[i].instance`. Boxes with scores were detected. Boxes
+            without are ground truth, and the result has one row per box.
         """
         (one,) = found
         return one
 
     def with_distance_maps(self, head: str) -> None:
-        """Let `encode` also give `<head>_distance`, which a loss of this head asks for."""
-        raise UserError(f"task.losses.{head}: no distances to boundaries come with this task; choose another loss")
+        """Let `encode` also return `<head>_distance`, which a loss of this head needs."""
+        raise UserError(f"task.losses.{head}: this task has no distances to boundaries; choose another loss")
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Undo a left-right flip of the input, for averaging. Of a head on several levels one level comes at a time."""
+        """Flip predictions of a mirrored input back, for averaging. Heads on several levels come level by level."""
         return {name: value.flip(-1) for name, value in outputs.items()}
 
     def unscale(self, outputs: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
-        """Undo in numbers that the input was `factor` times as large, for averaging: lengths are `factor` too long."""
+        """Divide predicted lengths by `factor`, the scale of the input, for averaging."""
         if values := [name for name, spec in self.heads.items() if spec.kind != "classes"]:
-            raise UserError(f"scales: numbers such as {values[0]} cannot be averaged over sizes; leave scales out")
+            raise UserError(f"scales: head {values[0]} cannot be averaged over sizes of the image; leave scales out")
         return dict(outputs)
 
 
 class Loss(nn.Module, ABC):
-    """A scalar mean over what counts: weight > 0 and not VOID. Exactly 0, gradients finite, where nothing counts."""
+    """A scalar mean over pixels with weight > 0 and without VOID. Without such pixels 0, with finite gradients."""
 
     target: str  # "classes": class maps (B, H, W) uint8; "values": (B, C, H, W) floats
     distance: bool = False  # whether `forward` and `statistics` take the codec's `<head>_distance` after the weight
 
     @abstractmethod
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """pred (B, C, H, W) on the grid of the target; weight (B, H, W) or broadcastable to the target."""
+        """Compute the loss.
+
+        pred: (B, C, H, W) on the grid of the target
+        weight: (B, H, W), or broadcastable to the target
+        """
 
     def split(self) -> list[tuple[float, Loss]]:
-        """Weights and losses whose sum this is, each to be taken on its own way: in bands or in one piece."""
+        """Return the weighted terms of this loss; each is computed separately, in bands or at once."""
         return [(1.0, self)]
 
 
 class Band(Protocol):
-    """Some rows of a prediction under a loss."""
+    """Some rows of a prediction, for a loss that is summed band by band."""
 
     def sums(self) -> Tensor:
-        """`statistics` of these rows, (B, S)."""
+        """Return the `statistics` of these rows, (B, S)."""
         ...
 
     def gradient(self, grad: Tensor) -> Tensor:
-        """The gradient of (sums * grad).sum() by the prediction. Asked last and once: it may use up the band."""
+        """Return the gradient of (sums * grad).sum() by the prediction. Called last and once: it may overwrite data."""
         ...
 
 
 class SummedLoss(Loss):
     """A loss that is a formula of sums over pixels.
 
-    So its sums can be taken band by band, from logits coarser than the target, and over every process of a run.
-    Optional: `band(exponentials, target, weight) -> Band` for a softmax, faster than autograd. It gets exp(pred), up to
-    one positive factor for all channels of a pixel, of two channels or more, and may overwrite it.
-    `logit_band(logits, target, weight) -> Band | None` is the same for sigmoids; it gets enlarged logits to overwrite.
+    Its sums can be computed band by band, from logits coarser than the target, and over all processes of a run.
+
+    Optional, and faster than autograd: `band(exponentials, target, weight) -> Band` for a softmax. Its argument is
+    exp(pred) of two or more channels, up to one positive factor per pixel, and may be overwritten.
+    `logit_band(logits, target, weight) -> Band | None` does so for sigmoids, from upsampled logits.
     """
 
     linear: bool = False  # only the first sum depends on the prediction: its gradient is known after one pass
 
     @abstractmethod
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The sums of each image, (B, S), in at least float32. An image where nothing counts gives a row of zeros."""
+        """Compute sums per image, (B, S), in float32 or more. Images without counted pixels have a row of zeros."""
 
     @abstractmethod
     def value(self, sums: Tensor) -> Tensor:
-        """(B, S) -> scalar. Rows of zeros change nothing."""
+        """Compute the loss from sums (B, S); rows of zeros do not change it."""
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return self.value(self.statistics(pred, target, weight))
 
 
 class Metric(ABC):
-    """Exact over a dataset and any number of processes. Built as `factory(info=...)`."""
+    """An exact score over a dataset and any number of processes. Built as `factory(info=...)`."""
 
     requires: tuple[str | tuple[str, ...], ...] = ()  # fields of Annotation that it reads; of several in (), one
     probabilities: bool = False  # whether `add` reads the probabilities of predictions
@@ -208,7 +214,7 @@ class Metric(ABC):
 
 
 class Dataset(ABC):
-    """Reads files, nothing else. Built as `factory(split=...)`."""
+    """Samples read from files, without transforms. Built as `factory(split=...)`."""
 
     info: Info
 
@@ -219,10 +225,10 @@ class Dataset(ABC):
     def __getitem__(self, index: int) -> Sample: ...
 
     def labelled(self, index: int) -> list[int]:
-        """Which instances of a sample a network for single instances can learn from and be judged on.
+        """List the instances of a sample that a top-down model is trained and evaluated on.
 
-        Those with a labelled keypoint and a box that has an area, crowds apart. Override where the answer is known
-        without reading the image: training asks it of every sample before it starts.
+        They have a labelled keypoint and a box with an area, and are no crowds. Training calls this for every sample
+        before it starts: override it if the result is known without reading the image.
         """
         truth = self[index].truth
         if truth.keypoints is None or truth.boxes is None:
@@ -232,42 +238,42 @@ class Dataset(ABC):
         return good.nonzero()[:, 0].tolist()
 
     def identity(self, index: int) -> tuple[int | str | None, str]:
-        """By which files of results know a sample: the id that a COCO file gives it, if any, and its frame's id."""
+        """Return the ids of a sample in files of results: its id in a COCO file, if any, and its frame's id."""
         return None, self[index].frame.id
 
 
 class Transform(Protocol):
-    """Moves or recolours a sample; all its randomness comes from the generator."""
+    """A change of a sample's geometry or colours; all randomness comes from the generator."""
 
     def __call__(self, sample: Sample, generator: Generator) -> Sample: ...
 
 
 @runtime_checkable
 class Unpadded(Protocol):
-    """A model that can also answer without padding, for the pixels whose whole surroundings it is shown."""
+    """A model that can also predict without padding, for pixels with their full receptive field in the input."""
 
-    margin: int  # pixels at each edge of an input that get no answer
-    step: int  # windows that start a multiple of this apart agree where they overlap
+    margin: int  # pixels at each edge of an input without prediction
+    step: int  # windows at multiples of this agree where they overlap
 
     def fit(self, length: int) -> int:
-        """The largest side of an input that is at most `length`; without an answer below 2 margin + 1."""
+        """Return the largest valid side of an input up to `length`; undefined below 2 margin + 1."""
         ...
 
     def valid(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """(B, C, h + 2 margin, w + 2 margin) -> for each head its stages, (B, channels, h, w)."""
+        """Predict from (B, C, h + 2 margin, w + 2 margin): per head its stages, each (B, channels, h, w)."""
         ...
 
 
 @runtime_checkable
 class ClosedForm(Protocol):
-    """A model that is solved, not descended: one pass over the training batches, then an equation."""
+    """A model with a closed-form solution: one pass over the training batches, then one equation."""
 
     def accumulate(self, image: Tensor) -> None:
-        """Take in a batch of images (B, C, H, W) in [0, 1]."""
+        """Add a batch of images (B, C, H, W) in [0, 1]."""
         ...
 
     def solve(self) -> Mapping[str, float]:
-        """Set the weights from what all processes took in; numbers that are worth writing down."""
+        """Set the weights from the images of all processes. Returns scalars for the log."""
         ...
 
 

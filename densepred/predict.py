@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def predict(cfg: DictConfig) -> int:
-    """Predict every image; 4 where some could not be read."""
+    """Predict every image. Returns the exit status: 4 if some could not be read."""
     settings = compose.settings(cfg)
     source, output = Path(settings.input), Path(settings.output)
     files = images(source)
@@ -42,7 +42,7 @@ def predict(cfg: DictConfig) -> int:
 
     from densepred import predictor
     from densepred.results import person_boxes
-    from densepred.results.files import Results, Wanted, image_ids, known_ids
+    from densepred.results.files import OverlaySettings, Results, image_ids, known_ids
 
     known = known_ids(Path(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
@@ -56,8 +56,7 @@ def predict(cfg: DictConfig) -> int:
         boxes = person_boxes.open_boxes(
             settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
         )
-    wanted = Wanted(settings.overlay, settings.threshold)
-    writer = Results(output, model.info, wanted, known)
+    writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
     folder, failed = source if source.is_dir() else source.parent, {}
     names = [file.relative_to(folder) for file in files]
     if isinstance(boxes, person_boxes.BoxFile):
@@ -81,7 +80,7 @@ def predict(cfg: DictConfig) -> int:
 
 
 def images(source: Path) -> list[Path]:
-    """The image itself, or those of a folder and its folders, in order."""
+    """List the image itself, or the images of a folder and its subfolders, in order."""
     from densepred.dataset.raster import EXTENSIONS
 
     if source.is_file():
@@ -97,7 +96,7 @@ def images(source: Path) -> list[Path]:
 
 
 def destinations(files: list[Path], source: Path, output: Path) -> list[Path]:
-    """Where each image's results go below a folder of results, without suffix; a.jpg and a.png are kept apart."""
+    """Return the path of each image's results below the output folder, without suffix; a.jpg and a.png differ."""
     folder = source if source.is_dir() else source.parent
     if source.is_dir() and output.resolve() == source.resolve():
         raise UserError(f"output={output}: is the folder of the images; choose another so that nothing is mixed up")
@@ -107,7 +106,7 @@ def destinations(files: list[Path], source: Path, output: Path) -> list[Path]:
 
 
 def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | None) -> Annotation:
-    """What is in one image."""
+    """Predict one image with the settings of the command."""
     return model(
         pixels,
         tile=settings.tile,

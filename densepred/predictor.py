@@ -1,4 +1,4 @@
-"""A trained model as a function: image in, annotation out. The commands and notebooks use the same code."""
+"""A trained model as a function from image to annotation, for the commands and for notebooks."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ Picture = str | Path | Image.Image | np.ndarray | Tensor
 
 
 TOGETHER = 32
-"""Instances of an image that the network is shown at a time."""
+"""Instances of an image per batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How an image is taken in parts: see `Predictor.__call__`."""
+    """Settings of the sliding window: see `Predictor.__call__`."""
 
     tile: int | None
     overlap: float
@@ -59,11 +59,11 @@ def load(
     trust: Sequence[str] = (),
     codec: Mapping[str, Any] | None = None,
 ) -> Predictor:
-    """The predictor of a run folder (its best weights) or of a file of weights.
+    """Load the predictor of a run folder (its best weights) or of a file of weights.
 
-    Nothing in the file is executed; `trust` names packages of your own that hold its architecture. `codec` holds
-    settings of the task's codec, such as a threshold, in place of those it was trained with.
-    Raises UserError where the file is not a checkpoint of densepred or was damaged.
+    Nothing in the file is executed; `trust` names packages of your own that hold its architecture. `codec` replaces
+    settings of the task's codec, such as a threshold.
+    Raises UserError if the file is not a checkpoint of densepred or is damaged.
     """
     model, task, header = load_model(find(str(run_or_file)), trust, codec)
     nodes = header.get("transform", [])
@@ -73,7 +73,7 @@ def load(
 
 
 class Predictor:
-    """Called with an image, gives what the model sees in it, on the image's own grid."""
+    """Predicts the annotation of an image at the image's own size."""
 
     def __init__(
         self, model: Model, task: Task, transform: Pipeline, device: torch.device, precision: Precision
@@ -83,7 +83,7 @@ class Predictor:
 
     @property
     def info(self) -> Info:
-        """Classes, colours and the like of the dataset that the model was trained on."""
+        """Description of the dataset that the model was trained on: classes, colours, keypoints."""
         return self.task.info
 
     @torch.inference_mode()
@@ -99,23 +99,26 @@ class Predictor:
         blend: str = "gaussian",
         boxes: Annotation | None = None,
     ) -> Annotation:
-        """The annotation of one image.
+        """Predict the annotation of one image.
 
         image: a path, a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W); uint8, uint16 or float in 0..1.
-        tile: side in pixels of a window that slides over the image; None takes the image whole.
-        overlap: the share of a window that its neighbours see too.
-        blend: "gaussian" fades windows into one another; "none" keeps the middle of each, so that middles abut, and
-            shows mirrored context beyond the edges of the image. Models without padding then take no more context
-            than they need, and say exactly what they say of the whole image.
+        tile: side of a sliding window in pixels; None predicts the whole image at once.
+        overlap: fraction of a window that its neighbours cover too.
+        blend: "gaussian" weights overlapping windows by a Gaussian. "none" keeps the central part of each window and
+            pads the image by reflection. Models without padding then use the context they need and no more, so that
+            their predictions equal those of the whole image.
         flip, scales: average with the mirrored image, and over these sizes of the image.
-        boxes: of a model that sees one instance at a time, where they are: `boxes` and, of detected ones, `scores` and
-            `categories`. None takes the image for one box.
+        boxes: for top-down models, the instances: `boxes` and, if they were detected, `scores` and `categories`. None
+            uses the whole image as one box.
+
+        Raises UserError if the image cannot be read, or an option does not suit the model.
         """
         pixels = self.read(image, max_pixels)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
         if self.task.codec.top_down:
             if tile is not None or tuple(scales) != (1.0,):
-                raise UserError(f"{'scales' if tile is None else 'tile'}: instances are seen one by one; leave it out")
+                word = "scales" if tile is None else "tile"
+                raise UserError(f"{word}: instances are predicted one by one; leave it out")
             return self._instances(pixels, whole(size) if boxes is None else boxes, flip)
         sample = Sample(pixels, Annotation(size), Frame("image", size))
         sample = self.transform(sample, random_generator("predict"))
@@ -128,7 +131,7 @@ class Predictor:
         elif coarse:
             if tile is not None or len(views) != 2 or scales[0] != 1:
                 word = "scales" if tile is None else "tile"
-                raise UserError(f"{word}: head {coarse[0]} has cells larger than pixels; only flip=true averages them")
+                raise UserError(f"{word}: head {coarse[0]} has a stride above 1; only flip=true can average it")
             align = self.model.align_corners
             outputs = with_mirror(self._forward, self.task, x, align)
         else:
@@ -137,11 +140,11 @@ class Predictor:
         return self.task.decode(stages, [sample.frame], align, probabilities)[0]
 
     def _instances(self, pixels: Tensor, given: Annotation, flip: bool) -> Annotation:
-        """What is found in the box of each instance, put together."""
-        assert given.boxes is not None
+        """Predict the crop of each instance and merge the results."""
+        boxes = given.need("boxes")
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
         sample = Sample(pixels, Annotation(size), Frame("image", size))
-        rows = (given.boxes[:, 2:] > given.boxes[:, :2]).all(1).nonzero()[:, 0].tolist()
+        rows = (boxes[:, 2:] > boxes[:, :2]).all(1).nonzero()[:, 0].tolist()
         found, frames = [], []
         for start in range(0, len(rows), TOGETHER):
             crops = [
@@ -158,12 +161,12 @@ class Predictor:
         return self.task.codec.merge_instances(found, frames, given)
 
     def require_instances(self) -> None:
-        """Raise UserError where boxes mean nothing to the model."""
+        """Raise UserError if the model is not top-down and so uses no boxes."""
         if not self.task.codec.top_down:
-            raise UserError("boxes: the model of this checkpoint sees whole images; leave boxes out")
+            raise UserError("boxes: the model of this checkpoint predicts whole images; leave boxes out")
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
-        """Any picture as a tensor (C, H, W) with the channels that the model takes."""
+        """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
         channels = self.info.channels
         if isinstance(image, str | Path):
             return read_image(Path(image), channels, max_pixels)
@@ -174,13 +177,13 @@ class Predictor:
         return from_array(image, channels)
 
     def _forward(self, x: Tensor, run: Callable[[Tensor], Outputs] | None = None) -> Heads:
-        """The answer of every head to (1, C, H, W), at the model's stride."""
+        """Return the predictions of every head for (B, C, H, W), at the model's stride."""
         with self.precision.autocast():
             outputs = (run or self.model)(x)
         return {name: outputs[name][-1].float() for name in self.task.heads}
 
     def _average(self, x: Tensor, views: Sequence[tuple[float, bool]], windows: Windows) -> Heads:
-        """The mean over views of the image, at its full size; classes are averaged as probabilities."""
+        """Average over views of the image, at its full size; classes are averaged as probabilities."""
         size = (int(x.shape[-2]), int(x.shape[-1]))
         total: Heads = {}
         for scale, flipped in views:
@@ -194,7 +197,7 @@ class Predictor:
         return {name: logits(self.task.heads[name], value) for name, value in total.items()}
 
     def _blended(self, x: Tensor, windows: Windows) -> Heads:
-        """Probabilities, or values, at the full size of `x`, blended from windows where a tile is given."""
+        """Return probabilities, or values, at the full size of `x`, blended from windows if a tile is given."""
         size, tile = (int(x.shape[-2]), int(x.shape[-1])), windows.tile
         window = (min(tile or size[0], size[0]), min(tile or size[1], size[1]))
         weight = blend_weights(window, x.device)
@@ -205,14 +208,12 @@ class Predictor:
             here = (..., slice(top, top + window[0]), slice(left, left + window[1]))
             norm[here] += weight
             for name, value in self._forward(x[here]).items():
-                full = head_probabilities(
-                    self.task.heads[name], resample.resize(value, window, self.model.align_corners)
-                )
+                full = self._upsampled(name, value, window)
                 sums.setdefault(name, full.new_zeros(1, full.shape[1], *size))[here] += full * weight
         return {name: value.div_(norm) for name, value in sums.items()}
 
     def _abutting(self, x: Tensor, windows: Windows) -> Heads:
-        """The same from the middles of windows, side by side."""
+        """Return probabilities, or values, at the full size of `x`, from the central parts of windows, side by side."""
         size, model, tile = (int(x.shape[-2]), int(x.shape[-1])), self.model, windows.tile
         if tile is not None and isinstance(model, Unpadded):
             rows, columns = (cut_unpadded(length, tile, model) for length in size)
@@ -222,23 +223,21 @@ class Predictor:
             run, lost = None, 0
         out: Heads = {}
         for (down, kept), (across, held) in product(rows.windows(size[0]), columns.windows(size[1])):
-            answers = self._forward(mirrored(x, down, across), run)
-            answered = (down[1] - down[0] - 2 * lost, across[1] - across[0] - 2 * lost)
+            predictions = self._forward(mirrored(x, down, across), run)
+            predicted = (down[1] - down[0] - 2 * lost, across[1] - across[0] - 2 * lost)
             top, left = kept[0] - down[0] - lost, held[0] - across[0] - lost
-            for name, value in answers.items():
-                full = head_probabilities(
-                    self.task.heads[name], resample.resize(value, answered, self.model.align_corners)
-                )
+            for name, value in predictions.items():
+                full = self._upsampled(name, value, predicted)
                 part = full[..., top : top + kept[1] - kept[0], left : left + held[1] - held[0]]
                 whole = out.setdefault(name, full.new_empty(1, full.shape[1], *size))
                 whole[..., kept[0] : kept[1], held[0] : held[1]] = part
         return out
 
-    def _enlarged(self, name: str, value: Tensor, size: tuple[int, int]) -> Tensor:
-        """Probabilities, or values, at this size."""
+    def _upsampled(self, name: str, value: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return the probabilities, or values, of a head at this size."""
         return head_probabilities(self.task.heads[name], resample.resize(value, size, self.model.align_corners))
 
 
 def whole(size: tuple[int, int]) -> Annotation:
-    """An image as the box of one instance."""
+    """Return the image as the box of one instance."""
     return Annotation(size, boxes=torch.tensor([[-0.5, -0.5, size[1] - 0.5, size[0] - 0.5]]))

@@ -88,10 +88,10 @@ def test_a_mirrored_view_adds_nothing_where_the_model_does_not_care(size: tuple[
 
 @pytest.mark.parametrize(("options", "word"), [({"scales": (0.5, 1.0)}, "scales"), ({"tile": 16}, "tile")])
 def test_sizes_and_windows_of_coarse_heads_are_refused(options: dict[str, object], word: str) -> None:
-    with pytest.raises(UserError, match=f"{word}: head box has cells larger than pixels; only flip=true"):
+    with pytest.raises(UserError, match=f"{word}: head box has a stride above 1; only flip=true"):
         averaged((16, 24), **options)
 
 
 def test_numbers_cannot_be_averaged_over_sizes_unless_a_codec_says_how() -> None:
-    with pytest.raises(UserError, match="scales: numbers such as box cannot be averaged over sizes"):
+    with pytest.raises(UserError, match="scales: head box cannot be averaged over sizes"):
         Means(Info()).unscale({}, 2.0)

@@ -99,7 +99,7 @@ def test_a_codec_without_distances_refuses_a_loss_that_asks_for_them() -> None:
     class Plain(Semantic):
         with_distance_maps = Codec.with_distance_maps
 
-    with pytest.raises(UserError, match=r"task\.losses\.semantic: no distances to boundaries come with this task"):
+    with pytest.raises(UserError, match=r"task\.losses\.semantic: this task has no distances to boundaries"):
         Task(info=INFO, codec=partial(Plain), losses={"semantic": Boundary()})
 
 

@@ -14,12 +14,14 @@ Box = tuple[float, float, float, float]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-SMALL = 9  # the least size of letters, where a number must fit into what it numbers
+SMALL = 9  # smallest font size, for numbers inside instances
 
 
 class Caption(NamedTuple):
-    """Words at a point: x to the right, y down; `at` says what of the words is there, "corner" (lower left) or
-    "middle". With `room`, width and height, the words or the `short` ones stand there if they fit, else nothing."""
+    """Text at a point (x, y).
+
+    `at` is the anchor of the text: "corner" (lower left) or "middle". With `room` (width, height), the text or else
+    the `short` text is written if it fits, else nothing."""
 
     text: str
     point: tuple[float, float]
@@ -30,7 +32,7 @@ class Caption(NamedTuple):
 
 
 def boxes(picture: Tensor, corners: Tensor, colours: Sequence[tuple[int, int, int]], texts: Sequence[str]) -> Tensor:
-    """The picture with outer edges x0, y0, x1, y1 (N, 4), each with its words above the upper left corner."""
+    """Draw boxes (N, 4) on a picture, each with its text above the upper left corner."""
     image = to_image(picture)
     pen = ImageDraw.Draw(image)
     width = line_width(image.size)
@@ -46,7 +48,7 @@ def boxes(picture: Tensor, corners: Tensor, colours: Sequence[tuple[int, int, in
 
 
 def write(picture: Tensor, captions: Sequence[Caption]) -> Tensor:
-    """The picture with words on it."""
+    """Write captions on a picture."""
     image = to_image(picture)
     _write(image, captions)
     return from_image(image)
@@ -85,7 +87,7 @@ def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
 
 
 def _fit(pen: ImageDraw.ImageDraw, caption: Caption, choices: Sequence[tuple[str, Font]]) -> None:
-    """The first words that fit, around the caption's point and without a ground, for they stand in their colour."""
+    """Write the first text that fits, centered on the caption's point, without a background."""
     assert caption.room is not None
     for text, font in choices:
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font, stroke_width=1)
@@ -98,7 +100,7 @@ def _fit(pen: ImageDraw.ImageDraw, caption: Caption, choices: Sequence[tuple[str
 def _free(
     point: tuple[float, float], size: tuple[float, float], bounds: tuple[int, int], at: str, taken: Sequence[Box]
 ) -> Box:
-    """Where words stand: at their point, or where others stand already, as near above or below as there is room."""
+    """Return the place of a text: its point, or if that is taken, the nearest free place above or below."""
     width, height = size
     x, y = (point[0], point[1] - height) if at == "corner" else (point[0] - width / 2, point[1] - height / 2)
     found: list[Box] = []
@@ -116,6 +118,6 @@ def _meet(a: Box, b: Box) -> bool:
 
 
 def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black or white, whichever can be read on a colour."""
+    """Return black or white, the one that is legible on a colour."""
     red, green, blue = colour
     return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)

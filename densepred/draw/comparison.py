@@ -1,4 +1,4 @@
-"""All that an annotation holds as one picture, and truth and prediction side by side."""
+"""One picture of all fields of an annotation, and ground truth and prediction side by side."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from densepred.draw.pose import skeletons
 from densepred.types import Annotation, Info
 
 LEGIBLE = 480
-"""The longer side in pixels that a picture with words, boxes or skeletons has at the least."""
+"""Minimum length in pixels of the longer side of a picture with words, boxes or skeletons."""
 SIDE = 40
-"""The side in pixels that most instances have at the least, for their numbers ..."""
+"""Minimum side in pixels of half of the instances, for their numbers ..."""
 LARGEST = 1600
 """... unless the picture would be longer than this."""
 
 
-def drawn(image: Tensor, found: Annotation, info: Info, threshold: float = 0.0, largest: int = LARGEST) -> Tensor:
-    """The image with what was found in it: segments, boxes where no segments show them, skeletons.
+def draw(image: Tensor, found: Annotation, info: Info, threshold: float = 0.0, largest: int = LARGEST) -> Tensor:
+    """Draw an annotation over its image (C, H, W): segments, boxes if there are no segments, skeletons.
 
-    Instances and boxes with scores and keypoints with confidences not above `threshold` are left out. Class maps alone
-    keep the size of the image, all else is enlarged so far that it can be read, for the sake of small instances up to
-    `largest` pixels.
+    Instances, boxes and keypoints with a score not above `threshold` are left out. Class maps alone keep the size of
+    the image. Other pictures are enlarged until they are legible, for small instances up to `largest` pixels.
     """
     picture = maps.rgb(image)
     if not by_instance(found):
         return picture if found.semantic is None else maps.overlay(picture, found.semantic.cpu(), info.palette)
-    found, numbers = sure(found, threshold)
+    found, numbers = confident(found, threshold)
     picture, found = enlarged(picture, found, largest)
     if found.instances is not None:
         picture = overlay(picture, found, info, numbers=numbers)
@@ -50,10 +49,10 @@ def by_instance(found: Annotation) -> bool:
     return any(value is not None for value in (found.instances, found.boxes, found.keypoints))
 
 
-def sure(found: Annotation, threshold: float) -> tuple[Annotation, list[int] | None]:
-    """The annotation with the instances alone whose score is above `threshold`, and which they were, from 1.
+def confident(found: Annotation, threshold: float) -> tuple[Annotation, list[int] | None]:
+    """Keep the instances with a score above `threshold`; also return their numbers, counted from 1.
 
-    Without scores it is as it was.
+    Without scores the annotation is returned unchanged, with None.
     """
     if found.scores is None or not threshold:
         return found, None
@@ -62,7 +61,7 @@ def sure(found: Annotation, threshold: float) -> tuple[Annotation, list[int] | N
 
 
 def enlarged(picture: Tensor, found: Annotation, largest: int = LEGIBLE) -> tuple[Tensor, Annotation]:
-    """Both with every pixel of a small picture repeated, so often that words on it can be read."""
+    """Repeat every pixel of a small picture until words on it are legible, and scale its annotation."""
     side = max(picture.shape[-2:])
     factor = max(1, -(-LEGIBLE // side), min(largest // side, _magnification(found)))
     if factor == 1:
@@ -72,7 +71,7 @@ def enlarged(picture: Tensor, found: Annotation, largest: int = LEGIBLE) -> tupl
         return None if values is None else values.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
 
     def moved(values: Tensor | None, numbers: int) -> Tensor | None:
-        """The first `numbers` of the last dimension are coordinates; pixel 0 becomes 0 to factor - 1."""
+        """Scale the first `numbers` of the last dimension, which are coordinates; pixel 0 becomes 0 to factor - 1."""
         if values is None:
             return None
         return torch.cat([values[..., :numbers] * factor + (factor - 1) / 2, values[..., numbers:]], -1)
@@ -80,28 +79,29 @@ def enlarged(picture: Tensor, found: Annotation, largest: int = LEGIBLE) -> tupl
     height, width = found.size
     fields = {name: repeated(getattr(found, name)) for name in ("semantic", "instances")}
     fields |= {"boxes": moved(found.boxes, 4), "keypoints": moved(found.keypoints, 2)}
-    large = repeated(picture)
-    assert large is not None
+    large = picture.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
     return large, replace(found, size=(height * factor, width * factor), **fields)
 
 
 def _magnification(found: Annotation) -> int:
-    """How often pixels are to be repeated for half of the instances to be `SIDE` pixels wide, by their areas."""
+    """Return the factor that makes half of the instances `SIDE` pixels wide, by their areas."""
     if found.instances is None or not found.instances.any():
         return 1
     pixels = torch.bincount(found.instances.cpu().long().reshape(-1))[1:]
     return math.ceil(SIDE / math.sqrt(float(pixels[pixels > 0].double().median())))
 
 
-def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info, more: Sequence[Tensor] = ()) -> Tensor:
-    """Image, truth, prediction and error side by side, then `more` tiles of the same size.
+def compare(
+    image: Tensor, prediction: Annotation, truth: Annotation, info: Info, more: Sequence[Tensor] = ()
+) -> Tensor:
+    """Draw image, ground truth, prediction and error side by side, then `more` tiles of the same size.
 
-    A truth that is the image itself is shown once. Of the truth only what the prediction holds too is shown.
+    Ground truth equal to the image is drawn once. Fields of the ground truth without prediction are left out.
     """
     parts = [maps.rgb(image)]
     if by_instance(prediction):
         known = _fields_of(truth, prediction)
-        parts += [drawn(image, one, info, largest=LEGIBLE) for one in (known, prediction)]
+        parts += [draw(image, one, info, largest=LEGIBLE) for one in (known, prediction)]
         if prediction.instances is not None and truth.instances is not None:
             parts.append(contours(image, prediction.instances.cpu(), truth.instances.cpu()))
     elif prediction.semantic is not None and truth.semantic is not None:
@@ -109,14 +109,14 @@ def panel(image: Tensor, prediction: Annotation, truth: Annotation, info: Info, 
         parts += [maps.colours(labels, info.palette), maps.colours(guess, info.palette), maps.errors(guess, labels)]
     if prediction.image is not None and truth.image is not None:
         clean = maps.rgb(truth.image.cpu())
-        if not torch.equal(clean, parts[0]):  # the network was shown a damaged copy
+        if not torch.equal(clean, parts[0]):  # the network input was corrupted
             parts.append(clean)
         parts += [maps.rgb(prediction.image.cpu()), maps.difference(prediction.image, truth.image)]
-    return beside([*parts, *more])
+    return side_by_side([*parts, *more])
 
 
 def contours(image: Tensor, found: Tensor, truth: Tensor) -> Tensor:
-    """A faint image with outlines: of the truth's instances green, of those found red, where both are yellow."""
+    """Draw outlines over a faint image: ground truth green, prediction red, both yellow."""
     grey = maps.rgb(image).float().mean(0) * 0.5
     a, b = outlines(found.long()), outlines(truth.long())
     bright = torch.tensor(255.0)
@@ -124,8 +124,8 @@ def contours(image: Tensor, found: Tensor, truth: Tensor) -> Tensor:
     return torch.stack([red, green, grey * ~(a | b)]).round().to(torch.uint8)
 
 
-def beside(parts: Sequence[Tensor]) -> Tensor:
-    """Pictures side by side with white between them, smaller ones with their pixels repeated."""
+def side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """Place pictures side by side with white between them; pixels of smaller ones are repeated."""
     height = max(part.shape[-2] for part in parts)
     same = [part.repeat_interleave(f, 1).repeat_interleave(f, 2) for part in parts for f in [height // part.shape[-2]]]
     gap = torch.full((3, height, maps.GAP), 255, dtype=torch.uint8)
@@ -133,6 +133,6 @@ def beside(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _fields_of(truth: Annotation, prediction: Annotation) -> Annotation:
-    """The truth's instances, and of its other fields those that the prediction has."""
+    """Drop the fields of the ground truth that the prediction does not have."""
     optional = ("semantic", "instances", "keypoints", "boxes")
     return replace(truth, **{name: None for name in optional if getattr(prediction, name) is None})

@@ -1,4 +1,4 @@
-"""What networks say before it is decoded: heat maps, offsets, fields of directions. h x w cells, C channels."""
+"""Pictures of predictions before decoding: heatmaps, offsets, vector fields. h x w locations, C channels."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from densepred.draw.boxes import Caption, write
 from densepred.draw.maps import GAP, rgb
 
 TILE = 256
-"""The longer side of the tiles of a montage, more or less."""
+"""Approximate length of the longer side of the tiles of a montage."""
 
 MOST = 25
-"""Maps in a montage; of more, the rest is shown as one, their largest."""
+"""Largest number of maps in a montage; with more, the last tile is the maximum of the others."""
 
 
 def wheel(field: Tensor, longest: float | None = None) -> Tensor:
-    """Vectors (2, h, w), x and y, as colours: the hue is the direction, the brightness the length.
+    """Draw vectors (2, h, w), x and y, as colours: hue for direction, brightness for length.
 
-    Right is red, down yellow-green, left cyan, up violet. What is as long as `longest`, by default the longest of them,
-    is bright; nothing is black.
+    Right is red, down yellow-green, left cyan, up violet. Full brightness is a length of `longest`, by default that of
+    the longest vector; zero is black.
     """
     x, y = field.float().nan_to_num()
     length = torch.hypot(x, y)
@@ -36,14 +36,14 @@ def wheel(field: Tensor, longest: float | None = None) -> Tensor:
 
 
 def strongest(field: Tensor) -> Tensor:
-    """Fields (2 L, h, w), x and y in turns, as one (2, h, w): at each cell the longest vector."""
+    """Reduce fields (2 L, h, w), x and y alternating, to the longest vector per location: (2, h, w)."""
     pairs = field.float().nan_to_num().unflatten(0, (-1, 2))  # (L, 2, h, w)
     index = torch.linalg.vector_norm(pairs, dim=1).argmax(0)
     return pairs.gather(0, index.expand(1, 2, *index.shape))[0]
 
 
 def compass(side: int) -> Tensor:
-    """The key to `wheel`: a disc (3, side, side) of all directions, white around it."""
+    """Draw the legend of `wheel`: a disc (3, side, side) of all directions on white."""
     steps = (torch.arange(side) - (side - 1) / 2) / (side / 2)
     field = torch.stack(torch.meshgrid(steps, steps, indexing="xy"))
     inside = torch.hypot(*field) <= 1
@@ -51,7 +51,7 @@ def compass(side: int) -> Tensor:
 
 
 def with_compass(picture: Tensor) -> Tensor:
-    """The picture with the key to its colours in the lower right corner."""
+    """Draw the legend of the colours in the lower right corner of a picture."""
     side = min(int(min(picture.shape[-2:])) // 4, 64)
     if side < 5:
         return picture
@@ -61,7 +61,7 @@ def with_compass(picture: Tensor) -> Tensor:
 
 
 def over(image: Tensor, heat: Tensor, largest: float | None = None) -> Tensor:
-    """A heat map (h, w) over a faint grey image (3, H, W), at the size of the image; negative values count as 0."""
+    """Draw a heatmap (h, w) over a faint grey image (3, H, W), at the size of the image; negative values count as 0."""
     full = F.interpolate(heat[None, None].float().nan_to_num().clamp(min=0), image.shape[-2:], mode="bilinear")[0, 0]
     top = max(float(full.max()) if largest is None else largest, 1e-6)
     share = (full / top).clamp(max=1)
@@ -72,7 +72,7 @@ def over(image: Tensor, heat: Tensor, largest: float | None = None) -> Tensor:
 
 
 def vectors_over(image: Tensor, field: Tensor, longest: float | None = None) -> Tensor:
-    """Vectors (2, h, w) as colours over a faint grey image (3, H, W), at its size; where there are none it is seen."""
+    """Draw vectors (2, h, w) as colours over a faint grey image (3, H, W), at its size; zeros are transparent."""
     full = F.interpolate(field[None].float().nan_to_num(), image.shape[-2:], mode="bilinear")[0]
     length = torch.hypot(*full)
     top = max(float(length.max()) if longest is None else longest, 1e-6)
@@ -82,7 +82,7 @@ def vectors_over(image: Tensor, field: Tensor, longest: float | None = None) -> 
 
 
 def montage(image: Tensor, maps: Tensor, names: Sequence[str] = (), largest: float | None = None) -> Tensor:
-    """Each channel of (C, h, w) over the image, in a grid about as wide as it is high, with its name."""
+    """Draw each channel of (C, h, w) over the image with its name, in a grid about as wide as it is high."""
     names = list(names) if len(names) == len(maps) else [str(i) for i in range(len(maps))]
     if len(maps) > MOST:
         rest = maps[MOST - 1 :].amax(0, keepdim=True)
@@ -95,7 +95,7 @@ def montage(image: Tensor, maps: Tensor, names: Sequence[str] = (), largest: flo
 
 
 def sized(picture: Tensor, longest: int) -> Tensor:
-    """The picture with a longer side near `longest`: a whole number of times larger, or smaller by any factor."""
+    """Resize a picture to a longer side near `longest`: enlarged by an integer factor, or reduced by any factor."""
     height, width = picture.shape[-2:]
     share = longest / max(height, width)
     share = math.floor(share) if share >= 1 else share
@@ -105,7 +105,7 @@ def sized(picture: Tensor, longest: int) -> Tensor:
 
 
 def grid(tiles: Sequence[Tensor]) -> Tensor:
-    """Pictures of one size (3, H, W) in rows, white between them."""
+    """Place pictures of one size (3, H, W) in rows, with white between them."""
     height, width = tiles[0].shape[-2:]
     columns = min(len(tiles), max(1, round(math.sqrt(len(tiles) * height / width))))
     rows = -(-len(tiles) // columns)

@@ -1,6 +1,6 @@
-"""What each head says beside what it should say, whatever the task: pictures for TensorBoard.
+"""Pictures of the predictions and targets of each head, for TensorBoard and any task.
 
-One sample: C channels, h x w cells, L cells of several levels.
+One sample: C channels, h x w locations, L locations of several levels.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from densepred.draw import maps
-from densepred.draw.comparison import beside
+from densepred.draw.comparison import side_by_side
 from densepred.draw.fields import montage, over, sized, strongest, vectors_over, with_compass
 from densepred.types import HeadSpec, Info
 
 SIDE = 384
-"""The longer side of a picture of one map, more or less."""
+"""Approximate length of the longer side of a picture of one map."""
 
 
 def pictures(
@@ -27,24 +27,26 @@ def pictures(
     heads: Mapping[str, HeadSpec],
     info: Info,
 ) -> Iterator[tuple[str, Tensor]]:
-    """For each head of numbers its name and a picture: the target to the left, what the head says to the right.
+    """Yield name and picture of each head of values: target on the left, prediction on the right.
 
-    image: the network's input (C, H, W); outputs: each (C, h, w), or (C, L) of a head on several levels. One channel is
-    heat, two are vectors unless they are lengths, twice the limbs are vectors of limbs, of more each is a tile. Logits
-    of sigmoids are shown as probabilities, class maps decoded.
+    image: (C, H, W), the network input
+    outputs: each (C, h, w), or (C, L) for a head on several levels
+
+    One channel is drawn as a heatmap. Two are vectors, unless they are lengths. Twice the number of limbs are vectors
+    of limbs. Any other number is drawn as one tile per channel. Logits of sigmoids are drawn as probabilities.
     """
     for name, spec in heads.items():
-        said, wanted = outputs[name].float().cpu(), targets.get(name)
-        said = said if spec.prior is None else said.sigmoid()
+        predicted, target = outputs[name].float().cpu(), targets.get(name)
+        predicted = predicted if spec.prior is None else predicted.sigmoid()
         if len(spec.strides) > 1:
-            yield name, _levels(image, said, wanted, spec.strides)
-        elif spec.kind == "values" and said.shape != image.shape:  # a head that draws images is shown decoded
-            both = [said] if wanted is None or len(wanted) != len(said) else [wanted.float().cpu(), said]
+            yield name, _levels(image, predicted, target, spec.strides)
+        elif spec.kind == "values" and predicted.shape != image.shape:  # predicted images are drawn from the annotation
+            both = [predicted] if target is None or len(target) != len(predicted) else [target.float().cpu(), predicted]
             yield name, _maps(image, both, info, spec)
 
 
 def cut(values: Tensor, strides: Sequence[int], size: tuple[int, int]) -> list[Tensor]:
-    """(C, L) into its levels, each (C, h, w), for an input of `size`."""
+    """Split (C, L) into levels, each (C, h, w), for an input of `size`."""
     sizes = [(math.ceil(size[0] / s), math.ceil(size[1] / s)) for s in strides]
     parts = values.split([h * w for h, w in sizes], -1)
     return [part.unflatten(-1, shape) for part, shape in zip(parts, sizes, strict=True)]
@@ -54,25 +56,25 @@ def _maps(image: Tensor, both: Sequence[Tensor], info: Info, spec: HeadSpec) -> 
     channels = len(both[0])
     ground = sized(maps.rgb(image.cpu()), SIDE)
     if channels == 1:
-        return beside([over(ground, x[0]) for x in both])
+        return side_by_side([over(ground, x[0]) for x in both])
     limbs = channels == 2 * len(info.limbs)
     if limbs or (channels == 2 and not spec.positive):
         fields = [strongest(x) if limbs else x for x in both]
         longest = float(torch.linalg.vector_norm(fields[0].nan_to_num(), dim=0).max())
-        return beside([with_compass(vectors_over(ground, x, longest)) for x in fields])
+        return side_by_side([with_compass(vectors_over(ground, x, longest)) for x in fields])
     names = info.keypoints if len(info.keypoints) == channels else info.classes
     if channels == len(info.keypoints) + 1:
         names = (*info.keypoints, "background")
-    return beside([montage(ground, x, spec.names or names) for x in both])
+    return side_by_side([montage(ground, x, spec.names or names) for x in both])
 
 
-def _levels(image: Tensor, said: Tensor, wanted: Tensor | None, strides: Sequence[int]) -> Tensor:
-    """A row for each level: the largest channel of the target and of the head."""
+def _levels(image: Tensor, predicted: Tensor, target: Tensor | None, strides: Sequence[int]) -> Tensor:
+    """Draw one row per level: the maximum over channels of the target and of the prediction."""
     size = (int(image.shape[-2]), int(image.shape[-1]))
     ground = sized(maps.rgb(image.cpu()), SIDE)
-    both = [said] if wanted is None or wanted.shape != said.shape else [wanted.float().cpu(), said]
+    both = [predicted] if target is None or target.shape != predicted.shape else [target.float().cpu(), predicted]
     columns = [[over(ground, level.amax(0), float(x.max())) for level in cut(x, strides, size)] for x in both]
-    return beside([_stacked(tiles) for tiles in columns])
+    return side_by_side([_stacked(tiles) for tiles in columns])
 
 
 def _stacked(tiles: Sequence[Tensor]) -> Tensor:

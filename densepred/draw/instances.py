@@ -1,4 +1,4 @@
-"""Instances and panoptic segments over an image: a colour for each, outlines, and a caption with its number and score.
+"""Instances and panoptic segments over an image: colours, outlines, and captions with number and score.
 
 N instances, H x W pixels.
 """
@@ -16,27 +16,27 @@ from densepred.draw.boxes import Caption, write
 from densepred.ops.boxes.from_ids import boxes
 from densepred.types import VOID, Annotation, Info
 
-GOLDEN = 0.618034  # turns of the hue: however many there are, no two neighbours in the sequence are alike
+GOLDEN = 0.618034  # turns of the hue: neighbours in the sequence differ for any count
 NEAR = ((0.0, 1.0, 1.0), (0.035, 0.75, 0.8), (-0.035, 0.9, 1.2), (0.06, 1.0, 0.65), (-0.06, 0.6, 1.1), (0.02, 1.2, 0.5))
-"""Steps of hue, and factors of saturation and value, from the colour of a class to those of its instances."""
+"""Step of hue and factors of saturation and value, from the colour of a class to colours of its instances."""
 
-FEW = 20  # instances, whose captions may stand on a ground of their own and beside them; more would hide the image
+FEW = 20  # instances with captions on a background; with more, captions would hide the image
 
 Colour = tuple[int, int, int]
 
 
 def distinct(count: int) -> list[Colour]:
-    """Colours of which no two that follow one another are alike."""
+    """Return colours of which consecutive ones differ clearly."""
     return [_rgb(i * GOLDEN, (0.85, 0.6, 1.0)[i % 3], (1.0, 0.95, 0.8)[i % 3]) for i in range(count)]
 
 
 def spectrum(count: int) -> list[Colour]:
-    """Colours from red over green to violet, evenly."""
+    """Return evenly spaced colours from red over green to violet."""
     return [_rgb(0.85 * i / max(1, count), 0.9, 1.0) for i in range(count)]
 
 
 def near(colour: Sequence[int], number: int) -> Colour:
-    """The colour of the `number`-th instance of a class: near that of the class, unlike that of the one before."""
+    """Return the colour of the `number`-th instance of a class: close to the class, unlike the previous instance."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in colour))
     step, more, brighter = NEAR[number % len(NEAR)]
     turn = 0.01 * (number // len(NEAR) % 7)  # beyond the table the hue drifts
@@ -44,7 +44,7 @@ def near(colour: Sequence[int], number: int) -> Colour:
 
 
 def shades(annotation: Annotation, info: Info) -> list[Colour]:
-    """A colour for each instance: near that of its class beside a class map, else as distinct as can be."""
+    """Return one colour per instance: close to its class if there is a class map, else distinct from the others."""
     categories = _list(annotation.categories)
     count = len(categories) or annotation.count
     if annotation.semantic is None or not info.palette or not categories:
@@ -66,10 +66,10 @@ def overlay(
     captions: bool = True,
     numbers: Sequence[int] | None = None,
 ) -> Tensor:
-    """The image under its instances; where there is a class map, other classes in their own colours.
+    """Draw instances over an image (C, H, W); with a class map, stuff classes in their own colours.
 
-    Void stays clear, and so does class 0 where only things are of interest. Captions hold number, class and score;
-    `numbers` are those of the instances, if not 1, 2, ...
+    Void stays clear. Captions hold number, class and score; `numbers` are the numbers of the instances, by default
+    1, 2, ...
     """
     ids = annotation.need("instances").cpu().long()
     colours = shades(annotation, info)
@@ -89,7 +89,7 @@ def overlay(
 
 
 def outlines(ids: Tensor) -> Tensor:
-    """(H, W) bool: the pixels of an instance beside one of another or of none."""
+    """Mark the pixels of an instance next to a pixel outside it: ids (H, W) -> (H, W) bool."""
     edge = torch.zeros_like(ids, dtype=torch.bool)
     across, down = ids[:, 1:] != ids[:, :-1], ids[1:] != ids[:-1]
     edge[:, 1:] |= across
@@ -102,9 +102,9 @@ def outlines(ids: Tensor) -> Tensor:
 def labels_of(
     annotation: Annotation, info: Info, colours: Sequence[Colour], numbers: Sequence[int] | None = None
 ) -> list[Caption]:
-    """A caption on each instance that is seen, at the pixel of it that is nearest its middle.
+    """Return a caption per visible instance, at its pixel nearest to its center of mass.
 
-    Where there are more than a few, captions must fit into the boxes of their instances.
+    If there are more than `FEW`, captions must fit into the boxes of their instances.
     """
     ids = annotation.need("instances").cpu().long()
     y, x = torch.nonzero(ids, as_tuple=True)
@@ -113,7 +113,7 @@ def labels_of(
     across, down = (torch.bincount(owner, value.double(), minlength=number) / count for value in (x, y))
     distance = torch.hypot(x - across[owner], y - down[owner])
     least = torch.full((number,), torch.inf, dtype=distance.dtype).scatter_reduce(0, owner, distance, "amin")
-    nearest = torch.nonzero(distance == least[owner])[:, 0].flip(0)  # of equal ones the first is kept
+    nearest = torch.nonzero(distance == least[owner])[:, 0].flip(0)  # of equally near ones the first is kept
     places = {int(owner[i]): (float(x[i]), float(y[i])) for i in nearest}
     corners = boxes(ids, number)
     rooms: list[list[float]] = (corners[:, 2:] - corners[:, :2]).tolist()
@@ -132,7 +132,7 @@ def labels_of(
 
 
 def caption(annotation: Annotation, info: Info, index: int, number: int | None = None) -> str:
-    """Such as `3 disc 0.97`: number as in the map of ids, class, score."""
+    """Return number (the id in the map), class and score, for example `3 disc 0.97`."""
     words = [] if number is None else [str(number)]
     if annotation.categories is not None and len(info.classes) > 2:
         category = int(annotation.categories[index])

@@ -11,16 +11,16 @@ from torch import Tensor
 from densepred.draw.boxes import from_image, to_image
 from densepred.draw.instances import Colour, distinct, spectrum
 
-SMOOTH = 3  # lines are drawn this much larger and then reduced, which softens their edges
+SMOOTH = 3  # supersampling of lines, for smooth edges
 
 
 def skeletons(
     image: Tensor, keypoints: Tensor, limbs: Sequence[tuple[int, int]], threshold: float = 0.0, by: str = ""
 ) -> Tensor:
-    """The picture (3, H, W) with keypoints (N, K, 3).
+    """Draw keypoints (N, K, 3) on a picture (3, H, W) uint8.
 
-    Joints whose third number, visibility or confidence, is not above `threshold` are left out, and limbs that miss one.
-    by: "limb" gives each limb a colour of its own, "person" each person; by default limbs where there is one person.
+    Joints with a visibility or confidence not above `threshold` are left out, as are their limbs.
+    by: "limb" for one colour per limb, "person" for one per person; default "limb" if there is one person.
     """
     base = to_image(image)
     people = keypoints.cpu().tolist()
@@ -47,7 +47,7 @@ def _limbs(
     colours: Sequence[Colour],
     width: int,
 ) -> None:
-    """Each with a dark rim, so that it shows on any ground."""
+    """Draw limbs with a dark outline, so that they are visible on any background."""
     lines = [
         ((*points[a], *points[b]), c) for (a, b), c in zip(limbs, colours, strict=True) if visible[a] and visible[b]
     ]

@@ -20,7 +20,7 @@ from densepred.errors import UserError, notices
 from densepred.jobs.parts import dataset as make_dataset
 from densepred.jobs.parts import evaluation_loader
 from densepred.loader.loaders import explained
-from densepred.results.person_boxes import BoxFile, Wanted
+from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console
 from densepred.settings import EvalSettings
 from densepred.task import Task
@@ -86,7 +86,7 @@ def _detected(settings: EvalSettings, task: Task, data: Dataset) -> list[Annotat
         raise UserError("boxes: the model of this checkpoint takes whole images; drop boxes=")
     if settings.oracle is not None:
         raise UserError("oracle needs ground-truth boxes; drop boxes= or oracle=")
-    file = BoxFile(Path(settings.boxes), Wanted(task.info, settings.box_threshold, settings.boxes))
+    file = BoxFile(Path(settings.boxes), BoxFilter(task.info, settings.box_threshold, settings.boxes))
     known = [data.identity(index) for index in range(len(data))]
     file.require(known)
     return [file.of((0, 0), *one) for one in known]  # the size is set when the image is read

@@ -1,7 +1,6 @@
-"""What was found in an image as COCO writes it: segments, run-length masks, boxes and keypoints, as plain JSON.
+"""Predictions of an image in COCO's formats: segments, run-length masks, boxes and keypoints, as plain JSON.
 
-COCO's pixels begin at their corners: its box of the single pixel (0, 0) is [0, 0, 1, 1], ours -0.5, -0.5, 0.5, 0.5.
-Its keypoints are integers in the middle of pixels, as ours are.
+Boxes are converted by `ops/boxes/coco.py`. Keypoints are not: in COCO too, the center of a pixel is an integer.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ BACKGROUND = ("background", "bg")
 
 @dataclass(frozen=True, slots=True)
 class Categories:
-    """The id that each class has in JSON files. By default they count from 1, or from a background that is 0."""
+    """Ids of the classes in JSON files: by default from 1, or from 0 if the first class is background."""
 
     info: Info
     ids: tuple[int, ...]
@@ -40,7 +39,7 @@ class Categories:
 
     @classmethod
     def named(cls, info: Info, listed: Sequence[Mapping[str, Any]], source: str) -> Categories:
-        """The ids that `listed`, the categories of a COCO file, give to the names of our classes."""
+        """Take the ids from `listed`, the categories of a COCO file. Raises UserError if a class is missing."""
         known = {str(entry.get("name")): entry.get("id") for entry in listed}
         if len(known) == 1 and len(info.classes) <= 1:
             return cls(info, tuple(int(value or 0) for value in known.values()))
@@ -56,7 +55,7 @@ class Categories:
         return self.ids[category] if 0 <= category < len(self.ids) else category
 
     def listed(self) -> list[Json]:
-        """As they stand in a COCO file."""
+        """Return the categories in the form of a COCO file."""
         info = self.info
         entries: list[Json] = []
         for i, (name, number) in enumerate(zip(info.classes or ("object",), self.ids, strict=True)):
@@ -70,9 +69,9 @@ class Categories:
 
 
 def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.ndarray, list[Json]]:
-    """The panoptic picture (H, W, 3) uint8 and its segments; a segment's id is R + 256 G + 65536 B of its colour.
+    """Return the panoptic map (H, W, 3) uint8 and its segments. The id of a segment is R + 256 G + 65536 B.
 
-    Instances are segments, and so is each other class where no instance is. What is neither is void: id 0, black.
+    Segments are the instances, and per stuff class its pixels outside instances. Other pixels are void: id 0, black.
     """
     ids = found.need("instances").cpu().numpy().astype(np.int64)
     labels = found.need("semantic").cpu().numpy()
@@ -99,9 +98,9 @@ def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.
 
 
 def instances(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
-    """A result with a run-length mask for each instance of which a pixel is seen.
+    """Return one result with a run-length mask per instance that has a pixel.
 
-    Without a box: `loadRes` would take the box's area for that of the mask, by which small and large are told apart.
+    Results have no box: `loadRes` would use the area of the box, not of the mask, to separate small from large.
     """
     masks: list[Any] | None = found.masks
     if masks is None:
@@ -117,13 +116,13 @@ def instances(found: Annotation, info: Info, categories: Categories, image: int)
 
 
 def boxes(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
-    """A result with a box for each instance."""
+    """Return one result with a box per instance."""
     corners = zip(found.need("boxes").tolist(), _common(found, info, categories, image), strict=True)
     return [common | {"bbox": _box(*row)} for row, common in corners]
 
 
 def keypoints(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
-    """A result with x, y and confidence of each keypoint, in turns, for each person."""
+    """Return one result per person with x, y and confidence of each keypoint, in one list."""
     results = _common(found, info, categories, image)
     for entry, points in zip(results, found.need("keypoints").flatten(1).tolist(), strict=True):
         entry["keypoints"] = [_short(value) for value in points]
@@ -151,7 +150,7 @@ def _short(value: float) -> float:
 
 
 def _free(colour: Colour, used: set[int]) -> int:
-    """The number of this colour, or of the next that is free."""
+    """Return the number of this colour, or the next free one."""
     code = colour[0] + 256 * colour[1] + 65536 * colour[2]
     while code in used:
         code = (code + 1) % 256**3

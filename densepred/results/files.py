@@ -1,7 +1,7 @@
-"""The files that predictions become. What is written depends on what an annotation holds, not on the task.
+"""Files of predictions. The fields of an annotation decide which are written, not the task.
 
-Every file is whole or absent. The joint JSON files are put together at the end, from one small file an image below
-`.records`; a run that was killed leaves those behind, and the next removes them.
+Every file is complete or absent. The joint JSON files are built at the end, from one small file per image below
+`.records`. A run that was killed leaves those behind, and the next run removes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from densepred import atomic
-from densepred.draw.comparison import drawn
+from densepred.draw.comparison import draw
 from densepred.errors import UserError
 from densepred.results import coco
 from densepred.results.coco import Categories
@@ -31,8 +31,8 @@ JOINT = ("instances", "detections", "keypoints")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is written beside the results themselves; `threshold` hides uncertain boxes and joints in overlays."""
+class OverlaySettings:
+    """Settings of the overlays that accompany results; `threshold` hides uncertain boxes and joints in them."""
 
     overlay: bool = True
     threshold: float = 0.3
@@ -48,23 +48,23 @@ class Known:
 
 
 class Results:
-    """A folder of results. `add` each image that was predicted, then `join`."""
+    """A folder of results. Call `add` for each predicted image, then `join`."""
 
-    def __init__(self, folder: Path, info: Info, wanted: Wanted, known: Known | None = None) -> None:
-        self.folder, self.info, self.wanted = folder, info, wanted
+    def __init__(self, folder: Path, info: Info, overlays: OverlaySettings, known: Known | None = None) -> None:
+        self.folder, self.info, self.overlays = folder, info, overlays
         self.categories = Categories.counted(info)
         if known is not None:
             self.categories = Categories.named(info, known.categories, known.source)
-        self.kinds: dict[str, str] = {}  # folder or file: in the order in which they first appear
+        self.kinds: dict[str, str] = {}  # folders and files, in the order of their first appearance
         clean(folder)
 
     def add(self, place: Path, image_id: int, file_name: str, pixels: Tensor, found: Annotation) -> None:
-        """Write what was found in one image; `place` is its path below each kind's folder, without suffix."""
+        """Write the prediction of one image; `place` is its path below each kind's folder, without suffix."""
         if found.image is not None:
             self._reconstruction(place, found.image.cpu())
             return
-        if self.wanted.overlay:
-            picture = drawn(pixels, found, self.info, self.wanted.threshold)
+        if self.overlays.overlay:
+            picture = draw(pixels, found, self.info, self.overlays.threshold)
             self._png("overlays", place, Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()))
         if found.probabilities is not None:
             self._array("probabilities", place, found.probabilities.half().cpu().numpy())
@@ -72,11 +72,11 @@ class Results:
         if found.instances is not None:
             self._ids(place, found.instances.cpu().numpy())
         if found.semantic is not None:
-            # Last, for its presence says that the image is done.
+            # Last: its presence marks the image as done.
             self._png("labels", place, indexed(found.semantic.cpu().numpy(), self.info))
 
     def join(self, places: Sequence[Path]) -> None:
-        """Make the joint files from the records of these images, in this order, and remove the records."""
+        """Build the joint files from the records of these images, in this order, and remove the records."""
         records = self.folder / RECORDS
         if not records.is_dir():
             return
@@ -91,7 +91,7 @@ class Results:
         shutil.rmtree(records)
 
     def _write(self, path: Path, name: str, key: str, many: bool, files: Sequence[Path]) -> None:
-        """One joint file, record by record: a list, or with lists of images, annotations and categories."""
+        """Write one joint file, record by record: a list, or lists of images, annotations and categories."""
         with path.open("w", encoding="utf-8") as out:
             if name in JOINT:
                 _list(out, _of(files, key, many))
@@ -107,7 +107,7 @@ class Results:
             out.write("}\n")
 
     def _record(self, place: Path, image: int, file_name: str, found: Annotation) -> None:
-        """What the joint files say of one image, where they say anything of images like this."""
+        """Write the record of one image, if it holds anything for the joint files."""
         info, categories = self.info, self.categories
         record: dict[str, Any] = {}
         if found.instances is not None and found.semantic is not None:
@@ -130,13 +130,13 @@ class Results:
         atomic.write_json(path, record)
 
     def _ids(self, place: Path, ids: np.ndarray) -> None:
-        """A PNG of 16 bits: 0 where no instance is, i for the i-th of the JSON file's results of that image."""
+        """Write a PNG of 16 bits: 0 outside instances, i for the i-th result of the image in the JSON file."""
         if ids.max(initial=0) > 65535:
-            raise UserError(f"{place}: {ids.max()} instances do not fit a PNG of 16 bits; predict smaller parts of it")
+            raise UserError(f"{place}: {ids.max()} instances do not fit a PNG of 16 bits; predict smaller crops of it")
         self._png("instances", place, Image.fromarray(ids.astype(np.uint16)))
 
     def _reconstruction(self, place: Path, image: Tensor) -> None:
-        """Grey or colour as a PNG of 8 bits, any other number of channels as an array (H, W, C) of float32 in 0..1."""
+        """Write 1 or 3 channels as a PNG of 8 bits, any other number as an array (H, W, C) float32 in [0, 1]."""
         image = image.clamp(0, 1)
         if len(image) not in (1, 3):
             self._array("reconstructions", place, image.movedim(0, -1).contiguous().numpy())
@@ -162,16 +162,17 @@ class Results:
 
 
 def indexed(labels: np.ndarray, info: Info) -> Image.Image:
-    """A picture whose pixels are class ids and whose palette shows the classes' colours."""
+    """Build a palette image of class ids (H, W), with the colours of the classes as its palette."""
     image = Image.fromarray(labels)
     image.putpalette([value for colour in info.palette for value in colour])
     return image
 
 
 def image_ids(files: Sequence[Path], source: Path, known: Known | None = None) -> list[int]:
-    """The id of each image in JSON files: as a COCO file says, else the number that is its name, else its place from 1.
+    """Return the id of each image in JSON files: from a COCO file, else its name as a number, else its index from 1.
 
-    COCO's images are called by their ids, such as 000000000139.jpg. Names count only if all are different numbers.
+    COCO names images by their ids, such as 000000000139.jpg. Names are used only if all are different numbers.
+    Raises UserError if an image is not in the COCO file.
     """
     folder = source if source.is_dir() else source.parent
     if known is not None:
@@ -189,7 +190,7 @@ def image_ids(files: Sequence[Path], source: Path, known: Known | None = None) -
 
 
 def known_ids(path: Path) -> Known:
-    """The ids that a COCO file gives to images and categories."""
+    """Read the ids of images and categories from a COCO file. Raises UserError if it cannot be read."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         images = {str(entry["file_name"]): int(entry["id"]) for entry in data["images"]}
@@ -202,7 +203,7 @@ def known_ids(path: Path) -> Known:
 
 
 def clean(folder: Path) -> None:
-    """Remove what a run that was killed left unfinished below a folder of results."""
+    """Remove unfinished files of a killed run below a folder of results."""
     shutil.rmtree(folder / RECORDS, ignore_errors=True)
     for path in folder.rglob(".*.tmp") if folder.is_dir() else ():
         if re.fullmatch(r"\..+\.[0-9]+\.tmp", path.name) and path.is_file():

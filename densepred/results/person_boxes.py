@@ -1,4 +1,4 @@
-"""Boxes of people for a network that sees one at a time: from a file of detections, or from a detector of ours."""
+"""Boxes of people for top-down models: from a file of detections, or from another model of densepred."""
 
 from __future__ import annotations
 
@@ -18,32 +18,35 @@ from densepred.errors import UserError
 from densepred.ops.boxes import from_ids
 from densepred.types import Annotation, Info
 
-PERSON = ("person", 1)  # in COCO's own files of detections, which do not say what their numbers mean
+PERSON = ("person", 1)  # in COCO's own files of detections, which hold ids without names
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which boxes are taken: of the classes that the network for instances knows, with a score of `threshold`."""
+class BoxFilter:
+    """Selection of boxes: of the classes of the top-down model, with a score of at least `threshold`."""
 
     info: Info
     threshold: float
     source: str
 
     def classes(self, names: Sequence[str]) -> dict[int, int]:
-        """For each of the detector's classes that we know, by its place in `names`, our number of it."""
+        """Map indices in `names`, the detector's classes, to classes of the top-down model; others are left out.
+
+        Raises UserError if no class is in common.
+        """
         own = self.info.classes
         if len(own) <= 1 and len(names) == 1:
             return {0: 0}
         found = {i: own.index(name) for i, name in enumerate(names) if name in own}
         if not found:
             raise UserError(
-                f"boxes={self.source}: finds {', '.join(names[:5])} but the checkpoint is of "
+                f"boxes={self.source}: detects {', '.join(names[:5])} but the checkpoint has "
                 f"{', '.join(own[:5]) or 'one unnamed class'}; give boxes of the same classes"
             )
         return found
 
     def of(self, size: tuple[int, int], boxes: Tensor, scores: Tensor, categories: Tensor) -> Annotation:
-        """Those that are sure enough and have an area, best first; `categories` are ours, -1 for others."""
+        """Keep boxes that have a sufficient score and an area, best first; `categories` is -1 for other classes."""
         good = (categories >= 0) & (scores >= self.threshold) & (boxes[:, 2:] > boxes[:, :2]).all(1)
         rows = good.nonzero()[:, 0]
         rows = rows[scores[rows].argsort(descending=True, stable=True)]
@@ -51,14 +54,14 @@ class Wanted:
 
 
 class BoxFile:
-    """Detections as COCO's `loadRes` takes them: a list of image_id, category_id, bbox and score.
+    """Detections in the format of COCO's `loadRes`: a list of image_id, category_id, bbox and score.
 
-    Images are known by name where a file says how they are called: an `images.json` beside the list, as
-    densepred-predict writes it, or `images` in the same file, as in a COCO dataset; else by their ids.
+    Images are found by name if a file lists their names: an `images.json` beside the list, as densepred-predict writes
+    it, or `images` in the same file, as in a COCO dataset. Otherwise they are found by id.
     """
 
-    def __init__(self, path: Path, wanted: Wanted) -> None:
-        self.path, self.wanted = path, wanted
+    def __init__(self, path: Path, selection: BoxFilter) -> None:
+        self.path, self.selection = path, selection
         data = read_json(path)
         beside = path.with_name("images.json")
         about = data if isinstance(data, dict) else read_json(beside) if beside.is_file() else {}
@@ -75,19 +78,19 @@ class BoxFile:
         return self.of((int(pixels.shape[-2]), int(pixels.shape[-1])), id, name)
 
     def of(self, size: tuple[int, int], id: Id | None, name: str) -> Annotation:
-        """The boxes of an image with this id in COCO files, if it has one, and this path without extension."""
+        """Return the boxes of an image by its id in COCO files, if it has one, or its path without extension."""
         rows = self.rows.get(self._key(id, name), [])
         boxes = torch.tensor([box for box, _, _ in rows], dtype=torch.float32).view(-1, 4)
         scores = torch.tensor([score for _, score, _ in rows], dtype=torch.float32)
-        return self.wanted.of(size, boxes, scores, torch.tensor([kind for *_, kind in rows], dtype=torch.int64))
+        return self.selection.of(size, boxes, scores, torch.tensor([kind for *_, kind in rows], dtype=torch.int64))
 
     def require(self, images: Sequence[tuple[Id | None, str]]) -> None:
-        """Raise UserError where it has boxes for none of these images: then it is about others."""
+        """Raise UserError if it has boxes for none of these images."""
         if not any(self._key(id, name) in self.rows for id, name in images):
             how = "name" if self.names else "id"
             raise UserError(
                 f"boxes={self.path}: has boxes for none of the {len(images)} images (looked for by {how}, such as "
-                f"{images[0][1] if self.names or images[0][0] is None else images[0][0]}); give the file about these"
+                f"{images[0][1] if self.names or images[0][0] is None else images[0][0]}); give their file"
             )
 
     def _key(self, id: Id | None, name: str) -> Id:
@@ -100,7 +103,7 @@ class BoxFile:
         return int(stem) if stem.isascii() and stem.isdigit() else name
 
     def _names(self, about: Mapping[str, Any]) -> dict[str, Id]:
-        """Paths and file names without extension to ids."""
+        """Map paths and file names without extension to ids."""
         out: dict[str, Id] = {}
         for number, record in enumerate(about.get("images") or ()):
             file = record.get("file_name") if isinstance(record, dict) else None
@@ -113,20 +116,20 @@ class BoxFile:
         return out
 
     def _classes(self, about: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[Id, int]:
-        """Our number for each category of the file that we know."""
+        """Map the file's categories to classes of the top-down model; others are left out."""
         given = about.get("categories")
         if given:
             ids = [identity(entry, "id", f"boxes={self.path}: categories") for entry in given]
-            known = self.wanted.classes([str(entry.get("name")) for entry in given])
+            known = self.selection.classes([str(entry.get("name")) for entry in given])
             return {ids[place]: own for place, own in known.items()}
         ids = {identity(record, "category_id", f"boxes={self.path}") for record in records}
-        own = self.wanted.info.classes
+        own = self.selection.info.classes
         if len(own) <= 1 and len(ids) <= 1:
             return dict.fromkeys(ids, 0)
         if own == PERSON[:1]:
             return {PERSON[1]: 0}
         raise UserError(
-            f"boxes={self.path}: nothing says what its {len(ids)} categories are; add a list `categories` with id and "
+            f"boxes={self.path}: it does not name its {len(ids)} categories; add a list `categories` with id and "
             "name, or leave only the boxes of one class"
         )
 
@@ -144,32 +147,32 @@ class BoxFile:
 
 
 def open_boxes(boxes: str, info: Info, threshold: float, precision: str, trust: Sequence[str]) -> BoxFile | Detector:
-    """The boxes that a user means: a JSON file, or a run or a file of weights whose model is to find them."""
-    wanted = Wanted(info, threshold, boxes)
+    """Open the source of boxes: a JSON file, or a run or file of weights with a model that detects them."""
+    selection = BoxFilter(info, threshold, boxes)
     if Path(boxes).suffix.lower() == ".json":
-        return BoxFile(Path(boxes), wanted)
+        return BoxFile(Path(boxes), selection)
     model = predictor.load(boxes, precision=precision, trust=trust)
-    return Detector(model, model.info, wanted)
+    return Detector(model, model.info, selection)
 
 
 Detect = Callable[[Tensor], Annotation]
 
 
 class Detector:
-    """Boxes that a model of ours finds: of detections, or around the instances of a segmentation."""
+    """Boxes predicted by a model of densepred: detections, or boxes around the instances of a segmentation."""
 
-    def __init__(self, detect: Detect, info: Info, wanted: Wanted) -> None:
-        self.detect, self.wanted = detect, wanted
-        self.classes = wanted.classes(info.classes)
+    def __init__(self, detect: Detect, info: Info, selection: BoxFilter) -> None:
+        self.detect, self.selection = detect, selection
+        self.classes = selection.classes(info.classes)
 
     def __call__(self, pixels: Tensor, id: Id | None, name: str) -> Annotation:
-        """The boxes in an image; whatever its name."""
+        """Detect the boxes of an image. Raises UserError if the model predicts neither boxes nor instances."""
         found = self.detect(pixels)
         boxes = found.boxes
         if boxes is None and found.instances is not None:
             boxes = from_ids.boxes(found.instances.cpu(), found.count)
         if boxes is None:
-            raise UserError(f"boxes={self.wanted.source}: this checkpoint finds no boxes; give one of a detection task")
+            raise UserError(f"boxes={self.selection.source}: its model predicts no boxes; give one of a detection task")
         boxes = boxes.cpu()
         count = len(boxes)
         scores = torch.ones(count) if found.scores is None else found.scores.cpu()
@@ -177,4 +180,4 @@ class Detector:
         categories = torch.full_like(given, -1)
         for theirs, ours in self.classes.items():
             categories[given == theirs] = ours
-        return self.wanted.of(found.size, boxes, scores, categories)
+        return self.selection.of(found.size, boxes, scores, categories)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from densepred.draw import heads, maps
-from densepred.draw.comparison import panel
+from densepred.draw.comparison import compare
 from densepred.loader.crops import focus
 from densepred.ops.geometry.annotation import apply_to_annotation
 from densepred.ops.geometry.warp import Warp
@@ -50,7 +50,7 @@ class ValidationImages:
         flat = [name for name, spec in self.task.heads.items() if len(spec.strides) == 1]
         weights = {name: value[index] for name, value in batch.targets.items() if name.removesuffix("_weight") in flat}
         tiles = maps.weights(weights, truth.size)
-        self.log.picture(f"valid/sample_{number}", panel(image, prediction, truth, self.task.info, tiles), self.step)
+        self.log.picture(f"valid/sample_{number}", compare(image, prediction, truth, self.task.info, tiles), self.step)
 
     def _heads(self, number: int, batch: Batch, index: int, outputs: Outputs) -> None:
         predicted = {name: outputs[name][-1][index] for name in self.task.heads}

@@ -6,7 +6,7 @@ import torch
 
 from densepred.dataset.shapes import Shapes
 from densepred.draw import boxes, instances
-from densepred.draw.comparison import LEGIBLE, contours, drawn, enlarged, panel, sure
+from densepred.draw.comparison import LEGIBLE, compare, confident, contours, draw, enlarged
 from densepred.types import VOID, Annotation, Info
 
 INFO = Info(classes=("sky", "car", "dog"), things=(1, 2), palette=((0, 0, 200), (200, 0, 0), (0, 180, 0)))
@@ -94,25 +94,25 @@ def test_small_pictures_are_enlarged_with_all_that_is_in_them() -> None:
 def test_unsure_instances_are_left_out_and_the_others_keep_their_pixels() -> None:
     found = scene()
     found.scores = torch.tensor([0.2, 0.9])
-    kept, numbers = sure(found, 0.5)
+    kept, numbers = confident(found, 0.5)
     assert numbers == [2], "as in the map of ids that is written"
     assert instances.labels_of(kept, INFO, [(1, 2, 3)], numbers)[0].text == "2 car 0.90"
     assert kept.instances[4, 4] == 0
     assert kept.instances[4, 10] == 1
     assert kept.categories.tolist() == [1]
-    assert sure(found, 0.0) == (found, None)
+    assert confident(found, 0.0) == (found, None)
 
 
 def test_every_field_of_an_unsure_person_is_left_out() -> None:
     found = Annotation((4, 5), scores=torch.tensor([0.2, 0.9]), head_boxes=torch.arange(8.0).view(2, 4))
-    assert sure(found, 0.5)[0].need("head_boxes").tolist() == [[4.0, 5.0, 6.0, 7.0]]
+    assert confident(found, 0.5)[0].need("head_boxes").tolist() == [[4.0, 5.0, 6.0, 7.0]]
 
 
 def test_truth_shows_only_what_the_prediction_has_and_contours_meet_in_yellow() -> None:
     data = Shapes("valid", size=(37, 45), counts={"valid": 2})
     truth = data[0].truth
     found = Annotation(truth.size, instances=truth.instances, categories=truth.categories)
-    picture = panel(data[0].image, found, truth, data.info)
+    picture = compare(data[0].image, found, truth, data.info)
     tile = 45 * (-(-LEGIBLE // 45))
     assert picture.shape == (3, 37 * (-(-LEGIBLE // 45)), 4 * tile + 3 * 4)
     assert picture[:, :, tile + 4 : 2 * tile + 4].equal(picture[:, :, 2 * tile + 8 : 3 * tile + 8])
@@ -125,10 +125,10 @@ def test_nothing_found_is_drawn_as_nothing() -> None:
     empty = Annotation(
         (12, 20), instances=torch.zeros(12, 20, dtype=torch.int32), categories=torch.zeros(0, dtype=torch.int64)
     )
-    picture = drawn(GREY, empty, INFO)
+    picture = draw(GREY, empty, INFO)
     assert picture.unique().tolist() == [100]
     none = Annotation((12, 20), boxes=torch.zeros(0, 4), keypoints=torch.zeros(0, 5, 3), scores=torch.zeros(0))
-    assert drawn(GREY, none, INFO).unique().tolist() == [100]
+    assert draw(GREY, none, INFO).unique().tolist() == [100]
 
 
 def many(side: int) -> Annotation:
@@ -156,11 +156,11 @@ def test_where_there_are_many_captions_fit_into_their_instances() -> None:
 def test_small_instances_are_enlarged_for_their_numbers_but_not_without_end() -> None:
     found = many(20)
     picture = torch.zeros(3, *found.size, dtype=torch.uint8)
-    assert drawn(picture, found, INFO).shape[-2:] == (5 * 24 * 4, 6 * 24 * 4)  # LEGIBLE alone asks for four times
+    assert draw(picture, found, INFO).shape[-2:] == (5 * 24 * 4, 6 * 24 * 4)  # LEGIBLE alone asks for four times
     large = torch.zeros(3, 1000, 1000, dtype=torch.uint8)
     dots = Annotation((1000, 1000), instances=torch.zeros(1000, 1000, dtype=torch.int32))
     assert dots.instances is not None
     dots.instances[5, 5] = 1
-    assert drawn(large, dots, INFO).shape[-2:] == (1000, 1000)
+    assert draw(large, dots, INFO).shape[-2:] == (1000, 1000)
     dots = Annotation((700, 700), instances=dots.instances[:700, :700])
-    assert drawn(large[:, :700, :700], dots, INFO).shape[-2:] == (1400, 1400)
+    assert draw(large[:, :700, :700], dots, INFO).shape[-2:] == (1400, 1400)

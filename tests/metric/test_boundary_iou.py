@@ -45,6 +45,10 @@ def scored(*pairs: tuple[np.ndarray, np.ndarray], info: Info = INFO, ratio: floa
 def test_it_equals_erosions_of_each_mask(ratio: float) -> None:
     shapes = [(37, 45), (81, 64), (5, 90), (1, 1)]
     pairs = [pair(seed, shape) for seed, shape in enumerate(shapes)]
+    pairs += [
+        (np.where(blobs(seed, truth.shape) == 1, VOID, guess).astype(np.uint8), truth)
+        for seed, (guess, truth) in enumerate(pairs)
+    ]
     found = scored(*pairs, ratio=ratio).compute()
     each = []
     for number, name in enumerate(INFO.classes):

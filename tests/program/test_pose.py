@@ -139,7 +139,7 @@ def test_boxes_are_refused_for_models_of_whole_images(runs: Path) -> None:
     for words in ([f"boxes={runs / 'detector'}"], [f"boxes={runs / 'boxes.json'}"]):
         with pytest.raises(UserError, match=r"takes whole images; drop boxes="):
             evaluated(runs, "detector", *words)
-    with pytest.raises(UserError, match="scales: instances are seen one by one"):
+    with pytest.raises(UserError, match="scales: instances are predicted one by one"):
         predictor.load(runs / "pose")(scenes()[0].image, scales=(1.0, 2.0))
 
 

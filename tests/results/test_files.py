@@ -18,7 +18,7 @@ from densepred.errors import UserError
 from densepred.ops.regions.run_lengths import run_lengths
 from densepred.results import coco
 from densepred.results import files as results
-from densepred.results.files import Results, Wanted
+from densepred.results.files import OverlaySettings, Results
 from densepred.types import VOID, Annotation, Info
 
 INFO = Info(classes=("sky", "car", "dog"), things=(1, 2), palette=((0, 0, 200), (200, 0, 0), (0, 180, 0)))
@@ -31,7 +31,7 @@ def written(folder: Path, fields: tuple[str, ...], **options: float) -> tuple[Re
     for index, (name, size) in enumerate(NAMES.items()):
         data = Shapes("valid", size=size, counts={"valid": 5}, objects=(2, 5))
         sample, info = data[index], data.info
-        writer = writer or Results(folder, info, Wanted(**options))
+        writer = writer or Results(folder, info, OverlaySettings(**options))
         truth = truths[name] = sample.truth
         kept = {field: getattr(truth, field) for field in fields}
         found = Annotation(truth.size, scores=torch.ones(len(truth.categories)), categories=truth.categories, **kept)
@@ -164,7 +164,7 @@ def test_run_lengths_are_those_of_pycocotools() -> None:
 
 
 def test_nothing_found_makes_empty_lists_that_still_name_the_image(tmp_path: Path) -> None:
-    writer = Results(tmp_path, INFO, Wanted())
+    writer = Results(tmp_path, INFO, OverlaySettings())
     none = torch.zeros(0)
     found = Annotation((4, 5), instances=torch.zeros(4, 5, dtype=torch.int32), categories=none.long(), scores=none)
     writer.add(Path("a"), 1, "a.png", torch.zeros(3, 4, 5, dtype=torch.uint8), found)
@@ -176,8 +176,9 @@ def test_nothing_found_makes_empty_lists_that_still_name_the_image(tmp_path: Pat
 def test_more_instances_than_a_png_counts_are_refused(tmp_path: Path) -> None:
     ids = torch.arange(70000, dtype=torch.int32).reshape(200, 350)
     found = Annotation((200, 350), instances=ids)
+    results = Results(tmp_path, INFO, OverlaySettings(overlay=False))
     with pytest.raises(UserError, match="69999 instances do not fit a PNG of 16 bits"):
-        Results(tmp_path, INFO, Wanted(overlay=False)).add(Path("a"), 1, "a.png", torch.zeros(3, 200, 350), found)
+        results.add(Path("a"), 1, "a.png", torch.zeros(3, 200, 350), found)
 
 
 def test_ids_of_images_are_their_numbers_or_their_places_or_those_of_a_coco_file(tmp_path: Path) -> None:

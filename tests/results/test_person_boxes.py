@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from densepred.errors import UserError
-from densepred.results.person_boxes import BoxFile, Detector, Wanted
+from densepred.results.person_boxes import BoxFile, BoxFilter, Detector
 from densepred.types import Annotation, Info
 
 PERSON = Info(classes=("person",), palette=((9, 9, 9),))
@@ -27,7 +27,7 @@ def opened(folder: Path, data: Any, info: Info = PERSON, threshold: float = 0.0,
     path.write_text(json.dumps(data))
     if beside is not None:
         (folder / "images.json").write_text(json.dumps(beside))
-    return BoxFile(path, Wanted(info, threshold, str(path)))
+    return BoxFile(path, BoxFilter(info, threshold, str(path)))
 
 
 def test_boxes_come_best_first_in_our_frame(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_people_of_cocos_own_results_are_category_1(tmp_path: Path) -> None:
     found = opened(tmp_path, notes).of(SIZE, 7, "a")
     assert found.scores is not None
     assert found.scores.tolist() == pytest.approx([0.8])
-    with pytest.raises(UserError, match="nothing says what its 2 categories are"):
+    with pytest.raises(UserError, match="it does not name its 2 categories"):
         opened(tmp_path, notes, ZOO)
 
 
@@ -124,20 +124,20 @@ def test_a_detectors_classes_become_ours() -> None:
         scores=torch.tensor([0.9, 0.5, 0.7, 0.99]),
         categories=torch.tensor([0, 1, 2, 1]),
     )
-    found = Detector(lambda pixels: answer, info, Wanted(ZOO, 0.3, "run"))(torch.zeros(3, *SIZE), None, "a")
+    found = Detector(lambda pixels: answer, info, BoxFilter(ZOO, 0.3, "run"))(torch.zeros(3, *SIZE), None, "a")
     assert found.categories is not None
     assert found.categories.tolist() == [0, 1]  # a cat of 0.7, a dog of 0.5
-    with pytest.raises(UserError, match="finds tree, dog, cat but the checkpoint is of person"):
-        Detector(lambda pixels: answer, info, Wanted(PERSON, 0.3, "run"))
+    with pytest.raises(UserError, match="detects tree, dog, cat but the checkpoint has person"):
+        Detector(lambda pixels: answer, info, BoxFilter(PERSON, 0.3, "run"))
 
 
 def test_instances_without_boxes_are_measured_and_other_answers_refused() -> None:
     ids = torch.zeros(SIZE, dtype=torch.int32)
     ids[10:20, 30:40] = 1
     one = Info(classes=("thing",), palette=((1, 1, 1),))
-    finder = Detector(lambda pixels: Annotation(SIZE, instances=ids), one, Wanted(PERSON, 0.3, "run"))
+    finder = Detector(lambda pixels: Annotation(SIZE, instances=ids), one, BoxFilter(PERSON, 0.3, "run"))
     found = finder(torch.zeros(3, *SIZE), None, "a")
     assert found.boxes is not None
     assert found.boxes.tolist() == [[29.5, 9.5, 39.5, 19.5]]
-    with pytest.raises(UserError, match="finds no boxes"):
-        Detector(lambda pixels: Annotation(SIZE), one, Wanted(PERSON, 0.3, "run"))(torch.zeros(3, *SIZE), None, "a")
+    with pytest.raises(UserError, match="predicts no boxes"):
+        Detector(lambda pixels: Annotation(SIZE), one, BoxFilter(PERSON, 0.3, "run"))(torch.zeros(3, *SIZE), None, "a")

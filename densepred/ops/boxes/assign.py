@@ -1,6 +1,6 @@
-"""Which box each cell of a pyramid answers for: FCOS, arXiv 1904.01355 and 2006.09214.
+"""Assignment of boxes to the locations of a feature pyramid: FCOS, arXiv 1904.01355 and 2006.09214.
 
-L cells of all levels, N boxes, lengths in input pixels.
+L locations of all levels, N boxes, lengths in input pixels.
 """
 
 from __future__ import annotations
@@ -13,44 +13,44 @@ import torch
 from torch import Tensor
 
 CHUNK = 2**20
-"""Pairs of a cell and a box that are looked at at once."""
+"""Largest number of pairs of a location and a box per step."""
 
 
 class Cells(NamedTuple):
-    """The cells of several levels in one row, level by level, each row by row."""
+    """Locations of several levels in one list: level by level, each row by row."""
 
-    points: Tensor  # (L, 2) x and y of what a cell stands for
+    points: Tensor  # (L, 2) x and y in the input
     strides: Tensor  # (L,) float32
-    levels: tuple[int, ...]  # the stride of each level
-    shapes: list[tuple[int, int]]  # and its rows and columns
+    levels: tuple[int, ...]  # stride per level
+    shapes: list[tuple[int, int]]  # rows and columns per level
 
     @property
     def lengths(self) -> list[int]:
-        """How many cells each level has."""
+        """Number of locations per level."""
         return [rows * columns for rows, columns in self.shapes]
 
 
 def grids(size: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int]]:
-    """Rows and columns of each level: ceil(size / stride)."""
+    """Return rows and columns of each level: ceil(size / stride)."""
     return [(math.ceil(size[0] / stride), math.ceil(size[1] / stride)) for stride in strides]
 
 
 def cells(size: tuple[int, int], strides: Sequence[int], corner: bool, device: torch.device | None = None) -> Cells:
-    """Cells of an input of `size`. Points are the middles of the cells, or their upper left corners."""
+    """Return the locations of an input of `size`: centers of their pixels, or with `corner` upper left corners."""
     points, each, shapes = [], [], grids(size, strides)
     for (rows, columns), stride in zip(shapes, strides, strict=True):
         y, x = (torch.arange(n, device=device, dtype=torch.float32) * stride for n in (rows, columns))
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).view(-1, 2)
-        # A cell covers the pixels from stride i to stride i + stride - 1, whose outer edge is half a pixel away.
+        # Location i covers the pixels from stride i to stride i + stride - 1; their outer edge is half a pixel away.
         points.append(grid + (-0.5 if corner else (stride - 1) / 2))
         each.append(torch.full((rows * columns,), float(stride), device=device))
     return Cells(torch.cat(points), torch.cat(each), tuple(strides), shapes)
 
 
 def reaches(cells: Cells, factor: float) -> tuple[Tensor, Tensor]:
-    """The longest distance to a side that a cell is for, (L,): above the first, at most the second.
+    """Return the range of the farthest side of a box per location, two (L,): above the first, up to the second.
 
-    Of level i up to `factor` strides, and from there down to what level i - 1 reaches; the last has no end.
+    Level i ends at `factor` strides and begins where level i - 1 ends; the last level has no end.
     """
     ends = [factor * stride for stride in cells.levels[:-1]]
     counts = torch.tensor(cells.lengths, device=cells.points.device)
@@ -62,11 +62,11 @@ def reaches(cells: Cells, factor: float) -> tuple[Tensor, Tensor]:
 
 
 def assign(cells: Cells, boxes: Tensor, factor: float, radius: float) -> Tensor:
-    """The index of the box (N, 4) that each cell is for, (L,), -1 where none.
+    """Assign each location the index of a box (N, 4): (L,) int64, -1 without a box.
 
-    A cell is for a box if its point lies inside, less than `radius` strides from the middle along both axes (0:
-    anywhere inside), and the farthest side is within the reach of its level; of several such boxes for the smallest,
-    and of equally small ones for the first.
+    A box is a candidate if the point lies inside it, less than `radius` strides from its center along both axes
+    (0: anywhere inside), and the distance to the farthest side is in the range of the level. The smallest candidate
+    is assigned, of equal areas the first.
     """
     order = areas(boxes).argsort(stable=True)
     boxes = boxes[order]
@@ -76,19 +76,19 @@ def assign(cells: Cells, boxes: Tensor, factor: float, radius: float) -> Tensor:
         points, strides = cells.points[cell], cells.strides[cell]
         fits = _fits(points, boxes[box], low[cell], high[cell])
         if radius:
-            middles = (boxes[box, :2] + boxes[box, 2:]) / 2
-            fits &= (points - middles).abs().amax(-1) < radius * strides
+            centers = (boxes[box, :2] + boxes[box, 2:]) / 2
+            fits &= (points - centers).abs().amax(-1) < radius * strides
         cell, box = (index.expand(fits.shape)[fits] for index in (cell, box))
         least.scatter_reduce_(0, cell, box, "amin")
     return torch.cat([order, order.new_full((1,), -1)])[least]
 
 
 def _near(cells: Cells, boxes: Tensor, radius: float) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of a cell and a box whose middle is near: all that are less than `radius` strides apart, and others."""
+    """Yield pairs of location and box: a superset of those with centers less than `radius` strides apart."""
     steps = torch.arange(-int(radius + 0.5), int(radius + 0.5) + 1, device=boxes.device)
-    middles, start = (boxes[:, :2] + boxes[:, 2:]) / 2, 0
+    centers, start = (boxes[:, :2] + boxes[:, 2:]) / 2, 0
     for (rows, columns), stride in zip(cells.shapes, cells.levels, strict=True):
-        places = ((middles - cells.points[start]) / stride).round().long()
+        places = ((centers - cells.points[start]) / stride).round().long()
         for part in torch.arange(len(boxes), device=boxes.device).split(max(1, CHUNK // len(steps) ** 2)):
             x, y = (places[part, axis, None] + steps for axis in (0, 1))
             inside = ((y >= 0) & (y < rows))[:, :, None] & ((x >= 0) & (x < columns))[:, None]
@@ -98,21 +98,21 @@ def _near(cells: Cells, boxes: Tensor, radius: float) -> Iterator[tuple[Tensor, 
 
 
 def _all(cells: Cells, boxes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every cell with every box, as (n, 1) and (1, N)."""
+    """Yield all pairs of location and box, as (n, 1) and (1, N)."""
     every = torch.arange(len(boxes), device=boxes.device)[None]
     for part in torch.arange(len(cells.points), device=boxes.device).split(max(1, CHUNK // max(1, len(boxes)))):
         yield part[:, None], every
 
 
 def _fits(points: Tensor, boxes: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Whether points (..., 2) lie in boxes (..., 4) and the farthest side is within reach."""
+    """Return True for points (..., 2) inside boxes (..., 4) with the farthest side in range."""
     sides = torch.cat([points - boxes[..., :2], boxes[..., 2:] - points], -1)
     farthest = sides.amax(-1)
     return (sides.amin(-1) > 0) & (farthest > low) & (farthest <= high)
 
 
 def covered(points: Tensor, boxes: Tensor) -> Tensor:
-    """(L,) bool, whether a point (L, 2) lies in any of the boxes (N, 4)."""
+    """Mark the points (L, 2) that lie in any of the boxes (N, 4): (L,) bool."""
     inside = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     x, y = points.unbind(1)
     for x0, y0, x1, y1 in boxes:
@@ -121,5 +121,5 @@ def covered(points: Tensor, boxes: Tensor) -> Tensor:
 
 
 def areas(boxes: Tensor) -> Tensor:
-    """(N, 4) -> (N,)."""
+    """Compute the areas of boxes: (N, 4) -> (N,)."""
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

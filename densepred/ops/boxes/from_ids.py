@@ -1,4 +1,4 @@
-"""The boxes and areas of the instances in a map of ids."""
+"""Boxes and areas of the instances in a map of ids."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from torch import Tensor
 
 
 def areas(instances: Tensor, count: int) -> Tensor:
-    """Pixels of each instance, (count,) float32; `instances` (H, W) holds 0 for none and i + 1 for the i-th."""
+    """Count the pixels of each instance, (count,) float32.
+
+    instances: (H, W), 0 for none, i + 1 for the i-th
+    """
     return torch.bincount(instances.reshape(-1).long(), minlength=count + 1)[1 : count + 1].float()
 
 
 def boxes(instances: Tensor, count: int) -> Tensor:
-    """The outer edges x0, y0, x1, y1 of each instance's pixels, (count, 4); zeros for one without pixels.
+    """Return the outer edges x0, y0, x1, y1 of each instance's pixels, (count, 4); zeros without pixels.
 
     A box of the single pixel (0, 0) is (-0.5, -0.5, 0.5, 0.5), because pixel centres are integers.
     """

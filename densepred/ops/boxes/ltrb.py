@@ -1,4 +1,4 @@
-"""Boxes as seen from points: the distances left, top, right, bottom to their sides, channels of (B, 4, ...)."""
+"""Boxes as distances from a point to their sides: left, top, right, bottom, the channels of (B, 4, ...)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def generalised_iou(one: Tensor, two: Tensor) -> Tensor:
-    """GIoU of the boxes around a point in common, (B, 4, ...) each -> (B, ...) in [-1, 1]. Negative distances are 0.
+    """Compute the GIoU of boxes around a common point: two (B, 4, ...) -> (B, ...) in [-1, 1] (arXiv 1902.09630).
 
-    Where both are empty it is 0 / tiny: 0, minus nothing of a hull.
+    Negative distances count as 0. Two empty boxes have a GIoU of 0.
     """
     one, two = one.clamp_min(0), two.clamp_min(0)
     both = _area(torch.minimum(one, two))
@@ -20,7 +20,7 @@ def generalised_iou(one: Tensor, two: Tensor) -> Tensor:
 
 
 def centerness(distances: Tensor) -> Tensor:
-    """How near the point is to the middle: 1 there, 0 at a side (arXiv 1904.01355). (B, 4, ...) -> (B, ...)."""
+    """Compute centerness (arXiv 1904.01355), 1 at the center, 0 at a side: (B, 4, ...) -> (B, ...)."""
     across, down = distances[:, ::2], distances[:, 1::2]
     tiny = torch.finfo(distances.dtype).tiny
     shares = [pair.amin(1) / pair.amax(1).clamp_min(tiny) for pair in (across, down)]

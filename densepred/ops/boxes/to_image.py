@@ -1,4 +1,4 @@
-"""Boxes of a network's input on the original image."""
+"""Boxes mapped from the network input to the original image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from densepred.types import Frame, UserError
 
 
 def boxes_in_image(boxes: Tensor, frame: Frame) -> Tensor:
-    """Boxes (N, 4) of the input as the upright ones around them in the image, clipped to it."""
+    """Map boxes (N, 4) of the input to the upright boxes around them in the image, clipped to it.
+
+    Raises UserError if the input was warped by a flow, which has no matrix.
+    """
     matrix = boxes.new_tensor(frame.matrix)
     if not matrix.isfinite().all():
-        raise UserError(f"{frame.id}: boxes cannot be brought back from a flow; leave warps out of transform.valid")
+        raise UserError(f"{frame.id}: boxes cannot be mapped back through a flow; leave warps out of transform.valid")
     x0, y0, x1, y1 = boxes.unbind(1)
     corners = torch.stack([torch.stack([x0, x1, x0, x1], 1), torch.stack([y0, y0, y1, y1], 1)], -1)
     placed = corners @ matrix[:, :2].T + matrix[:, 2]  # (N, 4, 2)
@@ -20,6 +23,6 @@ def boxes_in_image(boxes: Tensor, frame: Frame) -> Tensor:
 
 
 def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Boxes (N, 4) within an image, whose outer edges are -0.5 and its size - 0.5."""
+    """Clip boxes (N, 4) to an image: its outer edges are -0.5 and its size - 0.5."""
     high = boxes.new_tensor([size[1], size[0], size[1], size[0]]) - 0.5
     return torch.minimum(boxes.clamp_min(-0.5), high)

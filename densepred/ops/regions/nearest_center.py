@@ -1,7 +1,7 @@
 """Nearest of K centers to each of M points: exact, without the M x K distances.
 
-The plane is divided into cells, coarse to fine. A cell keeps the centers that can be nearest to a point in it: those
-whose distance to the nearest point of the cell is at most another center's distance to the farthest. A point is
+The plane is divided into cells, coarse to fine. A cell drops a center that is farther from the
+nearest point of the cell than another center from the farthest point. A point is
 compared with the centers of its cell only, most often one to three.
 """
 

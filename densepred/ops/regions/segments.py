@@ -85,5 +85,5 @@ def _sums(ids: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def _entropy(counts: np.ndarray, total: int) -> float:
-    """Compute the entropy of segments of these sizes; the rest of `total` are single pixels, whose term is 0."""
+    """Compute the entropy of segments of these sizes; the rest of `total` are single pixels, with a term of 0."""
     return max(0.0, float(np.log(total) - (counts * np.log(counts)).sum() / total)) if total else 0.0

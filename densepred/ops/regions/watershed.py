@@ -2,7 +2,7 @@
 
 The steepest ascent is followed from all pixels at once, by pointer doubling. Hills are then merged by the prominence of
 their peaks, as in persistence clustering (ToMATo; Chazal et al., J. ACM 2013). The cost is that of sorting the pixels,
-and the only loop is over pairs of adjacent hills. The result is a watershed whose markers are the remaining peaks.
+and the only loop is over pairs of adjacent hills. The result is a watershed with the remaining peaks as markers.
 """
 
 from __future__ import annotations

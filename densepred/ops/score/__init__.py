@@ -1,1 +1,1 @@
-"""What metrics are computed from: counts, matches, average precision."""
+"""Counts, matches and average precision, from which metrics are computed."""

@@ -1,4 +1,4 @@
-"""COCO's average precision and recall, counted by pycocotools from annotations in memory.
+"""COCO's average precision and recall, computed by pycocotools from annotations in memory.
 
 Lin et al., ECCV 2014 (arXiv 1405.0312); https://cocodataset.org/#detection-eval and #keypoints-eval.
 """
@@ -18,15 +18,15 @@ from pycocotools.cocoeval import COCOeval
 
 FAR = 1e10
 SIZES = {"": (0.0, FAR), "_small": (0.0, 32.0**2), "_medium": (32.0**2, 96.0**2), "_large": (96.0**2, FAR)}
-"""The areas in square pixels that belong to the end of a name."""
+"""Range of areas in square pixels, per suffix of a name."""
 
 THRESHOLDS = {"50": 0, "75": 5}
-"""Where 0.5 and 0.75 stand among the overlaps 0.5, 0.55, ... 0.95."""
+"""Indices of 0.5 and 0.75 among the IoU thresholds 0.5, 0.55, ... 0.95."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The objects of one image, true or found, in COCO's frame: boxes begin at the edge of the first pixel."""
+    """Objects of one image, ground truth or predicted, with boxes in COCO's convention."""
 
     size: tuple[int, int]
     categories: np.ndarray  # (N,) int64
@@ -34,8 +34,8 @@ class Objects:
     boxes: np.ndarray  # (N, 4) float64: x, y, width, height
     scores: np.ndarray  # (N,) float64
     crowd: np.ndarray  # (N,) bool
-    masks: tuple[bytes, ...] = ()  # N compressed run-length masks, where they are judged
-    keypoints: np.ndarray | None = None  # (N, K, 3) float64, where they are judged
+    masks: tuple[bytes, ...] = ()  # N compressed run-length masks, if masks are evaluated
+    keypoints: np.ndarray | None = None  # (N, K, 3) float64, if keypoints are evaluated
 
     def digest(self) -> bytes:
         hashed = hashlib.blake2b(repr(self.size).encode())
@@ -44,7 +44,7 @@ class Objects:
         return hashed.digest()
 
     def entries(self, image: int, ids: Iterable[int]) -> list[dict[str, Any]]:
-        """As annotations or results stand in COCO's JSON."""
+        """Return the objects in the form of annotations or results of COCO's JSON."""
         found = [
             {"id": number, "image_id": image, "category_id": c, "area": area, "bbox": box, "score": s, "iscrowd": crowd}
             for c, area, box, s, crowd, number in zip(
@@ -66,12 +66,12 @@ class Objects:
 
 
 Pair = tuple[Objects, Objects]
-"""What is true of an image and what was found in it."""
+"""Ground truth and prediction of one image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """T = 10 overlaps, R = 101 recalls, K categories, A = 4 sizes, M numbers of results; -1 where undefined."""
+    """Curves over T = 10 IoUs, R = 101 recalls, K categories, A = 4 sizes, M detection limits; -1 if undefined."""
 
     precision: np.ndarray  # (T, R, K, A, M)
     recall: np.ndarray  # (T, K, A, M)
@@ -79,7 +79,7 @@ class Curves:
     def summary(
         self, most: Sequence[int], names: Sequence[str], prefix: str, strict: bool = False
     ) -> dict[str, float | None]:
-        """COCO's numbers, and `ap/<name>` of each category. With `strict`, recall at single overlaps too."""
+        """Return COCO's scores, and `ap/<name>` per category. With `strict`, recall at single IoUs too."""
         last = len(most) - 1
         overlaps: dict[str, int | slice] = {"": slice(None), **THRESHOLDS}
         found = {"ap" + name: self.precision[t, :, :, 0, last] for name, t in overlaps.items()}
@@ -92,7 +92,7 @@ class Curves:
 
 
 def undefined(categories: int, most: int) -> Curves:
-    """Of nothing."""
+    """Return the curves of an empty dataset (all undefined)."""
     return Curves(
         np.full((10, 1, categories, len(SIZES), most), -1.0), np.full((10, categories, len(SIZES), most), -1.0)
     )
@@ -105,26 +105,26 @@ def curves(
     most: Sequence[int],
     sigmas: Sequence[float] | None = None,
 ) -> Curves:
-    """Count the matches of images, of boxes, masks or keypoints. `categories` are judged, in this order.
+    """Match boxes, masks or keypoints of all images. `categories` are evaluated, in this order.
 
-    Results of equal score rank in the order of their images. Images come in the order of a hash of what is in them,
-    so that neither the order nor the number of processes changes a digit.
+    Predictions of equal score rank in the order of their images. Images are ordered by a hash of their objects, so that
+    neither their order nor the number of processes changes a digit.
     """
     ordered = sorted(pairs, key=lambda pair: (pair[0].digest(), pair[1].digest()))
     with redirect_stdout(None):  # pycocotools reports its progress by print
-        judge = COCOeval(*(_api([pair[side] for pair in ordered], categories) for side in (0, 1)), iouType=kind)
-        judge.params.maxDets = list(most)
-        judge.params.areaRng, judge.params.areaRngLbl = [list(size) for size in SIZES.values()], list(SIZES)
+        evaluation = COCOeval(*(_api([pair[side] for pair in ordered], categories) for side in (0, 1)), iouType=kind)
+        evaluation.params.maxDets = list(most)
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [list(size) for size in SIZES.values()], list(SIZES)
         if sigmas is not None:
-            judge.params.kpt_oks_sigmas = np.array(sigmas)
-        judge.evaluate()
-        judge.accumulate()
+            evaluation.params.kpt_oks_sigmas = np.array(sigmas)
+        evaluation.evaluate()
+        evaluation.accumulate()
     back = np.argsort(np.argsort(categories))  # pycocotools sorts them
-    return Curves(judge.eval["precision"][:, :, back], judge.eval["recall"][:, back])
+    return Curves(evaluation.eval["precision"][:, :, back], evaluation.eval["recall"][:, back])
 
 
 def _api(images: Sequence[Objects], categories: Sequence[int]) -> COCO:
-    """The index that pycocotools builds of a file. Ids count from 1: to it, 0 means no match."""
+    """Build pycocotools' index of a dataset. Ids count from 1, because there 0 means no match."""
     ids = count(1)
     api: Any = COCO()
     api.dataset = {
@@ -137,6 +137,6 @@ def _api(images: Sequence[Objects], categories: Sequence[int]) -> COCO:
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """The mean of what is defined."""
+    """Compute the mean of the defined values; None without any."""
     defined = values[values > -1]
     return float(defined.mean()) if defined.size else None

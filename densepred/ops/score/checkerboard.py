@@ -1,4 +1,4 @@
-"""How much of a map is a checkerboard, which uneven upsampling leaves (Odena et al. 2016, 10.23915/distill.00003)."""
+"""Checkerboard artefacts of uneven upsampling (Odena et al. 2016, doi 10.23915/distill.00003)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import torch
 from torch import Tensor
 
 REACH = 1 / 16
-"""Cycles a pixel around a frequency that still count for it: patterns come and go with the objects that they lie on."""
+"""Radius around a frequency in cycles per pixel: patterns that cover only some objects have wider peaks."""
 
 
 def checkerboard(maps: Tensor, period: int = 2) -> Tensor:
-    """(B, C, H, W) -> (B,): the share of the energy that is not constant near the frequencies of the grid, 0 to 1.
+    """Compute the fraction of the non-constant energy near the frequencies of the grid, (B,) from 0 to 1.
 
-    Those are, for the default period of two pixels, the three Nyquist frequencies: stripes along rows, along columns,
-    and the checkerboard. In general all multiples of 1 / period but the constant. Frequencies are those of the discrete
-    Fourier transform under a Hann window, without which the borders would count as edges. White noise scores about the
-    area of the discs, 0.037 for a period of 2; smooth maps score nearly 0; a constant map 0.
+    maps: (B, C, H, W)
+    period: pixels. For 2 the frequencies are the three Nyquist ones: stripes along rows, stripes along columns, and the
+        checkerboard. In general they are all multiples of 1 / period except the constant.
+
+    Frequencies are those of the discrete Fourier transform under a Hann window, so that borders do not count as edges.
+    White noise scores about the area of the discs, 0.037 for a period of 2. Smooth maps score nearly 0.
     """
     maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
     height, width = maps.shape[-2:]
@@ -31,18 +33,18 @@ def checkerboard(maps: Tensor, period: int = 2) -> Tensor:
         if i or j:
             near |= _away(rows, i / period)[:, None].square() + _away(columns, j / period).square() <= REACH**2
     total = energy.sum((-2, -1))
-    # What rounding leaves of a constant map has energy too, and a flat spectrum.
+    # Rounding errors of a constant map have energy and a flat spectrum.
     rounding = (4 * torch.finfo(maps.dtype).eps * maps.abs().amax((1, 2, 3)) * height * width).square() * maps.shape[1]
     return torch.where(total > rounding, (energy * near).sum((-2, -1)) / total, 0)
 
 
 def _away(frequencies: Tensor, centre: float) -> Tensor:
-    """Distance on the circle of frequencies, where 0.5 and -0.5 are one."""
+    """Compute the distance on the circle of frequencies, where 0.5 equals -0.5."""
     distance = (frequencies - centre).abs() % 1
     return torch.minimum(distance, 1 - distance)
 
 
 def _hann(length: int, like: Tensor) -> Tensor:
-    """Without the zeros at both ends, so that a map of one row has some energy."""
+    """Return a Hann window without the zeros at both ends, so that a map of one row has energy."""
     place = torch.arange(1, length + 1, dtype=like.dtype, device=like.device)
     return torch.sin(torch.pi * place / (length + 1)).square()

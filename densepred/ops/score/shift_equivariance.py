@@ -1,4 +1,4 @@
-"""Whether an answer moves with its image (Zhang 2019, arXiv 1904.11486)."""
+"""Equivariance of class maps to shifts of the image (Zhang 2019, arXiv 1904.11486)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import torch
 from torch import Tensor
 
 SHIFTS = ((0, 1), (1, 0), (1, 1), (2, 3), (3, 6), (5, 4), (6, 7), (7, 5))
-"""Rows down and columns right: whole pixels of every remainder by 8, along the axes and across."""
+"""Rows down and columns right: all remainders of 8 pixels, along the axes and diagonally."""
 
 
 def shift_equivariance(
     classes: Callable[[Tensor], Tensor], image: Tensor, shifts: Sequence[tuple[int, int]] = SHIFTS
 ) -> Tensor:
-    """The share of pixels whose class stays when the image is shifted and the answer shifted back: (B,), 1 at best.
+    """Compute the fraction of pixels that keep their class when the image is shifted: (B,), 1 at best.
 
-    image (B, C, H, W); `classes` takes such a batch and gives its class maps (B, H, W). With d the largest of the
-    shifts, it is shown windows of (H - d) x (W - d), so that no pixel is invented at a border, and judged where all
-    windows overlap. The mean is over shifts. Shifts beyond a quarter of the image are left out; where none remains the
-    share is NaN.
+    classes: maps images (B, C, H, W) to class maps (B, H, W)
+    image: (B, C, H, W)
+    shifts: rows and columns; those beyond a quarter of the image are left out
+
+    With d the largest shift, inputs are windows of (H - d) x (W - d), so that no padding is needed. Class maps are
+    shifted back and compared where all windows overlap. The result is the mean over shifts; NaN without any.
     """
     height, width = image.shape[-2:]
     shifts = [(dy, dx) for dy, dx in shifts if 4 * dy <= height and 4 * dx <= width]
@@ -29,7 +31,7 @@ def shift_equivariance(
     rows, columns = height - down, width - right
 
     def seen(dy: int, dx: int) -> Tensor:
-        """The answer to a window, cut to the pixels that every window holds."""
+        """Predict a window and crop it to the pixels that all windows share."""
         found = classes(image[..., dy : dy + rows, dx : dx + columns])
         return found[:, down - dy : rows - dy, right - dx : columns - dx]
 

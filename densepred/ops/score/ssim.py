@@ -11,14 +11,16 @@ K1, K2 = 0.01, 0.03
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Mean structural similarity of images (B, C, H, W) whose white is 1: (B,), the mean over channels and windows.
+    """Compute the mean structural similarity of images in [0, 1]: (B,), the mean over channels and windows.
+
+    a, b: (B, C, H, W), H and W at least 11
 
     Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 2004: a Gaussian window of 11 x 11 pixels, K1 = 0.01, K2 = 0.03,
-    population variances, and only windows that lie in the image. So both sides must have 11 pixels.
+    population variances, and only windows inside the image.
     """
     assert min(a.shape[-2:]) >= SIZE, "a window does not fit"
     channels = a.shape[1]
-    # One pass of two one-dimensional filters over all five moments
+    # Filter all five moments in one pass of two one-dimensional convolutions
     moments = _blur(torch.cat([a, b, a * a, b * b, a * b], 1))
     mean_a, mean_b, aa, bb, ab = moments.split(channels, 1)
     c1, c2 = K1**2, K2**2

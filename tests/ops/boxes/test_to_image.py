@@ -27,7 +27,7 @@ def test_a_mirrored_or_turned_input_gives_the_upright_box_around() -> None:
 
 
 def test_what_no_matrix_takes_back_is_refused() -> None:
-    with pytest.raises(UserError, match=r"b: boxes cannot be brought back.*transform\.valid"):
+    with pytest.raises(UserError, match=r"b: boxes cannot be mapped back.*transform\.valid"):
         boxes_in_image(torch.zeros(1, 4), Frame("b", (9, 9), NOWHERE))
 
 
