@@ -32,7 +32,7 @@ def made(name: str) -> Metric:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_seen_keeps_every_name_that_may_judge_a_run_and_is_undefined(name: str) -> None:
+def test_nothing_seen_keeps_every_name_that_can_select_a_checkpoint_and_is_undefined(name: str) -> None:
     metric = made(name)
     found = metric.compute()
     assert {found[key] for key in metric.mode} == {None}

@@ -1,4 +1,4 @@
-"""Drawn truths and predictions, written as COCO's files, and what pycocotools says of the files."""
+"""Drawn ground truth and predictions, written as COCO's files, and the scores of pycocotools for these files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _encode(corners: np.ndarray, random: np.random.Generator) -> dict[str, Any]:
 def write(
     folder: Path, pairs: Drawn, kind: str, info: Info, ids: Sequence[int] | None = None
 ) -> tuple[Path, list[dict[str, Any]]]:
-    """The truth as a COCO file by code of our own, the predictions as `densepred-predict` writes them."""
+    """Write ground truth as a COCO file by independent code, and predictions as `densepred-predict` does."""
     categories, images, annotations, results = Categories.counted(info), [], [], []
     for image, (prediction, truth) in zip(ids or range(7, 7 + len(pairs)), pairs, strict=True):
         images.append({"id": image, "height": truth.size[0], "width": truth.size[1]})
@@ -146,7 +146,7 @@ def _nothing(truth: COCO) -> COCO:
 
 
 def agree(found: Mapping[str, float | None], expected: Mapping[str, float | None], within: float = 1e-9) -> bool:
-    """Whether every expected number is found."""
+    """Return True if every expected score is found."""
     return all(
         (found[name] is None) if value is None else found[name] is not None and abs(found[name] - value) <= within
         for name, value in expected.items()

@@ -14,7 +14,7 @@ from densepred.types import Annotation, Info
 from tests.metric.coco_files import INFO, Drawn, agree, draw, official, write
 
 
-def judged(pairs: Drawn, info: Info = INFO, **options) -> BoxAp:
+def scored(pairs: Drawn, info: Info = INFO, **options) -> BoxAp:
     metric = BoxAp(info, **options)
     for prediction, truth in pairs:
         metric.update([prediction], [truth])
@@ -30,7 +30,7 @@ def boxes(*corners: tuple[float, float, float, float], **more: torch.Tensor) -> 
 def test_scores_equal_those_of_pycocotools_on_the_files(seed: int, tmp_path: Path) -> None:
     pairs = draw(seed, images=seed)
     expected = official(*write(tmp_path, pairs, "bbox", INFO), "bbox", INFO) if pairs else {}
-    found = judged(pairs).compute()
+    found = scored(pairs).compute()
     assert agree(found, expected)
     assert found.keys() >= {"ap", "ap50", "ap75", "ap_small", "ar", "ar1", "ar10", "ap/car"}
 
@@ -38,7 +38,7 @@ def test_scores_equal_those_of_pycocotools_on_the_files(seed: int, tmp_path: Pat
 def test_hits_at_five_of_ten_overlaps_score_a_half() -> None:
     """IoU 0.7 + 0.04: hits at 0.5, 0.55, 0.6, 0.65, 0.7."""
     truth = boxes((-0.5, -0.5, 99.5, 49.5))
-    found = judged([(boxes((-0.5, -0.5, 73.5, 49.5)), truth)]).compute()
+    found = scored([(boxes((-0.5, -0.5, 73.5, 49.5)), truth)]).compute()
     assert (found["ap"], found["ap50"], found["ap75"], found["ar"], found["ap/car"]) == pytest.approx(
         (0.5, 1, 0, 0.5, 0.5)
     )
@@ -48,32 +48,32 @@ def test_hits_at_five_of_ten_overlaps_score_a_half() -> None:
 
 def test_the_size_of_a_truth_is_its_area_and_without_one_its_box() -> None:
     box = (-0.5, -0.5, 39.5, 39.5)
-    assert judged([(boxes(box), boxes(box, areas=torch.tensor([900.0])))]).compute()["ap_small"] == pytest.approx(1)
-    assert judged([(boxes(box), boxes(box))]).compute()["ap_small"] is None
+    assert scored([(boxes(box), boxes(box, areas=torch.tensor([900.0])))]).compute()["ap_small"] == pytest.approx(1)
+    assert scored([(boxes(box), boxes(box))]).compute()["ap_small"] is None
 
 
 def test_nothing_found_is_0_and_nothing_to_find_undefined() -> None:
     none, some = boxes(), boxes((0.0, 0.0, 9.0, 9.0))
-    assert judged([(none, some)]).compute()["ap"] == 0.0
+    assert scored([(none, some)]).compute()["ap"] == 0.0
     for pairs in (
         [],
         [(none, none)],
         [(some, none)],
         [(some, boxes((0.0, 0.0, 9.0, 9.0), crowd=torch.tensor([True])))],
     ):
-        assert set(judged(pairs).compute().values()) == {None}
+        assert set(scored(pairs).compute().values()) == {None}
 
 
 def test_a_crowd_excuses_what_lies_in_it() -> None:
     truth = boxes((0, 0, 10, 10), (50, 50, 90, 90), crowd=torch.tensor([False, True]))
     found = boxes((55, 55, 60, 60), (70, 70, 90, 90), (0, 0, 10, 10), scores=torch.tensor([0.9, 0.8, 0.7]))
-    assert judged([(found, truth)]).compute()["ap"] == pytest.approx(1)
+    assert scored([(found, truth)]).compute()["ap"] == pytest.approx(1)
 
 
 def test_more_results_than_count_are_left_out() -> None:
     some = [(10.0 * i, 0.0, 10.0 * i + 8, 8.0) for i in range(4)]
     scores = torch.tensor([0.4, 0.3, 0.2, 0.1])
-    found = judged([(boxes(*some, scores=scores), boxes(*some))], max_detections=[3, 2, 1]).compute()
+    found = scored([(boxes(*some, scores=scores), boxes(*some))], max_detections=[3, 2, 1]).compute()
     assert (found["ar"], found["ar2"], found["ar1"]) == pytest.approx((0.75, 0.5, 0.25))
     assert "ar3" not in found
 
@@ -83,7 +83,7 @@ def test_boxes_of_a_map_of_instances_stand_in() -> None:
     ids[10:20, 30:50] = 2
     kinds = torch.tensor([1, 1, 1])
     found = Annotation((100, 100), instances=ids, categories=kinds)
-    assert judged([(found, boxes((29.5, 9.5, 49.5, 19.5)))]).compute()["ap"] == pytest.approx(1)
+    assert scored([(found, boxes((29.5, 9.5, 49.5, 19.5)))]).compute()["ap"] == pytest.approx(1)
 
 
 def test_parts_in_any_order_give_the_whole_to_the_last_digit_even_where_scores_tie() -> None:
@@ -91,37 +91,37 @@ def test_parts_in_any_order_give_the_whole_to_the_last_digit_even_where_scores_t
     for prediction, _ in pairs:
         assert prediction.scores is not None
         prediction.scores = (prediction.scores * 4).round() / 4
-    whole = judged(pairs).compute()
+    whole = scored(pairs).compute()
     for order in ((0, 1, 2), (2, 1, 0)):
-        first, *others = (pickle.loads(pickle.dumps(judged(pairs[i::3]))) for i in order)
+        first, *others = (pickle.loads(pickle.dumps(scored(pairs[i::3]))) for i in order)
         for other in others:
             first.merge(other)
         assert first.compute() == whole
 
 
-def test_2000_boxes_in_an_image_are_judged() -> None:
+def test_2000_boxes_in_an_image_are_evaluated() -> None:
     corner = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0)) * 90
     many = Annotation(
         (100, 100), boxes=torch.cat((corner, corner + 5), 1), categories=torch.ones(2000, dtype=torch.int64)
     )
     many.scores = torch.linspace(1, 0.001, 2000)
-    found = judged([(many, many)], max_detections=[10, 40]).compute()
+    found = scored([(many, many)], max_detections=[10, 40]).compute()
     assert (found["ar"], found["ar10"]) == pytest.approx((0.02, 0.005))
 
 
-def test_names_take_a_prefix_and_every_one_may_judge_a_run() -> None:
-    metric = judged([], prefix="box_")
+def test_names_take_a_prefix_and_every_one_can_select_a_checkpoint() -> None:
+    metric = scored([], prefix="box_")
     assert metric.mode.keys() == metric.compute().keys()
     assert {"box_ap", "box_ap/car", "box_ar10"} <= metric.mode.keys()
 
 
 def test_a_dataset_without_classes_has_one_kind_of_object() -> None:
     found = Annotation((9, 9), boxes=torch.tensor([[0.0, 0.0, 5.0, 5.0]]))
-    assert judged([(found, found)], Info(provides=("boxes",))).compute()["ap/object"] == pytest.approx(1)
+    assert scored([(found, found)], Info(provides=("boxes",))).compute()["ap/object"] == pytest.approx(1)
 
 
-def test_what_cannot_be_judged_is_told() -> None:
+def test_settings_and_fields_that_do_not_fit_are_errors() -> None:
     with pytest.raises(UserError, match="needs boxes, which this task does not predict"):
-        judged([(Annotation((9, 9)), boxes())])
+        scored([(Annotation((9, 9)), boxes())])
     with pytest.raises(UserError, match=r"metric\.box_ap\.max_detections: \[0\]; give integers"):
-        judged([], max_detections=[0])
+        scored([], max_detections=[0])

@@ -85,7 +85,7 @@ def test_absent_classes_are_undefined_and_wrongly_predicted_ones_are_zero() -> N
     found = scored((torch.tensor([[0, 1, 2]], dtype=torch.uint8), truth)).compute()
     assert found["iou/road"] == 0.5
     assert found["iou/tree"] == 0.0
-    assert found["iou/car"] is None  # it was predicted only where nobody knows
+    assert found["iou/car"] is None  # it was predicted only where the ground truth is void
     assert found["miou"] == 0.25
 
 

@@ -56,7 +56,7 @@ def test_the_best_threshold_of_the_mean_over_images_counts() -> None:
         assert found[f"{NAMES[first]}_threshold"] == thresholds[best]
 
 
-def test_without_thresholds_the_class_map_is_judged() -> None:
+def test_without_thresholds_the_class_map_is_evaluated() -> None:
     metric = scored(pair(2), thresholds=[])
     assert not metric.probabilities
     found = metric.compute()

@@ -36,7 +36,7 @@ def test_the_truth_is_whole_and_a_joint_a_tenth_of_a_person_off_is_still_hit() -
 
 
 def test_two_torn_people_have_hits_from_their_larger_parts() -> None:
-    """Joints 0 to 2 of one with joint 3 of the other: six of eight joints, nobody whole."""
+    """Joints 0 to 2 of one with joint 3 of the other: six of eight joints, no person whole."""
     one = [*row(10)[:3], row(60)[3]]
     two = [*row(60)[:3], row(10)[3]]
     assert scores(people(one, two), people(row(10), row(60))) == [0.75, 0.75, 0.75, 0]
@@ -53,7 +53,7 @@ def test_nobody_found_has_no_precision_and_nobody_there_no_recall() -> None:
     assert scores(none, none) == [None] * 4
 
 
-def test_crowds_people_of_two_joints_and_what_is_ignored_are_not_judged() -> None:
+def test_crowds_people_of_two_joints_and_what_is_ignored_are_not_evaluated() -> None:
     crowd = torch.tensor([True, False, False])
     ignore = torch.zeros(50, 200, dtype=torch.bool)
     ignore[:, 100:] = True

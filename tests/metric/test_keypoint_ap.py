@@ -29,7 +29,7 @@ def info(count: int, **more) -> Info:
     return Info(keypoints=tuple(f"joint {i}" for i in range(count)), **more)
 
 
-def judged(pairs: Drawn, info: Info, **options) -> KeypointAp:
+def scored(pairs: Drawn, info: Info, **options) -> KeypointAp:
     metric = KeypointAp(info, **options)
     for prediction, truth in pairs:
         metric.update([prediction], [truth])
@@ -82,7 +82,7 @@ def people(*rows: list[tuple[float, float, float]], **more) -> Annotation:
 def test_scores_equal_those_of_pycocotools_on_the_files(seed: int, count: int, tmp_path: Path) -> None:
     pairs = draw(10 * count + seed, count, images=2 + seed)
     expected = official(*write(tmp_path, pairs, "keypoints", info(count)), "keypoints", info(count))
-    assert agree(judged(pairs, info(count)).compute(), expected)
+    assert agree(scored(pairs, info(count)).compute(), expected)
 
 
 def test_scores_on_a_real_set_equal_those_of_pycocotools_on_its_own_file(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_scores_on_a_real_set_equal_those_of_pycocotools_on_its_own_file(tmp_pat
         ids.append(entry.id)
     _, results = write(tmp_path, pairs, "keypoints", data.info, ids)
     expected = official(data.path, results, "keypoints", data.info)
-    assert agree(judged(pairs, data.info).compute(), expected)
+    assert agree(scored(pairs, data.info).compute(), expected)
     assert 0.2 < (expected["ap"] or 0) < 0.9
 
 
@@ -112,7 +112,7 @@ def test_similarity_falls_with_the_distance_as_coco_says() -> None:
     area, wanted = 2000.0, 0.32
     off = math.sqrt(-math.log(wanted) * 2 * area * 0.2**2)
     truth = people([(50, 50, 2), (90, 90, 2)], areas=torch.tensor([area]))
-    found = judged([(people([(50, 50, 1), (90, 90 + off, 1)]), truth)], two).compute()
+    found = scored([(people([(50, 50, 1), (90, 90 + off, 1)]), truth)], two).compute()
     assert (found["ap"], found["ap50"], found["ap75"]) == pytest.approx((0.4, 1, 0))  # 0.5, 0.55, 0.6, 0.65
     assert (found["ap_medium"], found["ap_small"]) == (pytest.approx(0.4), None)
 
@@ -122,29 +122,29 @@ def test_joints_nobody_labelled_do_not_count_and_people_without_any_excuse() -> 
     truth = people([(50, 50, 2), (0, 0, 0)], [(0, 0, 0), (0, 0, 0)], **more)
     scores = torch.tensor([0.5, 0.9])
     found = people([(50, 50, 1), (199, 199, 1)], [(130, 130, 1), (150, 150, 1)], scores=scores)
-    assert judged([(found, truth)], info(2)).compute()["ap"] == pytest.approx(1)
+    assert scored([(found, truth)], info(2)).compute()["ap"] == pytest.approx(1)
 
 
 def test_areas_and_boxes_that_the_truth_lacks_are_those_around_its_joints() -> None:
     bare = people([(50, 50, 2), (90, 80, 2), (0, 0, 0)])
     full = people([(50, 50, 2), (90, 80, 2), (0, 0, 0)], areas=torch.tensor([1200.0]))
     found = people([(53, 52, 1), (86, 83, 1), (9, 9, 1)])
-    assert judged([(found, bare)], info(3)).compute() == judged([(found, full)], info(3)).compute()
+    assert scored([(found, bare)], info(3)).compute() == scored([(found, full)], info(3)).compute()
 
 
 def test_a_row_of_which_no_joint_was_found_is_no_result() -> None:
     truth = people([(50, 50, 2), (90, 90, 2)])
     found = people([(50, 50, 0), (90, 90, 0)], [(50, 50, 1), (90, 90, 0)], scores=torch.tensor([0.9, 0.5]))
-    assert judged([(found, truth)], info(2), max_detections=1).compute()["ap"] == pytest.approx(1)
+    assert scored([(found, truth)], info(2), max_detections=1).compute()["ap"] == pytest.approx(1)
 
 
 def test_nobody_found_is_0_and_nobody_there_undefined() -> None:
     two, none, some = info(2), people(), people([(50, 50, 2), (90, 90, 2)])
-    assert judged([(none, some)], two).compute()["ap"] == 0.0
+    assert scored([(none, some)], two).compute()["ap"] == 0.0
     unlabelled = people([(0, 0, 0), (0, 0, 0)])
     crowd = people([(50, 50, 2), (90, 90, 2)], crowd=torch.tensor([True]))
     for pairs in ([], [(none, none)], [(some, none)], [(some, unlabelled)], [(some, crowd)]):
-        assert set(judged(pairs, two).compute().values()) == {None}
+        assert set(scored(pairs, two).compute().values()) == {None}
 
 
 def test_results_without_a_category_are_of_the_class_that_has_keypoints() -> None:
@@ -154,7 +154,7 @@ def test_results_without_a_category_are_of_the_class_that_has_keypoints() -> Non
     truth.boxes = torch.tensor([[120.0, 120, 160, 160], [50, 50, 90, 90]])
     found = people([(130, 130, 1), (150, 150, 1)], [(50, 50, 1), (90, 90, 1)], scores=torch.tensor([0.9, 0.1]))
     found.categories = None
-    scores = judged([(found, truth)], kinds).compute()
+    scores = scored([(found, truth)], kinds).compute()
     assert (scores["ap"], scores["ap/figure"], scores["ap/disc"]) == (pytest.approx(0.5), pytest.approx(0.5), None)
 
 
@@ -163,7 +163,7 @@ def test_without_categories_all_classes_that_have_keypoints_count_as_one() -> No
     truth = people([(10, 10, 2), (40, 40, 2)], [(50, 50, 2), (90, 90, 2)], categories=torch.tensor([0, 1]))
     found = people([(10, 10, 1), (40, 40, 1)], [(50, 50, 1), (90, 90, 1)])
     found.categories = None
-    scores = judged([(found, truth)], kinds).compute()
+    scores = scored([(found, truth)], kinds).compute()
     assert (scores["ap"], scores["ap/cat"]) == (pytest.approx(1), None)
 
 
@@ -171,9 +171,9 @@ def test_parts_in_any_order_give_the_whole_to_the_last_digit_even_where_scores_t
     pairs = draw(5, 17, images=9)
     for prediction, _ in pairs:
         prediction.scores = None
-    whole = judged(pairs, info(17)).compute()
+    whole = scored(pairs, info(17)).compute()
     for order in ((0, 1, 2), (2, 1, 0)):
-        first, *others = (pickle.loads(pickle.dumps(judged(pairs[i::3], info(17)))) for i in order)
+        first, *others = (pickle.loads(pickle.dumps(scored(pairs[i::3], info(17)))) for i in order)
         for other in others:
             first.merge(other)
         assert first.compute() == whole
@@ -184,26 +184,26 @@ def test_sigmas_that_nobody_measured_are_said_once_in_one_line(sigmas: tuple[flo
     placeholders, told = info(2, sigmas=sigmas), []
     pairs = [(people([(50, 52, 1), (90, 90, 1)]), people([(50, 50, 2), (90, 90, 2)]))]
     with notices(told.append):
-        first = judged(pairs, placeholders).compute()
-        judged(pairs, placeholders).compute()
-    assert first == judged(pairs, info(2, sigmas=(0.05, 0.0500001))).compute()
+        first = scored(pairs, placeholders).compute()
+        scored(pairs, placeholders).compute()
+    assert first == scored(pairs, info(2, sigmas=(0.05, 0.0500001))).compute()
     assert len(told) == 1
     with pytest.warns(Notice, match=r"^keypoint_ap: the dataset has no sigmas for its 2 keypoints, so 0\.05 is used"):
-        judged(pairs, placeholders).compute()
+        scored(pairs, placeholders).compute()
 
 
 def test_sigmas_that_were_measured_are_no_news() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        judged([(people([(50, 52, 1), (90, 90, 1)]), people([(50, 50, 2), (90, 90, 2)]))], info(2)).compute()
+        scored([(people([(50, 52, 1), (90, 90, 1)]), people([(50, 50, 2), (90, 90, 2)]))], info(2)).compute()
 
 
-def test_names_take_a_prefix_and_every_one_may_judge_a_run() -> None:
-    metric = judged([], info(2), prefix="pose_")
+def test_names_take_a_prefix_and_every_one_can_select_a_checkpoint() -> None:
+    metric = scored([], info(2), prefix="pose_")
     assert metric.mode.keys() == metric.compute().keys()
     assert {"pose_ap", "pose_ap/person", "pose_ar50"} <= metric.mode.keys()
 
 
 def test_a_task_without_keypoints_is_told_so() -> None:
     with pytest.raises(UserError, match="metric=keypoint_ap needs keypoints, which this task does not predict"):
-        judged([(Annotation(SIZE), people())], info(2))
+        scored([(Annotation(SIZE), people())], info(2))

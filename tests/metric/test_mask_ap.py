@@ -16,7 +16,7 @@ from densepred.types import Annotation, Info
 from tests.metric.coco_files import INFO, Drawn, agree, draw, official, write
 
 
-def judged(pairs: Drawn, info: Info = INFO, **options) -> MaskAp:
+def scored(pairs: Drawn, info: Info = INFO, **options) -> MaskAp:
     metric = MaskAp(info, **options)
     for prediction, truth in pairs:
         metric.update([prediction], [truth])
@@ -32,12 +32,12 @@ def strip(owner: list[int], categories: list[int], **more: torch.Tensor) -> Anno
 @pytest.mark.parametrize("seed", range(8))
 def test_scores_equal_those_of_pycocotools_on_the_files(seed: int, tmp_path: Path) -> None:
     pairs = draw(seed, images=1 + seed)
-    assert agree(judged(pairs).compute(), official(*write(tmp_path, pairs, "segm", INFO), "segm", INFO))
+    assert agree(scored(pairs).compute(), official(*write(tmp_path, pairs, "segm", INFO), "segm", INFO))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_map_of_instances_counts_as_its_masks(seed: int) -> None:
-    """Of two overlapping objects the later lies on top, in both forms."""
+    """Draw two overlapping objects with the later one on top, in both forms."""
     pairs, maps = [], []
     for prediction, truth in draw(seed):
         both = []
@@ -57,7 +57,7 @@ def test_a_map_of_instances_counts_as_its_masks(seed: int) -> None:
             )
         pairs.append((both[0][0], both[1][0]))
         maps.append((both[0][1], both[1][1]))
-    assert judged(maps).compute() == judged(pairs).compute()
+    assert scored(maps).compute() == scored(pairs).compute()
 
 
 def test_masks_may_be_text_bytes_or_plain_runs() -> None:
@@ -67,21 +67,21 @@ def test_masks_may_be_text_bytes_or_plain_runs() -> None:
     plain = {"size": [9, 9], "counts": [29, 4, 5, 4, 5, 4, 5, 4, 21]}
     kinds = {"categories": torch.tensor([1])}
     for mask in (code, {**code, "counts": code["counts"].decode()}, plain):
-        found = judged([(Annotation((9, 9), masks=[mask], **kinds), Annotation((9, 9), masks=[code], **kinds))])
+        found = scored([(Annotation((9, 9), masks=[mask], **kinds), Annotation((9, 9), masks=[code], **kinds))])
         assert found.compute()["ap"] == pytest.approx(1)
 
 
 def test_one_pixel_is_an_object_and_no_pixel_is_none() -> None:
     truth = strip([0, 1, 0, 0], [1, 1])
-    assert judged([(strip([0, 1, 0, 0], [1, 1]), truth)]).compute()["ap"] == pytest.approx(1)
-    assert judged([(strip([0, 0, 1, 0], [1]), truth)]).compute()["ap"] == 0.0
+    assert scored([(strip([0, 1, 0, 0], [1, 1]), truth)]).compute()["ap"] == pytest.approx(1)
+    assert scored([(strip([0, 0, 1, 0], [1]), truth)]).compute()["ap"] == 0.0
 
 
 def test_nothing_found_is_0_and_nothing_to_find_undefined() -> None:
     none, some = strip([0, 0], []), strip([1, 0], [1])
-    assert judged([(none, some)]).compute()["ap"] == 0.0
+    assert scored([(none, some)]).compute()["ap"] == 0.0
     for pairs in ([], [(none, none)], [(some, none)], [(some, strip([1, 0], [1], crowd=torch.tensor([True])))]):
-        assert set(judged(pairs).compute().values()) == {None}
+        assert set(scored(pairs).compute().values()) == {None}
 
 
 def test_what_is_to_be_ignored_excuses_every_class_but_what_a_crowd_covers_only_its_own() -> None:
@@ -89,31 +89,31 @@ def test_what_is_to_be_ignored_excuses_every_class_but_what_a_crowd_covers_only_
     truth.ignore = torch.tensor([[False, False, True, True, True, True]])
     scores = torch.tensor([0.1, 0.9, 0.8])
     right = strip([1, 1, 0, 0, 2, 3], [1, 1, 3], scores=scores)
-    assert judged([(right, truth)]).compute()["ap"] == pytest.approx(1)
+    assert scored([(right, truth)]).compute()["ap"] == pytest.approx(1)
     wrong = strip([1, 1, 2, 2, 3, 3], [1, 1, 2], scores=scores)
-    assert judged([(wrong, truth)]).compute()["ap"] == pytest.approx(0.5)
+    assert scored([(wrong, truth)]).compute()["ap"] == pytest.approx(0.5)
 
 
 def test_parts_in_any_order_give_the_whole_to_the_last_digit_even_where_scores_tie() -> None:
     pairs = draw(3, images=9)
     for prediction, _ in pairs:
         prediction.scores = None
-    whole = judged(pairs).compute()
+    whole = scored(pairs).compute()
     for order in ((0, 1, 2), (2, 1, 0)):
-        first, *others = (pickle.loads(pickle.dumps(judged(pairs[i::3]))) for i in order)
+        first, *others = (pickle.loads(pickle.dumps(scored(pairs[i::3]))) for i in order)
         for other in others:
             first.merge(other)
         assert first.compute() == whole
 
 
-def test_2000_instances_in_an_image_are_judged() -> None:
+def test_2000_instances_in_an_image_are_evaluated() -> None:
     ids = torch.zeros(100, 100, dtype=torch.int32)
     ids[::2, :80:2] = torch.arange(1, 2001, dtype=torch.int32).view(50, 40)
     many = Annotation((100, 100), instances=ids, categories=torch.ones(2000, dtype=torch.int64))
-    found = judged([(many, many)], max_detections=[10, 40]).compute()
+    found = scored([(many, many)], max_detections=[10, 40]).compute()
     assert (found["ar"], found["ar10"]) == pytest.approx((0.02, 0.005))
 
 
 def test_a_task_without_instances_is_told_so() -> None:
     with pytest.raises(UserError, match="metric=mask_ap needs instances, which this task does not predict"):
-        judged([(Annotation((9, 9)), strip([0], []))])
+        scored([(Annotation((9, 9)), strip([0], []))])

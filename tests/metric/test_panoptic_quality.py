@@ -19,7 +19,7 @@ CLASSES = ("sky", "road", "car", "person", "bird")
 THINGS = (2, 3)
 INFO = Info(classes=CLASSES, things=THINGS, provides=("semantic", "instances"))
 
-# What cocodataset/panopticapi says of pairs 0 to 3 below, written as PNG and JSON files.
+# Scores of cocodataset/panopticapi for pairs 0 to 3 below, written as PNG and JSON files.
 OFFICIAL = {
     **{"pq": 0.4525846929590184, "sq": 0.6095598335951035, "rq": 0.5976190476190475},
     **{"pq_things": 0.4974951053949501, "sq_things": 0.8027359642169425, "rq_things": 0.6190476190476191},
@@ -66,7 +66,7 @@ def annotation(semantic: Any, instances: Any, categories: Any, **more: Any) -> A
     )
 
 
-def judged(*pairs: tuple[Annotation, Annotation], info: Info = INFO) -> PanopticQuality:
+def scored(*pairs: tuple[Annotation, Annotation], info: Info = INFO) -> PanopticQuality:
     metric = PanopticQuality(info)
     for prediction, truth in pairs:
         metric.update([prediction], [truth])
@@ -104,19 +104,19 @@ def slow(*pairs: tuple[Annotation, Annotation]) -> dict[str, float | None]:
 @pytest.mark.parametrize("seed", range(12))
 def test_scores_equal_the_definition_pixel_by_pixel(seed: int) -> None:
     pairs = [pair(2 * seed), pair(2 * seed + 1)]
-    found, expected = judged(*pairs).compute(), slow(*pairs)
+    found, expected = scored(*pairs).compute(), slow(*pairs)
     assert found.keys() == expected.keys()
     assert found == {name: pytest.approx(value, abs=1e-12) for name, value in expected.items()}
 
 
 def test_scores_equal_those_of_the_coco_panoptic_api() -> None:
-    found = judged(*(pair(seed) for seed in range(4))).compute()
+    found = scored(*(pair(seed) for seed in range(4))).compute()
     assert found == {name: pytest.approx(value, abs=1e-12) for name, value in OFFICIAL.items()}
 
 
 def test_the_truth_scores_1_and_classes_that_are_nowhere_are_undefined() -> None:
     truth = strip([0, 0, 2, 2, 3, VOID], [0, 0, 1, 1, 2, 0], [2, 3])
-    found = judged((truth, truth)).compute()
+    found = scored((truth, truth)).compute()
     names = ("pq", "sq", "rq", "pq_things", "pq_stuff", "pq/sky", "pq/car")
     assert [found[name] for name in names] == [1.0] * len(names)
     assert found["pq/road"] is None
@@ -124,8 +124,8 @@ def test_the_truth_scores_1_and_classes_that_are_nowhere_are_undefined() -> None
 
 def test_half_an_overlap_is_no_match_and_a_little_more_is_one() -> None:
     truth = strip([0] * 8, [1] * 3 + [0] * 5, [2])
-    half = judged((strip([0] * 8, [1] * 6 + [0] * 2, [2]), truth)).compute()
-    more = judged((strip([0] * 8, [1] * 5 + [0] * 3, [2]), truth)).compute()
+    half = scored((strip([0] * 8, [1] * 6 + [0] * 2, [2]), truth)).compute()
+    more = scored((strip([0] * 8, [1] * 5 + [0] * 3, [2]), truth)).compute()
     assert (half["pq/car"], half["pq_things"]) == (0.0, 0.0)
     assert more["pq/car"] == more["sq_things"] == 3 / 5
 
@@ -133,34 +133,34 @@ def test_half_an_overlap_is_no_match_and_a_little_more_is_one() -> None:
 def test_void_is_left_out_of_the_union_and_excuses_what_lies_on_it_by_more_than_half() -> None:
     truth = strip([2] * 3 + [VOID] * 3 + [0, 0], [1] * 3 + [0] * 5, [2])
     over = strip([2] * 6 + [0, 0], [1] * 6 + [0] * 2, [2])
-    assert judged((over, truth)).compute()["pq/car"] == 1.0
+    assert scored((over, truth)).compute()["pq/car"] == 1.0
     person = strip([VOID] * 8, [0, 0, 1, 1, 1, 0, 0, 0], [3])  # two of three pixels
-    assert judged((person, truth)).compute()["pq/person"] is None
+    assert scored((person, truth)).compute()["pq/person"] is None
     person = strip([VOID] * 8, [0, 0, 1, 1, 0, 0, 0, 0], [3])  # one of two
-    assert judged((person, truth)).compute()["pq/person"] == 0.0
+    assert scored((person, truth)).compute()["pq/person"] == 0.0
 
 
 def test_thing_pixels_without_instance_are_void_in_the_truth_and_nothing_in_the_prediction() -> None:
     none = strip([2, 2, 2, 0], [0, 0, 0, 0], [])
     car = strip([2, 2, 2, 0], [1, 1, 1, 0], [2])
-    assert judged((car, none)).compute()["pq/car"] is None
-    assert judged((none, car)).compute()["pq/car"] == 0.0
+    assert scored((car, none)).compute()["pq/car"] is None
+    assert scored((none, car)).compute()["pq/car"] == 0.0
 
 
 def test_crowds_are_not_missed_and_excuse_their_class_alone() -> None:
     crowd = {"crowd": [True]}
     truth = strip([2] * 6 + [0, 0], [1] * 6 + [0, 0], [2], **crowd)
     cars = strip([2] * 6 + [0, 0], [1, 1, 2, 2, 2, 2, 0, 0], [2, 2])
-    assert judged((cars, truth)).compute()["pq/car"] is None
-    assert judged((strip([0] * 8, [1] * 6 + [0, 0], [3]), truth)).compute()["pq/person"] == 0.0
-    nobody = judged((strip([0] * 8, [0] * 8, []), truth)).compute()
+    assert scored((cars, truth)).compute()["pq/car"] is None
+    assert scored((strip([0] * 8, [1] * 6 + [0, 0], [3]), truth)).compute()["pq/person"] == 0.0
+    nobody = scored((strip([0] * 8, [0] * 8, []), truth)).compute()
     assert (nobody["pq/car"], nobody["pq/sky"]) == (None, 0.0)
 
 
 def test_every_crowd_of_a_class_excuses() -> None:
     truth = strip([2] * 6, [1, 1, 1, 2, 2, 2], [2, 2], crowd=[True, True])
     for owner in ([1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1]):
-        assert judged((strip([0] * 6, owner, [2]), truth)).compute()["pq/car"] is None
+        assert scored((strip([0] * 6, owner, [2]), truth)).compute()["pq/car"] is None
 
 
 def test_what_is_to_be_ignored_is_void_but_for_crowds() -> None:
@@ -168,7 +168,7 @@ def test_what_is_to_be_ignored_is_void_but_for_crowds() -> None:
     truth = strip([0, 0, 0, 0, 2, 2], [0, 0, 0, 0, 1, 1], [2], crowd=[True])
     truth.ignore = ignore
     prediction = strip([0] * 6, [0, 0, 1, 1, 2, 2], [3, 3])
-    found = judged((prediction, truth)).compute()
+    found = scored((prediction, truth)).compute()
     assert found["pq/sky"] == 1.0
     assert found["pq/person"] == 0.0  # the first person is excused, the second stands on a crowd of cars
 
@@ -176,31 +176,31 @@ def test_what_is_to_be_ignored_is_void_but_for_crowds() -> None:
 def test_instances_without_categories_are_of_the_first_thing_class() -> None:
     truth, prediction = strip([0, 2], [0, 1], [2]), strip([0, 2], [0, 1], [2])
     prediction.categories = None
-    assert judged((prediction, truth)).compute()["pq/car"] == 1.0
+    assert scored((prediction, truth)).compute()["pq/car"] == 1.0
 
 
 def test_an_instance_without_pixels_is_neither_missed_nor_wrong() -> None:
     truth, prediction = strip([0, 2], [0, 1], [2, 3]), strip([0, 2], [0, 1], [2, 3, 3])
-    assert judged((prediction, truth)).compute()["pq/person"] is None
+    assert scored((prediction, truth)).compute()["pq/person"] is None
 
 
-def test_nothing_to_judge_is_undefined() -> None:
+def test_nothing_to_evaluate_is_undefined() -> None:
     void = strip([VOID] * 3, [0] * 3, [])
-    for metric in (judged(), judged((void, void)), judged((strip([0] * 3, [1] * 3, [3]), void))):
+    for metric in (scored(), scored((void, void)), scored((strip([0] * 3, [1] * 3, [3]), void))):
         assert set(metric.compute().values()) == {None}
 
 
 def test_sorting_finds_the_same_pairs_as_counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = judged(pair(3)).compute()
+    counted = scored(pair(3)).compute()
     monkeypatch.setattr(pair_counts, "DENSE", 0)
-    assert judged(pair(3)).compute() == counted
+    assert scored(pair(3)).compute() == counted
 
 
 def test_parts_merge_to_the_whole_to_the_last_digit_in_any_order() -> None:
     pairs = [pair(seed) for seed in range(9)]
-    whole = judged(*pairs).compute()
+    whole = scored(*pairs).compute()
     for order in ((0, 1, 2), (2, 0, 1)):
-        first, *others = (pickle.loads(pickle.dumps(judged(*pairs[i::3]))) for i in order)
+        first, *others = (pickle.loads(pickle.dumps(scored(*pairs[i::3]))) for i in order)
         for other in others:
             first.merge(other)
         assert first.compute() == whole
@@ -209,6 +209,6 @@ def test_parts_merge_to_the_whole_to_the_last_digit_in_any_order() -> None:
 def test_a_task_or_a_dataset_without_instances_is_told_so() -> None:
     full, bare = strip([0], [0], []), Annotation((1, 1), semantic=torch.zeros(1, 1, dtype=torch.uint8))
     with pytest.raises(UserError, match="needs instances, which this task does not predict"):
-        judged((bare, full))
+        scored((bare, full))
     with pytest.raises(UserError, match="needs instances, which this dataset does not label"):
-        judged((full, bare))
+        scored((full, bare))

@@ -23,7 +23,7 @@ INFO = Info(keypoints=LSP, provides=("keypoints",))
 Pairs = list[tuple[Annotation, Annotation]]
 
 
-def judged(pairs: Pairs, info: Info = INFO, **options: Any) -> Pck:
+def scored(pairs: Pairs, info: Info = INFO, **options: Any) -> Pck:
     metric = Pck(info, **options)
     for prediction, truth in pairs:
         metric.update([prediction], [truth])
@@ -31,7 +31,7 @@ def judged(pairs: Pairs, info: Info = INFO, **options: Any) -> Pck:
 
 
 def scores(prediction: Annotation, truth: Annotation, names: tuple[str, ...] = ("a", "b"), **options: Any) -> dict:
-    return judged([(prediction, truth)], Info(keypoints=names, provides=("keypoints",)), **options).compute()
+    return scored([(prediction, truth)], Info(keypoints=names, provides=("keypoints",)), **options).compute()
 
 
 def people(*rows: list[tuple[float, float, float]], count: int = 2, **more: Any) -> Annotation:
@@ -101,7 +101,7 @@ TORSOS = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_equal_the_definition_joint_by_joint(seed: int, reference: str, alpha: float, known: bool) -> None:
     pairs = draw(seed, known)
-    found = judged(pairs, alpha=alpha, reference=reference).compute()
+    found = scored(pairs, alpha=alpha, reference=reference).compute()
     expected = slow(pairs, known, alpha, reference)
     assert found.keys() == expected.keys()
     assert found.pop("auc") == pytest.approx(expected.pop("auc"), abs=1e-4)
@@ -181,33 +181,33 @@ def test_heads_are_measured_by_their_box_else_from_top_to_neck_and_pelvis_and_th
     assert scores(people([(0, 0, 1)], count=1), people([(0, 0, 2)], count=1), ("snout",))["pckh"] is None
 
 
-def test_crowds_and_people_without_a_labelled_joint_are_not_judged() -> None:
+def test_crowds_and_people_without_a_labelled_joint_are_not_evaluated() -> None:
     truth = people([(0, 0, 2), (0, 40, 2)], [(0, 0, 0), (0, 0, 0)], crowd=torch.tensor([True, False]))
     assert set(scores(people(), truth).values()) == {None}
-    assert set(judged([]).compute().values()) == {None}
+    assert set(scored([]).compute().values()) == {None}
 
 
 def test_parts_merge_to_the_whole_to_the_last_digit_in_any_order() -> None:
     pairs = [pair for seed in range(5) for pair in draw(seed, known=False)]
-    whole = judged(pairs).compute()
+    whole = scored(pairs).compute()
     for order in ((0, 1, 2), (2, 0, 1)):
-        first, *others = (pickle.loads(pickle.dumps(judged(pairs[i::3]))) for i in order)
+        first, *others = (pickle.loads(pickle.dumps(scored(pairs[i::3]))) for i in order)
         for other in others:
             first.merge(other)
         assert first.compute() == whole
 
 
-def test_every_name_may_judge_a_run_and_errors_are_better_small() -> None:
-    metric = judged([])
+def test_every_name_can_select_a_checkpoint_and_errors_are_better_small() -> None:
+    metric = scored([])
     assert metric.mode.keys() == metric.compute().keys()
     assert (metric.mode["pck/neck"], metric.mode["epe"], metric.mode["epe/neck"]) == ("max", "min", "min")
 
 
-def test_what_cannot_be_judged_is_told() -> None:
+def test_settings_and_fields_that_do_not_fit_are_errors() -> None:
     with pytest.raises(UserError, match=r"metric\.pck\.alpha: 0; give a fraction"):
-        judged([], alpha=0)
+        scored([], alpha=0)
     with pytest.raises(UserError, match=r"metric\.pck\.reference"):
-        judged([], reference="bok")
+        scored([], reference="bok")
     with pytest.raises(UserError, match="no shoulders and hips among a, b; choose box"):
         scores(people(), people(), reference="torso")
     with pytest.raises(UserError, match="neither boxes of heads nor necks"):

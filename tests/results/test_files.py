@@ -1,4 +1,4 @@
-"""The files of predictions, read by the tools that others judge them with."""
+"""Files of predictions, read by the official evaluation tools."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = {"1": (37, 45), "2": (48, 64), "sub/30": (20, 33)}
 
 
 def written(folder: Path, fields: tuple[str, ...], **options: float) -> tuple[Results, dict[str, Annotation], Info]:
-    """The truth of drawn scenes written as a prediction."""
+    """Write the ground truth of drawn scenes as predictions."""
     truths, info, writer = {}, INFO, None
     for index, (name, size) in enumerate(NAMES.items()):
         data = Shapes("valid", size=size, counts={"valid": 5}, objects=(2, 5))
@@ -42,7 +42,7 @@ def written(folder: Path, fields: tuple[str, ...], **options: float) -> tuple[Re
 
 
 def truth_file(folder: Path, truths: dict[str, Annotation], categories: list[dict]) -> COCO:
-    """The same scenes as a COCO file, by other code."""
+    """Write the scenes as a COCO file, by independent code."""
     images, annotations = [], []
     for name, truth in truths.items():
         number = int(Path(name).name)

@@ -20,7 +20,7 @@ def test_corners_off_by_the_radius_keep_the_overlap_and_by_more_do_not(overlap: 
     for (w, h), r in zip(SIZES.tolist(), corner_radius(SIZES, overlap).tolist(), strict=True):
 
         def worst(r: float, w: float = w, h: float = h) -> float:
-            """The least overlap of the box with one whose corners are moved by r, in either way along both axes."""
+            """Return the least IoU of the box with a copy that has its corners moved by r, along both axes."""
             moves = [(a * r, b * r) for a in (-1, 1) for b in (-1, 1)]
             others = [(x0, y0, w + x1, h + y1) for x0, y0 in moves for x1, y1 in moves]
             return min(slow_detection.overlap((0.0, 0.0, w, h), other) for other in others)

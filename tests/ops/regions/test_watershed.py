@@ -10,7 +10,7 @@ from tests.reference import slow_hills
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two maps differ by nothing but the numbers."""
+    """Return True if two maps differ only in their numbering."""
     pairs = {(int(x), int(y)) for x, y in zip(a.ravel(), b.ravel(), strict=True)}
     return len(pairs) == len({x for x, _ in pairs}) == len({y for _, y in pairs})
 

@@ -13,7 +13,7 @@ def bright(image: Tensor) -> Tensor:
 
 
 def pooled(image: Tensor) -> Tensor:
-    """Says the same for all pixels of a 4x4 cell, so that it matters where cells begin."""
+    """Predict one class per block of 4x4 pixels, so that the origin of the blocks matters."""
     small = F.avg_pool2d(image, 4, ceil_mode=True)
     return bright(F.interpolate(small, scale_factor=4)[..., : image.shape[-2], : image.shape[-1]])
 
