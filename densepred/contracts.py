@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Generator, Tensor, nn
 
 from densepred.types import Annotation, Frame, HeadSpec, Info, Pyramid, Sample, UserError
@@ -163,9 +164,13 @@ class SummedLoss(Loss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Compute sums per image, (B, S), in float32 or more. Images without counted pixels have a row of zeros."""
 
-    @abstractmethod
     def value(self, sums: Tensor) -> Tensor:
-        """Compute the loss from sums (B, S); rows of zeros do not change it."""
+        """Compute the loss from sums (B, S): by default the ratio of the first two over all images.
+
+        Rows of zeros must not change it.
+        """
+        part, whole = sums[:, 0].sum(), sums[:, 1].sum()
+        return part / torch.where(whole > 0, whole, torch.ones_like(whole))
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return self.value(self.statistics(pred, target, weight))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from densepred.contracts import SummedLoss
 from densepred.ops.loss.binary import BinaryBand, binary_sums
-from densepred.ops.loss.labels import at_least_float32, class_values, per_class, ratio
+from densepred.ops.loss.labels import at_least_float32, class_values, per_class
 from densepred.types import UserError
 
 
@@ -48,6 +48,3 @@ class BinaryCrossEntropy(SummedLoss):
 
     def logit_band(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> BinaryBand:
         return BinaryBand(logits, target, weight, logits.shape[1], self.positive(logits))
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

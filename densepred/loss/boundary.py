@@ -6,7 +6,7 @@ from torch import Tensor
 
 from densepred.contracts import SummedLoss
 from densepred.ops.loss.boundary import boundary_sums
-from densepred.ops.loss.labels import at_least_float32, ratio
+from densepred.ops.loss.labels import at_least_float32
 from densepred.ops.resize.resample import two_channels
 
 
@@ -30,9 +30,6 @@ class Boundary(SummedLoss):
     ) -> Tensor:
         assert distance is not None, "the task gives distances to losses that ask for them"
         return boundary_sums(two_channels(at_least_float32(pred)), target, weight, distance, self.include_background)
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())
 
     def forward(
         self, pred: Tensor, target: Tensor, weight: Tensor | None = None, distance: Tensor | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.ops.loss.cross_entropy import CrossEntropyTerm, cross_entropy_sums
-from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class, ratio
+from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class
 from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
 
@@ -34,6 +34,3 @@ class CrossEntropy(SoftmaxLoss):
     def terms(self, softmax: Softmax) -> list[Term]:
         weights = per_class(self.class_weights, softmax.exponentials, "loss.class_weights")
         return [CrossEntropyTerm(softmax, weights, self.smoothing)]
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

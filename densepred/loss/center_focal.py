@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.labels import at_least_zero, ratio
+from densepred.ops.loss.labels import at_least_zero
 from densepred.ops.loss.sigmoid_focal import as_floats, penalty_reduced_focal, sums
 
 
@@ -26,6 +26,3 @@ class CenterFocal(SummedLoss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits, truth = as_floats(pred, target)
         return sums(penalty_reduced_focal(logits, truth, self.alpha, self.beta), (truth >= 1).sum(1), weight)
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

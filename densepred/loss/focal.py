@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.ops.loss.focal import FocalTerm, focal_sums
-from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class, ratio
+from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class
 from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
 from densepred.types import UserError
@@ -46,6 +46,3 @@ class Focal(SoftmaxLoss):
 
     def terms(self, softmax: Softmax) -> list[Term]:
         return [FocalTerm(softmax, self.alphas(softmax.exponentials), self.gamma)]
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

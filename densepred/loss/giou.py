@@ -7,7 +7,7 @@ from torch import Tensor
 
 from densepred.contracts import SummedLoss
 from densepred.ops.boxes.ltrb import generalised_iou
-from densepred.ops.loss.labels import at_least_float32, ratio
+from densepred.ops.loss.labels import at_least_float32
 
 
 class GeneralisedIoU(SummedLoss):
@@ -25,9 +25,6 @@ class GeneralisedIoU(SummedLoss):
         loss = 1 - generalised_iou(pred, target.to(pred.dtype))  # (B, H, W)
         weight = torch.ones_like(loss) if weight is None else _of_cells(weight, loss)
         return torch.stack([(loss * weight).flatten(1).sum(1), weight.flatten(1).sum(1)], 1)
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())
 
 
 def _of_cells(weight: Tensor, loss: Tensor) -> Tensor:

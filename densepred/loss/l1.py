@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.labels import ratio
 from densepred.ops.loss.values import differences, element_sums
 from densepred.types import UserError
 
@@ -31,6 +30,3 @@ class AbsoluteError(SummedLoss):
         if self.beta:
             error = (error - self.beta / 2).where(error >= self.beta, difference.square() / (2 * self.beta))
         return element_sums(error, weight)
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

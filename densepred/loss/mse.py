@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.labels import ratio
 from densepred.ops.loss.values import differences, element_sums
 
 
@@ -18,6 +17,3 @@ class MeanSquaredError(SummedLoss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         difference, weight = differences(pred, target, weight)
         return element_sums(difference.square(), weight)
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from densepred.contracts import SummedLoss
 from densepred.ops.loss.binary import BinaryBand, binary_sums, softmax_against_rest
-from densepred.ops.loss.labels import at_least_float32, class_values, per_class, ratio
+from densepred.ops.loss.labels import at_least_float32, class_values, per_class
 from densepred.ops.resize.resample import two_channels
 from densepred.types import UserError
 
@@ -45,6 +45,3 @@ class OneAgainstRest(SummedLoss):
             return None
         weights = per_class(self.class_weights, logits, "loss.class_weights")
         return BinaryBand(logits, target, weight, 1, weights, weights)
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

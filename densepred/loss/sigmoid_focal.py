@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.labels import at_least_zero, fraction, ratio
+from densepred.ops.loss.labels import at_least_zero, fraction
 from densepred.ops.loss.sigmoid_focal import as_floats, sigmoid_focal, sums
 
 
@@ -27,6 +27,3 @@ class SigmoidFocal(SummedLoss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits, truth = as_floats(pred, target)
         return sums(sigmoid_focal(logits, truth, self.alpha, self.gamma), truth.amax(1), weight)
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())

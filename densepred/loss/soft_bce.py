@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.labels import aligned, at_least_float32, ratio
+from densepred.ops.loss.labels import aligned, at_least_float32
 from densepred.ops.loss.values import element_sums
 
 
@@ -24,6 +24,3 @@ class SoftBinaryCrossEntropy(SummedLoss):
         loss = F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none")
         weight = loss.new_ones(()) if weight is None else weight.to(loss.dtype)
         return element_sums(loss, aligned(weight, loss))
-
-    def value(self, sums: Tensor) -> Tensor:
-        return ratio(sums[:, 0].sum(), sums[:, 1].sum())
