@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -149,6 +149,29 @@ def make_block(name: str, in_channels: int, out_channels: int, norm: str, activa
     """Two convolutions by name, plain or residual."""
     choose("block", name, BLOCKS)
     return BLOCKS[name](in_channels, out_channels, norm, activation)
+
+
+class Normalise(nn.Module):
+    """Normalisation of images by a mean and a standard deviation per channel, for a model to inherit.
+
+    The buffers are the model's own, so its state dict holds them as `mean` and `std`: (C, 1, 1) float32.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def register_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Register the buffers; one number per channel, for images in [0, 1]."""
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(tuple(values)).view(-1, 1, 1))
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """Subtract the mean of images (B, C, H, W) and divide by the standard deviation."""
+        return (image - self.mean) / self.std
+
+    def denormalise(self, image: Tensor) -> Tensor:
+        """Undo `normalise`."""
+        return image * self.std + self.mean
 
 
 def exponential(x: Tensor) -> Tensor:

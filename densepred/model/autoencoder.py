@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
 from densepred.model.linear_autoencoder import reconstructs
+from densepred.nn import Normalise
 from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, Pyramid, UserError
 
@@ -26,16 +27,13 @@ class Code(Encoder):
         return Pyramid([image], [None])
 
 
-class Autoencoder(Model):
+class Autoencoder(Normalise, Model):
     """The code of an image is (code, h, w): a 1x1 convolution at the encoder's last stride s, h = ceil(H / s).
 
     `values` makes it exactly that many numbers for a whole image: one linear map from (code, h, w) and one back, so all
     images must then have the height and width `size`. The answer is in units of the image's normalisation, so an
     untrained model gives the mean colour. Images are continued by their mirror image to whole cells of the code.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -74,8 +72,7 @@ class Autoencoder(Model):
         self.level = Code(latent_channels, self.stride)
         self.decoder = blind(decoder, self.level)
         refuse_skips(decoder, self.encoder)
-        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
-            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)
         self.head = nn.Conv2d(self.decoder.channels[-1], channels, kernel, padding=kernel // 2)
         nn.init.normal_(self.head.weight, std=0.001)
         nn.init.zeros_(self.head.bias)  # pyright: ignore[reportArgumentType]
@@ -88,7 +85,7 @@ class Autoencoder(Model):
                 f"{self.size[1]} only; use transform=resize data.crop=[{self.size[0]},{self.size[1]}], or leave "
                 "model.values out"
             )
-        image = patches.whole((image - self.mean) / self.std, (self.stride, self.stride))
+        image = patches.whole(self.normalise(image), (self.stride, self.stride))
         latent = self.squeeze(self.encoder(image).features[-1])
         return latent if self.flat is None else self.flat.down(latent.flatten(1))
 
@@ -97,7 +94,7 @@ class Autoencoder(Model):
         if self.flat is not None:
             latent = self.flat.up(latent).unflatten(1, self.flat.shape)
         finest, stride = self.decoder(self.level(latent))[-1], self.decoder.strides[-1]
-        return self.head(finest[..., : -(-size[0] // stride), : -(-size[1] // stride)]) * self.std + self.mean
+        return self.denormalise(self.head(finest[..., : -(-size[0] // stride), : -(-size[1] // stride)]))
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         size = (int(image.shape[-2]), int(image.shape[-1]))

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
-from densepred.nn import ConvNormAct, exponential, initialise
+from densepred.nn import ConvNormAct, Normalise, exponential, initialise
 from densepred.types import HeadSpec, Pyramid, UserError
 
 
-class EncoderDecoder(Model):
+class EncoderDecoder(Normalise, Model):
     """Normalises its input, with the statistics that the encoder's pretrained weights expect if it has any.
 
     A head is one convolution or, with `hidden`, a 3x3 convolution of that width and a ReLU before it. Heads of lengths
@@ -24,9 +24,6 @@ class EncoderDecoder(Model):
     With `deep_supervision` n each head also answers from the n maps before its own, by convolutions of their own: in
     training its stages are n + 1, coarse to fine, the last the answer. In evaluation mode there is only the answer.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -48,8 +45,7 @@ class EncoderDecoder(Model):
         self.align_corners = align_corners
         self.encoder = encoder(in_channels=channels)
         self.decoder = decoder(self.encoder)
-        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
-            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)
         self.dropout = nn.Dropout(dropout)
         reads = {name: levels(name, spec, self.decoder) for name, spec in heads.items()}
         self.heads = nn.ModuleDict(
@@ -69,7 +65,7 @@ class EncoderDecoder(Model):
 
     def pyramid(self, image: Tensor) -> Pyramid:
         """What the encoder sees of images in [0, 1]."""
-        pyramid = self.encoder((image - self.mean) / self.std)
+        pyramid = self.encoder(self.normalise(image))
         pyramid.size = (image.shape[-2], image.shape[-1])
         return pyramid
 

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import initialise
+from densepred.nn import Normalise, initialise
 from densepred.ops.geometry.pad import reach
 from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import HeadSpec, Pyramid, UserError
 
 
-class FCN(Model):
+class FCN(Normalise, Model):
     """FCN-32s, 16s, 8s by `stride`, on any encoder; answers at the stride of each head, 1 being the image's own size.
 
     The levels down to `stride` are scored by 1x1 convolutions; from the deepest on, scores are enlarged by transposed
@@ -29,9 +29,6 @@ class FCN(Model):
     is cropped. Otherwise the image gets so many zeros around it, fc6 and the transposed convolutions have no padding,
     and maps are cropped where they meet: 99 is the release of the authors, whose first convolution pads by 100.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -55,8 +52,7 @@ class FCN(Model):
             raise UserError(f"model.padding: {padding}; give 0, or 99 as the authors' release has")
         self.padding = padding
         self.encoder = encoder(in_channels=channels)
-        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
-            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)
         self.skips = skips(self.encoder.strides, stride)
         self.scales = tuple(scales or [1.0] * len(self.skips))
         if len(self.scales) != len(self.skips):
@@ -82,7 +78,7 @@ class FCN(Model):
             self.ends[name] = climb[-1]
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        x = (image - self.mean) / self.std
+        x = self.normalise(image)
         pyramid = self.encoder(F.pad(x, [self.padding] * 4) if self.padding else x)
         if min(pyramid.features[-1].shape[-2:]) < self.least:
             raise self._too_small(image)

@@ -11,20 +11,17 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut, levels
-from densepred.nn import choose, exponential, make_activation, make_norm
+from densepred.nn import Normalise, choose, exponential, make_activation, make_norm
 from densepred.types import HeadSpec, UserError
 
 
-class FCOS(Model):
+class FCOS(Normalise, Model):
     """A pyramid, and for each list of heads in `towers` a tower of `depth` 3x3 convolutions of the decoder's width,
     then a 3x3 convolution for each head. All levels share them.
 
     Lengths become positive by `positive`: exp, softplus, or relu as in torchvision. With `scales` each level first has
     its own factor for them, which is learnt.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -49,8 +46,7 @@ class FCOS(Model):
         self.positive, self.groups = positive, [list(tower) for tower in towers]
         self.encoder = encoder(in_channels=channels)
         self.decoder = decoder(self.encoder)
-        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
-            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)
         self.lengths = {name for name, spec in heads.items() if spec.positive}
         self.levels = {name: levels(name, spec, self.decoder) for name, spec in heads.items()}
         self.decoder.wanted = {level for each in self.levels.values() for level in each}
@@ -74,7 +70,7 @@ class FCOS(Model):
                 nn.init.constant_(self.heads[name].bias, math.log(spec.prior / (1 - spec.prior)))  # pyright: ignore[reportArgumentType]
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        pyramid = self.encoder((image - self.mean) / self.std)
+        pyramid = self.encoder(self.normalise(image))
         pyramid.size = (image.shape[-2], image.shape[-1])
         maps = cut(self.decoder(pyramid), self.decoder.strides, pyramid, self.decoder.wanted or ())
         answers: dict[str, list[Tensor]] = {}

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import ConvNormAct, SeparableConvNormAct, choose, initialise
+from densepred.nn import ConvNormAct, Normalise, SeparableConvNormAct, choose, initialise
 from densepred.ops.resize import resample
 from densepred.types import HeadSpec, UserError
 
 
-class OpenPose(Model):
+class OpenPose(Normalise, Model):
     """The first stage reads the features, each later one also what the stage before answered, head by head.
 
     Features are two 3x3 convolutions, or as many as `features` has widths, of what the encoder gives at the stride of
@@ -28,9 +28,6 @@ class OpenPose(Model):
     In training every head's list holds all stages, in evaluation mode only the answer. Images are padded by their
     mean, at the right and the bottom, so that every level covers them whole.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -62,8 +59,7 @@ class OpenPose(Model):
             raise UserError("model.features: give the widths of one convolution or more, such as [256,128]")
         choose("model.block", block, BLOCKS)
         self.encoder = encoder(in_channels=channels)
-        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
-            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)
         self.stride, self.levels = levels(heads, self.encoder.strides)
         self.multiple = max(self.encoder.strides)
         wide = [sum(self.encoder.channels[i] for i in self.levels), *features]
@@ -102,7 +98,7 @@ class OpenPose(Model):
         image = image.flip(1) if self.bgr else image
         height, width = image.shape[-2:]
         down, right = -height % self.multiple, -width % self.multiple
-        pyramid = self.encoder(F.pad((image - self.mean) / self.std, (0, right, 0, down)))
+        pyramid = self.encoder(F.pad(self.normalise(image), (0, right, 0, down)))
         size = (height + down) // self.stride, (width + right) // self.stride
         maps = torch.cat([resample.resize(pyramid.features[i], size) for i in self.levels], 1)
         return maps[..., : -(-height // self.stride), : -(-width // self.stride)]

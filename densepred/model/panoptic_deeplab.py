@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut
-from densepred.nn import SeparableConvNormAct, initialise
+from densepred.nn import Normalise, SeparableConvNormAct, initialise
 from densepred.types import HeadSpec, UserError
 
 
-class PanopticDeepLab(Model):
+class PanopticDeepLab(Normalise, Model):
     """Heads of classes read `decoder`, heads of values `value_decoder`; one that no head reads is left out.
 
     A head is a depthwise `kernel` and a 1x1 convolution to `head_width`, or `value_head_width`, and a 1x1 convolution
     to the answer. It reads its decoder's map of its stride, or the finest.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -44,8 +40,7 @@ class PanopticDeepLab(Model):
             raise UserError(f"model.kernel: {kernel}; give an odd number")
         self.align_corners = align_corners
         self.encoder = encoder(in_channels=channels)
-        for name, given in (("mean", self.encoder.mean or mean), ("std", self.encoder.std or std)):
-            self.register_buffer(name, torch.tensor(tuple(given)).view(-1, 1, 1))
+        self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)
         kinds = {spec.kind for spec in heads.values()}
         self.decoder = decoder(self.encoder) if "classes" in kinds else None
         self.value_decoder = value_decoder(self.encoder) if "values" in kinds else None
@@ -66,7 +61,7 @@ class PanopticDeepLab(Model):
                 used.wanted = {level for owner, level in self.levels.values() if owner == kind}
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        pyramid = self.encoder((image - self.mean) / self.std)
+        pyramid = self.encoder(self.normalise(image))
         pyramid.size = (image.shape[-2], image.shape[-1])
         maps: dict[str, list[Tensor]] = {}
         for kind, decoder in (("classes", self.decoder), ("values", self.value_decoder)):

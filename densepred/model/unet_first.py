@@ -13,20 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Model, Upsample, UpsampleFactory
-from densepred.nn import initialise, make_activation, make_norm
+from densepred.nn import Normalise, initialise, make_activation, make_norm
 from densepred.ops.geometry.mirror import mirrored
 from densepred.types import HeadSpec, UserError
 
 
-class UNetFirst(Model):
+class UNetFirst(Normalise, Model):
     """Images of any size, continued by their mirror image so that every pixel is answered; or, in `valid`, as they are.
 
     `width` is that of the first level and doubles with each of the `depth` poolings; dropout acts on the two deepest
     levels, before they are pooled, cropped or enlarged, as in the network that was released with the paper.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -50,8 +47,7 @@ class UNetFirst(Model):
         self.margin = 6 * self.step - 4  # pixels at each edge that are context only
         # The answer to an input of `smallest` has the fewest rows that are one or more
         self.smallest = self.fit(2 * self.margin + self.step)
-        for name, values in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(tuple(values)).view(-1, 1, 1))
+        self.register_statistics(mean, std)
         self.downs = nn.ModuleList(
             _block(before, after, norm, activation) for before, after in pairwise((channels, *widths))
         )
@@ -88,7 +84,7 @@ class UNetFirst(Model):
                     f"an image of {image.shape[-2]}x{image.shape[-1]} does not fit U-Net without padding; its sides "
                     f"must be {self.smallest} plus a multiple of {self.step}"
                 )
-        x = (image - self.mean) / self.std
+        x = self.normalise(image)
         skips: list[Tensor] = []
         indices: list[Tensor] = []
         for level, down in enumerate(self.downs):

@@ -1,0 +1,83 @@
+"""Normalisation inside models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from densepred.contracts import Model
+from densepred.decoder.fpn import FPN
+from densepred.decoder.unet import UNet
+from densepred.encoder.plain import Plain
+from densepred.model.autoencoder import Autoencoder
+from densepred.model.encoder_decoder import EncoderDecoder
+from densepred.model.fcn import FCN
+from densepred.model.fcos import FCOS
+from densepred.model.openpose import OpenPose
+from densepred.model.panoptic_deeplab import PanopticDeepLab
+from densepred.model.unet_first import UNetFirst
+from densepred.nn import Normalise
+from densepred.types import HeadSpec
+from densepred.upsample.bilinear import Bilinear
+
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
+ENCODER = partial(Plain, widths=(4, 4, 6))
+UNET = partial(UNet, upsample=Bilinear)
+CLASSES = {"semantic": HeadSpec(2, kind="classes")}
+
+
+def models() -> dict[str, Callable[..., Model]]:
+    """Return a factory of every kind of model that normalises its input."""
+    fcos = partial(FCOS, ENCODER, partial(FPN, upsample=Bilinear, width=4), {"class": HeadSpec(2)})
+    return {
+        "encoder_decoder": partial(EncoderDecoder, ENCODER, UNET, CLASSES),
+        "fcn": partial(FCN, ENCODER, CLASSES, stride=2),
+        "fcos": partial(fcos, towers=[["class"]], depth=1),
+        "openpose": partial(OpenPose, ENCODER, CLASSES, stages=1, features=(4,), width=4, first_hidden=4),
+        "panoptic_deeplab": partial(PanopticDeepLab, ENCODER, UNET, UNET, CLASSES, head_width=4),
+        "autoencoder": partial(Autoencoder, ENCODER, partial(UNET, skips=False), {"image": HeadSpec(3)}),
+        "unet_first": partial(UNetFirst, CLASSES, upsample=Bilinear, width=2, depth=1),
+    }
+
+
+@pytest.mark.parametrize("name", models())
+def test_models_keep_their_statistics_under_the_names_of_old_checkpoints(name: str) -> None:
+    model = models()[name](channels=3, mean=MEAN, std=STD)
+    state = model.state_dict()
+    old = {key: value for key, value in state.items() if key not in ("mean", "std")}
+    old |= {"mean": torch.full((3, 1, 1), 0.25), "std": torch.full((3, 1, 1), 2.0)}
+    model.load_state_dict(old)
+    assert isinstance(model, Normalise)
+    torch.testing.assert_close(model.normalise(torch.ones(1, 3, 2, 2)), torch.full((1, 3, 2, 2), 0.375))
+    assert not any(key.endswith((".mean", ".std")) for key in state)
+
+
+class Bare(Normalise):
+    """A model that is nothing but its normalisation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_statistics(MEAN, STD)
+
+
+def test_images_are_normalised_per_channel_and_back() -> None:
+    image, bare = torch.rand(2, 3, 5, 4), Bare()
+    found = bare.normalise(image)
+    for k in range(3):
+        torch.testing.assert_close(found[:, k], (image[:, k] - MEAN[k]) / STD[k])
+    torch.testing.assert_close(bare.denormalise(found), image)
+
+
+def test_the_statistics_of_pretrained_weights_win_over_the_datasets() -> None:
+    class Pretrained(Plain):
+        mean, std = (0.1, 0.2, 0.3), (1.0, 2.0, 3.0)
+
+    seen: list[Tensor] = []
+    model = EncoderDecoder(partial(Pretrained, widths=(4, 4, 6)), UNET, CLASSES, 3, MEAN, STD)
+    model.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    model(torch.full((1, 3, 8, 8), 0.5))
+    assert seen[0][0, :, 0, 0].tolist() == pytest.approx([0.4, 0.15, 0.2 / 3])
