@@ -1,4 +1,4 @@
-"""ResNet (arXiv 1512.03385): torchvision's bodies, optionally with strides traded for dilations."""
+"""ResNet (arXiv 1512.03385): torchvision's bodies, optionally with dilation instead of stride."""
 
 from __future__ import annotations
 
