@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densepred.types import UserError
+from densepred.types import HeadSpec, UserError
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -186,6 +186,21 @@ def initialise(module: nn.Module) -> None:
             nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+
+
+def initialise_head(conv: nn.Conv2d, spec: HeadSpec, std: float | None = None) -> None:
+    """Initialise the last convolution of a head; its bias begins at the logit of the head's prior, else at zero.
+
+    Values to regress begin near zero (HRNet, arXiv 1902.09212), logits of a softmax at the scale of their input.
+    `std` replaces both by a normal distribution.
+    """
+    if std is None and spec.kind == "classes":
+        nn.init.xavier_uniform_(conv.weight)
+    else:
+        nn.init.normal_(conv.weight, std=0.001 if std is None else std)
+    assert conv.bias is not None
+    prior = 0.5 if spec.prior is None else spec.prior
+    nn.init.constant_(conv.bias, math.log(prior / (1 - prior)))
 
 
 def adapt_input(weight: Tensor, channels: int) -> Tensor:

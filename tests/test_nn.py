@@ -1,4 +1,4 @@
-"""Normalisation inside models."""
+"""Normalisation inside models, and how their heads begin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from densepred.contracts import Model
 from densepred.decoder.fpn import FPN
@@ -20,7 +20,7 @@ from densepred.model.fcos import FCOS
 from densepred.model.openpose import OpenPose
 from densepred.model.panoptic_deeplab import PanopticDeepLab
 from densepred.model.unet_first import UNetFirst
-from densepred.nn import Normalise
+from densepred.nn import Normalise, initialise_head
 from densepred.types import HeadSpec
 from densepred.upsample.bilinear import Bilinear
 
@@ -81,3 +81,27 @@ def test_the_statistics_of_pretrained_weights_win_over_the_datasets() -> None:
     model.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     model(torch.full((1, 3, 8, 8), 0.5))
     assert seen[0][0, :, 0, 0].tolist() == pytest.approx([0.4, 0.15, 0.2 / 3])
+
+
+@pytest.mark.parametrize("spec", [HeadSpec(64), HeadSpec(64, kind="classes"), HeadSpec(64, prior=0.01)])
+@pytest.mark.parametrize("std", [None, 0.5])
+def test_a_head_begins_at_its_prior_with_weights_of_its_kind(spec: HeadSpec, std: float | None) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(64, 64, 3)
+    initialise_head(conv, spec, std)
+    xavier = (2 / (64 * 9 + 64 * 9)) ** 0.5
+    wanted = std or (xavier if spec.kind == "classes" else 0.001)
+    assert conv.weight.std().item() == pytest.approx(wanted, rel=0.02)
+    assert conv.bias is not None
+    torch.testing.assert_close(conv.bias.sigmoid(), torch.full((64,), spec.prior or 0.5))
+
+
+@pytest.mark.parametrize("name", ["fcn", "openpose", "panoptic_deeplab"])
+def test_a_head_of_sigmoids_predicts_its_prior_before_training(name: str) -> None:
+    heads = {"class": HeadSpec(2, prior=0.1)}
+    build = models()[name]
+    assert isinstance(build, partial)
+    given = [heads if one is CLASSES else one for one in build.args]
+    model = build.func(*given, **build.keywords, channels=3, mean=MEAN, std=STD)
+    found = model(torch.full((1, 3, 16, 16), 0.4))["class"][-1].sigmoid()
+    torch.testing.assert_close(found, torch.full_like(found, 0.1), rtol=0.05, atol=0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
 from densepred.model.linear_autoencoder import reconstructs
-from densepred.nn import Normalise
+from densepred.nn import Normalise, initialise_head
 from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, Pyramid, UserError
 
@@ -74,8 +74,7 @@ class Autoencoder(Normalise, Model):
         refuse_skips(decoder, self.encoder)
         self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)
         self.head = nn.Conv2d(self.decoder.channels[-1], channels, kernel, padding=kernel // 2)
-        nn.init.normal_(self.head.weight, std=0.001)
-        nn.init.zeros_(self.head.bias)  # pyright: ignore[reportArgumentType]
+        initialise_head(self.head, heads["image"])
 
     def encode(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) to codes (B, code, h, w), or (B, values)."""

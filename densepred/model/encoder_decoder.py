@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
-from densepred.nn import ConvNormAct, Normalise, exponential, initialise
+from densepred.nn import ConvNormAct, Normalise, exponential, initialise, initialise_head
 from densepred.types import HeadSpec, Pyramid, UserError
 
 
@@ -121,13 +120,7 @@ class Head(nn.Module):
         initialise(self.hidden)
         for conv in self.convs:
             assert isinstance(conv, nn.Conv2d)
-            # Numbers to regress begin near zero (as HRNet's heat maps do), logits at the scale of their input.
-            if spec.kind == "values":
-                nn.init.normal_(conv.weight, std=0.001)
-            else:
-                nn.init.xavier_uniform_(conv.weight)
-            prior = 0.5 if spec.prior is None else spec.prior
-            nn.init.constant_(conv.bias, math.log(prior / (1 - prior)))  # pyright: ignore[reportArgumentType]
+            initialise_head(conv, spec)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         each = zip(self.convs, self.hidden, self.levels, strict=True)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import Normalise, initialise
+from densepred.nn import Normalise, initialise, initialise_head
 from densepred.ops.geometry.pad import reach
 from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import HeadSpec, Pyramid, UserError
@@ -168,13 +168,12 @@ def classifier(channels: int, width: int, kernel: int, dropout: float, valid: bo
 def score(channels: int, spec: HeadSpec, first: bool) -> nn.Conv2d:
     """A 1x1 convolution. Those of skips begin at zero, as the authors': the network begins as the coarser one."""
     conv = nn.Conv2d(channels, spec.channels, 1)
-    if not first:
-        nn.init.zeros_(conv.weight)
-    elif spec.kind == "values":
-        nn.init.normal_(conv.weight, std=0.001)
+    assert conv.bias is not None
+    if first:
+        initialise_head(conv, spec)
     else:
-        nn.init.xavier_uniform_(conv.weight)
-    nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType]
+        nn.init.zeros_(conv.weight)
+        nn.init.zeros_(conv.bias)
     return conv
 
 

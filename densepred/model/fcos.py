@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,8 +10,10 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut, levels
-from densepred.nn import Normalise, choose, exponential, make_activation, make_norm
+from densepred.nn import Normalise, choose, exponential, initialise_head, make_activation, make_norm
 from densepred.types import HeadSpec, UserError
+
+STD = 0.01  # of the weights of all convolutions to begin with, as published
 
 
 class FCOS(Normalise, Model):
@@ -60,14 +61,15 @@ class FCOS(Normalise, Model):
         self._initialise(heads)
 
     def _initialise(self, heads: Mapping[str, HeadSpec]) -> None:
-        for part in (*self.towers.modules(), *self.heads.values()):
+        for part in self.towers.modules():
             if isinstance(part, nn.Conv2d):
-                nn.init.normal_(part.weight, std=0.01)
+                nn.init.normal_(part.weight, std=STD)
                 assert part.bias is not None
                 nn.init.zeros_(part.bias)
         for name, spec in heads.items():
-            if spec.prior is not None:
-                nn.init.constant_(self.heads[name].bias, math.log(spec.prior / (1 - spec.prior)))  # pyright: ignore[reportArgumentType]
+            conv = self.heads[name]
+            assert isinstance(conv, nn.Conv2d)
+            initialise_head(conv, spec, STD)
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         pyramid = self.encoder(self.normalise(image))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import ConvNormAct, Normalise, SeparableConvNormAct, choose, initialise
+from densepred.nn import ConvNormAct, Normalise, SeparableConvNormAct, choose, initialise, initialise_head
 from densepred.ops.resize import resample
 from densepred.types import HeadSpec, UserError
 
@@ -135,10 +135,7 @@ class Stage(nn.Module):
             assert isinstance(branch, nn.Sequential)
             last = branch[-1]
             assert isinstance(last, nn.Conv2d)
-            if spec.kind == "values":  # numbers to regress begin near zero
-                nn.init.normal_(last.weight, std=0.001)
-            else:
-                nn.init.xavier_uniform_(last.weight)
+            initialise_head(last, spec)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         x = self.trunk(x)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut
-from densepred.nn import Normalise, SeparableConvNormAct, initialise
+from densepred.nn import Normalise, SeparableConvNormAct, initialise, initialise_head
 from densepred.types import HeadSpec, UserError
 
 
@@ -55,7 +55,9 @@ class PanopticDeepLab(Normalise, Model):
             self.levels[name] = spec.kind, level
             fuse = SeparableConvNormAct(source.channels[level], width, kernel, norm=norm, activation=activation)
             initialise(fuse)
-            self.heads[name] = nn.Sequential(fuse, answer(width, spec))
+            last = nn.Conv2d(width, spec.channels, 1)
+            initialise_head(last, spec)
+            self.heads[name] = nn.Sequential(fuse, last)
         for kind, used in (("classes", self.decoder), ("values", self.value_decoder)):
             if used is not None:
                 used.wanted = {level for owner, level in self.levels.values() if owner == kind}
@@ -83,15 +85,3 @@ def level_of(name: str, spec: HeadSpec, decoder: Decoder) -> int:
             f"answers at one of {', '.join(map(str, decoder.strides))}; choose another task or model=fpn"
         )
     return len(decoder.strides) - 1 - decoder.strides[::-1].index(wanted)
-
-
-def answer(width: int, spec: HeadSpec) -> nn.Conv2d:
-    """A 1x1 convolution; numbers to regress begin near zero, logits at the scale of their input."""
-    conv = nn.Conv2d(width, spec.channels, 1)
-    if spec.kind == "values":
-        nn.init.normal_(conv.weight, std=0.001)
-    else:
-        nn.init.xavier_uniform_(conv.weight)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return conv
