@@ -15,6 +15,7 @@ CASES = [
     ((10, 12), (37, 45), True),
     ((6, 8), (24, 32), True),
     ((6, 8), (6, 16), False),
+    ((3, 40), (6, 80), False),  # several blocks of columns
     ((6, 8), (6, 8), True),
     ((1, 1), (8, 3), False),
     ((9, 8), (4, 3), False),
