@@ -1,4 +1,4 @@
-"""What networks are made of: convolution + norm + activation, the latter two by name, and how weights begin."""
+"""Layers shared by networks: convolution, norm and activation by name, normalisation, initial weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from densepred.types import HeadSpec, UserError
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that takes its running statistics where it would see one value a channel, so that batch 1 trains."""
+    """Batch norm that uses its running statistics if there is one value per channel, so that batch 1 trains."""
 
     def forward(self, input: Tensor) -> Tensor:
         if input.numel() > self.num_features:
@@ -30,7 +30,7 @@ class GroupNorm(nn.GroupNorm):
 
 
 def _groups(channels: int) -> GroupNorm:
-    """At most 32 groups, of at least 4 channels."""
+    """Return a group norm of at most 32 groups, of at least 4 channels each."""
     return GroupNorm(math.gcd(channels, min(32, max(1, channels // 4))), channels)
 
 
@@ -53,7 +53,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def choose(what: str, name: object, known: Collection[object]) -> None:
-    """Raise UserError, with a guess at what was meant, unless `name` is known."""
+    """Raise UserError, with the closest name, unless `name` is known."""
     if name in known:
         return
     near = difflib.get_close_matches(str(name), [str(one) for one in known], 1)
@@ -91,7 +91,7 @@ class ConvNormAct(nn.Sequential):
 
 
 class SeparableConvNormAct(nn.Sequential):
-    """A convolution of each channel, then a 1x1 convolution of all, norm and activation.
+    """A depthwise convolution, then a 1x1 convolution, norm and activation.
 
     `between` also puts norm and activation after the first, as DeepLabV3+'s paper does (arXiv 1802.02611).
     """
@@ -115,7 +115,7 @@ class SeparableConvNormAct(nn.Sequential):
 
 
 def two_convs(in_channels: int, out_channels: int, norm: str, activation: str) -> nn.Sequential:
-    """The block of U-Net: two 3x3 convolutions."""
+    """Return the block of U-Net (arXiv 1505.04597): two 3x3 convolutions."""
     return nn.Sequential(
         ConvNormAct(in_channels, out_channels, norm=norm, activation=activation),
         ConvNormAct(out_channels, out_channels, norm=norm, activation=activation),
@@ -146,7 +146,7 @@ BLOCKS: dict[str, Callable[[int, int, str, str], nn.Module]] = {"plain": two_con
 
 
 def make_block(name: str, in_channels: int, out_channels: int, norm: str, activation: str) -> nn.Module:
-    """Two convolutions by name, plain or residual."""
+    """Return two convolutions by name, plain or residual; raise UserError for another name."""
     choose("block", name, BLOCKS)
     return BLOCKS[name](in_channels, out_channels, norm, activation)
 
@@ -175,12 +175,12 @@ class Normalise(nn.Module):
 
 
 def exponential(x: Tensor) -> Tensor:
-    """exp(x) in float32, for lengths of unknown magnitude: at most e^9, some 8000, which half precision still holds."""
+    """Return exp(x) in float32, at most e^9 (some 8000, within half precision): for lengths of any magnitude."""
     return x.float().clamp(max=9).exp()
 
 
 def initialise(module: nn.Module) -> None:
-    """He initialisation (arXiv 1502.01852) of every convolution of `module`; norms already begin as identities."""
+    """Apply He initialisation (arXiv 1502.01852) to every convolution of `module`; norms begin as identities."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
@@ -204,7 +204,7 @@ def initialise_head(conv: nn.Conv2d, spec: HeadSpec, std: float | None = None) -
 
 
 def adapt_input(weight: Tensor, channels: int) -> Tensor:
-    """First-layer weights (out, 3, k, k) for another number of channels; a grey image counts three times."""
+    """Adapt first-layer weights (out, 3, k, k) to another number of channels; one channel gets their sum."""
     if channels == weight.shape[1]:
         return weight
     if channels == 1:
@@ -214,7 +214,7 @@ def adapt_input(weight: Tensor, channels: int) -> Tensor:
 
 
 def adapt_statistics(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """Mean or deviation of RGB for another number of channels, in the manner of `adapt_input`."""
+    """Adapt the mean or deviation of RGB to another number of channels, as `adapt_input` does weights."""
     if channels == 1:
         return (sum(values) / len(values),)
     return tuple(values[i % len(values)] for i in range(channels))

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from densepred.ops.resize import resample
 
-REDUCTION = 16  # of the channel branch of SCSE, as in the paper's peers
+REDUCTION = 16  # of the channel branch of SCSE, as is usual
 
 
 class AttentionGate(nn.Module):
-    """Weighs each place of a skip by what the coarser map makes of it.
+    """Weights each location of a skip by the coarser map.
 
-    The additive gate on a grid: a = sigmoid(psi(relu(theta(skip) + phi(signal)))) at the signal's size, one weight a
-    place, enlarged bilinearly to the skip's. theta is a convolution of the size and stride of the step, so that it sees
-    every pixel of a skip of any size. The authors' code adds a 1x1 convolution and a norm after the product; the
+    The additive gate on a grid: a = sigmoid(psi(relu(theta(skip) + phi(signal)))) at the signal's size, one weight per
+    location, enlarged bilinearly to the skip's. theta is a convolution of the size and stride of the step, so that it
+    reads every pixel of a skip of any size. The authors' code adds a 1x1 convolution and a norm after the product; the
     convolutions of the decoder's block do that work here, as in the paper's formula.
     """
 
@@ -29,7 +29,7 @@ class AttentionGate(nn.Module):
         self.psi = nn.Conv2d(inner, 1, 1)
 
     def forward(self, skip: Tensor, signal: Tensor) -> Tensor:
-        """(B, skip, H, W) and (B, signal, h, w) -> (B, skip, H, W)."""
+        """Weight a skip (B, skip, H, W) by a signal (B, signal, h, w)."""
         height, width = skip.shape[-2:]
         seen = self.theta(F.pad(skip, (0, -width % self.factor, 0, -height % self.factor), mode="replicate"))
         wanted = resample.resize(self.phi(signal), (seen.shape[-2], seen.shape[-1])).to(seen.dtype)
@@ -38,14 +38,14 @@ class AttentionGate(nn.Module):
 
 
 class Open(nn.Module):
-    """The gate of a skip that is not weighed."""
+    """Gate that leaves a skip as it is."""
 
     def forward(self, skip: Tensor, signal: Tensor) -> Tensor:
         return skip
 
 
 class SCSE(nn.Module):
-    """Weighs channels by their means over the map, places by their channels, and adds both."""
+    """Weights channels by their means over the map, locations by their channels, and adds both."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -71,7 +71,7 @@ class DeepLabV3(Decoder):
 
 
 def rates_at(stride: int, atrous_rates: Sequence[int]) -> list[int]:
-    """The rates of output stride 16 at another stride: the field of view in the image stays."""
+    """Scale the rates of output stride 16 to another stride, so that the field of view in the image stays."""
     if min(atrous_rates, default=0) < 1:
         raise UserError(f"decoder.atrous_rates: {list(atrous_rates)}; give one positive number or more")
     return [max(1, rate * 16 // stride) for rate in atrous_rates]

@@ -18,7 +18,7 @@ class DeepLabV3Plus(Decoder):
     """One map at the stride of the shallow level: the deepest level of at most `stride`, or the encoder's first.
 
     `atrous_rates` are those of output stride 16: doubled at 8, halved at 32. `separable` makes every 3x3 convolution
-    one of each channel and a 1x1, with norm and activation between them if `between`. `mix` adds a 3x3 after the
+    depthwise, followed by a 1x1, with norm and activation between them if `between`. `mix` adds a 3x3 after the
     pyramid. segmentation_models.pytorch has rates (12, 24, 36), convs=1, mix=true, separable=true, between=false.
     """
 
@@ -64,7 +64,7 @@ class DeepLabV3Plus(Decoder):
 
 
 def low_level(strides: Sequence[int], stride: int) -> int:
-    """Which level, all but the deepest, sharpens the pyramid."""
+    """Return the shallow level that sharpens the pyramid; raise UserError if the encoder has one level."""
     if len(strides) < 2:
         raise UserError("decoder=deeplabv3plus needs an encoder of two levels or more; use decoder=deeplabv3")
     return max((i for i, one in enumerate(strides[:-1]) if one <= stride), default=0)

@@ -1,4 +1,4 @@
-"""Feature pyramid network (arXiv 1612.03144): every level as wide, and each knows what the deeper ones saw."""
+"""Feature pyramid network (arXiv 1612.03144): levels of one width, each with the features of the deeper ones added."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from densepred.types import Pyramid, UserError
 class FPN(Decoder):
     """One map for each of the encoder's levels down to `stride`.
 
-    The paper ends each map by a bare 3x3 convolution, for heads of several layers: `bare`. For heads of one layer norm
-    and activation follow it. `extra` levels beyond the encoder's are 3x3 convolutions of stride 2, as in RetinaNet
+    The paper ends each map with a bare 3x3 convolution, for heads of several layers: `bare`. For heads of one layer
+    norm and activation follow it. `extra` levels beyond the encoder's are 3x3 convolutions of stride 2, as in RetinaNet
     (arXiv 1708.02002): the first of the deepest map or, with `extra_from` encoder, of the encoder's deepest level, the
     next of the one before after a ReLU.
     """

@@ -16,8 +16,8 @@ from densepred.types import Pyramid
 class Join(nn.Module):
     """The levels of at least `stride`, enlarged to the finest of them and concatenated: `channels` maps.
 
-    A level is enlarged in one stride, as published, or climbs those between one by one: where it is told to, and where
-    all of them were max-pooled, because unpooling undoes one pooling at a time.
+    A level is enlarged in one step, as published, or through all levels between: with `stepwise`, and if all of them
+    were max-pooled, because unpooling undoes one pooling at a time.
     """
 
     def __init__(self, encoder: Encoder, upsample: UpsampleFactory, stride: int, stepwise: bool) -> None:
@@ -84,7 +84,7 @@ class HRNetV2(Decoder):
 
 
 def _path(encoder: Encoder, first: int, level: int, stepwise: bool) -> tuple[int, ...]:
-    """The levels from `level` to `first` on the way of its enlargement."""
+    """Return the levels that an enlargement from `level` to `first` passes."""
     if not stepwise and None in encoder.pooled[first + 1 : level + 1]:
         return (level, first)
     return tuple(range(level, first - 1, -1))

@@ -14,8 +14,8 @@ from densepred.types import Pyramid, UserError
 class HRNetV2p(Decoder):
     """`levels` maps of strides `stride` to `stride` * 2^(levels - 1): a 1x1 convolution, means of 2^i x 2^i, 3x3 each.
 
-    The published one ends each map by the bare 3x3 convolution, for heads of several layers: `bare`. For heads of one
-    layer norm and activation follow it. Windows that overhang the map are means of what they cover, so that no row is
+    The published one ends each map with the bare 3x3 convolution, for heads of several layers: `bare`. For heads of one
+    layer norm and activation follow it. Windows that reach beyond the map average the part inside, so no row is
     lost.
     """
 

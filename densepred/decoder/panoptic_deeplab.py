@@ -18,8 +18,8 @@ from densepred.types import Pyramid, UserError
 class PanopticDeepLab(Decoder):
     """One map at `stride`, or at that of the level that comes nearest to it.
 
-    On the way up, shallow levels at twice the stride each are narrowed to `low_widths`, coarse to fine, joined to what
-    was enlarged, and mixed by a depthwise `kernel` and a 1x1 convolution. The paper has [64, 32] above output stride
+    On the way up, shallow levels at twice the stride each are narrowed to `low_widths`, coarse to fine, joined to the
+    enlarged map, and mixed by a depthwise `kernel` and a 1x1 convolution. The paper has [64, 32] above output stride
     16, the published code [128, 64, 32] above 32. `atrous_rates` are those of stride 16: doubled at 8, halved at 32.
     """
 
@@ -48,7 +48,7 @@ class PanopticDeepLab(Decoder):
         mix = partial(SeparableConvNormAct, kernel=kernel, norm=norm, activation=activation)
         scaled = rates_at(encoder.strides[-1], atrous_rates)
         self.aspp = ASPP(encoder.channels[-1], pyramid_width, scaled, norm, activation, dropout)
-        arriving = [pyramid_width, *[width] * (len(self.low) - 1)]  # the width of what is enlarged at each step
+        arriving = [pyramid_width, *[width] * (len(self.low) - 1)]  # the width of the enlarged map of each step
         self.project = nn.ModuleList(
             point(encoder.channels[level], low) for level, low in zip(self.low, low_widths, strict=True)
         )
@@ -74,10 +74,10 @@ class PanopticDeepLab(Decoder):
 
 
 def shallow_levels(strides: Sequence[int], stride: int, widths: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Which levels sharpen the pyramid, coarse to fine, and their widths.
+    """Return the levels that sharpen the pyramid, coarse to fine, and their widths.
 
-    The last is the level of `stride`, those before it of 2, 4, ... times it: the first level that has it, else the
-    deepest that is finer, else the first. A level that several call for is taken once, with the last of their widths.
+    The last is the level of `stride`, those before it of 2, 4, ... times it: the first level with that stride, else
+    the deepest that is finer, else the first. A level chosen several times is used once, with the last width.
     """
     if len(strides) < 2 or not widths:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Pyramid scene parsing (arXiv 1612.01105): the deepest level beside its means over grids of several sizes."""
+"""Pyramid scene parsing (arXiv 1612.01105): the deepest level joined with its means over grids of several sizes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from densepred.types import Pyramid, UserError
 
 
 class PyramidPooling(nn.Module):
-    """Means over grids of `bins` cells a side, each by a 1x1 convolution to `width`, enlarged and put beside x."""
+    """Means over grids of `bins` x `bins`, each mapped by a 1x1 convolution to `width`, enlarged and joined to x."""
 
     def __init__(self, in_channels: int, width: int, bins: Sequence[int], norm: str, activation: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The decoder of SegFormer (arXiv 2105.15203): every level by one linear layer to one width, enlarged and mixed."""
+"""The decoder of SegFormer (arXiv 2105.15203): one linear layer per level to a shared width, enlarged and mixed."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ WIDEST = 512  # of VGG-16, which the paper mirrors
 
 
 class SegNet(Decoder):
-    """A step upsamples to the next level, convolves at its width, and leaves with the width of the one above.
+    """Each step upsamples to the next level and convolves at its width; the last convolution has the next width.
 
-    `depths` counts the convolutions of each step, the deepest first; steps beyond it have as many as its first, and of
-    fewer steps the last numbers count. The paper's decoder has 13: the last is the head, so `model.kernel` is 3 there.
-    `widths` has one number a step, the deepest first; null takes those of the encoder's levels, at most 512.
+    `depths` counts the convolutions of each step, the deepest first; further steps have as many as its first; with
+    fewer steps its last numbers count. The paper's decoder has 13: the last is the head, so `model.kernel` is 3 there.
+    `widths` has one number per step, the deepest first; null takes those of the encoder's levels, at most 512.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class SegNet(Decoder):
     ) -> None:
         super().__init__()
         if min(depths, default=0) < 1:
-            raise UserError(f"decoder.depths: {list(depths)}; give at least one convolution a step")
+            raise UserError(f"decoder.depths: {list(depths)}; give at least one convolution per step")
         self.strides = climb(encoder.strides, stride)
         joined = [i for i in reversed(range(len(encoder.channels) - 1)) if encoder.strides[i] >= stride]
         self.joined = len(joined)

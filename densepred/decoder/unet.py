@@ -1,4 +1,4 @@
-"""The expanding path of U-Net (arXiv 1505.04597), for any encoder, and what later papers put into it."""
+"""The expanding path of U-Net (arXiv 1505.04597), for any encoder, with additions of later papers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from densepred.types import Pyramid, UserError
 class UNet(Decoder):
     """Upsample to the size of the next level, join that level, convolve twice; down to `stride`.
 
-    `widths` has one number a step, the deepest first; null makes each step as wide as the encoder's level, at most 256,
-    and, for an encoder that begins coarse, at most 16 times the stride. `narrow` lets the upsampler change the width;
-    without it the convolutions do, as in segmentation_models.pytorch.
+    `widths` has one number per step, the deepest first; null makes each step as wide as the encoder's level, at most
+    256, and, for an encoder that begins coarse, at most 16 times the stride. `narrow` lets the upsampler change the
+    width; without it the convolutions do, as in segmentation_models.pytorch.
 
-    `block` is "plain" or "residual". `attention` is "none"; "gate", which weighs the skips by the coarser map, except
-    one of the image's own resolution, which says too little to be judged (arXiv 1804.03999); or "scse" (arXiv
+    `block` is "plain" or "residual". `attention` is "none"; "gate", which weights the skips by the coarser map, except
+    one of the image's own resolution, with too simple features (arXiv 1804.03999); or "scse" (arXiv
     1803.02579) on what is joined and again after the block.
     """
 
@@ -43,7 +43,7 @@ class UNet(Decoder):
         choose("decoder.attention", attention, ("none", "gate", "scse"))
         if attention == "gate" and not skips:
             raise UserError(
-                "decoder.attention: gate weighs skips, but decoder.skips is false; set none, or keep the skips"
+                "decoder.attention: gate weights skips, but decoder.skips is false; set none, or keep the skips"
             )
         self.strides = climb(encoder.strides, stride)
         joined = [i for i in reversed(range(len(encoder.channels) - 1)) if encoder.strides[i] >= stride]
@@ -84,7 +84,7 @@ class UNet(Decoder):
         return [*maps[:-1], self.dropout(maps[-1])]
 
     def _rise(self, step: int, x: Tensor, pyramid: Pyramid) -> Tensor:
-        """What goes into the block of a step: the map at the next size, and the skip beside it."""
+        """Return the input of the block of a step: the enlarged map, joined with the skip."""
         if step >= self.joined:
             return self.ups[step](x, beyond(pyramid, x, self.strides[step]), None)
         skip = pyramid.features[-2 - step]
@@ -95,7 +95,7 @@ class UNet(Decoder):
 
 
 def climb(strides: Sequence[int], finest: int) -> tuple[int, ...]:
-    """The strides to climb to: those of the encoder's levels, then halves of the last while it can be halved."""
+    """Return the strides of the steps: those of the encoder's levels, then halves of the last down to `finest`."""
     steps = [stride for stride in reversed(strides[:-1]) if stride >= finest]
     last = (steps or strides)[-1]
     while last >= 2 * finest and last % 2 == 0:
@@ -107,14 +107,14 @@ def climb(strides: Sequence[int], finest: int) -> tuple[int, ...]:
 
 
 def beyond(pyramid: Pyramid, x: Tensor, stride: int) -> tuple[int, int]:
-    """The size of a map finer than all levels: of the image at that stride, or twice that of `x` if nobody knows it."""
+    """Return the size of a map finer than all levels: the image's at that stride, or twice that of `x` if unknown."""
     if pyramid.size is None:
         return (2 * x.shape[-2], 2 * x.shape[-1])
     return (-(-pyramid.size[0] // stride), -(-pyramid.size[1] // stride))
 
 
 def natural_widths(encoder: Encoder, strides: Sequence[int]) -> tuple[int, ...]:
-    """As wide as the encoder's levels, or, where it begins coarse, as segmentation_models.pytorch does: 256 to 16."""
+    """Return the widths of the encoder's levels or, if it begins coarse, those of segmentation_models.pytorch."""
     own = {stride: width for width, stride in zip(encoder.channels, encoder.strides, strict=True)}
     if encoder.strides[0] == 1:
         return tuple(min(own[stride], 256) for stride in strides)

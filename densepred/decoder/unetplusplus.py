@@ -1,4 +1,4 @@
-"""U-Net++ (arXiv 1807.10165): every level is joined with all shallower answers of its own, column by column."""
+"""U-Net++ (arXiv 1807.10165): every node joins all earlier nodes of its level, column by column."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from densepred.types import Pyramid, UserError
 class UNetPlusPlus(Decoder):
     """A triangle of nodes. Node (i, j) upsamples (i + 1, j - 1) and joins (i, j - 1) ... (i, 0); (i, 0) is level i.
 
-    Its maps are the last nodes of the coarser rows, then the finest row (0, 1) ... (0, L), all of one stride, of which
-    deep supervision makes answers, then steps to `stride` for an encoder that begins coarse. A map of the finest row
+    Its maps are the last nodes of the coarser rows, then the finest row (0, 1) ... (0, L), all of one stride, for
+    deep supervision, then steps to `stride` for an encoder that begins coarse. A map of the finest row
     needs only the levels up to its column: with `wanted` the rest is not computed.
 
-    `widths` has one number a row, the deepest first, and one a further step: the width of the row's last node; the
+    `widths` has one number per row, the deepest first, and one per further step: the width of the row's last node; the
     others are as wide as the encoder's level, as in segmentation_models.pytorch. Null: last nodes as in `UNet`.
     `attention` is "none" or "scse".
     """
@@ -93,7 +93,7 @@ class UNetPlusPlus(Decoder):
         return [*maps[:-1], self.dropout(maps[-1])]
 
     def _compute(self, i: int, j: int, known: dict[tuple[int, int], Tensor], pyramid: Pyramid) -> Tensor:
-        """Node (i, j), and what it needs, once."""
+        """Compute node (i, j) and the nodes that it needs, each once."""
         if (i, j) not in known:
             skips = [self._compute(i, before, known, pyramid) for before in range(j)][::-1]
             below = self._compute(i + 1, j - 1, known, pyramid)

@@ -1,4 +1,4 @@
-"""HRNet (arXiv 1908.07919): branches of four resolutions side by side, which exchange what they know."""
+"""HRNet (arXiv 1908.07919): parallel branches of four resolutions that exchange features."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HRNet(Encoder):
     `modules` counts the fusion modules of stages 2, 3 and 4, `blocks` the residual blocks of each of their branches,
     `bottlenecks` those of stage 1, which are 4 * `bottleneck_width` wide.
     `fuse` enlarges the coarse branches inside a fusion: "nearest" in the classifiers and pose networks, "bilinear" in
-    the segmentation networks, some of them with `align_corners`. Weights fit all three, the answers differ.
+    the segmentation networks, some of them with `align_corners`. Weights fit all three, outputs differ.
     `single` ends the last module with the finest branch alone, which is then the only level: the network for pose.
     `shallow` puts the stem's map of stride 2 before the others.
     """
@@ -113,7 +113,7 @@ class HRNet(Encoder):
         for stage in (2, 3, 4):
             transition, modules = self.get_submodule(f"transition{stage - 1}"), self.get_submodule(f"stage{stage}")
             assert isinstance(transition, nn.ModuleList)
-            # A new branch begins from the coarsest that there is.
+            # A new branch begins from the coarsest one.
             maps = modules([step(maps[min(i, len(maps) - 1)]) for i, step in enumerate(transition)])
         features = [stem, *maps] if self.shallow else maps
         return Pyramid(features, [None] * len(features))
@@ -148,7 +148,7 @@ class Fusion(nn.Module):
         return fused
 
     def enlarge(self, x: Tensor, size: tuple[int, int], factor: int) -> Tensor:
-        """Bilinear to the very size, as the official code; nearest by whole repetitions, which keep cells in place."""
+        """Resize bilinearly to the exact size, as the official code does, or repeat pixels and crop."""
         if self.fuse == "bilinear":
             return F.interpolate(x, size, mode="bilinear", align_corners=self.align_corners)
         return F.interpolate(x, scale_factor=factor, mode="nearest")[..., : size[0], : size[1]]
@@ -167,13 +167,13 @@ def _bottlenecks(before: int, width: int, count: int) -> nn.Sequential:
 
 
 def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
-    """To the widths of the next stage, and to one more branch at half the size."""
+    """Return the step to the widths of the next stage, and to one more branch at half the size."""
     kept = [nn.Identity() if old == new else _conv(old, new) for old, new in zip(before, after, strict=False)]
     return nn.ModuleList([*kept, nn.Sequential(_conv(before[-1], after[-1], stride=2))])
 
 
 def _exchange(widths: Sequence[int], source: int, target: int) -> nn.Module:
-    """What a branch gives to another: a 1x1 convolution before it is enlarged, or one 3x3 for each halving."""
+    """Return the path between branches: a 1x1 convolution before enlargement, or one strided 3x3 per halving."""
     if source == target:
         return nn.Identity()
     if source > target:

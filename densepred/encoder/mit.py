@@ -21,8 +21,8 @@ EPS = 1e-6  # of the norms of blocks and stages; those of patches and of attenti
 class MixTransformer(Encoder):
     """Four stages at strides 4, 8, 16 and 32: overlapping patches, then blocks of attention and convolution.
 
-    `widths` are those of the stages and `depths` their blocks; `drop_path` is the chance that the last block is left
-    out in training, growing linearly from 0 at the first.
+    `widths` are those of the stages and `depths` their blocks; `drop_path` is the probability of dropping the
+    last block in training; it grows linearly from 0 at the first.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Stage(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then two linear layers with a 3x3 convolution between them, which also tells positions."""
+    """Attention, then two linear layers with a 3x3 convolution between them, which also encodes positions."""
 
     def __init__(self, width: int, heads: int, reduction: int, drop_path: float) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every token looks at a map that a strided convolution has made `reduction` times smaller."""
+    """Attention of every token to a map that a strided convolution has made `reduction` times smaller."""
 
     def __init__(self, width: int, heads: int, reduction: int) -> None:
         super().__init__()
@@ -118,17 +118,17 @@ class Attention(nn.Module):
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, N, C) -> (B, heads, N, C / heads)."""
+        """Split (B, N, C) into (B, heads, N, C / heads)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 def _map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, h * w, C) -> (B, C, h, w)."""
+    """Arrange tokens (B, h * w, C) as a map (B, C, h, w)."""
     return tokens.transpose(1, 2).unflatten(2, size)
 
 
 def _initialise(part: nn.Module) -> None:
-    """As the published code: normal by fan-out for convolutions, truncated normal for linear layers."""
+    """Initialise as the published code: normal by fan-out for convolutions, truncated normal for linear layers."""
     if isinstance(part, nn.Linear):
         nn.init.trunc_normal_(part.weight, std=0.02)
         nn.init.zeros_(part.bias)

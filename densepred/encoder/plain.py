@@ -13,7 +13,7 @@ from densepred.types import Pyramid, UserError
 
 
 class Plain(Encoder):
-    """Two 3x3 convolutions a level and 2x2 max pooling between levels; `dropout` acts on the deepest level.
+    """Two 3x3 convolutions per level and 2x2 max pooling between levels; `dropout` acts on the deepest level.
 
     `block` is plain, or residual: a shortcut past the two convolutions.
     """

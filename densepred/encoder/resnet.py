@@ -20,8 +20,9 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class ResNet(Encoder):
     """Five levels: the stem at stride 2 and the four stages. `body` has the keys of torchvision's classifiers.
 
-    `multi_grid` (arXiv 1706.05587) has a number for each block of the last stage, which multiplies its rate. Then the
-    first block of a dilated stage has the stage's rate too, as in DeepLab's own code; else it keeps the rate before.
+    `multi_grid` (arXiv 1706.05587) has one factor per block of the last stage, which multiplies its dilation. Then the
+    first block of a dilated stage has the stage's dilation too, as in DeepLab's own code; else it keeps the dilation
+    before.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class ResNet(Encoder):
             nn.init.kaiming_normal_(self.body.conv1.weight, mode="fan_out", nonlinearity="relu")
         if pretrained:
             self._load(f"resnet{depth}", in_channels)
-        # Kept because equal weights answer otherwise with other dilations.
+        # Kept because equal weights give other outputs with other dilations.
         self.output_stride, self.multi_grid = output_stride, None if multi_grid is None else list(multi_grid)
         self._dilate(output_stride, multi_grid)
 
@@ -59,14 +60,14 @@ class ResNet(Encoder):
             )
         rate = 1
         for stage, stride in ((self.body.layer3, 16), (last, 32)):
-            traded = stride > output_stride
-            before, rate = rate, rate * 2 if traded else rate
+            dilated = stride > output_stride
+            before, rate = rate, rate * 2 if dilated else rate
             rates = [rate] * len(stage)
             if multi_grid is None:
                 rates[0] = before
             elif stage is last:
                 rates = [rate * times for times in multi_grid[: len(last)]]
-            dilate(stage, rates, traded)
+            dilate(stage, rates, dilated)
 
     def _load(self, name: str, in_channels: int) -> None:
         try:

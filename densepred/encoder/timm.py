@@ -16,14 +16,15 @@ from densepred.nn import adapt_statistics
 from densepred.types import Pyramid, UserError
 
 ANY_SIZE = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
-"""How timm's families are told to take any size: vision transformers, Swin, and those that need no telling."""
+"""Options for inputs of any size in timm's families: vision transformers, Swin, and families without any."""
 
 
 class Timm(Encoder):
     """`name` as timm lists it, with or without a tag. `body` has timm's own keys.
 
-    timm's models disagree on odd sizes: some refuse them (HRNet), some drop the last pixels (ConvNeXt). So the image is
-    mirrored to whole cells of the last level, two a side at least, and the features are cropped to ceil(size / stride).
+    timm's models disagree on odd sizes: some refuse them (HRNet), some drop the last pixels (ConvNeXt). So the image
+    is padded by reflection to multiples of the last stride, at least two, and features are cropped to
+    ceil(size / stride).
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Timm(Encoder):
             self.std = adapt_statistics(tuple(weights.std), in_channels)
 
     def _probe(self, name: str, in_channels: int) -> bool:
-        """Whether the maps come as (B, h, w, C), seen on a small image that few models of fixed size survive."""
+        """Return True if maps are (B, h, w, C); raise UserError if the model rejects a small image."""
         size = (2 * max(self.strides), 3 * max(self.strides))
         self.body.eval()
         try:
@@ -77,7 +78,7 @@ class Timm(Encoder):
 
 
 def check_name(name: str) -> None:
-    """Only plain names: timm would also read `hf-hub:` and `local-dir:`, which lead to files of anybody's."""
+    """Refuse all but plain names: timm would also read `hf-hub:` and `local-dir:`, which lead to arbitrary files."""
     if not re.fullmatch(r"[a-z0-9_.]+", name):
         raise UserError(f"encoder.name={name}: timm's model names hold only a-z, 0-9, _ and .; see timm.list_models()")
     if not timm.is_model(name):
@@ -89,7 +90,7 @@ def check_name(name: str) -> None:
 def create(
     name: str, pretrained: bool, options: dict[str, Any], ways: Sequence[dict[str, Any]] = ANY_SIZE
 ) -> nn.Module:
-    """timm's feature extractor, told to take any size in the first of the ways that it understands."""
+    """Return timm's feature extractor with the first options for inputs of any size that it accepts."""
     told: dict[str, Any] = {**options, **ways[0]}
     try:
         return timm.create_model(name, pretrained=pretrained, features_only=True, **told)
@@ -106,7 +107,7 @@ def create(
 
 
 def mirror(image: Tensor, cell: int) -> Tensor:
-    """The image continued to the right and below by its mirror image, to whole cells and at least two of them."""
+    """Pad the image by reflection at the right and below to a multiple of `cell`, at least twice that."""
     for axis in (-2, -1):
         length = image.shape[axis]
         total = max(2, -(-length // cell)) * cell

@@ -16,8 +16,8 @@ from densepred.types import UserError
 class BinaryCrossEntropy(SummedLoss):
     """-beta y log p - (1 - y) log(1 - p) of each channel against the rest, p its sigmoid; the mean over channels.
 
-    With one channel the truth is class 1 of 0 and 1. `pos_weight` is one number, or one a channel: the weight of pixels
-    of the class. Above 1 fewer of them are missed, below 1 fewer are invented; null is 1.
+    With one channel the target is class 1 of 0 and 1. `pos_weight` is one number, or one per channel: the weight of
+    pixels of the class. Above 1 gives fewer false negatives, below 1 fewer false positives; null is 1.
     """
 
     target = "classes"
@@ -29,7 +29,7 @@ class BinaryCrossEntropy(SummedLoss):
         single = isinstance(pos_weight, int | float)
         if single and not pos_weight > 0:
             raise UserError(
-                f"loss.pos_weight: {pos_weight}; give a number above 0: above 1 fewer misses, below 1 fewer inventions"
+                f"loss.pos_weight: {pos_weight}; give a number above 0: above 1 fewer misses, below 1 fewer alarms"
             )
         self.pos_weight = pos_weight if single else None
         self.register_buffer(
@@ -37,7 +37,7 @@ class BinaryCrossEntropy(SummedLoss):
         )
 
     def positive(self, logits: Tensor) -> Tensor | None:
-        """One number a channel, for logits (B, K, H, W)."""
+        """Return one weight per channel, (K,), for logits (B, K, H, W); None without `pos_weight`."""
         if self.pos_weight is None:
             return per_class(self.pos_weights, logits, "loss.pos_weight")
         return torch.full((logits.shape[1],), self.pos_weight, dtype=logits.dtype, device=logits.device)

@@ -1,4 +1,4 @@
-"""Boundary loss: how far the prediction's boundary lies from the true one."""
+"""Boundary loss: the distance between the predicted boundary and that of the ground truth."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from densepred.ops.resize.resample import two_channels
 
 
 class Boundary(SummedLoss):
-    """The mean over classes and pixels of (softmax - truth) times the distance to the boundary of the class.
+    """The mean over classes and pixels of (softmax - target) times the distance to the boundary of the class.
 
-    https://arxiv.org/abs/1812.07032, with the term of the truth that the paper drops as constant: so a perfect
+    https://arxiv.org/abs/1812.07032, with the term of the ground truth that the paper drops as constant: so a perfect
     prediction costs 0. Distances are in pixels of the input, negative inside.
     """
 
@@ -28,7 +28,7 @@ class Boundary(SummedLoss):
     def statistics(
         self, pred: Tensor, target: Tensor, weight: Tensor | None = None, distance: Tensor | None = None
     ) -> Tensor:
-        assert distance is not None, "the task gives distances to losses that ask for them"
+        assert distance is not None, "a loss with `distance` must get the distances from the task"
         return boundary_sums(two_channels(at_least_float32(pred)), target, weight, distance, self.include_background)
 
     def forward(

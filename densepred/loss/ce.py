@@ -13,9 +13,9 @@ from densepred.ops.resize.resample import two_channels
 
 
 class CrossEntropy(SoftmaxLoss):
-    """As torch.nn.functional.cross_entropy: its mean divides by the sum of the weights of what counts.
+    """Cross-entropy as in torch.nn.functional: the mean divides by the sum of the weights of pixels that count.
 
-    One channel x is the logits [0, x] of background and foreground, here as in every loss of a softmax.
+    One channel x stands for the logits [0, x] of background and foreground, as in every loss of a softmax.
     """
 
     linear = True

@@ -10,7 +10,7 @@ from densepred.loss.sum import JoinedSoftmax
 
 
 class CrossEntropyDice(JoinedSoftmax):
-    """Return ce * CrossEntropy + dice * Dice, with the arguments of both: a `sum` under a name of its own."""
+    """ce * CrossEntropy + dice * Dice, with the arguments of both: a `sum` of two terms, named for convenience."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Penalty-reduced focal loss of heat maps with Gaussians around centres."""
+"""Penalty-reduced focal loss of heat maps with Gaussians around centers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from densepred.ops.loss.sigmoid_focal import as_floats, penalty_reduced_focal, s
 class CenterFocal(SummedLoss):
     """CornerNet's loss (https://arxiv.org/abs/1808.01244) as CenterNet uses it (https://arxiv.org/abs/1904.07850).
 
-    Only cells whose truth is 1 are positive. Of the others those near a centre, where the truth is near 1, cost little:
-    their loss is multiplied by (1 - truth)^beta. The sum is divided by the number of positives in the batch, or by 1.
+    Only locations with a target of 1 are positive. Negatives near a center, where the target is near 1, cost little:
+    their loss is multiplied by (1 - target)^beta. The sum is divided by the number of positives in the batch, or by 1.
     """
 
     target = "values"

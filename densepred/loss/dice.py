@@ -1,4 +1,4 @@
-"""Soft Dice loss: how far the prediction's overlap with the truth is from full."""
+"""Soft Dice loss: one minus the overlap of prediction and ground truth."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Dice(SoftmaxLoss):
     """1 - mean over classes of (2 intersection + smooth) / (predicted + true area + smooth),
     https://arxiv.org/abs/1606.04797.
 
-    Areas are those of the whole batch, or of each image with `per_image`. Classes that the truth lacks are left out of
-    the mean, unless `include_absent`: then they count wherever the truth holds anything, as 1 - smooth / (predicted +
-    smooth).
+    Areas are those of the whole batch, or of each image with `per_image`. Classes without a pixel in the ground truth
+    are left out of the mean, unless `include_absent`: then they count, if any pixel is labelled, as
+    1 - smooth / (predicted + smooth).
     """
 
     def __init__(

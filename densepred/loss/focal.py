@@ -16,8 +16,8 @@ from densepred.types import UserError
 class Focal(SoftmaxLoss):
     """alpha (1 - p)^gamma (-log p), https://arxiv.org/abs/1708.02002; the mean divides by the weight of what counts.
 
-    alpha is one number a class, or a single number for all classes but the first, which gets 1 - alpha: the paper's
-    foreground and background.
+    alpha is one number per class. A single number is that of all classes except the first, which gets 1 - alpha: the
+    paper's foreground and background.
     """
 
     linear = True
@@ -33,7 +33,7 @@ class Focal(SoftmaxLoss):
         self.register_buffer("alpha", values, persistent=False)
 
     def alphas(self, logits: Tensor) -> Tensor | None:
-        """One number a class, for logits (B, K, H, W)."""
+        """Return one alpha per class, (K,), for logits (B, K, H, W); None without `alpha`."""
         if self.foreground is None:
             return per_class(self.alpha, logits, "loss.alpha")
         alphas = logits.new_full((logits.shape[1],), self.foreground)

@@ -9,8 +9,8 @@ from densepred.types import UserError
 class FocalTversky(Tversky):
     """The mean over classes of (1 - Tversky index)^exponent, https://arxiv.org/abs/1810.07842.
 
-    `exponent` is the paper's 1 / gamma: under 1 it lifts the classes that are nearly right, over 1 it looks away from
-    them. Where a class is right to 1e-12, its gradient is 0.
+    `exponent` is the paper's 1 / gamma: below 1 it raises the loss of classes that are nearly right, above 1 it
+    lowers it. Where the loss of a class is below 1e-12, its gradient is 0.
     """
 
     def __init__(

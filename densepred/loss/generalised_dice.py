@@ -13,8 +13,8 @@ from densepred.ops.resize.resample import two_channels
 class GeneralisedDice(SoftmaxLoss):
     """1 - 2 sum_c w_c I_c / sum_c w_c (P_c + T_c), w_c = 1 / T_c^power, https://arxiv.org/abs/1707.03237.
 
-    power 2 is the paper's, 1 is milder, 0 weighs pixels equally. A class that the truth lacks is left out; with
-    `include_absent` it has the largest weight of the others.
+    Power 2 is the paper's, 1 is milder, 0 weights pixels equally. A class without a pixel in the ground truth is left
+    out; with `include_absent` it has the largest weight of the others.
     """
 
     def __init__(

@@ -11,10 +11,10 @@ from densepred.ops.loss.labels import at_least_float32
 
 
 class GeneralisedIoU(SummedLoss):
-    """1 - GIoU (https://arxiv.org/abs/1902.09630), divided by the sum of the weights of the cells.
+    """1 - GIoU (https://arxiv.org/abs/1902.09630), divided by the sum of the weights of the locations.
 
-    Channels are the distances to the left, top, right and bottom side, in any unit that a cell's prediction and truth
-    share; negative ones count as 0.
+    Channels are the distances to the left, top, right and bottom side. Prediction and target of a location share their
+    unit, which may be any; negative distances count as 0.
     """
 
     target = "values"
@@ -23,10 +23,10 @@ class GeneralisedIoU(SummedLoss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         pred = at_least_float32(pred)
         loss = 1 - generalised_iou(pred, target.to(pred.dtype))  # (B, H, W)
-        weight = torch.ones_like(loss) if weight is None else _of_cells(weight, loss)
+        weight = torch.ones_like(loss) if weight is None else _per_box(weight, loss)
         return torch.stack([(loss * weight).flatten(1).sum(1), weight.flatten(1).sum(1)], 1)
 
 
-def _of_cells(weight: Tensor, loss: Tensor) -> Tensor:
-    """A box is one thing: of a weight for each of its sides the first is taken."""
+def _per_box(weight: Tensor, loss: Tensor) -> Tensor:
+    """Return one weight per box, (B, H, W): the first, if there is one per side."""
     return (weight if weight.ndim == loss.ndim else weight[:, 0]).to(loss.dtype).expand_as(loss)

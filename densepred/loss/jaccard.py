@@ -1,4 +1,4 @@
-"""Soft Jaccard loss: how far intersection over union is from full."""
+"""Soft Jaccard loss: one minus intersection over union."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from densepred.ops.resize.resample import two_channels
 class Jaccard(SoftmaxLoss):
     """1 - mean over classes of (intersection + smooth) / (predicted + true area - intersection + smooth).
 
-    Rahman and Wang 2016, https://doi.org/10.1007/978-3-319-50835-1_22. Which classes count is as in Dice.
+    Rahman and Wang 2016, https://doi.org/10.1007/978-3-319-50835-1_22. Classes count as in Dice.
     """
 
     def __init__(

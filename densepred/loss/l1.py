@@ -10,9 +10,9 @@ from densepred.types import UserError
 
 
 class AbsoluteError(SummedLoss):
-    """As torch.nn.functional.smooth_l1_loss: difference^2 / (2 beta) below beta, |difference| - beta / 2 above it.
+    """The smooth_l1_loss of torch.nn.functional: difference^2 / (2 beta) below beta, |difference| - beta / 2 above it.
 
-    Over every channel of every pixel that counts, divided by the sum of their weights.
+    The sum over every channel of every pixel that counts is divided by the sum of their weights.
     """
 
     target = "values"

@@ -13,10 +13,10 @@ from densepred.ops.loss.lovasz import lovasz_extension
 class Lovasz(Loss):
     """Lovasz-Softmax of several channels, the Lovasz hinge of one channel, https://arxiv.org/abs/1705.08790.
 
-    The errors of a class are |truth - softmax|, those of the hinge max(0, 1 - x) for class 1 and max(0, 1 + x) for
-    class 0. Pixels are those of the batch of one device; with `per_image` each image has its loss, and their mean is
-    taken. Classes that the truth lacks are left out of the mean, unless `include_absent`. The hinge sees class 1 alone,
-    present or not.
+    The errors of a class are |target - softmax|, those of the hinge max(0, 1 - x) for class 1 and max(0, 1 + x) for
+    class 0. Pixels are those of one device's batch; with `per_image` the loss is the mean over the losses of images.
+    Classes without a pixel in the ground truth are left out of the mean, unless `include_absent`. The hinge is that of
+    class 1 alone, present or not.
     """
 
     target = "classes"
@@ -43,7 +43,7 @@ class Lovasz(Loss):
         return ratio(ratio(lost, counts).sum(), (counts > 0).sum())
 
     def _classes(self, errors: Tensor, truth: Tensor, weight: Tensor, first: int, hinge: bool) -> tuple[Tensor, Tensor]:
-        """The losses of the classes that count, and their number, of images (B, K, H, W) or one image."""
+        """Return the sum of the losses of classes that count, and their number, for (B, K, H, W) or (K, H, W)."""
         flat = weight.flatten()
         lost, counts = [], []
         for k in range(first, errors.shape[-3]):

@@ -9,7 +9,7 @@ from densepred.ops.loss.values import differences, element_sums
 
 
 class MeanSquaredError(SummedLoss):
-    """Over every channel of every pixel that counts, divided by the sum of their weights."""
+    """Squared errors of every channel of every pixel that counts, divided by the sum of their weights."""
 
     target = "values"
     linear = True

@@ -14,10 +14,10 @@ from densepred.types import UserError
 
 
 class OnlineHardExamples(Loss):
-    """The mean cross-entropy of pixels whose truth has a probability under `threshold`, `min_kept` of them at least.
+    """The mean cross-entropy of pixels with a probability of their label under `threshold`, at least of `min_kept`.
 
-    Of the batch of one device, as HRNet's OhemCrossEntropy; https://arxiv.org/abs/1604.03540. The mean divides by the
-    weights of the pixels kept.
+    Pixels are chosen from the batch of one device, as in HRNet's OhemCrossEntropy (https://arxiv.org/abs/1604.03540).
+    The mean divides by the weights of the pixels kept.
     """
 
     target = "classes"

@@ -1,4 +1,4 @@
-"""Online hard keypoint mining (arXiv 1711.07319): only the heat maps with the largest errors teach."""
+"""Online hard keypoint mining (arXiv 1711.07319): only the heat maps with the largest errors count."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from densepred.types import UserError
 
 
 class HardKeypoints(Loss):
-    """The mean squared error of the `joints` channels of each image with the largest, the mean over all of these.
+    """The mean squared error of the `joints` channels with the largest error in each image.
 
     A channel's error is the mean over its pixels that count; channels with a weight of 0 everywhere are not chosen.
     The mean divides by the mean weights of the channels chosen.

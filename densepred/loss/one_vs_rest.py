@@ -16,7 +16,7 @@ ACTIVATIONS = ("sigmoid", "softmax")
 
 
 class OneAgainstRest(SummedLoss):
-    """-sum_k w_k log q_k, q_k = p_k where k is the truth and 1 - p_k elsewhere; the mean over pixels.
+    """-sum_k w_k log q_k, q_k = p_k where k is the label and 1 - p_k elsewhere; the mean over pixels.
 
     p is the sigmoid of each channel, or the softmax of all of them. A softmax of one channel x is that of [0, x].
     """

@@ -1,4 +1,4 @@
-"""Focal loss of sigmoids, over the number of positive cells: the classes of dense detectors."""
+"""Focal loss of sigmoids, over the number of positive locations: the classes of dense detectors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from densepred.ops.loss.sigmoid_focal import as_floats, sigmoid_focal, sums
 
 
 class SigmoidFocal(SummedLoss):
-    """alpha_t (1 - p_t)^gamma (-log p_t) of every channel of every cell, https://arxiv.org/abs/1708.02002.
+    """alpha_t (1 - p_t)^gamma (-log p_t) of every channel and location, https://arxiv.org/abs/1708.02002.
 
-    The truth is 1 in the channel of a cell's class and else 0. The sum is divided by the number of cells that have a
-    class, in all images of the batch, or by 1 where none has: easy background is everywhere and must not count.
+    The target is 1 in the channel of a location's class, else 0. The sum is divided by the number of locations with a
+    class in all images of the batch, at least 1: easy background is everywhere and must not dilute the mean.
     """
 
     target = "values"

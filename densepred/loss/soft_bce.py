@@ -1,4 +1,4 @@
-"""Binary cross-entropy of sigmoids against numbers in 0..1, such as centre-ness."""
+"""Binary cross-entropy of sigmoids against targets in 0..1, such as centerness."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from densepred.ops.loss.values import element_sums
 
 
 class SoftBinaryCrossEntropy(SummedLoss):
-    """-t log p - (1 - t) log(1 - p), p the sigmoid, over the sum of the weights of all numbers.
+    """-t log p - (1 - t) log(1 - p), p the sigmoid, over the sum of all weights.
 
-    Its least value is the entropy of the truth, which is 0 only where that is 0 or 1.
+    Its least value is the entropy of the target, which is 0 only where that is 0 or 1.
     """
 
     target = "values"

@@ -16,9 +16,9 @@ EXAMPLE = "loss=sum +loss@loss.terms.a.loss=ce +loss@loss.terms.b.loss=lovasz +l
 
 
 class Sum(Loss):
-    """sum of weight * loss. `terms` is a list, or a mapping from any names, of {weight: 1.0, loss: ...}.
+    """The sum of weight * loss. `terms` is a list, or a mapping from any names, of {weight: 1.0, loss: ...}.
 
-    Losses that are formulas of sums share one pass in bands; the others see the enlarged prediction.
+    Losses that are formulas of sums share one pass in bands; the others get the enlarged prediction.
     """
 
     def __init__(self, terms: Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]]) -> None:
@@ -26,9 +26,11 @@ class Sum(Loss):
         named = terms if isinstance(terms, Mapping) else {f"[{i}]": term for i, term in enumerate(terms or ())}
         parts = [part for name, term in named.items() for part in _parts(name, term)]
         if not parts:
-            raise UserError(f"loss.terms: nothing is summed; give losses, as in {EXAMPLE}")
+            raise UserError(f"loss.terms: empty; give losses, as in {EXAMPLE}")
         if len({loss.target for _, loss in parts}) > 1:
-            raise UserError("loss.terms: losses of classes and losses of values have no sum; take those of one kind")
+            raise UserError(
+                "loss.terms: losses of classes and losses of values cannot be added; give losses of one kind"
+            )
         summed = [(weight, loss) for weight, loss in parts if isinstance(loss, SummedLoss)]
         others = [(weight, loss) for weight, loss in parts if not isinstance(loss, SummedLoss)]
         self.target = parts[0][1].target
@@ -101,7 +103,7 @@ class Joined(SummedLoss):
 
 
 class JoinedSoftmax(Joined, SoftmaxLoss):
-    """The same of losses that can share one softmax."""
+    """A weighted sum of losses that share one softmax and its closed form."""
 
     def terms(self, softmax: Softmax) -> list[Term]:
         each: list[list[Term]] = [cast(SoftmaxLoss, loss).terms(softmax) for loss in self.summed]

@@ -1,4 +1,4 @@
-"""Cross-entropy of a share of the pixels, the hardest."""
+"""Cross-entropy of the hardest pixels, a share of all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TopK(Loss):
     """The mean over the `top_k_percent` of pixels with the largest weighted cross-entropy,
     https://arxiv.org/abs/1605.06885.
 
-    Of the pixels that count in the batch of one device. The mean divides by the weights of the pixels kept.
+    Pixels are those that count in the batch of one device. The mean divides by the weights of the pixels kept.
     """
 
     target = "classes"

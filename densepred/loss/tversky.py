@@ -1,4 +1,4 @@
-"""Tversky loss: overlap that weighs what was invented and what was missed."""
+"""Tversky loss: overlap with weights for false positives and false negatives."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from densepred.ops.resize.resample import two_channels
 class Tversky(SoftmaxLoss):
     """1 - mean over classes of (I + smooth) / (I + alpha FP + beta FN + smooth), https://arxiv.org/abs/1706.05721.
 
-    alpha weighs false positives, beta false negatives: both 0.5 is Dice (with twice the smooth), both 1 Jaccard.
-    Which classes count is as in Dice.
+    alpha weights false positives, beta false negatives: both 0.5 is Dice (with twice the smooth), both 1 Jaccard.
+    Classes count as in Dice.
     """
 
     exponent = 1.0

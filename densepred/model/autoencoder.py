@@ -1,4 +1,4 @@
-"""A convolutional autoencoder: any encoder, a code, and a decoder that sees nothing but the code."""
+"""Convolutional autoencoder: any encoder, a latent, and a decoder that reads only the latent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REMEDY = "set decoder=code, or decoder.skips=false where the decoder has it"
 
 
 class Code(Encoder):
-    """The encoder that the decoder sees: of one level, the code itself, with nothing pooled on the way to it."""
+    """The encoder as the decoder gets it: one level, the latent itself, without pooling indices."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -28,11 +28,11 @@ class Code(Encoder):
 
 
 class Autoencoder(Normalise, Model):
-    """The code of an image is (code, h, w): a 1x1 convolution at the encoder's last stride s, h = ceil(H / s).
+    """The latent of an image is (latent_channels, h, w): a 1x1 convolution at the encoder's last stride.
 
-    `values` makes it exactly that many numbers for a whole image: one linear map from (code, h, w) and one back, so all
-    images must then have the height and width `size`. The answer is in units of the image's normalisation, so an
-    untrained model gives the mean colour. Images are continued by their mirror image to whole cells of the code.
+    With `values` the latent of a whole image has exactly that many values: one linear map from (latent_channels, h, w)
+    and one back, so all images must have the height and width `size`. The head predicts normalised colours, so an
+    untrained model gives the mean colour. Images are padded by reflection to multiples of the stride.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Autoencoder(Normalise, Model):
             raise UserError(f"model.kernel: {kernel}; give an odd number")
         if values is not None and size is None:
             raise UserError(
-                f"model.values: {values} numbers an image need images of one size; set model.size=[H,W], which "
+                f"model.values: {values} values per image need images of one size; set model.size=[H,W], which "
                 "data.crop=[H,W] does too, or leave model.values out and give model.latent_channels"
             )
         self.align_corners = align_corners
@@ -77,10 +77,10 @@ class Autoencoder(Normalise, Model):
         initialise_head(self.head, heads["image"])
 
     def encode(self, image: Tensor) -> Tensor:
-        """Images (B, C, H, W) to codes (B, code, h, w), or (B, values)."""
+        """Encode images (B, C, H, W): (B, latent_channels, h, w), or (B, values); raise UserError for another size."""
         if self.size is not None and tuple(image.shape[-2:]) != self.size:
             raise UserError(
-                f"an image of {image.shape[-2]}x{image.shape[-1]}: model.values codes images of {self.size[0]}x"
+                f"an image of {image.shape[-2]}x{image.shape[-1]}: model.values encodes images of {self.size[0]}x"
                 f"{self.size[1]} only; use transform=resize data.crop=[{self.size[0]},{self.size[1]}], or leave "
                 "model.values out"
             )
@@ -89,7 +89,7 @@ class Autoencoder(Normalise, Model):
         return latent if self.flat is None else self.flat.down(latent.flatten(1))
 
     def decode(self, latent: Tensor, size: tuple[int, int]) -> Tensor:
-        """Codes to images (B, C, h, w) of that size, divided by the decoder's finest stride."""
+        """Decode latents to images (B, C, h, w) of `size` divided by the decoder's finest stride."""
         if self.flat is not None:
             latent = self.flat.up(latent).unflatten(1, self.flat.shape)
         finest, stride = self.decoder(self.level(latent))[-1], self.decoder.strides[-1]
@@ -104,7 +104,7 @@ class Autoencoder(Normalise, Model):
 
 
 class Flat(nn.Module):
-    """All numbers of a map of one size to `values` numbers and back."""
+    """Linear maps from all values of a map of one size to `values` values and back."""
 
     def __init__(self, channels: int, grid: tuple[int, int], values: int) -> None:
         super().__init__()
@@ -114,22 +114,22 @@ class Flat(nn.Module):
 
 
 def blind(decoder: DecoderFactory, level: Code) -> Decoder:
-    """The decoder of an encoder that has one level, so it cannot see another."""
+    """Return the decoder for an encoder of one level, or raise UserError if it needs others."""
     try:
         return decoder(level)
     except (UserError, IndexError, ValueError) as error:
         if str(error).startswith("decoder."):  # a setting that fits no encoder of this stride
             raise
         raise UserError(
-            f"model=autoencoder: its decoder sees the code alone, no indices of poolings and no level of the encoder "
+            f"model=autoencoder: its decoder reads only the latent, no pooling indices and no level of the encoder "
             f"({error}); use upsample=bilinear or another that needs no indices, and {REMEDY}"
         ) from error
 
 
 def refuse_skips(decoder: DecoderFactory, encoder: Encoder) -> None:
-    """Refuse a decoder that would read shallow levels of `encoder` if it were given them.
+    """Refuse a decoder that would read shallow levels of `encoder`.
 
-    It is tried without memory: what it reads is what has a gradient.
+    It runs on the meta device, without memory: levels that it reads have a gradient.
     """
     with torch.device("meta"), torch.enable_grad():
         levels = Levels(encoder)
@@ -138,13 +138,13 @@ def refuse_skips(decoder: DecoderFactory, encoder: Encoder) -> None:
         slopes = torch.autograd.grad([x.sum() for x in maps], levels.features, allow_unused=True)
     if any(slope is not None for slope in slopes[:-1]):
         raise UserError(
-            f"model=autoencoder: its decoder sees the code alone, but {type(probe).__name__} joins levels of the "
+            f"model=autoencoder: its decoder reads only the latent, but {type(probe).__name__} joins levels of the "
             f"encoder; {REMEDY}"
         )
 
 
 class Levels(Encoder):
-    """The levels of an encoder as a decoder might see them, all max-pooled, for an image of two deepest cells."""
+    """Levels of an encoder for a decoder to read, all max-pooled, for an image of twice the last stride."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()

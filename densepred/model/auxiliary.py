@@ -1,4 +1,4 @@
-"""An encoder-decoder whose encoder is judged too: a second, small decoder on one of its levels (arXiv 1612.01105)."""
+"""Encoder-decoder with an auxiliary loss: a second, small decoder on one level of the encoder (arXiv 1612.01105)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from densepred.types import HeadSpec
 
 
 class Auxiliary(EncoderDecoder):
-    """Every head has the stages [auxiliary, answer].
+    """Encoder-decoder in which every head has the stages [auxiliary, prediction].
 
-    A head on several levels, or one coarser than the auxiliary map, has its answer only.
+    A head on several levels, or one coarser than the auxiliary map, has only its prediction.
     """
 
     def __init__(

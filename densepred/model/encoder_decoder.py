@@ -1,4 +1,4 @@
-"""Encoder, decoder and a convolution a head: the model of nearly every task."""
+"""Encoder, decoder and one convolution per head: the model of nearly every task."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from densepred.types import HeadSpec, Pyramid, UserError
 
 
 class EncoderDecoder(Normalise, Model):
-    """Normalises its input, with the statistics that the encoder's pretrained weights expect if it has any.
+    """Encoder, decoder and heads; the input is normalised as the encoder's pretrained weights expect, if it has any.
 
     A head is one convolution or, with `hidden`, a 3x3 convolution of that width and a ReLU before it. Heads of lengths
-    end by an exponential, those of sigmoids begin at their prior.
+    end with an exponential, those of sigmoids begin at their prior.
 
-    With `deep_supervision` n each head also answers from the n maps before its own, by convolutions of their own: in
-    training its stages are n + 1, coarse to fine, the last the answer. In evaluation mode there is only the answer.
+    With `deep_supervision` n each head also predicts from the n maps before its own, with separate convolutions. In
+    training it has n + 1 stages, coarse to fine, the last its prediction; in evaluation mode only the prediction.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class EncoderDecoder(Normalise, Model):
         return self.answers(self.pyramid(image))
 
     def pyramid(self, image: Tensor) -> Pyramid:
-        """What the encoder sees of images in [0, 1]."""
+        """Return the encoder's feature pyramid of images (B, C, H, W) in [0, 1]."""
         pyramid = self.encoder(self.normalise(image))
         pyramid.size = (image.shape[-2], image.shape[-1])
         return pyramid
 
     def answers(self, pyramid: Pyramid) -> dict[str, list[Tensor]]:
-        """What the decoder and the heads make of it."""
+        """Return the stages of every head from a feature pyramid."""
         parts = self._parts()
         maps = cut(self.decoder(pyramid), self.decoder.strides, pyramid, self.joined)
         maps[-1] = self.dropout(maps[-1])
@@ -78,7 +78,7 @@ class EncoderDecoder(Normalise, Model):
     def skip_stages(self, stages: int) -> None:
         if not 0 <= stages <= self.supervised:
             raise UserError(
-                f"skip_stages={stages}: the stages before the answer are model.deep_supervision={self.supervised}; "
+                f"skip_stages={stages}: the stages before the prediction are model.deep_supervision={self.supervised}; "
                 f"give 0 to {self.supervised}"
             )
         self.pruned = stages
@@ -90,11 +90,11 @@ class EncoderDecoder(Normalise, Model):
         return self
 
     def _ask(self) -> None:
-        """Tell the decoder which of its maps are read; not in `forward`, which torch.compile wants without effects."""
+        """Set the maps that the decoder must compute; not in `forward`, which torch.compile needs free of effects."""
         self.decoder.wanted = {level for each in self._parts().values() for head in each for level in head.levels}
 
     def _parts(self) -> dict[str, list[Head]]:
-        """What answers for each head, stage by stage."""
+        """Return the modules of each head, stage by stage."""
         found: dict[str, list[Any]] = {name: [head] for name, head in self.heads.items()}
         for name, each in self.stages.items():
             found[name] = [*cast(nn.ModuleList, each), *found[name]]
@@ -104,7 +104,7 @@ class EncoderDecoder(Normalise, Model):
 
 
 class Head(nn.Module):
-    """A convolution on each map of `levels`; several levels become one row of cells, (B, C, sum of h * w)."""
+    """A convolution on each map of `levels`; several levels are flattened and joined, (B, C, sum of h * w)."""
 
     def __init__(self, spec: HeadSpec, decoder: Decoder, levels: tuple[int, ...], kernel: int, hidden: int = 0) -> None:
         super().__init__()
@@ -130,9 +130,9 @@ class Head(nn.Module):
 
 
 def cut(maps: Sequence[Tensor], strides: Sequence[int], pyramid: Pyramid, whole: Collection[int] = ()) -> list[Tensor]:
-    """Maps of at most ceil(size / stride) cells: where the encoder rounded up, a decoder may stand out by a row.
+    """Crop maps to at most ceil(size / stride) rows and columns: if the encoder rounded up, a map may have one more.
 
-    Those of the levels `whole` have exactly as many: where an encoder rounded down, the last cells are repeated.
+    Maps of the levels `whole` get exactly that size: if the encoder rounded down, the last row or column is repeated.
     """
     assert pyramid.size is not None
     found = []
@@ -145,7 +145,7 @@ def cut(maps: Sequence[Tensor], strides: Sequence[int], pyramid: Pyramid, whole:
 
 
 def levels(name: str, spec: HeadSpec, decoder: Decoder) -> tuple[int, ...]:
-    """Which of the decoder's maps a head reads: those of its strides, or the finest map if it wants one finer still."""
+    """Return the levels of the decoder for a head: those of its strides, or the finest if its stride is finer still."""
     finest = min(decoder.strides)
     wanted = (max(spec.strides[0], finest),) if len(spec.strides) == 1 else spec.strides
     if missing := [stride for stride in wanted if stride not in decoder.strides]:
@@ -153,12 +153,12 @@ def levels(name: str, spec: HeadSpec, decoder: Decoder) -> tuple[int, ...]:
             f"head '{name}' wants a map of stride {missing[0]}, but the decoder's strides are "
             f"{', '.join(str(stride) for stride in decoder.strides)}; choose another decoder, or set decoder.stride"
         )
-    # Of several maps of one stride the last has seen most.
+    # Of several maps of one stride the last is the deepest.
     return tuple(len(decoder.strides) - 1 - decoder.strides[::-1].index(stride) for stride in wanted)
 
 
 def earlier(name: str, levels: tuple[int, ...], count: int) -> range:
-    """The `count` maps before the one that a head reads."""
+    """Return the `count` levels before the one that a head reads; raise UserError if there are fewer."""
     level, *others = levels
     if others:
         raise UserError(

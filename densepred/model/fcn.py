@@ -17,17 +17,18 @@ from densepred.types import HeadSpec, Pyramid, UserError
 
 
 class FCN(Normalise, Model):
-    """FCN-32s, 16s, 8s by `stride`, on any encoder; answers at the stride of each head, 1 being the image's own size.
+    """FCN-32s, 16s or 8s by `stride`, on any encoder; each head predicts at its stride, 1 being the image's size.
 
     The levels down to `stride` are scored by 1x1 convolutions; from the deepest on, scores are enlarged by transposed
     convolutions without bias, which begin as bilinear interpolation, cropped, and added to the next. Where the encoder
-    max-pools, what came out of the pooling is scored, as in the papers, else the level itself. `scales` multiply the
+    max-pools, the output of the pooling is scored, as in the papers, else the level itself. `scales` multiply the
     maps of the skips before they are scored ("at once": 0.01, 0.0001). `width` puts fc6 (`kernel` x `kernel`) and fc7
     (1x1) in between, each with ReLU and dropout.
 
     `padding` = 0 aligns all maps at the image's corner: fc6 keeps the size, and an enlarged map repeats its border and
     is cropped. Otherwise the image gets so many zeros around it, fc6 and the transposed convolutions have no padding,
-    and maps are cropped where they meet: 99 is the release of the authors, whose first convolution pads by 100.
+    and maps are cropped to their overlap: 99 gives the release of the authors, in which the first convolution pads by
+    100.
     """
 
     def __init__(
@@ -118,8 +119,8 @@ class FCN(Normalise, Model):
 class Enlarge(nn.Module):
     """A transposed convolution of twice the factor, no bias, that begins as bilinear interpolation of each channel.
 
-    Learned, it mixes all channels; fixed, it has one filter a channel. `valid` gives all it reaches; else it gives the
-    size asked for, and what stands outside the map is its border repeated: `F.interpolate` to a multiple of the size.
+    Learned, it mixes all channels; fixed, it has one filter per channel. `valid` returns the whole output; else the
+    output has the given size and the map is padded by its repeated border: `F.interpolate` to a multiple of the size.
     """
 
     def __init__(self, channels: int, factor: int, learned: bool, valid: bool) -> None:
@@ -142,7 +143,7 @@ class Enlarge(nn.Module):
 
 
 def surround(x: Tensor) -> Tensor:
-    """(B, C, h, w) with its border repeated once on every side.
+    """Repeat the border of (B, C, h, w) once on every side.
 
     By concatenation: the gradient of a replicating pad is not bit-reproducible on every accelerator.
     """
@@ -152,7 +153,7 @@ def surround(x: Tensor) -> Tensor:
 
 
 def classifier(channels: int, width: int, kernel: int, dropout: float, valid: bool) -> nn.Sequential:
-    """VGG's fully connected layers as convolutions, fc6 and fc7."""
+    """Return VGG's fully connected layers fc6 and fc7 as convolutions."""
     made = nn.Sequential(
         nn.Conv2d(channels, width, kernel, padding=0 if valid else kernel // 2),
         nn.ReLU(inplace=True),
@@ -166,7 +167,7 @@ def classifier(channels: int, width: int, kernel: int, dropout: float, valid: bo
 
 
 def score(channels: int, spec: HeadSpec, first: bool) -> nn.Conv2d:
-    """A 1x1 convolution. Those of skips begin at zero, as the authors': the network begins as the coarser one."""
+    """Return a 1x1 convolution; those of skips begin at zero, as the authors', so the network begins as the coarser."""
     conv = nn.Conv2d(channels, spec.channels, 1)
     assert conv.bias is not None
     if first:
@@ -178,7 +179,7 @@ def score(channels: int, spec: HeadSpec, first: bool) -> nn.Conv2d:
 
 
 def skips(strides: Sequence[int], finest: int) -> list[int]:
-    """The levels to add to the deepest, deep to shallow: of each stride the one that has seen most."""
+    """Return the levels to add to the deepest, deep to shallow: of each stride the deepest level."""
     if finest < 1:
         raise UserError(f"model.stride: {finest}; give 32, 16 or 8")
     wanted = sorted({one for one in strides if finest <= one < strides[-1]}, reverse=True)
@@ -186,7 +187,7 @@ def skips(strides: Sequence[int], finest: int) -> list[int]:
 
 
 def scored(pyramid: Pyramid, level: int) -> Tensor:
-    """What came out of the pooling that leads to a level, else the level."""
+    """Return the output of the pooling before a level, or the level if it was not max-pooled."""
     indices = pyramid.indices[level]
     if indices is None:
         return pyramid.features[level]
@@ -194,10 +195,10 @@ def scored(pyramid: Pyramid, level: int) -> Tensor:
 
 
 def route(name: str, spec: HeadSpec, steps: Sequence[int], padding: int) -> tuple[list[int], int]:
-    """The strides that a head's scores pass through, coarse to fine, and at how many of them maps are scored."""
+    """Return the strides of a head's scores, coarse to fine, and the number of strides at which maps are scored."""
     stride = spec.strides[0]
     if len(spec.strides) > 1:
-        raise UserError(f"head '{name}' reads several levels; model=fcn answers on one, use model=fpn")
+        raise UserError(f"head '{name}' reads several levels; model=fcn predicts on one, use model=fpn")
     summed = [one for one in steps if one >= stride]
     if not summed or summed[-1] % stride:
         raise UserError(
@@ -213,10 +214,10 @@ def route(name: str, spec: HeadSpec, steps: Sequence[int], padding: int) -> tupl
 
 
 def offsets(climb: Sequence[int], first: int) -> list[int]:
-    """Which cell of the padded image the first cell of a head's scores is, at each stride that they pass through.
+    """Return the place of the first score in the padded image, in pixels of each stride that scores pass through.
 
-    A transposed convolution of kernel k at stride f puts cell i at f i + (k - 1) / 2, where a cell i of the coarse
-    map lies at f i + (f - 1) / 2 of the fine. What would begin before the map is cropped, so no offset is negative.
+    A transposed convolution of kernel k at stride f puts location i at f i + (k - 1) / 2, but location i of the
+    coarse map lies at f i + (f - 1) / 2 of the fine. Locations before the map are cropped, so no offset is negative.
     """
     found = [first]
     for before, after in pairwise(climb):
@@ -227,7 +228,7 @@ def offsets(climb: Sequence[int], first: int) -> list[int]:
 
 
 def meet(x: Tensor, skip: Tensor, offset: int) -> tuple[Tensor, Tensor]:
-    """What two maps have in common, where the first begins at cell `offset` of the second."""
+    """Crop two maps to their overlap, if the first begins at location `offset` of the second."""
     x, skip = x[..., max(-offset, 0) :, max(-offset, 0) :], skip[..., max(offset, 0) :, max(offset, 0) :]
     height, width = min(x.shape[-2], skip.shape[-2]), min(x.shape[-1], skip.shape[-1])
     return x[..., :height, :width], skip[..., :height, :width]

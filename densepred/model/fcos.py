@@ -1,4 +1,4 @@
-"""FCOS (arXiv 1904.01355, 2006.09214): towers of convolutions that every level of a pyramid passes."""
+"""FCOS (arXiv 1904.01355, 2006.09214): towers of convolutions shared by all levels of a pyramid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FCOS(Normalise, Model):
     then a 3x3 convolution for each head. All levels share them.
 
     Lengths become positive by `positive`: exp, softplus, or relu as in torchvision. With `scales` each level first has
-    its own factor for them, which is learnt.
+    a learnt factor of its own for them.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class FCOS(Normalise, Model):
         return {name: answers[name] for name in self.levels}
 
     def _answer(self, name: str, seen: Mapping[int, Tensor]) -> Tensor:
-        """A head's answer on its levels, side by side: (B, C, sum of h * w), or a map where there is one level."""
+        """Return a head's predictions of its levels, joined: (B, C, sum of h * w), or a map if there is one level."""
         parts = [self.heads[name](seen[level]) for level in self.levels[name]]
         if name in self.lengths:
             scales = self.scales[name] if name in self.scales else [1.0] * len(parts)
@@ -95,7 +95,7 @@ POSITIVE = {"exp": exponential, "softplus": F.softplus, "relu": F.relu}
 
 
 def _tower(width: int, depth: int, norm: str, activation: str) -> nn.Sequential:
-    """Each convolution has a bias beside its norm, as published."""
+    """Return `depth` convolutions; each has a bias beside its norm, as published."""
     parts = [
         part
         for _ in range(depth)

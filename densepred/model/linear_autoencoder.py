@@ -1,4 +1,4 @@
-"""One linear map from a patch to its code and one back, learnt by descent."""
+"""One linear map from a patch to its latent and one back, learnt by gradient descent."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from densepred.types import HeadSpec, UserError
 
 
 class LinearAutoencoder(Model):
-    """Each patch of `patch` pixels becomes `latent_channels` numbers. A patch as large as the crop makes one code an
-    image.
+    """Each patch of `patch` pixels becomes `latent_channels` values. A patch as large as the crop makes one
+    latent per image.
 
     decoded = mean + up (down (x - mean)), without rectifiers. `mean` is learnt and begins at the dataset's, so patches
-    end up centred; there is no other bias. With the squared error its best value is that of PCA with as many components
-    (Baldi, Hornik, Neural Networks 1989): `up down` becomes the same projection, while the rows of `down` are neither
-    orthonormal nor ordered. Images of any size are continued by their mirror image to whole patches.
+    end up centered; there is no other bias. With the squared error its best value is that of PCA with as many
+    components (Baldi, Hornik, Neural Networks 1989): `up down` becomes the same projection, while the rows of `down`
+    are neither orthonormal nor ordered. Images of any size are padded by reflection to whole patches.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class LinearAutoencoder(Model):
         self.mean = nn.Parameter(torch.tensor(tuple(mean)).repeat_interleave(values // channels))
         self.down = nn.Parameter(torch.empty(latent_channels, values))
         self.up = nn.Parameter(torch.empty(values, latent_channels))
-        # A random projection: what it keeps, it keeps exactly.
+        # A random orthogonal projection.
         nn.init.orthogonal_(self.down)
         with torch.no_grad():
             self.up.copy_(self.down.T)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Images (B, C, H, W) to codes (B, code, h, w), one for each patch."""
+        """Encode images (B, C, H, W) as latents (B, latent_channels, h, w), one per patch."""
         cells = patches.cut(patches.whole(image, self.patch), self.patch)
         return ((cells - self.mean) @ self.down.T).movedim(-1, 1)
 
@@ -62,7 +62,7 @@ def reconstructs(name: str, heads: Mapping[str, HeadSpec], channels: int) -> Non
 
 
 def shape(latent_channels: int, patch: Sequence[int], channels: int) -> tuple[tuple[int, int], int]:
-    """The sides of a patch and how many values it has, at least as many as its code."""
+    """Return the sides of a patch and its number of values; raise UserError if the latent has more."""
     if len(patch) != 2 or min(patch) < 1:
         raise UserError(f"model.patch: {list(patch)}; give [height, width] in pixels")
     rows, columns = int(patch[0]), int(patch[1])

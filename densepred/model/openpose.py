@@ -1,4 +1,4 @@
-"""OpenPose (arXiv 1611.08050): stages that see the features and the answers before them, a branch for each head."""
+"""OpenPose (arXiv 1611.08050): stages that read features and the predictions before, one branch per head."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from densepred.types import HeadSpec, UserError
 
 
 class OpenPose(Normalise, Model):
-    """The first stage reads the features, each later one also what the stage before answered, head by head.
+    """The first stage reads the features, each later one also the predictions of the stage before, of all heads.
 
-    Features are two 3x3 convolutions, or as many as `features` has widths, of what the encoder gives at the stride of
-    the heads: of the published front this one level, of a deeper encoder also its coarser levels, enlarged.
-    A stage is `first_depth` or `depth` blocks, a 1x1 convolution to `first_hidden` or `width` and one to the answer.
-    `shared` lets the heads of a stage share its blocks, as the lightweight form does (arXiv 1811.12004). With `bgr` the
-    network sees blue first, as the published weights expect.
+    Features are two 3x3 convolutions, or one per width of `features`, on the encoder's level at the stride of the
+    heads; coarser levels of a deeper encoder are enlarged and joined to it.
+    A stage is `first_depth` or `depth` blocks, a 1x1 convolution to `first_hidden` or `width` and one to the
+    prediction. `shared` lets the heads of a stage share its blocks, as the lightweight form does (arXiv 1811.12004).
+    With `bgr` channels are reversed, as the published weights expect.
 
-    In training every head's list holds all stages, in evaluation mode only the answer. Images are padded by their
-    mean, at the right and the bottom, so that every level covers them whole.
+    In training every head's list holds all stages, in evaluation mode only the last. Images are padded with the
+    mean at the right and the bottom, to multiples of every level's stride.
     """
 
     def __init__(
@@ -89,12 +89,12 @@ class OpenPose(Normalise, Model):
     def skip_stages(self, stages: int) -> None:
         if not 0 <= stages < len(self.stages):
             raise UserError(
-                f"skip_stages={stages}: the stages before the answer are {len(self.stages) - 1}; give 0 to that number"
+                f"skip_stages={stages}: the stages before the prediction are {len(self.stages) - 1}; give at most that"
             )
         self.pruned = stages
 
     def _see(self, image: Tensor) -> Tensor:
-        """The encoder's maps at the stride of the heads and coarser, side by side, ceil(size / stride) cells."""
+        """Return the encoder's maps at the stride of the heads and coarser, joined, of ceil(size / stride) rows."""
         image = image.flip(1) if self.bgr else image
         height, width = image.shape[-2:]
         down, right = -height % self.multiple, -width % self.multiple
@@ -105,7 +105,7 @@ class OpenPose(Normalise, Model):
 
 
 class Stage(nn.Module):
-    """Blocks, and for each head a 1x1 convolution and one to the answer; blocks of its own unless they are shared."""
+    """Blocks, and per head a 1x1 convolution and one to the prediction; each head has its blocks unless shared."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Stage(nn.Module):
 class Dilated(nn.Module):
     """The refinement block of lightweight OpenPose: 1x1, then 3x3 twice, the second dilated, beside a shortcut.
 
-    It sees as far as a convolution of `kernel`.
+    Its field of view is that of a convolution of `kernel`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, norm: str, activation: str) -> None:
@@ -178,7 +178,7 @@ BLOCKS: dict[str, Callable[[int, int, int, str, str], nn.Module]] = {
 
 
 def trunk(start: int, width: int, kernel: int, depth: int, block: str, make: Mapping[str, str]) -> nn.Sequential:
-    """`depth` blocks; the first takes `start` channels, all give `width`."""
+    """Return `depth` blocks; the first takes `start` channels, all give `width`."""
     if depth < 1:
         raise UserError(f"model.depth or model.first_depth: {depth}; give 1 or more")
     widths = [start, *[width] * depth]
@@ -186,12 +186,12 @@ def trunk(start: int, width: int, kernel: int, depth: int, block: str, make: Map
 
 
 def levels(heads: Mapping[str, HeadSpec], strides: Sequence[int]) -> tuple[int, list[int]]:
-    """The stride that all heads answer at, and the encoder's levels of that stride and coarser."""
+    """Return the stride of all heads, and the encoder's levels of that stride and coarser."""
     wanted = sorted({stride for spec in heads.values() for stride in spec.strides})
     if len(wanted) != 1:
         raise UserError(
-            f"model=openpose answers at one stride, but the heads want {', '.join(map(str, wanted))}; choose a task "
-            "whose heads share one, or model=fpn"
+            f"model=openpose predicts at one stride, but the heads want {', '.join(map(str, wanted))}; choose a task "
+            "with one stride, or model=fpn"
         )
     stride = max(wanted[0], min(strides))
     found = [i for i, one in enumerate(strides) if one >= stride]

@@ -1,4 +1,4 @@
-"""Panoptic-DeepLab (arXiv 1911.10194): one encoder, a decoder for classes and one for centres and offsets."""
+"""Panoptic-DeepLab (arXiv 1911.10194): one encoder, a decoder for classes and one for centers and offsets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from densepred.types import HeadSpec, UserError
 
 
 class PanopticDeepLab(Normalise, Model):
-    """Heads of classes read `decoder`, heads of values `value_decoder`; one that no head reads is left out.
+    """Heads of classes read `decoder`, heads of values `value_decoder`; a decoder without a head is left out.
 
     A head is a depthwise `kernel` and a 1x1 convolution to `head_width`, or `value_head_width`, and a 1x1 convolution
-    to the answer. It reads its decoder's map of its stride, or the finest.
+    to the prediction. It reads its decoder's map of its stride, or the finest.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PanopticDeepLab(Normalise, Model):
         kinds = {spec.kind for spec in heads.values()}
         self.decoder = decoder(self.encoder) if "classes" in kinds else None
         self.value_decoder = value_decoder(self.encoder) if "values" in kinds else None
-        self.levels: dict[str, tuple[str, int]] = {}  # of each head: the kind of its decoder, and which map
+        self.levels: dict[str, tuple[str, int]] = {}  # per head: the kind of its decoder, and the map's level
         self.heads = nn.ModuleDict()
         for name, spec in heads.items():
             source, width = (
@@ -77,11 +77,11 @@ class PanopticDeepLab(Normalise, Model):
 
 
 def level_of(name: str, spec: HeadSpec, decoder: Decoder) -> int:
-    """The map of a decoder that a head reads: that of its stride, or the finest if it wants one finer still."""
+    """Return the decoder's level for a head: that of its stride, or the finest if its stride is finer still."""
     wanted = max(spec.strides[0], min(decoder.strides))
     if len(spec.strides) > 1 or wanted not in decoder.strides:
         raise UserError(
             f"head '{name}' wants maps of stride {', '.join(map(str, spec.strides))}, but model=panoptic_deeplab "
-            f"answers at one of {', '.join(map(str, decoder.strides))}; choose another task or model=fpn"
+            f"predicts at one of {', '.join(map(str, decoder.strides))}; choose another task or model=fpn"
         )
     return len(decoder.strides) - 1 - decoder.strides[::-1].index(wanted)

@@ -1,4 +1,4 @@
-"""Principal components of image patches: the best linear code, found without descent."""
+"""Principal components of image patches: the best linear latent, in closed form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PCA(Model):
 
     A closed form: `accumulate` adds up the covariance of whole patches in float64, `solve` takes its eigenvectors. Then
     the mean squared error over those patches is the sum of the discarded eigenvalues over their number. Images of any
-    size are continued by their mirror image to whole patches. Needs memory for patch values squared, not for the data.
+    size are padded by reflection to whole patches. Memory grows with the square of patch values, not with the data.
 
     State: `mean` (values,), `components` (code, values), orthonormal rows of falling variance, the largest entry of
     each positive; `variances` (values,), all eigenvalues.
@@ -47,15 +47,15 @@ class PCA(Model):
                 f"model.patch: {list(patch)} has {values} values and pca takes at most {MOST}; give a smaller patch "
                 "or use model=linear_autoencoder"
             )
-        centre = torch.tensor(tuple(mean)).repeat_interleave(values // channels)
-        self.mean = nn.Parameter(centre, requires_grad=False)
+        center = torch.tensor(tuple(mean)).repeat_interleave(values // channels)
+        self.mean = nn.Parameter(center, requires_grad=False)
         self.components = nn.Parameter(torch.eye(latent_channels, values), requires_grad=False)
         self.register_buffer("variances", torch.zeros(values))
         self.sums: Sums | None = None
 
     @torch.no_grad()
     def accumulate(self, image: Tensor) -> None:
-        """Add the whole patches of images (B, C, H, W); what is left at the right and below is no patch."""
+        """Add the whole patches of images (B, C, H, W); the rest at the right and below is skipped."""
         rows, columns = (length // side * side for length, side in zip(image.shape[-2:], self.patch, strict=True))
         if not rows or not columns:
             raise UserError(
@@ -68,9 +68,10 @@ class PCA(Model):
 
     @torch.no_grad()
     def solve(self) -> dict[str, float]:
-        """Set the components from what every process has accumulated, which is then forgotten.
+        """Set the components from the sums of all processes, and drop these.
 
-        Gives the mean squared error over the accumulated patches and the share of their variance that the code keeps.
+        Returns the mean squared error over the accumulated patches and the share of their variance that the latent
+        keeps.
         """
         assert self.sums is not None, "nothing was accumulated"
         mean, covariance = self.sums.result()
@@ -86,7 +87,7 @@ class PCA(Model):
         return {"loss/image": left / len(variances), "explained_variance": 1 - left / total if total else 1.0}
 
     def encode(self, image: Tensor) -> Tensor:
-        """Images (B, C, H, W) to codes (B, code, h, w), one for each patch."""
+        """Encode images (B, C, H, W) as latents (B, latent_channels, h, w), one per patch."""
         cells = patches.cut(patches.whole(image, self.patch), self.patch)
         return ((cells - self.mean) @ self.components.T).movedim(-1, 1)
 
@@ -98,7 +99,7 @@ class PCA(Model):
 class Sums:
     """Count, sum and products of the rows seen so far, in float64, relative to `shift`.
 
-    A shift near the mean keeps small variances from drowning; any gives the same covariance.
+    A shift near the mean keeps the digits of small variances; any shift gives the same covariance.
     """
 
     def __init__(self, shift: Tensor) -> None:
@@ -115,7 +116,7 @@ class Sums:
         self.rows[-1] += len(rows)
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """Mean and population covariance over every process."""
+        """Return mean and population covariance over all processes."""
         products, rows = distributed.total(self.products), distributed.total(self.rows)
         mean = rows[:-1] / rows[-1]
         covariance = products / rows[-1] - torch.outer(mean, mean)

@@ -1,6 +1,6 @@
 """U-Net as it was first published: convolutions without padding. https://arxiv.org/abs/1505.04597
 
-B images, C channels, H x W an image, h x w what is left of it without padding.
+B images, C channels, H x W an image, h x w its output without padding.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from densepred.types import HeadSpec, UserError
 
 
 class UNetFirst(Normalise, Model):
-    """Images of any size, continued by their mirror image so that every pixel is answered; or, in `valid`, as they are.
+    """U-Net without padding. Images of any size are padded by reflection so that every pixel is predicted.
 
-    `width` is that of the first level and doubles with each of the `depth` poolings; dropout acts on the two deepest
-    levels, before they are pooled, cropped or enlarged, as in the network that was released with the paper.
+    `valid` takes them unpadded. `width` is that of the first level and doubles with each of the `depth` poolings;
+    dropout acts on the two deepest levels, before they are pooled, cropped or enlarged, as in the network that was
+    released with the paper.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class UNetFirst(Normalise, Model):
         widths = [width * 2**level for level in range(depth + 1)]
         self.step = 2**depth  # a window that is moved by this sees the same poolings
         self.margin = 6 * self.step - 4  # pixels at each edge that are context only
-        # The answer to an input of `smallest` has the fewest rows that are one or more
+        # An input of `smallest` gives the fewest rows that are at least one.
         self.smallest = self.fit(2 * self.margin + self.step)
         self.register_statistics(mean, std)
         self.downs = nn.ModuleList(
@@ -60,11 +61,11 @@ class UNetFirst(Normalise, Model):
             initialise(part)
 
     def fit(self, length: int) -> int:
-        """The largest side of an input without padding that is at most `length`; may be less than `smallest`."""
+        """Return the largest side of an input without padding up to `length`; may be less than `smallest`."""
         return (length + 4) // self.step * self.step - 4
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """(B, C, H, W) of any size -> (B, channels, H, W)."""
+        """Predict (B, channels, H, W) for images (B, C, H, W) of any size."""
         height, width = image.shape[-2:]
         more = self.margin + self.step - 1
         rows, columns = (
@@ -74,9 +75,9 @@ class UNetFirst(Normalise, Model):
         return {name: [stage[..., :height, :width] for stage in stages] for name, stages in answers.items()}
 
     def valid(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """(B, C, h + 2 margin, w + 2 margin) -> (B, channels, h, w), without padding: 572 -> 388 at the paper's depth.
+        """Predict (B, channels, h, w) for (B, C, h + 2 margin, w + 2 margin): 572 -> 388 at the paper's depth.
 
-        Raises UserError where a pooling would meet an odd side or nothing would be left.
+        Raises UserError if a pooling would meet an odd side or nothing would be left.
         """
         for length in image.shape[-2:]:
             if length < self.smallest or self.fit(length) != length:
@@ -104,7 +105,7 @@ class UNetFirst(Normalise, Model):
 
 
 def _block(before: int, after: int, norm: str, activation: str) -> nn.Sequential:
-    """Two 3x3 convolutions that take a pixel off every edge."""
+    """Return two 3x3 convolutions, each of which takes a pixel off every edge."""
     layers = []
     for width in (before, after):
         conv = nn.Conv2d(width, after, 3, bias=norm == "none")
@@ -113,23 +114,25 @@ def _block(before: int, after: int, norm: str, activation: str) -> nn.Sequential
 
 
 def _rise(upsample: UpsampleFactory, deep: int, shallow: int) -> Upsample:
-    """The step from a level to the next: what is pooled there has the width of the shallower one."""
+    """Return the upsampling between two levels; the pooled map has the width of the shallower."""
     return upsample(deep, shallow, shallow, factor=2)
 
 
 def _crop(x: Tensor, like: Tensor) -> Tensor:
-    """The middle of x (..., H, W) that has the size of `like`."""
+    """Crop the center of x (..., H, W) to the size of `like`."""
     top, left = ((x.shape[axis] - like.shape[axis]) // 2 for axis in (-2, -1))
     return x[..., top : top + like.shape[-2], left : left + like.shape[-1]]
 
 
 def _crop_indices(argmax: Tensor, pooled: Tensor, x: Tensor) -> Tensor:
-    """The indices for the middle of a pooled map, counted in the middle of the map that was pooled.
+    """Crop the pooling indices to the center, and count them in the center of the map that was pooled.
 
-    argmax (B, C, h, w) counts the pixels of `pooled`; x says how many cells are left of h x w.
+    argmax (B, C, h, w) counts the pixels of `pooled`; x has the size after cropping.
     """
     kept = _crop(argmax, x)
-    top, left = (argmax.shape[axis] - x.shape[axis] for axis in (-2, -1))  # half of it is cut, and a cell is two pixels
+    top, left = (
+        argmax.shape[axis] - x.shape[axis] for axis in (-2, -1)
+    )  # half of it is cropped, and a location is two pixels
     row = kept.div(pooled.shape[-1], rounding_mode="floor") - top
     column = kept.remainder(pooled.shape[-1]) - left
     return row * (2 * x.shape[-1]) + column
@@ -140,6 +143,6 @@ def _check(heads: Mapping[str, HeadSpec]) -> None:
         if spec.strides != (1,):
             strides = ", ".join(str(stride) for stride in spec.strides)
             raise UserError(
-                f"head '{name}' wants maps of stride {strides}, but model=unet_first answers at stride 1; "
+                f"head '{name}' wants maps of stride {strides}, but model=unet_first predicts at stride 1; "
                 "choose model=unet or another"
             )

@@ -9,7 +9,7 @@ from densepred.upsample.interpolation import Interpolation
 
 
 class Bicubic(Interpolation):
-    """Sixteen neighbours mixed by Keys's cubic with a = -0.75; values may overshoot those that they come from."""
+    """Sixteen neighbours weighted by Keys's cubic with a = -0.75; values may overshoot their neighbours."""
 
     def enlarge(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         return F.interpolate(x, size, mode="bicubic", align_corners=self.align_corners)

@@ -9,7 +9,7 @@ from densepred.upsample.interpolation import Interpolation
 
 
 class Bilinear(Interpolation):
-    """Four neighbours mixed by how near they are."""
+    """Four neighbours weighted by their distance."""
 
     def enlarge(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         return F.interpolate(x, size, mode="bilinear", align_corners=self.align_corners)

@@ -9,7 +9,7 @@ from densepred.upsample.interpolation import Interpolation
 
 
 class BilinearMatmul(Interpolation):
-    """R x C^T with a matrix of two taps a row for the rows, R (H, h), and one for the columns, C (W, w).
+    """R x C^T with a matrix of two taps per row for the rows, R (H, h), and one for the columns, C (W, w).
 
     The values are those of `Bilinear`. The gradient of `F.interpolate` on a GPU adds up in any order; that of a matrix
     product does not. Values are mixed in at least float32, also under autocast, as `F.interpolate` does.
@@ -27,9 +27,9 @@ class BilinearMatmul(Interpolation):
 
 
 def taps(source: int, size: int, align_corners: bool, like: Tensor) -> Tensor:
-    """(size, source): what each enlarged row takes of each coarse one. Of the dtype and on the device of `like`.
+    """Return the share of each coarse row in each enlarged row, (size, source), in the dtype and device of `like`.
 
-    It is made anew each time: it is small, and one that was kept from a validation could not be differentiated by.
+    It is small and not cached: a tensor made in inference mode, during validation, could not be used in training.
     """
     place = torch.arange(size, dtype=like.dtype, device=like.device)
     if align_corners:

@@ -12,10 +12,11 @@ from densepred.types import UserError
 
 
 class Carafe(Upsample):
-    """Every pixel is a mean of the kernel x kernel cells around the one it comes from, with weights that x foretells.
+    """Every pixel is a weighted mean of kernel x kernel coarse pixels around its own; the weights are predicted from x.
 
-    compressed: channels from which weights are foretold; encoder_kernel: how far that looks, null for kernel - 2.
-    The first answers are those of a flat mean, as in the authors' code.
+    compressed: channels from which weights are predicted
+    encoder_kernel: kernel of that convolution, null for kernel - 2
+    The initial output is an unweighted mean, as in the authors' code.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Carafe(Upsample):
         seen = max(1, kernel - 2) if encoder_kernel is None else encoder_kernel
         for key, value in (("kernel", kernel), ("encoder_kernel", seen)):
             if value < 1 or value % 2 == 0:
-                raise UserError(f"upsample.{key}: {value}; give an odd number, so that cells stay in place")
+                raise UserError(f"upsample.{key}: {value}; give an odd number, so that pixels stay in place")
         self.factor, self.kernel = factor, kernel
         self.compress = nn.Conv2d(in_channels, compressed, 1)
         self.encode = nn.Conv2d(compressed, kernel**2 * factor**2, seen, padding=seen // 2)
@@ -50,10 +51,12 @@ class Carafe(Upsample):
 
 
 def reassemble(x: Tensor, weights: Tensor) -> Tensor:
-    """(B, C, h, w) and, for each of the f^2 pixels of a cell, weights of k x k cells, (B, k^2, f^2, h, w).
+    """Return weighted means of k x k neighbours for the f^2 fine pixels of each coarse pixel.
 
-    -> (B, C, f h, f w): y[c, p] = sum over n of weights[n, p] x[c, cell(p) + offset(n)], x being 0 outside, in at least
-    float32. Cell by cell into one sum: gathering all neighbours first would take k^2 times the memory.
+    x: (B, C, h, w), 0 outside
+    weights: (B, k^2, f^2, h, w)
+    result: (B, C, f h, f w), y[c, p] = sum over n of weights[n, p] x[c, coarse(p) + offset(n)], summed in float32
+    Neighbours are added one by one: gathering all first would take k^2 times the memory.
     """
     height, width = x.shape[-2:]
     kernel, factor = (round(weights.shape[dim] ** 0.5) for dim in (1, 2))

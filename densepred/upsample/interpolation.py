@@ -1,4 +1,4 @@
-"""What every interpolation shares: the width changes first, then values are mixed."""
+"""Base of interpolations: the number of channels changes first, then values are interpolated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from densepred.contracts import Upsample
 
 
 class Interpolation(Upsample):
-    """`align_corners` says whether the centres of the corner pixels stay in place or the outer edges of the map do."""
+    """With `align_corners` the centers of the corner pixels stay in place, else the outer edges of the map."""
 
     def __init__(
         self,
@@ -31,4 +31,4 @@ class Interpolation(Upsample):
 
     @abstractmethod
     def enlarge(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """(B, C, h, w) -> (B, C, *size)."""
+        """Enlarge (B, C, h, w) to (B, C, *size)."""

@@ -1,4 +1,4 @@
-"""Sub-pixel convolution (ESPCN, arXiv 1609.05158): a convolution makes factor^2 values a cell, which are laid out."""
+"""Sub-pixel convolution (ESPCN, arXiv 1609.05158): a convolution gives factor^2 values per pixel, laid out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ INITS = ("icnr", "random")
 
 
 class PixelShuffle(Upsample):
-    """Channel c * factor^2 + i * factor + j of the convolution becomes row i, column j of the cell in channel c.
+    """Channel c * factor^2 + i * factor + j of the convolution becomes row i, column j of the square in channel c.
 
-    `init=icnr` (arXiv 1707.02937) begins with equal weights for all pixels of a cell: the first answers are those of
+    `init=icnr` (arXiv 1707.02937) begins with equal weights for all pixels of a square: the initial output is that of
     nearest-neighbour upsampling, without a checkerboard.
     """
 
@@ -33,7 +33,7 @@ class PixelShuffle(Upsample):
         super().__init__()
         choose("upsample.init", init, INITS)
         if kernel < 1 or kernel % 2 == 0:
-            raise UserError(f"upsample.kernel: {kernel}; give an odd number, so that cells stay in place")
+            raise UserError(f"upsample.kernel: {kernel}; give an odd number, so that pixels stay in place")
         self.factor = factor
         self.conv = nn.Conv2d(in_channels, out_channels * factor**2, kernel, padding=kernel // 2, bias=bias)
         # No rectifier follows.

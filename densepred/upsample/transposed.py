@@ -16,7 +16,7 @@ INITS = ("random", "bilinear")
 class Transposed(Upsample):
     """The stride is the factor, and the kernel too unless it is given: then it is U-Net's up-convolution.
 
-    `padding` null crops (kernel - factor) // 2 at each side, so that pixels stay over the cells that they come from.
+    `padding` null crops (kernel - factor) // 2 at each side, so that fine pixels stay over their coarse pixel.
     `init=bilinear` (FCN, arXiv 1411.4038) begins with interpolation; its kernel is 2 * factor - factor % 2 unless it is
     given. Where the width changes, each output channel is a random mix of the interpolated input channels.
     """
@@ -41,7 +41,7 @@ class Transposed(Upsample):
         self.padding = (kernel - factor) // 2 if padding is None else padding
         self.conv = nn.ConvTranspose2d(in_channels, out_channels, kernel, factor, self.padding, bias=bias)
         if init == "random":
-            # Every output sees (kernel / factor)^2 taps of each input channel, and no rectifier follows.
+            # Every output sums (kernel / factor)^2 taps of each input channel, and no rectifier follows.
             nn.init.normal_(self.conv.weight, std=(in_channels * (kernel / factor) ** 2) ** -0.5)
         else:
             self.conv.weight.data.copy_(_mix(in_channels, out_channels)[:, :, None, None] * bilinear_filter(kernel))
@@ -62,7 +62,7 @@ class Transposed(Upsample):
 
 
 def _mix(in_channels: int, out_channels: int) -> Tensor:
-    """(in, out): every channel by itself, or where the width changes a random mix of the same scale."""
+    """Return the mix of channels, (in, out): the identity, or a random mix of the same scale if the width changes."""
     if in_channels == out_channels:
         return torch.eye(in_channels)
     return torch.randn(in_channels, out_channels) * in_channels**-0.5

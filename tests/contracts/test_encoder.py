@@ -1,4 +1,4 @@
-"""Every encoder of configs/encoder is what it says, at odd sizes and for any number of channels."""
+"""Every encoder of configs/encoder has its published channels and strides, for odd sizes and any number of channels."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def make(name: str, change: dict[str, Any]) -> Loss:
 
 
 def summed(name: str, change: dict[str, Any]) -> SummedLoss | None:
-    """The part of a loss that is a formula of sums."""
+    """Return the part of a loss that is a formula of sums, if any."""
     loss = make(name, change).split()[0][1]
     return loss if isinstance(loss, SummedLoss) else None
 
@@ -112,7 +112,7 @@ def scene(
 
 
 def taken(function: Callable[..., Tensor], pred: Tensor, scene: Scene) -> Tensor:
-    """A loss, or its sums, of a prediction in the size of the truth."""
+    """A loss, or its sums, of a prediction in the size of the target."""
     more = [] if scene.distance is None else [scene.distance]
     return function(pred, scene.target, scene.weight, *more)
 

@@ -105,7 +105,7 @@ def test_every_preset_builds_on_meta_and_takes_its_weights_from_there(plain: Pla
         empty = build(node, heads=OWN.get(name, HEADS), **INFO)
     state = empty.state_dict()
     assert "mean" in state
-    assert "std" in state or name in ("linear_autoencoder", "pca")  # whose error is measured in colours
+    assert "std" in state or name in ("linear_autoencoder", "pca")  # their error is measured in colours
     assert all(value.is_meta for value in state.values())
     empty.load_state_dict(
         {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in state.items()}, assign=True

@@ -22,7 +22,7 @@ def made(output_stride: int = 16, **options: Any) -> DeepLabV3Plus:
 
 
 def test_the_paper_s_decoder_has_its_parameters() -> None:
-    """Low level 256 -> 48, two 3x3 of 256 on 304, each with the two numbers a channel of BatchNorm."""
+    """Low level 256 -> 48, two 3x3 of 256 on 304, each with two parameters per channel of BatchNorm."""
     decoder = made()
     assert sum(value.numel() for value in decoder.reduce.parameters()) == 256 * 48 + 2 * 48
     assert sum(value.numel() for value in decoder.convs.parameters()) == 9 * 256 * (304 + 256) + 4 * 256

@@ -55,7 +55,7 @@ def test_bare_maps_and_levels_beyond_the_encoder_are_torchvisions(source: str) -
     assert len(decoder.channels) == 5
 
 
-def test_maps_that_nobody_wants_are_left_out_but_for_what_others_need() -> None:
+def test_unwanted_maps_are_left_out_unless_others_need_them() -> None:
     encoder = ResNet(3, 18).eval()
     decoder = FPN(encoder, Nearest, width=4, bare=True, extra=2)
     pyramid = encoder(torch.rand(1, 3, 64, 64))

@@ -38,7 +38,7 @@ def stages(model: EncoderDecoder, image: Tensor) -> list[Tensor]:
 
 
 def test_nodes_have_the_papers_widths_and_inputs() -> None:
-    """The paper: k filters a row, [j + 1] x k maps into the block of node (i, j), a 2x2 up-convolution before it."""
+    """The paper: k filters per row, [j + 1] x k maps into the block of node (i, j), a 2x2 up-convolution before it."""
     widths = (32, 64, 128, 256, 512)
     with torch.device("meta"):
         decoder = UNetPlusPlus(Plain(3, widths, norm="none"), Transposed, widths[-2::-1], norm="none")

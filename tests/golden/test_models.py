@@ -1,4 +1,4 @@
-"""Fixed weights, fixed image, four digits: a change of the code must not move what the models say."""
+"""Fixed weights, fixed image, four digits: a change of the code must not move the models' outputs."""
 
 from __future__ import annotations
 

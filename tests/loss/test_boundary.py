@@ -39,14 +39,14 @@ def test_an_image_of_one_class_or_of_none_has_no_boundary(label: int) -> None:
     assert (signed_distances(torch.full((4, 5), label, dtype=torch.uint8), 3) == 0).all()
 
 
-def test_it_is_what_a_loop_over_pixels_says() -> None:
+def test_it_equals_a_loop_over_pixels() -> None:
     logits, target, weight = scene()
     found = Boundary()(logits, target, weight, distances(target, 4))
     assert found.item() == pytest.approx(slow_losses.boundary(logits, target, weight), rel=1e-3)
 
 
 def test_it_is_the_loss_of_the_authors_up_to_a_constant() -> None:
-    """Their distances are ours + 1/2 and their loss lacks the term of the truth; void they do not know."""
+    """Their distances are ours + 1/2, their loss lacks the term of the target, and they have no void."""
     logits, target = torch.randn(2, 3, 8, 9, requires_grad=True), torch.randint(0, 3, (2, 8, 9), dtype=torch.uint8)
     maps = []
     for one in target.numpy():

@@ -81,6 +81,6 @@ def test_center_focal_is_the_formula_of_the_paper() -> None:
     assert CenterFocal()(100 * torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)).isfinite()
 
 
-def test_centerness_is_one_in_the_middle_and_nothing_at_a_side() -> None:
+def test_centerness_is_one_at_the_center_and_zero_at_a_side() -> None:
     sides = torch.tensor([[3.0, 2.0, 3.0, 2.0], [0.0, 2.0, 5.0, 2.0], [1.0, 4.0, 4.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
     assert centerness(sides).tolist() == pytest.approx([1, 0, 0.25, 0])

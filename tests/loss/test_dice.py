@@ -21,7 +21,7 @@ def scene() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("per_image", [False, True])
 @pytest.mark.parametrize("include_background", [False, True])
 @pytest.mark.parametrize("include_absent", [False, True])
-def test_it_is_what_a_loop_over_pixels_says(
+def test_it_equals_a_loop_over_pixels(
     smooth: float, per_image: bool, include_background: bool, include_absent: bool
 ) -> None:
     logits, target = scene()
@@ -49,7 +49,7 @@ def test_a_perfect_prediction_costs_nothing(per_image: bool) -> None:
         assert Dice(per_image=per_image, include_absent=include_absent)(logits, target).item() == 0
 
 
-def test_a_class_that_the_truth_lacks_counts_on_demand() -> None:
+def test_a_class_absent_from_the_target_counts_on_demand() -> None:
     logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.uint8)
     background = 1 - (2 * 8 + 1) / (8 + 16 + 1)
     assert Dice()(logits, target).item() == pytest.approx(background)

@@ -20,7 +20,7 @@ def test_one_channel_is_the_sigmoid_focal_loss_of_torchvision(alpha: float | Non
 
 
 @pytest.mark.parametrize("alpha", [None, 0.3, [0.2, 1.0, 3.0]])
-def test_it_is_what_a_loop_over_pixels_says(alpha: float | list[float] | None) -> None:
+def test_it_equals_a_loop_over_pixels(alpha: float | list[float] | None) -> None:
     logits, target = torch.randn(2, 3, 5, 4), torch.randint(0, 3, (2, 5, 4), dtype=torch.uint8)
     target[0, 1], weight = VOID, torch.rand(2, 5, 4)
     each = alpha if isinstance(alpha, list) else [1.0] * 3 if alpha is None else [0.7, 0.3, 0.3]
@@ -34,7 +34,7 @@ def test_gamma_zero_is_cross_entropy() -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
-def test_gradients_are_finite_where_the_truth_is_certain(gamma: float) -> None:
+def test_gradients_are_finite_where_the_prediction_is_certain(gamma: float) -> None:
     logits = torch.tensor([60.0, -60.0]).view(1, 2, 1, 1).repeat(1, 1, 2, 2).requires_grad_()
     Focal(gamma)(logits, torch.tensor([[[0, 0], [0, 1]]], dtype=torch.uint8)).backward()
     assert logits.grad is not None

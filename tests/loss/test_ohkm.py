@@ -33,7 +33,7 @@ def test_all_joints_are_the_mean_squared_error() -> None:
         torch.testing.assert_close(HardKeypoints(99)(pred, target, given), expected)
 
 
-def test_joints_that_nobody_labelled_take_no_place() -> None:
+def test_unlabelled_joints_are_never_chosen() -> None:
     pred, target = maps()
     weight = torch.ones(3, 5, 1, 1)
     weight[:, 1] = 0

@@ -14,7 +14,7 @@ from tests.reference import slow_losses
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 @pytest.mark.parametrize("weights", [None, [0.5, 2.0, 1.0]])
-def test_it_is_what_a_loop_over_pixels_says(activation: str, weights: list[float] | None) -> None:
+def test_it_equals_a_loop_over_pixels(activation: str, weights: list[float] | None) -> None:
     logits, target = 2 * torch.randn(2, 3, 5, 4), torch.randint(0, 3, (2, 5, 4), dtype=torch.uint8)
     target[0, 1], weight = VOID, torch.rand(2, 5, 4)
     wanted = slow_losses.one_vs_rest(logits, target, weight, activation == "softmax", weights or [1.0] * 3)
@@ -39,10 +39,10 @@ def test_a_softmax_that_is_certainly_wrong_has_a_finite_slope() -> None:
     loss = OneAgainstRest("softmax")(logits, torch.ones(1, 1, 1, dtype=torch.uint8))
     assert loss.item() == pytest.approx(
         180 + 90
-    )  # -log p of class 1, and -log(1 - p) of class 0, whose rest is class 2
+    )  # -log p of class 1, and -log(1 - p) of class 0, against the rest, class 2
     assert torch.autograd.grad(loss, logits)[0].flatten().tolist() == pytest.approx([2, -1, -1])
 
 
-def test_an_activation_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_activation_is_refused() -> None:
     with pytest.raises(UserError, match=r"loss\.activation: tanh; choose one of sigmoid, softmax"):
         OneAgainstRest("tanh")

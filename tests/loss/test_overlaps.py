@@ -35,7 +35,7 @@ WHICH = [(False, True, False), (True, True, True), (True, False, False), (False,
 
 @pytest.mark.parametrize("which", WHICH)
 @pytest.mark.parametrize("smooth", [0.0, 1.0])
-def test_they_are_what_a_loop_over_pixels_says(which: tuple[bool, bool, bool], smooth: float) -> None:
+def test_they_equal_a_loop_over_pixels(which: tuple[bool, bool, bool], smooth: float) -> None:
     logits, target, weight = scene()
     for loss, alpha, beta, exponent in (
         (Tversky(0.3, 0.6, smooth, *which), 0.3, 0.6, 1.0),
@@ -49,7 +49,7 @@ def test_they_are_what_a_loop_over_pixels_says(which: tuple[bool, bool, bool], s
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("include_absent", [False, True])
-def test_generalised_dice_is_what_a_loop_over_pixels_says(power: float, include_absent: bool) -> None:
+def test_generalised_dice_equals_a_loop_over_pixels(power: float, include_absent: bool) -> None:
     logits, target, weight = scene()
     wanted = slow_losses.generalised_dice(logits, target, weight, power, include_absent)
     assert GeneralisedDice(power, include_absent=include_absent)(logits, target, weight).item() == pytest.approx(
@@ -82,7 +82,7 @@ def test_alpha_and_beta_lead_from_dice_to_jaccard() -> None:
     torch.testing.assert_close(FocalTversky(exponent=1.0)(logits, target), Tversky()(logits, target))
 
 
-def test_alpha_is_for_what_was_invented_and_beta_for_what_was_missed() -> None:
+def test_alpha_weights_false_positives_and_beta_false_negatives() -> None:
     target = torch.tensor([[[0, 0, 0, 1]]], dtype=torch.uint8)
     inventing = torch.tensor([-9.0, -9.0, 9.0, 9.0]).view(1, 1, 1, 4)
     missing = torch.full((1, 1, 1, 4), -9.0)

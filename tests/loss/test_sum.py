@@ -64,14 +64,14 @@ def test_formulas_of_sums_share_a_pass_and_those_of_a_softmax_its_closed_form() 
 @pytest.mark.parametrize(
     ("terms", "words"),
     [
-        ({}, r"loss\.terms: nothing is summed; give losses, as in loss=sum \+loss@loss\.terms\.a\.loss=ce"),
+        ({}, r"loss\.terms: empty; give losses, as in loss=sum \+loss@loss\.terms\.a\.loss=ce"),
         ([{"weight": 1.0}], r"loss\.terms\[0\]: not of the form"),
         ({"a": {"loss": CrossEntropy(), "wieght": 1.0}}, r"loss\.terms\.a: not of the form"),
         ({"a": {"loss": CrossEntropy(), "weight": "much"}}, r"loss\.terms\.a\.weight: much; give a number"),
-        ([{"loss": CrossEntropy()}, {"loss": MeanSquaredError()}], "of one kind"),
+        ([{"loss": CrossEntropy()}, {"loss": MeanSquaredError()}], r"cannot be added; give losses of one kind"),
     ],
 )
-def test_sums_that_make_no_sense_are_refused_by_a_sentence(terms: Any, words: str) -> None:
+def test_sums_that_make_no_sense_are_refused(terms: Any, words: str) -> None:
     with pytest.raises(UserError, match=words):
         Sum(terms)
 

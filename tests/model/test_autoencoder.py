@@ -1,4 +1,4 @@
-"""The convolutional autoencoder: any encoder and size, a code as large as told, a decoder that sees it alone."""
+"""The convolutional autoencoder: any encoder and size, a latent of any size, a decoder that reads only the latent."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_exact_number_of_values_is_the_code_of_a_whole_image(plain: Plain) ->
     image = torch.rand(2, 3, 21, 34)
     assert model.encode(image).shape == (2, 7)
     assert model(image)["image"][-1].shape == image.shape
-    with pytest.raises(UserError, match=r"image of 21x35: model\.values codes images of 21x34 only; use transform"):
+    with pytest.raises(UserError, match=r"image of 21x35: model\.values encodes images of 21x34 only; use transform"):
         model(torch.rand(2, 3, 21, 35))
 
 
@@ -99,9 +99,9 @@ def test_a_coarse_decoder_leaves_the_last_step_to_the_task(plain: Plain) -> None
         (("decoder=unet",), r"UNet joins levels of the encoder; set decoder=code, or decoder\.skips=false"),
         (("decoder.skips=true",), r"UNet joins levels of the encoder; set decoder=code, or decoder\.skips=false"),
         (("decoder=fpn", "decoder.stride=1"), "FPN joins levels of the encoder; set decoder=code"),
-        (("upsample=unpool",), r"sees the code alone, no indices of poolings.*; use upsample=bilinear or another"),
+        (("upsample=unpool",), r"reads only the latent, no pooling indices.*; use upsample=bilinear or another"),
         (("decoder.widths=[4,4,4]",), r"decoder\.widths has 3 numbers; this encoder takes 2"),
-        (("model.values=7",), r"model\.values: 7 numbers an image need images of one size; set model\.size"),
+        (("model.values=7",), r"model\.values: 7 values per image need images of one size; set model\.size"),
         (("model.latent_channels=0",), r"model\.latent_channels=0"),
         (("model.kernel=2",), r"model\.kernel: 2; give an odd number"),
     ],
@@ -116,7 +116,7 @@ def test_what_would_go_past_the_code_is_refused_with_the_remedy(
 
 def test_unpooling_is_refused_for_encoders_that_do_not_pool_too(plain: Plain) -> None:
     node = plain("task=autoencoder", "encoder=resnet18", "upsample=unpool")["model"]
-    with pytest.raises(UserError, match="sees the code alone, no indices of poolings"):
+    with pytest.raises(UserError, match="reads only the latent, no pooling indices"):
         build(node, **INFO)
 
 

@@ -20,7 +20,7 @@ SMALL = partial(Plain, widths=(4, 6, 8, 10))
 
 
 class Through(Encoder):
-    """Gives back what it gets."""
+    """Encoder or decoder that returns its input."""
 
     channels, strides, pooled = (2,), (1,), (None,)
     mean, std = None, None

@@ -146,7 +146,7 @@ def test_any_encoder_answers_every_size(encoder: object, padding: int, stride: i
 
 @pytest.mark.parametrize("padding", [0, 99])
 def test_maps_stay_over_the_pixels_that_they_come_from(padding: int) -> None:
-    """A bright blob in an image of zeros is answered, after 1x1 scores of its pooled brightness, at its own place."""
+    """A bright blob in an image of zeros is scored at its own location, by 1x1 scores of pooled brightness."""
     model = made(CAFFE, stride=8, padding=padding).eval()
     for part in model.encoder.modules():
         if isinstance(part, nn.Conv2d):  # each channel copies the first one of the layer before

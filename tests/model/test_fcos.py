@@ -52,7 +52,7 @@ def cells(size: tuple[int, int]) -> int:
     ],
 )
 def test_a_head_has_a_row_of_all_cells(encoder: EncoderFactory, decoder: Any, size: tuple[int, int]) -> None:
-    """Whether the encoder rounds up, as ResNet and HRNet, or down, as the plain one."""
+    """For encoders that round up, as ResNet and HRNet, and down, as the plain one."""
     model = made(encoder, decoder)
     outputs = model(torch.rand(2, 3, *size))
     assert list(outputs) == list(HEADS)

@@ -95,7 +95,7 @@ def test_what_is_padded_does_not_move_the_answer() -> None:
     assert torch.equal(model(image)["paf"][0], model(padded)["paf"][0])
 
 
-def test_a_dilated_block_sees_as_far_as_its_kernel_says() -> None:
+def test_a_dilated_block_has_the_field_of_view_of_its_kernel() -> None:
     block, image = Dilated(1, 1, 7, "none", "none"), torch.zeros(1, 1, 21, 21, requires_grad=True)
     for part in block.modules():
         if isinstance(part, torch.nn.Conv2d):

@@ -32,7 +32,7 @@ Plain = Callable[..., dict[str, Any]]
     ],
 )
 def test_decoders_and_heads_have_the_published_parameters(plain: Plain, words: list[str], published: int) -> None:
-    """But for the norm of the pooled branch of each pyramid, which the published code leaves out."""
+    """All except the norm of the pooled branch of each pyramid, which the published code leaves out."""
     with torch.device("meta"):
         model = build(plain("model=panoptic_deeplab", *words)["model"], heads=HEADS, **INFO)
     own = sum(v.numel() for name, v in model.named_parameters() if not name.startswith("encoder."))
@@ -69,7 +69,7 @@ def test_a_decoder_that_no_head_reads_is_left_out(plain: Plain) -> None:
 def test_heads_on_several_levels_are_refused_with_the_remedy(plain: Plain) -> None:
     node = plain("model=panoptic_deeplab_light")["model"]
     for strides in ((8, 16), (16,)):
-        with pytest.raises(UserError, match=r"answers at one of 4; choose another task or model=fpn"):
+        with pytest.raises(UserError, match=r"predicts at one of 4; choose another task or model=fpn"):
             build(node, heads={"center": HeadSpec(1, strides)}, **INFO)
 
 

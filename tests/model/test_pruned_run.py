@@ -21,7 +21,7 @@ WORDS = (
 )
 
 
-def test_a_run_is_judged_by_the_column_that_is_left(tmp_path: Path) -> None:
+def test_a_run_is_evaluated_by_the_column_that_is_left(tmp_path: Path) -> None:
     job = running.job(tmp_path, *WORDS)
     assert running.train(tmp_path, *WORDS) == 0
     losses = []

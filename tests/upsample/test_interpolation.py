@@ -1,4 +1,4 @@
-"""What torch interpolates, through the components."""
+"""Interpolations against torch's, through the components."""
 
 from __future__ import annotations
 

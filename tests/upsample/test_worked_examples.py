@@ -36,7 +36,7 @@ def test_bilinear_that_keeps_corner_centres(kind: type[Bilinear | BilinearMatmul
 
 @pytest.mark.parametrize("kind", [Bilinear, BilinearMatmul])
 def test_one_point_by_hand(kind: type[Bilinear | BilinearMatmul]) -> None:
-    """(1, 1) lies a third of the way between cells: first along the upper and lower side, then between these."""
+    """(1, 1) lies a third of the way between pixels: first along the upper and lower side, then between these."""
     large = kind(1, 1, None, align_corners=True)(SMALL, (4, 4), None)[0, 0]
     upper, lower = 2 / 3 * 10 + 1 / 3 * 20, 2 / 3 * 30 + 1 / 3 * 40
     assert (upper, lower) == (pytest.approx(40 / 3), pytest.approx(100 / 3))

@@ -1,8 +1,8 @@
-"""Sums of a loss over pixels, from logits coarser than the truth, band of rows by band of rows.
+"""Sums of a loss over pixels, from logits coarser than the ground truth, one band of rows at a time.
 
 The enlarged (B, K, H, W) tensor, its softmax and its gradient never exist: a band is enlarged, summed, differentiated
 and forgotten, and only the gradient of the coarse logits stays.
-B images, K channels, S sums, h x w logits, H x W the truth.
+B images, K channels, S sums, h x w logits, H x W the ground truth.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ def sums(
     align_corners: bool = False,
     distance: Tensor | None = None,
 ) -> Tensor:
-    """`loss.statistics(resize(logits, target.shape[-2:], align_corners), target, weight)`: (B, S), differentiable.
+    """Return `loss.statistics(resize(logits, target.shape[-2:], align_corners), target, weight)`, differentiable.
 
-    `distance` goes to a loss that takes it.
+    logits: (B, K, h, w)
+    result: (B, S), at least float32
+    `distance` is passed to a loss with `loss.distance`.
     """
     if weight is not None:
         weight = aligned(weight, target)
@@ -38,7 +40,7 @@ def sums(
 
 
 class _Sums(torch.autograd.Function):
-    """One walk where the loss is linear in its sums, which leaves the gradient for later; two where it is not."""
+    """One pass over all bands if the loss is linear in its sums, which keeps the gradient; else two passes."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]: torch types it (ctx, *args)
@@ -82,7 +84,7 @@ class _Walk:
         align_corners: bool,
         distance: Tensor | None,
     ) -> None:
-        # Whether exponentials are in range is seen by looking at them, which on an accelerator would be waiting for it.
+        # Checking the range of exponentials reads them, and on an accelerator that waits for the device.
         self.closed = getattr(loss, "band", None) if logits.device.type == "cpu" else None
         self.direct = getattr(loss, "logit_band", None)
         self.channels = logits.shape[1]
@@ -98,7 +100,7 @@ class _Walk:
         return torch.zeros(self.logits.shape, dtype=self.dtype, device=self.logits.device)
 
     def sums(self, gradient: Tensor | None = None) -> Tensor:
-        """(B, S). The gradient of the first sum is added to `gradient` where that is given."""
+        """Return the sums, (B, S), and add the gradient of the first to `gradient` if given."""
         parts: list[tuple[slice, Tensor]] = []
 
         def visit(band: Band, images: slice, a: int, b: int) -> None:
@@ -116,7 +118,7 @@ class _Walk:
         return total
 
     def gradient(self, grad: Tensor) -> Tensor:
-        """The gradient of (sums * grad).sum() by the logits."""
+        """Return the gradient of (sums * grad).sum() by the logits."""
         gradient = self.zeros()
 
         def visit(band: Band, images: slice, a: int, b: int) -> None:
@@ -126,11 +128,11 @@ class _Walk:
         return self.of_channels(gradient)
 
     def of_channels(self, gradient: Tensor) -> Tensor:
-        """Of the channels that were given: the first of two may have been added."""
+        """Return the gradient of the given channels: `two_channels` may have put a zero before them."""
         return gradient[:, -self.channels :]
 
     def run(self, visit: Callable[[Band, slice, int, int], None], gradient: bool) -> None:
-        # Products of matrices would fall to half precision where the autocast of the model still holds.
+        # Under the model's autocast, matrix products would run in half precision.
         with torch.autocast(self.logits.device.type, enabled=False), torch.no_grad():
             for images, a, b in pieces(self.logits.shape, self.size, self.enlarger):
                 visit(self.open(images, a, b, gradient), images, a, b)
@@ -148,7 +150,7 @@ class _Walk:
 
 
 class _AutogradBand:
-    """A band of any loss."""
+    """A band of any loss, differentiated by autograd."""
 
     def __init__(
         self, statistics: Callable[..., Tensor], pred: Tensor, truth: Sequence[Tensor | None], gradient: bool

@@ -1,6 +1,6 @@
 """Each channel against the rest: binary cross-entropy of sigmoids as sums over pixels.
 
-B images, K channels. With one channel the truth is class 1, else channel k is class k.
+B images, K channels. One channel is class 1; of several, channel k is class k.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from densepred.ops.loss.labels import counting, one_hot
 
 
 def channel_truth(labels: Tensor, channels: int) -> Tensor:
-    """(B, H, W) -> (B, K, H, W) bool."""
+    """Return the target of each channel, (B, K, H, W) bool, for labels (B, H, W)."""
     return (labels == 1)[:, None] if channels == 1 else one_hot(labels, channels)
 
 
@@ -25,10 +25,11 @@ def binary_sums(
     positive: Tensor | None,
     negative: Tensor | None = None,
 ) -> Tensor:
-    """(B, 2): the losses of all channels, and `unit` times the weights. Logits (B, K, H, W) in float32 or more.
+    """Return the losses of all channels and `unit` times the weights, summed per image: (B, 2).
 
-    `positive` and `negative` (K,) weigh the two kinds of pixels of each channel. `unit` is K for a mean over channels,
-    1 for their sum.
+    logits: (B, K, H, W), float32 or more
+    positive, negative: (K,), weights of the two kinds of pixels of each channel
+    unit: K for a mean over channels, 1 for their sum
     """
     labels, weight = counting(target, weight, logits.dtype)
     truth = channel_truth(labels, logits.shape[1])
@@ -39,7 +40,7 @@ def binary_sums(
 
 
 class BinaryBand:
-    """The same of a band, in closed form. Logits are overwritten."""
+    """The sums and the gradient of `binary_sums` for one band of rows, in closed form. Overwrites the logits."""
 
     def __init__(
         self,
@@ -53,9 +54,9 @@ class BinaryBand:
         self.unit, self.positive, self.negative = unit, positive, negative
         labels, self.weight = counting(target, weight, logits.dtype)
         one = logits.shape[1] == 1
-        self.index = torch.zeros_like(labels)[:, None] if one else labels[:, None]  # the channel that may be the truth
-        self.true = (labels == 1)[:, None] if one else None  # None: it is
-        self.wrong = self._turned(logits)  # how far each channel leans to the wrong side
+        self.index = torch.zeros_like(labels)[:, None] if one else labels[:, None]  # the channel that may be positive
+        self.true = (labels == 1)[:, None] if one else None  # None: it always is
+        self.wrong = self._turned(logits)  # the logit of being wrong, per channel
 
     def sums(self) -> Tensor:
         loss = self._scaled(F.logsigmoid(-self.wrong))
@@ -66,12 +67,12 @@ class BinaryBand:
         return gradient.mul_((self.weight * grad[:, :1, None])[:, None])
 
     def _turned(self, x: Tensor) -> Tensor:
-        """x with the other sign where the channel is the truth, in place."""
+        """Change the sign of x where the channel is positive, in place."""
         own = x.gather(1, self.index)
         return x.scatter_(1, self.index, -own if self.true is None else torch.where(self.true, -own, own))
 
     def _scaled(self, x: Tensor) -> Tensor:
-        """x times the number of its kind of pixel, in place."""
+        """Multiply x by the weight of its kind of pixel, in place."""
         if self.positive is None and self.negative is None:
             return x
         own = x.gather(1, self.index)
@@ -83,7 +84,7 @@ class BinaryBand:
 
 
 def _scale(truth: Tensor, positive: Tensor | None, negative: Tensor | None) -> Tensor | None:
-    """What each channel of each pixel weighs, (B, K, H, W); None where that is 1."""
+    """Return the weight of each channel and pixel, (B, K, H, W); None if all are 1."""
     known = positive if negative is None else negative
     if known is None:
         return None
@@ -92,10 +93,10 @@ def _scale(truth: Tensor, positive: Tensor | None, negative: Tensor | None) -> T
 
 
 def softmax_against_rest(logits: Tensor) -> Tensor:
-    """Logits (B, K, H, W) of two classes or more to those whose sigmoid is their softmax.
+    """Return the logits (B, K, H, W) for which a sigmoid gives the softmax of `logits`, K at least 2.
 
-    They are x_k - log sum of exp over the other classes. That sum is taken away from the whole where p is at most 1/2,
-    and made anew for the largest class, whose rest would vanish in the difference.
+    They are x_k - log sum of exp over the other classes. That sum is the whole sum minus the class, except for the
+    largest class: there the difference would vanish, so the sum is taken anew.
     """
     largest = one_hot(logits.argmax(1), logits.shape[1])
     whole = logits.logsumexp(1, keepdim=True)

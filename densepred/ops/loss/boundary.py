@@ -9,7 +9,11 @@ from densepred.ops.loss.labels import counting, one_hot
 
 
 def boundary_sums(logits: Tensor, target: Tensor, weight: Tensor | None, distance: Tensor, background: bool) -> Tensor:
-    """(B, 2): sums of (softmax - truth) * distance over pixels and classes, and of weights. Distances (B, K, H, W)."""
+    """Return the sums of (softmax - target) * distance and of weights over pixels and classes, (B, 2).
+
+    logits, distance: (B, K, H, W); distances in pixels, negative inside (arXiv 1812.07032)
+    target, weight: (B, H, W)
+    """
     first = 0 if background else 1
     labels, weight = counting(target, weight, logits.dtype)
     truth = one_hot(labels, logits.shape[1])[:, first:]

@@ -1,6 +1,6 @@
-"""Cross-entropy as sums over pixels: what torch.nn.functional.cross_entropy divides by what, for each image.
+"""Cross-entropy as sums over pixels: the two that torch.nn.functional.cross_entropy divides, per image.
 
-B images, K classes. With smoothing e the truth is (1 - e) one-hot + e / K.
+B images, K classes. With smoothing e the target is (1 - e) one-hot + e / K.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from densepred.ops.loss.softmax import Coefficients, Softmax
 def cross_entropy_sums(
     logits: Tensor, target: Tensor, weight: Tensor | None, class_weights: Tensor | None, smoothing: float
 ) -> Tensor:
-    """(B, 2): the weighted losses and the weights. Logits (B, K, H, W) in float32 or more."""
+    """Return the weighted losses and the weights, summed per image: (B, 2). Logits (B, K, H, W), float32 or more."""
     labels, weight = counting(target, weight, logits.dtype)
     scores = logits.log_softmax(1)
     truth_weight = scaled(weight, class_weights, labels)
@@ -27,7 +27,7 @@ def cross_entropy_sums(
 
 
 def smoothed(logits: Tensor, class_weights: Tensor | None, smoothing: float) -> Tensor | None:
-    """How much of each class smoothing mixes into the truth, times its weight, (K,); None without smoothing."""
+    """Return the share of each class that smoothing adds to the target, times its weight, (K,); None without it."""
     if not smoothing:
         return None
     classes = logits.shape[1]
@@ -35,7 +35,7 @@ def smoothed(logits: Tensor, class_weights: Tensor | None, smoothing: float) -> 
 
 
 class CrossEntropyTerm:
-    """The same of a band, in closed form."""
+    """The sums and the gradient of cross-entropy for one band of rows, in closed form."""
 
     width = 2
 

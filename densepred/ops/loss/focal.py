@@ -1,4 +1,4 @@
-"""Focal loss as sums over pixels: alpha (1 - p)^gamma (-log p), p the probability of the truth.
+"""Focal loss as sums over pixels: alpha (1 - p)^gamma (-log p), p the probability of the label.
 
 B images, K classes.
 """
@@ -12,11 +12,11 @@ from densepred.ops.loss.labels import counting, scaled
 from densepred.ops.loss.softmax import Coefficients, Softmax
 
 TINY = 1e-12
-"""The least 1 - p: below it powers under 1 have no gradient."""
+"""The least 1 - p: powers under 1 have an infinite gradient at 0."""
 
 
 def focal_sums(logits: Tensor, target: Tensor, weight: Tensor | None, alpha: Tensor | None, gamma: float) -> Tensor:
-    """(B, 2): the losses and the weights. Logits (B, K, H, W) in float32 or more."""
+    """Return the losses and the weights, summed per image: (B, 2). Logits (B, K, H, W), float32 or more."""
     labels, weight = counting(target, weight, logits.dtype)
     score = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
     rest = (-torch.expm1(score)).clamp_min(TINY)
@@ -25,7 +25,7 @@ def focal_sums(logits: Tensor, target: Tensor, weight: Tensor | None, alpha: Ten
 
 
 class FocalTerm:
-    """The same of a band, in closed form."""
+    """The sums and the gradient of the focal loss for one band of rows, in closed form."""
 
     width = 2
 

@@ -16,9 +16,9 @@ from densepred.ops.loss.labels import counting, ratio, scaled
 def pixel_cross_entropy(
     logits: Tensor, target: Tensor, weight: Tensor | None, class_weights: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """-log p of the truth and the weight of each pixel times that of its class, both (N,).
+    """Return -log p of the label, and the weight of each pixel times that of its class, both (N,).
 
-    Logits (B, K, H, W) in float32 or more. Both are 0 where nothing counts.
+    Logits (B, K, H, W), float32 or more. Both are 0 for pixels that do not count.
     """
     labels, weight = counting(target, weight, logits.dtype)
     weight = scaled(weight, class_weights, labels).flatten()
@@ -27,9 +27,9 @@ def pixel_cross_entropy(
 
 
 def below_threshold(loss: Tensor, weight: Tensor, threshold: float, least: int) -> Tensor:
-    """The mean over pixels whose p is under the threshold, and in any case over the `least` with the smallest p.
+    """Return the mean over pixels with p under the threshold, and in any case over the `least` with the smallest p.
 
-    Pixels as hard as the last of these count with it.
+    Ties with the last of these count too.
     """
     counts = weight > 0
     hardness = loss.detach().masked_fill(~counts, -torch.inf)
@@ -43,7 +43,7 @@ def below_threshold(loss: Tensor, weight: Tensor, threshold: float, least: int) 
 
 
 def hardest_share(loss: Tensor, weight: Tensor, share: float) -> Tensor:
-    """The mean over the share of pixels with the largest weighted loss: the nearest whole number, one at least."""
+    """Return the mean over the share of pixels with the largest weighted loss, rounded, at least one pixel."""
     weighted = loss * weight
     order = weighted.detach().masked_fill(weight == 0, -torch.inf).topk(max(1, math.ceil(share * len(loss)))).indices
     kept = torch.arange(len(order), device=loss.device) < ((weight > 0).sum() * share).round().clamp_min(1)

@@ -1,6 +1,6 @@
-"""Class maps as losses need them: what counts, and sums over the pixels of each class.
+"""Class maps for losses: labels and weights of pixels that count, and sums over the pixels of each class.
 
-B images, K classes, H x W pixels. Everything here is in at least float32, whatever autocast says.
+B images, K classes, H x W pixels. Everything here is in at least float32, also under autocast.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def counting(target: Tensor, weight: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Class map and weights (B, H, W) -> labels as int64, 0 where void, and weights, 0 where void."""
+    """Return labels as int64 and weights in `dtype`, (B, H, W), both 0 where the class map is void."""
     known = target != VOID
     labels = target.long().mul_(known)  # long() copies: class maps are uint8
     return labels, known.to(dtype) if weight is None else known * weight.to(dtype)
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """(B, H, W) -> (B, K, H, W) bool."""
+    """Return labels (B, H, W) as (B, K, H, W) bool."""
     return labels[:, None] == torch.arange(classes, device=labels.device)[:, None, None]
 
 
 def sum_by_label(values: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Values and labels (B, H, W) -> the sum over the pixels of each class, (B, K). No gradient."""
+    """Return the sum of values (B, H, W) over the pixels of each class, (B, K), without a gradient."""
     images = len(labels)
     index = labels.flatten(1) + torch.arange(0, images * classes, classes, device=labels.device)[:, None]
     if values.device.type == "cpu":
@@ -43,41 +43,41 @@ def sum_by_label(values: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """part / whole, and part where the whole is nothing: 0 for sums over no pixel, with finite gradients."""
+    """Return part / whole, and `part` where the whole is 0: sums over no pixel give 0 and finite gradients."""
     return part / torch.where(whole > 0, whole, torch.ones_like(whole))
 
 
 def aligned(weight: Tensor, target: Tensor) -> Tensor:
-    """A weight (B, H, W), or broadcastable to the target, as a view in the shape of the target."""
+    """Return a weight (B, H, W), or broadcastable to the target, as a view in the shape of the target."""
     if weight.ndim == 3 and target.ndim == 4:
         weight = weight[:, None]
     return weight.expand(target.shape)
 
 
 def class_values(values: Sequence[float] | None, key: str) -> Tensor | None:
-    """One number a class, from YAML."""
+    """Return one number per class, (K,) float32, from YAML; raise UserError if they make no weights."""
     if values is None:
         return None
     if isinstance(values, str):
-        raise UserError(f"{key}: {values!r} is not known here; give one number a class, or null")
+        raise UserError(f"{key}: {values!r} is not known here; give one number per class, or null")
     numbers = torch.tensor([float(value) for value in values])
     if not (numbers.isfinite() & (numbers >= 0)).all() or not numbers.any():
-        raise UserError(f"{key}: {list(values)}; give one finite number a class, none negative, not all 0")
+        raise UserError(f"{key}: {list(values)}; give one finite number per class, none negative, not all 0")
     return numbers
 
 
 def per_class(values: Tensor | None, logits: Tensor, key: str) -> Tensor | None:
-    """The same as (K,), for logits (B, K, H, W)."""
+    """Return the values, (K,), in the dtype of logits (B, K, H, W); raise UserError if K differs."""
     if values is None:
         return None
     classes = logits.shape[1]
     if len(values) != classes:
-        raise UserError(f"{key} has {len(values)} values for {classes} classes; give one value a class")
+        raise UserError(f"{key} has {len(values)} values for {classes} classes; give one value per class")
     return values.to(logits.dtype)
 
 
 def scaled(weight: Tensor, values: Tensor | None, labels: Tensor) -> Tensor:
-    """The weight of each pixel times the number of its class; `weight` itself where there are no numbers."""
+    """Return the weight of each pixel times the value of its class; `weight` itself if `values` is None."""
     return weight if values is None else weight * values[labels]
 
 

@@ -9,7 +9,7 @@ from densepred.ops.loss.labels import ratio
 
 
 def lovasz_extension(errors: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """The loss of one class: errors, truth (bool) and weights, each (N,).
+    """Return the loss of one class from errors, target (bool) and weights, each (N,).
 
     Where all errors are 0 or 1 it is 1 - intersection / union of the pixels' weights.
     """
@@ -19,8 +19,8 @@ def lovasz_extension(errors: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _steps(truth: Tensor, weight: Tensor) -> Tensor:
-    """What each pixel adds to the Jaccard loss when pixels become wrong one after the other, in this order."""
-    # Sums in float32 would stop counting at 2^24 pixels; Apple's devices have nothing more.
+    """Return the increase of the Jaccard loss per pixel as pixels become wrong in this order, (N,)."""
+    # Counts in float32 stop at 2^24 pixels; Apple's devices have no float64.
     precise = weight.double() if weight.device.type != "mps" else weight
     inside = precise * truth
     left = inside.sum() - inside.cumsum(0)

@@ -1,4 +1,4 @@
-"""Soft overlap of prediction and truth as sums over pixels, and the losses made of them.
+"""Soft overlap of prediction and ground truth as sums over pixels, and the losses made of them.
 
 B images, K classes. The sums are (B, 3 K): intersections, predicted areas and true areas.
 """
@@ -18,7 +18,7 @@ TINY = 1e-12
 
 
 def overlap_sums(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    """Logits (B, K, H, W) in float32 or more."""
+    """Return intersections, predicted and true areas per class, (B, 3 K), for logits (B, K, H, W)."""
     labels, weight = counting(target, weight, logits.dtype)
     truth = one_hot(labels, logits.shape[1]) * weight[:, None]
     predicted = logits.softmax(1)
@@ -27,7 +27,7 @@ def overlap_sums(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tenso
 
 
 class OverlapTerm:
-    """The same of a band, in closed form."""
+    """The sums and the gradient of `overlap_sums` for one band of rows, in closed form."""
 
     def __init__(self, softmax: Softmax) -> None:
         self.softmax, self.width = softmax, 3 * softmax.classes
@@ -54,15 +54,15 @@ class OverlapTerm:
 
 
 Score = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Intersections, predicted and true areas, each (N, K), to how well they overlap, 1 at best."""
+"""A function of intersections, predicted and true areas, each (N, K), to overlaps (N, K), 1 at best."""
 
 
 def overlap_loss(
     sums: Tensor, score: Score, per_image: bool, background: bool, absent: bool, exponent: float = 1.0
 ) -> Tensor:
-    """The mean of (1 - score)^exponent over the classes that count.
+    """Return the mean of (1 - score)^exponent over the classes that count.
 
-    A class counts where the truth holds it, or, with `absent`, wherever the truth holds anything.
+    A class counts if it has a pixel in the ground truth, or, with `absent`, if any pixel is labelled.
     """
     intersection, predicted, true, counts = counted_areas(sums, per_image, background, absent)
     lost = 1 - score(intersection, predicted, true)
@@ -75,7 +75,10 @@ def overlap_loss(
 def counted_areas(
     sums: Tensor, per_image: bool, background: bool, absent: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Intersections, predicted areas, true areas and whether they count, each (1, K), or (B, K) with `per_image`."""
+    """Return intersections, predicted areas, true areas and a mask of classes that count.
+
+    Each is (1, K), or (B, K) with `per_image`.
+    """
     areas = sums.unflatten(1, (3, -1))
     areas = areas if per_image else areas.sum(0, keepdim=True)
     intersection, predicted, true = areas.unbind(1)
@@ -86,7 +89,7 @@ def counted_areas(
 
 
 def dice_loss(sums: Tensor, smooth: float, per_image: bool, background: bool, absent: bool) -> Tensor:
-    """1 - the mean of (2 intersection + smooth) / (predicted + true area + smooth) over the classes that count."""
+    """Return 1 - mean of (2 intersection + smooth) / (predicted + true area + smooth) over the classes that count."""
 
     def score(intersection: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
         return ratio(2 * intersection + smooth, predicted + true + smooth)
@@ -104,7 +107,7 @@ def tversky_loss(
     absent: bool,
     exponent: float = 1.0,
 ) -> Tensor:
-    """The mean of (1 - T)^exponent, T = (I + smooth) / (I + alpha (P - I) + beta (T - I) + smooth)."""
+    """Return the mean of (1 - T)^exponent, T = (I + smooth) / (I + alpha (P - I) + beta (T - I) + smooth)."""
 
     def score(intersection: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
         wrong = alpha * (predicted - intersection) + beta * (true - intersection)
@@ -114,8 +117,9 @@ def tversky_loss(
 
 
 def generalised_dice_loss(sums: Tensor, power: float, per_image: bool, background: bool, absent: bool) -> Tensor:
-    """1 - 2 sum(w I) / sum(w (P + T)), the sums over classes, w = 1 / T^power; a class without truth has the largest w.
+    """Return 1 - 2 sum(w I) / sum(w (P + T)) over classes, w = 1 / T^power.
 
+    A class that counts without a pixel in the ground truth has the largest weight of the others.
     Weights are divided by the largest, so that no square of an area leaves float32.
     """
     intersection, predicted, true, counts = counted_areas(sums, per_image, background, absent)

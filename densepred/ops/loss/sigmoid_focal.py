@@ -1,4 +1,4 @@
-"""Focal losses of sigmoids against numbers in 0..1. B images, C channels, H x W pixels."""
+"""Focal losses of sigmoids against targets in 0..1. B images, C channels, H x W pixels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from densepred.ops.loss.labels import aligned, at_least_float32
 
 
 def sigmoid_focal(logits: Tensor, truth: Tensor, alpha: float | None, gamma: float) -> Tensor:
-    """-alpha_t (1 - p_t)^gamma log p_t of each number (arXiv 1708.02002), elementwise.
+    """Return -alpha_t (1 - p_t)^gamma log p_t elementwise (arXiv 1708.02002).
 
-    Between 0 and 1 the truth mixes both sides, as in torchvision.ops.sigmoid_focal_loss.
+    Targets between 0 and 1 mix both sides, as in torchvision.ops.sigmoid_focal_loss.
     """
     p = logits.sigmoid()
     wrong = p + truth - 2 * p * truth
@@ -21,9 +21,9 @@ def sigmoid_focal(logits: Tensor, truth: Tensor, alpha: float | None, gamma: flo
 
 
 def penalty_reduced_focal(logits: Tensor, truth: Tensor, alpha: float, beta: float) -> Tensor:
-    """CornerNet's focal loss of a heat map (arXiv 1808.01244), elementwise.
+    """Return CornerNet's focal loss of a heat map (arXiv 1808.01244), elementwise.
 
-    Where the truth is 1: -(1 - p)^alpha log p; elsewhere -(1 - truth)^beta p^alpha log(1 - p).
+    Where the target is 1: -(1 - p)^alpha log p; elsewhere -(1 - target)^beta p^alpha log(1 - p).
     """
     peak, p = truth >= 1, logits.sigmoid()
     wrong = torch.where(peak, 1 - p, p)
@@ -32,7 +32,7 @@ def penalty_reduced_focal(logits: Tensor, truth: Tensor, alpha: float, beta: flo
 
 
 def sums(loss: Tensor, positive: Tensor, weight: Tensor | None) -> Tensor:
-    """(B, 2): the losses of (B, C, H, W), and how many `positive` cells (B, H, W) there are, both weighted."""
+    """Return the losses (B, C, H, W) and the number of `positive` locations (B, H, W), weighted sums: (B, 2)."""
     if weight is None:
         return torch.stack([loss.flatten(1).sum(1), positive.to(loss.dtype).flatten(1).sum(1)], 1)
     weight = weight.to(loss.dtype)
@@ -42,6 +42,6 @@ def sums(loss: Tensor, positive: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def as_floats(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits in at least float32, and the truth, which may be of bools, in the same."""
+    """Return the logits in at least float32, and the target, which may be boolean, in the same dtype."""
     logits = at_least_float32(pred)
     return logits, target.to(logits.dtype)

@@ -1,4 +1,4 @@
-"""The softmax of a band, and the gradient that every loss made of it has.
+"""The softmax of a band, and the gradient of every loss made of it.
 
 B images, K classes, R x W pixels, S sums.
 """
@@ -30,21 +30,21 @@ class Coefficients(NamedTuple):
 
 
 class Term(Protocol):
-    """What one loss takes of a softmax."""
+    """The sums of one loss of a softmax, and the coefficients of their gradient."""
 
     width: int  # S
 
     def sums(self) -> Tensor:
-        """(B, S)."""
+        """Return the sums, (B, S)."""
         ...
 
     def coefficients(self, grad: Tensor) -> Coefficients:
-        """Of the gradient of (sums * grad).sum(), grad (B, S)."""
+        """Return the coefficients of the gradient of (sums * grad).sum(), grad (B, S)."""
         ...
 
 
 class Softmax:
-    """Exponentials of logits, up to a factor a pixel, and their sum over classes; the softmax is their ratio."""
+    """Exponentials of logits, up to one factor per pixel, and their sum over classes; the softmax is their ratio."""
 
     def __init__(self, exponentials: Tensor, target: Tensor, weight: Tensor | None) -> None:
         self.exponentials, self.classes = exponentials, exponentials.shape[1]
@@ -54,16 +54,16 @@ class Softmax:
         self.truth = exponentials.gather(1, self.labels[:, None])[:, 0].div_(self.total)
 
     def parts(self) -> tuple[Tensor, ...]:
-        """The exponentials a few classes at a time, so that what is made of them stays in a cache."""
+        """Split the exponentials into a few classes each, so that temporaries stay in a cache."""
         return self.exponentials.split(self.step, 1)
 
     def areas(self) -> Tensor:
-        """The weighted sum of the softmax over pixels, (B, K)."""
+        """Return the weighted sum of the softmax over pixels, (B, K)."""
         scale = (self.weight / self.total)[:, None]
         return torch.cat([(part * scale).sum((2, 3)) for part in self.parts()], 1)
 
     def gradient(self, by: Coefficients) -> Tensor:
-        """By the logits, written over the exponentials."""
+        """Return the gradient by the logits, written over the exponentials."""
         share = (by.pixel / self.total)[:, None]
         if by.classes is None:
             self.exponentials.mul_(share)
@@ -93,13 +93,13 @@ class SoftmaxBand:
 
 
 class SoftmaxLoss(SummedLoss):
-    """A loss whose sums and gradient in closed form are those of some terms of a softmax."""
+    """A loss made of terms of a softmax, which give its sums and gradient in closed form."""
 
     target = "classes"
 
     @abstractmethod
     def terms(self, softmax: Softmax) -> list[Term]:
-        """What takes the sums of `statistics`, in their order."""
+        """Return the terms that give the sums of `statistics`, in their order."""
 
     def band(self, exponentials: Tensor, target: Tensor, weight: Tensor | None = None) -> SoftmaxBand:
         softmax = Softmax(exponentials, target, weight)

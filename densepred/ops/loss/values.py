@@ -1,4 +1,4 @@
-"""Sums over the numbers of a head that regresses. B images, C channels, H x W pixels."""
+"""Sums over the errors of a head that regresses. B images, C channels, H x W pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from densepred.ops.loss.labels import aligned, at_least_float32
 
 
 def differences(pred: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-    """prediction - target, 0 where the weight is (whatever stands there), and the weights, both (B, C, H, W)."""
+    """Return prediction - target, 0 where the weight is 0 (even if NaN), and the weights, both (B, C, H, W)."""
     pred = at_least_float32(pred)
     if weight is None:
         return pred - target.to(pred.dtype), torch.ones_like(pred)
@@ -18,5 +18,5 @@ def differences(pred: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Te
 
 
 def element_sums(errors: Tensor, weight: Tensor) -> Tensor:
-    """(B, 2): the weighted errors and the weights."""
+    """Return the weighted errors and the weights, summed per image: (B, 2)."""
     return torch.stack([(errors * weight).flatten(1).sum(1), weight.flatten(1).sum(1)], 1)

@@ -1,4 +1,4 @@
-"""Bilinear enlargement of a band of rows, and its adjoint, which takes gradients back.
+"""Bilinear enlargement of a band of rows, and its adjoint for gradients.
 
 Every row and column mixes two neighbours, so columns are mixed on the few coarse rows under a band and rows after them.
 N images, K channels, h x w coarse, H x W enlarged; a:b rows of a band. Row ranges are host arithmetic: no device waits.
@@ -42,23 +42,26 @@ class Enlarger:
         self.columns = columns(source[1], size[1], align_corners, scratch)
 
     def bands(self, most: int) -> list[tuple[int, int]]:
-        """Ranges of rows that cover the image, about `most` each."""
+        """Return ranges of rows that cover the image, about `most` each."""
         if self.identity:
             return [(a, min(a + most, self.height)) for a in range(0, self.height, most)]
         return self.rows.bands(most)
 
     def enlarge(self, x: Tensor, a: int, b: int) -> Tensor:
-        """(N, K, h, w) -> rows a:b as (N, K, b - a, W), the caller's to overwrite, and lost in the next call."""
+        """Return rows a:b of the enlarged (N, K, h, w) as (N, K, b - a, W).
+
+        The caller may overwrite them; the next call does.
+        """
         if self.identity:
             return x[:, :, a:b].to(self.dtype, copy=True)
         p, q = self.rows.source(a, b)
         return self.rows.mix(self.columns.mix(x[:, :, p:q].to(self.dtype)), a, b)
 
     def exponentials(self, x: Tensor, a: int, b: int) -> Tensor | None:
-        """exp of rows a:b as `enlarge` gives them, up to one factor for all channels of a pixel: enough for a softmax.
+        """Return exp of rows a:b as `enlarge` gives them, up to one factor per pixel: enough for a softmax.
 
-        Every coarse cell loses its maximum first: that bounds what is mixed of them, and no pixel needs its own.
-        None where that is not enough to keep the exponentials normal numbers.
+        The maximum over channels is subtracted at every coarse location, which bounds the enlarged logits too.
+        None if the exponentials might still leave the normal numbers.
         """
         p, q = (a, b) if self.identity else self.rows.source(a, b)
         x = x[:, :, p:q].to(self.dtype)
@@ -68,7 +71,7 @@ class Enlarger:
         return x.exp_() if self.identity else self.rows.exponentials(self.columns.mix(x), a, b)
 
     def add_adjoint(self, into: Tensor, gradient: Tensor, a: int, b: int) -> None:
-        """Add what rows a:b, (N, K, b - a, W), mean for the coarse map to `into`, (N, K, h, w)."""
+        """Add the gradient of the coarse map due to that of rows a:b, (N, K, b - a, W), to `into`: (N, K, h, w)."""
         if self.identity:
             into[:, :, a:b] += gradient
             return
@@ -77,14 +80,14 @@ class Enlarger:
 
 
 class Scratch:
-    """Memory by name, used again for every band: touching fresh pages costs as much as the arithmetic."""
+    """Memory by name, reused for every band: touching fresh pages costs as much as the arithmetic."""
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype, self.device = dtype, device
         self.held: dict[str, Tensor] = {}
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """Not initialised; what the same name held before is lost."""
+        """Return uninitialised memory; the previous content under this name is lost."""
         size = math.prod(shape)
         held = self.held.get(name)
         if held is None or len(held) < size:
@@ -129,7 +132,7 @@ class StridedRows:
         return self.inside(mixed, a, b)
 
     def exponentials(self, x: Tensor, a: int, b: int) -> Tensor:
-        """exp(mix(x)). Between two coarse rows logits grow evenly, so their exponentials are a geometric series."""
+        """Return exp(mix(x)). Between two coarse rows logits are linear, so exponentials are a geometric series."""
         if self.run < 4:
             return self.mix(x, a, b).exp_()
         upper, lower, mixed = self.around(x, a, b)
@@ -145,7 +148,7 @@ class StridedRows:
         return self.inside(mixed, a, b)
 
     def around(self, x: Tensor, a: int, b: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The coarse rows above and below each group, (N, K, groups, W), and room for its s rows."""
+        """Return the coarse rows above and below each group, (N, K, groups, W), and memory for its s rows."""
         first, last = self.groups(a, b)
         edges = [x[:, :, :1]] * (first == 0) + [x] + [x[:, :, -1:]] * (last == self.n + 1)
         x = torch.cat(edges, 2) if len(edges) > 1 else x
@@ -153,7 +156,7 @@ class StridedRows:
         return x[:, :, :-1], x[:, :, 1:], mixed
 
     def inside(self, mixed: Tensor, a: int, b: int) -> Tensor:
-        """Rows a:b of whole groups."""
+        """Return rows a:b of whole groups."""
         start = a - (self.groups(a, b)[0] * self.stride - self.before)
         return mixed.flatten(2, 3)[:, :, start : start + b - a]
 
@@ -254,17 +257,17 @@ def _strided(source: int, size: int, align_corners: bool) -> bool:
 
 
 def _distances(stride: int, scratch: Scratch) -> Tensor:
-    """How far each of the rows between two coarse ones is from the first, in coarse rows."""
+    """Distance of each of the rows between two coarse ones is from the first, in coarse rows."""
     return (torch.arange(stride, dtype=scratch.dtype, device=scratch.device) + (0.5 if stride % 2 == 0 else 0)) / stride
 
 
 def block_width(source: int) -> int:
-    """The largest divisor of the width that a block may have."""
+    """Return the largest divisor of the width that is at most `BLOCK`."""
     return max(n for n in range(1, BLOCK + 1) if source % n == 0)
 
 
 def taps(source: int, size: int, align_corners: bool, dtype: torch.dtype) -> tuple[list[int], list[int], list[float]]:
-    """For each enlarged row the two that it mixes and how far it is from the first, in the arithmetic of torch."""
+    """Return the two coarse rows of each enlarged row and its distance from the first, in torch's arithmetic."""
     rows = torch.arange(size, dtype=dtype)
     if align_corners:
         places = rows * (torch.tensor(source - 1, dtype=dtype) / max(size - 1, 1))
@@ -278,7 +281,7 @@ def taps(source: int, size: int, align_corners: bool, dtype: torch.dtype) -> tup
 
 @lru_cache(maxsize=32)
 def matrix(source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(size, source): what each enlarged row takes of each coarse one."""
+    """Return the share of each coarse row in each enlarged row, (size, source)."""
     lower, upper, distance = taps(source, size, align_corners, dtype)
     mix = torch.zeros(size, source, dtype=torch.float64)
     rows = torch.arange(size)
@@ -290,6 +293,6 @@ def matrix(source: int, size: int, align_corners: bool, dtype: torch.dtype, devi
 
 @lru_cache(maxsize=32)
 def block_matrix(width: int, stride: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(width + 2, stride * width): how the inner columns of a padded block and its two neighbours mix."""
+    """Return the shares of a block and its two neighbours in its enlarged columns, (width + 2, stride * width)."""
     whole = matrix(width + 2, stride * (width + 2), False, dtype, device)
     return whole[stride : stride * (width + 1)].t().contiguous()

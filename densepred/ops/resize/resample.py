@@ -1,7 +1,7 @@
-"""Predictions on the grid of the truth: the only place that enlarges what a network says.
+"""Predictions on the grid of the ground truth: the only place that enlarges the outputs of a network.
 
-Numbers are never scaled: offsets are in input pixels.
-B images, K classes, h x w a coarse map, H x W the grid of the truth.
+Values are never scaled: offsets are in input pixels.
+B images, K classes, h x w a coarse map, H x W the grid of the ground truth.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ CHUNK = 2**21
 """Elements of an enlarged map that exist at once on a CPU: 8 MB of float32. Less means more calls, more the memory."""
 
 CHUNK_ACCELERATOR = 2**25
-"""The same on an accelerator, where few large steps are faster than many small ones: 128 MB, several times over."""
+"""As `CHUNK` on an accelerator, where few large steps are faster than many small ones: 128 MB each."""
 
 
 def resize(x: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """Bilinear (B, C, h, w) -> (B, C, *size), in at least float32: bfloat16 would keep three digits of a logit."""
+    """Resize (B, C, h, w) to (B, C, *size) bilinearly, in at least float32: bfloat16 has three digits."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     if x.shape[-2:] == size:
         return x
@@ -31,7 +31,7 @@ def resize(x: Tensor, size: tuple[int, int], align_corners: bool = False) -> Ten
 
 
 def two_channels(logits: Tensor) -> Tensor:
-    """One channel x is the logits [0, x] of a binary problem; more channels stay as they are."""
+    """Return one channel x as the logits [0, x] of a binary problem; leave more channels as they are."""
     if logits.shape[1] != 1:
         return logits
     return torch.cat([torch.zeros_like(logits), logits], 1)
@@ -39,7 +39,7 @@ def two_channels(logits: Tensor) -> Tensor:
 
 @torch.no_grad()
 def argmax(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """`resize(logits, size).argmax(1)` as (B, H, W) uint8, band by band, without the (B, K, H, W) tensor.
+    """Return `resize(logits, size).argmax(1)`, (B, H, W) uint8, band by band, without the (B, K, H, W) tensor.
 
     torch.argmax over channels costs as much as a whole loss; a maximum and a comparison are cheap. Ties go to the first
     class. Scores that differ by rounding only may change places, as they do between two kernels of torch.
@@ -57,16 +57,16 @@ def argmax(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -
 
 
 def _first_largest(scores: Tensor) -> Tensor:
-    """(B, K, R, W) -> (B, R, W) uint8."""
+    """Return the first class of the largest score, (B, R, W) uint8, for scores (B, K, R, W)."""
     channels = scores.shape[1]
-    code = torch.arange(channels, 0, -1, dtype=torch.uint8, device=scores.device)[:, None, None]
+    rank = torch.arange(channels, 0, -1, dtype=torch.uint8, device=scores.device)[:, None, None]
     less = scores < scores.amax(1, keepdim=True)
-    # The largest code of those that are not less is the first class, also where everything is NaN.
-    return channels - less.logical_not_().mul(code).amax(1)
+    # The largest rank of those that are not less is the first class, also where everything is NaN.
+    return channels - less.logical_not_().mul(rank).amax(1)
 
 
 def pieces(shape: Sequence[int], size: tuple[int, int], enlarger: Enlarger) -> Iterator[tuple[slice, int, int]]:
-    """Images and rows of bands of about one size: several images where they are small, else some rows of one."""
+    """Yield images and rows of bands of about one size: several small images, or some rows of a large one."""
     images, channels = shape[:2]
     limit = CHUNK if enlarger.device.type == "cpu" else CHUNK_ACCELERATOR
     many = max(1, limit // (channels * size[0] * size[1]))

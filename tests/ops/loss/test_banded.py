@@ -62,7 +62,7 @@ def test_two_backward_passes_of_one_graph_agree() -> None:
     torch.testing.assert_close(torch.autograd.grad(2 * value, x)[0], 2 * first)
 
 
-def test_no_gradient_is_made_that_nobody_wants() -> None:
+def test_no_gradient_is_computed_unless_required() -> None:
     sums = banded.sums(CrossEntropy(), torch.randn(1, 3, 5, 6), torch.zeros(1, 20, 24, dtype=torch.uint8))
     assert not sums.requires_grad
 
