@@ -89,7 +89,7 @@ class OpenPose(Normalise, Model):
     def skip_stages(self, stages: int) -> None:
         if not 0 <= stages < len(self.stages):
             raise UserError(
-                f"skip_stages={stages}: the stages before the prediction are {len(self.stages) - 1}; give at most that"
+                f"skip_stages={stages}: the stages before the prediction are {len(self.stages) - 1}; give 0 to that"
             )
         self.pruned = stages
 
