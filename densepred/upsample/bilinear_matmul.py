@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from densepred.ops.resize.taps import positions
 from densepred.upsample.interpolation import Interpolation
 
 
@@ -31,10 +32,7 @@ def taps(source: int, size: int, align_corners: bool, like: Tensor) -> Tensor:
 
     It is small and not cached: a tensor made in inference mode, during validation, could not be used in training.
     """
-    place = torch.arange(size, dtype=like.dtype, device=like.device)
-    if align_corners:
-        place = place * ((source - 1) / max(size - 1, 1))
-    else:
-        place = ((place + 0.5) * (source / size) - 0.5).clamp(0, source - 1)
+    rows = torch.arange(size, dtype=like.dtype, device=like.device)
+    place = positions(rows, source, size, align_corners).clamp(0, source - 1)
     near = torch.arange(source, dtype=like.dtype, device=like.device)
     return (1 - (place[:, None] - near).abs()).clamp_min(0)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from densepred.ops.resize.taps import mix, taps
+
 FEWEST, MOST = 5, 25  # samples on the line between two points
 PROBES = 4  # samples that are looked at first
 ROUNDING = 1e-4
@@ -83,18 +85,7 @@ def _dots(cells: Tensor, size: tuple[int, int], starts: Tensor, lines: Tensor, l
     """Of fields (L h w, 2) with the direction of each line (P, 2), at `shares` (P, S) of its length: (P, S)."""
     points = starts[:, None] + lines[:, None] * shares[..., None]
     unit = lines / lines.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
-    return (bilinear(cells, size, points, limbs) * unit[:, None]).sum(-1)
-
-
-def bilinear(cells: Tensor, size: tuple[int, int], points: Tensor, limbs: Tensor) -> Tensor:
-    """Fields (L h w, 2) of each limb (P,) at points (P, S, 2), interpolated, the border repeated: (P, S, 2)."""
     height, width = size
-    x, y = points[..., 0].clamp(0, width - 1), points[..., 1].clamp(0, height - 1)
-    left, top = x.long(), y.long()
-    along, down = (x - left)[..., None], (y - top)[..., None]
-    upper = (limbs[:, None] * height + top) * width + left
-    right = (left < width - 1).long()
-    lower = upper + (top < height - 1).long() * width
-    above = torch.lerp(cells[upper], cells[upper + right], along)
-    below = torch.lerp(cells[lower], cells[lower + right], along)
-    return torch.lerp(above, below, down)
+    rows, columns = taps(points[..., 1], height), taps(points[..., 0], width)
+    vectors = mix(cells, limbs[:, None] * (height * width), width, rows, columns)
+    return (vectors * unit[:, None]).sum(-1)

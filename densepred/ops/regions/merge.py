@@ -12,6 +12,7 @@ from torch import Tensor
 
 from densepred.ops.regions.nearest_center import nearest_center
 from densepred.ops.regions.pair_counts import pair_table
+from densepred.ops.resize.taps import mix, positions, taps
 from densepred.types import VOID
 
 
@@ -80,29 +81,13 @@ def mean_probabilities(logits: Tensor, segments: Segments, align_corners: bool) 
     y, x = segments.instances.nonzero(as_tuple=True)
     owner = segments.instances[y, x] - 1
     cells = logits.float().softmax(0)
-    across, down = (
-        _taps(axis, length, size, align_corners)
-        for axis, length, size in zip(
-            (x, y), (cells.shape[2], cells.shape[1]), segments.semantic.shape[::-1], strict=True
-        )
+    rows, columns = (
+        taps(positions(axis, length, size, align_corners), length)
+        for axis, length, size in zip((y, x), cells.shape[1:], segments.semantic.shape, strict=True)
     )
     start = segments.categories[owner] * (cells.shape[1] * cells.shape[2])
-    values = [[cells.flatten()[start + row * cells.shape[2] + column] for column in across[:2]] for row in down[:2]]
-    rows = [torch.lerp(left, right, across[2]) for left, right in values]
-    each = torch.lerp(rows[0], rows[1], down[2]).double()
+    each = mix(cells.flatten(), start, cells.shape[2], rows, columns).double()
     total = torch.zeros(2, count, dtype=torch.float64, device=logits.device)
     total[0].index_add_(0, owner, each)
     total[1].index_add_(0, owner, torch.ones_like(each))
     return (total[0] / total[1]).float()
-
-
-def _taps(position: Tensor, cells: int, pixels: int, align_corners: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the locations before and after pixels of an axis and the weight of the second, as in `F.interpolate`."""
-    if align_corners:
-        place = position * ((cells - 1) / max(1, pixels - 1))
-    else:
-        place = (position + 0.5) * (cells / pixels) - 0.5
-    place = place.clamp(0, cells - 1)
-    before = place.floor()
-    first = before.long()
-    return first, (first + 1).clamp_max(cells - 1), place - before

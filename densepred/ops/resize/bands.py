@@ -13,6 +13,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from densepred.ops.resize.taps import positions, taps
+
 BLOCK = 16
 """Coarse columns that are mixed by one small matrix."""
 
@@ -189,7 +191,7 @@ class MatrixRows:
 
     def __init__(self, source: int, size: int, align_corners: bool, scratch: Scratch) -> None:
         self.size, self.scratch = size, scratch
-        self.lower, self.upper, distance = taps(source, size, align_corners, scratch.dtype)
+        self.lower, self.upper, distance = row_taps(source, size, align_corners, scratch.dtype)
         self.index = torch.tensor([self.lower, self.upper], device=scratch.device)
         self.distance = torch.tensor(distance, dtype=scratch.dtype, device=scratch.device)[:, None]
         self.matrix = matrix(source, size, align_corners, scratch.dtype, scratch.device)
@@ -266,23 +268,18 @@ def block_width(source: int) -> int:
     return max(n for n in range(1, BLOCK + 1) if source % n == 0)
 
 
-def taps(source: int, size: int, align_corners: bool, dtype: torch.dtype) -> tuple[list[int], list[int], list[float]]:
-    """Return the two coarse rows of each enlarged row and its distance from the first, in torch's arithmetic."""
-    rows = torch.arange(size, dtype=dtype)
-    if align_corners:
-        places = rows * (torch.tensor(source - 1, dtype=dtype) / max(size - 1, 1))
-    else:
-        places = ((rows + 0.5) * (torch.tensor(source, dtype=dtype) / size) - 0.5).clamp_min(0)
-    places = places.tolist()
-    lower = [min(int(place), source - 1) for place in places]
-    upper = [min(i + 1, source - 1) for i in lower]
-    return lower, upper, [place - i for place, i in zip(places, lower, strict=True)]
+def row_taps(
+    source: int, size: int, align_corners: bool, dtype: torch.dtype
+) -> tuple[list[int], list[int], list[float]]:
+    """Return the two coarse rows that each enlarged row mixes and the share of the second, as lists on the host."""
+    first, second, share = taps(positions(torch.arange(size, dtype=dtype), source, size, align_corners), source)
+    return first.tolist(), second.tolist(), share.tolist()
 
 
 @lru_cache(maxsize=32)
 def matrix(source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the share of each coarse row in each enlarged row, (size, source)."""
-    lower, upper, distance = taps(source, size, align_corners, dtype)
+    lower, upper, distance = row_taps(source, size, align_corners, dtype)
     mix = torch.zeros(size, source, dtype=torch.float64)
     rows = torch.arange(size)
     share = torch.tensor(distance, dtype=torch.float64)
