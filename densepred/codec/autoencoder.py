@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Generator, Tensor
 
+from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.ops.resize import resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
@@ -51,11 +52,7 @@ class Autoencoder(Codec):
         """Images at the original sizes. They are not clipped, so that their error is that of the model."""
         found = []
         for image, frame in zip(outputs["image"].split(1), frames, strict=True):
-            if not frame.resized:
-                raise UserError(
-                    f"{frame.id}: only from the whole image or a resize of it can a prediction be brought back; "
-                    "leave crops and warps out of transform.valid"
-                )
+            check_whole(frame)
             found.append(Annotation(frame.size, image=resample.resize(image, frame.size, align_corners)[0]))
         return found
 

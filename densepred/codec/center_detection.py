@@ -19,7 +19,6 @@ from densepred.ops.heatmap.peaks import local_maxima
 from densepred.ops.resize import resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
-SURE = 20.0  # a logit whose sigmoid is one to float32's precision
 RADII = {"published": published_radius, "corner": corner_radius}
 
 

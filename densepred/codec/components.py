@@ -8,22 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.codec.border import BorderWeights
+from densepred.codec.class_map import ClassMap
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.nn import choose
 from densepred.ops.boxes import from_ids
 from densepred.ops.regions.components import components, small_holes, without_small
-from densepred.ops.regions.distance_maps import signed_distances
 from densepred.ops.regions.gaps import close, touching
 from densepred.ops.regions.watershed import split_components
 from densepred.ops.resize import resample
-from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
+from densepred.types import VOID, Annotation, Frame, Info, UserError
 
-SURE = 20.0  # a logit whose softmax is one to float32's precision
 SPLITS = ("none", "distance")
 
 
@@ -56,40 +53,21 @@ class Components(Codec):
         depth: float = 1.0,
         distance: bool = False,
     ) -> None:
-        self.classes = len(info.classes)
-        if self.classes < 2:
-            raise UserError(
-                f"the dataset has {self.classes} classes; instances need background and one more: name them in "
-                "dataset.classes"
-            )
-        if sigmoid and self.classes != 2:
-            raise UserError(
-                f"task.codec.sigmoid=true is for background and one class; the dataset has {self.classes} classes: "
-                "set task.codec.sigmoid=false"
-            )
+        self.map = ClassMap(info, sigmoid, border, distance, "instances need background and one more")
         _check(gap, threshold, connectivity, holes, min_area, smooth, split_ratio, depth)
         choose("task.codec.split", split, SPLITS)
-        self.things = info.things or tuple(range(1, self.classes))
-        self.others = tuple(index for index in range(self.classes) if index not in self.things)
-        self.heads = {"semantic": HeadSpec(1 if sigmoid else self.classes, kind="classes")}
-        self.border = None if border is None else BorderWeights(info, border)
+        self.things = info.things or tuple(range(1, self.map.classes))
+        self.others = tuple(index for index in range(self.map.classes) if index not in self.things)
+        self.heads = {"semantic": self.map.spec}
         if gap and not self.others:
             raise UserError(f"task.codec.gap: {gap}: every class is a thing, so nothing can lie in gaps; set 0")
         self.gap = gap
         self.required = ("semantic", "instances") if gap else ("semantic",)
         self.threshold, self.connectivity, self.holes, self.min_area = threshold, connectivity, holes, min_area
         self.split, self.smooth, self.split_ratio, self.depth = split, smooth, split_ratio, depth
-        self.distance = distance
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        truth = self._with_gaps(truth)
-        labels = truth.need("semantic")
-        targets = {"semantic": labels}
-        if self.border is not None:
-            targets["semantic_weight"] = self.border(truth)
-        if self.distance:
-            targets["semantic_distance"] = signed_distances(labels, self.classes)
-        return targets
+        return self.map.targets(self._with_gaps(truth))
 
     def _with_gaps(self, truth: Annotation) -> Annotation:
         """The truth in which no two instances touch."""
@@ -103,7 +81,7 @@ class Components(Codec):
         )
 
     def with_distance_maps(self, head: str) -> None:
-        self.distance = True
+        self.map.distance = True
 
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
@@ -118,12 +96,7 @@ class Components(Codec):
         return found
 
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        labels = targets["semantic"].long()
-        labels = labels.masked_fill(labels == VOID, 0)
-        logits = F.one_hot(labels, self.classes).movedim(-1, 1).float() * SURE
-        if self.heads["semantic"].channels == 1:
-            logits = logits[:, 1:] - logits[:, :1]
-        return {"semantic": logits}
+        return {"semantic": self.map.perfect_logits(targets["semantic"])}
 
     def _instances(self, chances: Tensor, size: tuple[int, int]) -> Annotation:
         """What the probabilities (K, H, W) of one image say."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
+from densepred.codec.class_map import SURE
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
@@ -17,7 +18,6 @@ from densepred.ops.boxes.ltrb import centerness
 from densepred.ops.boxes.to_image import boxes_in_image
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
-SURE = 20.0  # a logit whose sigmoid is one to float32's precision
 POINTS = ("middle", "corner")
 
 

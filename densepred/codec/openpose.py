@@ -10,7 +10,7 @@ from torch import Tensor
 
 from densepred.codec.skeleton import skeleton
 from densepred.contracts import Codec
-from densepred.ops.heatmap.candidates import Joints, candidates
+from densepred.ops.heatmap.candidates import Candidates, candidates
 from densepred.ops.heatmap.gaussian import heatmaps
 from densepred.ops.pose.fields import fields
 from densepred.ops.pose.grouping import GENEROUS, Rules, group
@@ -126,7 +126,7 @@ class OpenPose(Codec):
             found.append(self._people(joints._replace(points=points), paf, frame))
         return found
 
-    def _people(self, joints: Joints, paf: Tensor, frame: Frame) -> Annotation:
+    def _people(self, joints: Candidates, paf: Tensor, frame: Frame) -> Annotation:
         limbs = torch.tensor(self.skeleton.limbs, device=paf.device)
         people = group(joints, paf, limbs, len(self.skeleton.names), self.stride, self.rules)
         pixels = joints.points * self.stride + (self.stride - 1) / 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.codec.class_map import sure_logits
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.nn import choose
@@ -19,7 +19,6 @@ from densepred.ops.regions.merge import mean_probabilities, merge
 from densepred.ops.resize import resample
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
 
-SURE = 20.0  # a logit whose softmax is one to float32's precision
 SCORES = ("product", "semantic", "center")
 
 
@@ -198,8 +197,7 @@ class Panoptic(Codec):
             labels = labels.masked_fill(labels == VOID, self.filler)
         else:
             labels, offset = _extended(labels, offset)
-        logits = F.one_hot(labels.long(), self.classes).movedim(-1, 1).float() * SURE
-        return {"semantic": logits, "center": targets["center"], "offset": offset}
+        return {"semantic": sure_logits(labels, self.classes), "center": targets["center"], "offset": offset}
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Mirror all; x points the other way."""

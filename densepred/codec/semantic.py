@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.codec.border import BorderWeights
+from densepred.codec.class_map import ClassMap
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
-from densepred.ops.regions.distance_maps import signed_distances
 from densepred.ops.resize import resample
-from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
-
-SURE = 20.0  # a logit whose softmax is one to float32's precision
+from densepred.types import Annotation, Frame, Info
 
 
 class Semantic(Codec):
@@ -29,31 +25,14 @@ class Semantic(Codec):
     def __init__(
         self, info: Info, sigmoid: bool = False, border: Mapping[str, Any] | None = None, distance: bool = False
     ) -> None:
-        self.distance = distance
-        self.classes = len(info.classes)
-        if self.classes < 2:
-            raise UserError(
-                f"the dataset has {self.classes} classes; segmentation needs two or more: name them in dataset.classes"
-            )
-        if sigmoid and self.classes != 2:
-            raise UserError(
-                f"task.codec.sigmoid=true is for background and one class; the dataset has {self.classes} classes: "
-                "set task.codec.sigmoid=false"
-            )
-        self.heads = {"semantic": HeadSpec(1 if sigmoid else self.classes, kind="classes")}
-        self.border = None if border is None else BorderWeights(info, border)
+        self.map = ClassMap(info, sigmoid, border, distance, "segmentation needs two or more")
+        self.heads = {"semantic": self.map.spec}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        labels = truth.need("semantic")
-        targets = {"semantic": labels}
-        if self.border is not None:
-            targets["semantic_weight"] = self.border(truth)
-        if self.distance:
-            targets["semantic_distance"] = signed_distances(labels, self.classes)
-        return targets
+        return self.map.targets(truth)
 
     def with_distance_maps(self, head: str) -> None:
-        self.distance = True
+        self.map.distance = True
 
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
@@ -69,9 +48,4 @@ class Semantic(Codec):
         return found
 
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        labels = targets["semantic"].long()
-        labels = labels.masked_fill(labels == VOID, 0)
-        logits = F.one_hot(labels, self.classes).movedim(-1, 1).float() * SURE
-        if self.heads["semantic"].channels == 1:
-            logits = logits[:, 1:] - logits[:, :1]
-        return {"semantic": logits}
+        return {"semantic": self.map.perfect_logits(targets["semantic"])}

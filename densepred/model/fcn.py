@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
 from densepred.nn import Normalise, initialise, initialise_head
-from densepred.ops.geometry.pad import reach
+from densepred.ops.geometry.pad import pad
 from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import HeadSpec, Pyramid, UserError
 
@@ -138,7 +138,7 @@ class Enlarge(nn.Module):
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         if self.valid:
             return self.conv(x)
-        x = self.conv(surround(reach(x, size, self.factor)))
+        x = self.conv(surround(pad(x, size, self.factor)))
         return x[..., : size[0], : size[1]]
 
 

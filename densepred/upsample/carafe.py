@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Upsample
-from densepred.ops.geometry.pad import reach
+from densepred.ops.geometry.pad import pad
 from densepred.types import UserError
 
 
@@ -45,7 +45,7 @@ class Carafe(Upsample):
             nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
-        x = reach(x, size, self.factor)
+        x = pad(x, size, self.factor)
         weights = self.encode(self.compress(x)).unflatten(1, (self.kernel**2, self.factor**2)).softmax(1)
         return reassemble(self.project(x), weights)[..., : size[0], : size[1]]
 

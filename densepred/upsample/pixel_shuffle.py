@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Upsample
 from densepred.nn import choose
-from densepred.ops.geometry.pad import reach
+from densepred.ops.geometry.pad import pad
 from densepred.types import UserError
 
 INITS = ("icnr", "random")
@@ -45,5 +45,5 @@ class PixelShuffle(Upsample):
             nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
-        x = self.conv(reach(x, size, self.factor))
+        x = self.conv(pad(x, size, self.factor))
         return F.pixel_shuffle(x, self.factor)[..., : size[0], : size[1]]

@@ -84,7 +84,7 @@ def test_losses_of_a_task_take_it(loss: torch.nn.Module) -> None:
 def test_the_command_line_sets_it_and_a_checkpoint_may_hold_it(plain) -> None:
     node = plain("task.codec.border={w0: 10, sigma: 5, of: disc}")["task"]
     task = build(node, [], "task", info=Info(classes=("ground", "disc")))
-    assert task.codec.border.classes == (1,)
+    assert task.codec.map.border.classes == (1,)
     assert plain("task.codec.border=null")["task"]["codec"]["border"] is None
 
 

@@ -1,4 +1,4 @@
-"""Room at the far edges of a map, for layers that enlarge by whole factors and must reach any size."""
+"""Padding at the far edges of a map, for layers that enlarge by whole factors and must reach any size."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 
-def reach(x: Tensor, size: tuple[int, int], factor: int) -> Tensor:
-    """(B, C, h, w) with its last row and column repeated until `factor` times its size is at least `size`.
+def pad(x: Tensor, size: tuple[int, int], factor: int) -> Tensor:
+    """Repeat the last row and column of (B, C, h, w) until `factor` times its size is at least `size`.
 
-    Max pooling leaves h of 2h + 1 rows: the odd one would otherwise have no cell that it comes from.
+    Max pooling leaves h of 2h + 1 rows; without padding no location of the map would reach the odd row.
     """
     for dim, length in ((-2, size[0]), (-1, size[1])):
         # Not F.pad(mode="replicate"): its gradient is not bit-reproducible on every accelerator.

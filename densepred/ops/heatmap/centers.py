@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from densepred.ops.heatmap.candidates import LEAST, top
+from densepred.ops.heatmap.parabola import offsets
 
 
 class Centers(NamedTuple):
@@ -61,7 +61,9 @@ def peaks(heat: Tensor, most: int, threshold: float, kernel: tuple[int, int], si
     scores, index = scores[:most], index[order[:most]]
     x, y = index % width, index // width
     points = torch.stack([x, y], 1).float()
-    return Centers(points if sigma is None else points + _between(heat, x, y, sigma), scores)
+    if sigma is not None:
+        points = points + offsets(heat[None], torch.zeros_like(x), x, y, sigma)
+    return Centers(points, scores)
 
 
 def _leads(heat: Tensor, index: Tensor, window: tuple[int, int]) -> Tensor:
@@ -80,14 +82,3 @@ def _leads(heat: Tensor, index: Tensor, window: tuple[int, int]) -> Tensor:
             loses = other >= value if (down, across) < (0, 0) else other > value
             leads &= ~(loses & inside)
     return leads
-
-
-def _between(heat: Tensor, x: Tensor, y: Tensor, sigma: float) -> Tensor:
-    """How far (K, 2) beside their cells the tops of maxima lie."""
-    log = heat.clamp_min(LEAST).log()
-    height, width = heat.shape
-    left, right = log[y, (x - 1).clamp_min(0)], log[y, (x + 1).clamp_max(width - 1)]
-    above, below = log[(y - 1).clamp_min(0), x], log[(y + 1).clamp_max(height - 1), x]
-    dx = top(left, log[y, x], right, x == 0, x == width - 1, sigma)
-    dy = top(above, log[y, x], below, y == 0, y == height - 1, sigma)
-    return torch.stack([dx, dy], 1)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from densepred.ops.heatmap.candidates import Joints
+from densepred.ops.heatmap.candidates import Candidates
 from densepred.ops.pose.fields import integrals
 
 SURE = 0.1  # how much the scores of two joints count beside that of the limb when limbs are ranked
@@ -47,12 +47,12 @@ class People(NamedTuple):
     scores: Tensor  # (N,) float32: of all joints and limbs, divided by their number when all are found
 
 
-def group(joints: Joints, paf: Tensor, limbs: Tensor, kinds: int, stride: float, rules: Rules) -> People:
+def group(joints: Candidates, paf: Tensor, limbs: Tensor, kinds: int, stride: float, rules: Rules) -> People:
     """People of `kinds` joints from the candidates of one image; limbs (L, 2) are pairs of joints, a tree or not."""
     return assemble(joints, connect(joints, paf, limbs, kinds, stride, rules), kinds, len(limbs), rules)
 
 
-def connect(joints: Joints, paf: Tensor, limbs: Tensor, kinds: int, stride: float, rules: Rules) -> Connections:
+def connect(joints: Candidates, paf: Tensor, limbs: Tensor, kinds: int, stride: float, rules: Rules) -> Connections:
     """Every pair of candidates that a limb's field leads between."""
     first, second, limb = pairs(joints.kinds, limbs, kinds)
     starts, ends = joints.points[first], joints.points[second]
@@ -79,7 +79,7 @@ def pairs(candidates: Tensor, limbs: Tensor, kinds: int) -> tuple[Tensor, Tensor
     return first, second, limb
 
 
-def assemble(joints: Joints, connections: Connections, kinds: int, limbs: int, rules: Rules) -> People:
+def assemble(joints: Candidates, connections: Connections, kinds: int, limbs: int, rules: Rules) -> People:
     """Take connections by falling score: begin, extend or merge people, none with two joints of a kind.
 
     As the authors' program does on a GPU. A limb that closes a loop adds its score; one that would give a person a

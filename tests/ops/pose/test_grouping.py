@@ -1,11 +1,11 @@
-"""Joints put together: greedy, at most one of a kind a person, over trees and loops."""
+"""Candidates put together: greedy, at most one of a kind a person, over trees and loops."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from densepred.ops.heatmap.candidates import Joints
+from densepred.ops.heatmap.candidates import Candidates
 from densepred.ops.pose.fields import fields
 from densepred.ops.pose.grouping import GENEROUS, Connections, Rules, assemble, connect, group, pairs
 
@@ -13,14 +13,14 @@ CHAIN = torch.tensor([[0, 1], [1, 2], [2, 3]])
 LOOP = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 0]])
 
 
-def joints(people: torch.Tensor, shuffle: int | None = None) -> Joints:
+def joints(people: torch.Tensor, shuffle: int | None = None) -> Candidates:
     """Candidates (J,) of people (N, K, 2), sorted by kind, and within a kind in any order."""
     count, kinds = people.shape[:2]
     order = torch.arange(count)
     if shuffle is not None:
         order = torch.randperm(count, generator=torch.Generator().manual_seed(shuffle))
     points = people[order].transpose(0, 1).reshape(-1, 2)
-    return Joints(points, torch.ones(len(points)), torch.arange(kinds).repeat_interleave(count))
+    return Candidates(points, torch.ones(len(points)), torch.arange(kinds).repeat_interleave(count))
 
 
 def field(people: torch.Tensor, limbs: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -35,7 +35,7 @@ def rows(people: int) -> torch.Tensor:
     return torch.stack([torch.stack([x, 4.0 + 6 * i + torch.tensor([0.0, 1.5, -1.0, 0.4])], 1) for i in range(people)])
 
 
-def places(found: torch.Tensor, given: Joints) -> set[tuple[float, ...]]:
+def places(found: torch.Tensor, given: Candidates) -> set[tuple[float, ...]]:
     return {tuple(given.points[row].flatten().tolist()) for row in found}
 
 
@@ -67,7 +67,7 @@ def test_joints_at_one_place_are_joined_without_a_field() -> None:
 
 
 def chained(*links: tuple[int, int, float], kinds: list[int], rules: Rules | None = None) -> list[list[int]]:
-    given = Joints(torch.zeros(len(kinds), 2), torch.ones(len(kinds)), torch.tensor(kinds))
+    given = Candidates(torch.zeros(len(kinds), 2), torch.ones(len(kinds)), torch.tensor(kinds))
     columns = list(zip(*links, strict=True))
     first, second = torch.tensor(columns[0]), torch.tensor(columns[1])
     linked = Connections(first, second, torch.tensor(columns[2]))
@@ -100,22 +100,22 @@ def test_people_of_two_joints_or_little_score_are_dropped_unless_positives_are_m
     kinds = [0, 1]
     assert chained((0, 1, 0.9), kinds=kinds) == []
     assert chained((0, 1, 0.9), kinds=kinds, rules=GENEROUS) == [[0, 1, -1, -1]]
-    faint = Joints(torch.zeros(3, 2), torch.full((3,), 0.1), torch.tensor([0, 1, 2]))
+    faint = Candidates(torch.zeros(3, 2), torch.full((3,), 0.1), torch.tensor([0, 1, 2]))
     links = Connections(torch.tensor([0, 1]), torch.tensor([1, 2]), torch.tensor([0.2, 0.2]))
     assert len(assemble(faint, links, 4, 3, Rules()).members) == 0
     assert len(assemble(faint, links, 4, 3, GENEROUS).members) == 1
 
 
 def test_a_skeleton_of_two_joints_has_people_of_two() -> None:
-    two = Joints(torch.zeros(2, 2), torch.ones(2), torch.tensor([0, 1]))
+    two = Candidates(torch.zeros(2, 2), torch.ones(2), torch.tensor([0, 1]))
     links = Connections(torch.tensor([0]), torch.tensor([1]), torch.tensor([0.9]))
     assert assemble(two, links, 2, 1, Rules()).members.tolist() == [[0, 1]]
 
 
 def test_without_candidates_there_is_nobody() -> None:
-    none = Joints(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0, dtype=torch.long))
+    none = Candidates(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0, dtype=torch.long))
     found = group(none, torch.zeros(6, 7, 9), CHAIN, 4, 8, Rules())
     assert found.members.shape == (0, 4)
     assert found.scores.shape == (0,)
-    alone = Joints(torch.tensor([[3.0, 2.0]]), torch.ones(1), torch.tensor([1]))
+    alone = Candidates(torch.tensor([[3.0, 2.0]]), torch.ones(1), torch.tensor([1]))
     assert len(connect(alone, torch.zeros(6, 7, 9), CHAIN, 4, 8, Rules()).first) == 0

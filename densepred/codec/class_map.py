@@ -1,0 +1,62 @@
+"""The head `semantic`, which holds a class map: its settings, targets and perfect logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from densepred.codec.border import BorderWeights
+from densepred.ops.regions.distance_maps import signed_distances
+from densepred.types import VOID, Annotation, HeadSpec, Info, UserError
+
+SURE = 20.0  # a logit whose softmax, or sigmoid, is one to float32's precision
+
+
+class ClassMap:
+    """Logits of a softmax over all classes; with `sigmoid`, the one logit of the second of two classes.
+
+    border: settings of `BorderWeights`, which become the weight of the head.
+    distance: add signed distance maps to the targets.
+    remedy: the end of the sentence that refuses a dataset of fewer than two classes.
+    """
+
+    def __init__(
+        self, info: Info, sigmoid: bool, border: Mapping[str, Any] | None, distance: bool, remedy: str
+    ) -> None:
+        self.classes = len(info.classes)
+        if self.classes < 2:
+            raise UserError(f"the dataset has {self.classes} classes; {remedy}: name them in dataset.classes")
+        if sigmoid and self.classes != 2:
+            raise UserError(
+                f"task.codec.sigmoid=true is for background and one class; the dataset has {self.classes} classes: "
+                "set task.codec.sigmoid=false"
+            )
+        self.spec = HeadSpec(1 if sigmoid else self.classes, kind="classes")
+        self.border = None if border is None else BorderWeights(info, border)
+        self.distance = distance
+
+    def targets(self, truth: Annotation) -> dict[str, Tensor]:
+        """Return the targets of the head from the ground truth of one image."""
+        assert truth.semantic is not None
+        targets = {"semantic": truth.semantic}
+        if self.border is not None:
+            targets["semantic_weight"] = self.border(truth)
+        if self.distance:
+            targets["semantic_distance"] = signed_distances(truth.semantic, self.classes)
+        return targets
+
+    def perfect_logits(self, labels: Tensor) -> Tensor:
+        """Return logits (B, C, H, W) that predict a batch of class maps (B, H, W); void counts as the first class."""
+        logits = sure_logits(labels.masked_fill(labels == VOID, 0), self.classes)
+        return logits[:, 1:] - logits[:, :1] if self.spec.channels == 1 else logits
+
+
+def sure_logits(labels: Tensor, classes: int) -> Tensor:
+    """Return logits (B, classes, H, W) float32 whose softmax is one at the class of each pixel; no label is void.
+
+    labels: (B, H, W).
+    """
+    return F.one_hot(labels.long(), classes).movedim(-1, 1).float() * SURE
