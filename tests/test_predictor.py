@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from densepred import predictor
 from densepred.build.instantiate import build
 from densepred.engine.amp import Precision
 from densepred.errors import UserError
-from densepred.ops.geometry.tiling import blend_weights, cut, cut_unpadded, positions
+from densepred.ops.boxes import from_ids
 from densepred.predictor import Predictor
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Info
@@ -178,41 +177,16 @@ def test_overlapping_tiles_of_a_model_without_padding_give_exactly_what_the_whol
         found(image, tile=200, blend="none")
 
 
-def test_middles_abut_and_start_where_poolings_agree(plain) -> None:
-    net = build(plain("model=unet_first", "model.width=1")["model"], heads={}, channels=1, mean=(0.0,), std=(1.0,))
-    for length, plan in ((1000, cut(1000, 64, 0.5)), (1000, cut_unpadded(1000, 600, net)), (30, cut(30, 64, 0.5))):
-        windows = plan.windows(length)
-        kept = [part for _, part in windows]
-        assert [kept[0][0], *(stop for _, stop in kept[:-1])] == [start for start, _ in kept]
-        assert kept[0][0] == 0
-        assert kept[-1][1] == length
-        assert all(a <= start < stop <= b for (a, b), (start, stop) in windows)
-        assert len({b - a for (a, b), _ in windows}) == 1
-    plan = cut_unpadded(1000, 580, net)
-    assert (plan.side, plan.margin, plan.kept) == (572, 92, 384)
-    assert (cut_unpadded(388, 580, net).kept, cut_unpadded(20, 580, net).side) == (388, 204)
+@pytest.mark.parametrize("size", [(37, 45), (1, 6)])
+def test_an_image_as_one_box_ends_at_the_outer_edges_of_its_pixels(size: tuple[int, int]) -> None:
+    found = predictor.whole(size)
+    assert found.size == size
+    assert torch.equal(found.boxes, from_ids.boxes(torch.ones(size, dtype=torch.int32), 1))
 
 
 def test_an_unknown_way_to_blend_is_refused(model: Predictor) -> None:
     with pytest.raises(UserError, match="unknown blend: gaussain; did you mean 'gaussian'"):
         model(pixels(), tile=16, blend="gaussain")
-
-
-def test_windows_cover_everything_and_overlap_enough() -> None:
-    for length, window, overlap in ((100, 32, 0.5), (33, 32, 0.5), (32, 32, 0.9), (7, 32, 0.0), (1000, 64, 0.25)):
-        starts = positions(length, window, overlap)
-        assert starts[0] == 0
-        assert starts[-1] + window >= length
-        assert all(b - a <= max(1, int(window * (1 - overlap))) for a, b in pairwise(starts))
-
-
-def test_blending_weights_are_symmetric_and_positive() -> None:
-    weights = blend_weights((9, 12))
-    assert weights.shape == (9, 12)
-    assert torch.equal(weights, weights.flip(0))
-    assert torch.equal(weights, weights.flip(1))
-    assert weights.min() > 0
-    assert weights.max() <= 1
 
 
 def test_settings_of_the_codec_take_the_place_of_the_trained_ones(tmp_path: Path) -> None:
