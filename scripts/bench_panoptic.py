@@ -169,7 +169,7 @@ def main() -> None:
                 done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
                 results[side].append(json.loads(done.stdout))
         maps = [np.load(Path(folder) / f"{side}.npy") for side in SIDES]
-    print(f"{args.size[0]} x {args.size[1]}, {args.centers} centres, {args.threads} threads, noise {args.noise} pixels")
+    print(f"{args.size[0]} x {args.size[1]}, {args.centers} centers, {args.threads} threads, noise {args.noise} pixels")
     medians = {s: {key: statistics.median(one[key] for one in runs) for key in runs[0]} for s, runs in results.items()}
     for side, values in medians.items():
         print(f"{side:>9}: {values['clock']:9.1f} ms, of processor {values['cpu']:9.1f} ms, {values['mb']:6.0f} MB")

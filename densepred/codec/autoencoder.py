@@ -1,4 +1,4 @@
-"""An image as its own annotation."""
+"""Autoencoding: the image is its own annotation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 
 class Autoencoder(Codec):
-    """The target is the clean image in [0, 1]; the network is shown the image, or a damaged copy to be mended.
+    """Codec of the head `image`: the target is the clean image in [0, 1], the input that image or a corrupted copy.
 
-    noise: standard deviation of Gaussian noise on the input, where white is 1.
-    masked: share of the input's pixels that are black.
+    noise: standard deviation of Gaussian noise on the input, if white is 1.
+    masked: share of the input's pixels that are set to black.
     Both are the corruptions of Vincent et al., JMLR 2010 (denoising autoencoders). Prediction adds none.
     """
 
@@ -35,7 +35,7 @@ class Autoencoder(Codec):
         return {"image": _unit(truth.need("image"))}
 
     def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
-        """(C, H, W) to the same in float32, damaged; what leaves [0, 1] is clipped."""
+        """Return a corrupted copy of an image (C, H, W), float32 clipped to [0, 1]; without settings the image itself."""
         if not self.noise and not self.masked:
             return image
         image = _unit(image)
@@ -49,7 +49,7 @@ class Autoencoder(Codec):
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
     ) -> list[Annotation]:
-        """Images at the original sizes. They are not clipped, so that their error is that of the model."""
+        """Return images at the original sizes, not clipped, so that their error is that of the model."""
         found = []
         for image, frame in zip(outputs["image"].split(1), frames, strict=True):
             check_whole(frame)
@@ -57,7 +57,7 @@ class Autoencoder(Codec):
         return found
 
     def unscale(self, outputs: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
-        return dict(outputs)  # colours are no lengths
+        return dict(outputs)  # colours are not lengths
 
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"image": targets["image"]}

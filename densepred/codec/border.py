@@ -1,4 +1,4 @@
-"""The weight map of the first U-Net: what lies between cells that nearly touch counts more."""
+"""The weight map of the first U-Net (arXiv 1505.04597): gaps between cells that nearly touch weigh more."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ KEYS = ("w0", "sigma", "of", "balance")
 
 
 class BorderWeights:
-    """w(x) = balance of x's class + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), 0 where void; (H, W) float32.
+    """w(x) = balance of x's class + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), and 0 where void: (H, W) float32.
 
-    d1 and d2 are the distances to the nearest and second-nearest cell; within cells only the balance counts.
-    Cells are the instances of the annotation, else the connected parts of classes. `of` names these classes, by name
-    or number, one or several; without it all instances count, or the parts of Info's things, or, where there are
-    none, of every class but the first. `balance` has one number a class, all 1 by default.
+    d1 and d2 are the distances in pixels to the nearest and second-nearest cell; within cells only the balance counts.
+    Cells are the instances of the annotation if it has them, otherwise the connected components of classes.
+
+    of: names or indices of the classes that count, one or several. The default is all instances; without instances,
+        the components of the dataset's things; without things, those of every class except the first.
+    balance: one weight per class, all 1 by default.
     """
 
     def __init__(self, info: Info, settings: Mapping[str, Any]) -> None:
@@ -46,7 +48,7 @@ class BorderWeights:
         return weight.masked_fill_(labels == VOID, 0)
 
     def cells(self, truth: Annotation) -> Tensor:
-        """Cells (H, W) int32, numbered from 1."""
+        """Return the cells, (H, W) int32, numbered from 1."""
         if truth.instances is None or (self.given and truth.categories is None):
             return class_components(truth.need("semantic"), self.classes)
         if not self.given or truth.categories is None:
@@ -75,12 +77,10 @@ def _class(info: Info, name: object) -> int:
 
 
 def _balance(values: Sequence[float] | None, classes: int) -> Tensor:
-    """One weight for each of 256 labels: a look-up table."""
+    """Return a look-up table of one weight per label, (256,)."""
     table = torch.ones(VOID + 1)
     if values is not None:
         if not isinstance(values, list | tuple) or len(values) != classes or min(values) < 0:
-            raise UserError(
-                f"task.codec.border.balance: {values}; give {classes} numbers of 0 or more, one for each class"
-            )
+            raise UserError(f"task.codec.border.balance: {values}; give {classes} numbers of 0 or more, one per class")
         table[:classes] = torch.tensor([float(value) for value in values])
     return table

@@ -1,4 +1,4 @@
-"""Boxes as their centres, peaks of a heat map, with sizes (CenterNet, arXiv 1904.07850)."""
+"""Boxes as peaks of a heat map at their centers, with sizes (CenterNet, arXiv 1904.07850)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ RADII = {"published": published_radius, "corner": corner_radius}
 
 
 class CenterDetection(Codec):
-    """Heads `class`, a heat map for each class of things, `size`, width and height, and `offset` of the centre from the
-    middle of its cell, all at `stride` and in strides.
+    """Heads `class`, one heat map per class of things; `size`, width and height; `offset`, center minus location.
 
-    A Gaussian stands on the cell of each centre, 1 there; it ends `radius` away: such that a box whose corners are off
-    by that still overlaps by `overlap`, as the authors' program computes it ("published") or as CornerNet's paper says
-    ("corner", about a third of it). Size and offset are learnt at the cells of centres alone, of the smallest where two
-    share one. In crowds only centres count.
+    All heads are at `stride`, and sizes and offsets are in strides. Each center has a Gaussian with a peak of 1 at the
+    nearest location. Size and offset are trained at these locations only; if two boxes share one, at the smaller box.
+    Locations in crowds are not trained, except those of centers.
 
-    What is above `score_threshold` and the largest of its 3 x 3 neighbours in a map is found, and the best
-    `max_detections` per image stay.
-    `prior` is the probability of a class to begin with.
+    radius: the radius at which a Gaussian ends. A box with corners that are off by it still overlaps by `overlap`:
+        "published" as the authors' program computes it, "corner" as in CornerNet's paper, about a third of it.
+    score_threshold, max_detections: a detection is the largest of its 3 x 3 neighbours and above the threshold; the
+        best `max_detections` per image remain.
+    prior: the probability that every class is initialised to.
     """
 
     required = ("boxes", "categories")
@@ -73,13 +73,13 @@ class CenterDetection(Codec):
         boxes, channels = boxes[seen], channels[seen]
         grid = grids(truth.size, (self.stride,))[0]
         sizes = (boxes[:, 2:] - boxes[:, :2]) / self.stride
-        places, centres = self._places(boxes, grid)
+        places, centers = self._locations(boxes, grid)
         heat = self._heat(places, sizes, channels, grid)
         owner = _owners(places[:, 1] * grid[1] + places[:, 0], areas(boxes), grid)
         positive = owner >= 0
         size, offset = boxes.new_zeros(2, *grid), boxes.new_zeros(2, *grid)
         size[:, positive] = sizes[owner[positive]].T
-        offset[:, positive] = (centres - places)[owner[positive]].T
+        offset[:, positive] = (centers - places)[owner[positive]].T
         row = cells(truth.size, (self.stride,), corner=False, device=boxes.device)
         crowded = covered(row.points, crowds).view(grid) & ~positive
         return {
@@ -91,17 +91,17 @@ class CenterDetection(Codec):
             "offset_weight": positive.float(),
         }
 
-    def _places(self, boxes: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """The cells of the centres, (N, 2) int64 x and y, and the centres in cells, where a cell's middle is whole."""
-        centres = ((boxes[:, :2] + boxes[:, 2:] + 1) / 2) / self.stride - 0.5
+    def _locations(self, boxes: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Return the locations nearest to centers of boxes, (N, 2) int64 x and y, and the exact centers in strides."""
+        centers = ((boxes[:, :2] + boxes[:, 2:] + 1) / 2) / self.stride - 0.5
         last = torch.tensor([grid[1], grid[0]], device=boxes.device) - 1
-        return torch.minimum((centres + 0.5).floor().long().clamp_min(0), last), centres
+        return torch.minimum((centers + 0.5).floor().long().clamp_min(0), last), centers
 
     def _heat(self, places: Tensor, sizes: Tensor, channels: Tensor, grid: tuple[int, int]) -> Tensor:
-        """(K, h, w), exactly 1 at centres."""
+        """Return the target (K, h, w), exactly 1 at centers."""
         radius = self.radius(sizes.ceil(), self.overlap).clamp_min(0).floor()
         sigma = (2 * radius + 1) / 6
-        # The window ends after `radius` whole cells, whatever rounding does.
+        # The half keeps rounding from adding a location: the window ends after `radius` of them.
         reach = (radius - 0.5) / sigma
         return heatmaps(places.float(), channels, len(self.things.classes), grid, sigma, reach)
 
@@ -116,7 +116,7 @@ class CenterDetection(Codec):
         return found
 
     def _detect(self, logits: Tensor, size: Tensor, offset: Tensor, frame: Frame) -> Annotation:
-        """Maps of one image, (1, C, h, w)."""
+        """Return the detections in the maps of one image, (1, C, h, w) each."""
         height = logits.shape[-2]
         least = self.score_threshold
         threshold = math.log(least / (1 - least)) if least > 0 else -math.inf
@@ -124,9 +124,9 @@ class CenterDetection(Codec):
         kept = peaks.scores[0].isfinite()
         scores, x, rows = peaks.scores[0][kept], peaks.x[0][kept], peaks.y[0][kept]
         y = rows % height
-        centres = torch.stack([x, y], 1) + offset[0, :, y, x].T
+        centers = torch.stack([x, y], 1) + offset[0, :, y, x].T
         half = size[0, :, y, x].T.clamp_min(0) / 2
-        edges = (torch.cat([centres - half, centres + half], 1) + 0.5) * self.stride - 0.5
+        edges = (torch.cat([centers - half, centers + half], 1) + 0.5) * self.stride - 0.5
         boxes = boxes_in_image(edges, frame)
         real = (boxes[:, 2:] > boxes[:, :2]).all(1)
         categories = self.things.categories(rows[real] // height)
@@ -137,7 +137,7 @@ class CenterDetection(Codec):
         return {"class": heat, "size": targets["size"], "offset": targets["offset"]}
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mirror every map, and centres lie on the other side of the middle of their cell."""
+        """Mirror every map and negate the x offsets."""
         mirrored = {name: value.flip(-1) for name, value in outputs.items()}
         if "offset" in mirrored:
             mirrored["offset"] = mirrored["offset"] * mirrored["offset"].new_tensor([-1.0, 1.0])[:, None, None]
@@ -145,9 +145,10 @@ class CenterDetection(Codec):
 
 
 def _owners(index: Tensor, area: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Of each cell, (h, w) int64, the smallest box whose centre it holds, -1 where none.
+    """Return the index of the smallest box with its center at each location, (h, w) int64, -1 if none.
 
-    index: (N,) the cells of the centres.
+    index: (N,) flat indices of the locations of centers.
+    area: (N,) areas of the boxes.
     """
     order = area.argsort(stable=True)
     count = len(order)

@@ -12,7 +12,7 @@ from densepred.codec.border import BorderWeights
 from densepred.ops.regions.distance_maps import signed_distances
 from densepred.types import VOID, Annotation, HeadSpec, Info, UserError
 
-SURE = 20.0  # a logit whose softmax, or sigmoid, is one to float32's precision
+SURE = 20.0  # the softmax or sigmoid of this logit is one to float32's precision
 
 
 class ClassMap:
@@ -40,12 +40,12 @@ class ClassMap:
 
     def targets(self, truth: Annotation) -> dict[str, Tensor]:
         """Return the targets of the head from the ground truth of one image."""
-        assert truth.semantic is not None
-        targets = {"semantic": truth.semantic}
+        labels = truth.need("semantic")
+        targets = {"semantic": labels}
         if self.border is not None:
             targets["semantic_weight"] = self.border(truth)
         if self.distance:
-            targets["semantic_distance"] = signed_distances(truth.semantic, self.classes)
+            targets["semantic_distance"] = signed_distances(labels, self.classes)
         return targets
 
     def perfect_logits(self, labels: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class ClassMap:
 
 
 def sure_logits(labels: Tensor, classes: int) -> Tensor:
-    """Return logits (B, classes, H, W) float32 whose softmax is one at the class of each pixel; no label is void.
+    """Return logits (B, classes, H, W) float32 with a softmax of one at the class of each pixel; no label is void.
 
     labels: (B, H, W).
     """

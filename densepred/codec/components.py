@@ -1,4 +1,4 @@
-"""Instances as the connected parts of what is foreground, with the border weights of the first U-Net."""
+"""Instances as connected components of the foreground, with the border weights of the first U-Net."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ SPLITS = ("none", "distance")
 
 
 class Components(Codec):
-    """Head `semantic` as of the semantic codec; each connected part of a thing in it is an instance.
+    """Head `semantic` as in the semantic codec; each connected component of a thing in it is an instance.
 
-    Foreground is where the probabilities of all things add up to `threshold`. Holes of at most `holes` pixels are
-    filled, parts of fewer than `min_area` pixels dropped; pixels are connected as `connectivity` says, 4 by sides, 8
-    by corners too. With split="distance" parts are cut where they have a neck: see `ops.watershed.part_blobs`.
-    An instance's score is the mean probability of its class over its pixels.
+    Things are those of the dataset; if it names none, all classes except the first. A pixel is foreground if the
+    probabilities of all things add up to at least `threshold`. The score of an instance is the mean probability of its
+    class over its pixels.
 
-    Things are those of the dataset or, where it has none, all classes but the first. With a `gap`, instances that touch
-    are parted in the target by 2 `gap` pixels of the first class that is no thing, and the gaps between those that are
-    found are closed again. `border` holds the settings of `BorderWeights`: its map becomes the weight of the head.
+    border: settings of `BorderWeights`, which become the weight of the head.
+    gap: if above 0, targets have 2 `gap` pixels of the first class that is no thing between instances that touch.
+        Decoding closes the gaps between predicted instances again.
+    connectivity: 4 connects pixels by their sides, 8 also by their corners.
+    holes: fill holes of at most this many pixels.
+    min_area: drop components of fewer pixels.
+    split: "distance" cuts components at their necks; `smooth`, `split_ratio` (its `neck`) and `depth` are those of
+        `ops.regions.watershed.part_blobs`.
     """
 
     def __init__(
@@ -60,7 +64,7 @@ class Components(Codec):
         self.others = tuple(index for index in range(self.map.classes) if index not in self.things)
         self.heads = {"semantic": self.map.spec}
         if gap and not self.others:
-            raise UserError(f"task.codec.gap: {gap}: every class is a thing, so nothing can lie in gaps; set 0")
+            raise UserError(f"task.codec.gap: {gap}: every class is a thing, so no class is left to fill gaps; set 0")
         self.gap = gap
         self.required = ("semantic", "instances") if gap else ("semantic",)
         self.threshold, self.connectivity, self.holes, self.min_area = threshold, connectivity, holes, min_area
@@ -70,7 +74,7 @@ class Components(Codec):
         return self.map.targets(self._with_gaps(truth))
 
     def _with_gaps(self, truth: Annotation) -> Annotation:
-        """The truth in which no two instances touch."""
+        """Return the ground truth with gaps, so that no two instances touch."""
         if not self.gap or truth.instances is None or truth.semantic is None:
             return truth
         cut = touching(truth.instances, self.gap)
@@ -99,7 +103,7 @@ class Components(Codec):
         return {"semantic": self.map.perfect_logits(targets["semantic"])}
 
     def _instances(self, chances: Tensor, size: tuple[int, int]) -> Annotation:
-        """What the probabilities (K, H, W) of one image say."""
+        """Return the instances of one image from its probabilities (K, H, W)."""
         device, chances = chances.device, chances.cpu()
         things, labels = self._labels(chances)
         ids = np.zeros(size, np.int32)
@@ -111,7 +115,7 @@ class Components(Codec):
         if self.gap:
             ids = close(ids, self.gap)
 
-        # Of an image of many millions of pixels only those of instances are looked at once more
+        # Visit only the pixels of instances again: an image may have many millions
         inside = np.flatnonzero(ids)
         owner = ids.reshape(-1)[inside] - 1
         kinds = np.array(categories, np.int64)
@@ -130,9 +134,9 @@ class Components(Codec):
         )
 
     def _labels(self, chances: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """The thing that each pixel is, VOID where it is none; and what it is apart from things; (H, W) uint8.
+        """Return the thing of each pixel, VOID if none, and its likeliest class that is no thing; (H, W) uint8 each.
 
-        Where every class is a thing, there is nothing else: what a dropped part leaves behind keeps its class.
+        If every class is a thing, both are the same: pixels of a dropped component keep their class.
         """
         best = _likeliest(chances, self.things)
         if not self.others:
@@ -141,7 +145,7 @@ class Components(Codec):
         return best.masked_fill_(~foreground, VOID).numpy(), _likeliest(chances, self.others).numpy()
 
     def _parts(self, things: np.ndarray, kind: int) -> tuple[np.ndarray, int]:
-        """The instances (H, W) of one class, from 1, and how many they are."""
+        """Return the instances of one class, (H, W) int32 from 1, and their number."""
         mask = things == kind
         if not mask.any():
             return np.zeros(mask.shape, np.int32), 0
@@ -154,7 +158,7 @@ class Components(Codec):
 
 
 def _likeliest(chances: Tensor, classes: Sequence[int]) -> Tensor:
-    """Which of these classes is the likeliest, (H, W) uint8, without the eight bytes a pixel of argmax."""
+    """Return the likeliest of these classes, (H, W) uint8, without the eight bytes per pixel of argmax."""
     top = chances[classes[0]]
     winner = torch.full(top.shape, classes[0], dtype=torch.uint8)
     for kind in classes[1:]:
@@ -175,7 +179,7 @@ def _check(
 ) -> None:
     for name, share in (("threshold", threshold), ("split_ratio", split_ratio)):
         if not 0 < share <= 1:
-            raise UserError(f"task.codec.{name}: {share}; give a number above 0, at most 1")
+            raise UserError(f"task.codec.{name}: {share}; give a number above 0 and at most 1")
     for name, value in (("gap", gap), ("holes", holes), ("smooth", smooth), ("depth", depth)):
         if not value >= 0:
             raise UserError(f"task.codec.{name}: {value}; give pixels, 0 or more")

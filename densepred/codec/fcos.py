@@ -1,4 +1,4 @@
-"""Boxes as what the cells of a pyramid see around them (FCOS, arXiv 1904.01355 and 2006.09214)."""
+"""Boxes as distances from the locations of a pyramid to their sides (FCOS, arXiv 1904.01355 and 2006.09214)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ POINTS = ("middle", "corner")
 
 
 class FCOS(Codec):
-    """Heads `class`, a sigmoid for each class of things, `distances` to the left, top, right and bottom side, in
-    strides, and `centerness`, each on levels of `strides`.
+    """Heads `class`, one sigmoid per thing; `distances` to the left, top, right and bottom side; and `centerness`.
 
-    A cell is positive if its point is inside a box, less than `center_sampling_radius` strides from its middle (0:
-    anywhere inside), and its farthest side at most `regress_range` strides away and farther than the level before
-    reaches; the first level has no least and the last no greatest. Of several boxes it takes the smallest. In crowds
-    only positive cells count. `points` are the middles of cells, as in the paper, or their corners, as in torchvision.
+    Each head has one level per entry of `strides`; distances are in strides. A location is positive if it lies inside a
+    box and within `center_sampling_radius` strides of its center (0: anywhere inside). The farthest side must also be at
+    most `regress_range` strides away and farther than the level before reaches; the first level has no least and the
+    last no greatest distance. If several boxes qualify, the smallest is assigned. In crowds only positive locations are
+    trained.
 
-    Scores are sqrt(class * centerness). Of each level the best `pre_nms_top_k` above `score_threshold` remain, then
-    what no better box of the class overlaps by more than `nms`, at most `max_detections`. `prior` is the probability of
-    a class to begin with.
+    points: "middle" places locations at the centers of strides, as in the paper; "corner" as in torchvision.
+    score_threshold, pre_nms_top_k: the scores are sqrt(class * centerness); per level the best `pre_nms_top_k` above the
+        threshold remain.
+    nms, max_detections: non-maximum suppression per class at this overlap (IoU), then at most `max_detections` per
+        image.
+    prior: the probability that every class is initialised to.
     """
 
     required = ("boxes", "categories")
@@ -125,7 +128,7 @@ class FCOS(Codec):
         return Annotation(frame.size, boxes=boxes[keep], categories=categories, scores=scores[keep])
 
     def _candidates(self, outputs: Mapping[str, Tensor], row: Cells) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores, channels and cells of the best of each level, (N,) each."""
+        """Return scores, channels and location indices of the best candidates of each level, (N,) each."""
         scores, channels, index, start = [], [], [], 0
         parts = (outputs[name].split(row.lengths, 1) for name in ("class", "centerness"))
         for logits, central in zip(*parts, strict=True):
@@ -147,9 +150,9 @@ class FCOS(Codec):
         }
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mirror every map, and left and right trade places."""
+        """Mirror every map and swap the left and right distances."""
         if self.corner:
-            raise UserError("flip: with task.codec.points=corner cells have no mirror image; apply without flips")
+            raise UserError("flip: with task.codec.points=corner locations have no mirror image; apply without flips")
         mirrored = {name: value.flip(-1) for name, value in outputs.items()}
         if "distances" in mirrored:
             mirrored["distances"] = mirrored["distances"][:, [2, 1, 0, 3]]

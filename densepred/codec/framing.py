@@ -1,4 +1,4 @@
-"""Which predictions can be brought back to the image that they were made of."""
+"""A check that predictions can be resized to the image that they were made from."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from densepred.types import Frame, UserError
 
 
 def check_whole(frame: Frame) -> None:
-    """Refuse an input that is not the whole image, perhaps at another size."""
+    """Raise UserError if the input is neither the whole image nor a resize of it."""
     if not frame.resized:
         raise UserError(
-            f"{frame.id}: only from the whole image or a resize of it can a prediction be brought back; "
+            f"{frame.id}: a prediction fits the image only if the input is the whole image or a resize of it; "
             "leave crops and warps out of transform.valid"
         )

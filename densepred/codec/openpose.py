@@ -1,4 +1,4 @@
-"""People put together from keypoint maps and part affinity fields (OpenPose, arXiv 1611.08050)."""
+"""Multi-person pose from keypoint maps and part affinity fields (OpenPose, arXiv 1611.08050)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from densepred.ops.pose.fields import fields
 from densepred.ops.pose.grouping import GENEROUS, Rules, group
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
-REACH = 3.0348  # sigmas from its centre at which a Gaussian has 1 % of its height
+REACH = 3.0348  # sigmas from its center at which a Gaussian has 1 % of its height
 
 
 class OpenPose(Codec):
-    """Heads `paf`, x and y of the direction of each limb, and `heatmap`, a map a joint and one of the background.
+    """Heads `paf`, x and y of the direction of each limb, and `heatmap`, one map per joint and one of the background.
 
-    Both at `stride`. `sigma` of the Gaussians and `width`, how far from its line a limb reaches, are in input pixels.
-    Where people overlap, maps hold the largest Gaussian and fields the mean direction; the background is 1 minus the
-    largest. Nothing is learnt where the truth says `ignore`.
+    Both are at `stride`. If people overlap, heat maps hold the largest Gaussian and fields the mean direction; the
+    background is 1 minus the largest. Pixels that the ground truth marks as `ignore` have no weight. Predictions have
+    the dataset's keypoints. The score of a person is the sum of the scores of joints and limbs, divided by their number
+    in a complete person.
 
-    `limbs` are the dataset's, or OpenPose's 19 over its 18 joints; then channels are those of the published model.
-    `neck` adds a neck, midway between the shoulders, to the dataset's. Predictions have the dataset's keypoints.
-    A person's score is the sum of the scores of joints and limbs over their number in a whole person.
-
-    At most `max_detections` joints a map above `peak` are tried. `dot` and `ratio` judge a limb, `parts` and
-    `score_threshold` a person; with `maximize_positives` the more generous set of the authors' program replaces all
-    five. `enlarge` looks for peaks in maps enlarged so many times.
+    sigma, width: of the Gaussians, and half the width of a limb, both in input pixels.
+    limbs: "dataset", or "openpose" for its 19 limbs over 18 joints, with the channels of the published model.
+    neck: add a neck, midway between the shoulders, to the dataset's joints.
+    max_detections, peak: try at most `max_detections` candidates per heat map, those above `peak`.
+    dot, ratio, parts, score_threshold: thresholds of a limb and of a person, see `ops.pose.grouping.Rules`.
+    maximize_positives: replace these five thresholds by the lower ones of the authors' program.
+    enlarge: enlarge heat maps by this factor before their peaks are located.
     """
 
     required = ("keypoints",)
@@ -88,13 +89,13 @@ class OpenPose(Codec):
             "heatmap_weight": weight,
         }
 
-    def _cells(self, points: Tensor) -> Tensor:
-        """Input pixels to cells: cell i is the middle of pixels stride i to stride i + stride - 1."""
+    def _locations(self, points: Tensor) -> Tensor:
+        """Return locations of the maps from input pixels: location i is the center of its `stride` pixels."""
         return (points - (self.stride - 1) / 2) / self.stride
 
     def _maps(self, joints: Tensor, size: tuple[int, int]) -> Tensor:
         people, kinds = (joints[..., 2] > 0).nonzero(as_tuple=True)
-        points = self._cells(joints[people, kinds, :2])
+        points = self._locations(joints[people, kinds, :2])
         maps = heatmaps(points, kinds, joints.shape[1], size, self.sigma / self.stride, REACH)
         return torch.cat([maps, 1 - maps.amax(0, keepdim=True)])
 
@@ -102,11 +103,11 @@ class OpenPose(Codec):
         limbs = torch.tensor(self.skeleton.limbs, device=joints.device)
         ends = joints[:, limbs]  # (N, L, 2, 3)
         people, which = (ends[..., 2] > 0).all(-1).nonzero(as_tuple=True)
-        points = self._cells(ends[people, which, :, :2])
+        points = self._locations(ends[people, which, :, :2])
         return fields(points[:, 0], points[:, 1], which, len(limbs), size, self.width / self.stride)
 
     def _weight(self, truth: Annotation, size: tuple[int, int]) -> Tensor:
-        """(h, w), 0 where at least half of a cell's pixels are to be ignored."""
+        """Return the weight (h, w), 0 where at least half of the pixels of a location are to be ignored."""
         if truth.ignore is None:
             return torch.ones(size, device=None if truth.keypoints is None else truth.keypoints.device)
         ignored = F.avg_pool2d(truth.ignore[None, None].float(), self.stride, ceil_mode=True)
@@ -132,7 +133,7 @@ class OpenPose(Codec):
         pixels = joints.points * self.stride + (self.stride - 1) / 2
         matrix = pixels.new_tensor(frame.matrix)
         placed = torch.cat([pixels @ matrix[:, :2].T + matrix[:, 2], joints.scores[:, None]], 1)
-        placed = torch.cat([placed, placed.new_zeros(1, 3)])  # the last is the joint that was not found
+        placed = torch.cat([placed, placed.new_zeros(1, 3)])  # the last row stands for missing joints
         return Annotation(
             frame.size,
             keypoints=self.skeleton.keypoints(placed[people.members], self.keypoints),
@@ -143,9 +144,9 @@ class OpenPose(Codec):
         return {name: targets[name] for name in self.heads}
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mirror both: left and right trade places, and x points the other way."""
+        """Mirror both heads: swap left and right, and negate the x of directions."""
         if not self.skeleton.limb_mirror:
-            raise UserError("some limbs have no mirror image among the limbs; apply the model without flips")
+            raise UserError("flip: some limbs have no mirror image among the limbs; apply the model without flips")
         background = len(self.skeleton.names)
         heat = outputs["heatmap"].flip(-1)[:, [*self.skeleton.mirror, background]]
         order, signs = zip(*self.skeleton.limb_mirror, strict=True)

@@ -1,4 +1,4 @@
-"""Instances by their centres, and stuff around them: Panoptic-DeepLab (arXiv 1911.10194)."""
+"""Panoptic segmentation by centers of instances and offsets to them: Panoptic-DeepLab (arXiv 1911.10194)."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ SCORES = ("product", "semantic", "center")
 
 
 class Panoptic(Codec):
-    """Heads `semantic`, classes of things and stuff; `center`, a Gaussian at each thing; `offset`, x and y to it.
+    """Heads `semantic`, classes of things and stuff; `center`, a Gaussian per thing; `offset`, x and y to its center.
 
-    Offsets are in input pixels and are learnt on things alone. The centre of an instance is the mean of its pixels.
-    `sigma` of the Gaussians is in input pixels. With `quantised` they stand on whole pixels and predicted centres are
-    whole pixels, as in the published code. Crowds, ignored and void pixels teach neither centres nor offsets;
-    with `ignore_crowd` crowds do not teach classes either. Pixels of instances smaller than `small_area` weigh
-    `small_weight` in the loss of classes.
+    The center of an instance is the mean of its pixels. Offsets are in input pixels and are trained on things only.
+    Crowds, ignored and void pixels have no weight for centers and offsets. Areas are in pixels; below 1 they are shares
+    of the image: of the input in training, of the original image in prediction.
 
-    Centres are at most `max_detections` maxima of the heat map above `threshold`, each the largest of `kernel` x
-    `kernel` input pixels. Instances smaller than `thing_area` and classes of stuff with less than `stuff_area` are left
-    out. Areas are pixels, or below 1 shares of the image: of the input when learning, of the original when predicting.
-    The `score` of an instance is the mean probability of its class ("semantic"), the heat at its centre ("center"), or
-    their product. Without `stuff` predictions hold instances alone.
+    sigma: of the Gaussians, in input pixels.
+    quantised: place Gaussians and predicted centers on whole pixels, as in the published code.
+    small_area, small_weight: pixels of instances below this area have this weight in the loss of classes.
+    ignore_crowd: give crowds no weight in the loss of classes either.
+    threshold, kernel, max_detections: centers are at most `max_detections` maxima of the heat map above `threshold`,
+        each the largest of `kernel` x `kernel` input pixels.
+    thing_area, stuff_area: remove smaller instances, and classes of stuff with a smaller area.
+    score: of an instance: the mean probability of its class ("semantic"), the heat at its center ("center"), or their
+        product ("product").
+    stuff: if false, predictions hold instances only.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class Panoptic(Codec):
         labels, ids, single = self._regions(truth)
         count = len(single)
         points = centers.means(ids, count)
-        # A crowd has a centre and offsets too, of weight 0: `perfect_outputs` needs the whole ground truth.
+        # A crowd has a center and offsets too, of weight 0: `perfect_outputs` needs the whole ground truth.
         crowds = ~torch.cat([single.new_ones(1), single])[ids.long()]
         points[~single] = centers.own_pixels(torch.where(crowds, ids, 0), points)[~single]
         heat = self._heat(points[single], labels.shape)
@@ -97,7 +100,7 @@ class Panoptic(Codec):
         }
 
     def _regions(self, truth: Annotation) -> tuple[Tensor, Tensor, Tensor]:
-        """Class map, map of things (ids from 1, 0 elsewhere), and for each of them whether it is one, not a crowd."""
+        """Return the class map, the ids of things (from 1, 0 elsewhere), and per id false for a crowd."""
         labels, ids, categories = truth.need("semantic"), truth.need("instances").long(), truth.need("categories")
         if truth.ignore is not None:
             labels = labels.masked_fill(truth.ignore, VOID)
@@ -105,7 +108,7 @@ class Panoptic(Codec):
         none = categories.new_zeros(1, dtype=torch.bool)
         ids = ids * torch.cat([none, things[categories]])[ids]
         single = torch.ones_like(categories, dtype=torch.bool) if truth.crowd is None else ~truth.crowd
-        # Things that nobody told apart are a crowd of their class.
+        # Pixels of things without an id form a crowd of their class.
         loose = things[labels.long()] & (ids == 0)
         if loose.any():
             kinds, which = labels[loose].unique(return_inverse=True)
@@ -116,13 +119,13 @@ class Panoptic(Codec):
         return labels, numbers[ids].int(), single[present]
 
     def _heat(self, points: Tensor, size: Sequence[int]) -> Tensor:
-        """(1, H, W), which reaches a pixel beyond three sigmas, as in the published code."""
+        """Return the heat map (1, H, W); Gaussians end a pixel beyond three sigmas, as in the published code."""
         points = points.floor() if self.quantised else points
         kinds = torch.zeros(len(points), dtype=torch.int64, device=points.device)
         return heatmaps(points, kinds, 1, (size[0], size[1]), self.sigma, 3 + 1 / self.sigma)
 
     def _offsets(self, ids: Tensor, points: Tensor) -> Tensor:
-        """(2, H, W), x and y from each pixel of a thing to its centre."""
+        """Return the offsets (2, H, W), x and y from each pixel of a thing to its center."""
         y, x = ids.nonzero(as_tuple=True)
         offset = torch.zeros(2, *ids.shape, device=ids.device)
         offset[:, y, x] = points[ids[y, x].long() - 1].T - torch.stack([x, y])
@@ -169,10 +172,10 @@ class Panoptic(Codec):
         )
 
     def _centers(self, heat: Tensor, frame: Frame, align_corners: bool) -> centers.Centers:
-        """Centres in pixels of the original image.
+        """Return the centers in pixels of the original image.
 
-        They are looked for on the model's own grid: enlarging linearly adds no maxima and blurs where they are.
-        The published code looks in the enlarged map.
+        Maxima are located on the model's own grid: bilinear enlargement adds no maxima and blurs their position. The
+        published code locates them in the enlarged map.
         """
         (sx, _, tx), (_, sy, ty) = frame.matrix
         size = frame.input
@@ -191,7 +194,7 @@ class Panoptic(Codec):
         return centers.Centers(points * points.new_tensor([sx, sy]) + points.new_tensor([tx, ty]), scores)
 
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Void pixels are stuff; where there is none, they are as the nearest that are known."""
+        """Return outputs with void pixels as stuff; if no class is stuff, with those of the nearest known pixel."""
         labels, offset = targets["semantic"], targets["offset"]
         if self.filler is not None:
             labels = labels.masked_fill(labels == VOID, self.filler)
@@ -200,7 +203,7 @@ class Panoptic(Codec):
         return {"semantic": sure_logits(labels, self.classes), "center": targets["center"], "offset": offset}
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mirror all; x points the other way."""
+        """Mirror all heads and negate the x of offsets."""
         flipped = super().unflip(outputs)
         flipped["offset"] = flipped["offset"] * flipped["offset"].new_tensor([-1, 1])[:, None, None]
         return flipped
@@ -210,7 +213,7 @@ class Panoptic(Codec):
 
 
 def _extended(labels: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-    """Class maps (B, H, W) without void and offsets (B, 2, H, W) that lead from there to where those nearby lead."""
+    """Replace void pixels in class maps (B, H, W) and offsets (B, 2, H, W) by the class and center of the nearest."""
     source = nearest_known(labels != VOID)  # (B, H, W)
     width = labels.shape[-1]
     place = torch.arange(labels[0].numel(), device=labels.device).view(labels.shape[1:])
@@ -218,24 +221,23 @@ def _extended(labels: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
     flat = source.flatten(1)
     labels = labels.flatten(1).gather(1, flat).view(labels.shape)
     offset = offset.flatten(2).gather(2, flat[:, None].expand(-1, 2, -1)).view(offset.shape) + steps
-    return labels.masked_fill(labels == VOID, 0), offset  # nothing is known of an image that is all void
+    return labels.masked_fill(labels == VOID, 0), offset  # an image may be all void
 
 
 def pixels(area: float, whole: int) -> float:
-    """An area in pixels; below 1 it is a share of the whole."""
+    """Return an area in pixels; below 1 it is a share of the whole."""
     return area * whole if area < 1 else area
 
 
 def _check(info: Info, sigma: float, kernel: int, max_detections: int, stuff: bool) -> None:
     if len(info.classes) < 2:
         raise UserError(
-            f"the dataset has {len(info.classes)} classes; centres need two or more, such as background and one thing: "
+            f"the dataset has {len(info.classes)} classes; centers need two or more, such as background and one thing: "
             "name them in dataset.classes"
         )
     if not info.things and not stuff:
         raise UserError(
-            "the dataset says of no class that it comes in instances (Info.things); choose another dataset or "
-            "task=semantic"
+            "no class of the dataset comes in instances (Info.things); choose another dataset or task=semantic"
         )
     if not sigma > 0:
         raise UserError(f"task.codec.sigma: {sigma}; give pixels, more than 0")

@@ -1,4 +1,4 @@
-"""The joints of one instance from a heat map each: top-down pose (arXiv 1804.06208, 1902.09212)."""
+"""Top-down pose: the keypoints of one instance from one heat map each (arXiv 1804.06208, 1902.09212)."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 DECODES = ("argmax", "quarter", "dark", "udp")
 GEOMETRIES = ("cells", "published", "udp")
 REACH = 3.0  # sigmas; beyond them a Gaussian is 0
-UNKNOWN_SIGMA = 0.05  # of OKS, where the dataset gives none
+UNKNOWN_SIGMA = 0.05  # of OKS, if the dataset gives none
 
 
 class Pose(Codec):
-    """Head `heatmap`, a map a keypoint at `stride`, with a Gaussian of `sigma` cells at the keypoint.
+    """Head `heatmap`: one map per keypoint at `stride`, with a Gaussian of `sigma` locations at the keypoint.
 
     Keypoints that are not labelled, or outside the crop, have no weight; those labelled as hidden weigh `occluded`.
-    `quantised` puts Gaussians on the nearest cell, as the published programs do.
+    The score of a person is the mean heat of its keypoints above `joint_threshold`, times the score of a detected box.
 
-    `geometry` says where cell i of n is in an input of m pixels: "cells", in the middle of its pixels, at
-    stride * i + (stride - 1) / 2; "published", at stride * i; "udp", at i * (m - 1) / (n - 1). Where m is stride * n
-    the first and the last mirror exactly. `shift_heatmap` moves mirrored maps right by a cell, as "published" wants for
-    averaging. `geometry` null is "udp" where `decode` is, else "cells".
-
-    `decode`: "argmax", the highest cell; "quarter", a quarter of a cell from it to its higher neighbours; "dark" and
-    "udp", between the cells by the logarithm of the map, after a blur of `blur` x `blur` cells (null: 6 sigma - 1).
-    Near the border maps are not blurred, but for "published", since it would move joints inwards.
-
-    A person's score is the mean of the heat of its joints above `joint_threshold`, times that of a detected box; of
-    detected people with a similarity (OKS) above `nms` only the best stays.
+    quantised: place Gaussians on the nearest location, as the published programs do.
+    geometry: the pixel of location i of n in an input of m pixels. "cells": the center of its pixels, at
+        stride * i + (stride - 1) / 2; "published": stride * i; "udp": i * (m - 1) / (n - 1). If m is stride * n,
+        "cells" and "udp" mirror exactly. null is "udp" if `decode` is, otherwise "cells".
+    decode: "argmax": the highest location; "quarter": a quarter of a location towards its higher neighbours; "dark"
+        and "udp": between locations, by the logarithm of the blurred map.
+    blur: side of that blur in locations (null: 6 sigma - 1). Only with "published" are maps blurred near the border:
+        there a blur moves keypoints inwards.
+    shift_heatmap: move mirrored maps right by one location before averaging, for "published".
+    nms: of detected people with a similarity (OKS) above this, keep the best.
     """
 
     required = ("keypoints", "boxes")
@@ -63,7 +62,9 @@ class Pose(Codec):
         if not info.keypoints:
             raise UserError("the dataset names no keypoints; choose another task or dataset")
         if stride < 1 or not sigma > 0:
-            raise UserError(f"task.codec.stride={stride}, sigma={sigma}; give 1 or more, and cells above 0")
+            raise UserError(
+                f"task.codec: stride {stride}, sigma {sigma}; give a stride of at least 1 and a sigma above 0"
+            )
         self.blur = max(1, 2 * round(3 * sigma) - 1) if blur is None else blur
         if self.blur < 1 or self.blur % 2 == 0:
             raise UserError(f"task.codec.blur: {blur}; give an odd number, 1 for none")
@@ -79,9 +80,9 @@ class Pose(Codec):
         assert len(people) <= 1, "one instance at a time"
         count = self.heads["heatmap"].channels
         size = self._size(truth.size)
-        joints = people[0] if len(people) else torch.zeros(count, 3)  # the crop may show none of it
+        joints = people[0] if len(people) else torch.zeros(count, 3)  # the crop may hold no instance
         (kinds,) = (joints[:, 2] > 0).nonzero(as_tuple=True)
-        cells = self._cells(joints[kinds, :2], truth.size)
+        cells = self._locations(joints[kinds, :2], truth.size)
         cells = (cells + 0.5).floor() if self.quantised else cells
         weight = torch.where(joints[:, 2] == 1, self.occluded, (joints[:, 2] > 0).float())
         return {
@@ -90,20 +91,20 @@ class Pose(Codec):
         }
 
     def _size(self, shown: tuple[int, int]) -> tuple[int, int]:
-        """The cells of a map of an input."""
+        """Return the size of the map of an input."""
         return -(-shown[0] // self.stride), -(-shown[1] // self.stride)
 
     def _grid(self, shown: tuple[int, int], like: Tensor) -> tuple[Tensor, float]:
-        """Pixels from cell to cell along x and y, and the pixel in the middle of the first."""
+        """Return the pixels between locations along x and y, and the pixel of the first location."""
         steps = [float(self.stride)] * 2
         if self.geometry == "udp":
             steps = [(m - 1) / max(n - 1, 1) for m, n in zip(shown[::-1], self._size(shown)[::-1], strict=True)]
         first = (self.stride - 1) / 2 if self.geometry == "cells" else 0.0
         return like.new_tensor(steps), first
 
-    def _cells(self, pixels: Tensor, shown: tuple[int, int]) -> Tensor:
+    def _locations(self, pixels: Tensor, shown: tuple[int, int]) -> Tensor:
         steps, first = self._grid(shown, pixels)
-        return (pixels - first) / steps.clamp_min(1e-6)  # one cell of one pixel has nowhere to go
+        return (pixels - first) / steps.clamp_min(1e-6)  # a map of one location and one pixel has a step of 0
 
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
@@ -163,7 +164,7 @@ class Pose(Codec):
         return {"heatmap": targets["heatmap"]}
 
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mirror the maps; left and right trade places."""
+        """Mirror the maps and swap those of left and right keypoints."""
         heat = outputs["heatmap"].flip(-1)[:, list(self.mirror)]
         if self.shift_heatmap:
             heat = torch.cat([heat[..., :1], heat[..., :-1]], -1)
@@ -171,6 +172,6 @@ class Pose(Codec):
 
 
 def _mirror(info: Info) -> tuple[int, ...]:
-    """Which keypoint each one is in a mirror image."""
+    """Return the keypoint that each one becomes in a mirror image."""
     other = {a: b for pair in info.mirrored for a, b in (pair, pair[::-1])}
     return tuple(other.get(i, i) for i in range(len(info.keypoints)))

@@ -1,4 +1,4 @@
-"""A class for every pixel."""
+"""Semantic segmentation: one class per pixel."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from densepred.types import Annotation, Frame, Info
 
 
 class Semantic(Codec):
-    """Class map to the logits of a softmax; with `sigmoid`, to the one logit of the second of two classes.
+    """Head `semantic`: the logits of a softmax; with `sigmoid`, one logit of the second of two classes.
 
-    `border` holds the settings of `BorderWeights`: its map becomes the weight of the head.
+    border: settings of `BorderWeights`, which become the weight of the head.
+    distance: add signed distance maps to the targets, as some losses need them.
     """
 
     required = ("semantic",)

@@ -1,4 +1,4 @@
-"""Which joints and limbs a network that assembles people sees: those of the dataset, or OpenPose's 18 and 19."""
+"""The joints and limbs that OpenPose groups into people: those of the dataset, or its own 18 and 19."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPENPOSE = (
     "right_ear",
     "left_ear",
 )
-"""The heat maps of the COCO model of arXiv 1611.08050, in their order."""
+"""Joints of the heat maps of the COCO model of arXiv 1611.08050, in the order of channels."""
 
 OPENPOSE_LIMBS = (
     (1, 8),
@@ -56,22 +56,22 @@ OPENPOSE_LIMBS = (
     (14, 16),
     (15, 17),
 )
-"""Its fields in the order of their channels: limb l is channels 2 l and 2 l + 1."""
+"""Limbs of its affinity fields: limb l has the channels 2 l and 2 l + 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """Joints of the network. `sources` says which keypoint of the dataset each one is; the neck is none: -1."""
+    """Joints and limbs of a network, and their keypoints in the dataset."""
 
     names: tuple[str, ...]
-    sources: tuple[int, ...]
+    sources: tuple[int, ...]  # the keypoint of the dataset that each joint is, -1 for an added neck
     shoulders: tuple[int, int] | None  # keypoints of the dataset, for the neck
     limbs: tuple[tuple[int, int], ...]
-    mirror: tuple[int, ...]  # which joint each one is in a mirror image
-    limb_mirror: tuple[tuple[int, int], ...]  # of each limb: which it is in a mirror image, and -1 where turned round
+    mirror: tuple[int, ...]  # the joint that each one becomes in a mirror image
+    limb_mirror: tuple[tuple[int, int], ...]  # the limb that each one becomes, and -1 if reversed
 
     def joints(self, keypoints: Tensor) -> Tensor:
-        """Keypoints (N, K, 3) of the dataset to joints (N, J, 3); a neck is known where both shoulders are."""
+        """Return joints (N, J, 3) of keypoints (N, K, 3); an added neck is labelled if both shoulders are."""
         padded = keypoints
         if self.shoulders is not None:
             pair = keypoints[:, list(self.shoulders)]
@@ -80,7 +80,7 @@ class Skeleton:
         return padded[:, list(self.sources)]
 
     def keypoints(self, joints: Tensor, count: int) -> Tensor:
-        """Joints (N, J, 3) to the dataset's `count` keypoints: the neck, which is none, is left out."""
+        """Return the dataset's keypoints (N, count, 3) of joints (N, J, 3), without an added neck."""
         out = joints.new_zeros(len(joints), count, 3)
         own = [i for i, source in enumerate(self.sources) if source >= 0]
         out[:, [self.sources[i] for i in own]] = joints[:, own]
@@ -88,15 +88,15 @@ class Skeleton:
 
 
 def skeleton(info: Info, limbs: str, neck: bool) -> Skeleton:
-    """The skeleton of a dataset, with a `neck` between its shoulders where it has none; or OpenPose's."""
+    """Return OpenPose's skeleton, or that of a dataset, with a `neck` between the shoulders if it has none."""
     choose("task.codec.limbs", limbs, SOURCES)
     if not info.keypoints:
-        raise UserError("the dataset names no keypoints to put people together from; choose another task or dataset")
+        raise UserError("the dataset names no keypoints; choose another task or dataset")
     if limbs == "openpose":
         return _make(info, OPENPOSE, OPENPOSE_LIMBS)
     if not info.limbs:
         raise UserError(
-            "the dataset names no limbs, along which joints are put together; give the category a skeleton, or, for "
+            "the dataset names no limbs, which join keypoints to people; give the category a skeleton, or, for "
             "COCO's keypoints, set task.codec.limbs=openpose"
         )
     names = info.keypoints
@@ -123,7 +123,7 @@ def _make(info: Info, names: Sequence[str], limbs: Sequence[tuple[int, int]]) ->
 def _shoulders(info: Info) -> tuple[str, str]:
     if missing := [name for name in SHOULDERS if name not in info.keypoints]:
         raise UserError(
-            f"no keypoint is named {missing[0]}: a neck is the middle of both shoulders; set task.codec.neck=false"
+            f"task.codec.neck: a neck lies between both shoulders, and no keypoint is named {missing[0]}; set it to false"
         )
     return SHOULDERS
 
@@ -134,7 +134,7 @@ def _mirror(info: Info, sources: Sequence[int]) -> tuple[int, ...]:
 
 
 def _limb_mirror(limbs: Sequence[tuple[int, int]], mirror: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """For each limb the one that becomes it in a mirror image, and 1 or, where that one points the other way, -1."""
+    """Return (limb, sign) per limb: the limb that becomes it in a mirror image, and -1 if that one is reversed."""
     places = {limb: i for i, limb in enumerate(limbs)}
     found = []
     for a, b in limbs:

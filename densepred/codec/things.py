@@ -1,4 +1,4 @@
-"""Which classes a detector looks for, and the boxes of an annotation that it learns from."""
+"""The classes that a detector predicts, and the boxes of an annotation that it is trained on."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 from densepred.types import Annotation, Info, UserError
 
 
-class Found(NamedTuple):
-    """What an annotation says to a detector."""
+class TrainingBoxes(NamedTuple):
+    """The training boxes of one annotation."""
 
     boxes: Tensor  # (N, 4) of single objects
     channels: Tensor  # (N,) int64, the channel of each one's class
-    crowds: Tensor  # (M, 4) boxes of groups, in which nobody can say what is an object
+    crowds: Tensor  # (M, 4) boxes of groups, in which single objects are not labelled
 
 
 class Things:
-    """The classes that come in instances, a channel each; where the dataset names none, all of its classes."""
+    """The classes that come in instances, one channel per class; all classes if the dataset names no things."""
 
     def __init__(self, info: Info) -> None:
         self.classes = tuple(info.things) or tuple(range(len(info.classes)))
@@ -29,16 +29,16 @@ class Things:
         self.channels = torch.full((max(self.classes) + 1,), -1)
         self.channels[list(self.classes)] = torch.arange(len(self.classes))
 
-    def of(self, truth: Annotation) -> Found:
-        """Boxes without an area and those of other classes are left out."""
+    def of(self, truth: Annotation) -> TrainingBoxes:
+        """Return the boxes to train on, without those of no area or of other classes."""
         boxes = truth.need("boxes").float()
         categories = truth.need("categories").long().clamp(-1, len(self.channels))
-        table = torch.cat([self.channels, self.channels.new_full((2,), -1)]).to(categories.device)  # for others
+        table = torch.cat([self.channels, self.channels.new_full((2,), -1)]).to(categories.device)  # 2 for others
         channels = table[categories]
         crowd = torch.zeros_like(channels, dtype=torch.bool) if truth.crowd is None else truth.crowd
         wanted = (channels >= 0) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        return Found(boxes[wanted & ~crowd], channels[wanted & ~crowd], boxes[wanted & crowd])
+        return TrainingBoxes(boxes[wanted & ~crowd], channels[wanted & ~crowd], boxes[wanted & crowd])
 
     def categories(self, channels: Tensor) -> Tensor:
-        """Channels (N,) of a head to classes of the dataset."""
+        """Return the dataset's classes, (N,) int64, of channels (N,) of a head."""
         return torch.tensor(self.classes, dtype=torch.int64, device=channels.device)[channels]

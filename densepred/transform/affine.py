@@ -1,4 +1,4 @@
-"""Random rotation, scale, shear and shift about the centre. The size stays; what is not in the image is void."""
+"""Random rotation, scale, shear and shift about the center. The size stays; what is not in the image is void."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Affine:
 
 
 def _forward(size: tuple[int, int], angle: float, shear: float, factor: float, shift: tuple[float, float]) -> Matrix:
-    """Where points go: to the centre, slant, turn, scale, and back with a shift."""
+    """Where points go: to the center, slant, turn, scale, and back with a shift."""
     x, y = (size[1] - 1) / 2, (size[0] - 1) / 2
     cos, sin = math.cos(angle) * factor, math.sin(angle) * factor
     slant: Matrix = ((1.0, math.tan(shear), 0.0), (0.0, 1.0, 0.0))

@@ -17,7 +17,7 @@ LEAST = 3  # joints of half a body that say how large it is
 
 
 class Place(NamedTuple):
-    """What is to fill the picture: its centre, width and height, in pixels of the image."""
+    """What is to fill the picture: its center, width and height, in pixels of the image."""
 
     x: float
     y: float
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 class InstanceCrop:
     """The box, made as wide to high as `size` by growing one side, times `padding`, becomes a picture of `size`.
 
-    The edges of the picture are those of the padded box, so a pixel's centre has one exact place in the image. A box
+    The edges of the picture are those of the padded box, so a pixel's center has one exact place in the image. A box
     narrower than a pixel counts as a pixel wide.
 
     Random are: a factor drawn from N(1, `scale`), within one `scale` of 1; with probability `rotate_p` degrees drawn

@@ -1,4 +1,4 @@
-"""Drawn scenes for the tests of instances by centres, and how a prediction compares with one."""
+"""Drawn scenes for the tests of instances by centers, and how a prediction compares with one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def lost(found: Annotation, truth: Annotation) -> int:
 
 
 def clashes(truth: Annotation, reach: int = 3) -> int:
-    """Instances whose centre lies in the window of another's: the heat map holds one peak for both."""
+    """Instances whose center lies in the window of another's: the heat map holds one peak for both."""
     assert truth.instances is not None
     assert truth.categories is not None
     ids = truth.instances.numpy()

@@ -19,15 +19,15 @@ from tests.reference import slow_detection
 
 @pytest.mark.parametrize("size", [(96, 128), (61, 75)])
 def test_drawn_scenes_are_found_again(size: tuple[int, int]) -> None:
-    """But for those whose centre is in the cell, or beside the centre, of one of their class or of a smaller one."""
+    """But for those whose center is in the cell, or beside the center, of one of their class or of a smaller one."""
     lost = 0
     for index in range(16):
         truth, info = drawn(size, index)
         codec = CenterDetection(info)
         again = found_again(truth, there_and_back(codec, truth))
         assert truth.boxes is not None
-        centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
-        near = ((centres[:, None] - centres).abs() < 2 * codec.stride).all(-1).sum(1) > 1  # itself is one
+        centers = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
+        near = ((centers[:, None] - centers).abs() < 2 * codec.stride).all(-1).sum(1) > 1  # itself is one
         assert again[~near].all()
         lost += int((~again).sum())
     assert lost <= 3, "of eighty"

@@ -1,4 +1,4 @@
-"""Scenes there and back by their centres, judged by a slow PQ; targets; crowds, void and other edges."""
+"""Scenes there and back by their centers, judged by a slow PQ; targets; crowds, void and other edges."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_the_truth_comes_back_within_half_a_pixel(
 
 
 def errors(refine) -> Tensor:
-    """Distances along each axis, in cells, over clean Gaussians with random centres well inside."""
+    """Distances along each axis, in cells, over clean Gaussians with random centers well inside."""
     draw = torch.Generator().manual_seed(1)
     points = torch.tensor([12.0, 12.0]) + torch.rand(4000, 2, generator=draw) * torch.tensor([24.0, 40.0])
     found = []
@@ -69,7 +69,7 @@ def errors(refine) -> Tensor:
 
 
 def test_sub_pixel_errors_are_those_of_theory() -> None:
-    """A centre lies up to half a cell from the nearest: a quarter in the mean. The quarter shift halves that."""
+    """A center lies up to half a cell from the nearest: a quarter in the mean. The quarter shift halves that."""
     assert errors(lambda heat, cells: cells).mean() == pytest.approx(0.25, rel=0.02)
     assert errors(quarter).mean() == pytest.approx(0.125, rel=0.02)
     assert errors(lambda heat, cells: dark(heat, cells, 11)).mean() < 0.05

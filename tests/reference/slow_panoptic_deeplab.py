@@ -10,7 +10,7 @@ VOID = 255
 
 
 def targets(ids: np.ndarray, count: int, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centres (count, 2), x and y; heat map (H, W); offsets (2, H, W)."""
+    """Centers (count, 2), x and y; heat map (H, W); offsets (2, H, W)."""
     height, width = ids.shape
     points, heat, offset = np.zeros((count, 2)), np.zeros(ids.shape), np.zeros((2, height, width))
     for i in range(count):

@@ -1,7 +1,7 @@
 """Move pictures, label maps and points by one affine map, or by an affine map and a dense flow.
 
 A map leads backwards, from an output pixel (x, y) to where it comes from, as `Frame.matrix` does.
-Pixel centres are integers, so an image covers x from -0.5 to W - 0.5.
+Pixel centers are integers, so an image covers x from -0.5 to W - 0.5.
 """
 
 from __future__ import annotations

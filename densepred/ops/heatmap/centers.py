@@ -1,6 +1,6 @@
-"""Centres of instances: where they are in the truth, and where a heat map says that they are.
+"""Centers of instances: where they are in the truth, and where a heat map says that they are.
 
-N instances, K centres, h x w cells. Points are x and y.
+N instances, K centers, h x w cells. Points are x and y.
 """
 
 from __future__ import annotations

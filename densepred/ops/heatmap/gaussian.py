@@ -49,10 +49,10 @@ def heatmaps(
     return maps.view(count, height, width)
 
 
-def _axis(centres: Tensor, sigmas: Tensor, steps: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
+def _axis(centers: Tensor, sigmas: Tensor, steps: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
     """The Gaussian along one axis, 0 beyond its reach, and the cells it stands on; both (N, steps)."""
-    nearest = (centres + 0.5).floor()
+    nearest = (centers + 0.5).floor()
     cells = nearest.long()[:, None] + steps
-    distance = cells - centres[:, None]
+    distance = cells - centers[:, None]
     values = torch.exp(-(distance**2) / (2 * sigmas[:, None] ** 2))
     return torch.where(steps.abs() <= far[:, None].ceil(), values, 0), cells

@@ -25,7 +25,7 @@ def dots(points: list[tuple[float, float]], size: tuple[int, int] = (60, 70)) ->
     return Sample(image, Annotation(size, keypoints=keypoints), Frame("dots", size))
 
 
-def centre(layer: torch.Tensor) -> tuple[float, float]:
+def center(layer: torch.Tensor) -> tuple[float, float]:
     y, x = torch.meshgrid(torch.arange(layer.shape[0]), torch.arange(layer.shape[1]), indexing="ij")
     return float((x * layer).sum() / layer.sum()), float((y * layer).sum() / layer.sum())
 
@@ -52,7 +52,7 @@ def test_keypoints_follow_drawn_dots(warp: Warp) -> None:
     for layer, (x, y, seen) in zip(moved.image - moved.image.amin((1, 2), True), moved.truth.keypoints[0], strict=True):
         layer = torch.where(layer > 0.1, layer, 0)
         assert seen == 2
-        assert math.dist(centre(layer), (float(x), float(y))) < 0.6
+        assert math.dist(center(layer), (float(x), float(y))) < 0.6
 
 
 def test_the_matrix_of_the_frame_leads_back_to_the_image() -> None:

@@ -1,4 +1,4 @@
-"""Centres of regions and peaks of heat maps against loops."""
+"""Centers of regions and peaks of heat maps against loops."""
 
 from __future__ import annotations
 
