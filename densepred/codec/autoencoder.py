@@ -35,7 +35,7 @@ class Autoencoder(Codec):
         return {"image": _unit(truth.need("image"))}
 
     def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
-        """Return a corrupted copy of an image (C, H, W), float32 clipped to [0, 1]; without settings the image itself."""
+        """Return a corrupted copy of an image (C, H, W), float32 in [0, 1]; without settings the image itself."""
         if not self.noise and not self.masked:
             return image
         image = _unit(image)

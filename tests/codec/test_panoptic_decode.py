@@ -125,7 +125,7 @@ def test_a_network_that_says_nonsense_is_decoded() -> None:
         (INFO, {"kernel": 4}, r"task\.codec\.kernel: 4; give an odd"),
         (INFO, {"max_detections": 0}, r"task\.codec\.max_detections"),
         (INFO, {"stuff_area": -1}, r"task\.codec\.stuff_area"),
-        (INFO, {"score": "center"}, "did you mean 'center'"),
+        (INFO, {"score": "centre"}, "did you mean 'center'"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_remedy(info: Info, options: dict, says: str) -> None:
