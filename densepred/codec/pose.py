@@ -82,11 +82,11 @@ class Pose(Codec):
         size = self._size(truth.size)
         joints = people[0] if len(people) else torch.zeros(count, 3)  # the crop may hold no instance
         (kinds,) = (joints[:, 2] > 0).nonzero(as_tuple=True)
-        cells = self._locations(joints[kinds, :2], truth.size)
-        cells = (cells + 0.5).floor() if self.quantised else cells
+        locations = self._locations(joints[kinds, :2], truth.size)
+        locations = (locations + 0.5).floor() if self.quantised else locations
         weight = torch.where(joints[:, 2] == 1, self.occluded, (joints[:, 2] > 0).float())
         return {
-            "heatmap": heatmaps(cells, kinds, count, size, self.sigma, REACH),
+            "heatmap": heatmaps(locations, kinds, count, size, self.sigma, REACH),
             "heatmap_weight": weight[:, None, None],
         }
 
@@ -111,9 +111,9 @@ class Pose(Codec):
     ) -> list[Annotation]:
         shown = frames[0].input  # crops have one size
         heat = resize(outputs["heatmap"], self._size(shown), align_corners)  # models may be coarser
-        confidence, cells = highest(heat)
+        confidence, locations = highest(heat)
         steps, first = self._grid(shown, heat)
-        pixels = self._refined(heat, cells) * steps + first
+        pixels = self._refined(heat, locations) * steps + first
         matrix = heat.new_tensor([frame.matrix for frame in frames])  # (B, 2, 3)
         points = pixels @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
         seen = confidence > 0
@@ -124,16 +124,16 @@ class Pose(Codec):
         rows = zip(keypoints.split(1), scores.split(1), areas.split(1), frames, strict=True)
         return [Annotation(frame.size, keypoints=k, scores=s, areas=a) for k, s, a, frame in rows]
 
-    def _refined(self, heat: Tensor, cells: Tensor) -> Tensor:
+    def _refined(self, heat: Tensor, locations: Tensor) -> Tensor:
         everywhere = self.geometry == "published"
         match self.refinement:
             case "argmax":
-                return cells
+                return locations
             case "quarter":
-                return quarter(heat, cells)
+                return quarter(heat, locations)
             case "dark":
-                return dark(heat, cells, self.blur, everywhere)
-        return udp(heat, cells, self.blur, everywhere)
+                return dark(heat, locations, self.blur, everywhere)
+        return udp(heat, locations, self.blur, everywhere)
 
     def merge_instances(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
         boxes = given.need("boxes")

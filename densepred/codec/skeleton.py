@@ -122,9 +122,7 @@ def _make(info: Info, names: Sequence[str], limbs: Sequence[tuple[int, int]]) ->
 
 def _shoulders(info: Info) -> tuple[str, str]:
     if missing := [name for name in SHOULDERS if name not in info.keypoints]:
-        raise UserError(
-            f"task.codec.neck: the dataset has no keypoint {missing[0]}; set task.codec.neck=false"
-        )
+        raise UserError(f"task.codec.neck: the dataset has no keypoint {missing[0]}; set task.codec.neck=false")
     return SHOULDERS
 
 

@@ -1,4 +1,4 @@
-"""Random rotation, scale, shear and shift about the center. The size stays; what is not in the image is void."""
+"""Random rotation, scale, shear and shift about the center; the size stays, and pixels from outside are void."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from densepred.types import UserError
 
 
 class Affine:
-    """With probability `p`: up to `rotate` and `shear` degrees either way, a factor from `low` to `high`,
+    """Random affine map with probability `p`.
 
-    and a shift of up to `shift` of the size either way.
+    rotate, shear: largest angles either way, in degrees.
+    low, high: range of the scale, log-uniform.
+    shift: largest shift either way, as a share of the image's size.
     """
 
     def __init__(
@@ -27,7 +29,7 @@ class Affine:
         shift: float = 0.0,
     ) -> None:
         if not 0 < low <= high or not 0 <= shear < 90:
-            raise UserError(f"affine low={low} high={high} shear={shear}: give 0 < low <= high and 0 <= shear < 90")
+            raise UserError(f"affine: low {low}, high {high}, shear {shear}; give 0 < low <= high and 0 <= shear < 90")
         self.p, self.rotate, self.shear, self.low, self.high, self.shift = p, rotate, shear, low, high, shift
 
     def params(self, size: tuple[int, int], generator: Generator) -> Warp:
@@ -41,7 +43,7 @@ class Affine:
 
 
 def _forward(size: tuple[int, int], angle: float, shear: float, factor: float, shift: tuple[float, float]) -> Matrix:
-    """Where points go: to the center, slant, turn, scale, and back with a shift."""
+    """Return the map of points: center, shear, rotate and scale, then move back with the shift."""
     x, y = (size[1] - 1) / 2, (size[0] - 1) / 2
     cos, sin = math.cos(angle) * factor, math.sin(angle) * factor
     slant: Matrix = ((1.0, math.tan(shear), 0.0), (0.0, 1.0, 0.0))

@@ -12,11 +12,11 @@ from densepred.types import Sample, UserError
 
 
 class Blur:
-    """With probability `p`, by a standard deviation from `low` to `high` pixels."""
+    """Gaussian blur with probability `p`, by a standard deviation from `low` to `high` pixels."""
 
     def __init__(self, p: float = 0.2, low: float = 0.3, high: float = 1.5) -> None:
         if not 0 < low <= high:
-            raise UserError(f"blur low={low} high={high}: give 0 < low <= high")
+            raise UserError(f"blur: low {low}, high {high}; give 0 < low <= high")
         self.p, self.low, self.high = p, low, high
 
     def __call__(self, sample: Sample, generator: Generator) -> Sample:
@@ -27,7 +27,7 @@ class Blur:
 
 
 def _blur(image: Tensor, sigma: float) -> Tensor:
-    """Cut off at 3 sigma; the border is repeated."""
+    """Blur an image (C, H, W) by a Gaussian that ends at 3 sigma; the border is repeated."""
     reach = max(1, math.ceil(3 * sigma))
     weights = torch.exp(torch.arange(-reach, reach + 1).float().square() / (-2 * sigma * sigma))
     weights /= weights.sum()

@@ -1,4 +1,4 @@
-"""Random brightness, contrast, saturation and hue, as one linear map of colours."""
+"""Random brightness, contrast, saturation and hue, as one affine map of colours."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _YIQ = ((0.299, 0.587, 0.114), (0.59590059, -0.27455667, -0.32134392), (0.211536
 
 
 class Colour:
-    """Factors drawn from 1 - amount to 1 + amount; `hue` is a share of the full turn, in the YIQ plane.
+    """Random change of colours: factors from 1 - amount to 1 + amount; hue is a share of a full turn in YIQ.
 
-    Saturation and hue act on images of three channels only; the others are left alone by them.
+    Saturation and hue change only images of three channels.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Colour:
         self.amounts = (brightness, contrast, saturation, hue)
 
     def colour(self, mean: Tensor, generator: Generator) -> Tensor:
-        """The matrix (C, C + 1) that acts on (values, 1) of an image in [0, 1] whose mean colour is `mean` (C,)."""
+        """Draw the matrix (C, C + 1) that acts on (values, 1) of an image in [0, 1] with mean colour `mean` (C,)."""
         draws = (torch.rand(4, generator=generator) * 2 - 1).tolist()
         brightness, contrast, saturation, hue = (u * amount for u, amount in zip(draws, self.amounts, strict=True))
         channels = len(mean)
@@ -33,7 +33,7 @@ class Colour:
             linear = _turn(hue) @ (linear * (1 + saturation) - grey * saturation)
         linear = linear * (1 + brightness)
 
-        # Contrast turns about the grey level of the image as it is by then
+        # Scale about the grey level that the image has after these steps
         level = (linear @ mean).mean()
         return torch.cat((linear * (1 + contrast), (-contrast * level).expand(channels, 1)), 1)
 

@@ -1,4 +1,4 @@
-"""A random scale and a random window of fixed size, as one move."""
+"""A random scale and a random crop of fixed size, as one warp."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from densepred.types import UserError
 
 
 class Crop:
-    """Scale by a factor between `low` and `high` (log-uniform), then cut a window of `size` anywhere in it.
+    """Scale by a factor between `low` and `high` (log-uniform), then crop `size` (height, width) at random.
 
-    Where the scaled image is smaller than the window, it lies anywhere in it; the rest is void. No size, no change.
+    If the scaled image is smaller than the crop, it lies at random in it, and the rest is void. With size null the
+    image is not changed.
     """
 
     def __init__(self, size: Sequence[int] | None, low: float = 1.0, high: float = 1.0) -> None:
         if size is not None and (len(size) != 2 or min(size) < 1):
-            raise UserError(f"crop size {list(size)}: give [height, width] in pixels, or null for whole images")
+            raise UserError(f"crop.size: {list(size)}; give [height, width] in pixels, or null for whole images")
         if not 0 < low <= high:
-            raise UserError(f"crop scale low={low} high={high}: give 0 < low <= high")
+            raise UserError(f"crop: low {low}, high {high}; give 0 < low <= high")
         self.size = None if size is None else (int(size[0]), int(size[1]))
         self.low, self.high = low, high
 
@@ -37,7 +38,7 @@ class Crop:
 
 
 def _start(length: int, window: int, u: float) -> float:
-    """A whole start in [0, length - window], or in [length - window, 0] where the window is larger."""
+    """Return a whole start in [0, length - window], or in [length - window, 0] if the window is larger."""
     room = abs(length - window) + 1
     start = min(int(u * room), room - 1)
     return float(start if length >= window else -start)

@@ -1,4 +1,4 @@
-"""Smooth random deformation, as U-Net was trained with. https://arxiv.org/abs/1505.04597"""
+"""Smooth random deformation, an augmentation of U-Net (arXiv 1505.04597)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from densepred.types import UserError
 
 
 class Elastic:
-    """With probability `p`: displacements of N(0, `sigma` pixels) at `knots` x `knots` points, bicubic between them.
+    """Elastic deformation with probability `p`: normal displacements at a grid of knots, bicubic between them.
 
-    Make sigma much smaller than the distance of the knots, else the image folds and keypoints have no single place.
+    sigma: standard deviation of the displacements in pixels. Make it much smaller than the distance between knots:
+        otherwise the image folds, and keypoints have no single position.
+    knots: number of knots per axis.
     """
 
     def __init__(self, p: float = 1.0, sigma: float = 10.0, knots: int = 3) -> None:
         if knots < 2 or sigma < 0:
-            raise UserError(f"elastic knots={knots} sigma={sigma}: give at least 2 knots and a sigma of 0 or more")
+            raise UserError(f"elastic: knots {knots}, sigma {sigma}; give at least 2 knots and a sigma of 0 or more")
         self.p, self.sigma, self.knots = p, sigma, knots
 
     def params(self, size: tuple[int, int], generator: Generator) -> Warp:

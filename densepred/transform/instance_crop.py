@@ -1,4 +1,4 @@
-"""Cut an instance out by its box, scaled to one size: what top-down networks see. https://arxiv.org/abs/1902.09212"""
+"""Crops of single instances by their boxes, scaled to one size: the input of top-down networks (arXiv 1902.09212)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from densepred.ops.geometry.warp import Matrix, Warp
 from densepred.types import Annotation, UserError
 
 DEFAULT = (256, 192)
-LEAST = 3  # joints of half a body that say how large it is
+LEAST = 3  # joints that the extent of half a body is computed from
 
 
 class Place(NamedTuple):
-    """What is to fill the picture: its center, width and height, in pixels of the image."""
+    """The region that fills the crop: its center, width and height, in pixels of the image."""
 
     x: float
     y: float
@@ -26,15 +26,16 @@ class Place(NamedTuple):
 
 
 class InstanceCrop:
-    """The box, made as wide to high as `size` by growing one side, times `padding`, becomes a picture of `size`.
+    """Crop an instance: its box, grown to the aspect ratio of `size` and scaled by `padding`, becomes the crop.
 
-    The edges of the picture are those of the padded box, so a pixel's center has one exact place in the image. A box
-    narrower than a pixel counts as a pixel wide.
+    The edges of the crop are those of the padded box. A box narrower than a pixel counts as one pixel wide.
 
-    Random are: a factor drawn from N(1, `scale`), within one `scale` of 1; with probability `rotate_p` degrees drawn
-    from N(0, `rotate`), within two `rotate` of 0; and with probability `half_body`, where more than `half_body_joints`
-    are labelled, the joints of one half of the body times `half_body_padding` in place of the box: those of the upper
-    half with probability `upper`, or where the lower has too few.
+    size: (height, width) of the crop.
+    scale: the crop is enlarged by a factor from N(1, scale), clipped to one `scale` around 1.
+    rotate, rotate_p: with probability `rotate_p` it is rotated by degrees from N(0, rotate), clipped to two `rotate`.
+    half_body, half_body_joints, half_body_padding: with probability `half_body`, if more than `half_body_joints` joints
+        are labelled, those of one half of the body, scaled by `half_body_padding`, replace the box.
+    upper: probability that this half is the upper one. If the drawn half has too few joints, the other is taken.
     """
 
     def __init__(
@@ -50,11 +51,11 @@ class InstanceCrop:
         upper: float = 0.7,
     ) -> None:
         if size is not None and (len(size) != 2 or min(size) < 2):
-            raise UserError(f"instance crop size {list(size)}: give [height, width] in pixels, or null for 256 x 192")
+            raise UserError(f"instance_crop.size: {list(size)}; give [height, width] in pixels, or null for 256 x 192")
         if not padding > 0 or not half_body_padding > 0 or not 0 <= scale < 1:
             raise UserError(
-                f"instance crop padding={padding} half_body_padding={half_body_padding} scale={scale}: give positive "
-                "paddings and a scale from 0 to below 1"
+                f"instance_crop: padding {padding}, half_body_padding {half_body_padding}, scale {scale}; give "
+                "positive paddings and a scale from 0 to below 1"
             )
         self.size = DEFAULT if size is None else (int(size[0]), int(size[1]))
         self.padding, self.scale, self.rotate, self.rotate_p = padding, scale, rotate, rotate_p
@@ -79,7 +80,7 @@ class InstanceCrop:
         return Place((x0 + x1) / 2, (y0 + y1) / 2, *self._shaped(x1 - x0, y1 - y0, self.padding))
 
     def _half(self, truth: Annotation, lower: Sequence[int], upper: bool) -> Place | None:
-        """The place of half a body; None where too little of it is labelled, or nobody knows which half is which."""
+        """Return the region of half a body; None if too few joints are labelled or no lower joints are known."""
         if truth.keypoints is None or len(truth.keypoints) == 0 or not lower:
             return None
         joints = truth.keypoints[0]
@@ -105,7 +106,7 @@ class InstanceCrop:
         return padding * max(width, height * aspect), padding * max(height, width / aspect)
 
     def _matrix(self, place: Place, factor: float, angle: float) -> Matrix:
-        """From pixels of the picture to those of the image: to its middle, enlarge and turn, to the place."""
+        """Return the map from pixels of the crop to those of the image: center, scale, rotate, move to the region."""
         unit = place.width * factor / self.size[1]
         cos, sin = unit * math.cos(angle), unit * math.sin(angle)
         x, y = (self.size[1] - 1) / 2, (self.size[0] - 1) / 2

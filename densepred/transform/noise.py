@@ -9,7 +9,7 @@ from densepred.types import Sample
 
 
 class Noise:
-    """With probability `p`, of a standard deviation up to `sigma`, where white is 1."""
+    """Gaussian noise with probability `p`, of a standard deviation up to `sigma`, where white is 1."""
 
     def __init__(self, p: float = 0.2, sigma: float = 0.05) -> None:
         self.p, self.sigma = p, sigma

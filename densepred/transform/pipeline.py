@@ -1,4 +1,4 @@
-"""Apply transforms in order, with one resampling for neighbouring moves and one pass for neighbouring colour maps."""
+"""Transforms in order, with one resampling per run of warps and one pass per run of colour maps."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Geometry(Protocol):
 
 @runtime_checkable
 class Framing(Protocol):
-    """A transform that moves pixels so that the instance of a sample fills the picture."""
+    """A transform that moves pixels so that the instance of a sample fills the crop."""
 
     def instance_params(self, truth: Annotation, generator: Generator, lower: Sequence[int]) -> Warp:
-        """`lower` are the keypoints of the lower body, where the dataset names such."""
+        """Draw the warp; `lower` are the keypoints of the lower body, if the dataset names them."""
         ...
 
 
@@ -38,9 +38,10 @@ class LinearColour(Protocol):
 
 
 class Pipeline:
-    """`mirrored` are the pairs of keypoints that trade places in a mirror image, from `Info.mirrored`.
+    """A chain of transforms.
 
-    `lower` are the keypoints of the lower body, for transforms that show one half of it.
+    mirrored: pairs of keypoints to swap in a mirror image, from `Info.mirrored`.
+    lower: keypoints of the lower body, for transforms that crop one half of it.
     """
 
     def __init__(
@@ -66,19 +67,19 @@ class Pipeline:
         return sample
 
     def require_framing(self, name: str) -> None:
-        """Raise UserError where nothing cuts single instances out."""
+        """Raise UserError if no transform crops single instances."""
         if not any(isinstance(transform, Framing) for transform in self.transforms):
             raise UserError(
-                f"transform.{name}: the task looks at one instance at a time, and nothing cuts them out; "
+                f"transform.{name}: the task takes one instance at a time, and no transform crops instances; "
                 "set transform=pose, or list densepred.transform.instance_crop.InstanceCrop"
             )
 
     def _move(self, sample: Sample, start: int, generator: Generator) -> tuple[Sample, int]:
-        """Multiply moves up to and with the first that has a flow, for nothing can be multiplied behind one."""
+        """Compose warps up to the first with a flow, which no matrix can be composed with; apply the result."""
         total = Warp(IDENTITY, sample.truth.size)
         for index in range(start, len(self.transforms)):
             transform = self.transforms[index]
-            if isinstance(transform, Framing) and index == start:  # it looks at the sample as it is before any move
+            if isinstance(transform, Framing) and index == start:  # it reads the sample before any warp
                 step = transform.instance_params(sample.truth, generator, self.lower)
             elif isinstance(transform, Geometry) and total.flow is None:
                 step = transform.params(total.size, generator)

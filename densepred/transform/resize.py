@@ -1,4 +1,4 @@
-"""Bring every image to one size, or its shorter or longer side to one length."""
+"""Resize to one size, or the shorter or longer side to one length."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from densepred.types import UserError
 
 
 class Resize:
-    """`size` is [height, width], or one number for the shorter side, which keeps the shape; null changes nothing.
+    """Resize an image.
 
-    `longest` is the longer side: alone it is its length, beside one number it is the most that it may become.
+    size: [height, width], or one number for the shorter side, which keeps the aspect ratio; null changes nothing.
+    longest: length of the longer side; beside one number for the shorter side, its largest length.
     """
 
     def __init__(self, size: Sequence[int] | int | None, longest: int | None = None) -> None:
         numbers = [] if size is None else [size] if isinstance(size, int) else list(size)
         if len(numbers) > 2 or min(numbers, default=1) < 1:
-            raise UserError(f"resize {size}: give [height, width], the length of the shorter side, or null")
+            raise UserError(f"resize.size: {size}; give [height, width], the length of the shorter side, or null")
         if longest is not None and (longest < 1 or len(numbers) == 2):
             raise UserError(
-                f"resize {size}, longest {longest}: give a positive length, and no [height, width] beside it"
+                f"resize: size {size}, longest {longest}; give a positive length, and no [height, width] beside it"
             )
         self.size, self.longest = numbers, longest
 

@@ -1,4 +1,4 @@
-"""A random scale of the whole image. Its size changes, so batches need a crop after it."""
+"""A random scale of the whole image; its size changes, so batches need a crop after it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Scale:
 
     def __init__(self, low: float = 0.5, high: float = 2.0) -> None:
         if not 0 < low <= high:
-            raise UserError(f"scale low={low} high={high}: give 0 < low <= high")
+            raise UserError(f"scale: low {low}, high {high}; give 0 < low <= high")
         self.low, self.high = low, high
 
     def params(self, size: tuple[int, int], generator: Generator) -> Warp:

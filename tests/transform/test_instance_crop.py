@@ -140,5 +140,5 @@ def test_a_pipeline_without_it_is_refused_where_instances_are_seen() -> None:
 
 @pytest.mark.parametrize("settings", [{"size": [64]}, {"padding": 0.0}, {"scale": 1.0}])
 def test_settings_that_mean_nothing_are_refused(settings: dict) -> None:
-    with pytest.raises(UserError, match="instance crop"):
+    with pytest.raises(UserError, match="instance_crop"):
         InstanceCrop(**settings)

@@ -1,4 +1,4 @@
-"""Carry a sample along a move: the image and every kind of annotation together."""
+"""Apply a warp to a sample: to the image and every kind of annotation together."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from densepred.types import VOID, Annotation, Sample
 
 Pairs = tuple[tuple[int, int], ...]
 NOWHERE = ((math.nan,) * 3,) * 2
-"""The matrix of an input that no matrix takes back to its image."""
+"""Matrix of an input that no affine map leads back to its image."""
 
 
 def apply(sample: Sample, warp: Warp, mirrored: Pairs = ()) -> Sample:
-    """The sample as `warp` shows it. Pixels from outside are the image's mean, and VOID in the class map.
+    """Warp a sample. Pixels from outside the image are its mean colour, and VOID in the class map.
 
-    `mirrored` are the keypoints that trade places where the move mirrors the image. A flow has no matrix.
+    mirrored: pairs of keypoints to swap if the warp mirrors the image.
+    After a warp with a flow, the matrix of the frame is `NOWHERE`.
     """
     if warp.matrix == IDENTITY and warp.size == sample.truth.size and warp.flow is None:
         return sample
@@ -45,9 +46,10 @@ def apply(sample: Sample, warp: Warp, mirrored: Pairs = ()) -> Sample:
 def apply_to_annotation(
     truth: Annotation, warp: Warp, mirrored: Pairs = (), sources: Sources | None = None
 ) -> Annotation:
-    """The annotation as `warp` shows it; instances that leave the picture are dropped and the others renumbered.
+    """Warp an annotation; instances that leave the image are dropped and the others renumbered.
 
-    Overlapping `masks` and `probabilities` are not moved: they become None.
+    `masks` and `probabilities` cannot be warped: they become None.
+    sources: the result of `locate` for the same warp and image, if known.
     """
     truth = replace(truth, masks=None)
     out = Annotation(
@@ -74,7 +76,7 @@ def _labels(labels: Tensor | None, warp: Warp, fill: float, sources: Sources | N
 
 
 def _keypoints(keypoints: Tensor, warp: Warp, mirrored: Pairs) -> Tensor:
-    """Keypoints (N, K, 3); one that leaves the picture has visibility 0, one that had it stays at (0, 0)."""
+    """Warp keypoints (N, K, 3); those that leave the image get visibility 0, those that have it move to (0, 0)."""
     height, width = warp.size
     points = warp_points(keypoints[..., :2], warp)
     known = keypoints[..., 2:] > 0
@@ -91,9 +93,9 @@ def _keypoints(keypoints: Tensor, warp: Warp, mirrored: Pairs) -> Tensor:
 
 
 def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int) -> None:
-    """Boxes and areas: measured in the map of ids where there is one, else moved, clipped and scaled.
+    """Set boxes and areas: from the map of ids if there is one, otherwise warped, clipped and scaled.
 
-    Boxes of heads are moved only: their diagonal is a unit of length, of which clipping would leave a part.
+    Head boxes are warped only: their diagonal is a unit of length, and clipping would shorten it.
     """
     pixels = None if out.instances is None else from_ids.areas(out.instances, count)
     kept = torch.ones(count)
@@ -111,7 +113,7 @@ def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int
 
 
 def _outline(boxes: Tensor, warp: Warp) -> Tensor:
-    """The upright boxes around the moved corners and edge middles (a flow bends edges)."""
+    """Return upright boxes (N, 4) around the warped corners and centers of edges; a flow bends edges."""
     x0, y0, x1, y1 = boxes.unbind(1)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     columns = torch.stack((x0, x, x1, x0, x1, x0, x, x1), 1)

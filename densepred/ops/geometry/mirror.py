@@ -1,4 +1,4 @@
-"""Images that go on beyond their edges as their own mirror images, as far as one likes."""
+"""Reflection padding of any width."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def mirror_index(start: int, stop: int, length: int, device: torch.device | None = None) -> Tensor:
-    """Which of 0..length - 1 is seen at the positions start..stop - 1 of a mirrored line; the edges are not repeated.
+    """Return the source, from 0 to length - 1, of the positions start to stop - 1 of a line with reflection padding.
 
-    `F.pad(mode="reflect")` gives the same, but only up to length - 1 beyond an edge.
+    Edges are not repeated. `F.pad(mode="reflect")` gives the same, up to length - 1 beyond an edge only.
 
     >>> mirror_index(-4, 6, 3).tolist()
     [0, 1, 2, 1, 0, 1, 2, 1, 0, 1]
@@ -20,7 +20,7 @@ def mirror_index(start: int, stop: int, length: int, device: torch.device | None
 
 
 def mirrored(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
-    """The rows and columns start..stop - 1 of (..., H, W), either of which may lie beyond it."""
+    """Return the rows and columns start to stop - 1 of (..., H, W), continued by reflection beyond its edges."""
     down = mirror_index(*rows, x.shape[-2], x.device)
     across = mirror_index(*columns, x.shape[-1], x.device)
     return x.index_select(-2, down).index_select(-1, across)

@@ -1,4 +1,4 @@
-"""Windows that slide over a large image, and how what they say is blended, or set side by side."""
+"""Tiles of a large image: where they lie, and the weights or margins by which their predictions are merged."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from densepred.contracts import Unpadded
 from densepred.types import UserError
 
 SPREAD = 1 / 8  # standard deviation of the blending weights, in sides of the window
-FLOOR = 1e-3  # the least weight: a pixel in the corner of the only window that sees it must count
+FLOOR = 1e-3  # least weight: a pixel in the corner of its only window must count
 
 
 def positions(length: int, window: int, overlap: float) -> list[int]:
-    """Starts of windows that cover 0..length evenly, neighbours sharing at least `overlap` of a window.
+    """Return the starts of windows that cover 0 to length evenly; neighbours share at least `overlap` of a window.
 
     >>> positions(10, 4, 0.5)
     [0, 2, 4, 6]
@@ -29,9 +29,9 @@ def positions(length: int, window: int, overlap: float) -> list[int]:
 
 
 def blend_weights(size: tuple[int, int], device: torch.device | None = None) -> Tensor:
-    """A Gaussian bump (H, W), 1 in the middle of a window, so that windows fade into one another.
+    """Return a Gaussian (H, W) around the center of a window, so that windows fade into one another.
 
-    Isensee et al., nnU-Net, Nature Methods 2021, uses the same spread.
+    The spread is that of nnU-Net (Isensee et al., Nature Methods 2021).
     """
 
     def bump(length: int) -> Tensor:
@@ -43,20 +43,20 @@ def blend_weights(size: tuple[int, int], device: torch.device | None = None) -> 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How one axis is cut into windows whose middles abut: window i answers for `kept` pixels from i * kept on."""
+    """Windows along one axis with central parts that abut: window i keeps `kept` pixels from i * kept on."""
 
     side: int  # of a window
-    margin: int  # of context at either end of it, beyond the image as its mirror image
+    margin: int  # of context at either end, continued by reflection beyond the image
     kept: int
 
     def windows(self, length: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-        """What each window sees and what is kept of it, as (start, stop) in the image."""
+        """Return per window its own extent and the part that is kept, each as (start, stop) in the image."""
         starts = range(0, length, self.kept)
         return [((a - self.margin, a - self.margin + self.side), (a, min(a + self.kept, length))) for a in starts]
 
 
 def cut(length: int, tile: int, overlap: float) -> Cut:
-    """Windows of `tile` pixels, of which neighbours share `overlap`; one without context where it sees everything.
+    """Cut an axis into windows of `tile` pixels that share `overlap`; a window that covers all has no context.
 
     >>> cut(100, 32, 0.5).windows(100)[:2]
     [((-8, 24), (0, 16)), ((8, 40), (16, 32))]
@@ -68,14 +68,16 @@ def cut(length: int, tile: int, overlap: float) -> Cut:
 
 
 def cut_unpadded(length: int, tile: int, model: Unpadded) -> Cut:
-    """The overlap-tile strategy of U-Net (arXiv 1505.04597): the largest windows up to `tile` that the model takes.
+    """Cut an axis by the overlap-tile strategy of U-Net (arXiv 1505.04597): the largest windows that the model takes.
 
-    Several windows start multiples of `model.step` apart: so their poolings meet the same pixels as those of one window
-    that sees everything, and the answers are the same.
+    Windows are at most `tile` pixels and start multiples of `model.step` apart. Their poolings then meet the same
+    pixels as those of one window over everything, and predictions are equal.
+
+    Raises UserError if a window of `tile` pixels keeps nothing.
     """
     side = min(model.fit(tile), model.fit(length + 2 * model.margin + model.step - 1))
-    answered = side - 2 * model.margin
-    kept = answered if answered >= length else answered // model.step * model.step
+    predicted = side - 2 * model.margin
+    kept = predicted if predicted >= length else predicted // model.step * model.step
     if kept < 1:
         least = model.fit(2 * model.margin + 2 * model.step - 1)
         raise UserError(

@@ -1,6 +1,6 @@
-"""Move pictures, label maps and points by one affine map, or by an affine map and a dense flow.
+"""Warps of images, label maps and points by an affine map, alone or with a dense flow.
 
-A map leads backwards, from an output pixel (x, y) to where it comes from, as `Frame.matrix` does.
+A matrix leads backwards, from an output pixel (x, y) to its source, as `Frame.matrix` does.
 Pixel centers are integers, so an image covers x from -0.5 to W - 0.5.
 """
 
@@ -18,13 +18,13 @@ Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
-# A position half-way between two pixels belongs to the later one, whatever rounding did to its last digits
+# A position half-way between two pixels belongs to the later one, also if rounding lowered its last digits
 _HALF = 0.5 + 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Warp:
-    """An output of `size` whose pixel p comes from `matrix` of (p + flow at p)."""
+    """A warp to an output of `size`: its pixel p comes from `matrix` applied to p + flow(p)."""
 
     matrix: Matrix
     size: tuple[int, int]
@@ -33,15 +33,15 @@ class Warp:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where output pixels come from: x (1 or H, W) and y (H, 1 or W), and whether that is in the image."""
+    """Source positions of output pixels."""
 
-    x: Tensor
-    y: Tensor
-    inside: Tensor | None  # (H, W) bool; None where all are
+    x: Tensor  # (H, W), or (1, W) if all rows agree
+    y: Tensor  # (H, W), or (H, 1) if all columns agree
+    inside: Tensor | None  # (H, W) bool, true if the source lies in the image; None if all do
 
 
 def compose(outer: Matrix, inner: Matrix) -> Matrix:
-    """The map that applies `inner` first."""
+    """Return the map that applies `inner` first, then `outer`."""
     (a, b, c), (d, e, f) = outer
     (g, h, i), (j, k, m) = inner
     return (a * g + b * j, a * h + b * k, a * i + b * m + c), (d * g + e * j, d * h + e * k, d * i + e * m + f)
@@ -59,13 +59,13 @@ def determinant(matrix: Matrix) -> float:
 
 
 def scaling(before: tuple[int, int], after: tuple[int, int]) -> Matrix:
-    """The map of a resize whose outer edges agree."""
+    """Return the map of a resize from size `before` to `after`; outer edges agree, not the centers of corner pixels."""
     y, x = before[0] / after[0], before[1] / after[1]
     return (x, 0.0, 0.5 * x - 0.5), (0.0, y, 0.5 * y - 0.5)
 
 
 def locate(warp: Warp, source: tuple[int, int]) -> Sources | None:
-    """What `warp_image` and `warp_labels` share; None for moves by whole pixels, which need no positions."""
+    """Return the source positions for `warp_image` and `warp_labels`; None for shifts by whole pixels."""
     if _is_whole_pixels(warp):
         return None
     (a, b, c), (d, e, f) = warp.matrix
@@ -82,10 +82,12 @@ def locate(warp: Warp, source: tuple[int, int]) -> Sources | None:
 
 
 def warp_image(image: Tensor, warp: Warp, fill: Tensor | None = None, sources: Sources | None = None) -> Tensor:
-    """Bilinear, averaged first where it shrinks twofold or more; uint8 is rounded.
+    """Warp an image (C, H, W) bilinearly, averaged first if it shrinks twofold or more; uint8 is rounded.
 
     Whole-pixel shifts and flips copy pixels; a plain resize is torch's antialiased one.
-    Pixels from outside the image become `fill` (C,), by default the image's mean.
+
+    fill: (C,) colour of pixels from outside the image, by default its mean colour.
+    sources: the result of `locate` for the same warp and size, if known.
     """
     source = image.shape[-2], image.shape[-1]
     if _is_whole_pixels(warp):
@@ -102,7 +104,7 @@ def warp_image(image: Tensor, warp: Warp, fill: Tensor | None = None, sources: S
 
 
 def warp_labels(labels: Tensor, warp: Warp, fill: float, sources: Sources | None = None) -> Tensor:
-    """Nearest neighbour; labels (H, W) of any type, `fill` where nothing is known."""
+    """Warp labels (H, W) of any type to their nearest neighbours, with `fill` for pixels from outside."""
     if _is_whole_pixels(warp):
         value = torch.full((1,), fill, dtype=labels.dtype)
         return _shift(labels[None], warp, lambda: value)[0]
@@ -119,9 +121,9 @@ def warp_labels(labels: Tensor, warp: Warp, fill: float, sources: Sources | None
 
 
 def warp_points(points: Tensor, warp: Warp) -> Tensor:
-    """Points (..., 2) of the source to where the output shows them.
+    """Return the output positions of points (..., 2) of the source.
 
-    A flow is undone by fixed-point steps, which find the point wherever the flow does not fold the image.
+    A flow is inverted by fixed-point steps, which converge if the flow does not fold the image.
     """
     (a, b, c), (d, e, f) = invert(warp.matrix)
     x, y = points[..., 0].double(), points[..., 1].double()
@@ -135,7 +137,7 @@ def warp_points(points: Tensor, warp: Warp) -> Tensor:
 
 
 def _at(flow: Tensor, points: Tensor) -> Tensor:
-    """The flow (2, H, W) at points (..., 2), bilinear, as at the border beyond it."""
+    """Interpolate the flow (2, H, W) at points (..., 2); beyond the border it is that of the border."""
     size = torch.tensor([flow.shape[2], flow.shape[1]], dtype=torch.float64)
     grid = ((2 * points + 1) / size - 1).reshape(1, 1, -1, 2)
     values = F.grid_sample(flow[None].double(), grid, padding_mode="border", align_corners=False)
@@ -153,7 +155,7 @@ def _is_whole_pixels(warp: Warp) -> bool:
 
 
 def _is_resize(warp: Warp, source: tuple[int, int]) -> bool:
-    """Whether the output shows the whole source, maybe mirrored, and nothing else."""
+    """Return true if the output holds exactly the whole source, perhaps mirrored."""
     if not _is_axis_aligned(warp):
         return False
     (a, _, c), (_, e, f) = warp.matrix
@@ -179,7 +181,7 @@ def _shift(image: Tensor, warp: Warp, fill: Callable[[], Tensor]) -> Tensor:
 
 
 def _span(sign: int, shift: int, length: int, available: int) -> tuple[slice, slice]:
-    """The output positions that have a source, and those sources in rising order."""
+    """Return the output positions with a source, and these sources in rising order."""
     low, high = (-shift, available - shift) if sign > 0 else (shift - available + 1, shift + 1)
     low, high = max(low, 0), min(high, length)
     if low >= high:
@@ -206,13 +208,13 @@ def _true(inside: Tensor | None, like: Tensor) -> Tensor:
 
 
 def _sample(image: Tensor, warp: Warp, sources: Sources) -> Tensor:
-    """Bilinear values (C, H, W) float32; beyond the border, those of the border."""
-    # Touch only the part of the source that is seen
+    """Return bilinear values (C, H, W) float32; beyond the border, those of the border."""
+    # Read only the part of the source that the output covers
     rows, columns = _seen(sources.y, image.shape[-2]), _seen(sources.x, image.shape[-1])
     part = image[None, :, rows, columns].float()
     x, y = sources.x - columns.start, sources.y - rows.start
 
-    # Average before shrinking, else thin things flicker
+    # Average before shrinking: sampled alone, thin things would appear and vanish
     (a, b, _), (d, e, _) = warp.matrix
     kernel = [2 ** max(0, math.floor(math.log2(max(math.hypot(*pair), 1e-9)) + 1e-6)) for pair in ((d, e), (a, b))]
     if max(kernel) > 1:
@@ -232,5 +234,5 @@ def _seen(positions: Tensor, length: int) -> slice:
 
 
 def _mean(image: Tensor) -> Tensor:
-    """The mean colour (C,) of every 8th pixel, which is close enough to fill with."""
+    """Return the mean colour (C,) of every 8th pixel per axis, which is close enough to fill with."""
     return image[:, ::8, ::8].float().mean((1, 2))

@@ -1,6 +1,6 @@
-"""Candidates of joints: the peaks of heat maps, between their cells.
+"""Candidates of joints: the peaks of heat maps, between their locations.
 
-B images, K joints, h x w cells, J candidates of all joints of an image.
+B images, K joints, maps of h x w, J candidates of all joints of an image.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from densepred.ops.heatmap.peaks import local_maxima
 
 
 class Candidates(NamedTuple):
-    """Candidates of one image, by kind, and of one kind by falling score."""
+    """Candidates of one image, sorted by kind and then by falling score."""
 
-    points: Tensor  # (J, 2) float32, x and y in cells
+    points: Tensor  # (J, 2) float32, x and y in locations of the map
     scores: Tensor  # (J,) float32
     kinds: Tensor  # (J,) int64, 0 to K - 1
 
 
 def candidates(heat: Tensor, most: int, threshold: float, sigma: float) -> list[Candidates]:
-    """Of each image of (B, K, h, w) at most `most` maxima a map above `threshold`, placed between cells.
+    """Return the maxima above `threshold` of heat maps (B, K, h, w), at most `most` per map, between locations.
 
-    A parabola through the logarithm of a peak and its neighbours has its top where the Gaussian has: exactly, where
-    one Gaussian stands alone. `sigma`, in cells, stands in for the neighbour that a peak at the border lacks.
+    sigma: standard deviation of the Gaussians in locations; `parabola.offsets` uses it at the border.
     """
     peaks = local_maxima(heat, min(most, heat.shape[-1] * heat.shape[-2]), threshold)
     found = []

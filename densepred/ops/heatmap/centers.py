@@ -1,6 +1,6 @@
-"""Centers of instances: where they are in the truth, and where a heat map says that they are.
+"""Centers of instances, from their pixels and from a heat map.
 
-N instances, K centers, h x w cells. Points are x and y.
+N instances, K centers, maps of h x w. Points are x and y.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from densepred.ops.heatmap.parabola import offsets
 
 
 class Centers(NamedTuple):
-    """By falling score."""
+    """Predicted centers by falling score."""
 
-    points: Tensor  # (K, 2) float32, cells
+    points: Tensor  # (K, 2) float32, in locations of the heat map
     scores: Tensor  # (K,) float32
 
 
 def means(instances: Tensor, count: int) -> Tensor:
-    """The mean position of the pixels of each instance, (count, 2) float32; not a number for one without pixels.
+    """Return the mean position of the pixels of each instance, (count, 2) float32; NaN for one without pixels.
 
     instances: (H, W), 0 for none and i + 1 for the i-th.
     """
@@ -34,27 +34,33 @@ def means(instances: Tensor, count: int) -> Tensor:
 
 
 def own_pixels(instances: Tensor, points: Tensor) -> Tensor:
-    """Of each instance the pixel nearest to its point (N, 2), as (N, 2): a region's mean may lie outside it."""
+    """Return the pixel of each instance nearest to its point, (N, 2): the mean of a region may lie outside it.
+
+    instances: (H, W), 0 for none and i + 1 for the i-th.
+    points: (N, 2)
+    """
     y, x = instances.nonzero(as_tuple=True)
     owner = instances[y, x].long() - 1
     distance = (x - points[owner, 0]).square() + (y - points[owner, 1]).square()
     least = distance.new_full((len(points),), torch.inf).scatter_reduce(0, owner, distance, "amin")
-    nearest = (distance == least[owner]).nonzero()[:, 0].flip(0)  # of equal ones the first is kept
+    nearest = (distance == least[owner]).nonzero()[:, 0].flip(0)  # of equal distances the first pixel is kept
     found = points.clone()
     found[owner[nearest]] = torch.stack([x[nearest], y[nearest]], 1).to(points.dtype)
     return found
 
 
 def peaks(heat: Tensor, most: int, threshold: float, kernel: tuple[int, int], sigma: float | None) -> Centers:
-    """The `most` highest maxima of a map (h, w) above `threshold`, each the largest of the `kernel` window around it.
+    """Return the `most` highest maxima of a map (h, w) above `threshold`, each the largest of a window around it.
 
-    Of equal values in a window the first in reading order counts. A parabola through the logarithms of a maximum and
-    its neighbours places it between cells; `sigma`, in cells, is that of the Gaussians. None leaves it on its cell.
+    Of equal values in a window the first in reading order counts.
+
+    kernel: (rows, columns) of the window, odd.
+    sigma: standard deviation of the Gaussians in locations, for `parabola.offsets`; None leaves peaks on locations.
     """
     heat = heat.float()
     width = heat.shape[1]
     index = (heat > threshold).flatten().nonzero()[:, 0]
-    # Nearly all are sorted out by their neighbours: few look at the whole window.
+    # Sort out nearly all by their neighbours: few are compared with the whole window.
     for window in ((min(3, kernel[0]), min(3, kernel[1])), kernel):
         index = index[_leads(heat, index, window)]
     scores, order = heat.flatten()[index].sort(descending=True, stable=True)
@@ -67,7 +73,7 @@ def peaks(heat: Tensor, most: int, threshold: float, kernel: tuple[int, int], si
 
 
 def _leads(heat: Tensor, index: Tensor, window: tuple[int, int]) -> Tensor:
-    """Which cells hold the largest value of their window, of equal ones the first."""
+    """Return true for locations with the largest value of their window, the first of equal ones: bool like `index`."""
     height, width = heat.shape
     flat = heat.flatten()
     value, x, y = flat[index], index % width, index // width

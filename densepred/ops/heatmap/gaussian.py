@@ -1,6 +1,6 @@
 """Heat maps with a Gaussian at each point.
 
-C channels, N points, h x w cells.
+C channels, N points, maps of h x w.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 CHUNK = 2**22
-"""Window cells that exist at once: 16 MB of float32."""
+"""Elements of windows in memory at the same time: 16 MB of float32."""
 
 
 def heatmaps(
@@ -23,12 +23,14 @@ def heatmaps(
     reach: float | Tensor = 3.0,
     reduce: str = "amax",
 ) -> Tensor:
-    """Maps (count, h, w) float32 with exp(-d^2 / (2 sigma^2)) around points (N, 2), x and y in cells, not rounded.
+    """Draw exp(-d^2 / (2 sigma^2)) around points that need not lie on locations: maps (count, h, w) float32.
 
-    channels: (N,) the map that each point is drawn on.
-    sigma: in cells, one for all or (N,).
-    reach: the square that is drawn around a point ends this many sigmas away from it, at the least; one or (N,).
-    reduce: where Gaussians meet, "amax" keeps the larger and "sum" adds them up.
+    points: (N, 2) x and y in locations of the map
+    channels: (N,) the map that each point is drawn on
+    size: (h, w) of a map
+    sigma: standard deviation in locations, one for all points or (N,)
+    reach: the square around a point ends at least this many sigmas away from it, one for all points or (N,)
+    reduce: "amax" keeps the larger of Gaussians that overlap, "sum" adds them up
     """
     height, width = size
     maps = torch.zeros(count * height * width, device=points.device)
@@ -42,17 +44,17 @@ def heatmaps(
         (x, columns), (y, rows) = (_axis(points[part, i], sigmas[part], steps, far[part]) for i in (0, 1))
         inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
         start = channels[part].long() * height * width
-        cells = start[:, None, None] + rows.clamp(0, height - 1)[:, :, None] * width
-        cells = cells + columns.clamp(0, width - 1)[:, None]
+        places = start[:, None, None] + rows.clamp(0, height - 1)[:, :, None] * width
+        places = places + columns.clamp(0, width - 1)[:, None]
         values = torch.where(inside, y[:, :, None] * x[:, None], 0)
-        maps.scatter_reduce_(0, cells.flatten(), values.flatten(), reduce)
+        maps.scatter_reduce_(0, places.flatten(), values.flatten(), reduce)
     return maps.view(count, height, width)
 
 
 def _axis(centers: Tensor, sigmas: Tensor, steps: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
-    """The Gaussian along one axis, 0 beyond its reach, and the cells it stands on; both (N, steps)."""
+    """Return the Gaussian along one axis, 0 beyond its reach, and its locations; both (N, steps)."""
     nearest = (centers + 0.5).floor()
-    cells = nearest.long()[:, None] + steps
-    distance = cells - centers[:, None]
+    places = nearest.long()[:, None] + steps
+    distance = places - centers[:, None]
     values = torch.exp(-(distance**2) / (2 * sigmas[:, None] ** 2))
-    return torch.where(steps.abs() <= far[:, None].ceil(), values, 0), cells
+    return torch.where(steps.abs() <= far[:, None].ceil(), values, 0), places

@@ -1,4 +1,4 @@
-"""Where heat maps are highest."""
+"""Maxima of heat maps."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 
 class Peaks(NamedTuple):
-    """The `k` highest of each map, falling; those of a map with fewer are padded by scores of -inf."""
+    """The `k` highest maxima per map by falling score; maps with fewer are padded by scores of -inf."""
 
     scores: Tensor  # (..., k) float32
-    x: Tensor  # (..., k) int64, cells
-    y: Tensor  # (..., k) int64
+    x: Tensor  # (..., k) int64, columns
+    y: Tensor  # (..., k) int64, rows
 
 
 def is_maximum(heat: Tensor, kernel: int = 3) -> Tensor:
-    """(B, C, h, w) -> bool, where a value is the largest of its `kernel` x `kernel` window.
+    """Return true for values that are the largest of their `kernel` x `kernel` window: (B, C, h, w) to bool.
 
-    Of equal neighbours the first in reading order is one, so that a peak between two cells is found once.
+    Of equal neighbours only the first in reading order is a maximum, so that a peak between two locations counts once.
     """
     *_, height, width = heat.shape
     _, winner = F.max_pool2d(heat, kernel, 1, kernel // 2, return_indices=True)
@@ -28,9 +28,9 @@ def is_maximum(heat: Tensor, kernel: int = 3) -> Tensor:
 
 
 def local_maxima(heat: Tensor, k: int, threshold: float, kernel: int = 3, across: bool = False) -> Peaks:
-    """The `k` highest maxima above `threshold` of each map of (B, C, h, w): (B, C, k).
+    """Return the `k` highest maxima above `threshold` of each map of (B, C, h, w): (B, C, k).
 
-    With `across` the k highest of all channels of an image, (B, k); their channel is `y // h`, their row `y % h`.
+    across: return the k highest of all channels per image, (B, k), with the channel `y // h` and the row `y % h`.
     """
     batch, channels, _, width = heat.shape
     values = heat.float().masked_fill(~(is_maximum(heat, kernel) & (heat > threshold)), -torch.inf)

@@ -1,7 +1,7 @@
-"""How far found joints are from true ones, person by person.
+"""Distances between predicted and labelled keypoints, and the matching of people.
 
-T true and P found people of K joints (x, y, visibility or confidence); a joint is labelled, or found, where the third
-is more than 0.
+T labelled and P predicted people of K keypoints (x, y, visibility or confidence), in pixels. A keypoint is labelled, or
+predicted, if its third value is above 0.
 """
 
 from __future__ import annotations
@@ -11,21 +11,27 @@ from torch import Tensor
 
 
 def errors(found: Tensor, truth: Tensor, mates: Tensor) -> Tensor:
-    """Distances (T, K) in float64 of (P, K, 3) from (T, K, 3): infinite where a joint or the person was not found,
-    NaN where nobody labelled it. `mates` (T,) says who is whom, -1 for nobody."""
+    """Return the distance of each labelled keypoint from its prediction, (T, K) float64.
+
+    Infinite if the keypoint or the person was not predicted; NaN if the keypoint is not labelled.
+
+    found: (P, K, 3)
+    truth: (T, K, 3)
+    mates: (T,) int64, the predicted person matched to each labelled one, -1 if unmatched; see `nearest`.
+    """
     if not len(found):
         found, mates = truth.new_zeros(1, *truth.shape[1:]), torch.zeros_like(mates)
     mine = found[mates.clamp_min(0)]
     distance = (mine[..., :2].double() - truth[..., :2].double()).norm(dim=-1)
-    missed = ~(mine[..., 2] > 0) | (mates < 0)[:, None] | distance.isnan()  # numbers that are none found nothing
+    missed = ~(mine[..., 2] > 0) | (mates < 0)[:, None] | distance.isnan()  # NaN counts as not predicted
     return distance.masked_fill(missed, torch.inf).masked_fill(truth[..., 2] <= 0, torch.nan)
 
 
 def nearest(found: Tensor, truth: Tensor) -> Tensor:
-    """Who of (P, K, 3) is who of (T, K, 3), one to one, nearest first: (T,), -1 for nobody.
+    """Match predicted people (P, K, 3) to labelled people (T, K, 3) one to one, nearest first: (T,), -1 if unmatched.
 
-    Near is the mean over the labelled joints of the distance in lengths of the person, the longer side of the box of
-    his labelled joints. A joint that is farther than that, or missing, counts 1; who has no joint nearer is nobody.
+    The distance of two people is the mean over the labelled keypoints, in units of the person's `span`. A keypoint that
+    is farther than one span, or missing, counts 1. People at a distance of 1 are not matched.
     """
     labelled = truth[..., 2] > 0
     lengths = span(truth).clamp_min(1)
@@ -44,7 +50,7 @@ def nearest(found: Tensor, truth: Tensor) -> Tensor:
 
 
 def span(people: Tensor) -> Tensor:
-    """The longer side of the box of each one's labelled joints, (T,) float64; 0 where there are none."""
+    """Return the longer side of the box around each person's labelled keypoints, (T,) float64; 0 if there are none."""
     labelled = people[..., 2:] > 0
     points = people[..., :2].double()
     low = points.masked_fill(~labelled, torch.inf).amin(1)
@@ -53,7 +59,7 @@ def span(people: Tensor) -> Tensor:
 
 
 def between(people: Tensor, first: int, second: int) -> Tensor:
-    """The distance of two joints of each one, (T,) float64; NaN where one of them is not labelled."""
+    """Return the distance between two keypoints of each person, (T,) float64; NaN if one of them is not labelled."""
     a, b = people[:, first], people[:, second]
     distance = (a[:, :2].double() - b[:, :2].double()).norm(dim=-1)
     return distance.masked_fill((a[:, 2] <= 0) | (b[:, 2] <= 0), torch.nan)

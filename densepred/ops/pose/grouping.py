@@ -1,6 +1,6 @@
-"""People put together from candidates of joints and the fields between them.
+"""Grouping of candidates of joints into people by the affinity fields between them (OpenPose, arXiv 1611.08050).
 
-J candidates, L limbs, P pairs of candidates that a limb may join, N people.
+J candidates, K kinds of joints, L limbs, P pairs of candidates that a limb may join, N people.
 """
 
 from __future__ import annotations
@@ -14,85 +14,90 @@ from torch import Tensor
 from densepred.ops.heatmap.candidates import Candidates
 from densepred.ops.pose.fields import integrals
 
-SURE = 0.1  # how much the scores of two joints count beside that of the limb when limbs are ranked
-CLOSE = 150  # joints nearer than this part of the root of the image's area are joined whatever the field says
+SURE = 0.1  # weight of the scores of both joints when limbs are ranked; that of the limb weighs 1
+CLOSE = 150  # joints nearer than the root of the map's area over this are joined without a field
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The thresholds of the authors' program; the second set is its `--maximize_positives`."""
+    """Thresholds of the authors' program; `GENEROUS` are those of its `--maximize_positives`."""
 
-    peak: float = 0.05  # of a heat map, for a joint
-    dot: float = 0.05  # of a field along a limb
-    ratio: float = 0.95  # of the samples on a limb that must reach it
-    parts: int = 3  # of a person
-    score: float = 0.4  # of a person, a joint
+    peak: float = 0.05  # least heat of a joint
+    dot: float = 0.05  # least dot product of field and limb in a sample
+    ratio: float = 0.95  # share of the samples of a limb that must exceed it
+    parts: int = 3  # least joints of a person
+    score: float = 0.4  # least score of a person, per joint
 
 
 GENEROUS = Rules(0.02, 0.01, 0.75, 2, 0.05)
 
 
 class Connections(NamedTuple):
-    """Pairs that a limb joins, best first."""
+    """Pairs of candidates that a limb joins, best first."""
 
-    first: Tensor  # (P,) int64, candidates
+    first: Tensor  # (P,) int64, index of a candidate
     second: Tensor  # (P,) int64
     scores: Tensor  # (P,) float32
 
 
 class People(NamedTuple):
-    """Which candidate is which joint of whom, -1 where a joint was not found."""
+    """Groups of candidates, best first."""
 
-    members: Tensor  # (N, K) int64
-    scores: Tensor  # (N,) float32: of all joints and limbs, divided by their number when all are found
-
-
-def group(joints: Candidates, paf: Tensor, limbs: Tensor, kinds: int, stride: float, rules: Rules) -> People:
-    """People of `kinds` joints from the candidates of one image; limbs (L, 2) are pairs of joints, a tree or not."""
-    return assemble(joints, connect(joints, paf, limbs, kinds, stride, rules), kinds, len(limbs), rules)
+    members: Tensor  # (N, K) int64, the candidate of each joint, -1 if missing
+    scores: Tensor  # (N,) float32, the sum over joints and limbs divided by their number in a complete person
 
 
-def connect(joints: Candidates, paf: Tensor, limbs: Tensor, kinds: int, stride: float, rules: Rules) -> Connections:
-    """Every pair of candidates that a limb's field leads between."""
-    first, second, limb = pairs(joints.kinds, limbs, kinds)
-    starts, ends = joints.points[first], joints.points[second]
+def group(candidates: Candidates, paf: Tensor, limbs: Tensor, kinds: int, stride: float, rules: Rules) -> People:
+    """Group the candidates of one image into people of `kinds` candidates.
+
+    paf: (2 L, h, w)
+    limbs: (L, 2) int64, pairs of joints; they may form a tree or have loops.
+    stride: input pixels per location.
+    """
+    return assemble(candidates, connect(candidates, paf, limbs, kinds, stride, rules), kinds, len(limbs), rules)
+
+
+def connect(candidates: Candidates, paf: Tensor, limbs: Tensor, kinds: int, stride: float, rules: Rules) -> Connections:
+    """Return every pair of candidates with a field that leads from one to the other."""
+    first, second, limb = pairs(candidates.kinds, limbs, kinds)
+    starts, ends = candidates.points[first], candidates.points[second]
     scores = integrals(paf, starts, ends, limb, stride, rules.dot, rules.ratio)
     near = (paf.shape[-2] * paf.shape[-1]) ** 0.5 / CLOSE
     close = (ends - starts).norm(dim=1) < near
     scores = torch.where(close & (scores == 0), rules.peak, scores)  # a limb seen end-on has no field
     kept = (scores > 0).nonzero()[:, 0]
     first, second, scores = first[kept], second[kept], scores[kept]
-    order = (scores + SURE * (joints.scores[first] + joints.scores[second])).argsort(descending=True, stable=True)
+    ranks = scores + SURE * (candidates.scores[first] + candidates.scores[second])
+    order = ranks.argsort(descending=True, stable=True)
     return Connections(first[order], second[order], scores[order])
 
 
-def pairs(candidates: Tensor, limbs: Tensor, kinds: int) -> tuple[Tensor, Tensor, Tensor]:
-    """All (first, second, limb) that the kinds (J,) of sorted candidates allow, each (P,)."""
-    counts = torch.bincount(candidates, minlength=kinds)
+def pairs(kind: Tensor, limbs: Tensor, kinds: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return all pairs that the kinds (J,) of sorted candidates allow: first, second and limb, (P,) int64 each."""
+    counts = torch.bincount(kind, minlength=kinds)
     begins = counts.cumsum(0) - counts
     firsts, seconds = counts[limbs[:, 0]], counts[limbs[:, 1]]
     total = firsts * seconds
     limb = torch.repeat_interleave(total)
-    inner = torch.arange(len(limb), device=candidates.device) - (total.cumsum(0) - total)[limb]
+    inner = torch.arange(len(limb), device=kind.device) - (total.cumsum(0) - total)[limb]
     first = begins[limbs[limb, 0]] + inner // seconds[limb]
     second = begins[limbs[limb, 1]] + inner % seconds[limb]
     return first, second, limb
 
 
-def assemble(joints: Candidates, connections: Connections, kinds: int, limbs: int, rules: Rules) -> People:
-    """Take connections by falling score: begin, extend or merge people, none with two joints of a kind.
+def assemble(candidates: Candidates, connections: Connections, kinds: int, limbs: int, rules: Rules) -> People:
+    """Visit connections by falling score: each starts, extends or merges people, as the authors' program does on a GPU.
 
-    As the authors' program does on a GPU. A limb that closes a loop adds its score; one that would give a person a
-    second joint of a kind is left out.
+    A limb that closes a loop adds its score. A limb that would give a person a second joint of a kind is skipped.
     """
-    kind, sure = joints.kinds.tolist(), joints.scores.tolist()
+    kind, sure = candidates.kinds.tolist(), candidates.scores.tolist()
     owner: dict[int, int] = {}
     people: dict[int, dict[int, int]] = {}  # the candidate of each kind
     scores: dict[int, float] = {}
     for a, b, score in zip(*(part.tolist() for part in connections), strict=True):
         one, two = owner.get(a), owner.get(b)
         if one is None and two is None:
-            person = len(owner)  # as many have an owner as were ever given one: a fresh number
+            person = len(owner)  # owners are never removed, so this number is new
             people[person], scores[person] = {kind[a]: a, kind[b]: b}, sure[a] + sure[b] + score
             owner[a] = owner[b] = person
         elif one is None or two is None:
@@ -115,7 +120,7 @@ def assemble(joints: Candidates, connections: Connections, kinds: int, limbs: in
     for row, person in enumerate(kept):
         for one, candidate in people[person].items():
             members[row, one] = candidate
-    device = joints.points.device
+    device = candidates.points.device
     means = torch.tensor([scores[p] / (kinds + limbs) for p in kept], dtype=torch.float32)
     order = means.argsort(descending=True, stable=True)
     return People(members[order].to(device), means[order].to(device))

@@ -1,4 +1,4 @@
-"""Of people found twice the better one: suppression by the similarity of their keypoints.
+"""Non-maximum suppression of people by the similarity of their keypoints (OKS).
 
 N people, K keypoints.
 """
@@ -10,9 +10,13 @@ from torch import Tensor
 
 
 def similarity(keypoints: Tensor, areas: Tensor, sigmas: Tensor) -> Tensor:
-    """COCO's object keypoint similarity of each two of (N, K, 3) people: (N, N), with the mean of their areas.
+    """Return COCO's object keypoint similarity of each two people, (N, N), with the mean of their areas.
 
-    Over the keypoints that both have, those with a third number above 0; 0 where there is none.
+    It counts keypoints that both have, those with a third value above 0; without any the similarity is 0.
+
+    keypoints: (N, K, 3) x, y and confidence
+    areas: (N,) in square pixels
+    sigmas: (K,) of COCO, see `types.Info.sigmas`
     """
     points, seen = keypoints[..., :2], keypoints[..., 2] > 0
     both = seen[:, None] & seen[None]
@@ -23,7 +27,10 @@ def similarity(keypoints: Tensor, areas: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def suppress(keypoints: Tensor, scores: Tensor, areas: Tensor, sigmas: Tensor, threshold: float) -> Tensor:
-    """Which people to keep, by falling score: no two are more similar than `threshold`. Greedy, best first."""
+    """Return the indices of people to keep, by falling score; no two are more similar than `threshold`.
+
+    Greedy, best first: a person that was suppressed suppresses no other.
+    """
     order = scores.argsort(descending=True, stable=True)
     alike = (similarity(keypoints[order], areas[order], sigmas) > threshold).cpu()
     gone = torch.zeros(len(order), dtype=torch.bool)

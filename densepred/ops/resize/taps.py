@@ -1,6 +1,6 @@
 """Bilinear taps: the two neighbours of a position along an axis, and the share of the second.
 
-A value between cells is a mix of these two per axis. Positions are in cells, and the first cell is at 0.
+A value between locations of a map is a mix of these two per axis. Positions are counted in locations from 0.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ class Taps(NamedTuple):
     """Neighbours of positions along one axis; the value there is `(1 - share) * first + share * second`."""
 
     first: Tensor  # (...) int64
-    second: Tensor  # (...) int64, the last cell where there is no other
+    second: Tensor  # (...) int64, the last location if there is no other
     share: Tensor  # (...) float, from 0 to below 1
 
 
 def positions(index: Tensor, source: int, size: int, align_corners: bool) -> Tensor:
-    """Return where the cells `index` of `size` lie among `source` cells, as `F.interpolate` places them.
+    """Return the positions among `source` locations of `index` among `size`, as `F.interpolate` places them.
 
-    Half of an enlarged cell at either end lies outside: below 0 and above source - 1.
+    Without aligned corners they reach from below 0 to above source - 1 if the map is enlarged.
     """
     if align_corners:
         return index * ((source - 1) / max(size - 1, 1))
@@ -30,20 +30,20 @@ def positions(index: Tensor, source: int, size: int, align_corners: bool) -> Ten
 
 
 def taps(position: Tensor, length: int) -> Taps:
-    """Return the taps of positions among `length` cells; positions outside take the value of the nearest cell."""
+    """Return the taps of positions among `length` locations; positions outside take the value of the nearest."""
     position = position.clamp(0, length - 1)
     first = position.long()
     return Taps(first, (first + 1).clamp_max(length - 1), position - first)
 
 
-def mix(cells: Tensor, start: Tensor, width: int, rows: Taps, columns: Taps) -> Tensor:
+def mix(maps: Tensor, start: Tensor, width: int, rows: Taps, columns: Taps) -> Tensor:
     """Interpolate between the four neighbours of each position.
 
-    cells: (M, ...) maps that are `width` wide, row by row and one map after the other.
-    start: int64, index of the first cell of the map that is read at each position.
+    maps: (M, ...) maps that are `width` wide, row by row and one map after the other.
+    start: int64, index of the first location of the map that each position is in.
     """
-    trailing = (..., *[None] * (cells.ndim - 1))
+    trailing = (..., *[None] * (maps.ndim - 1))
     across, down = columns.share[trailing], rows.share[trailing]
     lines = [start + row * width for row in (rows.first, rows.second)]
-    above, below = (torch.lerp(cells[line + columns.first], cells[line + columns.second], across) for line in lines)
+    above, below = (torch.lerp(maps[line + columns.first], maps[line + columns.second], across) for line in lines)
     return torch.lerp(above, below, down)
