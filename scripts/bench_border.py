@@ -1,13 +1,13 @@
-"""The first U-Net on ISBI with and without border weights: Dice, V_rand and V_info on the validation images.
+"""Compare the first U-Net on ISBI with and without border weights: Dice, V_rand and V_info on the validation images.
 
-Both sides are `densepred-train experiment=isbi_unet_first` at base width 16 with one budget and the same seeds; the
-other side says `task.codec.border=null` and nothing else. Each run has one thread, and two run at a time.
+Both sides are `densepred-train experiment=isbi_unet_first` at base width 16 with equal budgets and seeds; the second
+side differs only by `task.codec.border=null`. Each run has one thread, and two run at the same time.
 
     python scripts/bench_border.py --data ../shared/data/isbi
     python scripts/bench_border.py --data ../shared/data/isbi --steps 3 --seeds 0 -- data.crop=[68,68]
 
-The table is printed and written to table.md in the output folder, the numbers of every run to results.json. A run that
-ended with its summary is not repeated. What is not measured, because `--metrics` leaves it out, is a dash.
+The table is printed and written to table.md in the output folder, the scores of every run to results.json. A run with
+a summary is not repeated. A score that `--metrics` leaves out is a dash.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COLUMNS = {"dice/membrane": "Dice of membranes", "mean_dice": "mean Dice", "v_ra
 
 
 def words(args: argparse.Namespace, side: str, seed: int, folder: Path) -> list[str]:
-    """What densepred-train is told."""
+    """Return the command line of densepred-train."""
     budget = [f"trainer.max_steps={args.steps}", f"trainer.max_minutes={args.minutes}"]
     metrics = [f"metric=[{','.join(args.metrics)}]"] if args.metrics else []
     place = [f"dataset.root={args.data}", f"seed={seed}", f"hydra.run.dir={folder}"]
@@ -37,7 +37,7 @@ def words(args: argparse.Namespace, side: str, seed: int, folder: Path) -> list[
 
 
 def run(args: argparse.Namespace, side: str, seed: int) -> dict[str, Any]:
-    """Train one side with one seed, unless that was done; its last scores, seconds and steps."""
+    """Train one side with one seed, unless its summary exists; return its last scores, seconds and steps."""
     folder = args.output / f"{side.replace(' ', '_')}_{seed}"
     if not (folder / "summary.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -57,13 +57,13 @@ def _scores(summary: dict[str, Any]) -> dict[str, float | None]:
 
 
 def _steps(folder: Path) -> int:
-    """The steps that a run took within its minutes."""
+    """Return the steps that a run took within its minutes."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return max(json.loads(line)["step"] for line in lines)
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """Means over seeds, standard deviations and the value of each seed, as markdown."""
+    """Return means over seeds, standard deviations and the value of each seed, as Markdown."""
     head = ["", *COLUMNS.values(), "steps", "seconds"]
     rows = [head, ["---"] * len(head)]
     for side in SIDES:
@@ -87,13 +87,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the ISBI folder")
     parser.add_argument("--output", type=Path, default=Path("runs/bench_border"))
     parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--minutes", type=float, default=8.0, help="the latest end of a run")
+    parser.add_argument("--minutes", type=float, default=8.0, help="longest duration of a run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--metrics", nargs="*", default=METRICS, help="options of the group metric; none: the task's")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("more", nargs="*", help="further words for densepred-train, after --")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, one thread each")
+    parser.add_argument("more", nargs="*", help="further overrides for densepred-train, after --")
     args = parser.parse_args()
-    # Sides in turns, so that both meet the machine at the same time
+    # Alternate the sides, so that both meet the same load of the machine
     jobs = [(side, seed) for seed in args.seeds for side in SIDES]
     with ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(lambda job: run(args, *job), jobs))

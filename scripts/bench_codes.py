@@ -1,8 +1,8 @@
-"""Error against code size: PCA, linear and convolutional autoencoders with as many numbers a pixel.
+"""Compare PCA, linear and convolutional autoencoders with equal numbers of latent channels: error against latent size.
 
-All run by `densepred-train` on random crops of one size, one thread each, and are judged on whole validation images. A
-code of k is k numbers for every 8 x 8 pixels: PCA and the linear map take patches of 8 x 8, the convolutional encoder
-has stride 8. PCA reads one crop of each training image; the others have `--steps` or `--minutes` each.
+All are trained by `densepred-train` on random crops of one size, one thread each, and evaluated on whole validation
+images. Each latent has k channels for every 8 x 8 pixels: PCA and the linear map take patches of 8 x 8, and the
+convolutional encoder has stride 8. PCA reads one crop per training image; the others have `--steps` or `--minutes`.
 
     python scripts/bench_codes.py --data ../shared/data/camvid --codes 3 6 12 24 --minutes 5
 """
@@ -21,7 +21,7 @@ MODELS = ("pca", "linear_autoencoder", "autoencoder")
 
 
 def words(args: argparse.Namespace, model: str, code: int, folder: Path) -> list[str]:
-    """What densepred-train is told."""
+    """Return the command line of densepred-train."""
     shared = [
         "task=autoencoder",
         f"model={model}",
@@ -32,7 +32,7 @@ def words(args: argparse.Namespace, model: str, code: int, folder: Path) -> list
         f"data.batch_size={args.batch}",
         "data.workers=0",
         f"seed={args.seed}",
-        # Crops of the images as they are: other scales and colours would be other data than what is judged.
+        # Crop without other augmentation: other scales and colours would differ from the data of the evaluation.
         "transform=default",
         "transform.train.0.low=1.0",
         "transform.train.0.high=1.0",
@@ -57,7 +57,7 @@ def words(args: argparse.Namespace, model: str, code: int, folder: Path) -> list
 
 
 def run(args: argparse.Namespace, model: str, code: int) -> dict[str, float]:
-    """The summary of one run; a finished one in the output folder is not repeated."""
+    """Return the summary of one run; a finished one in the output folder is not repeated."""
     folder = Path(args.output) / f"{model}-{code}"
     if not (folder / "summary.json").is_file():
         call = [sys.executable, "-m", "densepred.train", *words(args, model, code, folder)]
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace, model: str, code: int) -> dict[str, float]:
 
 
 def table(results: dict[int, dict[str, dict[str, float]]]) -> str:
-    """Markdown: a row for each code size, a column for each model: mean squared error x 1000 and PSNR."""
-    header = ["numbers in 8 x 8 pixels", "of the image", *(f"{name}: MSE x 1000 (PSNR)" for name in MODELS)]
+    """Return a Markdown table of mean squared error x 1000 and PSNR, one row per latent size, one column per model."""
+    header = ["values per 8 x 8 pixels", "of the image", *(f"{name}: MSE x 1000 (PSNR)" for name in MODELS)]
     rows = [header, ["---"] * len(header)]
     for code, found in results.items():
         cells = [f"{found[name]['mse'] * 1000:.3f} ({found[name]['psnr']:.2f} dB)" for name in MODELS]
@@ -84,13 +84,13 @@ def table(results: dict[int, dict[str, dict[str, float]]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a folder in the form of dataset=camvid")
-    parser.add_argument("--output", default="runs/codes", help="where the runs go; finished ones are taken from there")
+    parser.add_argument("--output", default="runs/codes", help="folder of the runs; finished ones are read from it")
     parser.add_argument("--codes", type=int, nargs="+", default=[3, 6, 12, 24])
-    parser.add_argument("--minutes", type=float, default=None, help="of each run by descent")
-    parser.add_argument("--steps", type=int, default=None, help="of each run by descent, with --minutes the most")
-    parser.add_argument("--crop", type=int, default=96, help="a multiple of 8")
+    parser.add_argument("--minutes", type=float, default=None, help="duration of each run except PCA")
+    parser.add_argument("--steps", type=int, default=None, help="steps of each run except PCA; --minutes may end it")
+    parser.add_argument("--crop", type=int, default=96, help="side of the crops, a multiple of 8")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--width", type=int, default=16, help="of the convolutional encoder's first level")
+    parser.add_argument("--width", type=int, default=16, help="channels of the convolutional encoder's first level")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pictures", type=int, default=4)
     args = parser.parse_args()

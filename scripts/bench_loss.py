@@ -1,7 +1,9 @@
-"""Time and peak memory of losses on coarse logits: enlarged as a whole against band by band.
+"""Compare time and peak memory of losses on coarse logits: enlarged as a whole, and band by band.
 
-Every measurement is a process of its own, plain and banded in turn, so that neither warms the machine for the other.
-Memory is what the process needs beyond its state before the loss. Usage: python scripts/bench_loss.py [--quick]
+Every measurement has a process of its own, plain and banded in turn, so that neither warms the machine for the other.
+Memory is the peak of the process beyond its state before the loss.
+
+    python scripts/bench_loss.py --quick
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ def main() -> None:
     parser.add_argument("--classes", nargs="+", type=int, default=[19, 150])
     parser.add_argument("--strides", nargs="+", type=int, default=[4, 8, 16])
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3, help="processes of each kind")
-    parser.add_argument("--repeats", type=int, default=5, help="steps timed in a process, of which the median counts")
+    parser.add_argument("--rounds", type=int, default=3, help="processes per kind")
+    parser.add_argument("--repeats", type=int, default=5, help="timed steps per process; their median counts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="one round of K = 19, two steps each, batch 1")
     parser.add_argument("--one", nargs=4, metavar=("KIND", "LOSS", "K", "STRIDE"), help=argparse.SUPPRESS)
@@ -77,7 +79,7 @@ def in_process(kind: str, loss: str, classes: int, stride: int, args: argparse.N
 
 
 def measure(kind: str, loss: str, classes: int, stride: int, args: argparse.Namespace) -> dict[str, float]:
-    """Milliseconds of a forward and backward pass, megabytes beyond the start, and the loss."""
+    """Return the milliseconds of a forward and backward pass, the megabytes beyond the start, and the loss."""
     import torch
 
     torch.set_num_threads(args.threads)
@@ -85,7 +87,7 @@ def measure(kind: str, loss: str, classes: int, stride: int, args: argparse.Name
     run = step(kind, loss)
     warm = (torch.randn(1, classes, 8, 8, requires_grad=True), torch.zeros(1, 16, 16, dtype=torch.uint8))
     run(*warm).backward()
-    # Smooth noise: neighbours are alike, as they are in what a network says.
+    # Draw smooth noise: neighbours are alike, as in the output of a network.
     seed = torch.randn(args.batch, classes, 16, 16) * 4
     side = SIZE // stride
     logits = torch.nn.functional.interpolate(seed, (side, side), mode="bicubic").requires_grad_()

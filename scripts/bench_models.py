@@ -1,7 +1,7 @@
-"""The lecture's segmentation models on CamVid with one equal budget: proof that each learns, no ranking.
+"""Train the lecture's segmentation models on CamVid with equal budgets: a check that each learns, not a ranking.
 
-Images of 180 x 240, one thread and the same number of minutes each, two runs at a time; random initial weights. The
-table is in Markdown.
+Each has images of 180 x 240, one thread, an equal number of minutes and random initial weights; two run at the same
+time. Prints a table in Markdown.
 
     python scripts/bench_models.py --data ../shared/data/camvid --minutes 12
 """
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the camvid folder")
     parser.add_argument("--output", type=Path, default=Path("runs/bench_models"))
-    parser.add_argument("--minutes", type=float, default=12.0, help="for each model")
+    parser.add_argument("--minutes", type=float, default=12.0, help="duration of each run")
     parser.add_argument("--at-once", type=int, default=2)
     args = parser.parse_args()
     with ThreadPoolExecutor(args.at_once) as pool:

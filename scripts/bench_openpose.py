@@ -1,8 +1,8 @@
-"""Putting people together from maps: our decoding against a published Python port, on the same maps, in one run.
+"""Compare the grouping of people from maps with a published Python port, on the same maps and in one run.
 
 The port is the folder of a checkout of github.com/Hzzone/pytorch-openpose, which holds src/body.py; it needs cv2
-(`pip install opencv-python-headless`). Its network is replaced by the drawn maps, and it is told to look at the image
-at its own size. Both start from the same maps at stride 8. People are drawn in rows so that they do not overlap.
+(`pip install opencv-python-headless`). Its network is replaced by the drawn maps, and its only scale by the size of the
+image. Both start from the same maps at stride 8. People are drawn in rows so that they do not overlap.
 
     python scripts/bench_openpose.py --port ../pytorch-openpose
     python scripts/bench_openpose.py --port ../pytorch-openpose --people 20 --scenes 10 --noise 0.02 --threads 1
@@ -33,7 +33,7 @@ KEYPOINTS = (
     *(f"{side}_{part}" for part in ("eye", "ear", "shoulder", "elbow", "wrist") for side in ("left", "right")),
     *(f"{side}_{part}" for part in ("hip", "knee", "ankle") for side in ("left", "right")),
 )
-# A person who faces us, one high, around the middle.
+# A person seen from the front, of height 1, around the origin.
 BODY = np.array(
     [
         *((0.0, -0.42), (0.04, -0.46), (-0.04, -0.46), (0.09, -0.44), (-0.09, -0.44)),
@@ -44,7 +44,7 @@ BODY = np.array(
 
 
 def scene(random: np.random.Generator, people: int, size: tuple[int, int]) -> Annotation:
-    """People in rows, each of another pose and height."""
+    """Draw people in rows, each with another pose and height."""
     height, width = size
     columns = int(np.ceil(np.sqrt(people * 1.5 * width / height)))
     rows = -(-people // columns)
@@ -60,7 +60,7 @@ def scene(random: np.random.Generator, people: int, size: tuple[int, int]) -> An
 
 
 class AtOwnSize(importlib.abc.SourceLoader):
-    """Loads the port so that its only scale, half of 368 rows, is the size of the image, as that of the maps is."""
+    """A loader of the port that replaces its only scale, half of 368 rows, by the size of the image."""
 
     def __init__(self, source: Path) -> None:
         self.source = source
@@ -74,11 +74,11 @@ class AtOwnSize(importlib.abc.SourceLoader):
 
 
 class Port:
-    """The port's `Body` with maps in the place of its network; `network_done` is when it got them."""
+    """The port's `Body` with maps in place of its network; `network_done` is the time at which it received them."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("matplotlib", "matplotlib.pyplot", "matplotlib.figure", "matplotlib.backends.backend_agg"):
-            sys.modules.setdefault(name, MagicMock())  # it only draws
+            sys.modules.setdefault(name, MagicMock())  # the port only draws with it
         if importlib.util.find_spec("cv2") is None:
             raise SystemExit("the port enlarges its maps with cv2: pip install opencv-python-headless")
         sys.modules.setdefault("scipy.ndimage.filters", importlib.import_module("scipy.ndimage"))
@@ -102,7 +102,7 @@ class Port:
         return self.maps
 
     def __call__(self, paf: Tensor, heat: Tensor, size: tuple[int, int]) -> tuple[np.ndarray, float]:
-        """People (N, 18, 3) and the seconds after the network."""
+        """Return people (N, 18, 3) and the seconds after the network."""
         self.maps = paf, heat
         candidates, people = self.body(np.zeros((*size, 3), np.uint8))
         seconds = time.perf_counter() - self.network_done
@@ -115,7 +115,7 @@ class Port:
 
 
 def ours(codec: OpenPose, paf: Tensor, heat: Tensor, size: tuple[int, int]) -> tuple[np.ndarray, float]:
-    """People (N, 17, 3) and seconds."""
+    """Return people (N, 17, 3) and the seconds of decoding."""
     start = time.perf_counter()
     (found,) = codec.decode({"paf": paf, "heatmap": heat}, [Frame("", size)], align_corners=False)
     seconds = time.perf_counter() - start
@@ -124,9 +124,9 @@ def ours(codec: OpenPose, paf: Tensor, heat: Tensor, size: tuple[int, int]) -> t
 
 
 def agreement(one: np.ndarray, two: np.ndarray) -> tuple[int, float]:
-    """How many people of `one` have exactly the joints of somebody in `two`, and how far these are apart on the mean.
+    """Return the number of people of `one` with a match in `two`, and the mean distance of their joints in pixels.
 
-    Within a cell, as grouping is compared: the port places a joint on one of the cells around it.
+    A match has exactly the same joints, each within one location of the maps: the port places joints on locations.
     """
     same, apart = 0, []
     for person in one:

@@ -1,9 +1,9 @@
-"""From a class map, a heat map and offsets to panoptic segments: ours against the published code of Panoptic-DeepLab.
+"""Compare the merging of panoptic segments with the published code of Panoptic-DeepLab.
 
-The published code is the folder of a checkout of github.com/bowenc0221/panoptic-deeplab; only its post-processing is
-loaded. Both begin with the same maps of drawn things and the same settings. Every measurement is a process of its own,
-ours and theirs in turn. Besides the time on the clock there is that of the processor, which other work on the machine
-does not lengthen. Memory is the most that a process held beyond what it held with the maps loaded (Linux).
+Both start from the same class map, heat map and offsets of drawn things, with the same settings. The published code is
+the folder of a checkout of github.com/bowenc0221/panoptic-deeplab; only its post-processing is loaded. Every
+measurement has a process of its own, ours and theirs in turn. Besides wall time there is processor time, which other
+work on the machine does not lengthen. Memory is the peak of a process beyond its state with the maps loaded (Linux).
 
     python scripts/bench_panoptic.py --published ../panoptic-deeplab
     python scripts/bench_panoptic.py --published ../panoptic-deeplab --centers 20 --noise 5 --threads 2 --rounds 5
@@ -38,14 +38,14 @@ SIDES = ("published", "ours")
 
 
 def scene(count: int, size: tuple[int, int], noise: float) -> dict[str, Tensor]:
-    """Labels (H, W) uint8, heat (H, W) and offset (2, H, W), x and y, of ellipses on stripes of stuff."""
+    """Draw ellipses on stripes of stuff: labels (H, W) uint8, heat (H, W) and offset (2, H, W), x and y."""
     random = np.random.default_rng(0)
     height, width = size
     labels = (np.arange(height)[:, None] * 11 // height).astype(np.uint8).repeat(width, 1)
     ids = np.zeros(size, np.int32)
     categories = random.integers(11, 19, count)
     rows, columns = int(np.sqrt(count / 2)) or 1, -(-count // (int(np.sqrt(count / 2)) or 1))
-    for i in range(count):  # one in each cell of a grid, so that all are seen
+    for i in range(count):  # one per field of a grid, so that none is hidden
         middle = (i // columns + random.uniform(0.3, 0.7)) * height / rows, (i % columns + random.uniform(0.3, 0.7))
         y, x = middle[0], middle[1] * width / columns
         reach = random.uniform(0.15, 0.5, 2) * (height / rows, width / columns)
@@ -66,7 +66,7 @@ def scene(count: int, size: tuple[int, int], noise: float) -> dict[str, Tensor]:
 
 
 def published(folder: Path, maps: dict[str, Tensor]) -> Callable[[], Tensor]:
-    """Their labels are int64, their maps have a batch of one, and their offsets are y and x."""
+    """Load the published code, which takes int64 labels, maps in a batch of one, and offsets y and x."""
     package = folder / "segmentation" / "model" / "post_processing"
     if not (package / "__init__.py").is_file():
         raise SystemExit(f"{package} is not there; give --published the folder of a checkout of panoptic-deeplab")
@@ -82,7 +82,7 @@ def published(folder: Path, maps: dict[str, Tensor]) -> Callable[[], Tensor]:
     settings = {"threshold": THRESHOLD, "nms_kernel": KERNEL, "top_k": MOST}
 
     def run() -> Tensor:
-        # It writes into the heat map it is given.
+        # The published code changes its heat map.
         found, _ = module.get_panoptic_segmentation(
             labels, heat.clone(), offset, list(INFO.things), DIVISOR, STUFF_AREA, VOID * DIVISOR, **settings
         )
@@ -104,9 +104,9 @@ def ours(maps: dict[str, Tensor]) -> Callable[[], Tensor]:
 
 
 def measure(args: argparse.Namespace) -> dict[str, float]:
-    """Milliseconds on the clock and of the processor, medians of some runs, and MB of one side.
+    """Return the medians of wall and processor time in milliseconds, and the memory in MB, of one side.
 
-    Its maps come from a folder, to which its segments go.
+    Reads the maps from `args.folder` and writes the segments to it.
     """
     maps = {name: torch.from_numpy(np.load(args.folder / f"{name}.npy")) for name in ("labels", "heat", "offset")}
     run = published(args.published, maps) if args.one == "published" else ours(maps)
@@ -125,13 +125,13 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _held(what: str) -> float:
-    """MB that this process holds (VmRSS), or has held at the most (VmHWM)."""
+    """Return the memory of this process in MB: now (VmRSS) or at its peak (VmHWM)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
 
 
 def differing(one: np.ndarray, two: np.ndarray) -> int:
-    """Pixels in which two panoptic maps differ, however they number the instances of a class."""
+    """Count the pixels in which two panoptic maps differ, for any numbering of the instances of a class."""
     _, a, sizes = np.unique(one, return_inverse=True, return_counts=True)
     pairs, counts = np.unique(np.stack([a.ravel(), two.ravel()]), axis=1, return_counts=True)
     segments = np.unique(one)
@@ -150,8 +150,8 @@ def main() -> None:
         "--noise", type=float, default=3.0, help="standard deviation of noise on the offsets, in pixels"
     )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3, help="processes of each side")
-    parser.add_argument("--repeats", type=int, default=3, help="runs in a process, of which the median counts")
+    parser.add_argument("--rounds", type=int, default=3, help="processes per side")
+    parser.add_argument("--repeats", type=int, default=3, help="runs per process; their median counts")
     parser.add_argument("--one", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,8 +1,8 @@
-"""densepred against segmentation_models.pytorch on the same data: val mIoU over seeds, and images per second.
+"""Compare densepred with segmentation_models.pytorch (SMP): validation mIoU over seeds, and images per second.
 
-Both sides train a U-Net on a ResNet-34 with random weights, from the same crops in the same order, with the same batch,
-steps, optimizer and schedule. densepred runs as its users run it, by `densepred-train`; the peer is its own Unet in a
-plain loop with torch's cross-entropy. Needs the `bench` extra.
+Both sides train a U-Net on a ResNet-34 with random weights, on the same crops in the same order, with equal batches,
+steps, optimizers and schedules. densepred is trained by `densepred-train`, the Unet of SMP in a plain loop with
+torch's cross-entropy. Needs the `bench` extra.
 
     python scripts/bench_quality.py --data ../shared/data/camvid --steps 350 --seeds 0 1 2
     python scripts/bench_quality.py --data ../shared/data/camvid --speed
@@ -37,11 +37,11 @@ from densepred.scheduler import Poly
 from densepred.types import VOID, Annotation, Info
 
 CPU = torch.device("cpu")
-STRIDE = 32  # the peer takes only sizes that are a multiple of it
+STRIDE = 32  # the peer takes only multiples of it
 
 
 def overrides(args: argparse.Namespace, seed: int) -> list[str]:
-    """What densepred-train is told, and what the peer's loop follows."""
+    """Return the overrides of densepred-train, which the loop of the peer follows too."""
     return [
         "experiment=camvid_unet",
         f"dataset.root={args.data}",
@@ -78,7 +78,7 @@ def loader(given: Any) -> tuple[TrainingLoader, Info]:
 
 
 class Peer(nn.Module):
-    """SMP's Unet behind the same normalisation of its input."""
+    """The Unet of SMP with the same normalisation of its input."""
 
     mean: Tensor
     std: Tensor
@@ -103,7 +103,7 @@ def peer_step(model: nn.Module, optimizer: torch.optim.Optimizer, image: Tensor,
 
 
 def train_peer(args: argparse.Namespace, seed: int) -> dict[str, float]:
-    """The plain loop. Its clock stops while it is evaluated."""
+    """Train the peer in a plain loop; the time of evaluation is not counted."""
     given = settings(args, seed)
     batches, info = loader(given)
     torch.manual_seed(seed)
@@ -125,7 +125,7 @@ def train_peer(args: argparse.Namespace, seed: int) -> dict[str, float]:
 
 @torch.inference_mode()
 def miou(model: nn.Module, given: Any) -> float:
-    """mIoU over the whole images of the validation split, padded to a multiple of 32 and cropped back."""
+    """Return the mIoU over whole validation images, padded to a multiple of 32 and cropped back."""
     valid = parts.dataset(given.dataset, "valid")
     metric = Confusion(valid.info)
     model.eval()
@@ -161,7 +161,7 @@ def compare_quality(args: argparse.Namespace) -> None:
 
 
 def compare_speed(args: argparse.Namespace) -> None:
-    """Training steps of both, in turns, in this process; what a step costs beyond the model is part of it."""
+    """Time training steps of both, in turn and in this process, with all that a step costs beyond the model."""
     given = settings(args, 0)
     batches, info = loader(given)
     stream = [batch for _, batch in zip(range(4), batches.epoch(0), strict=False)]
@@ -180,7 +180,7 @@ def compare_speed(args: argparse.Namespace) -> None:
             begun = time.perf_counter()
             for batch in stream:
                 step(batch)
-            if turn:  # the first turn warms up
+            if turn:  # the first turn is a warm-up
                 times[name].append(len(stream) * args.batch / (time.perf_counter() - begun))
     speeds = {name: statistics.median(values) for name, values in times.items()}
     parameters = {"densepred": model, "peer": peer}
@@ -192,7 +192,7 @@ def compare_speed(args: argparse.Namespace) -> None:
 
 
 def our_step(task: Any, model: Any, given: Any) -> Any:
-    """The trainer's own step, guard and all."""
+    """Return the step of the trainer, with its checks."""
     import tempfile
 
     from densepred.build.instantiate import build
