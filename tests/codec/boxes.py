@@ -52,7 +52,7 @@ def there_and_back(codec: Codec, truth: Annotation) -> Annotation:
 
 
 def found_again(truth: Annotation, found: Annotation, least: float = 0.99) -> Tensor:
-    """(N,) bool: which boxes of the truth have one of their class in their place."""
+    """Return true for labelled boxes with a prediction of their class in their place, (N,) bool."""
     assert truth.boxes is not None
     assert truth.categories is not None
     assert found.boxes is not None

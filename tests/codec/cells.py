@@ -55,7 +55,7 @@ def touching_discs(seed: int, count: int = 40) -> Annotation:
 
 
 def same(found: Annotation, truth: Annotation) -> bool:
-    """Whether instances and their classes are equal but for the order."""
+    """Return true if instances and their classes are equal except for their order."""
     assert found.instances is not None
     assert found.categories is not None
     assert truth.instances is not None

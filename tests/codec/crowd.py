@@ -52,9 +52,9 @@ def crowd(
     apart: float = 24.0,
     crossing: bool = False,
 ) -> Annotation:
-    """As many as `people`, all within the picture, whose joints of one kind are `apart` pixels or more from each other.
+    """Draw `people` within the image, with joints of one kind at least `apart` pixels from each other.
 
-    So are their limbs of one kind, unless these may be `crossing`: then a field does not always say who is who.
+    Limbs of one kind keep the same distance, unless they may be `crossing`: then fields can be ambiguous.
     """
     random, kept = np.random.default_rng(seed), []
     draw = person if info is PERSON else figure.pose

@@ -37,7 +37,7 @@ def quality(found: Annotation, truth: Annotation, info: Info) -> float | None:
 
 
 def lost(found: Annotation, truth: Annotation) -> int:
-    """How many true instances no instance of the prediction equals, pixel by pixel and in class."""
+    """Count labelled instances without a prediction of equal pixels and class."""
     assert found.instances is not None
     assert found.categories is not None
     assert truth.instances is not None
@@ -52,7 +52,7 @@ def lost(found: Annotation, truth: Annotation) -> int:
 
 
 def clashes(truth: Annotation, reach: int = 3) -> int:
-    """Instances whose center lies in the window of another's: the heat map holds one peak for both."""
+    """Count instances with a center in the window of another center: the heat map holds one peak for both."""
     assert truth.instances is not None
     assert truth.categories is not None
     ids = truth.instances.numpy()

@@ -1,4 +1,4 @@
-"""Border weights of the semantic codec: whose cells, which classes, and that every loss sees them."""
+"""Border weights of the semantic codec: cells, classes, and their effect on every loss."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.reference import slow_detection
 
 @pytest.mark.parametrize("size", [(96, 128), (61, 75)])
 def test_drawn_scenes_are_found_again(size: tuple[int, int]) -> None:
-    """But for those whose center is in the cell, or beside the center, of one of their class or of a smaller one."""
+    """Exceptions share a location with a smaller box, or have a center beside one of their class."""
     lost = 0
     for index in range(16):
         truth, info = drawn(size, index)
@@ -74,7 +74,7 @@ def test_size_and_offset_are_those_of_the_smallest_at_a_cell() -> None:
     assert (targets["class"][:3, y, x] == 1).all()
 
 
-def test_a_crowd_counts_nowhere_but_at_centres() -> None:
+def test_a_crowd_counts_only_at_centers() -> None:
     truth = annotation((64, 96), (8, 8, 40, 40), (0, 0, 50, 63.5), crowd=1)
     codec = CenterDetection(INFO)
     weight = codec.encode(truth)["class_weight"]
@@ -145,7 +145,7 @@ def test_two_thousand_boxes_are_encoded_and_the_best_hundred_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "options", "says"),
+    ("info", "options", "message"),
     [
         (Info(), {}, "names no classes"),
         (INFO, {"radius": "publisht"}, "did you mean 'published'"),
@@ -154,6 +154,6 @@ def test_two_thousand_boxes_are_encoded_and_the_best_hundred_found() -> None:
         (INFO, {"prior": 0.0}, r"task\.codec\.prior"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_the_remedy(info: Info, options: dict[str, Any], says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_settings_out_of_range_are_refused_with_the_remedy(info: Info, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         CenterDetection(info, **options)

@@ -1,4 +1,4 @@
-"""Instances there and back, and where components are told what to do."""
+"""Instances encoded and decoded, and the settings of components."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def recovered(truth: Annotation, found: Annotation) -> int:
     return count
 
 
-def test_touching_discs_come_apart_as_they_are_told() -> None:
-    """Of 400 discs in 200 touching pairs."""
+def test_touching_discs_are_separated_by_each_split() -> None:
+    """Count how many of 400 discs in 200 touching pairs are separated."""
     count = dict.fromkeys(("none", "distance", "gap"), 0)
     for seed in range(5):
         truth = touching_discs(seed)
@@ -192,7 +192,7 @@ def test_foreground_is_where_things_together_are_likely() -> None:
     assert found.categories.tolist() == [1]
 
 
-def test_connectivity_says_whether_corners_connect() -> None:
+def test_connectivity_of_eight_connects_corners() -> None:
     scores = logits(torch.eye(5, dtype=torch.uint8), 2)
     for connectivity, count in ((4, 5), (8, 1)):
         codec = Components(CELLS, connectivity=connectivity)

@@ -164,7 +164,7 @@ def test_images_of_a_batch_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "options", "says"),
+    ("info", "options", "message"),
     [
         (Info(), {}, "names no classes"),
         (INFO, {"strides": [8]}, r"task\.codec\.strides.*two or more"),
@@ -175,8 +175,8 @@ def test_images_of_a_batch_do_not_mix() -> None:
         (INFO, {"prior": 1.0}, r"task\.codec\.prior"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_the_remedy(info: Info, options: dict[str, Any], says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_settings_out_of_range_are_refused_with_the_remedy(info: Info, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         FCOS(info, **options)
 
 

@@ -72,7 +72,7 @@ def scene() -> Scene:
 
 @pytest.fixture(scope="module")
 def ours(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, dict[str, list[Tensor]]]:
-    """Our task and what our model says of the same images, with weights from a file in their layout."""
+    """Our task and the outputs of our model on the same images, with weights from a file in their layout."""
     path = tmp_path_factory.mktemp("weights") / "fcos.safetensors"
     save_file({name: value.clone() for name, value in scene.state.items()}, path)
     assert recognise(scene.state) == ["torchvision_fcos"]
@@ -114,7 +114,7 @@ def annotation(truth: dict[str, Tensor]) -> Annotation:
 
 
 def matches(scene: Scene, given: list[dict[str, Tensor]], monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """Which box torchvision gives each cell."""
+    """Return the box that torchvision assigns to each location."""
     seen: list[Any] = []
     monkeypatch.setattr(scene.theirs.head, "compute_loss", lambda *args: seen.append(args[-1]))
     scene.theirs.compute_loss(given, scene.answers, scene.anchors, LEVELS)

@@ -164,7 +164,7 @@ def test_joints_come_back_in_the_original_image() -> None:
     assert errors(found, replace(truth, keypoints=moved)).max() < 1
 
 
-def test_nobody_one_joint_thirty_people_and_joints_outside_are_no_trouble() -> None:
+def test_no_person_one_joint_thirty_people_and_joints_outside_are_decoded() -> None:
     codec = OpenPose(PERSON)
     nobody = there_and_back(codec, Annotation((37, 45), keypoints=torch.zeros(0, 17, 3)))
     assert nobody.keypoints is not None
@@ -196,7 +196,7 @@ def test_images_of_a_batch_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "options", "says"),
+    ("info", "options", "message"),
     [
         (Info(), {}, "names no keypoints"),
         (replace(PERSON, limbs=()), {}, "limbs=openpose"),
@@ -207,6 +207,6 @@ def test_images_of_a_batch_do_not_mix() -> None:
         (PERSON, {"stride": 0}, r"task\.codec\.stride"),
     ],
 )
-def test_what_cannot_be_put_together_is_refused_with_the_remedy(info: Info, options: dict, says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_skeletons_that_cannot_be_grouped_are_refused_with_the_remedy(info: Info, options: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         OpenPose(info, **options)

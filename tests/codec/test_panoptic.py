@@ -1,4 +1,4 @@
-"""Scenes there and back by their centers, judged by a slow PQ; targets; crowds, void and other edges."""
+"""Scenes encoded and decoded by their centers, scored by a slow PQ; targets; crowds, void and other edges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZES = [(96, 128), (37, 45), (301, 415), (120, 90), (64, 257)]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_scenes_come_back_whole_but_for_things_that_share_a_centre(size: tuple[int, int]) -> None:
+def test_scenes_come_back_whole_except_things_that_share_a_center(size: tuple[int, int]) -> None:
     scenes = Shapes("train", size=size, counts={"train": 12}, objects=(1, 10))
     codec, whole = Panoptic(scenes.info, stuff_area=0), 0
     truths = [scenes[i].truth for i in range(12)]
@@ -51,7 +51,7 @@ def test_targets_are_those_of_a_loop() -> None:
     assert targets["center"].shape == (1, 60, 80)
 
 
-def test_quantised_centres_stand_on_the_pixel_that_the_published_code_takes() -> None:
+def test_quantised_centers_stand_on_the_pixel_that_the_published_code_takes() -> None:
     truth = scene((40, 50), (slice(10, 16), slice(20, 31), 2))  # mean at 25, 12.5
     heat = Panoptic(INFO, quantised=True).encode(truth)["center"][0]
     assert (heat == 1).nonzero().tolist() == [[12, 25]]
@@ -80,7 +80,7 @@ def test_crowds_void_and_ignored_pixels_teach_nothing_and_ideal_outputs_hold_the
     assert quality(found, replace(truth, semantic=truth.semantic.masked_fill(truth.ignore, VOID)), INFO) == 1
 
 
-def test_things_that_nobody_told_apart_are_a_crowd() -> None:
+def test_things_without_ids_are_a_crowd() -> None:
     truth = replace(COWS, instances=COWS.instances.clone())
     truth.instances[truth.instances == 2] = 0
     truth.categories = truth.categories[[0, 2, 3]]

@@ -1,4 +1,4 @@
-"""What becomes of outputs: other sizes, coarse maps, flips, limits of area, scores, nonsense; and what is refused."""
+"""Decoding of outputs: other sizes, coarse maps, flips, limits of area, scores, NaN; and settings that are refused."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_probabilities_come_where_they_are_asked_for() -> None:
     assert torch.equal(found.probabilities.argmax(0), COWS.semantic.long())
 
 
-def test_a_network_that_says_nonsense_is_decoded() -> None:
+def test_noise_and_nan_are_decoded() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = {
         name: torch.randn(2, n, 20, 30, generator=generator) * 50
@@ -117,7 +117,7 @@ def test_a_network_that_says_nonsense_is_decoded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "options", "says"),
+    ("info", "options", "message"),
     [
         (replace(INFO, things=()), {"stuff": False}, "task=semantic"),
         (Info(classes=("cell",), things=(0,)), {}, "dataset has 1 classes"),
@@ -128,8 +128,8 @@ def test_a_network_that_says_nonsense_is_decoded() -> None:
         (INFO, {"score": "centre"}, "did you mean 'center'"),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_remedy(info: Info, options: dict, says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_impossible_settings_are_refused_with_the_remedy(info: Info, options: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         Panoptic(info, **options)
 
 

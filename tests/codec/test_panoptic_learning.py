@@ -1,4 +1,4 @@
-"""A small network learns four scenes by heart, with every head."""
+"""A small network overfits four scenes with every head."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ def test_a_run_overfits_four_scenes(tmp_path: Path) -> None:
 
 
 HEADS = {"semantic": 0.6, "center": 0.1, "offset": 0.7}
-"""What is left of each loss at the most."""
+"""Largest share of each loss that may remain."""

@@ -43,7 +43,7 @@ def found(codec: Pose, truth: Annotation) -> Tensor:
 
 @pytest.mark.parametrize(("decode", "geometry"), [("dark", "cells"), ("dark", "udp"), ("udp", "udp")])
 @pytest.mark.parametrize(("size", "stride", "sigma"), [((256, 192), 4, 2.0), ((384, 288), 4, 3.0), ((96, 72), 2, 2.0)])
-def test_the_truth_comes_back_within_half_a_pixel(
+def test_the_ground_truth_comes_back_within_half_a_pixel(
     decode: str, geometry: str, size: tuple[int, int], stride: int, sigma: float
 ) -> None:
     codec = Pose(INFO, stride=stride, sigma=sigma, decode=decode, geometry=geometry)
@@ -157,7 +157,7 @@ def scored(points: Tensor, confidence: float, area: float = 400.0) -> Annotation
     return Annotation(SIZE, keypoints=keypoints, scores=torch.tensor([confidence]), areas=torch.tensor([area]))
 
 
-def test_every_box_of_the_truth_has_its_row() -> None:
+def test_every_labelled_box_has_its_row() -> None:
     given = Annotation(SIZE, boxes=torch.zeros(4, 4), categories=torch.zeros(4, dtype=torch.int64))
     points = torch.arange(6.0).view(3, 2)
     frames = [Frame("a", SIZE, instance=i) for i in (3, 1)]
@@ -169,7 +169,7 @@ def test_every_box_of_the_truth_has_its_row() -> None:
     assert torch.equal(out.keypoints[3, :, :2], points)
 
 
-def test_nobody_in_an_image_is_an_empty_prediction() -> None:
+def test_an_image_without_people_has_an_empty_prediction() -> None:
     given = Annotation(SIZE, boxes=torch.zeros(0, 4), categories=torch.zeros(0, dtype=torch.int64))
     for scores in (None, torch.zeros(0)):
         given.scores = scores

@@ -23,7 +23,7 @@ def drawn(classes: int, size: tuple[int, int], seed: int = 0) -> Annotation:
 
 @pytest.mark.parametrize(("info", "sigmoid"), [(THREE, False), (TWO, False), (TWO, True)])
 @pytest.mark.parametrize("size", [(37, 45), (1, 7), (64, 64)])
-def test_decoding_ideal_outputs_gives_the_truth_where_it_is_known(info, sigmoid, size) -> None:
+def test_decoding_perfect_outputs_gives_the_ground_truth_where_it_is_labelled(info, sigmoid, size) -> None:
     codec = Semantic(info, sigmoid)
     truths = [drawn(len(info.classes), size, seed) for seed in range(2)]
     encoded = [codec.encode(truth) for truth in truths]

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def hills(parts: np.ndarray, height: np.ndarray, one: Callable[[float, float], bool]) -> np.ndarray:
-    """Walk up from each pixel; then raise the water's edge down through all passes, uniting hills as `one` says."""
+    """Walk up from each pixel; then raise the water's edge down through all passes, uniting hills if `one` is true."""
     rows, columns = parts.shape
     pixels = [(y, x) for y in range(rows) for x in range(columns) if parts[y, x]]
 

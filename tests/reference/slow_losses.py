@@ -120,7 +120,7 @@ def one_vs_rest(logits: Tensor, target: Tensor, weight: Tensor | None, softmax: 
 
 
 def hard_pixels(logits: Tensor, target: Tensor, weight: Tensor | None) -> list[tuple[float, float]]:
-    """(probability of the truth, weight) of each pixel that counts, the hardest first."""
+    """Return (probability of the labelled class, weight) of each pixel that counts, the hardest first."""
     found = _pixels(logits, target, weight, list(range(len(logits))))
     pixels = [(p[int(target[i, y, x])], share) for i, y, x, share, p in found if share > 0]
     return sorted(pixels, key=lambda pixel: pixel[0])

@@ -16,7 +16,7 @@ def masks(ids: np.ndarray, left_out: np.ndarray) -> Masks:
 
 
 def counted(ids: np.ndarray, left_out: np.ndarray) -> list[bool]:
-    """Of the same masks, whether less than half of the whole is left out."""
+    """Return true for masks with less than half of their pixels left out."""
     found = [ids == i for i in range(1, int(ids.max()) + 1)]
     return [2 * (m & left_out).sum() < m.sum() for m in found if (m & ~left_out).any()]
 
@@ -26,7 +26,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> Fraction:
 
 
 def counts(found: np.ndarray, truth: np.ndarray, left_out: np.ndarray, threshold: Fraction) -> tuple[int, int]:
-    """TP and TP + FP + FN: true masks take the first free prediction whose IoU is larger than the threshold."""
+    """Return TP and TP + FP + FN: labelled masks take the first free prediction with an IoU above the threshold."""
     predicted, judged = masks(found, left_out), counted(found, left_out)
     taken: set[int] = set()
     hits = 0

@@ -68,7 +68,7 @@ def merge(
 
 
 def panoptic_quality(found: dict, truth: dict) -> float | None:
-    """Of one image. Both map a name to (class, mask, crowd); pixels of no segment of the truth are void."""
+    """Return the panoptic quality of one image; both map a name to (class, mask, crowd), unlabelled pixels are void."""
     void = ~np.any([mask for _, mask, _ in truth.values()] or [np.zeros(1, bool)], axis=0)
     ratios: dict[int, list] = {}
     met: set = set()

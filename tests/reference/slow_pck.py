@@ -8,7 +8,7 @@ Person = list[tuple[float, float, float]]
 
 
 def mates(found: list[Person], truth: list[Person]) -> list[int]:
-    """Who of `found` each true person is: the nearest pair first, -1 for nobody."""
+    """Match predicted people to labelled people, the nearest pair first; -1 where unmatched."""
     costs = {(t, p): cost(person, other) for t, person in enumerate(truth) for p, other in enumerate(found)}
     result = [-1] * len(truth)
     while costs:
@@ -33,7 +33,7 @@ def distance(one: tuple[float, float, float], other: tuple[float, float, float])
 
 
 def share(pairs: list[tuple[Person, Person | None]], limits: list[float | None], joints: list[int]) -> float | None:
-    """Of the labelled joints of these kinds, how many are within the limit of their person."""
+    """Return the share of labelled joints of these kinds within the limit of their person."""
     hit = labelled = 0
     for (person, found), limit in zip(pairs, limits, strict=True):
         for i in joints:

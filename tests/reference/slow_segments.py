@@ -26,7 +26,7 @@ def fill(mask: np.ndarray) -> np.ndarray:
 
 
 def rand(found: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
-    """Ordered pairs of foreground pixels in one segment of both, of the truth, of the other; 0 is no segment."""
+    """Count ordered pairs of foreground pixels in one segment of both, of `truth`, of `found`; 0 is no segment."""
     pixels = [(t, f, i) for i, (t, f) in enumerate(zip(truth.ravel(), found.ravel(), strict=True)) if t]
     both = first = second = 0
     for t, f, i in pixels:
@@ -37,7 +37,7 @@ def rand(found: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
 
 
 def information(found: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
-    """Mutual information and the entropies of `found` and `truth`, in nats, over the foreground of the truth."""
+    """Mutual information and the entropies of `found` and `truth`, in nats, over the foreground of `truth`."""
     names = [(f or f"pixel {i}", t) for i, (f, t) in enumerate(zip(found.ravel(), truth.ravel(), strict=True)) if t]
     joint, s, t = Counter(names), Counter(f for f, _ in names), Counter(t for _, t in names)
     total = len(names)

@@ -21,7 +21,7 @@ def at(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
     return a * x + b * y + c, d * x + e * y + f
 
 
-def test_a_rotation_keeps_the_centre_and_lengths() -> None:
+def test_a_rotation_keeps_the_center_and_lengths() -> None:
     generator = Generator().manual_seed(0)
     angles = []
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""What a top-down network is shown of an instance: where its box lands, and what chance does to that."""
+"""Crops of instances for top-down networks: where the box lands, and the random changes to it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def corners(warp) -> list[list[float]]:
     return [[a * x + b * y + c, d * x + e * y + f] for x, y in ((-0.5, -0.5), (width - 0.5, height - 0.5))]
 
 
-def test_the_edges_of_the_picture_are_those_of_the_padded_box() -> None:
+def test_the_edges_of_the_crop_are_those_of_the_padded_box() -> None:
     warp = instance_params(InstanceCrop((64, 48), **STILL), boxed(20.0, 30.0, 50.0, 70.0))
     assert warp.size == (64, 48)
     assert corners(warp)[0] == pytest.approx([35 - 0.5 * 30 * 1.25, 50 - 0.5 * 40 * 1.25])
@@ -65,7 +65,7 @@ def test_a_box_without_area_counts_as_a_pixel(box: tuple[float, ...]) -> None:
     assert [x1 - x0, y1 - y0] == pytest.approx([1, 1])
 
 
-def test_turns_and_factors_leave_the_middle_and_stay_in_their_ranges() -> None:
+def test_rotations_and_scales_keep_the_center_and_stay_in_their_ranges() -> None:
     crop = InstanceCrop((64, 48), scale=0.35, rotate=45.0, rotate_p=0.6, half_body=0.0)
     angles, factors = [], []
     for seed in range(400):
@@ -116,7 +116,7 @@ def test_half_bodies_need_enough_joints_and_names_that_tell_them() -> None:
     assert instance_params(crop, truth, lower=lower_body(NAMES)) != whole
 
 
-def test_crop_and_flip_are_one_move_that_leads_back() -> None:
+def test_crop_and_flip_are_one_warp_that_leads_back() -> None:
     image = torch.randint(0, 256, (3, 120, 160), dtype=torch.uint8, generator=Generator().manual_seed(1))
     keypoints = torch.tensor([[[30.0, 40, 2], [45.0, 66, 1], [150.0, 110, 2]]])
     truth = boxed(20.0, 30.0, 50.0, 70.0, keypoints=keypoints)

@@ -80,7 +80,7 @@ def test_the_input_is_left_as_it_was() -> None:
     assert torch.equal(semantic, kept)
 
 
-def test_moves_fused_by_whole_pixels_equal_moves_one_by_one() -> None:
+def test_warps_composed_by_whole_pixels_equal_warps_one_by_one() -> None:
     steps = (Crop((20, 30)), Flip(1.0, 0.0), Crop((40, 10)), Flip(0.0, 1.0))
     data = sample()
     fused, alone, generator = Pipeline(steps)(data, seeded(5)), data, seeded(5)

@@ -16,7 +16,7 @@ def test_positions_beyond_the_edges_are_those_of_numpy(length: int) -> None:
     assert mirror_index(length + 3, length + 20, length).tolist() == want[95 + length + 3 : 95 + length + 20].tolist()
 
 
-def test_pictures_are_mirrored_on_both_axes() -> None:
+def test_images_are_reflected_on_both_axes() -> None:
     image = torch.rand(2, 3, 4, 5)
     want = np.pad(image.numpy(), ((0, 0), (0, 0), (6, 1), (2, 9)), mode="reflect")
     assert np.array_equal(mirrored(image, (-6, 5), (-2, 14)).numpy(), want)

@@ -144,7 +144,7 @@ def test_a_map_and_its_inverse_cancel() -> None:
     torch.testing.assert_close(torch.tensor(compose(ROTATION, invert(ROTATION))), torch.tensor(IDENTITY))
 
 
-def test_a_map_composed_moves_as_the_two_after_each_other() -> None:
+def test_a_composed_map_moves_points_as_both_do_in_turn() -> None:
     labels = torch.randint(0, 9, (37, 45), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
     first, second = (
         Warp(((1.0, 0.0, 3.0), (0.0, 1.0, 2.0)), (30, 40)),

@@ -30,7 +30,7 @@ def test_maxima_equal_a_loop_over_windows_also_where_values_tie() -> None:
         assert {(y, x) for y, x in is_maximum(heat, kernel)[0, 0].nonzero().tolist()} == slow_maxima(heat[0, 0], kernel)
 
 
-def test_a_peak_in_the_middle_of_four_cells_is_found_once() -> None:
+def test_a_peak_between_four_locations_is_found_once() -> None:
     heat = heatmaps(torch.tensor([[10.5, 6.5]]), torch.tensor([0]), 1, (15, 21), 2.0)
     scores, x, y = local_maxima(heat[None], 5, 0.1)
     assert (scores[0, 0] > 0).tolist() == [True, False, False, False, False]
@@ -47,7 +47,7 @@ def test_exactly_k_are_kept_and_scores_fall() -> None:
     assert scores[1].isinf().all()
 
 
-def test_across_channels_the_row_also_says_the_channel() -> None:
+def test_across_channels_the_row_also_holds_the_channel() -> None:
     heat = torch.zeros(1, 3, 5, 7)
     heat[0, 2, 4, 6], heat[0, 0, 1, 2] = 0.9, 0.5
     scores, x, y = local_maxima(heat, 40, 0.1, across=True)

@@ -50,22 +50,22 @@ def test_a_blur_keeps_the_highest_value_and_flattens_by_its_variance() -> None:
     assert float((across * x**2).sum() / across.sum()) == pytest.approx(4 + 4, rel=0.03)
 
 
-@pytest.mark.parametrize("refine", [dark, udp])
+@pytest.mark.parametrize("subpixel", [dark, udp])
 @pytest.mark.parametrize(("sigma", "kernel"), [(2.0, 11), (3.0, 17)])
-def test_near_the_border_a_map_that_is_not_blurred_is_read_right(refine, sigma: float, kernel: int) -> None:
+def test_near_the_border_a_map_that_is_not_blurred_is_read_right(subpixel, sigma: float, kernel: int) -> None:
     points = torch.stack([torch.linspace(2, 6, 40), torch.full((40,), 30.3)], 1)
     heat = heatmaps(points, torch.arange(40), 40, (64, 48), sigma)[None]
     _, cells = highest(heat)
-    biased = (refine(heat, cells, kernel)[0] - points).abs().max()
-    careful = (refine(heat, cells, kernel, everywhere=False)[0] - points).abs().max()
+    biased = (subpixel(heat, cells, kernel)[0] - points).abs().max()
+    careful = (subpixel(heat, cells, kernel, everywhere=False)[0] - points).abs().max()
     assert biased > 0.2
     assert careful < 0.1
 
 
-@pytest.mark.parametrize("refine", [quarter, lambda h, c: dark(h, c, 11), lambda h, c: udp(h, c, 11)])
+@pytest.mark.parametrize("subpixel", [quarter, lambda h, c: dark(h, c, 11), lambda h, c: udp(h, c, 11)])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 4)])
-def test_maps_of_a_few_cells_and_flat_ones_stay_finite(refine, size: tuple[int, int]) -> None:
+def test_maps_of_a_few_cells_and_flat_ones_stay_finite(subpixel, size: tuple[int, int]) -> None:
     for heat in (torch.zeros(2, 3, *size), torch.full((2, 3, *size), -1.0), torch.rand(2, 3, *size)):
         value, cells = highest(heat)
         assert value.shape == (2, 3)
-        assert refine(heat, cells).isfinite().all()
+        assert subpixel(heat, cells).isfinite().all()

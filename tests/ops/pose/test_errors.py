@@ -13,7 +13,7 @@ from tests.reference import slow_pck
 
 
 def people(count: int, joints: int = 5, seed: int = 0) -> Tensor:
-    """(count, joints, 3): positions far from the origin, about a third of the joints unlabelled, at places of sense."""
+    """(count, joints, 3): positions far from the origin, about a third of the joints unlabelled."""
     generator = torch.Generator().manual_seed(seed)
     keypoints = torch.rand(count, joints, 3, generator=generator) * torch.tensor([60.0, 90.0, 1.0])
     keypoints[..., :2] += torch.tensor([200.0, 300.0])
@@ -26,7 +26,7 @@ def as_list(keypoints: Tensor) -> list[slow_pck.Person]:
 
 
 def labelled(keypoints: Tensor) -> Tensor:
-    """The same people with their first joint labelled: each has one at least."""
+    """Label the first joint of each person, so that each has one at least."""
     keypoints = keypoints.clone()
     keypoints[:, 0, 2] = 2
     return keypoints

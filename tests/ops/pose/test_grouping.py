@@ -1,4 +1,4 @@
-"""Candidates put together: greedy, at most one of a kind a person, over trees and loops."""
+"""Grouping of candidates: greedy, at most one of a kind per person, over trees and loops."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def places(found: torch.Tensor, given: Candidates) -> set[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("limbs", [CHAIN, LOOP])
-def test_people_are_put_together_along_trees_and_loops(limbs: torch.Tensor) -> None:
+def test_people_are_grouped_along_trees_and_loops(limbs: torch.Tensor) -> None:
     people = rows(5)
     given = joints(people, shuffle=3)
     found = group(given, field(people, limbs, (34, 30)), limbs, 4, 8, Rules())
@@ -74,7 +74,7 @@ def chained(*links: tuple[int, int, float], kinds: list[int], rules: Rules | Non
     return assemble(given, linked, 4, 3, rules or Rules()).members.tolist()
 
 
-def test_nobody_gets_a_second_joint_of_a_kind_and_the_better_limb_wins() -> None:
+def test_no_person_gets_a_second_joint_of_a_kind_and_the_better_limb_wins() -> None:
     kinds = [0, 1, 1, 2]
     assert chained((0, 1, 0.9), (1, 3, 0.8), (0, 2, 0.7), kinds=kinds) == [[0, 1, 3, -1]]
 
@@ -112,7 +112,7 @@ def test_a_skeleton_of_two_joints_has_people_of_two() -> None:
     assert assemble(two, links, 2, 1, Rules()).members.tolist() == [[0, 1]]
 
 
-def test_without_candidates_there_is_nobody() -> None:
+def test_without_candidates_there_are_no_people() -> None:
     none = Candidates(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0, dtype=torch.long))
     found = group(none, torch.zeros(6, 7, 9), CHAIN, 4, 8, Rules())
     assert found.members.shape == (0, 4)

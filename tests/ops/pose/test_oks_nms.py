@@ -1,4 +1,4 @@
-"""Similarity of people against COCO's formula written out, and who is kept."""
+"""Similarity of people against COCO's formula written out, and the people that are kept."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_best_of_people_alike_is_kept() -> None:
 
 
 def test_a_chain_of_neighbours_keeps_both_ends() -> None:
-    """Who is suppressed suppresses nobody."""
+    """A person that was suppressed suppresses no other."""
     one = torch.tensor([[5.0, 5, 1], [10.0, 20, 1], [15.0, 30, 1]])
     step = 1.2
     keypoints = torch.stack([one + torch.tensor([step * i, 0, 0]) for i in range(3)])
@@ -51,7 +51,7 @@ def test_a_chain_of_neighbours_keeps_both_ends() -> None:
     assert suppress(keypoints, torch.tensor([0.9, 0.8, 0.7]), areas, SIGMAS, threshold).tolist() == [0, 2]
 
 
-def test_nobody_is_nobody() -> None:
+def test_no_people_give_no_people() -> None:
     empty = suppress(torch.zeros(0, 3, 3), torch.zeros(0), torch.zeros(0), SIGMAS, 0.9)
     assert empty.shape == (0,)
 
