@@ -25,14 +25,14 @@ class FCOS(Codec):
     """Heads `class`, one sigmoid per thing; `distances` to the left, top, right and bottom side; and `centerness`.
 
     Each head has one level per entry of `strides`; distances are in strides. A location is positive if it lies inside a
-    box and within `center_sampling_radius` strides of its center (0: anywhere inside). The farthest side must also be at
-    most `regress_range` strides away and farther than the level before reaches; the first level has no least and the
+    box and within `center_sampling_radius` strides of its center (0: anywhere inside). The farthest side must also be
+    at most `regress_range` strides away and farther than the level before reaches; the first level has no least and the
     last no greatest distance. If several boxes qualify, the smallest is assigned. In crowds only positive locations are
     trained.
 
     points: "middle" places locations at the centers of strides, as in the paper; "corner" as in torchvision.
-    score_threshold, pre_nms_top_k: the scores are sqrt(class * centerness); per level the best `pre_nms_top_k` above the
-        threshold remain.
+    score_threshold, pre_nms_top_k: the scores are sqrt(class * centerness); per level the best `pre_nms_top_k` above
+        the threshold remain.
     nms, max_detections: non-maximum suppression per class at this overlap (IoU), then at most `max_detections` per
         image.
     prior: the probability that every class is initialised to.

@@ -61,9 +61,9 @@ def integrals(
 ) -> Tensor:
     """Return the line integral of a field between pairs of points, (P,) float32; 0 if too few samples agree.
 
-    By the rules of the authors' program, points d input pixels apart (the larger of x and y) have sqrt(5 d) samples, 5
-    to 25, from the start on and short of the end. Each is the dot product of field and direction. The score is the mean
-    of those above `threshold`, if their share is more than `ratio`.
+    By the rules of the authors' program, points d input pixels apart (the larger of x and y) have sqrt(5 d) samples.
+    These are 5 to 25, from the start on and short of the end; each is the dot product of field and direction. The score
+    is the mean of those above `threshold`, if their share is more than `ratio`.
 
     paf: (2 L, h, w)
     starts, ends: (P, 2)
