@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 SOURCES := densepred hydra_plugins tests scripts
 
-.PHONY: train test test-slow lint format clean
+.PHONY: train test test-slow lint format docs clean
 
 train: $(INSTALLED)
 	$(BIN)/densepred-train experiment=shapes_unet
@@ -24,6 +24,10 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+# The tables of options and keys, from the comments in configs/.
+docs: $(INSTALLED)
+	$(BIN)/python scripts/write_reference.py
 
 # An editable install into a fresh environment; repeated only when pyproject.toml has changed.
 $(INSTALLED): pyproject.toml

@@ -1,7 +1,7 @@
 """Write the reference of options and keys from the config files: `make docs`.
 
-Every option is described by its own file: the comment at the top says what it is, the comment behind a key what the key
-does. docs/options.md is written whole; in docs/configuration.md the tables between the marks `<!-- keys of ... -->` are.
+The file of an option describes it: the comment at the top is its description, the comment behind a key that of the key.
+docs/options.md is written whole, docs/configuration.md between its marks `<!-- keys of ... -->`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ GROUPS = {
     "experiment": "A complete recipe: choices of options and the values that differ from their defaults.",
 }
 """Sections of docs/options.md in their order; a group without a sentence here comes last."""
+UNQUOTED = {ord(sign): None for sign in "' "}
 COMMANDS = ("train", "eval", "predict", "import")
 HEADER = """\
 # Options
@@ -87,7 +88,7 @@ def section(folder: Path, default: str | None) -> str:
 def row(option: Option, default: bool) -> str:
     """Return the table row of an option."""
     title, *more = [line for line in option.header if not line.startswith("test:")]
-    about = [title, *(f"`{line}`" if line.startswith("densepred-") else line for line in more)]
+    about = [prose(title), *(f"`{line}`" if line.startswith("densepred-") else prose(line) for line in more)]
     inherited = f"as {', '.join(f'`{name}`' for name in option.parents)}" if option.parents else ""
     chosen = ", ".join(f"`{word}`" for word in option.chosen)
     keys = [" with ".join(filter(None, (inherited, chosen))), *map(entry, option.keys)]
@@ -95,7 +96,12 @@ def row(option: Option, default: bool) -> str:
 
 
 def entry(key: Key) -> str:
-    return f"`{key.name}: {key.value}`" + (f" {key.comment}" if key.comment else "")
+    return f"`{key.name}: {key.value}`" + (f" {prose(key.comment)}" if key.comment else "")
+
+
+def prose(text: str) -> str:
+    """Return a comment with its angle brackets shown, not read as HTML."""
+    return text.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def cell(lines: list[str]) -> str:
@@ -117,7 +123,7 @@ def plain_keys(configs: Path, command: str) -> str:
     keys = read(configs / f"{command}.yaml").keys
     if command == "train":
         keys += [key._replace(name=f"trainer.{key.name}") for key in read(configs / "trainer" / "default.yaml").keys]
-    rows = [f"| `{key.name}` | `{key.value}` | {cell([key.comment])} |" for key in keys if key.value != "{}" or key.comment]
+    rows = [f"| `{key.name}` | `{key.value}` | {cell([prose(key.comment)])} |" for key in keys]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows, ""])
 
 
@@ -145,8 +151,8 @@ def inherited(defaults: list[object]) -> tuple[list[str], list[str]]:
         for key, name in mapping.items():
             found = re.fullmatch(r"(?:override )?/(\w+)(?:@(?:_global_\.)?([\w.]+))?", key)
             if found is not None:
-                value = str(name).replace("'", "").replace(" ", "")
-                chosen.append(f"{found[1]}={value}" if found[2] in (None, found[1]) else f"{found[2]}: {found[1]}={value}")
+                word = f"{found[1]}={str(name).translate(UNQUOTED)}"
+                chosen.append(word if found[2] in (None, found[1]) else f"{found[2]}: {word}")
     return parents, chosen
 
 
@@ -173,8 +179,8 @@ def members(node: yaml.SequenceNode, lines: list[str], name: str) -> Iterator[Ke
         return
     for index, member in enumerate(node.value):
         target = next((value.value for key, value in member.value if key.value == "_target_"), "")
-        arguments = [entry(key) for key in leaves(member, lines)]
-        yield Key(f"{name}.{index}", target.split(".")[-1] or "{}", "; ".join(arguments))
+        arguments = ", ".join(f"{key.name}: {key.value}" for key in leaves(member, lines))
+        yield Key(f"{name}.{index}", f"{target.split('.')[-1]}({arguments})", "")
 
 
 def source(node: yaml.Node, lines: list[str]) -> str:

@@ -13,16 +13,11 @@ import torch
 from densepred.build.instantiate import build
 from densepred.contracts import Encoder
 from densepred.types import Pyramid, UserError
+from tests import companions
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "encoder"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-SMALL = {"vgg16": {"width": 0.125}, "vgg16_caffe": {"width": 0.125}, "timm": {"name": "resnet10t"}} | {
-    f"mit_b{i}": {"widths": [8, 16, 20, 32], "depths": [1, 1, 1, 1]} for i in range(6)
-}
 DEEP = {"resnet34", "resnet50", "resnet101", "resnet50_os16", "resnet50_os8", "resnet101_os8", "resnet101_multigrid"}
-HRNET = {"width": 4, "modules": [1, 1, 1], "blocks": 1, "bottlenecks": 1, "bottleneck_width": 4}
-SMALL |= {name: HRNET for name in NAMES if name.startswith("hrnet")}
-
 
 Make = Callable[[str, int], Encoder]
 
@@ -30,7 +25,7 @@ Make = Callable[[str, int], Encoder]
 @pytest.fixture(scope="module")
 def make(plain: Callable[..., dict[str, Any]]) -> Make:
     """`make(name, channels)`: the encoder of a name, composed once, narrow where it can be."""
-    node = cache(lambda name: plain(f"encoder={name}")["encoder"] | SMALL.get(name, {}))
+    node = cache(lambda name: plain(f"encoder={name}", *companions.narrow(f"encoder/{name}"))["encoder"])
 
     def made(name: str, channels: int) -> Encoder:
         torch.manual_seed(0)

@@ -14,6 +14,7 @@ from torch import nn
 
 from densepred.build.instantiate import build
 from densepred.types import HeadSpec, UserError
+from tests import companions
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -44,10 +45,8 @@ HEADS = {"semantic": HeadSpec(5, kind="classes"), "offset": HeadSpec(2)}
 IMAGE = {"image": HeadSpec(3)}
 LEVELS = (8, 16, 32, 64, 128)
 DETECTOR = {name: HeadSpec(n, LEVELS) for name, n in (("class", 5), ("distances", 4), ("centerness", 1))}
-OWN = dict.fromkeys(("autoencoder", "linear_autoencoder", "pca"), IMAGE) | {
-    name: DETECTOR for name in MODELS if name.startswith("fcos")
-}
-"""The heads of models that take no others."""
+OWN = {"autoencoder": IMAGE, "detection_fcos": DETECTOR}
+"""Heads of the models that take no others, by the task that their file names behind `# test:`."""
 
 Plain = Callable[..., dict[str, Any]]
 
@@ -102,7 +101,7 @@ def test_one_step_at_batch_1(
 def test_every_preset_builds_on_meta_and_takes_its_weights_from_there(plain: Plain, name: str) -> None:
     node = plain(f"model={name}")["model"]
     with torch.device("meta"):
-        empty = build(node, heads=OWN.get(name, HEADS), **INFO)
+        empty = build(node, heads=OWN.get(companions.task(f"model/{name}"), HEADS), **INFO)
     state = empty.state_dict()
     assert "mean" in state
     assert "std" in state or name in ("linear_autoencoder", "pca")  # their error is measured in colours

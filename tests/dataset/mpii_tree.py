@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 SIZE = (60, 80)
+SPLITS = ("train", "valid")
 
 
 def person(image: str, x: float, y: float, scale: float = 0.2, hidden: tuple[int, ...] = ()) -> dict[str, Any]:

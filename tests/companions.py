@@ -1,0 +1,67 @@
+"""Smallest runs of each option: the overrides that its YAML's header names behind `# test:`, and small data for it.
+
+`# test: task=pose encoder.width=4` trains the option beside these. `# test: none: REASON` leaves it out.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import yaml
+
+from tests.conftest import REPOSITORY
+
+CONFIGS = REPOSITORY / "configs"
+
+
+def options(*groups: str) -> list[str]:
+    """Return `group/name` of every option of these groups, of all groups if none is named."""
+    found = groups or sorted(path.name for path in CONFIGS.iterdir() if any(path.glob("*.yaml")))
+    return [f"{group}/{path.stem}" for group in found for path in sorted((CONFIGS / group).glob("*.yaml"))]
+
+
+def declared(option: str) -> str:
+    """Return what stands behind `# test:` in an option's file; "" if there is no such line."""
+    found = re.findall(r"^# test: (.+)$", (CONFIGS / f"{option}.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(found) <= 1, f"configs/{option}.yaml: one line `# test:` at most"
+    return found[0] if found else ""
+
+
+def trained(option: str) -> bool:
+    """Return False for options that are left out, with a reason."""
+    return not re.match(r"none: \w+", declared(option))
+
+
+def words(option: str) -> list[str]:
+    """Return the overrides beside which a small run with the option can be trained."""
+    return shlex.split(declared(option)) if trained(option) else []
+
+
+def task(option: str) -> str:
+    """Return the task of that run."""
+    return next((word.removeprefix("task=") for word in words(option) if word.startswith("task=")), "semantic")
+
+
+def narrow(option: str) -> list[str]:
+    """Return those overrides that set keys of the option itself."""
+    return [word for word in words(option) if word.startswith(f"{option.partition('/')[0]}.")]
+
+
+def from_disk(dataset: str) -> bool:
+    """Return True for datasets that read a folder, False for drawn ones."""
+    found = yaml.safe_load((CONFIGS / f"dataset/{dataset}.yaml").read_text(encoding="utf-8"))
+    return "root" in found or any(map(from_disk, found.get("defaults", [])))
+
+
+def rooted(word: str, trees: Path) -> str:
+    """Return an override with its `dataset.root=NAME` drawn below `trees`."""
+    from tests.dataset import trees as drawn
+
+    key, _, name = word.partition("=")
+    if key != "dataset.root":
+        return word
+    if not (trees / name).exists():
+        drawn.draw(name, trees / name)
+    return f"{key}={trees / name}"
