@@ -37,6 +37,15 @@ def test_the_readme_leads_to_every_group(group: str) -> None:
         assert f"[`{group}`](docs/options.md#{group})" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_modules_that_contributing_leads_to_exist() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("### I look for ...")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", table)
+    assert len(named) > 20
+    missing = [name for name in named if not (REPOSITORY / "densepred" / name).exists()]
+    assert [name for name in missing if not (REPOSITORY / name).exists()] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_pages_and_headings(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):

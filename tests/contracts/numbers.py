@@ -1,4 +1,4 @@
-"""What numbers each loss of values is about, for the contract of losses."""
+"""Range of targets and best prediction per loss of values, for the contract of losses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from densepred.contracts import Loss
 
 
 class Numbers(NamedTuple):
-    """What a loss of values is about: how many channels, its truths of numbers in 0..1, and the best prediction."""
+    """Number of channels, targets from numbers in 0..1, and the best prediction of a target."""
 
     channels: int = 3
     truth: Callable[[Tensor], Tensor] = lambda x: 6 * x - 3

@@ -1,4 +1,4 @@
-"""Every encoder of configs/encoder has its published channels and strides, for odd sizes and any number of channels."""
+"""Contract of every option of configs/encoder, at odd sizes and for any number of channels."""
 
 from __future__ import annotations
 

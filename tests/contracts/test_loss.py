@@ -112,7 +112,7 @@ def scene(
 
 
 def taken(function: Callable[..., Tensor], pred: Tensor, scene: Scene) -> Tensor:
-    """A loss, or its sums, of a prediction in the size of the target."""
+    """Return a loss, or its sums, of a prediction in the size of the ground truth."""
     more = [] if scene.distance is None else [scene.distance]
     return function(pred, scene.target, scene.weight, *more)
 

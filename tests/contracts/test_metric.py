@@ -1,4 +1,4 @@
-"""What every metric of configs/metric must be, whatever it measures."""
+"""Contract of every option of configs/metric."""
 
 from __future__ import annotations
 
