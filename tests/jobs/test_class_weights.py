@@ -24,6 +24,17 @@ def test_weights_follow_from_the_images_that_hold_a_class() -> None:
     torch.testing.assert_close(weights, torch.tensor([0.5 / f for f in frequency], dtype=torch.float64))
 
 
+def test_images_of_unequal_size_count_by_their_pixels() -> None:
+    """The second class lies in the small image alone, the third in the large one."""
+    counts = torch.tensor([[300, 0, 100], [15, 5, 0]])
+    frequency = [315 / 420, 5 / 20, 100 / 400]
+    wanted = torch.tensor([0.25 / f for f in frequency], dtype=torch.float64)
+    torch.testing.assert_close(median_frequency(counts), wanted)
+    frequency = [315 / 540, 5 / 40, 100 / 500]
+    wanted = torch.tensor([0.2 / f for f in frequency], dtype=torch.float64)
+    torch.testing.assert_close(median_frequency(counts, torch.tensor([500, 40])), wanted)
+
+
 def test_pixels_without_a_class_belong_to_the_image() -> None:
     counts, pixels = torch.tensor([[60, 40], [100, 0]]), torch.tensor([200, 200])
     frequency = [160 / 400, 40 / 200]
