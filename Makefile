@@ -2,19 +2,35 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+SAMPLE ?= 60
+SEED ?= 0
 SOURCES := densepred hydra_plugins tests scripts
 
-.PHONY: train test test-slow lint format docs clean
+.PHONY: train test units test-slow test-mutants test-floors lint format docs clean
 
 train: $(INSTALLED)
 	$(BIN)/densepred-train experiment=shapes_unet
 
-# One thread a process: tests are small, and two processes share the machine.
-test: lint
+# Two jobs: the tests collect, on one core, while pyright checks types on the other.
+test: $(INSTALLED)
+	$(MAKE) --no-print-directory --jobs 2 lint units
+
+# One thread per process: tests are small, and two processes share the machine.
+units: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-slow: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+	$(MAKE) --no-print-directory test-mutants SAMPLE=20
+	$(MAKE) --no-print-directory test-floors
+
+# Changes of one sign, comparison or number, of which tests must notice most.
+test-mutants: $(INSTALLED)
+	$(BIN)/python scripts/mutation_check.py --sample $(SAMPLE) --seed $(SEED)
+
+# The oldest and the newest versions of every dependency; installs gigabytes into temporary folders.
+test-floors: $(INSTALLED)
+	$(BIN)/python scripts/floors_check.py lowest newest
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check $(SOURCES)

@@ -1,8 +1,10 @@
-"""What all tests share: configurations composed in this process, as the commands compose them."""
+"""Configurations composed in this process, as the commands compose them."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def composed(*overrides: str, name: str = "train") -> DictConfig:
-    """The configuration of a command, completed and checked."""
+    """The configuration of a command, completed and checked; a copy of its own for each caller."""
+    return copy.deepcopy(_composed(name, overrides))
+
+
+@cache
+def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
+    """Compose a configuration once a process: it takes a quarter of a second, and many tests ask for the same."""
     with initialize_config_dir(str(command.configs()), version_base="1.3"):
         found = compose(name, overrides=list(overrides))
     complete(found, overrides)

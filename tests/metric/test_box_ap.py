@@ -99,14 +99,14 @@ def test_parts_in_any_order_give_the_whole_to_the_last_digit_even_where_scores_t
         assert first.compute() == whole
 
 
-def test_2000_boxes_in_an_image_are_evaluated() -> None:
-    corner = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0)) * 90
+def test_500_boxes_in_an_image_are_evaluated() -> None:
+    corner = torch.rand(500, 2, generator=torch.Generator().manual_seed(0)) * 90
     many = Annotation(
-        (100, 100), boxes=torch.cat((corner, corner + 5), 1), categories=torch.ones(2000, dtype=torch.int64)
+        (100, 100), boxes=torch.cat((corner, corner + 5), 1), categories=torch.ones(500, dtype=torch.int64)
     )
-    many.scores = torch.linspace(1, 0.001, 2000)
+    many.scores = torch.linspace(1, 0.001, 500)
     found = scored([(many, many)], max_detections=[10, 40]).compute()
-    assert (found["ar"], found["ar10"]) == pytest.approx((0.02, 0.005))
+    assert (found["ar"], found["ar10"]) == pytest.approx((0.08, 0.02))
 
 
 def test_names_take_a_prefix_and_every_one_can_select_a_checkpoint() -> None:

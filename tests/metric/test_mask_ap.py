@@ -106,12 +106,13 @@ def test_parts_in_any_order_give_the_whole_to_the_last_digit_even_where_scores_t
         assert first.compute() == whole
 
 
-def test_2000_instances_in_an_image_are_evaluated() -> None:
+def test_500_instances_in_an_image_are_evaluated() -> None:
+    """More than the 255 that pycocotools counts in a byte."""
     ids = torch.zeros(100, 100, dtype=torch.int32)
-    ids[::2, :80:2] = torch.arange(1, 2001, dtype=torch.int32).view(50, 40)
-    many = Annotation((100, 100), instances=ids, categories=torch.ones(2000, dtype=torch.int64))
+    ids[::4, :80:4] = torch.arange(1, 501, dtype=torch.int32).view(25, 20)
+    many = Annotation((100, 100), instances=ids, categories=torch.ones(500, dtype=torch.int64))
     found = scored([(many, many)], max_detections=[10, 40]).compute()
-    assert (found["ar"], found["ar10"]) == pytest.approx((0.02, 0.005))
+    assert (found["ar"], found["ar10"]) == pytest.approx((0.08, 0.02))
 
 
 def test_a_task_without_instances_is_told_so() -> None:

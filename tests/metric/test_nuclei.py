@@ -78,12 +78,12 @@ def scored(*pairs: Pair, **options: Any) -> Nuclei:
 
 def test_counts_equal_a_slow_reference_on_random_pairs() -> None:
     nothing = 0
-    for seed in range(200):
+    for seed in range(60):
         found, truth = pair(seed)
         wanted = slow(found, truth)
         assert scored((found, truth)).sums.tolist() == wanted.tolist(), seed
         nothing += not wanted[0, 0]
-    assert 20 < nothing < 120  # the pairs are neither all easy nor all hopeless
+    assert 6 < nothing < 36  # the pairs are neither all easy nor all hopeless
 
 
 @pytest.mark.parametrize("average", ["dataset", "image"])

@@ -97,8 +97,9 @@ TORSOS = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
 
 
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize(("reference", "alpha"), [("box", 0.1), ("torso", 0.2), ("head", 0.5), ("pixels", 8.0)])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("seed", "reference", "alpha"), [(0, "box", 0.1), (1, "torso", 0.2), (2, "head", 0.5), (3, "pixels", 8.0)]
+)
 def test_scores_equal_the_definition_joint_by_joint(seed: int, reference: str, alpha: float, known: bool) -> None:
     pairs = draw(seed, known)
     found = scored(pairs, alpha=alpha, reference=reference).compute()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from densepred.jobs import training
-from tests import companions, running
+from tests import companions, meta, running
 
 SMALL = (
     "data.batch_size=2",
@@ -15,6 +15,8 @@ SMALL = (
     "trainer.valid_every=1000",
     "dataset.counts={train: 2, valid: 1, test: 1}",
 )
+LARGE = 500_000
+"""Parameters up to which `make test` trains the network of an option."""
 
 
 def words(option: str) -> list[str]:
@@ -36,10 +38,29 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
-@pytest.mark.parametrize("option", filter(companions.trained, companions.options()))
-def test_an_option_trains_a_step(option: str, trees: Path, tmp_path: Path) -> None:
-    given = [companions.rooted(word, trees) for word in words(option)]
-    assert training.work(running.bare_job(tmp_path, *given)) == 0, (
-        f"configs/{option}.yaml: does it need a line `# test:`?"
-    )
-    assert (tmp_path / "best.safetensors").is_file()
+OPTIONS = list(filter(companions.trained, companions.options()))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_trains_a_step_or_fits_in_every_shape(option: str, trees: Path, tmp_path: Path) -> None:
+    """Networks above LARGE take seconds per step and write hundreds of megabytes: they train in `make test-slow`."""
+    job = option_job(option, trees, tmp_path)
+    if meta.parameters(job.settings) > LARGE:
+        meta.step(job.settings)
+    else:
+        train(job, option)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_trains_a_step_at_any_size(option: str, trees: Path, tmp_path: Path) -> None:
+    train(option_job(option, trees, tmp_path), option)
+
+
+def option_job(option: str, trees: Path, folder: Path) -> training.TrainingJob:
+    return running.bare_job(folder, *(companions.rooted(word, trees) for word in words(option)))
+
+
+def train(job: training.TrainingJob, option: str) -> None:
+    assert training.work(job) == 0, f"configs/{option}.yaml: does it need a line `# test:`?"
+    assert (job.folder / "best.safetensors").is_file()

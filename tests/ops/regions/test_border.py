@@ -33,8 +33,16 @@ def drawn(size: tuple[int, int], count: int, seed: int) -> Tensor:
     return torch.from_numpy(cells)
 
 
-@pytest.mark.parametrize(("size", "count"), [((37, 45), 12), ((20, 21), 3), ((1, 60), 6), ((50, 20), 60)])
-@pytest.mark.parametrize(("w0", "sigma"), [(10.0, 5.0), (3.0, 0.7), (100.0, 2.0)])
+@pytest.mark.parametrize(
+    ("size", "count", "w0", "sigma"),
+    [
+        ((37, 45), 12, 10.0, 5.0),
+        ((20, 21), 3, 3.0, 0.7),
+        ((1, 60), 6, 100.0, 2.0),
+        ((30, 17), 40, 10.0, 5.0),
+        ((60, 1), 9, 3.0, 2.0),
+    ],
+)
 def test_weights_are_as_defined(size: tuple[int, int], count: int, w0: float, sigma: float) -> None:
     cells = drawn(size, count, count)
     have, want = border_weight(cells, w0, sigma), slow(cells, w0, sigma)
