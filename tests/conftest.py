@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ register()
 sweep.register()
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PATIENCE = 900
+"""Seconds after which a process counts as hung. No measure of speed: a busy machine must not fail a test."""
 
 
 def composed(*overrides: str, name: str = "train") -> DictConfig:
@@ -35,6 +37,14 @@ def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
         found = compose(name, overrides=list(overrides))
     complete(found, overrides)
     return found
+
+
+@pytest.fixture(autouse=True)
+def torch_as_it_was() -> Iterator[None]:
+    """Take back what a run sets in torch for its whole process: later tests would warn of it."""
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_float32_matmul_precision("highest")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
 from densepred.jobs import parts
 from densepred.types import HeadSpec
-from tests.conftest import composed
+from tests.conftest import PATIENCE, composed
 
 CPU = torch.device("cpu")
 SIZES = range(1, 10)
@@ -67,7 +67,7 @@ def gradient(loss: str) -> tuple[torch.Tensor, torch.Tensor]:
 def work(rank: int, world: int, port: int, folder: str) -> None:
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    distributed.join(timeout_seconds=60)
+    distributed.join(timeout_seconds=PATIENCE)
     found = {"evaluation": {n: evaluation(n) for n in SIZES}, "gradient": {loss: gradient(loss) for loss in LOSSES}}
     everyone = distributed.gather(found["evaluation"])
     assert all(one == everyone[0] for one in everyone), "the processes disagree on a score"

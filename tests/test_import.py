@@ -20,7 +20,7 @@ from torch import Tensor
 
 from densepred import import_
 from densepred.errors import UserError
-from tests.conftest import REPOSITORY, composed
+from tests.conftest import PATIENCE, REPOSITORY, composed
 
 
 def convert(source: Path, output: Path, *words: str) -> dict[str, Tensor]:
@@ -139,7 +139,7 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(2)}, tmp_path / "x.pth")
     words = [sys.executable, "-m", "densepred.import_", "input=x.pth", "output=x.safetensors"]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert "1 tensors, 2 numbers, family unknown" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.pth", "x.safetensors"]

@@ -22,7 +22,7 @@ from densepred.jobs.parts import stored, task_and_model
 from densepred.types import Info
 from densepred.weights.file import load_model, save_weights
 from tests import alarm
-from tests.conftest import REPOSITORY
+from tests.conftest import PATIENCE, REPOSITORY
 
 INFO = Info(classes=("sky", "ball"))
 
@@ -243,7 +243,7 @@ def test_commands_refuse_with_one_line(tmp_path: Path, good: Any) -> None:
     for command, file in (("eval", "evil.pt"), ("predict", "evil.safetensors")):
         words = [sys.executable, "-m", f"densepred.{command}", f"ckpt={file}"]
         words += ["input=image.png"] if command == "predict" else []
-        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 2, done.stderr
         assert done.stderr.startswith(f"error: {file}: ")
         assert done.stderr.count("\n") == 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from densepred.cli import command
-from tests.conftest import REPOSITORY
+from tests.conftest import PATIENCE, REPOSITORY
 
 
 def test_two_runs_never_claim_one_folder(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def ran(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(body: str, *arguments: str, name: str = "train", **environment: str) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, "-c", SCRIPT.format(body=body, name=name), *arguments]
         env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **environment}
-        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
 
     return run
 
@@ -125,7 +125,7 @@ def test_configs_can_be_shown_without_running(ran: Any, tmp_path: Path) -> None:
 def test_help_answers_within_a_second_of_computing() -> None:
     before = os.times()
     words = [sys.executable, "-m", "densepred.train", "--help"]
-    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
     after = os.times()
     assert done.returncode == 0
     assert "encoder" in done.stdout

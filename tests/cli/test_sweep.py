@@ -15,7 +15,7 @@ from hydra.core.utils import JobStatus
 
 from densepred.cli import sweep
 from densepred.errors import UserError
-from tests.conftest import REPOSITORY
+from tests.conftest import PATIENCE, REPOSITORY
 
 PROGRAM = """
 import json, os, signal
@@ -40,7 +40,7 @@ def sweeping(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "program.py").write_text(PROGRAM)
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     words = [sys.executable, "program.py", "--multirun", *arguments]
-    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def jobs(folder: Path) -> dict[int, list[Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import running
-from tests.conftest import REPOSITORY
+from tests.conftest import PATIENCE, REPOSITORY
 
 METHODS = ("fork", "forkserver", "spawn")
 SLOW = {name: pytest.param(name, marks=pytest.mark.slow) for name in METHODS}
@@ -63,7 +63,7 @@ def script(folder: Path, text: str) -> list[str]:
 def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, method: str, when: str) -> None:
     """The output of the program ends when the last process that holds it has ended."""
     call = [*script(tmp_path, ORPHAN), method, when]
-    done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.stdout, done.stderr) == ("killed\n", "")
 
 
@@ -73,7 +73,7 @@ def test_workers_of_every_start_method_give_the_same_run(tmp_path: Path, method:
     words += ["trainer.max_steps=2", "trainer.threads=1"]
     assert running.train(tmp_path / "alone", *words, "data.workers=0") == 0
     call = [*script(tmp_path, TRAIN), method, *words, "data.workers=1", f"hydra.run.dir={tmp_path}/run"]
-    done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "alone" / "metrics.jsonl").read_bytes()
 
@@ -91,10 +91,10 @@ def test_workers_survive_sigterm_until_the_run_has_saved(tmp_path: Path, method:
         text=True,
         start_new_session=True,
     )
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + PATIENCE
     while not (tmp_path / "run" / "checkpoints" / "3").exists() and time.monotonic() < limit:
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGTERM)
-    out, err = run.communicate(timeout=90)
+    out, err = run.communicate(timeout=PATIENCE)
     assert (run.returncode, err) == (75, "")
     assert "resume with" in out

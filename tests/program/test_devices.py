@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.program.test_program import ENVIRONMENT, equal_runs, run, start, wait_for
 from tests.running import TINY
 
@@ -36,7 +37,7 @@ def test_torchrun_gives_the_run_of_two_devices(tmp_path: Path) -> None:
     assert run("train", *words, "trainer.devices=2", "hydra.run.dir=own", folder=tmp_path)[0] == 0
     call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     call += ["-m", "densepred.train", *words, "hydra.run.dir=theirs"]
-    subprocess.run(call, cwd=tmp_path, env=ENVIRONMENT, check=True, capture_output=True, timeout=240)
+    subprocess.run(call, cwd=tmp_path, env=ENVIRONMENT, check=True, capture_output=True, timeout=PATIENCE)
     assert equal_runs(tmp_path / "own", tmp_path / "theirs")
     assert {path.name for path in tmp_path.iterdir()} == {"own", "theirs"}
 
@@ -52,7 +53,7 @@ def test_a_signal_stops_both_and_the_run_goes_on_bit_for_bit(tmp_path: Path) -> 
     process = start("train", *TWO, "trainer.epochs=12", "hydra.run.dir=parts", folder=tmp_path)
     wait_for(tmp_path / "parts" / "checkpoints" / "3", process)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75, err
     assert "trainer.resume=" in out
     assert run("train", "trainer.resume=parts", folder=tmp_path)[0] == 0
@@ -66,7 +67,7 @@ def test_a_process_that_dies_ends_the_run_or_starts_it_again(tmp_path: Path) -> 
     children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
     victim = max(int(pid) for pid in children.stdout.split())
     subprocess.run(["kill", "-KILL", str(victim)], check=True)
-    process.communicate(timeout=240)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)

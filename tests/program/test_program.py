@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from densepred import predictor
-from tests.conftest import REPOSITORY
+from tests.conftest import PATIENCE, REPOSITORY
 from tests.running import TINY
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
@@ -32,13 +32,14 @@ def start(command: str, *words: str, folder: Path) -> subprocess.Popen[str]:
 
 def run(command: str, *words: str, folder: Path) -> tuple[int, str, str]:
     process = start(command, *words, folder=folder)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 
 
-def wait_for(path: Path, process: subprocess.Popen[str], timeout: float = 120) -> None:
-    limit = time.monotonic() + timeout
-    while not path.exists():
+def wait_for(path: Path, process: subprocess.Popen[str], lines: int = 0) -> None:
+    """Wait until a running process has written a file, with this many lines at least."""
+    limit = time.monotonic() + PATIENCE
+    while not path.exists() or (lines and path.read_bytes().count(b"\n") < lines):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < limit, f"{path} was not written"
         time.sleep(0.02)
@@ -100,7 +101,7 @@ def test_a_signal_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     process = start("train", *TINY, "trainer.epochs=400", "hydra.run.dir=run", folder=tmp_path)
     wait_for(tmp_path / "run" / "checkpoints", process)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 75
     assert "resume with: densepred-train trainer.resume=" in out
 
