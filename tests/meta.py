@@ -12,7 +12,7 @@ from densepred.jobs import parts
 from densepred.optimizer import freeze
 from densepred.settings import Train
 from densepred.task import Task
-from densepred.types import Info
+from densepred.types import Info, Outputs
 
 CPU = torch.device("cpu")
 
@@ -66,8 +66,9 @@ def step(settings: Train) -> None:
 def hollow(model: Model) -> None:
     """Let a model on the meta device take real images and give zeros in the shapes of its outputs."""
     model.register_forward_pre_hook(lambda _, given: (given[0].to("meta"),))
-    model.register_forward_hook(
-        lambda _, __, outputs: {
-            name: [torch.zeros(stage.shape, requires_grad=True) for stage in stages] for name, stages in outputs.items()
-        }
-    )
+
+    def zeros(_: object, __: object, outputs: Outputs) -> Outputs:
+        graph = torch.is_grad_enabled()
+        return {name: [torch.zeros(s.shape, requires_grad=graph) for s in stages] for name, stages in outputs.items()}
+
+    model.register_forward_hook(zeros)
