@@ -9,15 +9,15 @@ from densepred.contracts import ClosedForm, Model
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
 from densepred.jobs import parts
-from densepred.optimizer import freeze
-from densepred.settings import Train
+from densepred.optimizer import freeze, optimizer_of
+from densepred.settings import TrainSettings
 from densepred.task import Task
 from densepred.types import Info, Outputs
 
 CPU = torch.device("cpu")
 
 
-def task_and_model(settings: Train, info: Info) -> tuple[Task, Model]:
+def task_and_model(settings: TrainSettings, info: Info) -> tuple[Task, Model]:
     """Return the task, and the model without memory for its parameters."""
     task = build(settings.task, None, "task", info=info)
     statistics = {"channels": info.channels, "mean": info.mean, "std": info.std}
@@ -25,13 +25,13 @@ def task_and_model(settings: Train, info: Info) -> tuple[Task, Model]:
         return task, build(settings.model, None, "model", heads=task.heads, **statistics)
 
 
-def parameters(settings: Train) -> int:
+def parameters(settings: TrainSettings) -> int:
     """Return the number of parameters that the model of a configuration has; 0 if it is fitted in closed form."""
     _, model = task_and_model(settings, parts.dataset(settings.dataset, "train").info)
     return 0 if isinstance(model, ClosedForm) else sum(value.numel() for value in model.parameters())
 
 
-def step(settings: Train) -> None:
+def step(settings: TrainSettings) -> None:
     """Check a step of training and one of validation: shapes by the model, numbers by all the rest.
 
     The model's outputs on the meta device are replaced by zeros of their shapes. Real targets of a real batch give the
@@ -41,7 +41,7 @@ def step(settings: Train) -> None:
     train, valid = (parts.dataset(settings.dataset, split) for split in ("train", "valid"))
     task, model = task_and_model(settings, train.info)
     freeze(model, settings.trainer.freeze)
-    optimizer = build(settings.optimizer, None, "optimizer")(model)
+    optimizer = optimizer_of(model, build(settings.optimizer, None, "optimizer"))
     updated = [value for group in optimizer.param_groups for value in group["params"]]
     assert len(updated) == sum(value.requires_grad for value in model.parameters())
     build(settings.scheduler, None, "scheduler")

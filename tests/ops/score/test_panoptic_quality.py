@@ -1,15 +1,10 @@
-"""Codes, pairs and matches of segments, by hand and pixel by pixel. Scores: tests/metric/test_panoptic_quality.py."""
+"""Codes and matches of segments, by hand and pixel by pixel. Scores: tests/metric/test_panoptic_quality.py."""
 
 from __future__ import annotations
 
-from collections import Counter
-
-import numpy as np
-import pytest
 import torch
 
-from densepred.ops.score import panoptic_quality as module
-from densepred.ops.score.panoptic_quality import Regions, match, pairs, regions
+from densepred.ops.score.panoptic_quality import Regions, match, regions
 from densepred.types import VOID
 
 
@@ -37,16 +32,6 @@ def test_ignored_pixels_are_of_no_segment_unless_a_crowd_covers_them() -> None:
         crowd=torch.tensor([False, True]), ignore=ignore,
     )  # fmt: skip
     assert found.classes[found.codes[0]].tolist() == [-1, -1, 3, 3]
-
-
-@pytest.mark.parametrize("cells", [0, 2**22])
-def test_shared_pixels_are_counted_as_in_a_loop(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
-    monkeypatch.setattr(module, "CELLS", cells)
-    draw = np.random.default_rng(0)
-    truth, guess = (torch.from_numpy(draw.integers(0, top, (7, 9)).astype(np.int32)) for top in (4, 6))
-    expected = Counter(zip(truth.flatten().tolist(), guess.flatten().tolist(), strict=True))
-    t, p, shared = pairs(truth, guess, 4, 6)
-    assert dict(zip(zip(t.tolist(), p.tolist(), strict=True), shared.tolist(), strict=True)) == expected
 
 
 def test_only_segments_of_one_class_with_an_iou_above_a_half_match() -> None:
