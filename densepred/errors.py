@@ -1,4 +1,4 @@
-"""The error that users see, and the hint that goes with it: apart from `types.py`, so that nobody waits for torch."""
+"""Errors and notices that users see, and the hint for a misspelt word. Free of torch, so that imports stay fast."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 
 class UserError(ValueError):
-    """Something the user can mend. The message is one line: what, in which file or key, and what to do about it."""
+    """A mistake that the user can correct. The message is one line: the file or key, the fact, the remedy."""
 
 
 class Notice(UserWarning):
-    """Something the user should know that stops nothing. Components give it by `warnings.warn`."""
+    """Something that the user should know and that stops nothing. Components issue it by `warnings.warn`."""
 
 
 @contextmanager
 def notices(tell: Callable[[str], object]) -> Iterator[None]:
-    """Hand every Notice to `tell`, instead of printing it with the line of code that gave it."""
+    """Pass every Notice to `tell`; without this, Python prints it with the line of code that issued it."""
     show = warnings.showwarning
 
     def told(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -35,8 +35,12 @@ def notices(tell: Callable[[str], object]) -> Iterator[None]:
         warnings.showwarning = show
 
 
-def suggest(word: str, words: Iterable[str]) -> str:
-    """A remedy for a misspelt word: the nearest of `words`, or all of them."""
+def suggest(word: str, words: Iterable[str], otherwise: str | None = None, count: int = 1) -> str:
+    """Return "did you mean ...?" with the `count` closest of `words`, or `otherwise` if none is close.
+
+    Without `otherwise`, all the words are listed instead.
+    """
     words = sorted(words)
-    near = difflib.get_close_matches(word, words, 1, 0.6)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(words) or 'none'}"
+    if near := difflib.get_close_matches(word, words, count):
+        return f"did you mean {' or '.join(near)}?"
+    return f"known: {', '.join(words) or 'none'}" if otherwise is None else otherwise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Collection, Sequence
 
@@ -10,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densepred.types import HeadSpec, UserError
+from densepred.errors import UserError, suggest
+from densepred.types import HeadSpec
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -56,9 +56,9 @@ def choose(what: str, name: object, known: Collection[object]) -> None:
     """Raise UserError, with the closest name, unless `name` is known."""
     if name in known:
         return
-    near = difflib.get_close_matches(str(name), [str(one) for one in known], 1)
-    guess = f"did you mean '{near[0]}'? " if near else ""
-    raise UserError(f"unknown {what}: {name}; {guess}choose one of {', '.join(str(one) for one in known)}")
+    names = [str(one) for one in known]
+    guess = suggest(str(name), names, "")
+    raise UserError(f"unknown {what}: {name}; {guess}{' ' if guess else ''}choose one of {', '.join(names)}")
 
 
 def make_norm(name: str, channels: int) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from densepred.types import UserError
+from densepred.errors import UserError, suggest
 
 Groups = Mapping[str, Mapping[str, float]] | None
 
@@ -93,7 +92,8 @@ def _check(model: nn.Module, groups: Mapping[str, Mapping[str, float]]) -> None:
     parts = {name for name, _ in model.named_modules()} - {""} | {name for name, _ in model.named_parameters()}
     for part, special in groups.items():
         if part not in parts:
-            near = difflib.get_close_matches(part, parts, 1) or [name for name, _ in model.named_children()]
-            raise UserError(f"optimizer.groups: the model has no part '{part}'; did you mean {' or '.join(near)}?")
+            children = ", ".join(name for name, _ in model.named_children())
+            hint = suggest(part, parts, f"it has {children}")
+            raise UserError(f"optimizer.groups: the model has no part '{part}'; {hint}")
         if unknown := set(special) - {"lr", "weight_decay"}:
             raise UserError(f"optimizer.groups.{part} has {sorted(unknown)}; it takes lr (a factor) and weight_decay")

@@ -126,7 +126,7 @@ def test_the_last_stage_is_the_answer() -> None:
         ({"losses": {"semantic": CrossEntropy([1.0, 2.0])}}, r"loss\.class_weights has 2 values for 3 classes"),
         ({"weights": {"centre": 1.0}}, r"task\.weights names \['centre'\]; the heads are"),
         ({"stages": {"centre": [1.0]}}, r"task\.stages names"),
-        ({"stages": {"semantic": "halve"}}, r"unknown task\.stages\.semantic: halve; did you mean 'halving'"),
+        ({"stages": {"semantic": "halve"}}, r"unknown task\.stages\.semantic: halve; did you mean halving"),
         (
             {"info": Info(classes=("a", "b"), provides=("boxes",))},
             "the task needs semantic, but the dataset provides",

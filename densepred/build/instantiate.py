@@ -7,7 +7,6 @@ that comes with a file is foreign: see `foreign.py` for what it may name.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import pkgutil
@@ -160,8 +159,7 @@ def _absent(path: str) -> str:
         names = [word for word in vars(pkgutil.resolve_name(module)) if not word.startswith("_")]
     except (ImportError, AttributeError, TypeError):
         return f"{module} does not exist; write module.Class"
-    near = difflib.get_close_matches(name, names, 1, 0.6)
-    return f"{module} has no {name}" + (f"; did you mean {near[0]}?" if near else "; write module.Class")
+    return f"{module} has no {name}; {suggest(name, names, 'write module.Class')}"
 
 
 def _special(key: Any) -> bool:

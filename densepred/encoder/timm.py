@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Encoder
+from densepred.errors import suggest
 from densepred.nn import adapt_statistics
 from densepred.types import Pyramid, UserError
 
@@ -82,8 +82,7 @@ def check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z0-9_.]+", name):
         raise UserError(f"encoder.name={name}: timm's model names hold only a-z, 0-9, _ and .; see timm.list_models()")
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), 3)
-        guess = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()"
+        guess = suggest(name.partition(".")[0], timm.list_models(), "see timm.list_models()", 3)
         raise UserError(f"encoder.name={name}: timm has no such model; {guess}")
 
 

@@ -148,7 +148,7 @@ def test_two_thousand_boxes_are_encoded_and_the_best_hundred_found() -> None:
     ("info", "options", "message"),
     [
         (Info(), {}, "names no classes"),
-        (INFO, {"radius": "publisht"}, "did you mean 'published'"),
+        (INFO, {"radius": "publisht"}, "did you mean published"),
         (INFO, {"stride": 0}, r"task\.codec\.stride"),
         (INFO, {"overlap": 1.0}, r"task\.codec\.overlap"),
         (INFO, {"prior": 0.0}, r"task\.codec\.prior"),

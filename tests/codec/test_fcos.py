@@ -169,7 +169,7 @@ def test_images_of_a_batch_do_not_mix() -> None:
         (Info(), {}, "names no classes"),
         (INFO, {"strides": [8]}, r"task\.codec\.strides.*two or more"),
         (INFO, {"strides": [16, 8]}, r"task\.codec\.strides"),
-        (INFO, {"points": "middel"}, "did you mean 'middle'"),
+        (INFO, {"points": "middel"}, "did you mean middle"),
         (INFO, {"max_detections": 0}, r"task\.codec\.max_detections"),
         (INFO, {"regress_range": 0}, "regress_range 0"),
         (INFO, {"prior": 1.0}, r"task\.codec\.prior"),

@@ -201,7 +201,7 @@ def test_images_of_a_batch_do_not_mix() -> None:
         (Info(), {}, "names no keypoints"),
         (replace(PERSON, limbs=()), {}, "limbs=openpose"),
         (FIGURE, {"limbs": "openpose"}, r"no keypoint left_ankle.*limbs=dataset"),
-        (PERSON, {"limbs": "openpos"}, "did you mean 'openpose'"),
+        (PERSON, {"limbs": "openpos"}, "did you mean openpose"),
         (replace(FIGURE, keypoints=("skull", *FIGURE.keypoints[2:], "tail")), {"neck": True}, "neck=false"),
         (PERSON, {"sigma": 0}, r"task\.codec\.sigma"),
         (PERSON, {"stride": 0}, r"task\.codec\.stride"),

@@ -166,7 +166,7 @@ def test_random_splits_and_lists_work_as_in_folder(root: Path) -> None:
         (None, {"classes": ["a", "b", "c"]}, ["dataset.classes", "3 classes", "dataset.divisor"]),
         (None, {"classes": ["a"]}, ["dataset.classes", "different names"]),
         (None, {"classes": ["a", "a"]}, ["dataset.classes", "different names"]),
-        (None, {"things": ["objct"]}, ["dataset.things", "did you mean 'object'"]),
+        (None, {"things": ["objct"]}, ["dataset.things", "did you mean object"]),
         (None, {"things": [0]}, ["dataset.things", "'background'", "second"]),
         (None, {"things": [7]}, ["dataset.things: 7", "0 to 1"]),
         (None, {"label_map": {3: 1}}, ["dataset.label_map", "divisor"]),

@@ -54,5 +54,5 @@ def test_gates_weigh_every_skip_but_that_of_the_images_own_resolution() -> None:
 def test_gates_without_skips_and_unknown_attention_are_refused() -> None:
     with pytest.raises(UserError, match=r"decoder\.attention: gate weights skips, but decoder\.skips is false"):
         UNet(Plain(3), Nearest, skips=False, attention="gate")
-    with pytest.raises(UserError, match=r"unknown decoder\.attention: gates; did you mean 'gate'"):
+    with pytest.raises(UserError, match=r"unknown decoder\.attention: gates; did you mean gate"):
         UNet(Plain(3), Nearest, attention="gates")

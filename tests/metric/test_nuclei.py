@@ -161,7 +161,7 @@ def test_two_thousand_instances_are_counted() -> None:
 
 
 def test_an_unknown_average_or_a_task_without_instances_is_refused() -> None:
-    with pytest.raises(UserError, match=r"metric\.nuclei\.average: images; did you mean 'image'"):
+    with pytest.raises(UserError, match=r"metric\.nuclei\.average: images; did you mean image"):
         Nuclei(INFO, average="images")
     with pytest.raises(UserError, match="metric=nuclei needs instances, which this task does not predict"):
         scored((Annotation((2, 2)), annotation(np.ones((2, 2)))))

@@ -55,5 +55,5 @@ def test_the_bilinear_kernel_is_that_of_fcn() -> None:
 
 
 def test_an_unknown_first_weight_is_refused() -> None:
-    with pytest.raises(UserError, match=r"unknown upsample\.init: biliner; did you mean 'bilinear'"):
+    with pytest.raises(UserError, match=r"unknown upsample\.init: biliner; did you mean bilinear"):
         Transposed(2, 2, None, init="biliner")
