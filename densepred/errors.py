@@ -44,3 +44,12 @@ def suggest(word: str, words: Iterable[str], otherwise: str | None = None, count
     if near := difflib.get_close_matches(word, words, count):
         return f"did you mean {' or '.join(near)}?"
     return f"known: {', '.join(words) or 'none'}" if otherwise is None else otherwise
+
+
+def shown(value: object) -> str:
+    """Return `value` as a message may show it: ASCII, in one line, at most 60 characters, whatever its type."""
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits; a value nested too deep
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -81,7 +81,7 @@ def predict(cfg: DictConfig) -> int:
 
 def images(source: Path) -> list[Path]:
     """List the image itself, or the images of a folder and its subfolders, in order."""
-    from densepred.dataset.raster import EXTENSIONS
+    from densepred.dataset.image_file import EXTENSIONS
 
     if source.is_file():
         return [source]

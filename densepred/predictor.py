@@ -17,7 +17,7 @@ from densepred import distributed
 from densepred.build.instantiate import build
 from densepred.contracts import Model, Unpadded
 from densepred.dataset.image import from_array, from_image, read_image
-from densepred.dataset.raster import MAX_PIXELS
+from densepred.dataset.image_file import MAX_PIXELS
 from densepred.engine.amp import Precision
 from densepred.engine.flip import Heads, logits, with_mirror
 from densepred.engine.flip import probabilities as head_probabilities

@@ -1,4 +1,7 @@
-"""Cityscapes, finely annotated, in its official tree. https://github.com/mcordts/cityscapesScripts"""
+"""Cityscapes with fine annotations, in its official tree.
+
+Source: https://github.com/mcordts/cityscapesScripts
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from densepred.contracts import Dataset
+from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.labels import Labels
-from densepred.dataset.listing import Pair, pair_folders
-from densepred.dataset.raster import MAX_PIXELS
+from densepred.dataset.pairs import Pair, pair_folders
+from densepred.dataset.paths import of_split
 from densepred.dataset.reader import Reader
-from densepred.types import VOID, Info, Sample, UserError
+from densepred.types import VOID, Info, Sample
 
 # Name, id in *_labelIds.png, colour; in the order of their train ids
 LABELS = (
@@ -63,9 +67,7 @@ class Cityscapes(Dataset):
 
 
 def pairs(root: str, splits: Mapping[str, str], split: str, suffix: str) -> list[Pair]:
-    """Images and those of their labels whose names end in `suffix`."""
-    if split not in splits:
-        raise UserError(f"dataset.split: {split!r} is not in dataset.splits ({', '.join(splits)})")
-    folder = Path(root).expanduser()
-    images, masks = folder / "leftImg8bit" / splits[split], folder / "gtFine" / splits[split]
+    """Return the images of a split with the label files that end in `suffix`."""
+    folder, name = Path(root).expanduser(), of_split(splits, split)
+    images, masks = folder / "leftImg8bit" / name, folder / "gtFine" / name
     return pair_folders(images, masks, suffix, image_suffix=_IMAGE)

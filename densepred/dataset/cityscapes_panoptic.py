@@ -1,16 +1,20 @@
-"""Cityscapes with its instances, finely annotated, in its official tree. https://github.com/mcordts/cityscapesScripts"""
+"""Cityscapes with instances and fine annotations, in its official tree.
+
+Source: https://github.com/mcordts/cityscapesScripts
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from densepred.contracts import Dataset
 from densepred.dataset.cityscapes import IDS, LABELS, SPLITS, pairs
-from densepred.dataset.idmap import annotate, read_ids
-from densepred.dataset.raster import MAX_PIXELS
+from densepred.dataset.id_map import annotate, read_ids
+from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.reader import Reader
 from densepred.types import VOID, Frame, Info, Sample, UserError
 
@@ -22,7 +26,7 @@ _FIRST_THING = 24  # label of a person; things are the last of the labels
 class CityscapesPanoptic(Dataset):
     """`root` holds leftImg8bit/<split>/<city> and gtFine/<split>/<city>.
 
-    An id below 1000 is a label: stuff, or of a thing a group that nobody separated, which is a crowd.
+    An id below 1000 is a label: stuff, or a crowd, which is a group of things that was not separated.
     """
 
     def __init__(
@@ -52,15 +56,15 @@ class CityscapesPanoptic(Dataset):
         path = pair.mask
         assert path is not None
         ids = read_ids(path, self._max_pixels)
-        truth = annotate(ids, lambda found: self._kinds(found, path), self.info.things)
+        truth = annotate(ids, partial(self._classify, path=path), self.info.things)
         return Sample(self._read.image(pair.image, truth.size, f"the map {path}"), truth, Frame(pair.id, truth.size))
 
-    def _kinds(self, ids: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    def _classify(self, ids: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
         labels = np.where(ids < _DIVISOR, ids, ids // _DIVISOR)
         if int(labels.max()) >= IDS:
             wrong = int(ids[labels >= IDS][0])
             raise UserError(
                 f"{path}: holds the id {wrong}, of label {wrong // _DIVISOR or wrong}, but labels are 0 to {IDS - 1}; "
-                "take the *_gtFine_instanceIds.png of the official archive"
+                "use the *_gtFine_instanceIds.png of the official archive"
             )
         return self._train_ids[labels], ids < _DIVISOR

@@ -1,7 +1,9 @@
-"""An index of a COCO JSON file. https://cocodataset.org/#format-data
+"""COCO JSON files: reading, checking, and an index of the annotations of each image.
 
-The file is read once and checked whole. What is kept of it is one compact text an image, parsed when that image is
-asked for: 118 thousand images then cost some hundred MB that the processes of a loader share, not GB of small objects.
+Source: https://cocodataset.org/#format-data
+
+The file is read once and checked whole. The index keeps one compact text per image and parses it on access. 118
+thousand images then take some hundred MB that the processes of a loader share, instead of GB of small objects.
 """
 
 from __future__ import annotations
@@ -13,23 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from densepred.dataset.image_file import check_pixels
 from densepred.dataset.palette import Colour, voc_palette
-from densepred.dataset.place import inside, shown
-from densepred.dataset.raster import check_pixels
-from densepred.types import UserError
+from densepred.dataset.paths import Patterns, Splits, find, inside, split_names
+from densepred.errors import UserError, shown
 
 Id = int | str
 Record = dict[str, Any]
 
 SPLITS = {"train": ("train2017", "train"), "valid": ("val2017", "val"), "test": ("test", "val2017", "val")}
-"""The names in the official tree, or plain ones. The official test sets come without truth: val stands in."""
+"""Names in the official tree, or plain ones. The official test sets have no ground truth: val takes their place."""
 
-_SIDE = 1 << 20  # more than any image has; keeps products of JSON's unbounded numbers small
+_SIDE = 1 << 20  # no image is larger; keeps products of JSON's unbounded numbers small
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An image of the file. `name` is by which people know it: its path without extension."""
+    """An image of the file. `name` is its path without extension, as users know it."""
 
     id: Id
     path: Path
@@ -37,11 +39,33 @@ class Entry:
     size: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class CocoFile:
+    """A COCO JSON file, checked. `split_name` stands for {split} in its path."""
+
+    path: Path
+    split_name: str
+    data: Record
+    entries: dict[Id, Entry]
+    categories: dict[Id, Record]
+
+
 class Skip(Exception):  # noqa: N818, it is no error
-    """An annotation that holds nothing, as an empty polygon; it is left out and counted."""
+    """An annotation without content, as an empty polygon: it is left out and counted."""
+
+
+def open_file(
+    root: str, splits: Splits | None, split: str, images: Patterns, annotations: Patterns, max_pixels: int
+) -> CocoFile:
+    """Read and check the JSON file of a split, and find the folder of its images."""
+    path, name = find(root, annotations, split_names(splits or SPLITS, split), "annotations")
+    folder, _ = find(root, images, [name], "images")
+    data = load(path)
+    return CocoFile(path, name, data, read_entries(data, path, folder, max_pixels), read_categories(data, path))
 
 
 def read_json(path: Path) -> Any:
+    """Return the content of a JSON file, or raise UserError if it is damaged."""
     try:
         return json.loads(path.read_bytes())
     except (ValueError, OSError, RecursionError, MemoryError) as error:
@@ -50,19 +74,20 @@ def read_json(path: Path) -> Any:
 
 
 def load(path: Path) -> Record:
-    """The file as plain values; `images`, `annotations` and `categories` are lists of mappings."""
+    """Return the file as plain values; `images`, `annotations` and `categories` are lists of mappings."""
     if not path.is_file():
         raise UserError(f"{path}: is no file; check dataset.root, dataset.annotations and dataset.splits")
     data = read_json(path)
     if not isinstance(data, dict):
-        raise UserError(f"{path}: holds no mapping; a COCO file has images, annotations and categories")
+        raise UserError(f"{path}: holds no mapping; give a COCO file, with images, annotations and categories")
     for key in ("images", "annotations", "categories"):
         if not isinstance(data.get(key), list) or not all(isinstance(entry, dict) for entry in data[key]):
-            raise UserError(f"{path}: {key!r} is no list of mappings; a COCO file has images, annotations, categories")
+            raise UserError(f"{path}: {key!r} is no list of mappings; write it again in COCO's format")
     return data
 
 
 def identity(record: Mapping[str, Any], key: str, where: str) -> Id:
+    """Return the id under `key`, or raise UserError if it is neither a whole number nor a name."""
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise UserError(f"{where}: its {key} is {shown(value)}; give a whole number or a name")
@@ -70,7 +95,7 @@ def identity(record: Mapping[str, Any], key: str, where: str) -> Id:
 
 
 def read_entries(data: Record, path: Path, folder: Path, max_pixels: int) -> dict[Id, Entry]:
-    """The images by their ids, in the order of the file."""
+    """Return the images by their ids, in the order of the file."""
     out: dict[Id, Entry] = {}
     for number, record in enumerate(data["images"]):
         id = identity(record, "id", f"{path}: images[{number}]")
@@ -92,7 +117,7 @@ def read_entries(data: Record, path: Path, folder: Path, max_pixels: int) -> dic
 
 
 def read_categories(data: Record, path: Path) -> dict[Id, Record]:
-    """The categories by their ids, in the order of the file; names are different texts."""
+    """Return the categories by their ids, in the order of the file; their names are distinct."""
     out: dict[Id, Record] = {}
     for number, record in enumerate(data["categories"]):
         id = identity(record, "id", f"{path}: categories[{number}]")
@@ -111,7 +136,7 @@ def read_categories(data: Record, path: Path) -> dict[Id, Record]:
 
 
 def palette(categories: Mapping[Id, Record], path: Path, first: int = 0) -> tuple[Colour, ...]:
-    """The categories' `color`s; those of VOC for categories without, counted from class `first`."""
+    """Return the colour per category: its `color`, else that of VOC, where the first category is class `first`."""
     defaults = voc_palette(first + len(categories))[first:]
     return tuple(
         default if record.get("color") is None else _colour(record["color"], f"{path}: category {shown(id)}")
@@ -126,16 +151,15 @@ def _colour(value: object, where: str) -> Colour:
 
 
 class Index:
-    """The annotations of each image; `read` makes of one what is to be kept, or raises Skip."""
+    """Annotations per image. `read` returns what to keep of one, or None, or raises Skip."""
 
-    def __init__(
-        self, data: Record, path: Path, entries: Mapping[Id, Entry], read: Callable[[Record, Entry, str], Record | None]
-    ) -> None:
+    def __init__(self, file: CocoFile, read: Callable[[Record, Entry, str], Record | None]) -> None:
+        path, entries = file.path, file.entries
         self.entries = list(entries.values())
         self.skipped: Counter[str] = Counter()
         kept: dict[Id, list[Record]] = {id: [] for id in entries}
         seen: set[Id] = set()
-        for number, record in enumerate(data["annotations"]):
+        for number, record in enumerate(file.data["annotations"]):
             id = identity(record, "id", f"{path}: annotations[{number}]")
             where = f"{path}: annotation {shown(id)}"
             if id in seen:
@@ -160,7 +184,7 @@ class Index:
         return self.entries[index], json.loads(self._texts[index])
 
     def keep(self, wanted: Callable[[list[Record]], bool], limit: int | None) -> None:
-        """Leave only the first `limit` images whose annotations are wanted."""
+        """Keep only the first `limit` images for which `wanted(annotations)` holds."""
         chosen = []
         for index in range(len(self)):
             if limit is not None and len(chosen) >= limit:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from densepred.dataset.coco import Entry, Id, Skip, identity
-from densepred.dataset.place import shown
+from densepred.errors import UserError, shown
 from densepred.ops.boxes.coco import from_coco
-from densepred.types import UserError
 
 Class = TypeVar("Class", int, int | None)
 

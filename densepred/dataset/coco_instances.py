@@ -1,46 +1,46 @@
-"""COCO's instances: polygons and run-length masks in a JSON file. https://cocodataset.org/#format-data"""
+"""COCO's instances: polygons and run-length masks in a JSON file.
+
+Source: https://cocodataset.org/#format-data
+"""
 
 from __future__ import annotations
 
 import torch
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, place, runs
+from densepred.dataset import coco, coco_fields, paths, run_length
 from densepred.dataset.coco import Entry, Record
-from densepred.dataset.raster import MAX_PIXELS
-from densepred.dataset.reader import EXIF, Reader
-from densepred.types import Annotation, Frame, Info, Sample, UserError
+from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.reader import Reader
+from densepred.errors import UserError, shown
+from densepred.types import Annotation, Frame, Info, Sample
 
 BACKGROUND = ("background", (0, 0, 0))
 
 
 class CocoInstances(Dataset):
-    """Class 0 is the background, then come the categories in the order of the file, whatever their ids.
+    """Class 0 is the background; the categories follow in the order of the file, whatever their ids.
 
-    `masks` may overlap; in the maps of instances and classes the smaller of two lies on top, and crowds below all.
-    Pixels that only a crowd covers are `ignore`. Boxes are the file's, moved by half a pixel: there the edge of the
-    image is 0, here the middle of its first pixel.
+    `masks` may overlap. In the maps of instances and classes the smaller of two lies on top, and crowds lie below all.
+    Pixels that only a crowd covers are `ignore`. Boxes are those of the file, moved by half a pixel: 0 is the edge of
+    the image in the file, and the center of its first pixel here.
     """
 
     def __init__(
         self,
         root: str,
         split: str = "train",
-        splits: place.Splits | None = None,
-        images: place.Patterns = ("{split}", "images/{split}"),
-        annotations: place.Patterns = "annotations/instances_{split}.json",
+        splits: paths.Splits | None = None,
+        images: paths.Patterns = ("{split}", "images/{split}"),
+        annotations: paths.Patterns = "annotations/instances_{split}.json",
         limit: int | None = None,
         most_instances: int | None = None,
         exif: str = "auto",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        if exif not in EXIF:
-            raise UserError(f"dataset.exif: {exif!r}; choose one of {', '.join(EXIF)}")
-        names = place.places(splits or coco.SPLITS, split)
-        self.path, name = place.find(root, annotations, names, "annotations")
-        data = coco.load(self.path)
-        entries = coco.read_entries(data, self.path, place.find(root, images, [name], "images")[0], max_pixels)
-        categories = coco.read_categories(data, self.path)
+        self._read = Reader(None, 3, max_pixels, exif)
+        file = coco.open_file(root, splits, split, images, annotations, max_pixels)
+        self.path, categories = file.path, file.categories
         self._classes = {id: index for index, id in enumerate(categories, 1)}
         self.info = Info(
             classes=(BACKGROUND[0], *(record["name"] for record in categories.values())),
@@ -48,9 +48,8 @@ class CocoInstances(Dataset):
             palette=(BACKGROUND[1], *coco.palette(categories, self.path, 1)),
             provides=("semantic", "instances", "categories", "boxes", "areas", "crowd", "masks", "ignore"),
         )
-        self.index = coco.Index(data, self.path, entries, self._instance)
+        self.index = coco.Index(file, self._instance)
         self.index.keep(lambda found: most_instances is None or len(found) <= most_instances, limit)
-        self._read = Reader(None, 3, max_pixels, exif)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -75,14 +74,14 @@ class CocoInstances(Dataset):
 
     def _truth(self, entry: Entry, found: list[Record]) -> Annotation:
         masks = [
-            runs.encode(record["segmentation"], entry.size, f"{self.path}: annotation {place.shown(record['id'])}")
+            run_length.encode(record["segmentation"], entry.size, f"{self.path}: annotation {shown(record['id'])}")
             for record in found
         ]
         crowd = torch.tensor([record["crowd"] for record in found], dtype=torch.bool)
         categories = torch.tensor([record["class"] for record in found], dtype=torch.int64)
-        instances = runs.layers(masks, crowd, entry.size)
-        boxes = [record["box"] or runs.box(mask) for record, mask in zip(found, masks, strict=True)]
-        pixels = runs.area(masks).tolist()
+        instances = run_length.instance_map(masks, crowd, entry.size)
+        boxes = [record["box"] or run_length.box(mask) for record, mask in zip(found, masks, strict=True)]
+        pixels = run_length.area(masks).tolist()
         areas = [pixels[i] if record["area"] is None else record["area"] for i, record in enumerate(found)]
         classes = torch.cat((torch.zeros(1, dtype=torch.int64), categories)).to(torch.uint8)
         group = torch.cat((torch.zeros(1, dtype=torch.bool), crowd))

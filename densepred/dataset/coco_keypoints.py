@@ -1,4 +1,7 @@
-"""Keypoints in COCO's JSON format, of people, animals or anything. https://cocodataset.org/#format-data"""
+"""Keypoints in COCO's JSON format, of people, animals or other objects.
+
+Source: https://cocodataset.org/#format-data
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,30 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, place, runs, skeleton
+from densepred.dataset import coco, coco_fields, paths, run_length, skeleton
 from densepred.dataset.coco import Entry, Record, Skip
-from densepred.dataset.raster import MAX_PIXELS
-from densepred.dataset.reader import EXIF, Reader
-from densepred.types import Annotation, Frame, Info, Sample, UserError
+from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.reader import Reader
+from densepred.errors import UserError, shown
+from densepred.types import Annotation, Frame, Info, Sample
 
 
 class CocoKeypoints(Dataset):
-    """Every instance of the categories that have keypoints, those without a labelled one and crowds included.
+    """All instances of the categories with keypoints, including crowds and instances without a labelled keypoint.
 
-    Keypoints count from the middle of the first pixel, in the file as here, so they are taken as they are; boxes count
-    from its edge there, so they are moved by half a pixel. Keypoints that are not labelled are 0, 0, 0. `ignore` is
-    where crowds and instances without labelled keypoints are (their masks, else their boxes) and no labelled instance
-    is. `masks` are given where every instance of an image has a segmentation.
+    Keypoints count from the center of the first pixel, in the file as here, and are not changed. Boxes count from its
+    edge in the file and are moved by half a pixel. Unlabelled keypoints are 0, 0, 0. `ignore` covers the masks (else
+    the boxes) of crowds and of instances without labelled keypoints, except where a labelled instance is. `masks` are
+    given if every instance of an image has a segmentation.
     """
 
     def __init__(
         self,
         root: str,
         split: str = "train",
-        splits: place.Splits | None = None,
-        images: place.Patterns = ("{split}", "images/{split}"),
-        annotations: place.Patterns = (
+        splits: paths.Splits | None = None,
+        images: paths.Patterns = ("{split}", "images/{split}"),
+        annotations: paths.Patterns = (
             "annotations/person_keypoints_{split}.json",
             "annotations/keypoints_{split}.json",
         ),
@@ -39,15 +43,11 @@ class CocoKeypoints(Dataset):
         exif: str = "auto",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        if exif not in EXIF:
-            raise UserError(f"dataset.exif: {exif!r}; choose one of {', '.join(EXIF)}")
+        self._read = Reader(None, 3, max_pixels, exif)
         if min_keypoints < 1:
             raise UserError(f"dataset.min_keypoints: {min_keypoints}; give 1 or more")
-        names = place.places(splits or coco.SPLITS, split)
-        self.path, name = place.find(root, annotations, names, "annotations")
-        data = coco.load(self.path)
-        entries = coco.read_entries(data, self.path, place.find(root, images, [name], "images")[0], max_pixels)
-        categories = coco.read_categories(data, self.path)
+        file = coco.open_file(root, splits, split, images, annotations, max_pixels)
+        self.path, categories = file.path, file.categories
         chosen = skeleton.choose(categories, category, self.path)
         self._classes = {id: list(chosen).index(id) if id in chosen else None for id in categories}
         first = next(iter(chosen.values()))
@@ -62,9 +62,8 @@ class CocoKeypoints(Dataset):
             provides=("keypoints", "categories", "boxes", "areas", "crowd", "ignore"),
         )
         self._least = min_keypoints
-        self.index = coco.Index(data, self.path, entries, self._instance)
+        self.index = coco.Index(file, self._instance)
         self.index.keep(lambda found: sum(map(_labelled, found)) >= min_instances, limit)
-        self._read = Reader(None, 3, max_pixels, exif)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -75,7 +74,7 @@ class CocoKeypoints(Dataset):
         return Sample(image, self._truth(entry, found), Frame(entry.name, entry.size))
 
     def labelled(self, index: int) -> list[int]:
-        """From the file alone; boxes without area are not kept of it."""
+        """Return the numbers of the labelled instances, from the file alone; boxes without area are not kept."""
         return [number for number, record in enumerate(self.index[index][1]) if _labelled(record)]
 
     def identity(self, index: int) -> tuple[int | str | None, str]:
@@ -126,9 +125,9 @@ class CocoKeypoints(Dataset):
             ignore=_unlabelled(entry.size, [_labelled(record) for record in found], masks, boxes),
         )
 
-    def _mask(self, record: Record, entry: Entry) -> runs.Runs:
-        where = f"{self.path}: annotation {place.shown(record['id'])}"
-        return runs.encode(record["segmentation"], entry.size, where)
+    def _mask(self, record: Record, entry: Entry) -> run_length.Runs:
+        where = f"{self.path}: annotation {shown(record['id'])}"
+        return run_length.encode(record["segmentation"], entry.size, where)
 
 
 def _labelled(record: Record) -> bool:
@@ -136,7 +135,7 @@ def _labelled(record: Record) -> bool:
 
 
 def _around(points: list[list[float]]) -> list[float] | None:
-    """The box of the labelled keypoints' pixels, where the file gives none."""
+    """Return the box of the pixels of the labelled keypoints; None if there are none."""
     known = [point for point in points if point[2] > 0]
     if not known:
         return None
@@ -144,13 +143,15 @@ def _around(points: list[list[float]]) -> list[float] | None:
     return [min(x) - 0.5, min(y) - 0.5, max(x) + 0.5, max(y) + 0.5]
 
 
-def _unlabelled(size: tuple[int, int], labelled: list[bool], masks: list[runs.Runs | None], boxes: Tensor) -> Tensor:
-    """Where nobody's keypoints are known though somebody is there, (H, W) bool."""
+def _unlabelled(
+    size: tuple[int, int], labelled: list[bool], masks: list[run_length.Runs | None], boxes: Tensor
+) -> Tensor:
+    """Return the pixels that only unlabelled instances cover, (H, W) bool."""
     out = [torch.zeros(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)]
     for known, mask, (x0, y0, x1, y1) in zip(labelled, masks, (boxes + 0.5).round().int().tolist(), strict=True):
         if mask is None:
             out[known][max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
     for known in (False, True):
         given = [mask for mask, here in zip(masks, labelled, strict=True) if mask is not None and here == known]
-        out[known] |= runs.union(given, size)
+        out[known] |= run_length.union(given, size)
     return out[0] & ~out[1]

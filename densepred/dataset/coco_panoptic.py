@@ -1,4 +1,7 @@
-"""COCO's panoptic format: a JSON file beside a folder of PNG files. https://cocodataset.org/#format-data"""
+"""COCO's panoptic format: a JSON file beside a folder of PNG files.
+
+Source: https://cocodataset.org/#format-data
+"""
 
 from __future__ import annotations
 
@@ -8,45 +11,42 @@ import numpy as np
 import torch
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, place
+from densepred.dataset import coco, coco_fields, paths
 from densepred.dataset.coco import Entry, Record
 from densepred.dataset.image import read_mask
-from densepred.dataset.raster import MAX_PIXELS
-from densepred.dataset.reader import EXIF, Reader
+from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.reader import Reader
+from densepred.errors import UserError, shown
 from densepred.ops.boxes import from_ids
-from densepred.types import VOID, Annotation, Frame, Info, Sample, UserError
+from densepred.types import VOID, Annotation, Frame, Info, Sample
 
 _IDS = 1 << 24
 
 
 class CocoPanoptic(Dataset):
-    """Every pixel of a PNG holds its segment's id as red + 256 green + 65536 blue; 0 is void.
+    """A pixel of a PNG holds the id of its segment as red + 256 green + 65536 blue; 0 is void.
 
-    Segments of things are instances, `crowd` where they are groups; the class map holds things and stuff. Boxes and
-    areas are measured in the PNG, so that they fit the map of instances whatever the JSON says.
+    Segments of things are instances, and `crowd` if they are groups; the class map holds things and stuff. Boxes and
+    areas are measured in the PNG, not read from the JSON, so that they fit the map of instances.
     """
 
     def __init__(
         self,
         root: str,
         split: str = "train",
-        splits: place.Splits | None = None,
-        images: place.Patterns = ("{split}", "images/{split}"),
-        annotations: place.Patterns = "annotations/panoptic_{split}.json",
-        panoptic: place.Patterns = ("annotations/panoptic_{split}", "panoptic/{split}"),
+        splits: paths.Splits | None = None,
+        images: paths.Patterns = ("{split}", "images/{split}"),
+        annotations: paths.Patterns = "annotations/panoptic_{split}.json",
+        panoptic: paths.Patterns = ("annotations/panoptic_{split}", "panoptic/{split}"),
         limit: int | None = None,
         most_segments: int | None = None,
         exif: str = "auto",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        if exif not in EXIF:
-            raise UserError(f"dataset.exif: {exif!r}; choose one of {', '.join(EXIF)}")
-        names = place.places(splits or coco.SPLITS, split)
-        self.path, name = place.find(root, annotations, names, "annotations")
-        self.folder, _ = place.find(root, panoptic, [name], "panoptic")
-        data = coco.load(self.path)
-        entries = coco.read_entries(data, self.path, place.find(root, images, [name], "images")[0], max_pixels)
-        categories = coco.read_categories(data, self.path)
+        self._read, self._max_pixels = Reader(None, 3, max_pixels, exif), max_pixels
+        file = coco.open_file(root, splits, split, images, annotations, max_pixels)
+        self.path, categories = file.path, file.categories
+        self.folder, _ = paths.find(root, panoptic, [file.split_name], "panoptic")
         self._classes = {id: index for index, id in enumerate(categories)}
         self.info = Info(
             classes=tuple(record["name"] for record in categories.values()),
@@ -54,12 +54,11 @@ class CocoPanoptic(Dataset):
             palette=coco.palette(categories, self.path),
             provides=("semantic", "instances", "categories", "boxes", "areas", "crowd"),
         )
-        # One annotation an image, which the official files give no id
-        for record in data["annotations"]:
+        # In the official files, annotations have no ids: there is one per image
+        for record in file.data["annotations"]:
             record.setdefault("id", record.get("image_id"))
-        self.index = coco.Index(data, self.path, entries, self._segments)
+        self.index = coco.Index(file, self._segments)
         self.index.keep(lambda found: self._wanted(found, most_segments), limit)
-        self._read, self._max_pixels = Reader(None, 3, max_pixels, exif), max_pixels
 
     def __len__(self) -> int:
         return len(self.index)
@@ -67,7 +66,7 @@ class CocoPanoptic(Dataset):
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]
         if len(found) != 1:
-            raise UserError(f"{self.path}: image {place.shown(entry.id)}: has {len(found)} annotations; give it one")
+            raise UserError(f"{self.path}: image {shown(entry.id)}: has {len(found)} annotations; give it one")
         truth = self._truth(entry, found[0])
         image = self._read.image(entry.path, entry.size, f"in {self.path} it")
         return Sample(image, truth, Frame(entry.name, entry.size))
@@ -76,22 +75,22 @@ class CocoPanoptic(Dataset):
         return most is None or sum(len(record["ids"]) for record in found) <= most
 
     def _segments(self, record: Record, entry: Entry, where: str) -> Record:
-        """The PNG file and of each of its segments the id, the class and whether it is a crowd."""
+        """Return the PNG file, and the ids, classes and crowd flags of its segments."""
         segments = record.get("segments_info")
         if not isinstance(segments, list) or not all(isinstance(segment, dict) for segment in segments):
-            raise UserError(f"{where}: its segments_info is {place.shown(segments)}; give a list of mappings")
+            raise UserError(f"{where}: its segments_info is {shown(segments)}; give a list of mappings")
         ids: list[int] = []
         for segment in segments:
             id = segment.get("id")
             if not isinstance(id, int) or not 0 < id < _IDS:
-                raise UserError(f"{where}: a segment has the id {place.shown(id)}; give one from 1 to {_IDS - 1}")
+                raise UserError(f"{where}: a segment has the id {shown(id)}; give one from 1 to {_IDS - 1}")
             ids.append(id)
         if len(set(ids)) < len(ids):
             twice = next(id for id in ids if ids.count(id) > 1)
             raise UserError(f"{where}: the segment {twice} is listed twice; give each an id of its own")
         here = [f"{where}: segment {id}" for id in ids]
         return {
-            "file": str(place.inside(self.folder, record.get("file_name"), where)),
+            "file": str(paths.inside(self.folder, record.get("file_name"), where)),
             "ids": ids,
             "classes": [
                 coco_fields.category(segment, self._classes, at) for segment, at in zip(segments, here, strict=True)
@@ -104,8 +103,8 @@ class CocoPanoptic(Dataset):
         colours = read_mask(file, self._max_pixels)
         if colours.shape != (*entry.size, 3):
             raise UserError(
-                f"{file}: has shape {colours.shape} but {self.path} says {(*entry.size, 3)}; it must be an RGB PNG of "
-                "the image's size"
+                f"{file}: has shape {colours.shape}, but its image in {self.path} has {(*entry.size, 3)}; "
+                "save an RGB PNG of the image's size"
             )
         segments = colours.astype(np.int32) @ np.array([1, 256, 65536], np.int32)
 
@@ -144,7 +143,7 @@ def _thing(record: Record, path: Path) -> bool:
     value = record.get("isthing")
     if value not in (0, 1):
         raise UserError(
-            f"{path}: category {place.shown(record['id'])}: its isthing is {place.shown(value)}; give 1 for classes "
+            f"{path}: category {shown(record['id'])}: its isthing is {shown(value)}; give 1 for classes "
             "that come in instances and 0 for the others"
         )
     return bool(value)

@@ -1,94 +1,44 @@
-"""Images and masks in folders, or in a list."""
+"""Images and class masks, in folders or in a list."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from densepred.contracts import Dataset
-from densepred.dataset import classes as legends
-from densepred.dataset.listing import Pair
-from densepred.dataset.raster import MAX_PIXELS
-from densepred.dataset.reader import EXIF, Reader, most_channels, statistics
-from densepred.dataset.source import Source
-from densepred.types import Info, Sample, UserError
+from densepred.dataset import legend
+from densepred.dataset.labels import parse_label_map
+from densepred.dataset.paired_folder import PairedFolder, Pairs
+from densepred.dataset.reader import Reader
+from densepred.types import Info, Sample
 
 
-class Folder(Dataset):
-    """`images` and `masks` are folders within `root`; {split} in them is the folder that `splits` names.
+@dataclass(eq=False)
+class Folder(PairedFolder):
+    """Masks hold class ids, or colours. Classes are those of `classes`, else of classes.json, else of the masks."""
 
-    Where `splits` holds fractions, one folder is divided at random by `seed`, with equal `group`s kept together.
-    """
+    classes: Sequence[str] | int | None = None
+    palette: Sequence[Sequence[int]] | None = None
+    ignore_index: int | None = None
+    label_map: Mapping[int, int] | None = None
 
-    def __init__(
-        self,
-        root: str,
-        split: str = "train",
-        splits: Mapping[str, str | float] | None = None,
-        images: str = "images/{split}",
-        masks: str | None = "masks/{split}",
-        mask_suffix: str = "",
-        list: str | None = None,
-        classes: Sequence[str] | int | None = None,
-        palette: Sequence[Sequence[int]] | None = None,
-        ignore_index: int | None = None,
-        label_map: Mapping[int, int] | None = None,
-        channels: int | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        exif: str = "auto",
-        seed: int = 0,
-        group: str | None = None,
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
-        if exif not in EXIF:
-            raise UserError(f"dataset.exif: {exif!r}; choose one of {', '.join(EXIF)}")
-        source = Source(Path(root), images, masks, mask_suffix, list, splits, seed, group)
-        self.root, self.max_pixels = source.root, max_pixels
-        self.pairs = source.pairs(split)
-
-        # What the labels mean must not depend on the split that is asked for
-        train = source.pairs("train") if split != "train" and source.has_training() else self.pairs
-        legend = None if masks is None else self._legend(train, classes, palette, ignore_index, label_map)
-        channels = most_channels(train, max_pixels) if channels is None else channels
-        if mean is None or std is None:
-            found = statistics(train, channels, max_pixels)
-            mean, std = found[0] if mean is None else mean, found[1] if std is None else std
-        self.info = Info(
-            classes=() if legend is None else legend.labels.classes,
-            palette=() if legend is None else legend.palette,
-            channels=channels,
-            mean=tuple(mean),
-            std=tuple(std),
-            provides=() if legend is None else ("semantic",),
-        )
-        self._read = Reader(None if legend is None else legend.labels, channels, max_pixels, exif)
-
-    def __len__(self) -> int:
-        return len(self.pairs)
+    def __post_init__(self) -> None:
+        train = self.find_pairs()
+        labels, info = None, Info(provides=())
+        if self.masks is not None:
+            found = self._legend(train)
+            labels, info = found.labels, Info(found.labels.classes, palette=found.palette)
+        self.info = self.with_statistics(info, train)
+        self._read = Reader(labels, self.info.channels, self.max_pixels, self.exif)
 
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])
 
-    def _legend(
-        self,
-        train: Sequence[Pair],
-        classes: Sequence[str] | int | None,
-        palette: Sequence[Sequence[int]] | None,
-        ignore_index: int | None,
-        label_map: Mapping[int, int] | None,
-    ) -> legends.Legend:
-        path, mapping = self.root / "classes.json", _integers(label_map)
-        if classes is not None:
-            return legends.from_settings(classes, ignore_index, mapping, palette)
+    def _legend(self, train: Pairs) -> legend.Legend:
+        path, label_map = Path(self.root).expanduser() / "classes.json", parse_label_map(self.label_map)
+        if self.classes is not None:
+            return legend.from_settings(self.classes, self.ignore_index, label_map, self.palette)
         if path.is_file():
-            return legends.from_json(path, ignore_index, mapping)
+            return legend.from_json(path, self.ignore_index, label_map)
         masks = [pair.mask for pair in train if pair.mask is not None]
-        return legends.from_masks(masks, ignore_index, mapping, self.max_pixels)
-
-
-def _integers(label_map: Mapping[int, int] | None) -> dict[int, int]:
-    try:
-        return {int(value): int(label) for value, label in (label_map or {}).items()}
-    except (TypeError, ValueError) as error:
-        raise UserError(f"dataset.label_map: {label_map}; give ids as {{255: 1}}") from error
+        return legend.from_masks(masks, self.ignore_index, label_map, self.max_pixels)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from densepred.dataset.raster import MAX_PIXELS, check_pixels, load_npy, opened, pages
+from densepred.dataset.image_file import MAX_PIXELS, check_pixels, load_npy, opened, pages
 from densepred.types import UserError
 
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")

@@ -1,4 +1,4 @@
-"""From what masks hold (ids or colours) to classes 0, 1, ... and VOID."""
+"""From the ids or colours in masks to classes 0, 1, ... and VOID."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNKNOWN = -1
 
 @dataclass(slots=True)
 class Labels:
-    """`ids` takes an id in a mask to a class or VOID, `colours` a colour; `shared` are colours of several classes."""
+    """`ids` and `colours` map ids and colours in masks to classes or VOID; `shared` are colours of several classes."""
 
     classes: tuple[str, ...]
     ids: Mapping[int, int]
@@ -29,7 +29,7 @@ class Labels:
         self._table = np.full(65536, _UNKNOWN, np.int16)
         for value, label in self.ids.items():
             if not 0 <= value < len(self._table):
-                raise UserError(f"dataset.label_map: the id {value} in masks; ids lie in 0 to 65535")
+                raise UserError(f"dataset.label_map: the id {value} is out of range; give ids from 0 to 65535")
             if label != VOID and not 0 <= label < len(self.classes):
                 raise UserError(
                     f"dataset.label_map: {value} -> {label}, but classes are 0 to {len(self.classes) - 1}; "
@@ -38,7 +38,13 @@ class Labels:
             self._table[value] = label
 
     def encode(self, mask: np.ndarray, path: Path) -> Tensor:
-        """A class map (H, W) uint8 of a mask's ids (H, W) or colours (H, W, 3)."""
+        """Return the class map of a mask of ids or colours.
+
+        mask: (H, W) integers, or (H, W, 3) uint8
+        returns: (H, W) uint8, VOID where unknown
+
+        Raises UserError, with the file `path`, if an id or colour is of no class.
+        """
         if mask.ndim == 3:
             labels = self._of_colours(mask, path)
         else:
@@ -64,13 +70,13 @@ class Labels:
             if colour in self.shared:
                 raise UserError(f"{path}: several classes have the same colour {colour}; give each its own")
             raise UserError(
-                f"{path}: the colour {colour} at x={x} y={y} ({int((codes == stray).sum())} pixels) is no class's; "
+                f"{path}: the colour {colour} at x={x} y={y} ({int((codes == stray).sum())} pixels) is of no class; "
                 "correct the mask or add the colour to classes.json"
             )
         return labels[inverse].reshape(codes.shape)
 
     def _of_grey(self, mask: np.ndarray, path: Path) -> np.ndarray:
-        """Ids saved as RGB, all three equal."""
+        """Map ids that were saved as RGB with three equal values."""
         if (mask != mask[..., :1]).any():
             raise UserError(f"{path}: the mask is coded by colours; list them in classes.json (name and color)")
         return self._table[mask[..., 0]]
@@ -90,8 +96,19 @@ class Labels:
 
 
 def number(ids: Sequence[int], ignored: set[int], label_map: Mapping[int, int]) -> dict[int, int]:
-    """Ids of classes in order to 0, 1, ...; ignored ones to VOID; `label_map` adds to it and wins."""
+    """Map the ids of classes, in their order, to 0, 1, ..., and ignored ids to VOID; `label_map` overrides both."""
     kept = [value for value in ids if value not in ignored]
     if len(kept) > MAX_CLASSES:
-        raise UserError(f"{len(kept)} classes: at most {MAX_CLASSES} fit a class map; merge some by dataset.label_map")
+        raise UserError(
+            f"dataset.classes: {len(kept)} classes, but at most {MAX_CLASSES} fit a class map; "
+            "merge some by dataset.label_map"
+        )
     return {value: index for index, value in enumerate(kept)} | dict.fromkeys(ignored, VOID) | dict(label_map)
+
+
+def parse_label_map(label_map: Mapping[int, int] | None) -> dict[int, int]:
+    """Return the ids and classes as integers, or raise UserError if they are something else."""
+    try:
+        return {int(value): int(label) for value, label in (label_map or {}).items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"dataset.label_map: {label_map}; map ids to classes, as {{255: 1}}") from error

@@ -12,10 +12,11 @@ from scipy.io import loadmat
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, place
+from densepred.dataset import coco, coco_fields, paths
 from densepred.dataset.image import read_image
-from densepred.dataset.raster import MAX_PIXELS
-from densepred.types import Annotation, Frame, Info, Sample, UserError
+from densepred.dataset.image_file import MAX_PIXELS
+from densepred.errors import UserError, shown
+from densepred.types import Annotation, Frame, Info, Sample
 
 KEYPOINTS = (
     "right_ankle",
@@ -67,16 +68,16 @@ class Mpii(Dataset):
         self,
         root: str,
         split: str = "train",
-        splits: place.Splits | None = None,
-        images: place.Patterns = "images",
-        annotations: place.Patterns = "annot/{split}.json",
+        splits: paths.Splits | None = None,
+        images: paths.Patterns = "images",
+        annotations: paths.Patterns = "annot/{split}.json",
         heads: str | None = "annot/gt_{split}.mat",
         limit: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        names = place.places(splits or SPLITS, split)
-        self.path, name = place.find(root, annotations, names, "annotations")
-        self.folder = place.find(root, images, [name], "images")[0]
+        names = paths.split_names(splits or SPLITS, split)
+        self.path, name = paths.find(root, annotations, names, "annotations")
+        self.folder = paths.find(root, images, [name], "images")[0]
         self.max_pixels = max_pixels
         self.info = Info(
             classes=("person",),
@@ -93,7 +94,7 @@ class Mpii(Dataset):
         for person in people:
             groups.setdefault(person.image, []).append(person)
         self.names = list(groups)[:limit]
-        self._files = [place.inside(self.folder, image, f"{self.path}: an entry") for image in self.names]
+        self._files = [paths.inside(self.folder, image, f"{self.path}: an entry") for image in self.names]
         # Tensors are shared by the processes of a loader; a million small lists would be copied.
         kept = [person for image in self.names for person in groups[image]]
         self._joints = torch.tensor([person.joints for person in kept], dtype=torch.float32).view(-1, len(KEYPOINTS), 3)
@@ -142,11 +143,11 @@ def _people(path: Path) -> list[Person]:
 def _person(entry: Mapping[str, Any], number: int, where: str) -> Person:
     image = entry.get("image")
     if not isinstance(image, str):
-        raise UserError(f"{where}: its image is {place.shown(image)}; give a file name")
+        raise UserError(f"{where}: its image is {shown(image)}; give a file name")
     center = coco_fields.numbers(entry.get("center"), where, "center")
     (scale,) = coco_fields.numbers([entry.get("scale")], where, "scale", 0)
     if len(center) != 2 or scale == 0:
-        raise UserError(f"{where}: its center is {place.shown(center)} and scale {scale:g}; give x, y and more than 0")
+        raise UserError(f"{where}: its center is {shown(center)} and scale {scale:g}; give x, y and more than 0")
     x, y, half = center[0] - 1, center[1] - 1 + DOWN * scale, PERSON * scale / 2
     return Person(image, _joints(entry, where), [x - half, y - half, x + half, y + half], number)
 

@@ -1,4 +1,4 @@
-"""Read a pair of files to a sample."""
+"""Read an image and its mask to a sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from densepred.dataset.image import read_channels, read_image, read_mask, read_stored, turn
 from densepred.dataset.labels import Labels
-from densepred.dataset.listing import Pair
+from densepred.dataset.pairs import Pair
 from densepred.types import Annotation, Frame, Sample, UserError
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -20,15 +20,19 @@ EXIF = ("auto", "stored", "upright")
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """`exif` says which way up masks are: "stored" as the file's pixels, "upright" as viewers show the image.
+    """`exif` is the orientation of the masks: "stored" as the pixels of the image file, "upright" as viewers show it.
 
-    "auto" finds out by comparing sizes, and refuses where both would fit. Without a mask it means upright.
+    "auto" compares sizes, and raises UserError if both orientations fit. Without a mask it means upright.
     """
 
     labels: Labels | None
     channels: int
     max_pixels: int
     exif: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.exif not in EXIF:
+            raise UserError(f"dataset.exif: {self.exif!r}; choose one of {', '.join(EXIF)}")
 
     def __call__(self, pair: Pair) -> Sample:
         if pair.mask is None or self.labels is None:
@@ -41,7 +45,7 @@ class Reader:
         return Sample(image, Annotation(size, semantic=labels), Frame(pair.id, size))
 
     def image(self, path: Path, size: tuple[int, int], partner: str) -> Tensor:
-        """The image, the way up that what is known of it is; `partner` says what gave the size."""
+        """Return the image, (C, H, W), in the orientation that fits `size`; `partner` names the source of the size."""
         image = self._turned(path, size)
         found = (image.shape[1], image.shape[2])
         if found != size:
@@ -59,20 +63,23 @@ class Reader:
         upright = turn(image, orientation)
         if orientation != 1 and image.shape[1:] == upright.shape[1:] == size:
             raise UserError(
-                f"{path}: has EXIF orientation {orientation} and its mask fits both ways up; set "
+                f"{path}: has EXIF orientation {orientation} and its mask fits both orientations; set "
                 "dataset.exif=upright if masks were drawn on images as viewers show them, else dataset.exif=stored"
             )
         return upright if upright.shape[1:] == size else image
 
 
 def most_channels(pairs: Sequence[Pair], max_pixels: int) -> int:
-    """The channels of an evenly spread sample of images; where grey and colour are mixed, those of colour."""
+    """Return the largest number of channels in an evenly spread sample of at most 63 images."""
     step = max(1, len(pairs) // 32)
     return max(read_channels(pair.image, max_pixels) for pair in pairs[::step])
 
 
 def statistics(pairs: Sequence[Pair], channels: int, max_pixels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """ImageNet's mean and std for RGB, else those of an evenly spread sample of images."""
+    """Return mean and std per channel: ImageNet's for RGB, else measured in an evenly spread sample of images.
+
+    Values are those of images in [0, 1].
+    """
     if channels == 3:
         return IMAGENET
     step = max(1, len(pairs) // 32)

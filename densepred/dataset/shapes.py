@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from densepred.contracts import Dataset
-from densepred.dataset import figure
+from densepred.dataset import stick_figure
 from densepred.dataset.scene import Array, Canvas, Form, disc, polygon, ring, smooth_noise, strokes
 from densepred.ops.boxes import from_ids
 from densepred.types import Annotation, Frame, Info, Sample, UserError
@@ -77,10 +77,10 @@ class Shapes(Dataset):
             classes=CLASSES,
             things=tuple(range(1, len(CLASSES))),
             palette=_PALETTE,
-            keypoints=figure.KEYPOINTS,
-            limbs=figure.LIMBS,
-            mirrored=figure.MIRRORED,
-            sigmas=figure.SIGMAS,
+            keypoints=stick_figure.KEYPOINTS,
+            limbs=stick_figure.LIMBS,
+            mirrored=stick_figure.MIRRORED,
+            sigmas=stick_figure.SIGMAS,
             provides=("semantic", "instances", "categories", "keypoints", "boxes", "areas", "crowd"),
         )
         pixels = torch.cat([self._draw("train", i).image.flatten(1) for i in range(8)], 1).double() / 255
@@ -150,8 +150,8 @@ class Shapes(Dataset):
                 return strokes(middle - along, middle + along, np.array([width / 2], np.float32)), none
             case "figure":
                 height = 4.5 * radius
-                joints = figure.pose(random, x, y, height)
-                return figure.form(joints, height, max(1.2 * width, 0.05 * height)), joints
+                joints = stick_figure.pose(random, x, y, height)
+                return stick_figure.form(joints, height, max(1.2 * width, 0.05 * height)), joints
             case "star":
                 return polygon(_corners(x, y, np.tile([1.2 * radius, 0.55 * radius], 5), turn)), none
             case corners:
@@ -172,7 +172,7 @@ def _annotate(canvas: Canvas, categories: np.ndarray, joints: list[Array]) -> An
     numbers[1:][seen] = np.arange(1, seen.sum() + 1)
     instances = torch.from_numpy(numbers[canvas.instances])
     number = int(seen.sum())
-    keypoints = np.zeros((number, len(figure.KEYPOINTS), 3), np.float32)
+    keypoints = np.zeros((number, len(stick_figure.KEYPOINTS), 3), np.float32)
     for row, index in enumerate(np.flatnonzero(seen)):
         if len(joints[index]):
             keypoints[row] = _visibility(joints[index], canvas.instances, int(index) + 1)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from densepred.dataset.coco import Id, Record
 from densepred.dataset.coco_fields import numbers
-from densepred.dataset.place import shown
-from densepred.types import UserError
+from densepred.errors import UserError, shown
 
 COCO = (
     "nose",

@@ -1,4 +1,7 @@
-"""PASCAL VOC 2012 segmentation, in its official tree. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"""
+"""PASCAL VOC 2012 segmentation, in its official tree.
+
+Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from densepred.contracts import Dataset
+from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.labels import Labels
-from densepred.dataset.listing import Pair
+from densepred.dataset.pairs import Pair
 from densepred.dataset.palette import voc_palette
-from densepred.dataset.raster import MAX_PIXELS
+from densepred.dataset.paths import of_split
 from densepred.dataset.reader import Reader
 from densepred.types import VOID, Info, Sample, UserError
 
@@ -41,7 +45,7 @@ CLASSES = (
 class Voc(Dataset):
     """`root` holds JPEGImages, SegmentationClass and ImageSets; `splits` names lists in ImageSets/Segmentation.
 
-    With `masks=SegmentationClassAug` and a list of your own it reads the 10582 images of SBD too.
+    With `masks=SegmentationClassAug` and a list of your own, it reads the 10582 images of SBD too.
     """
 
     def __init__(
@@ -53,10 +57,8 @@ class Voc(Dataset):
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         names = {"train": "train", "valid": "val", "test": "val"} if splits is None else splits
-        if split not in names:
-            raise UserError(f"dataset.split: {split!r} is not in dataset.splits ({', '.join(names)})")
         folder = Path(root).expanduser()
-        path = folder / "ImageSets" / "Segmentation" / f"{names[split]}.txt"
+        path = folder / "ImageSets" / "Segmentation" / f"{of_split(names, split)}.txt"
         if not path.is_file():
             raise UserError(f"{path}: is missing; set dataset.root to the folder VOC2012, which holds ImageSets")
         ids = path.read_text(encoding="utf-8").split()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from densepred.dataset import figure
+from densepred.dataset import stick_figure
 from densepred.types import Annotation, Info
 
 COCO = (
@@ -23,7 +23,10 @@ COCO_LIMBS = tuple(
 MIRRORED = tuple((i, i + 1) for i in range(1, 17, 2))
 PERSON = Info(keypoints=COCO, limbs=COCO_LIMBS, mirrored=MIRRORED, provides=("keypoints",))
 FIGURE = Info(
-    keypoints=figure.KEYPOINTS, limbs=figure.LIMBS, mirrored=figure.MIRRORED, provides=("keypoints", "instances")
+    keypoints=stick_figure.KEYPOINTS,
+    limbs=stick_figure.LIMBS,
+    mirrored=stick_figure.MIRRORED,
+    provides=("keypoints", "instances"),
 )
 
 # A person of height 1 that faces us, hip at the origin: x, y of COCO's 17.
@@ -57,7 +60,7 @@ def crowd(
     Limbs of one kind keep the same distance, unless they may be `crossing`: then fields can be ambiguous.
     """
     random, kept = np.random.default_rng(seed), []
-    draw = person if info is PERSON else figure.pose
+    draw = person if info is PERSON else stick_figure.pose
     for _ in range(60 * people):
         if len(kept) == people:
             break

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from densepred.dataset.coco_instances import CocoInstances
-from densepred.dataset.runs import coco_mask
+from densepred.dataset.run_length import coco_mask
 from densepred.types import Annotation, UserError
 from tests.dataset.coco_tree import SIZE, instances, note, save, square, tree
 

@@ -106,7 +106,7 @@ def test_exif_is_followed_where_sizes_show_it_and_refused_where_they_do_not(root
         assert torch.equal(Folder(str(root))[0].image.permute(1, 2, 0), torch.from_numpy(stored))
         return
     if not turned:
-        with pytest.raises(UserError, match=r"a\.png.*fits both ways.*dataset\.exif=upright"):
+        with pytest.raises(UserError, match=r"a\.png.*fits both orientations.*dataset\.exif=upright"):
             Folder(str(root))[0]
     else:
         assert torch.equal(Folder(str(root))[0].image.permute(1, 2, 0), torch.from_numpy(stored))

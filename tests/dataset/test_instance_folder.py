@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from densepred.dataset.idmap import COUNTED, distinct
+from densepred.dataset.id_map import COUNTED, distinct
 from densepred.dataset.instance_folder import InstanceFolder
 from densepred.types import VOID, Annotation, UserError
 from tests.dataset.files import picture, write
@@ -171,7 +171,7 @@ def test_random_splits_and_lists_work_as_in_folder(root: Path) -> None:
         (None, {"things": [7]}, ["dataset.things: 7", "0 to 1"]),
         (None, {"label_map": {3: 1}}, ["dataset.label_map", "divisor"]),
         (None, {"divisor": 9, "label_map": {3: 7}}, ["dataset.label_map: 3 -> 7", "0 to 1"]),
-        (None, {"divisor": 9, "label_map": {"x": 7}}, ["dataset.label_map", "{11: 1}"]),
+        (None, {"divisor": 9, "label_map": {"x": 7}}, ["dataset.label_map", "{255: 1}"]),
         (None, {"ignore_index": -1}, ["dataset.ignore_index: -1"]),
         (None, {"palette": [[0, 0, 0]]}, ["dataset.palette: 1 colours for 2"]),
         (None, {"exif": "x"}, ["dataset.exif: 'x'", "auto"]),

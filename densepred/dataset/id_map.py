@@ -1,4 +1,4 @@
-"""A map of ids to an annotation: which pixels are which instance, and of what class."""
+"""From a map of ids to an annotation: which pixels belong to which instance, and to which class."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from densepred.types import VOID, Annotation, UserError
 
 COUNTED = 1 << 20  # ids below this are counted, which is ten times as fast as sorting them
 
-Kinds = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Ids (N,) to the class of each, VOID where nobody knows, and to whether it is an unseparated group of a thing."""
+Classify = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Ids (N,) to the class of each (VOID where unknown) and to a mask of the crowds: groups that were not separated."""
 
 
 def read_ids(path: Path, max_pixels: int) -> np.ndarray:
-    """The ids (H, W) of a file of 1, 8, 16 or 32 bits, integers of 0 or more."""
+    """Return the ids (H, W) of a file of 1, 8, 16 or 32 bits, integers of 0 or more."""
     ids = read_mask(path, max_pixels)
     if ids.ndim == 3:
         if (ids != ids[..., :1]).any():
@@ -30,14 +30,15 @@ def read_ids(path: Path, max_pixels: int) -> np.ndarray:
     return ids
 
 
-def annotate(ids: np.ndarray, kinds: Kinds, things: Collection[int]) -> Annotation:
-    """Class map, instances in the order of their ids, boxes, areas and crowds of a map of ids (H, W).
+def annotate(ids: np.ndarray, classify: Classify, things: Collection[int]) -> Annotation:
+    """Return class map, instances in the order of their ids, boxes, areas and crowds of a map of ids.
 
-    An id of a class that is a thing is one instance, whether its pixels are connected or not. Other ids, 0 among them,
-    are only classes.
+    ids: (H, W), integers of 0 or more
+
+    An id of a thing is one instance, even if its pixels are not connected. Other ids, 0 among them, give only a class.
     """
     found, places = distinct(ids)
-    classes, crowd = kinds(found)
+    classes, crowd = classify(found)
     is_thing = np.isin(classes, list(things)) & (classes != VOID)
     numbers = (np.cumsum(is_thing) * is_thing).astype(np.int32)
     instances = torch.from_numpy(numbers[places])
@@ -54,7 +55,10 @@ def annotate(ids: np.ndarray, kinds: Kinds, things: Collection[int]) -> Annotati
 
 
 def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ids that occur, in order, and the place of each pixel's id among them: `numpy.unique`, but fast."""
+    """Return the ids that occur, ascending, and the index of each pixel's id among them.
+
+    Equal to `numpy.unique` with `return_inverse`, but faster for small ids.
+    """
     top = int(ids.max())
     if top >= COUNTED:
         found, places = np.unique(ids, return_inverse=True)

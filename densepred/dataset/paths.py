@@ -1,34 +1,47 @@
-"""Where the files of a dataset lie: patterns with {split}, and names out of files that anybody may have written."""
+"""Paths of a dataset's files: patterns with {split}, and file names from a file of unknown origin."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TypeVar
 
-from densepred.types import UserError
+from densepred.errors import UserError, shown
 
+T = TypeVar("T")
 Patterns = str | Sequence[str]
-"""A path within the root in which {split} stands for the split's name; of several the first that exists."""
+"""Path within the root in which {split} stands for the split's name. Of several, the first that exists counts."""
 
 Splits = Mapping[str, Patterns]
 
 
-def places(splits: Splits, split: str) -> list[str]:
-    """The names that a split may have in paths."""
+def of_split(splits: Mapping[str, T], split: str) -> T:
+    """Return the entry of `splits`, or raise UserError if there is none."""
     if split not in splits:
-        raise UserError(f"dataset.split: {split!r} is not in dataset.splits ({', '.join(splits)})")
-    return _listed(splits[split])
+        raise UserError(f"dataset.split: {split!r} is not in dataset.splits; choose one of {', '.join(splits)}")
+    return splits[split]
 
 
-def find(root: str, patterns: Patterns, names: Sequence[str], key: str) -> tuple[Path, str]:
-    """The first path that exists, and the split's name in it."""
+def split_names(splits: Splits, split: str) -> list[str]:
+    """Return the names that stand for {split} in paths, the first choice first."""
+    return _as_list(of_split(splits, split))
+
+
+def dataset_root(root: str) -> Path:
+    """Return the folder of the dataset, or raise UserError if there is none."""
     folder = Path(root).expanduser()
     if not folder.is_dir():
         raise UserError(f"dataset.root: {root} is no folder (from {Path.cwd()}); give the folder of the dataset")
-    tried = [(folder / pattern.replace("{split}", name), name) for name in names for pattern in _listed(patterns)]
+    return folder
+
+
+def find(root: str, patterns: Patterns, names: Sequence[str], key: str) -> tuple[Path, str]:
+    """Return the first path that exists, and the split's name in it. `key` is the setting that messages name."""
+    folder = dataset_root(root)
+    tried = [(folder / pattern.replace("{split}", name), name) for name in names for pattern in _as_list(patterns)]
     if not tried:
-        raise UserError(f"dataset.{key}: names nothing; give a path within dataset.root")
+        raise UserError(f"dataset.{key}: is empty; give a path within dataset.root")
     for path, name in tried:
         if path.exists():
             return path, name
@@ -37,7 +50,7 @@ def find(root: str, patterns: Patterns, names: Sequence[str], key: str) -> tuple
 
 
 def inside(folder: Path, name: object, where: str) -> Path:
-    """The file that `name` says, which may lie nowhere but in the folder. Links within it are the owner's own."""
+    """Return `folder / name`, or raise UserError if that leads out of the folder. Links within it are followed."""
     if not isinstance(name, str) or not name:
         raise UserError(f"{where}: its file_name is {shown(name)}; give a path within {folder}")
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
@@ -45,15 +58,6 @@ def inside(folder: Path, name: object, where: str) -> Path:
     if escapes or "\0" in name or not _encodable(name):
         raise UserError(f"{where}: its file_name {shown(name)} leads out of {folder}; give a path within it")
     return folder / name
-
-
-def shown(value: object) -> str:
-    """A value as an error may show it: short, in one line, whatever it is."""
-    try:
-        text = ascii(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits; a value nested too deep
-        text = f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _encodable(name: str) -> bool:
@@ -64,5 +68,5 @@ def _encodable(name: str) -> bool:
     return True
 
 
-def _listed(patterns: Patterns) -> list[str]:
+def _as_list(patterns: Patterns) -> list[str]:
     return [patterns] if isinstance(patterns, str) else [str(pattern) for pattern in patterns]

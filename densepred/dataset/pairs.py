@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from densepred.dataset.raster import EXTENSIONS
+from densepred.dataset.image_file import EXTENSIONS
 from densepred.types import UserError
 
 

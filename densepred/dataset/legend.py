@@ -1,4 +1,4 @@
-"""What the classes are: from classes.json, from the settings, or from the masks themselves."""
+"""Names, colours and ids of the classes: from classes.json, from the settings, or from the masks themselves."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ import numpy as np
 
 from densepred.dataset.image import read_mask
 from densepred.dataset.labels import Labels, number
-from densepred.dataset.palette import Colour, voc_palette
+from densepred.dataset.palette import Colour, parse_palette, voc_palette
 from densepred.types import VOID, UserError
 
-_SCANNED = 400  # masks, which takes a few seconds however many there are
+_SCANNED = 400  # up to twice as many masks are read, which takes a few seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """The classes that are learnt, their colours, and how masks code them."""
+    """The classes to train on, their colours, and the ids or colours that stand for them in masks."""
 
     palette: tuple[Colour, ...]
     labels: Labels
 
 
 def from_json(path: Path, ignore_index: int | None, label_map: Mapping[int, int]) -> Legend:
-    """classes.json: {"classes": [{"id", "name", "color", "ignore"}, ...], "ignore_index"}; only names are required."""
+    """Read classes.json: {"classes": [{"id", "name", "color", "ignore"}, ...], "ignore_index"}.
+
+    Only names are required.
+    Raises UserError if the file is damaged, or if two classes have the same id or name.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         entries = [_entry(index, entry) for index, entry in enumerate(data["classes"])]
         own = data.get("ignore_index")
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise UserError(f'{path}: {error!r}; write {{"classes": [{{"id": 0, "name": "road"}}, ...]}}') from error
-    for what, place in (("id", 0), ("name", 1)):
-        (most, times), *_ = Counter(entry[place] for entry in entries).most_common(1) or [(None, 0)]
+    for field, index in (("id", 0), ("name", 1)):
+        (value, times), *_ = Counter(entry[index] for entry in entries).most_common(1) or [(None, 0)]
         if times > 1:
-            raise UserError(f"{path}: the {what} {most!r} is given twice; give each class its own")
+            raise UserError(f"{path}: the {field} {value!r} is given twice; give each class its own")
     ignored = {value for value, _, _, ignore in entries if ignore}
     ignored |= {value for value in (own, ignore_index) if value is not None}
     return _legend(entries, ignored, label_map, path)
@@ -74,7 +78,7 @@ def from_settings(
     label_map: Mapping[int, int],
     palette: Sequence[Sequence[int]] | None = None,
 ) -> Legend:
-    """Names in the order of their ids, or only how many there are. Masks in colour are read by the palette given."""
+    """Take the names in the order of their ids, or number the classes. With a palette, masks may hold its colours."""
     names = tuple(f"class_{i}" for i in range(classes)) if isinstance(classes, int) else tuple(map(str, classes))
     if not names or len(set(names)) < len(names):
         raise UserError(f"dataset.classes: {list(names)}; give different names, or a count above 0")
@@ -87,14 +91,17 @@ def from_settings(
     mapping = number(range(len(names)), ignored, label_map)
     if palette is None:
         return Legend(voc_palette(len(names)), Labels(names, mapping))
-    colours = tuple((int(red), int(green), int(blue)) for red, green, blue in palette)
-    if len(set(colours)) != len(names):
-        raise UserError(f"dataset.palette: {len(set(colours))} colours for {len(names)} classes; give one each")
+    colours = parse_palette(palette, len(names))
+    if len(set(colours)) < len(colours):
+        raise UserError("dataset.palette: two classes have the same colour; give each its own")
     return Legend(colours, Labels(names, mapping, {colour: mapping[i] for i, colour in enumerate(colours)}))
 
 
 def from_masks(masks: Sequence[Path], ignore_index: int | None, label_map: Mapping[int, int], limit: int) -> Legend:
-    """Count the classes in an evenly spread sample of masks; ids must be 0, 1, ... without gaps, after `label_map`."""
+    """Count the classes in an evenly spread sample of masks.
+
+    Raises UserError unless the ids, after `label_map`, are 0, 1, ... without gaps.
+    """
     found: dict[int, Path] = {}
     for path in masks[:: max(1, len(masks) // _SCANNED)]:
         mask = read_mask(path, limit)
@@ -117,7 +124,9 @@ def _gap(found: Mapping[int, Path], ids: list[int]) -> UserError:
     if values == [0, 255]:
         return UserError(f"{found[255]}: masks hold the ids {shown}; add 'dataset.label_map={{255: 1}}'")
     if 255 in found and ids == list(range(len(ids))):
-        return UserError(f"{found[255]}: masks hold the ids {shown}; if 255 is unknown, add dataset.ignore_index=255")
+        return UserError(
+            f"{found[255]}: masks hold the ids {shown}; if 255 means unknown, add dataset.ignore_index=255"
+        )
     example = ", ".join(f"{value}: {index}" for index, value in enumerate(values[:4]))
     return UserError(
         f"{found[values[-1]]}: masks hold the ids {shown}, with gaps; number them, "

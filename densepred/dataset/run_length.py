@@ -1,7 +1,7 @@
-"""From checked segmentations to run-length masks, and from those to a map of instances.
+"""Run-length masks: encode checked segmentations, and draw them to a map of instances.
 
-pycocotools is C that trusts its input: text whose runs overshoot the image would be written past its end, so runs are
-read here first.
+pycocotools is C code that trusts its input: it would write runs that overshoot the image past the end of its memory.
+So runs are decoded and checked here first.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from torch import Tensor
 from densepred.ops.boxes.coco import from_coco
 from densepred.types import UserError
 
-coco_mask: Any = mask  # whose type stubs know few of its forms
+coco_mask: Any = mask  # its type stubs lack many of its forms
 
 Runs = dict[str, Any]
 """{"size": [height, width], "counts": bytes}, as pycocotools writes it."""
 
 
 def encode(segmentation: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[int, int], where: str) -> Runs:
-    """The mask of polygons, plain runs or compressed runs that `coco_fields.segmentation` let through."""
+    """Return the mask of polygons, plain runs or compressed runs, as `coco_fields.segmentation` returns them.
+
+    Raises UserError, with the place `where`, if compressed runs are damaged.
+    """
     if not isinstance(segmentation, Mapping):
         return coco_mask.merge(coco_mask.frPyObjects([list(polygon) for polygon in segmentation], *size))
     counts = segmentation["counts"]
@@ -41,10 +44,11 @@ def encode(segmentation: Sequence[Sequence[float]] | Mapping[str, Any], size: tu
 
 
 def expand(text: bytes) -> np.ndarray | None:
-    """The runs that a compressed mask stands for; None where it is no such text.
+    """Return the runs of a compressed mask; None if the text is damaged.
 
-    Five bits a character from 48 on, the lowest first; bit 5 says that more follow, the last one's bit 4 is the sign;
-    from the fourth run on it is the difference to the run before the last.
+    A character less 48 holds five bits of a number, the lowest first. Its bit 5 is set if more follow; bit 4 of the
+    last character is the sign. From the fourth run on, a number is the difference to the run two before.
+    Source: `rleFrString` of pycocotools.
     """
     values = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if not len(values) or values.min() < 0 or values.max() > 63:
@@ -65,26 +69,26 @@ def expand(text: bytes) -> np.ndarray | None:
 
 
 def area(masks: Sequence[Runs]) -> Tensor:
-    """Pixels of each mask, (N,) float32."""
-    # One by one: asked for 256 masks at once, pycocotools 2.0.11 counts them in a byte and raises OverflowError.
+    """Return the number of pixels per mask, (N,) float32."""
+    # One by one: for 256 masks at once, pycocotools 2.0.11 counts them in a byte and raises OverflowError.
     return torch.tensor([float(coco_mask.area(one)) for one in masks], dtype=torch.float32)
 
 
 def box(runs: Runs) -> list[float]:
-    """x0, y0, x1, y1 of a mask's pixels, as outer edges where the first pixel's middle is 0."""
+    """Return x0, y0, x1, y1 of the outer edges of a mask; 0 is the center of the first pixel."""
     x, y, width, height = np.asarray(coco_mask.toBbox(runs), np.float64).tolist()
     return list(from_coco(x, y, width, height))
 
 
 def union(masks: Sequence[Runs], size: tuple[int, int]) -> Tensor:
-    """Where any of the masks is, (H, W) bool."""
+    """Return the union of the masks, (H, W) bool."""
     if not masks:
         return torch.zeros(size, dtype=torch.bool)
     return torch.from_numpy(coco_mask.decode(coco_mask.merge(list(masks))).astype(bool))
 
 
-def layers(masks: Sequence[Runs], crowd: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map of instances (H, W) int32 with the smaller on top and crowds below all others."""
+def instance_map(masks: Sequence[Runs], crowd: Tensor, size: tuple[int, int]) -> Tensor:
+    """Draw the masks to a map of instances (H, W) int32, smaller ones on top and crowds below all others."""
     out = np.zeros(size, np.int32)
     pixels = area(masks)
     for index in sorted(range(len(masks)), key=lambda i: (not crowd[i], -pixels[i])):
