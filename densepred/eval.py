@@ -33,7 +33,7 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
     words = {word.partition("=")[0]: word.partition("=")[2] for word in arguments}
     if "dataset" in words or "ckpt" not in words:
         return []
-    path = header.find(words["ckpt"].strip("'\""))
+    path = header.find_weights(words["ckpt"].strip("'\""))
     stored = header.read_header(path).get("dataset")
     stored = stored if isinstance(stored, dict) else {}
     option = stored.get("option")

@@ -1,4 +1,4 @@
-"""densepred-import: weights of other programs, pickled or not, to a safetensors file that is safe to open."""
+"""densepred-import: convert weights of other programs, pickled or not, to a safetensors file that is safe to open."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ densepred-train model=deeplabv3_resnet50 weights.init=deeplabv3.safetensors
 """
 
 ORIGIN = "densepred_import"
-"""The key of the file's metadata under which it says what it was made from."""
+"""Key of the metadata that names the file it was made from, with its digest and family."""
 
 
 def main() -> None:
@@ -36,9 +36,9 @@ def convert(cfg: DictConfig) -> int:
     from densepred import atomic
     from densepred.weights import header
     from densepred.weights.file import write_tensors
-    from densepred.weights.pretrained import unwrapped
+    from densepred.weights.pretrained import strip_wrappers
 
-    state = unwrapped(_tensors(source, settings.key))
+    state = strip_wrappers(_tensors(source, settings.key))
     family = _family(state, settings.family, source)
     origin = {"file": source.name, "sha256": atomic.digest(source), "family": family}
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def _check_places(source: Path, output: Path) -> None:
     if not source.is_file():
         raise UserError(f"input={source}: there is no such file; check the path")
     if output.suffix != ".safetensors":
-        raise UserError(f"output={output}: the result is a safetensors file; give a name that ends in .safetensors")
+        raise UserError(f"output={output}: does not end in .safetensors; give a name that does")
     if output.exists():
         raise UserError(f"output={output}: exists already; remove it or choose another name")
 
@@ -65,26 +65,26 @@ def _tensors(source: Path, key: str | None) -> dict[str, Tensor]:
 
     if source.suffix == ".safetensors":
         if key is not None:
-            raise UserError(f"key={key}: a safetensors file holds one set of tensors; remove key")
+            raise UserError(f"key={key}: the safetensors file holds one set of tensors; remove key")
         return read_tensors(source)
     return pickles.read(source, key)
 
 
 def _family(state: dict[str, Tensor], wanted: str, source: Path) -> str | None:
-    """The table of `keymap/` that reads these names; None where none of them does."""
+    """Return the family of `keymap/` that matches these names; None if there is none."""
     from densepred.weights import families
 
     known = families.families()
     if wanted == "auto":
-        found = families.recognise(state)
+        found = families.matching_families(state)
         if len(found) > 1:
-            raise UserError(f"{source}: may be of several families: {', '.join(found)}; choose one by family=...")
+            raise UserError(f"{source}: matches several families ({', '.join(found)}); choose one by family=...")
         return found[0] if found else None
     if wanted not in known:
         raise UserError(f"family={wanted}: unknown; {suggest(wanted, known)}")
-    if not known[wanted].holds(state):
-        found = ", ".join(families.recognise(state)) or "none of the known ones"
-        raise UserError(f"family={wanted}: {source} does not bear its names (it looks like {found}); use family=auto")
+    if not known[wanted].matches(state):
+        found = ", ".join(families.matching_families(state)) or "none of the known ones"
+        raise UserError(f"family={wanted}: {source} does not have its names (it looks like {found}); use family=auto")
     return wanted
 
 

@@ -31,7 +31,8 @@ from densepred.ops.resize import resample
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Frame, Info, Outputs, Sample
-from densepred.weights.file import find, load_model
+from densepred.weights.file import load_model
+from densepred.weights.header import find_weights
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 
@@ -65,7 +66,7 @@ def load(
     settings of the task's codec, such as a threshold.
     Raises UserError if the file is not a checkpoint of densepred or is damaged.
     """
-    model, task, header = load_model(find(str(run_or_file)), trust, codec)
+    model, task, header = load_model(find_weights(str(run_or_file)), trust, codec)
     nodes = header.get("transform", [])
     transform = Pipeline([build(node, tuple(trust), "transform") for node in nodes], task.info.mirrored)
     where = torch.device(device) if device else distributed.device()

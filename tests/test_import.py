@@ -1,4 +1,4 @@
-"""Weights of other programs become safetensors, and nothing in their files runs."""
+"""Weights of other programs become safetensors, and no code in their files runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls that would break what SECURITY.md promises, looked for in the syntax trees."""
+"""Search of the syntax trees for calls that would break the promises of SECURITY.md."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tree(request: pytest.FixtureRequest) -> ast.Module:
 
 @pytest.fixture
 def allowed(request: pytest.FixtureRequest) -> set[str]:
-    """The one place where a pickle is opened, by torch's restricted unpickler."""
+    """Check that one module alone opens pickles, by torch's restricted unpickler."""
     return {"torch.load"} if request.node.callspec.params["tree"].name == "pickles.py" else set()
 
 

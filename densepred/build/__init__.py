@@ -1,1 +1,1 @@
-"""Names in a configuration become objects: the user's own config, and what a foreign file may name."""
+"""From names in a config to objects: the user's own config, and the list of names that a file may use."""

@@ -1,6 +1,6 @@
-"""What a config that came with a file may name: components of densepred, each kind in its own place, and nothing else.
+"""Names that a config from a file may use: components of densepred, each kind in its own place, and nothing else.
 
-Every name is judged before it is imported, because importing runs code. A class must be defined in the package of its
+Every name is checked before it is imported, because importing runs code. A class must be defined in the package of its
 kind and keep the contract of its kind, so nothing that a component happens to import can be reached through it.
 """
 
@@ -36,7 +36,7 @@ def check(node: Any, at: str, trusted: Sequence[str] = ()) -> None:
 
 
 def check_info(data: Mapping[str, Any]) -> None:
-    """Raise UserError unless the description of a dataset holds nothing but words and numbers where they belong."""
+    """Raise UserError unless the description of a dataset holds only words and numbers, each where they belong."""
     for entry in fields(Info):
         value = data.get(entry.name, ())
         leaves = _leaves(value, 3)
@@ -56,7 +56,7 @@ def _leaves(node: Any, depth: int) -> list[Any]:
 
 
 def _check(node: Any, at: str, kind: str, trusted: tuple[str, ...], depth: int) -> None:
-    """`kind` is what a node in this place must be, "" where there must be none."""
+    """Check one node. `kind` is the kind of component that must stand here; "": none may."""
     if depth > DEPTH:
         raise UserError(f"{at}: nested more than {DEPTH} deep; use another checkpoint")
     if isinstance(node, list | tuple):
@@ -79,7 +79,7 @@ def _check(node: Any, at: str, kind: str, trusted: tuple[str, ...], depth: int) 
 
 
 def _kind(key: str, parent: str) -> str:
-    """Which kind of component the key of a node may hold: `decoder` and `center_decoder` a decoder, and so on."""
+    """Return the kind of component that a key may hold: a decoder for `decoder` and `center_decoder`, and so on."""
     if key in ("losses", "metrics"):
         return "loss" if key == "losses" else "metric"
     named = next((kind for kind in KINDS if key == kind or key.endswith(f"_{kind}")), "")
@@ -121,14 +121,14 @@ def _contract(kind: str, at: str) -> type:
 
 
 def _transforms(found: type) -> bool:
-    """Whether a class is a transform in one of the forms that `transform/pipeline.py` takes."""
+    """Check for one of the forms of a transform that `transform/pipeline.py` accepts."""
     return any(
         word in vars(parent) for parent in found.__mro__ for word in ("__call__", "params", "instance_params", "colour")
     )
 
 
 def _attribute(module: str, name: str, at: str) -> Any:
-    """One attribute of one module, without walking any further."""
+    """Return one attribute of one module, without following dots in its name."""
     try:
         return vars(importlib.import_module(module)).get(name)
     except ImportError as error:

@@ -1,8 +1,8 @@
-"""Config to objects: the only place where a name becomes code.
+"""From a config to objects: the only place where a name becomes code.
 
-A node is a plain mapping with `_target_`, the path of a class or function, and its keyword arguments; nested nodes are
+A node is a plain mapping with `_target_`, the path of a class or function, and its keyword arguments. Nested nodes are
 built first; `_partial_: true` gives a factory. The user's own config may name anything that can be imported. A config
-that comes with a file is foreign: see `foreign.py` for what it may name.
+from a file is not trusted: `allowlist.py` holds the names that it may use.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from densepred.build import allowlist, renamed
 from densepred.errors import UserError, suggest
 
 SHARED = ("upsample", "loss", "encoder", "decoder", "metric")
-"""Groups whose nodes are copied by interpolation into the nodes that use them; people know them by these names."""
+"""Groups with nodes that are copied by interpolation into the nodes that use them; messages name the group."""
 
 RUNTIME = {"task": {"info"}, "model": {"heads", "channels", "mean", "std"}}
-"""Arguments that come from the data or from the task, not from the config."""
+"""Arguments that come from the dataset or the task, not from the config."""
 
 
 def build(node: Any, trusted: Sequence[str] | None = None, at: str = "", /, **runtime: Any) -> Any:
-    """Build a node and everything inside it; `runtime` holds further arguments of the outermost.
+    """Build a node and everything inside it; `runtime` holds further arguments of the outermost node.
 
-    `trusted` is None for the user's own config; for a foreign one it holds the packages beyond densepred's components
-    that the user trusts, and `at`, which names the node in messages, says what it must be: "model" or "task".
+    `trusted` is None for the user's own config. For a config from a file, it lists the packages that the user trusts
+    beside densepred's components. `at` names the node in messages; for a config from a file it is also the kind that
+    the node must have: "model", "task" or "transform".
+
+    Raises UserError if a name, an argument or a value is wrong.
     """
     if trusted is not None:
         allowlist.check(node, at, trusted)
@@ -59,7 +62,7 @@ def _call(make: Callable[..., Any], at: str, guarded: bool, values: Mapping[str,
     except UserError:
         raise
     except (TypeError, ValueError) as error:
-        raise UserError(f"{at}: {_name(make)} refuses its arguments: {error}") from error
+        raise UserError(f"{at}: {_name(make)} does not accept its arguments: {error}") from error
     except Exception as error:
         if not guarded:
             raise
@@ -67,7 +70,7 @@ def _call(make: Callable[..., Any], at: str, guarded: bool, values: Mapping[str,
 
 
 def check(config: Mapping[str, Any]) -> list[str]:
-    """Every mistake in the names and arguments of a config's nodes, without building anything."""
+    """Return every mistake in the names and arguments of a config's nodes, without building anything."""
     shared = {key: config[key] for key in SHARED if isinstance(config.get(key), Mapping)}
     mistakes: dict[str, None] = {}
     for key, value in config.items():
@@ -95,7 +98,7 @@ def _check(node: Any, at: str, shared: Mapping[str, Any], runtime: Iterable[str]
 
 
 def find(path: Any, at: str) -> Callable[..., Any]:
-    """The class or function of a path such as `mynet.Net`."""
+    """Return the class or function of a path such as `mynet.Net`. Raises UserError if there is none."""
     if not isinstance(path, str) or not all(part.isidentifier() for part in path.split(".")) or "." not in path:
         raise UserError(f"{at}: {path}: not the path of a class; write module.Class")
     try:
@@ -107,7 +110,7 @@ def find(path: Any, at: str) -> Callable[..., Any]:
         raise UserError(f"{at}: {path}: {_absent(path)}") from error
     except Exception as error:  # importing the user's own module may fail in any way
         why = f"{type(error).__name__}: {error}"
-        raise UserError(f"{at}: {path}: its module cannot be imported ({why}); mend it") from error
+        raise UserError(f"{at}: {path}: its module cannot be imported ({why}); correct it") from error
     if not callable(found):
         raise UserError(f"{at}: {path}: neither a class nor a function; write module.Class")
     return found
@@ -121,10 +124,10 @@ def _unfit(
     given: Iterable[str],
     guarded: bool,
 ) -> Iterator[str]:
-    """What is wrong with the keys of a node, compared with the signature of what it names."""
+    """Yield the mistakes in the keys of a node, compared with the signature of the class or function it names."""
     partial = node.get("_partial_", False)
     if not isinstance(partial, bool):
-        yield f"{_join(at, '_partial_')}: {partial}: neither true nor false"
+        yield f"{_join(at, '_partial_')}: {partial}: neither true nor false; give one of them"
     for key in node:
         if _special(key) and key not in ("_target_", "_partial_"):
             yield f"{_join(at, key)}: not a key that densepred knows; remove it"
@@ -136,7 +139,7 @@ def _unfit(
     named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     for key in given:
         if key in runtime:
-            yield f"{_join(at, key)}: densepred gives this argument itself; remove it"
+            yield f"{_join(at, key)}: densepred sets this argument itself; remove it"
         elif key not in named and (now := renamed.present(node["_target_"], str(key))) != key:
             yield f"{_join(at, key)}: its name is {now} now; type {_join(at, now)}=..."
         elif key not in named and not open_ended and not (at == "optimizer" and key == "groups" and "params" in named):
@@ -149,7 +152,7 @@ def _unfit(
 def _parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
     try:
         return inspect.signature(make).parameters
-    except (TypeError, ValueError):  # some classes written in C do not say
+    except (TypeError, ValueError):  # some classes written in C have no signature
         return None
 
 

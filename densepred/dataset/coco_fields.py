@@ -1,4 +1,4 @@
-"""The fields of an annotation in COCO's JSON, checked: what is kept is finite, of sane size and of the right form."""
+"""Fields of an annotation in COCO's JSON, checked: values are finite, of plausible size and of the right form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from densepred.ops.boxes.coco import from_coco
 
 Class = TypeVar("Class", int, int | None)
 
-FAR = 1e6  # pixels; float32 still tells sixteenths of a pixel apart there
+FAR = 1e6  # pixels; float32 still resolves sixteenths of a pixel there
 TINY = 6  # numbers of the smallest polygon: three points
 
 
 def numbers(values: object, where: str, what: str, low: float = -FAR, high: float = FAR) -> list[float]:
-    """A list of finite numbers between the bounds."""
+    """Return a list of finite numbers between the bounds, or raise UserError."""
     try:
         if isinstance(values, list) and all(low <= value <= high for value in values):
             return [float(value) for value in values]
@@ -28,6 +28,7 @@ def numbers(values: object, where: str, what: str, low: float = -FAR, high: floa
 
 
 def category(record: Mapping[str, Any], classes: Mapping[Id, Class], where: str) -> Class:
+    """Return the class of an annotation's category_id."""
     found = identity(record, "category_id", where)
     if found not in classes:
         raise UserError(f"{where}: its category_id {shown(found)} is not among the categories; add the category")
@@ -35,6 +36,7 @@ def category(record: Mapping[str, Any], classes: Mapping[Id, Class], where: str)
 
 
 def crowd(record: Mapping[str, Any], where: str) -> bool:
+    """Return `iscrowd`; False if it is absent."""
     value = record.get("iscrowd", 0)
     if value not in (0, 1):
         raise UserError(f"{where}: its iscrowd is {shown(value)}; give 0 or 1")
@@ -42,7 +44,7 @@ def crowd(record: Mapping[str, Any], where: str) -> bool:
 
 
 def box(record: Mapping[str, Any], where: str) -> list[float] | None:
-    """x0, y0, x1, y1 in a frame where the middle of the first pixel is 0; COCO's frame begins at its edge."""
+    """Return x0, y0, x1, y1, where 0 is the center of the first pixel, not its edge as in the file; None if absent."""
     if record.get("bbox") is None:
         return None
     values = numbers(record["bbox"], where, "bbox")
@@ -55,12 +57,16 @@ def box(record: Mapping[str, Any], where: str) -> list[float] | None:
 
 
 def area(record: Mapping[str, Any], where: str) -> float | None:
+    """Return the area in pixels; None if it is absent."""
     value = record.get("area")
     return None if value is None else numbers([value], where, "area", 0, FAR * FAR)[0]
 
 
 def segmentation(record: Mapping[str, Any], entry: Entry, where: str) -> list[list[float]] | dict[str, Any] | None:
-    """Polygons of three points or more, or a run-length mask of the image's size; None where none is given."""
+    """Return polygons of three points or more, or a run-length mask of the image's size; None if it is absent.
+
+    Raises Skip if it covers nothing.
+    """
     value = record.get("segmentation")
     if value is None:
         return None
@@ -68,12 +74,12 @@ def segmentation(record: Mapping[str, Any], entry: Entry, where: str) -> list[li
         return _runs(value, entry, where)
     if not isinstance(value, list):
         raise UserError(f"{where}: its segmentation is {shown(value)}; give polygons or a run-length mask")
-    # How long outlines are drawn must not be up to the file
+    # Bound the outlines, so that the file cannot make drawing slow
     far = float(max(entry.size))
     out = [numbers(polygon, where, "polygon", -far, 2 * far) for polygon in value]
     if any(len(polygon) % 2 for polygon in out):
         raise UserError(f"{where}: a polygon has an odd number of coordinates; give x and y of each point")
-    # Fewer are no surface; four of them would be taken for a box by pycocotools
+    # Fewer points enclose nothing; pycocotools would read four numbers as a box
     out = [polygon for polygon in out if len(polygon) >= TINY]
     if not out:
         raise Skip("empty polygons")
@@ -99,7 +105,7 @@ def _runs(value: dict[str, Any], entry: Entry, where: str) -> dict[str, Any]:
 
 
 def keypoints(record: Mapping[str, Any], count: int, where: str) -> list[list[float]]:
-    """x, y and visibility of each of `count` keypoints; none where the file gives none or none is labelled."""
+    """Return x, y and visibility of each of `count` keypoints; [] if they are absent or none is labelled."""
     value = record.get("keypoints")
     if value is None or value == []:
         return []

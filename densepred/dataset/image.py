@@ -1,6 +1,6 @@
-"""Read images and masks of any usual mode without ever clipping a value or turning an id into a grey.
+"""Read images and masks of any usual mode, without clipping values or converting ids to grey levels.
 
-What each mode becomes, where `channels` asks for nothing else:
+Channels of each mode, unless `channels` is given:
 1, L, LA -> 1 channel; RGB, P, RGBA, CMYK, YCbCr and the like -> 3 (alpha is dropped); 8 bits stay uint8;
 16-bit grey is divided by 65535 and floats must lie in [0, 1], both float32; pages of a TIFF are channels.
 """
@@ -24,16 +24,17 @@ _ORIENTATION = 0x0112
 def read_image(
     path: str | Path, channels: int | None = None, max_pixels: int = MAX_PIXELS, upright: bool = True
 ) -> Tensor:
-    """An image (C, H, W), uint8, or float32 in [0, 1]; turned as its EXIF orientation says if `upright`.
+    """Return an image (C, H, W), uint8, or float32 in [0, 1], turned by its EXIF orientation if `upright`.
 
-    With `channels`, grey and RGB are converted to one another and alpha is kept if it makes up the number.
+    With `channels`, grey and RGB are converted to each other, and alpha is kept if it is the missing channel.
+    Raises UserError if the file is damaged, too large or of a mode that would lose values.
     """
     image, orientation = read_stored(path, channels, max_pixels)
     return turn(image, orientation) if upright else image
 
 
 def read_stored(path: str | Path, channels: int | None = None, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, int]:
-    """An image as it is stored, and its EXIF orientation, 1 to 8."""
+    """Return an image as it is stored, (C, H, W), and its EXIF orientation, 1 to 8."""
     path = Path(path)
     if path.suffix.lower() == ".npy":
         return _fit(_unit(np.asarray(load_npy(path, max_pixels)), path), channels, path), 1
@@ -48,26 +49,29 @@ def read_stored(path: str | Path, channels: int | None = None, max_pixels: int =
             if len({layer.shape for layer in layers}) > 1:
                 raise UserError(f"{path}: its pages have different sizes; save them as separate images")
             values = np.concatenate(layers, 2)
-        # After decoding, for Pillow decodes a PNG to look for EXIF
+        # Only now, because Pillow decodes a PNG to look for EXIF
         orientation = image.getexif().get(_ORIENTATION, 1)
     return _fit(values, channels, path), orientation if orientation in range(1, 9) else 1
 
 
 def turn(image: Tensor, orientation: int) -> Tensor:
-    """An image (C, H, W) as viewers show it."""
+    """Turn an image (C, H, W) as viewers show it."""
     image = image.transpose(1, 2) if orientation >= 5 else image
     axes = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}.get(orientation, ())
     return image.flip(axes).contiguous() if axes else image.contiguous()
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The ids (H, W) of a mask as stored, or its colours (H, W, 3). EXIF is ignored. Lossy files are refused."""
+    """Return the ids (H, W) of a mask as stored, or its colours (H, W, 3). EXIF is ignored.
+
+    Raises UserError for files with lossy compression, transparency or fractions, and for damaged files.
+    """
     path = Path(path)
     if path.suffix.lower() == ".npy":
         return _whole(np.asarray(load_npy(path, max_pixels)), path)
     with opened(path, max_pixels) as image:
         if image.format in ("JPEG", "MPO"):
-            raise UserError(f"{path}: is a JPEG, whose compression changes labels; save masks as PNG")
+            raise UserError(f"{path}: is a JPEG, and its compression changes labels; save masks as PNG")
         _refuse_hidden_bits(image, path)
         if image.mode in ("LA", "PA", "RGBA"):
             low, _ = image.getchannel("A").getextrema()
@@ -75,13 +79,13 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                 raise UserError(f"{path}: the mask is partly transparent; save it without an alpha channel")
             return np.asarray(image)[..., 0] if image.mode != "RGBA" else np.asarray(image)[..., :3]
         if image.mode not in ("1", "L", "P", "RGB", "F", *_WIDE):
-            raise UserError(f"{path}: masks of mode {image.mode} are not understood; save it as grey or palette PNG")
+            raise UserError(f"{path}: has mode {image.mode}, which masks cannot have; save it as grey or palette PNG")
         values = np.asarray(image)
         return values.astype(np.uint8) if values.dtype == bool else _whole(values, path)
 
 
 def read_channels(path: Path, max_pixels: int = MAX_PIXELS) -> int:
-    """How many channels `read_image` would give, from the header."""
+    """Return the number of channels that `read_image` would give, from the header."""
     if path.suffix.lower() == ".npy":
         shape = load_npy(path, max_pixels).shape
         return shape[2] if len(shape) == 3 else 1
@@ -99,7 +103,7 @@ def _page(image: Image.Image, index: int, path: Path) -> np.ndarray:
 
 
 def _decode(image: Image.Image, path: Path, channels: int | None) -> np.ndarray:
-    """Values (H, W, C): uint8, or float32 in [0, 1]."""
+    """Return values (H, W, C): uint8, or float32 in [0, 1]."""
     if image.mode in ("F", *_WIDE):
         return _unit(np.asarray(image), path)
     if channels == 4 and (image.mode == "RGBA" or "transparency" in image.info):
@@ -113,13 +117,13 @@ def _decode(image: Image.Image, path: Path, channels: int | None) -> np.ndarray:
 
 
 def _refuse_hidden_bits(image: Image.Image, path: Path) -> None:
-    """Pillow reads 16-bit colour as 8-bit, and drops surplus bands of a TIFF, without a word.
+    """Raise UserError for 16-bit colour, which Pillow silently reads as 8-bit, and for TIFF bands that it drops.
 
-    To be asked before decoding, which makes Pillow forget how the pixels were stored.
+    Call it before decoding, after which Pillow no longer knows how the pixels were stored.
     """
     raw = next((part for tile in getattr(image, "tile", ()) for part in _texts(tile[3])), "")
     if ";16" in raw and image.mode not in _WIDE:
-        raise UserError(f"{path}: has 16 bits a colour, of which only 8 can be read; save it as .npy or as 16-bit grey")
+        raise UserError(f"{path}: has 16 bits per colour, but 8 are read; save it as .npy or as 16-bit grey")
     samples = getattr(image, "tag_v2", {}).get(277, 0)
     if samples > len(image.getbands()):
         raise UserError(f"{path}: has {samples} bands in one page; save them as .npy or as pages")
@@ -130,7 +134,7 @@ def _texts(args: object) -> list[str]:
 
 
 def _unit(values: np.ndarray, path: Path) -> np.ndarray:
-    """(H, W, C): uint8 as it is, other types as float32 in [0, 1]."""
+    """Return (H, W, C): uint8 unchanged, other types as float32 in [0, 1]."""
     values = values[..., None] if values.ndim == 2 else values
     if values.dtype == np.uint8:
         return np.array(values)
@@ -148,7 +152,7 @@ def _unit(values: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _fit(values: np.ndarray, channels: int | None, path: Path) -> Tensor:
-    """(H, W, C) to a tensor (channels, H, W)."""
+    """Convert (H, W, C) to a tensor (channels, H, W)."""
     image = torch.from_numpy(values).permute(2, 0, 1)
     if channels is None or len(image) == channels:
         return image.contiguous()
@@ -163,7 +167,7 @@ def _fit(values: np.ndarray, channels: int | None, path: Path) -> Tensor:
 
 
 def _whole(values: np.ndarray, path: Path) -> np.ndarray:
-    """Ids as integers; floats that are whole numbers count as such."""
+    """Return ids as integers; floats must be whole numbers."""
     if values.dtype.kind == "f":
         if not np.isfinite(values).all() or (values != np.round(values)).any():
             raise UserError(f"{path}: the mask holds fractions; save class ids as whole numbers")
@@ -174,7 +178,7 @@ def _whole(values: np.ndarray, path: Path) -> np.ndarray:
 
 
 def from_image(image: Image.Image, channels: int | None = None, name: str = "image") -> Tensor:
-    """An image in memory as `read_image` would give it from a file."""
+    """Convert an image in memory, as `read_image` does with a file."""
     path = Path(name)
     orientation = image.getexif().get(_ORIENTATION, 1)
     _refuse_hidden_bits(image, path)
@@ -182,5 +186,5 @@ def from_image(image: Image.Image, channels: int | None = None, name: str = "ima
 
 
 def from_array(values: np.ndarray, channels: int | None = None, name: str = "image") -> Tensor:
-    """An array (H, W) or (H, W, C) in memory as `read_image` would give it from a file."""
+    """Convert an array (H, W) or (H, W, C) in memory, as `read_image` does with a file."""
     return _fit(_unit(values, Path(name)), channels, Path(name))

@@ -1,4 +1,4 @@
-"""Open image files that nobody vouches for: every failure is a sentence that names the file."""
+"""Open image files of unknown origin: every failure is a UserError that names the file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ MAX_PAGES = 256
 
 @contextmanager
 def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """The image with its header read and its size checked, but not decoded. Errors while it is used are named too."""
+    """Open an image, read its header and check its size, but do not decode it.
+
+    Errors while the image is used become UserErrors too.
+    """
     check_file(path)
     limit = Image.MAX_IMAGE_PIXELS
     try:
-        # Our own limit replaces Pillow's, which warns, cannot be raised by a setting and does not name the file
+        # Our own limit replaces Pillow's, which only warns, is not a setting and does not name the file
         Image.MAX_IMAGE_PIXELS = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -45,7 +48,7 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
 
 
 def check_file(path: Path) -> None:
-    """A regular file with something in it, lest opening a pipe waits forever."""
+    """Raise UserError unless this is a regular file with content: opening a pipe would wait forever."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -59,6 +62,7 @@ def check_file(path: Path) -> None:
 
 
 def check_pixels(path: Path, height: int, width: int, max_pixels: int) -> None:
+    """Raise UserError for images of more than `max_pixels`."""
     if height * width > max_pixels:
         raise UserError(
             f"{path}: {height}x{width} is {height * width} pixels, more than {max_pixels}; "
@@ -67,7 +71,7 @@ def check_pixels(path: Path, height: int, width: int, max_pixels: int) -> None:
 
 
 def load_npy(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """An array mapped from disk, without unpickling anything."""
+    """Map an array (H, W) or (H, W, C) from disk, without unpickling."""
     check_file(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -81,7 +85,7 @@ def load_npy(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def pages(image: Image.Image, path: Path) -> int:
-    """Pages of a TIFF; every other format counts as one, for counting frames would decode them."""
+    """Return the number of pages of a TIFF, and 1 for other formats: counting their frames would decode them."""
     if image.format != "TIFF":
         return 1
     count = 1

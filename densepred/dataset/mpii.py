@@ -1,4 +1,7 @@
-"""MPII Human Pose in the JSON form of HRNet's and most other programs. http://human-pose.mpi-inf.mpg.de"""
+"""MPII Human Pose in the JSON form of HRNet's and most other programs.
+
+Source: http://human-pose.mpi-inf.mpg.de
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,10 @@ LIMBS = ((0, 1), (1, 2), (2, 6), (6, 3), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9),
 LIMBS += ((13, 14), (14, 15))
 MIRRORED = ((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13))
 SPLITS = {"train": ("train",), "valid": ("valid",), "test": ("valid",)}
-"""The official test set comes without truth: valid stands in."""
+"""The official test set has no ground truth: valid takes its place."""
 
-PERSON = 200.0  # pixels: the side of a person's square where `scale` is 1
-DOWN = 15.0  # pixels times scale that the square is moved down, as published, lest feet be cut off
+PERSON = 200.0  # pixels: side of a person's square at `scale` 1
+DOWN = 15.0  # pixels times scale: shift of the square downwards, as published, so that feet are not cut off
 LARGEST = 2**26  # bytes of a file of heads; the official one has 2 MB
 
 
@@ -57,11 +60,11 @@ class Person(NamedTuple):
 
 
 class Mpii(Dataset):
-    """A sample an image, with everybody of it whom the file lists.
+    """One sample per image, with all its people in the file.
 
-    `boxes` are the squares of 200 pixels times `scale` around `center`, 15 pixels times scale further down, as the
-    published programs take them; with a padding of 1.25 they are cut out as there. Boxes of heads, by which PCKh
-    measures, are read from `annot/gt_{split}.mat` where that file exists (`headboxes_src`, in the order of the JSON).
+    `boxes` are the squares of 200 pixels times `scale` around `center`, moved down by 15 pixels times scale, as in the
+    published programs; a padding of 1.25 gives their crops. Boxes of heads, the unit of PCKh, are read from
+    `annot/gt_{split}.mat` if that file exists (`headboxes_src`, in the order of the JSON).
     """
 
     def __init__(
@@ -153,7 +156,7 @@ def _person(entry: Mapping[str, Any], number: int, where: str) -> Person:
 
 
 def _joints(entry: Mapping[str, Any], where: str) -> list[list[float]]:
-    """All unlabelled where the entry has no joints, as those of the test set."""
+    """Return x, y, visibility per joint, all unlabelled if the entry has no joints, as in the test set."""
     if entry.get("joints") is None:
         return [[0.0, 0.0, 0.0]] * len(KEYPOINTS)
     seen = coco_fields.numbers(entry.get("joints_vis"), where, "joints_vis", 0, 1)
@@ -167,18 +170,18 @@ def _joints(entry: Mapping[str, Any], where: str) -> list[list[float]]:
 
 
 def _heads(path: Path, count: int) -> Tensor | None:
-    """Boxes of heads (count, 4); None where there is no such file."""
+    """Return the boxes of heads, (count, 4) float32; None if there is no such file."""
     if not path.is_file():
         return None
     if path.stat().st_size > LARGEST:
-        raise UserError(f"{path}: more than {LARGEST >> 20} MB, which no file of heads has; set dataset.heads=null")
+        raise UserError(f"{path}: more than {LARGEST >> 20} MB, too large for heads; set dataset.heads=null")
     try:
         found = np.asarray(loadmat(path, variable_names=["headboxes_src"])["headboxes_src"], dtype=np.float32)
-    except Exception as error:  # scipy raises whatever a damaged file leads it to
+    except Exception as error:  # scipy raises almost any type on damaged files
         raise UserError(f"{path}: headboxes_src cannot be read ({error}); set dataset.heads=null") from error
     if found.shape != (2, 2, count):
         raise UserError(
-            f"{path}: headboxes_src is of shape {found.shape}, not (2, 2, {count}) as the JSON file's people need; "
+            f"{path}: headboxes_src has shape {found.shape}, but the people of the JSON file need (2, 2, {count}); "
             "set dataset.heads=null"
         )
     # The axes are corner, coordinate, person.

@@ -1,4 +1,4 @@
-"""Which image goes with which mask, and which pair belongs to which split."""
+"""Pairs of image and mask files: from folders or a list, and divided into splits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from densepred.types import UserError
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An image, its mask if it has one, and the name by which people know them."""
+    """An image, its mask if it has one, and their common name."""
 
     id: str
     image: Path
@@ -26,7 +26,7 @@ class Pair:
 
 
 def pair_folders(images: Path, masks: Path | None, mask_suffix: str = "", image_suffix: str = "") -> list[Pair]:
-    """Pairs by relative path without suffix and extension, in the order of their names."""
+    """Pair files by relative path without suffix and extension, in the order of their names."""
     found = _by_stem(images, image_suffix)
     if not found:
         raise UserError(f"{images}: holds no images ({', '.join(sorted(EXTENSIONS))}); check dataset.root and splits")
@@ -38,7 +38,10 @@ def pair_folders(images: Path, masks: Path | None, mask_suffix: str = "", image_
 
 
 def read_list(path: Path, root: Path, has_masks: bool) -> list[tuple[Pair, str | None]]:
-    """Rows of a CSV file with a header `image,mask` and maybe `split`; paths are relative to `root`."""
+    """Return the pairs and splits of a CSV file with the columns image, mask and perhaps split.
+
+    Paths are relative to `root`. The split is None if there is no such column.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
@@ -60,7 +63,10 @@ def read_list(path: Path, root: Path, has_masks: bool) -> list[tuple[Pair, str |
 def divide(
     pairs: Sequence[Pair], fractions: Mapping[str, float], seed: int, group: str | None
 ) -> dict[str, list[Pair]]:
-    """A random split by `seed`; pairs stay together whose first bracket (or whole match) of regex `group` is equal."""
+    """Divide the pairs at random by `seed`, in the given fractions.
+
+    Pairs stay together if the first bracket (or the whole match) of the regular expression `group` is equal.
+    """
     if min(fractions.values()) <= 0 or sum(fractions.values()) > 1 + 1e-9:
         raise UserError(f"dataset.splits: {dict(fractions)}; give fractions above 0 that add up to at most 1")
     groups: dict[str, list[Pair]] = {}
@@ -69,7 +75,7 @@ def divide(
     names = list(groups)
     order = [groups[names[index]] for index in np.random.default_rng(seed).permutation(len(names))]
 
-    # Each group goes to the split in whose share its middle falls
+    # Lay groups end to end: each goes to the split in which its center lies
     edges = np.cumsum(list(fractions.values())) * len(pairs)
     out: dict[str, list[Pair]] = {split: [] for split in fractions}
     before = 0
@@ -98,7 +104,7 @@ def _group(name: str, pattern: str | None) -> str:
 
 
 def _walk(folder: Path, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Files by extension, whatever they are, so that reading names the odd ones; hidden files are left out."""
+    """Yield everything with the extension of an image, so that reading can name what is no file; skip hidden files."""
     real = os.path.realpath(folder)
     if real in seen:
         return
@@ -113,7 +119,7 @@ def _walk(folder: Path, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
 
 
 def _by_stem(folder: Path, suffix: str) -> dict[str, Path]:
-    """Relative path without extension and suffix, as composed Unicode, to the file."""
+    """Return the files by relative path without extension and suffix, as composed Unicode."""
     if not folder.is_dir():
         raise UserError(f"{folder}: is no folder; check dataset.root, dataset.images, dataset.masks and dataset.splits")
     out: dict[str, Path] = {}

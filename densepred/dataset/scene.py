@@ -1,6 +1,6 @@
-"""Draw scenes of simple shapes by their signed distances, with exact labels.
+"""Drawing by signed distances, with exact labels: the canvas and the forms of `shapes.py`.
 
-A distance is negative inside, in pixels; pixel centres are integers.
+Distances are in pixels, negative inside; pixel centers are integers.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ Distance = Callable[[Array, Array], Array]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a shape covers: `distance`, which is positive outside `reach` of the centre (x, y)."""
+    """Area of a shape: `distance` is positive farther than `reach` from the center (x, y)."""
 
     distance: Distance
-    centre: tuple[float, float]
+    center: tuple[float, float]
     reach: float
 
 
 class Canvas:
-    """A picture (3, H, W) in [0, 1] with its class map and map of instance ids, painted back to front."""
+    """An image (3, H, W) in [0, 1] with its class map and map of instance ids, painted back to front."""
 
     def __init__(self, ground: Array) -> None:
         self.image = ground
@@ -34,9 +34,10 @@ class Canvas:
         self.instances = np.zeros(ground.shape[1:], np.int32)
 
     def paint(self, form: Form, category: int, instance: int, colour: Array, texture: Array) -> None:
-        """Labels are exact at pixel centres; the picture is blended over the pixel at an edge.
+        """Paint a form: labels are exact at pixel centers, the image is blended over one pixel at an edge.
 
-        `colour` is (3,); `texture` (3,) holds the wave numbers in x and y and the strength of stripes.
+        colour: (3,) in [0, 1]
+        texture: (3,), the wave numbers in x and y, and the strength, of stripes
         """
         rows, columns = (self._window(form, axis) for axis in (1, 0))
         if rows.start >= rows.stop or columns.start >= columns.stop:
@@ -53,7 +54,7 @@ class Canvas:
         self.instances[rows, columns][inside] = instance
 
     def _window(self, form: Form, axis: int) -> slice:
-        low, high = form.centre[axis] - form.reach - 1, form.centre[axis] + form.reach + 2
+        low, high = form.center[axis] - form.reach - 1, form.center[axis] + form.reach + 2
         length = self.semantic.shape[1 - axis]
         return slice(min(max(int(low), 0), length), min(max(int(high) + 1, 0), length))
 
@@ -68,26 +69,26 @@ def ring(x: float, y: float, radius: float, width: float) -> Form:
 
 
 def polygon(points: Array) -> Form:
-    """The inside of a closed polygon (P, 2) that does not cross itself."""
-    centre = points.mean(0)
-    reach = float(np.hypot(*(points - centre).T).max())
-    return Form(lambda u, v: _polygon(u, v, points), (float(centre[0]), float(centre[1])), reach)
+    """Return the inside of a closed polygon (P, 2) that does not cross itself."""
+    center = points.mean(0)
+    reach = float(np.hypot(*(points - center).T).max())
+    return Form(lambda u, v: _polygon(u, v, points), (float(center[0]), float(center[1])), reach)
 
 
 def strokes(starts: Array, ends: Array, radii: Array) -> Form:
-    """Round-ended thick lines: from `starts` (S, 2) to `ends`, with `radii` (S,)."""
+    """Return thick lines with round ends, from `starts` (S, 2) to `ends` (S, 2), with `radii` (S,)."""
     ends_of_all, around = np.concatenate((starts, ends)), np.tile(radii, 2)[:, None]
     low, high = (ends_of_all - around).min(0), (ends_of_all + around).max(0)
-    centre = (low + high) / 2
+    center = (low + high) / 2
     return Form(
         lambda u, v: (_segments(u, v, starts, ends) - radii[:, None, None]).min(0),
-        (float(centre[0]), float(centre[1])),
+        (float(center[0]), float(center[1])),
         float((high - low).max() / 2),
     )
 
 
 def _segments(x: Array, y: Array, starts: Array, ends: Array) -> Array:
-    """Distance to each line from `starts` (S, 2) to `ends`, (S, h, w)."""
+    """Return the distance to each line from `starts` (S, 2) to `ends` (S, 2), (S, h, w)."""
     dx, dy = (ends - starts).T[:, :, None, None]
     px, py = x - starts[:, 0, None, None], y - starts[:, 1, None, None]
     along = np.clip((px * dx + py * dy) / np.maximum(dx * dx + dy * dy, 1e-9), 0, 1)
@@ -106,12 +107,12 @@ def _polygon(x: Array, y: Array, points: Array) -> Array:
 
 
 def smooth_noise(random: np.random.Generator, size: tuple[int, int], cells: int) -> Array:
-    """Bilinear noise (3, H, W) with unit variance at its knots, about `cells` of them a side."""
+    """Draw bilinear noise (3, H, W) with unit variance at its knots, `cells` + 1 per side."""
     knots = random.standard_normal((3, cells + 1, cells + 1), dtype=np.float32)
     return _ramp(size[0], cells) @ knots @ _ramp(size[1], cells).T
 
 
 def _ramp(length: int, cells: int) -> Array:
-    """The weights (length, cells + 1) of linear interpolation between knots."""
+    """Return the weights of linear interpolation between knots, (length, cells + 1)."""
     position = (np.arange(length, dtype=np.float32) + 0.5) * (cells / length)
     return np.maximum(0, 1 - np.abs(position[:, None] - np.arange(cells + 1, dtype=np.float32)))

@@ -1,4 +1,4 @@
-"""Drawn scenes: overlapping, touching, thin and rare shapes over textured ground, with every annotation exact.
+"""Drawn scenes: overlapping, touching, thin and rare shapes on a textured background, with exact annotations.
 
 Scene i of a split is a pure function of the settings, the seed, the split and i. Nothing is downloaded.
 """
@@ -34,7 +34,7 @@ _PALETTE = (
 
 
 class Shapes(Dataset):
-    """`counts` are the scenes of each split, `objects` the fewest and most shapes of a scene."""
+    """`counts` is the number of scenes per split, `objects` the least and most shapes per scene."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Shapes(Dataset):
         if len(size) != 2 or min(size) < 1:
             raise UserError(f"dataset.size: {list(size)}; give [height, width] in pixels")
         if len(objects) != 2 or not 0 <= objects[0] <= objects[1]:
-            raise UserError(f"dataset.objects: {list(objects)}; give [fewest, most]")
+            raise UserError(f"dataset.objects: {list(objects)}; give [least, most]")
         self.split, self.size, self.count, self.seed = split, (int(size[0]), int(size[1])), int(counts[split]), seed
         self.objects, self.rare, self.touching, self.thinness = objects, rare, touching, thinness
         self.contrast, self.hue_spread, self.texture, self.noise = contrast, hue_spread, texture, noise
@@ -72,7 +72,7 @@ class Shapes(Dataset):
         return self._draw(self.split, index)
 
     def _describe(self) -> Info:
-        """Mean and std are those of the first training scenes, whichever split this is."""
+        """Describe the labels; mean and std are those of the first training scenes for every split."""
         info = Info(
             classes=CLASSES,
             things=tuple(range(1, len(CLASSES))),
@@ -99,7 +99,7 @@ class Shapes(Dataset):
         return Sample(image, truth, Frame(f"{split}/{index:06d}", self.size))
 
     def _populate(self, random: np.random.Generator, canvas: Canvas, ground: Array) -> tuple[list[int], list[Array]]:
-        """Paint shapes back to front; gives the class and the joints of each."""
+        """Paint shapes back to front; return the class and the joints of each."""
         categories: list[int] = []
         joints: list[Array] = []
         last: tuple[float, float, float] | None = None
@@ -123,7 +123,7 @@ class Shapes(Dataset):
         return int(random.choice([c for c in range(1, len(CLASSES)) if c != STAR]))
 
     def _colour(self, random: np.random.Generator, category: int, ground: Array) -> Array:
-        """A hue near that of the class: a hint, not a giveaway."""
+        """Draw a hue near that of the class, which does not identify the class alone."""
         hue = (category / (len(CLASSES) - 1) + self.hue_spread * random.standard_normal()) % 1
         colour = colorsys.hsv_to_rgb(hue, random.uniform(0.5, 1), random.uniform(0.5, 1))
         return (ground + self.contrast * (np.array(colour, np.float32) - ground)).astype(np.float32)
@@ -135,7 +135,7 @@ class Shapes(Dataset):
     def _form(
         self, random: np.random.Generator, category: int, x: float, y: float, radius: float
     ) -> tuple[Form, Array]:
-        """The outline of a shape and, of a figure, its joints."""
+        """Return the form of a shape and, for a figure, its joints (11, 2)."""
         none = np.zeros((0, 2), np.float32)
         width = self.thinness * random.uniform(0.8, 1.4)
         turn = random.uniform(0, 2 * np.pi)
@@ -146,8 +146,8 @@ class Shapes(Dataset):
                 return ring(x, y, radius, max(0.45 * radius, width)), none
             case "line":
                 along = np.array([[np.cos(turn), np.sin(turn)]], np.float32) * radius * 2
-                middle = np.array([[x, y]], np.float32)
-                return strokes(middle - along, middle + along, np.array([width / 2], np.float32)), none
+                center = np.array([[x, y]], np.float32)
+                return strokes(center - along, center + along, np.array([width / 2], np.float32)), none
             case "figure":
                 height = 4.5 * radius
                 joints = stick_figure.pose(random, x, y, height)
@@ -165,7 +165,7 @@ def _corners(x: float, y: float, radii: Array, turn: float) -> Array:
 
 
 def _annotate(canvas: Canvas, categories: np.ndarray, joints: list[Array]) -> Annotation:
-    """Number the shapes of which a pixel is seen, and measure them."""
+    """Number the shapes with visible pixels, and measure them."""
     count = len(categories)
     seen = np.bincount(canvas.instances.ravel(), minlength=count + 1)[1:] > 0
     numbers = np.zeros(count + 1, np.int32)
@@ -189,7 +189,7 @@ def _annotate(canvas: Canvas, categories: np.ndarray, joints: list[Array]) -> An
 
 
 def _visibility(joints: Array, instances: np.ndarray, instance: int) -> Array:
-    """Joints with 2 where the figure itself is seen, 1 where it is covered, 0 outside the picture."""
+    """Append the visibility to joints: 2 if the figure itself is visible, 1 if it is covered, 0 outside the image."""
     x, y = np.floor(joints.T + 0.5).astype(int)
     height, width = instances.shape
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)

@@ -1,4 +1,4 @@
-"""What a keypoint category of COCO's JSON says: names, limbs, pairs that mirror, sigmas."""
+"""Keypoints of a category in COCO's JSON: names, limbs, left-right pairs, sigmas."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ COCO = (
 )
 _SIGMAS = (0.026, *[0.025] * 2, *[0.035] * 2, *[0.079] * 2, *[0.072] * 2, *[0.062] * 2, *[0.107] * 2, *[0.087] * 2)
 COCO_SIGMAS = (*_SIGMAS, 0.089, 0.089)
-"""How far annotators of COCO differ, as pycocotools has it; in the order of the names above."""
+"""Standard deviations of COCO's annotators, in the order of the names above. Source: pycocotools."""
 
 Pairs = tuple[tuple[int, int], ...]
 MOST = 512  # keypoints of one instance
 
 
 def choose(categories: Mapping[Id, Record], wanted: str | None, path: Path) -> dict[Id, Record]:
-    """The categories that have keypoints, or the one that is wanted. All must have the same."""
+    """Return the categories that have keypoints, or only the one that is wanted.
+
+    Raises UserError if there is none, or if their keypoints differ.
+    """
     found = {id: record for id, record in categories.items() if record.get("keypoints")}
     if wanted is not None:
         found = {id: record for id, record in found.items() if record["name"] == wanted}
@@ -51,6 +54,7 @@ def choose(categories: Mapping[Id, Record], wanted: str | None, path: Path) -> d
 
 
 def keypoints(record: Record, path: Path) -> tuple[str, ...]:
+    """Return the names of the keypoints, or raise UserError if they are not distinct."""
     names = record["keypoints"]
     good = isinstance(names, list) and len(names) <= MOST and all(isinstance(name, str) and name for name in names)
     if not good or len(set(names)) < len(names):
@@ -59,7 +63,7 @@ def keypoints(record: Record, path: Path) -> tuple[str, ...]:
 
 
 def limbs(record: Record, count: int, path: Path) -> Pairs:
-    """The skeleton's pairs, which count keypoints from 1 in the file and from 0 here; () where there is none."""
+    """Return the pairs of the skeleton, counted from 0 here and from 1 in the file; () if it is absent."""
     value = record.get("skeleton") or []
     for pair in value if isinstance(value, list) else [value]:
         inside = isinstance(pair, list) and len(pair) == 2 and all(_whole(end) and 1 <= end <= count for end in pair)
@@ -72,7 +76,7 @@ def limbs(record: Record, count: int, path: Path) -> Pairs:
 
 
 def mirrored(record: Record, names: Sequence[str], path: Path) -> Pairs:
-    """Pairs that trade places in a mirror: by `flip_indices`, else by names that differ in left and right."""
+    """Return the pairs that trade places in a flip: by `flip_indices`, else by names with left and right."""
     value = record.get("flip_indices")
     if value is None:
         places = {name: index for index, name in enumerate(names)}
@@ -90,7 +94,10 @@ def mirrored(record: Record, names: Sequence[str], path: Path) -> Pairs:
 
 
 def sigmas(record: Record, names: Sequence[str], path: Path) -> tuple[float, ...]:
-    """COCO's for its 17 keypoints, else the file's, else () for a metric to put placeholders there and say so."""
+    """Return COCO's sigmas for its 17 keypoints, else those of the file, else ().
+
+    A metric replaces () by placeholders, with a notice.
+    """
     if tuple(names) == COCO:
         return COCO_SIGMAS
     if record.get("sigmas") is None:

@@ -1,4 +1,4 @@
-"""The stick figure of the drawn scenes: its joints, its limbs and a random pose."""
+"""Stick figure of `shapes.py`: its joints, its limbs and a random pose."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LIMBS = ((0, 1), (1, 2), (1, 3), (3, 4), (1, 5), (5, 6), (2, 7), (7, 8), (2, 9),
 MIRRORED = ((3, 5), (4, 6), (7, 9), (8, 10))
 SIGMAS = (0.05,) * len(KEYPOINTS)
 
-# From which joint each one hangs, how far in heights, and the range of its angle in degrees from straight down.
-# The figure faces us, so its left is on our right.
+# Parent, joint, distance in heights, angle from straight down and its range, in degrees.
+# The figure faces the viewer, so its left is on the right of the image.
 _JOINTS = (
     (2, 1, 0.35, 180, 8),
     (1, 0, 0.17, 180, 10),
@@ -40,18 +40,18 @@ _JOINTS = (
 
 
 def pose(random: np.random.Generator, x: float, y: float, height: float) -> Array:
-    """Joints (11, 2) of a figure of `height` whose hip is near (x, y), leaning a little."""
+    """Draw the joints (11, 2) of a figure of `height` with its hip at (x, y)."""
     joints = np.zeros((len(KEYPOINTS), 2), np.float32)
     joints[2] = x, y
     lean = random.uniform(-12, 12)
-    for (parent, child, length, middle, spread), u in zip(_JOINTS, random.uniform(-1, 1, len(_JOINTS)), strict=True):
-        angle = np.radians(middle + lean + u * spread)
+    for (parent, child, length, mean, spread), u in zip(_JOINTS, random.uniform(-1, 1, len(_JOINTS)), strict=True):
+        angle = np.radians(mean + lean + u * spread)
         joints[child] = joints[parent] + length * height * np.array([-np.sin(angle), np.cos(angle)])
     return joints
 
 
 def form(joints: Array, height: float, width: float) -> Form:
-    """Limbs of `width` and a round head."""
+    """Return limbs of `width` and a round head."""
     starts = np.concatenate((joints[[a for a, _ in LIMBS]], joints[:1]))
     ends = np.concatenate((joints[[b for _, b in LIMBS]], joints[:1]))
     radii = np.full(len(starts), width / 2, np.float32)

@@ -26,7 +26,8 @@ from densepred.settings import EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation
-from densepred.weights.file import find, load_model
+from densepred.weights.file import load_model
+from densepred.weights.header import find_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def work(job: EvaluationJob) -> int:
         torch.set_num_threads(settings.threads)
     device = distributed.join()
     try:
-        path = find(settings.ckpt)
+        path = find_weights(settings.ckpt)
         model, task, header = load_model(path, settings.trust, settings.codec)
         if settings.metric is not None:
             task.metrics = build(settings.metric, None, "metric")

@@ -174,7 +174,7 @@ def _start(model: Model, settings: TrainSettings, classes: tuple[str, ...], log:
     """Load the weights that `weights.*` names; return notes for the log, written at once if loading fails."""
     notes: list[str] = []
     try:
-        pretrained.initial(model, settings.weights, classes, notes.append)
+        pretrained.load(model, settings.weights, classes, notes.append)
     except UserError:
         for note in notes:
             log.say(note)

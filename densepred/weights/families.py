@@ -1,4 +1,4 @@
-"""From the names in other people's checkpoints to ours, by the tables of `keymap/`."""
+"""Families of other programs' checkpoints, and the renaming of their tensors by the tables of `keymap/`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from densepred.weights import keymap
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family of checkpoints; see `densepred.keymap` for what its parts mean."""
+    """Checkpoints with the same names of tensors; `densepred.weights.keymap` explains the fields."""
 
     name: str
     marks: Sequence[str]
@@ -24,12 +24,15 @@ class Family:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
-    def holds(self, names: Collection[str]) -> bool:
-        """Whether a file with tensors of these names is of this family."""
+    def matches(self, names: Collection[str]) -> bool:
+        """Match each of the marks with some name of a file."""
         return all(any(re.fullmatch(mark, name) for name in names) for mark in self.marks)
 
-    def translate(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """The tensors by our names, those without a rule by their own, and the names of those no model needs."""
+    def rename(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """Return the tensors under our names, and the names of those that no model needs.
+
+        Tensors without a rule keep their names.
+        """
         ours: dict[str, Tensor] = {}
         extras: list[str] = []
         for name, value in state.items():
@@ -44,17 +47,18 @@ class Family:
 
 
 def families() -> dict[str, Family]:
-    """Every table of `keymap/`, by the name of its module."""
+    """Return every family of `keymap/`, by the name of its module."""
     return {module: family(module) for module in sorted(one.name for one in pkgutil.iter_modules(keymap.__path__))}
 
 
 def family(module: str) -> Family:
+    """Return the family of one module of `keymap/`."""
     table = importlib.import_module(f"{keymap.__name__}.{module}")
     more = {name: getattr(table, name.upper()) for name in ("expects", "mean", "std") if hasattr(table, name.upper())}
     return Family(table.NAME, table.MARKS, table.RULES, **more)
 
 
-def recognise(names: Iterable[str]) -> list[str]:
-    """The modules of `keymap/` whose marks these names bear."""
+def matching_families(names: Iterable[str]) -> list[str]:
+    """Return the modules of `keymap/` that match the names of a file."""
     held = set(names)
-    return [module for module, one in families().items() if one.holds(held)]
+    return [module for module, one in families().items() if one.matches(held)]

@@ -1,4 +1,4 @@
-"""Files of weights: written whole or not at all, and safe to open whoever wrote them."""
+"""Files of weights: written completely or not at all, and safe to open even from an unknown source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from densepred import atomic
-from densepred.atomic import write_json as write_json
 from densepred.build import renamed
 from densepred.build.allowlist import check_info
 from densepred.build.instantiate import build
@@ -26,49 +25,49 @@ from densepred.errors import Notice
 from densepred.nn import choose
 from densepred.types import Info, UserError
 from densepred.weights import header
-from densepred.weights.header import find as find
-from densepred.weights.header import read_header as read_header
+from densepred.weights.header import find_weights, read_header
 
 if TYPE_CHECKING:
     from densepred.task import Task
 
-FEW = 5  # names shown of a long list
+FEW = 5  # names of a long list that messages show
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    """Write named tensors and the description of what they are; see `header.py` for its form."""
+    """Write named tensors and the description of their model; `header.py` explains its form."""
     text = json.dumps({"format": header.FORMAT, **description}, ensure_ascii=False, allow_nan=False)
     write_tensors(path, state, {header.KEY: text})
 
 
 def write_tensors(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    tensors = independent(state)
+    """Write a safetensors file. Raises OSError, with its number, if the disk is full."""
+    tensors = unshared(state)
     try:
         atomic.replace(path, lambda temporary: save_file(tensors, temporary, metadata))
-    except SafetensorError as error:  # a full disk comes as one of these, its number in the text
+    except SafetensorError as error:  # a full disk raises it, with the number in the text
         found = re.search(r"os error (\d+)", str(error))
         number = int(found[1]) if found else errno.EIO
         raise OSError(number, os.strerror(number)) from error
 
 
-def independent(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors, dense and on the CPU, those that share memory copied."""
+def unshared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors contiguous and on the CPU; those that share memory are copied."""
     seen: set[int] = set()
     tensors = {}
     for name, value in state.items():
         tensor = value.detach().cpu().contiguous()
         place = tensor.untyped_storage().data_ptr()
-        tensors[name] = tensor.clone() if place in seen or _partial(tensor) else tensor
+        tensors[name] = tensor.clone() if place in seen or _is_view(tensor) else tensor
         seen.add(place)
     return tensors
 
 
-def _partial(tensor: Tensor) -> bool:
+def _is_view(tensor: Tensor) -> bool:
     return tensor.untyped_storage().nbytes() != tensor.numel() * tensor.element_size()
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a safetensors file."""
+    """Return every tensor of a safetensors file, on the CPU."""
     header.raw_header(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -80,19 +79,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def load_model(
     path: str | Path, trust: Sequence[str] = (), codec: Mapping[str, Any] | None = None
 ) -> tuple[Model, Task, dict[str, Any]]:
-    """The model of a run or file with its weights, ready to predict; its task; its description.
+    """Return the model of a run or file with its weights, in evaluation mode, its task and its description.
 
     The file is not trusted: it may name only components of densepred and of the packages in `trust`, and nothing is
-    allocated before its shapes are known to fit. `codec` holds settings in the place of the task's own.
+    allocated before its shapes are known to fit. `codec` holds settings that replace those of the task's codec.
     """
-    file = find(path)
+    file = find_weights(path)
     described = _present_names(read_header(file), file)
-    described["task"] = with_settings(described["task"], codec or {})
+    described["task"] = with_codec_settings(described["task"], codec or {})
     try:
         check_info(described["info"])
         info = Info.from_json(described["info"])
         task: Task = build(described["task"], tuple(trust), "task", info=info)
-        compare(_model(described, task, info, trust, "meta").state_dict(), shapes(file), file)
+        check_shapes(_model(described, task, info, trust, "meta").state_dict(), shapes(file), file)
         model = _model(described, task, info, trust, "cpu")
     except UserError as error:
         raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
@@ -111,10 +110,10 @@ def _present_names(described: dict[str, Any], file: Path) -> dict[str, Any]:
     return found
 
 
-def with_settings(task: Mapping[str, Any], codec: Mapping[str, Any]) -> dict[str, Any]:
-    """A task whose codec has other settings, such as thresholds by which it decodes."""
+def with_codec_settings(task: Mapping[str, Any], codec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the node of a task with other settings of its codec, such as thresholds for decoding."""
     known = task.get("codec")
-    if not isinstance(known, Mapping):  # which is refused when it is built
+    if not isinstance(known, Mapping):  # refused later, when it is built
         return dict(task)
     for key in codec:
         choose("key of codec", key, [name for name in known if not str(name).startswith("_")])
@@ -127,25 +126,25 @@ def _model(described: Mapping[str, Any], task: Task, info: Info, trust: Sequence
 
 
 def model_arguments(task: Task, info: Info) -> dict[str, Any]:
-    """What a model takes from its task and its data."""
+    """Return the arguments of a model that come from its task and its data."""
     return {"heads": task.heads, "channels": info.channels, "mean": info.mean, "std": info.std}
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of a file, from its header alone."""
+    """Return the shape of each tensor of a file, from its header alone."""
     entries = {name: entry for name, entry in header.raw_header(path).items() if name != "__metadata__"}
     return {name: tuple(entry.get("shape", ())) for name, entry in entries.items()}
 
 
-def compare(state: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], path: Path) -> None:
-    """Refuse weights that do not fit a model exactly."""
-    for what, names in (
+def check_shapes(state: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Raise UserError unless the shapes `found` in a file are exactly those of `state`."""
+    for fact, names in (
         ("lacks", [name for name in state if name not in found]),
         ("holds unknown", [name for name in found if name not in state]),
     ):
         if names:
             more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-            raise UserError(f"{path}: {what} {', '.join(names[:FEW])}{more}; its weights are not of this model")
+            raise UserError(f"{path}: {fact} {', '.join(names[:FEW])}{more}; it is of another model; use another")
     for name, value in state.items():
         if tuple(value.shape) != found[name]:
             raise UserError(f"{path}: {name} is {found[name]}, the model has {tuple(value.shape)}; use another file")

@@ -1,4 +1,4 @@
-"""What a file of weights says about itself, read without reading the weights and without torch.
+"""Header of a file of weights: the description of its model, read without the weights and without torch.
 
 A safetensors file begins with the length of a JSON header; densepred keeps its own description there, as one JSON
 string under the key `densepred`. Nothing here is trusted: sizes, depths and types are checked.
@@ -14,14 +14,14 @@ from typing import Any
 from densepred.errors import UserError
 
 FORMAT = 1
-LARGEST = 16 * 2**20  # bytes of a header; the largest real ones have a few hundred kilobytes
+LARGEST = 16 * 2**20  # bytes of a header; real ones have at most a few hundred kilobytes
 DEEPEST = 32
 KEY = "densepred"
 SUFFIX = ".safetensors"
 
 
-def find(run_or_file: str | Path) -> Path:
-    """The weights of a run (its best, or else its last), or the file itself."""
+def find_weights(run_or_file: str | Path) -> Path:
+    """Return the weights of a run (its best, or else its last), or the file itself."""
     text, path = str(run_or_file), Path(run_or_file)
     if "://" in text:
         raise UserError(f"{text}: an address, not a file; download it first")
@@ -38,11 +38,11 @@ def find(run_or_file: str | Path) -> Path:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The description of the model and its task, checked for its form but not for what it names."""
+    """Return the description of the model and its task. Its form is checked, the names in it are not."""
     metadata = raw_header(path).get("__metadata__")
     text = metadata.get(KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
-        raise UserError(f"{path}: weights without a description of their model; it was not written by densepred")
+        raise UserError(f"{path}: holds no description of its model; give a file that densepred wrote")
     header = parse(text, path)
     version = header.get("format")
     if version != FORMAT:
@@ -53,14 +53,14 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def described(path: Path) -> bool:
-    """Whether the file bears a description of its model, good or bad: whether densepred wrote it."""
+def has_description(path: Path) -> bool:
+    """Look for a description of the model, valid or not: densepred writes one into each file."""
     metadata = raw_header(path).get("__metadata__")
     return isinstance(metadata, dict) and KEY in metadata
 
 
 def raw_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a safetensors file: the type, shape and place of each tensor, and `__metadata__`."""
+    """Return the JSON header of a safetensors file: type, shape and place of each tensor, and `__metadata__`."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -70,11 +70,11 @@ def raw_header(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from error
     if size == 0:
-        raise UserError(f"{path}: an empty file; use another checkpoint")
+        raise UserError(f"{path}: is empty; use another checkpoint")
     if not text.startswith(b"{") and _pickled(start, path):  # a length may begin with the bytes of a pickle
-        raise UserError(f"{path}: a pickle, which may run code when it is opened; take its tensors by densepred-import")
+        raise UserError(f"{path}: is a pickle, which may run code when it is opened; convert it with densepred-import")
     if length > LARGEST:
-        raise UserError(f"{path}: a header of {length} bytes, at most {LARGEST} are read; not a safetensors file")
+        raise UserError(f"{path}: a header of {length} bytes, where {LARGEST} are the most; give a safetensors file")
     if len(text) != length or length < 2:
         raise UserError(f"{path}: not a safetensors file, or cut off; use another checkpoint")
     header = parse(text, path)
@@ -83,7 +83,7 @@ def raw_header(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str | bytes, path: Path) -> dict[str, Any]:
-    """JSON from a stranger: an object, not deeper than DEEPEST, each key once."""
+    """Parse JSON from an unknown source: an object, at most DEEPEST deep, without duplicate keys."""
     try:
         found = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
         deep = _depth(found) > DEEPEST
@@ -101,7 +101,7 @@ def _pickled(start: bytes, path: Path) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key is given twice")
     return found
 
 
@@ -110,7 +110,7 @@ def _constant(word: str) -> float:
 
 
 def _depth(node: Any) -> int:
-    """How deep lists and mappings are nested, without recursion."""
+    """Return how deep lists and mappings are nested, without recursion."""
     depth, level = 0, [node] if isinstance(node, dict | list) else []
     while level and depth <= DEEPEST:
         level = [v for n in level for v in (n.values() if isinstance(n, dict) else n) if isinstance(v, dict | list)]
@@ -119,7 +119,7 @@ def _depth(node: Any) -> int:
 
 
 def _check_extent(header: dict[str, Any], size: int, path: Path) -> None:
-    """Tensors must fill the rest of the file, end to end: none overlaps another, none lies outside."""
+    """Raise UserError unless the tensors fill the rest of the file without gap or overlap."""
     try:
         places = sorted(tuple(entry["data_offsets"]) for name, entry in header.items() if name != "__metadata__")
         ends = [0, *(end for _, end in places)]
@@ -129,4 +129,4 @@ def _check_extent(header: dict[str, Any], size: int, path: Path) -> None:
     if not whole:
         raise UserError(f"{path}: its tensors overlap or leave gaps; use another checkpoint")
     if ends[-1] != size:
-        raise UserError(f"{path}: {size} bytes of weights where its header announces {ends[-1]}; the file is cut off")
+        raise UserError(f"{path}: {size} bytes of weights, but {ends[-1]} in its header: it is cut off; fetch it again")

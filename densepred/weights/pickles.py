@@ -1,7 +1,7 @@
-"""Other people's pickled checkpoints: their tensors, without running what else may be in the file.
+"""Tensors of other programs' pickled checkpoints, read without running code from the file.
 
-torch's restricted unpickler (`weights_only`) builds tensors and plain containers and nothing else. What it gives is
-searched for one mapping of names to dense tensors; everything beside that is left.
+torch's restricted unpickler (`weights_only`) builds only tensors and plain containers. The result is searched for one
+mapping of names to dense tensors; everything else is ignored.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from torch import Tensor
 from densepred.errors import UserError
 
 USUAL = ("state_dict", "model_state_dict", "model_state", "model", "weights", "params", "net", "network")
-"""Where training programs keep the weights of their network, the surest first."""
+"""Keys under which training programs save the weights of their network, the most reliable first."""
 
 SHOWN = 8
 DEEPEST = 4
 
 
 def read(path: Path, key: str | None = None) -> dict[str, Tensor]:
-    """Names and dense tensors of a file that torch.save wrote; `key` chooses of several sets, such as "ema.params".
+    """Return the dense tensors of a file that torch.save wrote. `key` selects one of several sets, as "ema.params".
 
-    Raises UserError where the file cannot be opened safely, or holds no set of tensors, or several.
+    Raises UserError if the file cannot be opened safely, or holds no set of tensors, or several.
     """
     sets = dict(_sets(_restricted(path)))
     if not sets:
@@ -35,7 +35,7 @@ def read(path: Path, key: str | None = None) -> dict[str, Tensor]:
     state = sets[place]
     for name, value in state.items():
         if value.layout is not torch.strided or value.is_quantized or value.is_meta or value.is_nested:
-            raise UserError(f"{path}: {name} is not a dense tensor; only dense tensors are taken")
+            raise UserError(f"{path}: {name} is not a dense tensor; save dense tensors only")
     return state
 
 
@@ -43,16 +43,16 @@ def _restricted(path: Path) -> Any:
     _check_archive(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a stranger's file may fail in any way
+    except Exception as error:  # a file from an unknown source may fail in any way
         why = str(error).partition("Please file an issue")[0]
         why = " ".join(why.replace("Weights only load failed.", "").split())[:160]
         raise UserError(
-            f"{path}: cannot be opened safely: {why}; where you trust it, save its state_dict alone with safetensors"
+            f"{path}: cannot be opened safely: {why}; if you trust it, save its state_dict alone with safetensors"
         ) from error
 
 
 def _check_archive(path: Path) -> None:
-    """torch stores tensors uncompressed: an archive that is packed could fill the memory from a few bytes."""
+    """Raise UserError for compressed archives: a few bytes could fill the memory, and torch writes none."""
     if not zipfile.is_zipfile(path):
         return
     try:
@@ -66,7 +66,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _sets(node: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Every mapping below `node` whose values are tensors, by its place, such as "ema.params"; "" is the file."""
+    """Yield every mapping of names to tensors below `node`, with its place, as "ema.params"; "" is the whole file."""
     if not isinstance(node, Mapping) or depth > DEEPEST:
         return
     tensors = {name: value for name, value in node.items() if isinstance(name, str) and isinstance(value, Tensor)}

@@ -1,4 +1,4 @@
-"""Files made to do harm: each is refused by a sentence, and nothing that they name is imported, opened or run."""
+"""Malicious files: each is refused by a message, and nothing that they name is imported, opened or run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-import densepred.encoder.timm  # noqa: F401, lest its own imports look like those of a hostile file
+import densepred.encoder.timm  # noqa: F401, so that its own imports do not look like those of a hostile file
 from densepred.build import allowlist
 from densepred.cli import overrides
 from densepred.errors import UserError
@@ -29,7 +29,7 @@ INFO = Info(classes=("sky", "ball"))
 
 @pytest.fixture(scope="module")
 def good(plain: Callable[..., dict[str, Any]]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Weights and description of a small sound model, opened once so that all it needs is imported."""
+    """Write weights and description of a small valid model, and load it once so that all its modules are imported."""
     config = plain("model=unet")
     task, model = task_and_model(config["task"], config["model"], INFO)
     assert task is not None
@@ -42,7 +42,7 @@ def good(plain: Callable[..., dict[str, Any]]) -> tuple[dict[str, torch.Tensor],
 
 @pytest.fixture
 def refuse(tmp_path: Path, good: Any) -> Iterator[Callable[..., str]]:
-    """Open a file, see that it is refused in silence, give the sentence."""
+    """Load a file, check that it is refused without side effects, return the message."""
     save_weights(tmp_path / "good.safetensors", *good)
     load_model(tmp_path / "good.safetensors")
     yield alarm.refused

@@ -1,4 +1,4 @@
-"""Names become objects, and every mistake is a sentence that names its key."""
+"""Names become objects, and every mistake is a message that names its key."""
 
 from __future__ import annotations
 

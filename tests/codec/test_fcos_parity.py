@@ -22,7 +22,7 @@ from densepred.settings import WeightsSettings
 from densepred.task import Task
 from densepred.types import Annotation, Frame, Info
 from densepred.weights import pretrained
-from densepred.weights.families import recognise
+from densepred.weights.families import matching_families
 from tests.conftest import composed
 
 SIZE = (256, 384)  # multiples of 128: else torchvision's anchors of the last levels are not its strides apart
@@ -75,7 +75,7 @@ def ours(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, 
     """Our task and the outputs of our model on the same images, with weights from a file in their layout."""
     path = tmp_path_factory.mktemp("weights") / "fcos.safetensors"
     save_file({name: value.clone() for name, value in scene.state.items()}, path)
-    assert recognise(scene.state) == ["torchvision_fcos"]
+    assert matching_families(scene.state) == ["torchvision_fcos"]
     said: list[str] = []
     settings = compose.settings(composed("task=detection_fcos", "model=fcos_resnet50", "encoder=resnet18", "metric=[]"))
     task = Task(
@@ -85,7 +85,7 @@ def ours(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, 
         monitor="",
     )
     model = build(settings.model, heads=task.heads, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3).eval()
-    pretrained.initial(model, WeightsSettings(model=str(path)), INFO.classes, said.append)
+    pretrained.load(model, WeightsSettings(model=str(path)), INFO.classes, said.append)
     assert "normalised as for torchvision FCOS" in "".join(said)
     model.mean.zero_()  # the images of this test are normalised already
     model.std.fill_(1)

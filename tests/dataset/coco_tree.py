@@ -1,4 +1,4 @@
-"""A small COCO dataset for tests: two images of 37x45 in the official tree, drawn, with truth that is easily said."""
+"""A small COCO dataset for tests: two images of 37x45 in the official tree, drawn, with simple ground truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def square(x: float, y: float, side: float) -> list[float]:
 
 
 def instances() -> dict[str, Any]:
-    """In image 7 a 20x20 cat with a 10x10 dog on it and a crowd of dogs below; nothing in image 8."""
+    """Write a 20x20 cat, a 10x10 dog on it and a crowd of dogs below in image 7; nothing in image 8."""
     runs = np.zeros(SIZE, np.uint8)
     runs[:, :12] = 1
     counts = [0, 12 * 37, 33 * 37]
@@ -35,7 +35,7 @@ def instances() -> dict[str, Any]:
 
 
 def keypoints() -> dict[str, Any]:
-    """In image 7 a person with two labelled joints, one without any and a crowd; nobody in image 8."""
+    """Write a person with two labelled joints, one without any and a crowd in image 7; nothing in image 8."""
     category = {"id": 5, "name": "person", "keypoints": JOINTS, "skeleton": [[1, 2], [1, 3]]}
     points = [4, 6, 2, 0, 0, 0, 12.5, 30, 1]
     return {
@@ -51,7 +51,7 @@ def keypoints() -> dict[str, Any]:
 
 
 def panoptic() -> tuple[dict[str, Any], np.ndarray]:
-    """Grass with a cat, a crowd of cats and a void corner; the other image is all void."""
+    """Write grass with a cat, a crowd of cats and a void corner; the other image is all void."""
     ids = np.full(SIZE, 70_000)
     ids[5:15, 5:25] = 300
     ids[20:30, 30:45] = 5
@@ -99,7 +99,7 @@ def save_ids(path: Path, ids: np.ndarray) -> None:
 
 
 def tree(root: Path, split: str = "train2017") -> Path:
-    """All three annotation files of a split in the official tree, with images."""
+    """Write all three annotation files of a split in the official tree, with images."""
     for name in ("a", "b"):
         write(root / split / f"{name}.jpg", picture(SIZE))
     save(root, f"instances_{split}", instances())

@@ -1,4 +1,4 @@
-"""A tree in the form of MPII as HRNet's program has it: two people in one picture, one in another."""
+"""A tree in the form of MPII as HRNet's program reads it: two people in one image, one in another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPLITS = ("train", "valid")
 
 
 def person(image: str, x: float, y: float, scale: float = 0.2, hidden: tuple[int, ...] = ()) -> dict[str, Any]:
-    """Joint i at (x + i, y + 2 i), counted from 1."""
+    """Place joint i at (x + i, y + 2 i), counted from 1."""
     joints = [[-1.0, -1.0] if i in hidden else [x + i, y + 2 * i] for i in range(16)]
     return {
         "joints_vis": [int(i not in hidden) for i in range(16)],

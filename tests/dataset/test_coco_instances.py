@@ -29,7 +29,7 @@ def changed(root: Path, change: Change) -> CocoInstances:
 
 
 def added(root: Path, **more: Any) -> CocoInstances:
-    """The file with one more annotation of a cat, in image 8 where nothing else is."""
+    """Add an annotation of a cat to the file, in image 8 where nothing else is."""
     return changed(root, lambda d: d["annotations"].append(note(9, 3, [5, 5, 4, 4], 16) | {"image_id": 8} | more))
 
 
@@ -118,7 +118,7 @@ def test_missing_boxes_and_areas_are_those_of_the_mask(root: Path) -> None:
         ({"bbox": [3, 3, 5, 0.0], "segmentation": [square(3, 3, 5)]}, "boxes without area"),
         ({"segmentation": []}, "empty polygons"),
         ({"segmentation": [[]]}, "empty polygons"),
-        ({"segmentation": [[1, 2, 5, 6]]}, "empty polygons"),  # pycocotools would take it for a box
+        ({"segmentation": [[1, 2, 5, 6]]}, "empty polygons"),  # pycocotools would read it as a box
         ({"segmentation": {"size": [*SIZE], "counts": [SIZE[0] * SIZE[1]]}}, "empty masks"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Images of every mode come out right to 1e-6 or are refused by name."""
+"""Images of every mode are read to within 1e-6, or refused by name."""
 
 from __future__ import annotations
 

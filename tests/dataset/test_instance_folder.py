@@ -30,9 +30,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def truth(root: Path, ids: np.ndarray | None = None, **options: Any) -> Annotation:
-    """The annotation of the first image, whose map is replaced by `ids`."""
+    """Return the annotation of the first image, after its map is replaced by `ids`."""
     if ids is not None:
-        wide = ids.dtype in (np.int32, np.float32)  # which a PNG does not hold
+        wide = ids.dtype in (np.int32, np.float32)  # a PNG does not hold these
         (root / "instances/train/a.png").unlink()
         write(root / f"instances/train/a.{'tif' if wide else 'png'}", ids)
     return InstanceFolder(str(root), **options)[0].truth
@@ -104,10 +104,10 @@ def test_distinct_equals_numpy(top: int) -> None:
 def test_a_divisor_makes_classes_and_crowds(root: Path) -> None:
     ids = np.zeros((7, 9), np.uint16)
     ids[0] = 1003  # class 1, an instance
-    ids[1] = 1000  # class 1, nobody separated them
-    ids[2] = 2001  # class 2, stuff, whatever the rest
+    ids[1] = 1000  # class 1, a crowd
+    ids[2] = 2001  # class 2, stuff, for any remainder
     ids[3] = 2000
-    ids[4] = 60000  # nobody knows
+    ids[4] = 60000  # void
     ids[5] = 11002  # a further number of class 1
     options: dict[str, Any] = {"classes": ["sky", "car", "road"], "things": ["car"], "divisor": 1000}
     found = truth(root, ids, **options, ignore_index=60000, label_map={11: 1})
@@ -194,7 +194,7 @@ def test_masks_of_0_and_255_are_no_ids(root: Path) -> None:
         truth(root, mask)
     assert as_lists(truth(root, ignore_index=255))["areas"] == []
     write(root / "instances/train/b/c.png", IDS.astype(np.uint16))
-    assert as_lists(truth(root))["areas"] == [15]  # where others hold ids, 255 may be one
+    assert as_lists(truth(root))["areas"] == [15]  # if other maps hold ids, 255 may be one
 
 
 def test_a_jpeg_is_refused(root: Path) -> None:

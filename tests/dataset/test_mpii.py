@@ -1,4 +1,4 @@
-"""MPII's people, image by image, with coordinates that count from 0."""
+"""People of MPII per image, with coordinates that count from 0."""
 
 from __future__ import annotations
 

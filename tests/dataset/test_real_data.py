@@ -1,4 +1,4 @@
-"""The presets on the real data, where that is at hand."""
+"""Presets on the real data, if it is present."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_isbi_is_grey_and_has_two_classes() -> None:
 
 
 def test_nuclei_have_the_instances_of_their_json() -> None:
-    """The ids of the maps against the run-length masks of the same nuclei in COCO's JSON."""
+    """Compare the ids of the maps with the run-length masks of the same nuclei in COCO's JSON."""
     if not (DATA / "nuclei").is_dir():
         pytest.skip("../shared/data/nuclei is absent")
     data = InstanceFolder(str(DATA / "nuclei"), split="valid", classes=["background", "nucleus"], channels=3)

@@ -15,7 +15,7 @@ STAR = np.array(
 
 
 def nearest(x: float, y: float, starts: np.ndarray, ends: np.ndarray) -> list[float]:
-    """Distance to each segment, by trying many points of it."""
+    """Return the distance to each segment, by trying many of its points."""
     steps = np.linspace(0, 1, 2001)[:, None]
     return [float(np.hypot(*(a + steps * (b - a) - (x, y)).T).min()) for a, b in zip(starts, ends, strict=True)]
 
@@ -48,7 +48,7 @@ def test_distances_are_those_of_plane_geometry(form: Form, slow) -> None:  # typ
     for x, y in random.uniform(0, 40, (60, 2)):
         found = float(form.distance(np.array([[x]]), np.array([[y]]))[0, 0])
         assert found == pytest.approx(slow(x, y), abs=0.01)
-        if math.dist((x, y), form.centre) > form.reach * math.sqrt(2):
+        if math.dist((x, y), form.center) > form.reach * math.sqrt(2):
             assert found > 0
 
 
@@ -63,12 +63,12 @@ def test_labels_are_exact_and_edges_are_blended() -> None:
     assert abs(canvas.image[0].sum() - math.pi * 9.5**2) < 3
 
 
-@pytest.mark.parametrize("centre", [(-50.0, 5.0), (500.0, 5.0), (5.0, -50.0), (0.0, 0.0), (44.0, 36.0)])
-def test_shapes_may_lie_partly_or_wholly_outside(centre: tuple[float, float]) -> None:
+@pytest.mark.parametrize("center", [(-50.0, 5.0), (500.0, 5.0), (5.0, -50.0), (0.0, 0.0), (44.0, 36.0)])
+def test_shapes_may_lie_partly_or_wholly_outside(center: tuple[float, float]) -> None:
     canvas = Canvas(np.zeros((3, 37, 45), np.float32))
-    canvas.paint(disc(*centre, 9), 1, 1, np.ones(3, np.float32), np.zeros(3, np.float32))
+    canvas.paint(disc(*center, 9), 1, 1, np.ones(3, np.float32), np.zeros(3, np.float32))
     y, x = np.mgrid[:37, :45]
-    assert (canvas.semantic == (np.hypot(x - centre[0], y - centre[1]) < 9)).all()
+    assert (canvas.semantic == (np.hypot(x - center[0], y - center[1]) < 9)).all()
 
 
 def test_noise_is_smooth_and_of_the_size_asked_for() -> None:

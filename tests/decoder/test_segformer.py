@@ -8,7 +8,7 @@ from densepred.decoder.segformer import SegFormer
 from densepred.encoder.mit import MixTransformer
 from densepred.types import UserError
 from densepred.upsample.bilinear import Bilinear
-from densepred.weights.coverage import transfer
+from densepred.weights.coverage import copy_matching
 from densepred.weights.families import family
 
 
@@ -28,8 +28,8 @@ def test_it_equals_that_of_segmentation_models_pytorch() -> None:
     for norm in (part for part in theirs.modules() if isinstance(part, nn.BatchNorm2d)):
         nn.init.uniform_(norm.running_mean)
         nn.init.uniform_(norm.running_var, 0.5, 2)
-    state, extras = family("segformer").translate(theirs.state_dict())
-    coverage = transfer(ours, state)
+    state, extras = family("segformer").rename(theirs.state_dict())
+    coverage = copy_matching(ours, state)
     assert [name.partition(".")[0] for name in coverage.unexpected] == ["heads", "heads"]
     assert not coverage.missing
     assert not coverage.conflicts

@@ -32,7 +32,7 @@ def test_features_equal_those_of_segmentation_models_pytorch() -> None:
     torch.manual_seed(0)
     theirs = smp.encoders.get_encoder("mit_b0", weights=None).eval()
     ours = MixTransformer(3).eval()
-    state, extras = family("segformer").translate(theirs.state_dict())
+    state, extras = family("segformer").rename(theirs.state_dict())
     ours.load_state_dict({name.removeprefix("encoder."): value for name, value in state.items()})
     assert not extras
     image = torch.rand(2, 3, 64, 96)

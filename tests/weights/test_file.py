@@ -21,7 +21,8 @@ from densepred.jobs.parts import stored, task_and_model
 from densepred.rundir.checkpoints import Checkpoints
 from densepred.types import Info
 from densepred.weights import header
-from densepred.weights.file import find, load_model, read_header, save_weights
+from densepred.weights.file import load_model, save_weights
+from densepred.weights.header import find_weights, read_header
 from tests.conftest import REPOSITORY
 
 WEIGHTS = {"a.weight": torch.arange(12.0).view(3, 4), "a.count": torch.tensor(3), "half": torch.ones(5).half()}
@@ -91,8 +92,8 @@ def test_a_model_comes_back_from_its_file_alone(plain: Any, tmp_path: Path, name
 def test_a_run_gives_its_best_weights_or_else_its_last(tmp_path: Path) -> None:
     for name in ("last", "best"):
         save_weights(tmp_path / f"{name}.safetensors", WEIGHTS, {"model": {}, "task": {}, "info": {}})
-        assert find(tmp_path).stem == name
-    assert read_header(find(tmp_path))["format"] == 1
+        assert find_weights(tmp_path).stem == name
+    assert read_header(find_weights(tmp_path))["format"] == 1
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_run_gives_its_best_weights_or_else_its_last(tmp_path: Path) -> None:
 )
 def test_what_is_no_checkpoint_is_refused_by_a_sentence(tmp_path: Path, what: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        find(what if "://" in what else tmp_path / what)
+        find_weights(what if "://" in what else tmp_path / what)
 
 
 def test_weights_of_another_model_are_refused_by_name(plain: Any, tmp_path: Path) -> None:

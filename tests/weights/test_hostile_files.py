@@ -1,4 +1,4 @@
-"""Bytes made to do harm where weights are expected: each is refused by a sentence that names the file."""
+"""Malicious files in place of weights: each is refused by a message that names the file."""
 
 from __future__ import annotations
 

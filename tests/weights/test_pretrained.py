@@ -1,4 +1,4 @@
-"""Starting from weights: of our runs, of other people's files, and what is refused."""
+"""Pretrained weights: those of our runs, those of other programs, and those that are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from densepred.jobs import training
 from densepred.settings import WeightsSettings
 from densepred.types import HeadSpec
 from densepred.weights import pretrained
-from densepred.weights.families import Family, families, recognise
+from densepred.weights.families import Family, families, matching_families
 from tests import running
 from tests.conftest import composed
 
@@ -33,7 +33,7 @@ def model(*words: str, channels: int = 3) -> Model:
 
 def start(net: Model, **wanted: str) -> list[str]:
     notes: list[str] = []
-    pretrained.initial(net, WeightsSettings(**wanted), ("a", "b", "c", "d"), notes.append)
+    pretrained.load(net, WeightsSettings(**wanted), ("a", "b", "c", "d"), notes.append)
     return notes
 
 
@@ -79,11 +79,11 @@ def test_the_weights_of_another_encoder_are_refused(classifier: tuple[Path, dict
         start(model("encoder=resnet34"), encoder=str(classifier[0]))
 
 
-def test_the_file_of_a_vgg_is_known_by_its_names() -> None:
+def test_a_vgg_is_identified_by_its_names() -> None:
     for make in (torchvision.models.vgg16, torchvision.models.vgg16_bn):
         with torch.device("meta"):
             names = make(weights=None).state_dict().keys()
-        assert recognise(names) == ["torchvision_vgg"]
+        assert matching_families(names) == ["torchvision_vgg"]
 
 
 def test_an_official_vgg_fills_an_encoder(tmp_path: Path) -> None:
@@ -101,11 +101,11 @@ def test_every_table_has_what_a_table_must_have() -> None:
         assert family.name
         assert family.marks
         assert len(family.mean) == len(family.std)
-        assert not family.holds([])
+        assert not family.matches([])
 
 
 class Net(Model):
-    """One head, and a setting that no tensor shows."""
+    """One head, and a setting that no tensor depends on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,10 +137,10 @@ def test_a_whole_model_is_read_by_its_family(other: Path) -> None:
     assert net.state_dict()["std"].flatten().tolist() == [1, 2, 3]
 
 
-def test_a_setting_that_would_change_the_answers_is_refused(other: Path) -> None:
+def test_a_setting_that_would_change_the_outputs_is_refused(other: Path) -> None:
     net = Net()
     net.align_corners = False
-    with pytest.raises(UserError, match=r"answer otherwise here; set model\.align_corners=true"):
+    with pytest.raises(UserError, match=r"give other outputs here; set model\.align_corners=true"):
         start(net, model=str(other))
 
 
@@ -154,7 +154,7 @@ def test_a_file_for_other_classes_is_refused_whole_and_taken_in_part(other: Path
     assert "missing (4): heads.more.weight" in start(net, init=str(other))[0].replace("mean, std, ", "")
 
 
-def test_a_pickle_is_sent_to_the_command_for_it(tmp_path: Path) -> None:
+def test_a_pickle_is_refused_with_the_command_that_converts_it(tmp_path: Path) -> None:
     torch.save({"w": torch.zeros(1)}, tmp_path / "x.pth")
     with pytest.raises(UserError, match="densepred-import"):
         start(Net(), model=str(tmp_path / "x.pth"))

@@ -1,10 +1,10 @@
-"""The names that other people's checkpoints give to tensors, one module a family of checkpoints.
+"""Names of tensors in other programs' checkpoints, one module per family of checkpoints.
 
-A module holds NAME, as people call the family; MARKS, patterns each of which must fully match a name of the file for it
-to be of this family; and RULES, pairs (pattern, replacement): the first pattern that fully matches a name renames it as
-`re.Match.expand` does, or, where the replacement is None, says that a model needs no such tensor. Wrappers such as
-`module.` are gone by then.
+NAME is the usual name of the family. MARKS are patterns: a file is of this family if each of them fully matches one of
+its names. RULES are pairs (pattern, replacement). The first pattern that fully matches a name renames it, as
+`re.Match.expand` does; the replacement None marks tensors that no model needs. Wrappers such as `module.` are removed
+before.
 
-Optional: EXPECTS, attributes of our model, such as {"encoder.fuse": "bilinear"}, without which equal weights give other
-answers; MEAN and STD, the statistics of images in [0, 1] that the weights were trained with.
+Optional: EXPECTS, attributes of our model, such as {"encoder.fuse": "bilinear"}, without which the same weights give
+other outputs; MEAN and STD, the statistics of images in [0, 1] that the weights were trained with.
 """

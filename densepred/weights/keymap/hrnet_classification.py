@@ -1,4 +1,7 @@
-"""HRNet classifiers, as github.com/HRNet/HRNet-Image-Classification and timm save them: our encoder and a head."""
+"""HRNet classifiers, as github.com/HRNet/HRNet-Image-Classification and timm save them.
+
+All but the head becomes our encoder.
+"""
 
 NAME = "HRNet classification"
 MARKS = (

@@ -1,6 +1,6 @@
 """HRNet for pose (V1), as github.com/leoxiaobin/deep-high-resolution-net.pytorch saves it.
 
-The encoder is one of `fuse: nearest` and `single: true`.
+The encoder needs `fuse: nearest` and `single: true`.
 """
 
 NAME = "HRNet pose"

@@ -1,7 +1,7 @@
 """HRNetV2 for semantic segmentation, as github.com/HRNet/HRNet-Semantic-Segmentation saves it (without OCR).
 
-Files that its training wrote hold the network under `model.` and the loss, with its class weights, beside it. Whether
-a network was trained with `align_corners` stands in no file: see docs/models.md.
+Files from its training hold the network under `model.`, and the loss with its class weights beside it. No file records
+if a network was trained with `align_corners`: see docs/models.md.
 """
 
 NAME = "HRNet segmentation"

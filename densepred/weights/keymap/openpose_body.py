@@ -1,7 +1,7 @@
 """OpenPose's COCO model as github.com/Hzzone/pytorch-openpose saves it, for model=openpose model.bgr=true.
 
-Needs task.codec.limbs=openpose. The port puts a ReLU on its last map of joints, because its list of layers without one
-names that of the fields twice; the authors' network has none there, and neither has ours.
+Needs task.codec.limbs=openpose. The port has a ReLU after its last heatmaps, because its list of layers without one
+names the layer of the fields twice. The authors' network has none there, and neither has ours.
 """
 
 NAME = "OpenPose body (pytorch-openpose)"
@@ -25,5 +25,5 @@ _PLACES = (
 )
 RULES = tuple((rf"(?:model\d(?:_\d)?\.)?{name}\.(weight|bias)", rf"{place}.\1") for name, place in _PLACES)
 EXPECTS = {"bgr": True, "encoder.convolutions": 10, "encoder.batch_norm": False}
-MEAN = (128 / 255,) * 3  # it sees x / 256 - 0.5
+MEAN = (128 / 255,) * 3  # its input is x / 256 - 0.5
 STD = (256 / 255,) * 3

@@ -1,4 +1,4 @@
-"""SegFormer as NVIDIA published it, encoder alone or whole, and as segmentation_models.pytorch has it."""
+"""SegFormer as NVIDIA published it, encoder alone or whole, and as segmentation_models.pytorch saves it."""
 
 NAME = "SegFormer"
 MARKS = (r"(?:backbone\.|encoder\.)?patch_embed1\.proj\.weight", r"(?:backbone\.|encoder\.)?block1\.0\.attn\.q\.weight")

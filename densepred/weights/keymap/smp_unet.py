@@ -11,7 +11,7 @@ RULES = (
     (r"encoder\.(.+)", r"encoder.body.\1"),
     (r"decoder\.blocks\.(\d+)\.conv1\.([01]\..+)", r"decoder.blocks.\1.0.\2"),
     (r"decoder\.blocks\.(\d+)\.conv2\.([01]\..+)", r"decoder.blocks.\1.1.\2"),
-    (r"decoder\.blocks\.4\.attention1\..+", None),  # theirs has it, and never uses it: that step has no skip
+    (r"decoder\.blocks\.4\.attention1\..+", None),  # in the file but never used: that step has no skip
     (r"decoder\.blocks\.(\d+)\.attention1\.attention\.cSE\.(.+)", r"decoder.enter.\1.channel.\2"),
     (r"decoder\.blocks\.(\d+)\.attention1\.attention\.sSE\.(.+)", r"decoder.enter.\1.space.\2"),
     (r"decoder\.blocks\.(\d+)\.attention2\.attention\.cSE\.(.+)", r"decoder.leave.\1.channel.\2"),

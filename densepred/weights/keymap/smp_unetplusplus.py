@@ -1,8 +1,8 @@
 """segmentation_models.pytorch's UnetPlusPlus of depth 5 on a ResNet.
 
 Ours is `model=encoder_decoder decoder=unetplusplus upsample=nearest decoder.widths=[256,128,64,32,16]
-decoder.narrow=false model.kernel=3`. Their x_d_l is the node that ends in row l from the deepest and began at level d
-from the deepest, so ours is (3 - l, l - d + 1); x_0_4 is the step after the triangle.
+decoder.narrow=false model.kernel=3`. Their node x_d_l ends in row l and begins at level d, both counted from the
+deepest, so ours is (3 - l, l - d + 1); x_0_4 is the step after the triangle.
 """
 
 NAME = "segmentation_models.pytorch UnetPlusPlus"
@@ -22,7 +22,7 @@ PARTS = (
 RULES = (
     (r"encoder\.model\.(.+)", r"encoder.body.\1"),
     (r"encoder\.(.+)", r"encoder.body.\1"),
-    (r"decoder\.blocks\.x_0_4\.attention1\..+", None),  # theirs has it, and never uses it: that step has no skip
+    (r"decoder\.blocks\.x_0_4\.attention1\..+", None),  # in the file but never used: that step has no skip
     *((rf"decoder\.blocks\.{x}\.{part}", f"{node}.{to}") for x, node in PLACES.items() for part, to in PARTS),
     (r"segmentation_head\.0\.(weight|bias)", r"heads.semantic.convs.0.\1"),
     (r"classification_head\..+", None),

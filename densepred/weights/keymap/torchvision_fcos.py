@@ -1,7 +1,7 @@
 """torchvision's fcos_resnet50_fpn, for model=fcos_resnet50 with task.codec.points=corner.
 
-The model needs upsample=nearest, which that preset sets. Its frozen batch norms are ours in evaluation mode. Their 91
-classes are COCO's ids with gaps, so for a dataset of other classes the convolution of the classes begins anew.
+The model needs upsample=nearest, which that preset sets. Its frozen batch norms are ours in evaluation mode. Its 91
+classes are COCO's ids with gaps, so the convolution of the classes is not loaded for a dataset of other classes.
 """
 
 NAME = "torchvision FCOS"

@@ -1,4 +1,4 @@
-"""ResNet classifiers of torchvision, and of others who kept its names."""
+"""ResNet classifiers of torchvision, and of other programs that kept its names."""
 
 NAME = "torchvision ResNet"
 MARKS = (r"conv1\.weight", r"bn1\.running_mean", r"layer1\.0\.conv1\.weight", r"layer4\.\d+\.conv2\.weight")

@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from densepred.encoder.hrnet import PUBLISHED, HRNet
-from densepred.weights.coverage import transfer
-from densepred.weights.families import family, recognise
+from densepred.weights.coverage import copy_matching
+from densepred.weights.families import family, matching_families
 
 
 def shake(model: nn.Module) -> None:
-    """Statistics that are no identities, so that a norm in the wrong place is seen."""
+    """Draw statistics that are not the identity, so that a misplaced norm changes the output."""
     torch.manual_seed(0)
     for part in model.modules():
         if isinstance(part, nn.BatchNorm2d):
@@ -30,7 +30,7 @@ def test_branches_equal_timms_with_its_weights(name: str) -> None:
     width, modules, blocks, bottlenecks, bottleneck_width, _ = {v: k for k, v in PUBLISHED.items()}[name]
     form = {"modules": modules, "blocks": blocks, "bottlenecks": bottlenecks, "bottleneck_width": bottleneck_width}
     ours = HRNet(3, width, **form, fuse="nearest", shallow=True).eval()
-    state, extras = family("hrnet_classification").translate(theirs.state_dict())
+    state, extras = family("hrnet_classification").rename(theirs.state_dict())
     assert not extras
     ours.load_state_dict({key.removeprefix("encoder."): value for key, value in state.items()})
     for size in ((32, 64), (64, 32)):  # timm's own fusion fails unless 32 divides both
@@ -55,8 +55,8 @@ def test_of_a_classifier_only_the_head_is_left_over(name: str) -> None:
     with torch.device("meta"):
         theirs = timm.create_model(name).state_dict()
         encoder = HRNet(3, width, modules, blocks, bottlenecks, bottleneck_width, stem_width)
-    assert recognise(theirs) == ["hrnet_classification"]
-    state, extras = family("hrnet_classification").translate(theirs)
+    assert matching_families(theirs) == ["hrnet_classification"]
+    state, extras = family("hrnet_classification").rename(theirs)
     own = {f"encoder.{key}": value.shape for key, value in encoder.state_dict().items()}
     assert {key: value.shape for key, value in state.items()} == own
     heads = {extra.partition(".")[0] for extra in extras}
@@ -68,7 +68,7 @@ def test_a_pose_encoder_starts_from_a_classifier_and_leaves_the_coarse_ends() ->
         full, single = HRNet(3, 4, blocks=1), HRNet(3, 4, blocks=1, single=True)
     state = {key: torch.zeros(value.shape) for key, value in full.state_dict().items()}
     single.to_empty(device="cpu")
-    coverage = transfer(single, state)
+    coverage = copy_matching(single, state)
     assert not coverage.missing
     assert coverage.unexpected
     assert all(name.startswith("stage4.2.fuse_layers.") for name in coverage.unexpected)

@@ -1,4 +1,4 @@
-"""The official pose network itself gave, with random weights at 96x64, the very numbers of ours."""
+"""Outputs equal those of the official pose network, recorded with random weights at 96x64."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from densepred.decoder.hrnet_v1 import HRNetV1
 from densepred.encoder.hrnet import HRNet
 from densepred.model.encoder_decoder import EncoderDecoder
 from densepred.types import HeadSpec
-from densepred.weights.families import family, recognise
+from densepred.weights.families import family, matching_families
 from tests.reference import official_hrnet as official
 
 PARAMETERS = {18: 9_318_215, 32: 28_536_113, 48: 63_595_745}
@@ -22,13 +22,13 @@ def test_every_tensor_of_the_official_network_has_its_place(width: int) -> None:
     shapes = official.pose(width)
     assert len(shapes) == 1754
     assert official.digest(shapes) == official.POSE[width]
-    assert recognise(shapes) == ["hrnet_pose"]
+    assert matching_families(shapes) == ["hrnet_pose"]
     with torch.device("meta"):
         theirs = {name: torch.empty(shape) for name, shape in shapes.items()}
         encoder = partial(HRNet, width=width, fuse="nearest", single=True)
         model = EncoderDecoder(encoder, HRNetV1, {"heatmap": HeadSpec(17)}, 3, (0.0,) * 3, (1.0,) * 3)
     table = family("hrnet_pose")
-    state, extras = table.translate(theirs)
+    state, extras = table.rename(theirs)
     assert table.expects == {"encoder.fuse": model.encoder.fuse, "encoder.single": model.encoder.single}
     assert not extras
     own = {name: value.shape for name, value in model.state_dict().items() if name not in ("mean", "std")}

@@ -1,4 +1,4 @@
-"""The port's names and its arithmetic, layer by layer from these names, against our model."""
+"""Names of the port, and its layers built from these names, against our model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from densepred.encoder.vgg import VGG
 from densepred.model.openpose import OpenPose
 from densepred.types import HeadSpec
-from densepred.weights.families import family, recognise
+from densepred.weights.families import family, matching_families
 
 FRONT = ["1_1", "1_2", "P", "2_1", "2_2", "P", "3_1", "3_2", "3_3", "3_4", "P", "4_1", "4_2", "4_3_CPM", "4_4_CPM"]
 WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 256, 128)
@@ -19,7 +19,7 @@ OUT = {1: 38, 2: 19}
 
 
 def layers() -> dict[str, tuple[int, int, int]]:
-    """Name to channels in and out, and kernel."""
+    """Return input channels, output channels and kernel by name."""
     found, channels = {}, 3
     for name, width in zip(FRONT, WIDTHS, strict=True):
         if width:
@@ -42,7 +42,7 @@ def weights(scale: float = 1.0) -> dict[str, Tensor]:
 
 
 def slow(state: dict[str, Tensor], x: Tensor) -> dict[int, Tensor]:
-    """Fields and maps for an input as the port prepares it; the last layer of a branch has no ReLU."""
+    """Return fields and heatmaps for an input as the port prepares it; the last layer of a branch has no ReLU."""
 
     def run(x: Tensor, name: str, relu: bool = True) -> Tensor:
         weight = state[f"{name}.weight"]
@@ -66,10 +66,10 @@ def slow(state: dict[str, Tensor], x: Tensor) -> dict[int, Tensor]:
 def test_every_tensor_has_its_place_and_the_answers_are_those_of_the_port() -> None:
     theirs = weights()
     assert len(theirs) == 184
-    assert recognise(theirs) == ["openpose_body"]
-    assert recognise([f"model0.{name}" if name.startswith("conv4") else f"model6_2.{name}" for name in theirs])
+    assert matching_families(theirs) == ["openpose_body"]
+    assert matching_families([f"model0.{name}" if name.startswith("conv4") else f"model6_2.{name}" for name in theirs])
     table = family("openpose_body")
-    state, extras = table.translate(theirs)
+    state, extras = table.rename(theirs)
     assert not extras
     heads = {"paf": HeadSpec(38, (8,)), "heatmap": HeadSpec(19, (8,))}
     model = OpenPose(

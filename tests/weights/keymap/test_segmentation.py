@@ -1,4 +1,4 @@
-"""Other people's segmentation models, with random weights, answer as ours do with these weights by our names."""
+"""Segmentation models of other programs, with random weights, have the outputs of ours with the renamed weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from densepred.contracts import Model
 from densepred.errors import UserError
 from densepred.types import HeadSpec
 from densepred.weights import pretrained
-from densepred.weights.families import family, recognise
+from densepred.weights.families import family, matching_families
 
 Plain = Callable[..., dict[str, Any]]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -43,7 +43,7 @@ def made(plain: Plain, classes: int, *words: str) -> Model:
 
 
 def randomise(model: nn.Module) -> None:
-    """Fresh norms would hide one that is in the wrong place, and zeros a path that is."""
+    """Draw norms and biases: fresh norms would hide a misplaced one, and zeros a misplaced path."""
     torch.manual_seed(0)
     for part in model.modules():
         if isinstance(part, nn.BatchNorm2d):
@@ -54,9 +54,9 @@ def randomise(model: nn.Module) -> None:
 
 
 def take(model: Model, state: Mapping[str, Tensor], table: str) -> None:
-    """Every tensor of the file has its place, and every one of ours but the statistics comes from it."""
-    assert recognise(state) == [table]
-    ours, extras = family(table).translate(state)
+    """Check that each tensor of the file has its place, and fills all of ours except the statistics."""
+    assert matching_families(state) == [table]
+    ours, extras = family(table).rename(state)
     assert not extras
     left = model.load_state_dict(ours, strict=False)
     assert set(left.missing_keys) == {"mean", "std"}
@@ -117,19 +117,19 @@ def equals_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
 def test_what_would_load_and_answer_otherwise_is_refused(
     plain: Plain, tmp_path: Path, words: tuple[str, ...], asked: str
 ) -> None:
-    """Any names of this family do: what is asked of the model does not depend on the values."""
+    """Check the settings only; any tensors with the names of the family will do."""
     small = ("encoder.depth=18", "decoder.width=4")
     model = made(plain, 2, "model=deeplabv3_resnet50", *small, *words)
     table = family("torchvision_deeplabv3")
     theirs = {back(name): value for name, value in model.state_dict().items() if name not in ("mean", "std")}
-    assert table.translate(theirs)[0].keys() == model.state_dict().keys() - {"mean", "std"}
+    assert table.rename(theirs)[0].keys() == model.state_dict().keys() - {"mean", "std"}
     save_file({name: value.contiguous() for name, value in theirs.items()}, tmp_path / "file.safetensors")
     with pytest.raises(UserError, match=asked):
         pretrained.load_model(model, str(tmp_path / "file.safetensors"), lambda line: None)
 
 
 def back(name: str) -> str:
-    """Our name as torchvision has it."""
+    """Return torchvision's name for one of ours."""
     pairs = {
         "encoder.body.": "backbone.",
         "decoder.aspp.": "classifier.0.",
@@ -156,7 +156,7 @@ def test_it_answers_as_segmentation_models_pytorch(plain: Plain, output_stride: 
     words = ("model=deeplabv3plus", "encoder=resnet34", f"encoder.output_stride={output_stride}")
     model = made(plain, 5, *words, f"decoder.atrous_rates={rates}", *SMP, *SMP_HEAD).eval()
     take(model, theirs.state_dict(), "smp_deeplabv3plus")
-    image = torch.rand(2, 3, 80, 112)  # it refuses sizes that are no multiples of 16
+    image = torch.rand(2, 3, 80, 112)  # smp refuses sizes that are not multiples of 16
     with torch.no_grad():
         want, have = theirs(normalised(image)), model(image)["semantic"][-1]
     close(F.interpolate(have, (80, 112), mode="bilinear", align_corners=model.align_corners), want)

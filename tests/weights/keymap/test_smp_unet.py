@@ -16,11 +16,11 @@ from densepred.weights import families
 smp = pytest.importorskip("segmentation_models_pytorch", reason="a peer, of the extra `bench`")
 
 SETTINGS = ("upsample=nearest", "decoder.widths=[256,128,64,32,16]", "decoder.narrow=false", "model.kernel=3")
-UNUSED = 195  # parameters of squeeze and excitation that theirs holds for a skip that is not there
+UNUSED = 195  # parameters of squeeze and excitation in smp for a skip that does not exist
 
 
 def randomise_statistics(model: nn.Module) -> None:
-    """Fresh running statistics would hide a norm that is in the wrong place."""
+    """Draw running statistics: fresh ones would hide a misplaced norm."""
     for part in model.modules():
         if isinstance(part, nn.BatchNorm2d):
             nn.init.uniform_(part.running_mean, -0.1, 0.1)  # pyright: ignore[reportArgumentType]
@@ -50,12 +50,12 @@ def test_their_weights_give_their_answers(
     theirs = make(f"resnet{depth}", encoder_weights=None, classes=5, decoder_attention_type=asked).eval()
     randomise_statistics(theirs)
     state = theirs.state_dict()
-    assert [found for found in families.recognise(state) if found.startswith("smp_unet")] == [f"smp_{name}"]
+    assert [found for found in families.matching_families(state) if found.startswith("smp_unet")] == [f"smp_{name}"]
     words = (f"decoder={name}", f"encoder=resnet{depth}", f"decoder.attention={attention}", *SETTINGS)
     node = plain("model=encoder_decoder", *words)["model"]
     heads = {"semantic": HeadSpec(5, kind="classes")}
     model = build(node, heads=heads, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3).eval()
-    translated, extras = families.family(f"smp_{name}").translate(state)
+    translated, extras = families.family(f"smp_{name}").rename(state)
     left = model.load_state_dict(translated, strict=False)
     assert left.missing_keys == ["mean", "std"]
     assert not left.unexpected_keys

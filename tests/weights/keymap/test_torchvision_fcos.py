@@ -1,4 +1,4 @@
-"""A file in the layout of torchvision's fcos_resnet50_fpn, with random weights, loads whole and answers the same."""
+"""A file in the layout of torchvision's fcos_resnet50_fpn, with random weights, loads whole and gives the same outputs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COCO = Info(classes=tuple(FCOS_ResNet50_FPN_Weights.COCO_V1.meta["categories"]),
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, Path]:
-    """As their weights are made: 91 classes and frozen norms, which have no counters."""
+    """Build the model of the published weights: 91 classes and frozen norms, which have no counters."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ResNet50_Weights, "get_state_dict", lambda self, **more: _fresh())
         theirs = fcos_resnet50_fpn(weights=None, weights_backbone=ResNet50_Weights.IMAGENET1K_V1, num_classes=91)
@@ -58,7 +58,7 @@ def test_the_whole_file_is_taken_and_answers_the_same(
 ) -> None:
     theirs, path = published
     model, said = made(plain, COCO), []
-    pretrained.initial(model, WeightsSettings(model=str(path)), COCO.classes, said.append)
+    pretrained.load(model, WeightsSettings(model=str(path)), COCO.classes, said.append)
     image = torch.rand(1, 3, 128, 256)
     normalised = (image - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_another_number_of_classes_takes_all_but_their_convolution(
 ) -> None:
     said: list[str] = []
     model = made(plain, Info(classes=("a", "b"), provides=("boxes", "categories")))
-    pretrained.initial(model, WeightsSettings(init=str(published[1])), ("a", "b"), said.append)
+    pretrained.load(model, WeightsSettings(init=str(published[1])), ("a", "b"), said.append)
     text = "\n".join(said)
     assert "conflicts (2): heads.class.weight" in text
     assert "unexpected" not in text
@@ -85,4 +85,4 @@ def test_a_model_that_would_answer_otherwise_is_refused(
 ) -> None:
     model = made(plain, COCO, "model.positive=exp")
     with pytest.raises(UserError, match=r"model\.positive=relu"):
-        pretrained.initial(model, WeightsSettings(model=str(published[1])), COCO.classes, lambda text: None)
+        pretrained.load(model, WeightsSettings(model=str(published[1])), COCO.classes, lambda text: None)
