@@ -131,7 +131,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").touch()
     with pytest.raises(UserError, match="exists already"):
         convert(tmp_path / "x.pth", tmp_path / "x.safetensors")
-    with pytest.raises(UserError, match=r"ends in \.safetensors"):
+    with pytest.raises(UserError, match=r"does not end in \.safetensors"):
         convert(tmp_path / "x.pth", tmp_path / "y.pth")
 
 

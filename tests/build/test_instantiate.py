@@ -95,7 +95,7 @@ def test_a_mistake_names_its_key_and_the_remedy(wrong: dict[str, Any], words: li
 
 
 def test_an_argument_that_comes_from_the_data_may_not_be_set() -> None:
-    with pytest.raises(UserError, match="densepred gives this argument itself"):
+    with pytest.raises(UserError, match="densepred sets this argument itself"):
         build(node("Part", size=1), None, "x", size=2)
 
 

@@ -1,4 +1,4 @@
-"""A file in the layout of torchvision's fcos_resnet50_fpn, with random weights, loads whole and gives the same outputs."""
+"""A file in the layout of torchvision's fcos_resnet50_fpn, with random weights, loads whole with equal outputs."""
 
 from __future__ import annotations
 
