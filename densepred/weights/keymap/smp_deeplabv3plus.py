@@ -24,7 +24,7 @@ EXPECTS = {
     "align_corners": True,
     "encoder.output_stride": 16,
     "encoder.multi_grid": [1, 1, 1],
-    "decoder.rates": [12, 24, 36],
+    "decoder.atrous_rates": [12, 24, 36],
     "decoder.upsample.align_corners": True,
 }
 MEAN = (0.485, 0.456, 0.406)

@@ -15,7 +15,7 @@ EXPECTS = {
     "align_corners": False,
     "encoder.output_stride": 8,
     "encoder.multi_grid": None,
-    "decoder.rates": [6, 12, 18],
+    "decoder.atrous_rates": [6, 12, 18],
 }
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
