@@ -171,9 +171,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from densepred.contracts import Dataset
+from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.labels import Labels
-from densepred.dataset.listing import Pair
-from densepred.dataset.raster import MAX_PIXELS
+from densepred.dataset.pairs import Pair
 from densepred.dataset.reader import Reader
 from densepred.types import Info, Sample, UserError
 
