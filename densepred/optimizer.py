@@ -63,7 +63,7 @@ def sgd(
 def optimizer_of(model: nn.Module, factory: functools.partial[torch.optim.Optimizer]) -> torch.optim.Optimizer:
     """Return the optimizer that a factory makes for a model.
 
-    The factories above take the model. A class whose first parameter is `params`, as in torch.optim, takes the
+    The factories above take the model. A class with the first parameter `params`, as in torch.optim, takes the
     parameter groups instead, and `groups` among its settings counts as above.
     """
     parameters = inspect.signature(factory.func).parameters

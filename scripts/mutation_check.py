@@ -139,7 +139,7 @@ def _changes(node: ast.expr) -> Iterator[ast.expr]:
 
 @cache
 def importers() -> dict[str, set[str]]:
-    """Of each module, the files that import it."""
+    """Return the files that import each module."""
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "densepred").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):

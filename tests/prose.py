@@ -44,7 +44,7 @@ def findings(path: Path) -> Iterator[str]:
         for line, docstring in docstrings(text):
             if found := re.match(FRAGMENTS, docstring):
                 yield f"{line}: a docstring begins with {found[0]!r}: begin with an imperative verb or a noun phrase"
-        passages = [*docstrings(text), *comments(text), *messages(text)]
+        passages = [*docstrings(text), *comments(text), *messages(text), *test_names(text)]
     elif path.suffix == ".yaml":
         passages = [(n, line.partition("# ")[2]) for n, line in enumerate(text.splitlines(), 1) if "# " in line]
     else:
@@ -69,6 +69,12 @@ def comments(text: str) -> list[tuple[int, str]]:
     """Return (line, text) of every comment."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return [(token.start[0], token.string.lstrip("# ")) for token in tokens if token.type == tokenize.COMMENT]
+
+
+def test_names(text: str) -> list[tuple[int, str]]:
+    """Return (line, sentence) of every test: its name is a sentence."""
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    return [(node.lineno, node.name[5:].replace("_", " ")) for node in functions if node.name.startswith("test_")]
 
 
 def messages(text: str) -> list[tuple[int, str]]:

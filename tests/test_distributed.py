@@ -109,7 +109,7 @@ def test_without_a_group_the_world_is_one_process() -> None:
     assert not distributed.anywhere(False, CPU)
 
 
-def test_parameters_that_no_answer_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:
+def test_parameters_that_no_output_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:
     cpu = torch.device("cpu")
     for decoder, wanted in (("unet", False), ("fpn", True)):
         node = plain("encoder.widths=[4,4,8,8]", f"decoder={decoder}")["model"]

@@ -28,7 +28,7 @@ def test_without_words_nothing_is_known() -> None:
 
 
 @pytest.mark.parametrize("value", ["é\n" * 100, 10**5000, None, 1.5], ids=["text", "number", "none", "float"])
-def test_any_value_is_shown_in_one_short_line(value: object) -> None:
+def test_any_value_is_printed_in_one_short_line(value: object) -> None:
     text = shown(value)
     assert text.isascii()
     assert "\n" not in text

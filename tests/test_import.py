@@ -135,7 +135,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         convert(tmp_path / "x.pth", tmp_path / "y.pth")
 
 
-def test_the_command_says_what_it_did(tmp_path: Path) -> None:
+def test_the_command_prints_what_it_did(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(2)}, tmp_path / "x.pth")
     words = [sys.executable, "-m", "densepred.import_", "input=x.pth", "output=x.safetensors"]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}

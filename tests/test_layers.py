@@ -1,4 +1,4 @@
-"""Who may import whom, read from the syntax trees. `docs/architecture.md` explains the rules."""
+"""The order of imports, read from the syntax trees. `docs/architecture.md` explains the rules."""
 
 from __future__ import annotations
 
@@ -135,6 +135,13 @@ def test_few_modules_stand_loose_at_the_top() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= LOOSE
 
 
+def test_every_module_of_ops_has_its_test() -> None:
+    for path in (PACKAGE / "ops").rglob("*.py"):
+        if path.stem != "__init__":
+            mirror = ROOT / "tests" / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+            assert mirror.is_file(), f"{mirror.relative_to(ROOT)} is missing"
+
+
 def test_tests_stand_where_the_code_stands() -> None:
     """A folder of tests is named after a room, or holds tests of no single room."""
     rooms = {path.parent.relative_to(PACKAGE) for path in FILES}
@@ -179,7 +186,7 @@ def test_files_are_short_and_named_by_what_they_hold(folder: str) -> None:
         assert lines <= LONGEST, f"{path} has {lines} lines"
 
 
-def test_the_command_line_answers_without_torch() -> None:
+def test_the_command_line_starts_without_torch() -> None:
     for path in (PACKAGE / f"{name}.py" for name in COMMANDS):
         seen, waiting = set[str](), {path}
         while waiting:

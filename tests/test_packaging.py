@@ -1,4 +1,4 @@
-"""What is installed is what is in the repository, and works from any folder."""
+"""The installed package equals the repository and works from any folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHIPPED = ("densepred", "configs", "hydra_plugins")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with densepred installed into it, from a copy lest old builds creep in."""
+    """A folder with densepred installed into it, from a copy, so that no old build is packed."""
     source, target = tmp_path_factory.mktemp("source") / "copy", tmp_path_factory.mktemp("target")
     source.mkdir()
     for name in SHIPPED:

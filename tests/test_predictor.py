@@ -136,7 +136,7 @@ def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
         predictor.load(tmp_path)
 
 
-def test_middles_of_windows_with_enough_context_say_what_the_whole_image_says(model: Predictor) -> None:
+def test_centers_of_windows_with_enough_context_equal_the_whole_image(model: Predictor) -> None:
     image = pixels(72, 56)
     whole, tiled = (
         model(image, probabilities=True, **options).probabilities

@@ -1,4 +1,4 @@
-"""Averaging heads whose cells are larger than pixels, on one level and on several."""
+"""Averaging heads with locations larger than pixels, on one level and on several."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from densepred.types import Annotation, Frame, HeadSpec, Info
 
 
 class Means(Codec):
-    """What is decoded is what was said."""
+    """Decode outputs as they are."""
 
     required = ()
 
@@ -58,7 +58,7 @@ class Pools(Model):
 
 
 def averaged(size: tuple[int, int], **options: object) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """What is decoded without and with `options`."""
+    """Return the decoded outputs without and with `options`."""
     info = Info()
     task = Task(info, Means, {name: MeanSquaredError() for name in ("box", "heat", "plain")})
     cpu = torch.device("cpu")
@@ -92,6 +92,6 @@ def test_sizes_and_windows_of_coarse_heads_are_refused(options: dict[str, object
         averaged((16, 24), **options)
 
 
-def test_numbers_cannot_be_averaged_over_sizes_unless_a_codec_says_how() -> None:
+def test_numbers_cannot_be_averaged_over_sizes_unless_a_codec_defines_how() -> None:
     with pytest.raises(UserError, match="scales: head box cannot be averaged over sizes"):
         Means(Info()).unscale({}, 2.0)

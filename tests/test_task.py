@@ -37,7 +37,7 @@ def labels(size: tuple[int, int] = (21, 30)) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_coarse_logits_are_judged_on_the_grid_of_the_truth(align_corners: bool) -> None:
+def test_coarse_logits_are_scored_on_the_grid_of_the_ground_truth(align_corners: bool) -> None:
     logits, truth = torch.randn(2, 3, 6, 8), labels()
     found = task().loss({"semantic": [logits]}, {"semantic": truth}, align_corners)
     full = F.interpolate(logits, (21, 30), mode="bilinear", align_corners=align_corners)
@@ -46,7 +46,7 @@ def test_coarse_logits_are_judged_on_the_grid_of_the_truth(align_corners: bool) 
     assert found["semantic"] == found["total"]
 
 
-def test_stages_weigh_equally_or_as_told_and_heads_as_told() -> None:
+def test_stages_weigh_equally_or_as_set_and_heads_as_set() -> None:
     stages, truth = [torch.randn(2, 3, 21, 30) for _ in range(2)], labels()
     each = [F.cross_entropy(stage, truth.long(), ignore_index=VOID).item() for stage in stages]
     even = task().loss({"semantic": stages}, {"semantic": truth})
@@ -66,7 +66,7 @@ def test_halving_weighs_each_stage_half_as_much_as_the_next() -> None:
     assert found["total"].item() == pytest.approx((each[0] / 4 + each[1] / 2 + each[2]) / 1.75, rel=1e-5)
 
 
-def test_in_evaluation_the_answer_alone_weighs_1_and_in_training_it_must_be_weighed() -> None:
+def test_in_evaluation_the_prediction_alone_weighs_1_and_in_training_it_must_be_weighed() -> None:
     logits, truth = torch.randn(2, 3, 21, 30), labels()
     told = task(stages={"semantic": [0.4, 0.6]})
     with pytest.raises(UserError, match=r"task\.stages\.semantic has 2 weights but the model has 1 stages"):
@@ -103,14 +103,14 @@ def test_a_codec_without_distances_refuses_a_loss_that_asks_for_them() -> None:
         Task(info=INFO, codec=partial(Plain), losses={"semantic": Boundary()})
 
 
-def test_sorting_losses_see_the_prediction_on_the_grid_of_the_truth() -> None:
+def test_sorting_losses_take_the_prediction_on_the_grid_of_the_ground_truth() -> None:
     logits, truth = torch.randn(2, 3, 6, 8), labels()
     found = task(losses={"semantic": TopK()}).loss({"semantic": [logits]}, {"semantic": truth})["total"]
     full = F.interpolate(logits, (21, 30), mode="bilinear")
     assert found.item() == pytest.approx(TopK()(full, truth).item(), rel=1e-5)
 
 
-def test_the_last_stage_is_the_answer() -> None:
+def test_the_last_stage_is_the_prediction() -> None:
     from densepred.types import Frame
 
     stages = [torch.randn(1, 3, 4, 5) for _ in range(2)]

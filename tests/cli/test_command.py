@@ -45,7 +45,7 @@ command.run(function, "{name}", free=["codec"] if "{name}" == "predict" else ())
 
 @pytest.fixture
 def ran(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a command whose function is `body`, in an empty folder."""
+    """Run a command with the function `body`, in an empty folder."""
 
     def run(body: str, *arguments: str, name: str = "train", **environment: str) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, "-c", SCRIPT.format(body=body, name=name), *arguments]
@@ -122,7 +122,7 @@ def test_configs_can_be_shown_without_running(ran: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_answers_within_a_second_of_computing() -> None:
+def test_help_is_printed_within_a_second_of_computing() -> None:
     before = os.times()
     words = [sys.executable, "-m", "densepred.train", "--help"]
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)

@@ -40,7 +40,7 @@ def answer(*words: str, name: str = "train") -> str:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_the_command_in_the_answer_composes(typed: list[str], command_line: str) -> None:
+def test_the_command_in_the_message_composes(typed: list[str], command_line: str) -> None:
     text = answer(*typed)
     assert f"type {command_line}" in text
     assert "\n" not in text

@@ -41,7 +41,7 @@ def test_a_value_survives_being_recorded(value: object) -> None:
 
 
 def test_a_run_is_evaluated_with_the_dataset_it_was_trained_on(tmp_path: Path) -> None:
-    """Also with settings that an experiment's file gave, which nobody typed."""
+    """Settings from an experiment's file, not typed, are recorded too."""
     running.train(tmp_path, "experiment=shapes_unet", "trainer.max_steps=1", "dataset.seed=5")
     words = dict(word.split("=", 1) for word in evaluation.dataset_of_checkpoint([f"ckpt={tmp_path}"]))
     assert words["dataset"] == "shapes"

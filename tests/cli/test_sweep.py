@@ -36,7 +36,7 @@ if __name__ == "__main__":
 
 
 def sweeping(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a sweep of a program whose jobs end in the way that their seed says."""
+    """Run a sweep of a program; the seed of a job decides how it ends."""
     (folder / "program.py").write_text(PROGRAM)
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     words = [sys.executable, "program.py", "--multirun", *arguments]

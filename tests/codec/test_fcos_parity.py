@@ -122,7 +122,7 @@ def matches(scene: Scene, given: list[dict[str, Tensor]], monkeypatch: pytest.Mo
     return seen[0]
 
 
-def test_every_head_answers_the_same(scene: Scene, ours: tuple[Task, dict[str, list[Tensor]]]) -> None:
+def test_every_head_predicts_the_same(scene: Scene, ours: tuple[Task, dict[str, list[Tensor]]]) -> None:
     names = {"class": "cls_logits", "distances": "bbox_regression", "centerness": "bbox_ctrness"}
     for name, theirs in names.items():
         (mine,) = ours[1][name]

@@ -45,7 +45,7 @@ def errors(found: Annotation, truth: Annotation) -> torch.Tensor:
         (PERSON, {"limbs": "openpose", "maximize_positives": True}),
     ],
 )
-def test_everybody_in_a_crowd_is_recovered_whole(info: Info, options: dict) -> None:
+def test_everyone_in_a_crowd_is_recovered_whole(info: Info, options: dict) -> None:
     codec, people = OpenPose(info, **options), 0
     for seed, size in enumerate([(368, 656), (301, 415), (368, 656), (368, 657), (500, 333)]):
         truth = crowd(info, seed, size, people=12)

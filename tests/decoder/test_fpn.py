@@ -11,7 +11,7 @@ from densepred.types import UserError
 from densepred.upsample.nearest import Nearest
 
 
-def test_it_equals_torchvisions_but_for_the_norm_at_the_end() -> None:
+def test_it_equals_torchvisions_except_the_norm_at_the_end() -> None:
     torch.manual_seed(0)
     encoder = ResNet(3, 18).eval()
     decoder = FPN(encoder, Nearest, width=16, norm="none", activation="none").eval()

@@ -43,7 +43,7 @@ def test_it_is_the_formula_of_the_paper(align_corners: bool) -> None:
     torch.testing.assert_close(have, want, atol=1e-5, rtol=1e-5)
 
 
-def test_a_narrow_mixture_is_as_wide_as_it_is_told() -> None:
+def test_a_narrow_mixture_is_as_wide_as_its_argument() -> None:
     encoder = TINY()
     decoder = HRNetV2(encoder, Nearest, width=5)
     (x,) = decoder(encoder(torch.rand(1, 3, 37, 45)))

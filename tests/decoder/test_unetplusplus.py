@@ -65,7 +65,7 @@ def test_a_column_depends_on_the_levels_up_to_its_own_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("skip_stages", [0, 1, 2])
-def test_pruned_it_answers_as_the_stage_that_was_supervised(skip_stages: int) -> None:
+def test_pruned_it_predicts_as_the_stage_that_was_supervised(skip_stages: int) -> None:
     model, image = built(), torch.rand(2, 3, 37, 45)
     model(image)["semantic"][-1].sum().backward()
     want = stages(model, image)

@@ -26,7 +26,7 @@ def test_directions_are_hues(vector: tuple[int, int], colour: tuple[int, int, in
     assert not draw_fields.wheel(torch.zeros(2, 3, 4)).any()
 
 
-def test_of_many_fields_the_longest_vector_is_shown() -> None:
+def test_of_many_fields_the_longest_vector_is_drawn() -> None:
     fields = torch.zeros(3, 2, 4, 5)
     fields[0, 0] = 0.5
     fields[2, 1, 1, 1] = -0.9

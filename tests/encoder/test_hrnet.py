@@ -105,7 +105,7 @@ def test_convolutions_begin_small_and_norms_have_the_official_momentum() -> None
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pretrained_weights_answer_a_grey_image_as_an_image_of_equal_channels(
+def test_pretrained_weights_encode_a_grey_image_as_an_image_of_equal_channels(
     monkeypatch: pytest.MonkeyPatch, channels: int
 ) -> None:
     theirs = timm.create_model("hrnet_w18_small")

@@ -42,7 +42,7 @@ def test_basic_blocks_take_the_dilations_that_bottlenecks_take(output_stride: in
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_pretrained_weights_answer_a_grey_image_as_an_image_of_equal_channels(
+def test_pretrained_weights_encode_a_grey_image_as_an_image_of_equal_channels(
     monkeypatch: pytest.MonkeyPatch, channels: int
 ) -> None:
     torch.manual_seed(0)

@@ -38,7 +38,7 @@ def test_hrnet_gives_the_maps_of_its_branches() -> None:
     assert Timm(3, "hrnet_w18_small").channels == (64, 16, 32, 64, 128)
 
 
-def test_one_value_a_channel_does_not_stop_training() -> None:
+def test_one_value_per_channel_does_not_stop_training() -> None:
     published(Timm(3, "mobilenetv3_small_050"), 1, 3, (1, 1))
 
 

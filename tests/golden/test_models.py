@@ -44,7 +44,7 @@ def answer(model: nn.Module) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_answers_have_not_moved(plain: Callable[..., dict[str, Any]], name: str) -> None:
+def test_outputs_have_not_moved(plain: Callable[..., dict[str, Any]], name: str) -> None:
     heads = {"semantic": HeadSpec(8, kind="classes")}
     model = build(plain(*CASES[name])["model"], heads=heads, channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
     fix_weights(model)

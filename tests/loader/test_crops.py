@@ -213,7 +213,7 @@ def test_training_batches_depend_on_nothing_but_epoch_and_place() -> None:
     assert content(loader(0).epoch(3)) != whole
 
 
-def test_transforms_that_cut_nobody_out_are_refused() -> None:
+def test_transforms_that_crop_no_instance_are_refused() -> None:
     settings = compose.settings(composed("task=pose", "transform=default", "data.workers=0"))
     data = parts.dataset(settings.dataset, "train")
     for name, make in (("train", parts.training_loader), ("valid", parts.evaluation_loader)):

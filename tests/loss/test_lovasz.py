@@ -68,7 +68,7 @@ def test_at_certain_predictions_it_is_one_minus_the_jaccard_index() -> None:
     assert Lovasz()(logits, target).item() == pytest.approx(1 - sum(index).item() / 3, rel=1e-5)
 
 
-def test_the_hinge_sees_an_image_without_the_class() -> None:
+def test_the_hinge_takes_an_image_without_the_class() -> None:
     target = torch.zeros(1, 3, 3, dtype=torch.uint8)
     assert Lovasz()(torch.full((1, 1, 3, 3), -2.0), target).item() == 0
     assert Lovasz()(torch.full((1, 1, 3, 3), 2.0), target).item() == pytest.approx(3)

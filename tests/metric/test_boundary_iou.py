@@ -90,7 +90,7 @@ def test_no_known_pixel_makes_every_score_undefined() -> None:
     assert set(found.values()) == {None}
 
 
-def test_all_255_classes_are_told_apart() -> None:
+def test_all_255_classes_are_distinguished() -> None:
     info = Info(classes=tuple(map(str, range(255))))
     truth = np.arange(255, dtype=np.uint8).repeat(25).reshape(255, 5, 5).transpose(1, 0, 2).reshape(5, -1)
     guess = np.where(truth == 254, 253, truth).astype(np.uint8)

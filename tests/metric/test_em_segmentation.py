@@ -74,7 +74,7 @@ def test_pairs_of_the_whole_dataset_are_those_of_all_its_images() -> None:
     assert found["v_rand_split"] == pytest.approx(sums[0] / sums[1], abs=1e-9)
 
 
-def test_a_perfect_prediction_is_one_and_a_merged_or_torn_one_is_told_by_its_part() -> None:
+def test_a_perfect_prediction_is_one_and_a_merged_or_torn_one_lowers_its_own_part() -> None:
     truth = np.ones((9, 11), np.uint8)
     truth[:, 5] = 0
     assert set(scored((truth.astype(np.float32), truth), thresholds=[]).compute().values()) == {1.0}

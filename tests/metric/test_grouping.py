@@ -29,7 +29,7 @@ def scores(prediction: Annotation, truth: Annotation) -> list[float | None]:
     return [metric.compute()[name] for name in NAMES]
 
 
-def test_the_truth_is_whole_and_a_joint_a_tenth_of_a_person_off_is_still_hit() -> None:
+def test_the_ground_truth_is_whole_and_a_joint_a_tenth_of_a_person_off_is_still_hit() -> None:
     truth = people(row(10), row(60))
     assert scores(people(row(60), row(13)), truth) == [1, 1, 1, 1]
     assert scores(people(row(60), row(13.2)), truth) == [0.5, 0.5, 0.5, 0.5]
@@ -46,7 +46,7 @@ def test_a_second_prediction_of_a_person_is_wrong() -> None:
     assert scores(people(row(10), row(10, 2)), people(row(10))) == [1, 4 / 6, 8 / 10, 1]
 
 
-def test_nobody_found_has_no_precision_and_nobody_there_no_recall() -> None:
+def test_without_predictions_precision_and_without_people_recall_is_undefined() -> None:
     none = people()
     assert scores(none, people(row(10))) == [0, None, 0, 0]
     assert scores(people(row(10)), none) == [None, 0, 0, None]
@@ -61,7 +61,7 @@ def test_crowds_people_of_two_joints_and_what_is_ignored_are_not_evaluated() -> 
     assert scores(people(row(10), row(60), row(90), row(150)), truth) == [1, 1, 1, 1]
 
 
-def test_joints_nobody_labelled_are_no_mistakes() -> None:
+def test_unlabelled_joints_are_no_mistakes() -> None:
     assert scores(people(row(10)), people(row(10, 3))) == [1, 1, 1, 1]
 
 

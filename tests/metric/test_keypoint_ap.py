@@ -106,7 +106,7 @@ def test_scores_on_a_real_set_equal_those_of_pycocotools_on_its_own_file(tmp_pat
     assert 0.2 < (expected["ap"] or 0) < 0.9
 
 
-def test_similarity_falls_with_the_distance_as_coco_says() -> None:
+def test_similarity_falls_with_the_distance_as_in_coco() -> None:
     """One of two joints off by d: OKS (1 + exp(-d^2 / (2 area (2 sigma)^2))) / 2, here 0.5 + 0.32 / 2 = 0.66."""
     two = info(2, sigmas=(0.05, 0.1))
     area, wanted = 2000.0, 0.32
@@ -117,7 +117,7 @@ def test_similarity_falls_with_the_distance_as_coco_says() -> None:
     assert (found["ap_medium"], found["ap_small"]) == (pytest.approx(0.4), None)
 
 
-def test_joints_nobody_labelled_do_not_count_and_people_without_any_excuse() -> None:
+def test_unlabelled_joints_do_not_count_and_people_without_labels_are_ignored() -> None:
     more = {"areas": torch.tensor([900.0, 900.0]), "boxes": torch.tensor([[40.0, 40, 80, 80], [120, 120, 160, 160]])}
     truth = people([(50, 50, 2), (0, 0, 0)], [(0, 0, 0), (0, 0, 0)], **more)
     scores = torch.tensor([0.5, 0.9])
@@ -125,7 +125,7 @@ def test_joints_nobody_labelled_do_not_count_and_people_without_any_excuse() -> 
     assert scored([(found, truth)], info(2)).compute()["ap"] == pytest.approx(1)
 
 
-def test_areas_and_boxes_that_the_truth_lacks_are_those_around_its_joints() -> None:
+def test_areas_and_boxes_that_the_ground_truth_lacks_are_those_around_its_joints() -> None:
     bare = people([(50, 50, 2), (90, 80, 2), (0, 0, 0)])
     full = people([(50, 50, 2), (90, 80, 2), (0, 0, 0)], areas=torch.tensor([1200.0]))
     found = people([(53, 52, 1), (86, 83, 1), (9, 9, 1)])
@@ -138,7 +138,7 @@ def test_a_row_of_which_no_joint_was_found_is_no_result() -> None:
     assert scored([(found, truth)], info(2), max_detections=1).compute()["ap"] == pytest.approx(1)
 
 
-def test_nobody_found_is_0_and_nobody_there_undefined() -> None:
+def test_no_prediction_scores_0_and_no_person_is_undefined() -> None:
     two, none, some = info(2), people(), people([(50, 50, 2), (90, 90, 2)])
     assert scored([(none, some)], two).compute()["ap"] == 0.0
     unlabelled = people([(0, 0, 0), (0, 0, 0)])
@@ -180,7 +180,7 @@ def test_parts_in_any_order_give_the_whole_to_the_last_digit_even_where_scores_t
 
 
 @pytest.mark.parametrize("sigmas", [(), (0.05, 0.05)])
-def test_sigmas_that_nobody_measured_are_said_once_in_one_line(sigmas: tuple[float, ...]) -> None:
+def test_default_sigmas_give_one_notice_in_one_line(sigmas: tuple[float, ...]) -> None:
     placeholders, told = info(2, sigmas=sigmas), []
     pairs = [(people([(50, 52, 1), (90, 90, 1)]), people([(50, 50, 2), (90, 90, 2)]))]
     with notices(told.append):
@@ -204,6 +204,6 @@ def test_names_take_a_prefix_and_every_one_can_select_a_checkpoint() -> None:
     assert {"pose_ap", "pose_ap/person", "pose_ar50"} <= metric.mode.keys()
 
 
-def test_a_task_without_keypoints_is_told_so() -> None:
+def test_a_task_without_keypoints_is_refused() -> None:
     with pytest.raises(UserError, match="metric=keypoint_ap needs keypoints, which this task does not predict"):
         scored([(Annotation(SIZE), people())], info(2))

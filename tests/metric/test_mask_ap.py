@@ -115,6 +115,6 @@ def test_500_instances_in_an_image_are_evaluated() -> None:
     assert (found["ar"], found["ar10"]) == pytest.approx((0.08, 0.02))
 
 
-def test_a_task_without_instances_is_told_so() -> None:
+def test_a_task_without_instances_is_refused() -> None:
     with pytest.raises(UserError, match="metric=mask_ap needs instances, which this task does not predict"):
         scored([(Annotation((9, 9)), strip([0], []))])

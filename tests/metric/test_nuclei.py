@@ -87,7 +87,7 @@ def test_counts_equal_a_slow_reference_on_random_pairs() -> None:
 
 
 @pytest.mark.parametrize("average", ["dataset", "image"])
-def test_images_are_put_together_as_the_option_says(average: str) -> None:
+def test_images_are_averaged_as_the_option_names(average: str) -> None:
     pairs = [pair(seed) for seed in range(12)]
     sums = np.array([slow(*one) for one in pairs]).astype(float)
     kept = sums[:, 0, 1] > 0

@@ -114,7 +114,7 @@ def test_scores_equal_those_of_the_coco_panoptic_api() -> None:
     assert found == {name: pytest.approx(value, abs=1e-12) for name, value in OFFICIAL.items()}
 
 
-def test_the_truth_scores_1_and_classes_that_are_nowhere_are_undefined() -> None:
+def test_the_ground_truth_scores_1_and_classes_that_are_nowhere_are_undefined() -> None:
     truth = strip([0, 0, 2, 2, 3, VOID], [0, 0, 1, 1, 2, 0], [2, 3])
     found = scored((truth, truth)).compute()
     names = ("pq", "sq", "rq", "pq_things", "pq_stuff", "pq/sky", "pq/car")
@@ -140,7 +140,7 @@ def test_void_is_left_out_of_the_union_and_excuses_what_lies_on_it_by_more_than_
     assert scored((person, truth)).compute()["pq/person"] == 0.0
 
 
-def test_thing_pixels_without_instance_are_void_in_the_truth_and_nothing_in_the_prediction() -> None:
+def test_thing_pixels_without_instance_are_void_in_the_ground_truth_and_nothing_in_the_prediction() -> None:
     none = strip([2, 2, 2, 0], [0, 0, 0, 0], [])
     car = strip([2, 2, 2, 0], [1, 1, 1, 0], [2])
     assert scored((car, none)).compute()["pq/car"] is None
@@ -163,7 +163,7 @@ def test_every_crowd_of_a_class_excuses() -> None:
         assert scored((strip([0] * 6, owner, [2]), truth)).compute()["pq/car"] is None
 
 
-def test_what_is_to_be_ignored_is_void_but_for_crowds() -> None:
+def test_what_is_to_be_ignored_is_void_except_in_crowds() -> None:
     ignore = torch.tensor([[False, False, True, True, True, True]])
     truth = strip([0, 0, 0, 0, 2, 2], [0, 0, 0, 0, 1, 1], [2], crowd=[True])
     truth.ignore = ignore
@@ -206,7 +206,7 @@ def test_parts_merge_to_the_whole_to_the_last_digit_in_any_order() -> None:
         assert first.compute() == whole
 
 
-def test_a_task_or_a_dataset_without_instances_is_told_so() -> None:
+def test_a_task_or_a_dataset_without_instances_is_refused() -> None:
     full, bare = strip([0], [0], []), Annotation((1, 1), semantic=torch.zeros(1, 1, dtype=torch.uint8))
     with pytest.raises(UserError, match="needs instances, which this task does not predict"):
         scored((bare, full))

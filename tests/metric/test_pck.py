@@ -124,21 +124,21 @@ def test_without_a_box_the_labelled_joints_make_one() -> None:
     assert scores(people([(10.1, 0, 1), (49, 0, 1)]), truth)["pck"] == 0.5
 
 
-def test_joints_nobody_labelled_do_not_count_and_those_not_found_are_wrong_without_an_error() -> None:
+def test_unlabelled_joints_do_not_count_and_those_not_found_are_wrong_without_an_error() -> None:
     truth = people([(0, 0, 2), (0, 0, 0)])
     assert scores(people([(0, 0, 1), (70, 70, 1)]), truth)["pck"] == 1.0
     lost = scores(people([(0, 0, 0), (0, 0, 1)]), truth)
     assert (lost["pck"], lost["epe"], lost["pck/b"]) == (0.0, None, None)
 
 
-def test_numbers_that_are_none_are_wrong_and_match_nobody() -> None:
+def test_numbers_that_are_none_are_wrong_and_match_no_person() -> None:
     nan, truth = math.nan, people([(0, 0, 2), (0, 40, 2)])
     assert scores(people([(nan, 0, 1), (0, 40, nan)]), truth)["pck"] == 0.0
     both = people([(nan, nan, 1), (nan, nan, 1)], [(0, 0, 1), (nan, 40, 1)])
     assert scores(both, truth)["pck"] == 0.5
 
 
-def test_who_is_not_found_has_all_joints_wrong_and_extra_people_are_no_mistakes() -> None:
+def test_a_missed_person_has_all_joints_wrong_and_extra_people_are_no_mistakes() -> None:
     truth = people([(0, 0, 2), (0, 40, 2)], [(80, 0, 2), (80, 40, 2)])
     one = scores(people([(80, 1, 1), (80, 41, 1)]), truth)
     assert (one["pck"], one["epe"]) == (0.5, 1.0)
@@ -147,7 +147,7 @@ def test_who_is_not_found_has_all_joints_wrong_and_extra_people_are_no_mistakes(
     assert scores(three, truth)["pck"] == 1.0
 
 
-def test_people_in_the_boxes_of_the_truth_are_its_people_in_order_even_where_another_is_nearer() -> None:
+def test_people_in_ground_truth_boxes_are_its_people_in_order_even_where_another_is_nearer() -> None:
     boxes = torch.tensor([[0.0, 0, 40, 40], [2, 0, 42, 40], [9, 9, 12, 12]])
     truth = people([(0, 0, 2), (0, 40, 2)], [(30, 0, 2), (30, 40, 2)], [(0, 0, 0), (0, 0, 0)], boxes=boxes)
     swapped = people([(30, 0, 1), (30, 40, 1)], [(0, 0, 1), (0, 40, 1)], [(0, 0, 0), (0, 0, 0)])

@@ -56,7 +56,7 @@ def test_any_encoder_and_size_goes_through_a_code_of_the_declared_size(
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_the_answer_depends_on_the_code_alone(plain: Plain) -> None:
+def test_the_output_depends_on_the_latent_alone(plain: Plain) -> None:
     model = made(plain, *PLAIN, "model.latent_channels=2").eval()
     image = torch.rand(2, 3, 24, 32)
     latent_channels = model.encode(image)

@@ -23,7 +23,7 @@ def made(**heads: HeadSpec) -> Auxiliary:
     return Auxiliary(ENCODER, DECODER, partial(FCNHead, level=-2), heads, 3, (0.5,) * 3, (0.25,) * 3)
 
 
-def test_the_answer_is_that_of_the_encoder_decoder_without_the_auxiliary_head() -> None:
+def test_the_prediction_is_that_of_the_encoder_decoder_without_the_auxiliary_head() -> None:
     model = made(semantic=HeadSpec(5, kind="classes")).eval()
     bare = EncoderDecoder(
         ENCODER, DECODER, {"semantic": HeadSpec(5, kind="classes")}, 3, (0.5,) * 3, (0.25,) * 3
@@ -45,7 +45,7 @@ def test_the_encoder_learns_from_the_auxiliary_stage_down_to_its_level_only() ->
     assert not any(name.startswith(("encoder.body.layer4", "decoder.", "heads.")) for name in learned)
 
 
-def test_heads_that_the_auxiliary_map_cannot_serve_have_their_answer_only() -> None:
+def test_heads_that_the_auxiliary_map_cannot_serve_have_their_prediction_only() -> None:
     model = made(fine=HeadSpec(2), boxes=HeadSpec(4, (8, 16)), coarse=HeadSpec(1, (32,)))
     assert {name: len(stages) for name, stages in model(torch.rand(1, 3, 64, 64)).items()} == {
         "fine": 2,

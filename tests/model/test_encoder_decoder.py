@@ -107,7 +107,7 @@ def test_earlier_stages_teach_every_head_and_are_gone_in_evaluation() -> None:
     assert [len(stages) for stages in model.train()(torch.rand(1, 3, 37, 45)).values()] == [2, 2]
 
 
-def test_a_pruned_unet_stops_at_the_map_that_answers() -> None:
+def test_a_pruned_unet_stops_at_the_map_of_the_prediction() -> None:
     model = supervised(partial(UNet, upsample=Nearest), 2, semantic=HeadSpec(3, kind="classes")).eval()
     image = torch.rand(1, 3, 37, 45)
     maps = model.decoder(model.encoder(image))

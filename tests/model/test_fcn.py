@@ -122,7 +122,7 @@ def test_filters_learn_only_if_asked_to() -> None:
 
 @pytest.mark.parametrize("padding", [0, 99])
 @pytest.mark.parametrize("width", [None, 4])
-def test_the_answer_is_of_the_images_size(padding: int, width: int | None) -> None:
+def test_the_prediction_has_the_size_of_the_image(padding: int, width: int | None) -> None:
     model = made(stride=8, padding=padding, width=width).eval()
     with torch.no_grad():
         for size in ((1, 1), (1, 70), (31, 33), (64, 47), (48, 65)):
@@ -136,7 +136,7 @@ def test_the_answer_is_of_the_images_size(padding: int, width: int | None) -> No
 )
 @pytest.mark.parametrize("padding", [0, 99])
 @pytest.mark.parametrize("stride", [8, 32])
-def test_any_encoder_answers_every_size(encoder: object, padding: int, stride: int) -> None:
+def test_any_encoder_takes_every_size(encoder: object, padding: int, stride: int) -> None:
     model = made(encoder, stride=stride, padding=padding).eval()
     with torch.no_grad():
         for height, width in ((32, 63), (37, 45), (58, 41)):
@@ -179,7 +179,7 @@ def test_what_came_out_of_the_pooling_is_scored() -> None:
         assert torch.equal(have, F.max_pool2d(levels[level], 2, ceil_mode=True))
 
 
-def test_each_head_answers_at_its_stride() -> None:
+def test_each_head_predicts_at_its_stride() -> None:
     heads = {"fine": HeadSpec(2), "middle": HeadSpec(3, (4,)), "coarse": HeadSpec(1, (16,)), "same": HeadSpec(1, (8,))}
     model = made(heads=heads, stride=8, learn_upsampling=True)
     outputs = model(torch.rand(1, 3, 37, 45))

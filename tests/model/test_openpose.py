@@ -45,7 +45,7 @@ def test_the_preset_has_exactly_the_parameters_of_the_published_model(plain: Cal
     assert sum(value.numel() for value in model.parameters()) == published() == 52_311_446
 
 
-def test_training_gives_all_stages_and_evaluation_the_answer() -> None:
+def test_training_gives_all_stages_and_evaluation_the_prediction() -> None:
     model, image = made(), torch.rand(2, 3, 37, 45)
     stages = model(image)
     assert [[tuple(x.shape) for x in stages[name]] for name in COCO] == [[(2, 38, 5, 6)] * 3, [(2, 19, 5, 6)] * 3]
@@ -64,7 +64,7 @@ def test_a_later_stage_reads_fields_maps_and_features_in_this_order() -> None:
     assert torch.equal(seen[0][:, 38:57], first["heatmap"][0])
 
 
-def test_pruning_answers_by_an_earlier_stage_and_trains_them_all() -> None:
+def test_pruning_predicts_by_an_earlier_stage_and_trains_them_all() -> None:
     model, image = made(), torch.rand(1, 3, 24, 24)
     stages = model(image)
     model.skip_stages(2)
@@ -87,7 +87,7 @@ def test_every_front_and_block_learns_from_odd_images(encoder: EncoderFactory, o
     assert model.eval()(torch.rand(1, 3, 1, 3))["paf"][0].shape == (1, 38, 1, 1)
 
 
-def test_what_is_padded_does_not_move_the_answer() -> None:
+def test_what_is_padded_does_not_move_the_prediction() -> None:
     """An image and the same with its mean around it, at the right and below, are one to the model."""
     model, image = made().eval(), torch.rand(1, 3, 37, 45)
     padded = torch.full((1, 3, 40, 48), 0.5)

@@ -40,7 +40,7 @@ def test_decoders_and_heads_have_the_published_parameters(plain: Plain, words: l
 
 
 @pytest.mark.parametrize("encoder", ["plain", "resnet18", "hrnet_w18_small"])
-def test_any_encoder_answers_at_the_stride_of_its_finest_shallow_level(plain: Plain, encoder: str) -> None:
+def test_any_encoder_predicts_at_the_stride_of_its_finest_shallow_level(plain: Plain, encoder: str) -> None:
     model = build(plain("model=panoptic_deeplab_light", f"encoder={encoder}")["model"], heads=HEADS, **INFO)
     outputs = model(torch.rand(1, 3, 65, 97))
     size = (16, 24) if encoder == "plain" else (17, 25)  # max pooling rounds down

@@ -91,7 +91,7 @@ def test_codes_have_no_correlation_and_falling_variances() -> None:
     assert torch.allclose(codes.mean(0), torch.zeros(5).double(), atol=1e-12)
 
 
-def test_batches_and_processes_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_and_processes_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     data = images(6, (40, 48))
     one, _ = fitted(5, (8, 8), [data])
     parts = [PCA(latent_channels=5, patch=(8, 8), **INFO).double() for _ in range(2)]

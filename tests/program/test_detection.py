@@ -49,7 +49,7 @@ def stacked(task: Task, truths: list[Annotation]) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_four_drawn_images_are_learnt_by_heart(kind: str) -> None:
+def test_four_drawn_images_are_overfitted(kind: str) -> None:
     images, truths, info = scenes(4)
     task, model = assembled(info, *TASKS[kind])
     targets = stacked(task, truths)
@@ -83,7 +83,7 @@ def test_a_batch_without_a_box_costs_nothing_for_boxes_and_learns_the_background
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_the_truth_in_place_of_a_head_fits_its_grid(kind: str) -> None:
+def test_ground_truth_in_place_of_a_head_fits_its_grid(kind: str) -> None:
     """The oracle of an evaluation replaces outputs in this way."""
     images, truths, info = scenes(2)
     task, model = assembled(info, *TASKS[kind])

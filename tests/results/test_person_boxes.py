@@ -131,7 +131,7 @@ def test_a_detectors_classes_become_ours() -> None:
         Detector(lambda pixels: answer, info, BoxFilter(PERSON, 0.3, "run"))
 
 
-def test_instances_without_boxes_are_measured_and_other_answers_refused() -> None:
+def test_instances_without_boxes_are_measured_and_other_predictions_refused() -> None:
     ids = torch.zeros(SIZE, dtype=torch.int32)
     ids[10:20, 30:40] = 1
     one = Info(classes=("thing",), palette=((1, 1, 1),))

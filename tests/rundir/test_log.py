@@ -81,7 +81,7 @@ def test_secrets_stay_out_of_what_is_recorded(tmp_path: Path) -> None:
     assert "${oc.env:USER}" in text
 
 
-def test_colours_errors_and_overlays_are_as_the_palette_says() -> None:
+def test_colours_errors_and_overlays_are_follow_the_palette() -> None:
     palette = ((255, 0, 0), (0, 255, 0))
     truth = torch.tensor([[0, 1, VOID]], dtype=torch.uint8)
     guess = torch.tensor([[0, 0, 1]], dtype=torch.uint8)

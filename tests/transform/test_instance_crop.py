@@ -92,7 +92,7 @@ def test_hips_and_what_is_below_them_are_the_lower_body() -> None:
 
 
 @pytest.mark.parametrize(("upper", "rows"), [(1.0, slice(0, 5)), (0.0, slice(5, 11))])
-def test_half_a_body_is_shown_around_its_joints(upper: float, rows: slice) -> None:
+def test_half_a_body_is_cropped_around_its_joints(upper: float, rows: slice) -> None:
     keypoints = torch.rand(1, 11, 3, generator=Generator().manual_seed(0)) * 50 + 20
     keypoints[..., 2] = 2
     truth = boxed(0.0, 0.0, 100.0, 100.0, keypoints=keypoints)

@@ -54,7 +54,7 @@ def test_changing_the_width_first_gives_the_same_values() -> None:
     torch.testing.assert_close(up(x, (10, 8), None), up.project(wide(x, (10, 8), None)))
 
 
-def test_the_first_answers_are_nearly_flat_means() -> None:
+def test_the_first_outputs_are_nearly_flat_means() -> None:
     torch.manual_seed(0)
     x = torch.rand(1, 8, 9, 9)
     mean = F.interpolate(F.avg_pool2d(x, 5, 1, 2), scale_factor=2)

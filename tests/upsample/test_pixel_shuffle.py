@@ -13,7 +13,7 @@ from densepred.upsample.pixel_shuffle import PixelShuffle
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
-def test_it_is_a_convolution_whose_channels_are_laid_out(factor: int) -> None:
+def test_it_is_a_convolution_with_channels_laid_out(factor: int) -> None:
     torch.manual_seed(0)
     up = PixelShuffle(4, 3, None, factor, init="random")
     x = torch.randn(2, 4, 5, 6)

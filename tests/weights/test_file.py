@@ -121,7 +121,7 @@ def test_weights_of_another_model_are_refused_by_name(plain: Any, tmp_path: Path
 
 
 @pytest.mark.parametrize("length", [0x80, 0x180, 0x4B50])
-def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path: Path, length: int) -> None:
+def test_a_header_with_a_length_that_looks_like_a_pickle_is_read(tmp_path: Path, length: int) -> None:
     path = tmp_path / "w.safetensors"
     text = b'{"__metadata__":{"densepred":"{}"}}'
     path.write_bytes(length.to_bytes(8, "little") + text.ljust(length))

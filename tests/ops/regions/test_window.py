@@ -22,7 +22,7 @@ def test_extremes_equal_scipys_filters(reach: int) -> None:
 
 
 @pytest.mark.parametrize("reach", [1, 2, 5, 40])
-def test_mixed_sees_two_known_labels(reach: int) -> None:
+def test_mixed_finds_two_known_labels(reach: int) -> None:
     draw = np.random.default_rng(1)
     truth = np.kron(draw.integers(0, 3, (4, 5)), np.ones((7, 6), int)).astype(np.uint8)
     truth[draw.random(truth.shape) < 0.3] = VOID

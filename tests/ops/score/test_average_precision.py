@@ -56,7 +56,7 @@ def test_categories_keep_the_order_they_were_given_in_and_empty_ones_are_undefin
     assert found["ap/c5"] is None
 
 
-def test_sizes_go_by_the_area_of_the_truth() -> None:
+def test_sizes_go_by_the_area_of_the_ground_truth() -> None:
     found = summary((objects(FULL, (20, 20, 40, 40)), objects((20, 20, 40, 40))))
     assert (found["ap_small"], found["ap_medium"], found["ap_large"]) == (0, pytest.approx(1), None)
 

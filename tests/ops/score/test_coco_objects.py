@@ -58,7 +58,7 @@ def test_pixels_to_ignore_become_a_crowd_per_class_where_no_crowd_is_yet() -> No
     assert len(coco_objects.excused(truth, coco_objects.masked(truth, INFO), [2, 1]).areas) == 2
 
 
-def test_the_box_of_joints_is_around_labelled_ones_in_the_truth_and_around_all_in_results() -> None:
+def test_the_box_of_joints_is_around_labelled_ones_in_the_ground_truth_and_around_all_in_results() -> None:
     points = torch.tensor([[[1.0, 2, 2], [4, 7, 1], [9, 9, 0]], [[3.0, 3, 0], [5, 5, 0], [6, 6, 0]]])
     found = Annotation((20, 20), keypoints=points)
     truth, result = coco_objects.jointed(found, INFO, truth=True), coco_objects.jointed(found, INFO)

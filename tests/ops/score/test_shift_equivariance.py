@@ -37,7 +37,7 @@ def slow(image: Tensor, shifts: tuple[tuple[int, int], ...]) -> float:
     return sum(shares) / len(shares)
 
 
-def test_an_answer_that_looks_at_pixels_moves_with_them() -> None:
+def test_a_prediction_from_pixels_moves_with_them() -> None:
     torch.manual_seed(0)
     image = torch.rand(2, 3, 33, 41)
     assert shift_equivariance(bright, image).tolist() == [1, 1]
@@ -58,7 +58,7 @@ def test_shifts_by_whole_cells_change_nothing() -> None:
     assert shift_equivariance(pooled, image, [(4, 8), (2, 0)]).item() < 1
 
 
-def test_an_answer_that_knows_the_place_does_not_move() -> None:
+def test_a_prediction_from_the_place_does_not_move() -> None:
     def columns(image: Tensor) -> Tensor:
         return torch.arange(image.shape[-1]).expand(len(image), *image.shape[-2:]) % 2
 

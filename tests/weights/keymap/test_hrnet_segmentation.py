@@ -61,7 +61,7 @@ def test_a_network_with_context_from_objects_is_not_taken_for_this_one() -> None
     assert matching_families([*names, "ocr_distri_head.conv_bn_dropout.0.weight", "cls_head.weight"]) == []
 
 
-def test_a_file_of_training_fills_the_model_unless_it_would_answer_otherwise(tmp_path: Path) -> None:
+def test_a_file_of_training_fills_the_model_unless_the_outputs_would_differ(tmp_path: Path) -> None:
     path = tmp_path / "official.safetensors"
     theirs = {f"model.{name}": torch.zeros(shape) for name, shape in official.segmentation(2).items()}
     theirs["model.last_layer.3.bias"] = torch.arange(19.0)

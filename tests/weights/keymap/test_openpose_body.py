@@ -63,7 +63,7 @@ def slow(state: dict[str, Tensor], x: Tensor) -> dict[int, Tensor]:
     return answers
 
 
-def test_every_tensor_has_its_place_and_the_answers_are_those_of_the_port() -> None:
+def test_every_tensor_has_its_place_and_the_outputs_are_those_of_the_port() -> None:
     theirs = weights()
     assert len(theirs) == 184
     assert matching_families(theirs) == ["openpose_body"]

@@ -81,14 +81,14 @@ def test_it_has_torchvisions_parameters(plain: Plain, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name.endswith("50")])
-def test_it_answers_as_torchvision(plain: Plain, name: str) -> None:
+def test_it_predicts_as_torchvision(plain: Plain, name: str) -> None:
     equals_torchvision(plain, name, (65, 83))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("size", [(65, 83), (37, 45), (96, 130)])
-def test_every_depth_answers_as_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
+def test_every_depth_predicts_as_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
     equals_torchvision(plain, name, size)
 
 
@@ -114,7 +114,7 @@ def equals_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
         (("model.align_corners=true",), "set model.align_corners=false"),
     ],
 )
-def test_what_would_load_and_answer_otherwise_is_refused(
+def test_what_would_load_and_predict_otherwise_is_refused(
     plain: Plain, tmp_path: Path, words: tuple[str, ...], asked: str
 ) -> None:
     """Check the settings only; any tensors with the names of the family will do."""
@@ -148,7 +148,7 @@ SMP_HEAD = ("decoder.separable=true", "decoder.between=false", "decoder.mix=true
 
 
 @pytest.mark.parametrize(("output_stride", "rates"), [(16, "[12,24,36]"), (8, "[6,12,18]")])
-def test_it_answers_as_segmentation_models_pytorch(plain: Plain, output_stride: int, rates: str) -> None:
+def test_it_predicts_as_segmentation_models_pytorch(plain: Plain, output_stride: int, rates: str) -> None:
     smp = pytest.importorskip("segmentation_models_pytorch")
     options = {"encoder_weights": None, "classes": 5, "encoder_output_stride": output_stride}
     theirs = smp.DeepLabV3Plus("resnet34", **options).eval()

@@ -41,7 +41,7 @@ def count(model: nn.Module) -> int:
         ("unetplusplus", 34, "scse", (32, 64)),
     ],
 )
-def test_their_weights_give_their_answers(
+def test_their_weights_give_their_outputs(
     plain: Callable[..., dict[str, Any]], name: str, depth: int, attention: str, size: tuple[int, int]
 ) -> None:
     torch.manual_seed(0)

@@ -53,7 +53,7 @@ def made(plain: Callable[..., dict[str, Any]], info: Info, *words: str) -> Model
     return build(node, heads=FCOS(info).heads, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3).eval()
 
 
-def test_the_whole_file_is_taken_and_answers_the_same(
+def test_the_whole_file_is_taken_and_predicts_the_same(
     plain: Callable[..., dict[str, Any]], published: tuple[torch.nn.Module, Path]
 ) -> None:
     theirs, path = published
@@ -80,7 +80,7 @@ def test_another_number_of_classes_takes_all_but_their_convolution(
     assert "unexpected" not in text
 
 
-def test_a_model_that_would_answer_otherwise_is_refused(
+def test_a_model_that_would_predict_otherwise_is_refused(
     plain: Callable[..., dict[str, Any]], published: tuple[torch.nn.Module, Path]
 ) -> None:
     model = made(plain, COCO, "model.positive=exp")
