@@ -96,7 +96,7 @@ def test_a_checkpoint_with_a_sum_can_be_opened(plain: Callable[..., dict[str, An
         allowlist.check(node, "task")
         task = build(node, [], "task", info=Info(classes=("a", "b", "c")))
         assert isinstance(task.losses["semantic"], Sum)
-    assert task.codec.distance
+    assert task.codec.map.distance
 
 
 def test_a_boundary_loss_trains_by_its_name_alone(tmp_path) -> None:

@@ -30,7 +30,9 @@ class Overlaps:
 
 def overlaps(found: np.ndarray, truth: np.ndarray, count_found: int, count_truth: int) -> Overlaps:
     """Compare two maps (H, W) of ids from 1 to these counts. Ids without pixels have an area of 0."""
-    one, other = (torch.from_numpy(np.ascontiguousarray(ids)) for ids in (found, truth))
+    one, other = (
+        torch.from_numpy(np.ascontiguousarray(ids, np.int32)) for ids in (found, truth)
+    )  # torch adds no uint16
     first, second, pixels = (x.numpy() for x in pair_counts(one, other, count_found + 1, count_truth + 1))
     both = (first > 0) & (second > 0)
     return Overlaps(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from densepred.ops.regions import overlaps as module
+from densepred.ops.regions import pair_counts
 
 
 @pytest.mark.parametrize("dense", [1 << 22, 0])
@@ -15,7 +16,7 @@ from densepred.ops.regions import overlaps as module
 def test_areas_and_shared_pixels_are_those_of_a_loop(
     monkeypatch: pytest.MonkeyPatch, dense: int, size: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(module, "DENSE", dense)
+    monkeypatch.setattr(pair_counts, "DENSE", dense)
     draw = np.random.default_rng(0)
     found, truth = draw.integers(0, 4, size).astype(np.int32), draw.integers(0, 7, size).astype(np.uint16)
     counted = module.overlaps(found, truth, 5, 9)

@@ -1,4 +1,4 @@
-"""Codes and matches of segments, by hand and pixel by pixel. Scores: tests/metric/test_panoptic_quality.py."""
+"""Ids and matches of segments, by hand and pixel by pixel. Scores: tests/metric/test_panoptic_quality.py."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def row(semantic: list[int], owner: list[int], categories: list[int], crowd: lis
     )
 
 
-def test_each_code_has_the_class_of_its_segment_and_things_without_instance_have_none() -> None:
+def test_each_id_has_the_class_of_its_segment_and_things_without_instance_have_none() -> None:
     found = row([0, 1, 3, 3, 2, VOID], [0, 0, 1, 2, 0, 0], [3, 2], crowd=[False, True])
-    assert found.classes[found.codes[0]].tolist() == [0, 1, 3, 2, -1, -1]
-    assert found.crowd[found.codes[0]].tolist() == [False, False, False, True, False, False]
-    assert len(found.codes.unique()) == 6
+    assert found.classes[found.ids[0]].tolist() == [0, 1, 3, 2, -1, -1]
+    assert found.crowd[found.ids[0]].tolist() == [False, False, False, True, False, False]
+    assert len(found.ids.unique()) == 6
 
 
 def test_ignored_pixels_are_of_no_segment_unless_a_crowd_covers_them() -> None:
@@ -31,7 +31,7 @@ def test_ignored_pixels_are_of_no_segment_unless_a_crowd_covers_them() -> None:
         torch.zeros(1, 4, dtype=torch.uint8), torch.tensor([[0, 1, 2, 2]]), torch.tensor([3, 3]), (0,),
         crowd=torch.tensor([False, True]), ignore=ignore,
     )  # fmt: skip
-    assert found.classes[found.codes[0]].tolist() == [-1, -1, 3, 3]
+    assert found.classes[found.ids[0]].tolist() == [-1, -1, 3, 3]
 
 
 def test_only_segments_of_one_class_with_an_iou_above_a_half_match() -> None:
