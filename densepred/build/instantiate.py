@@ -141,7 +141,7 @@ def _unfit(
         if key in runtime:
             yield f"{_join(at, key)}: densepred sets this argument itself; remove it"
         elif key not in named and (now := renamed.present(node["_target_"], str(key))) != key:
-            yield f"{_join(at, key)}: its name is {now} now; type {_join(at, now)}=..."
+            yield f"{_join(at, key)}: it is called {now} now; type {_join(at, now)}=..."
         elif key not in named and not open_ended and not (at == "optimizer" and key == "groups" and "params" in named):
             yield f"{_join(at, key)}: {_name(make)} has no argument {key}; {suggest(key, set(named) - set(runtime))}"
     for key, parameter in named.items():

@@ -43,6 +43,9 @@ FORMER: dict[str, dict[str, str]] = {
 }
 """Class below `densepred` -> former argument -> argument."""
 
+COMMANDS = {"annotations": "coco_ids", "prune": "skip_stages"}
+"""Former keys of densepred-eval and densepred-predict; no file stores them."""
+
 
 def present(target: Any, key: str) -> str:
     """Return the name that an argument of the class with this `_target_` has now."""

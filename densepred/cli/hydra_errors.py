@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
+from densepred.build import renamed
 from densepred.cli import synonyms
 from densepred.cli.compose import one_line
 from densepred.cli.typed import Typed, at, paths
@@ -57,11 +58,19 @@ def _key(key: str, value: str, typed: Typed) -> str:
     known = list(paths(tree))
     parent, _, name = key.rpartition(".")
     siblings = [other.removeprefix(f"{parent}.") for other in known if parent and other.rpartition(".")[0] == parent]
-    hint = synonyms.key(key, value, known) or _near(name, siblings, f"{parent}.")
+    hint = _renamed(parent, name, value, tree) or synonyms.key(key, value, known)
+    hint = hint or _near(name, siblings, f"{parent}.")
     if hint is None and siblings:
         hint = f"{parent} has {', '.join(siblings)}"
     hint = hint or _below(key, value, tree) or _near(key, known)
     return f"{key}: there is no such key; {hint or 'see --help for the keys and --cfg job for all of them'}"
+
+
+def _renamed(parent: str, name: str, value: str, tree: dict[str, Any]) -> str | None:
+    """Return what to type for a key that had another name in earlier versions."""
+    now = renamed.present(at(tree, f"{parent}._target_"), name) if parent else renamed.COMMANDS.get(name, name)
+    place = f"{parent}.{now}" if parent else now
+    return f"it is called {now} now; type {place}={value or '...'}" if now != name and place in paths(tree) else None
 
 
 def _below(key: str, value: str, tree: dict[str, Any]) -> str | None:

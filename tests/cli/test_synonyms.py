@@ -69,3 +69,17 @@ def test_every_target_exists_in_some_command() -> None:
     assert set(synonyms.GROUPS) <= Typed("train", command.configs(), ()).groups()
     options = {path.stem for path in command.configs().rglob("*.yaml")}
     assert set(synonyms.OPTIONS) <= options
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["model=deeplabv3", "decoder.rates=[3]"], "it is called atrous_rates now; type decoder.atrous_rates=[3]"),
+        (["task=panoptic", "task.codec.most=9"], "it is called max_detections now; type task.codec.max_detections=9"),
+        (["loss=tversky", "loss.absent=true"], "it is called include_absent now; type loss.include_absent=true"),
+    ],
+)
+def test_a_former_name_of_a_key_is_answered_with_the_present_one(words: list[str], answer: str) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011, Hydra raises many kinds
+        composed(*words)
+    assert answer in hydra_errors.sentence(caught.value, Typed("train", command.configs(), words))
