@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from densepred.cli import flags, groups, help, hydra_errors, sweep, synonyms
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
-from densepred.errors import UserError
+from densepred.errors import UserError, notices
 
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
@@ -117,7 +117,8 @@ class _Run:
         self.folder = folder()
         try:
             complete(cfg, overrides())
-            self.code = self.function(cfg)
+            with notices(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True)):
+                self.code = self.function(cfg)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher other than ours counts failed jobs by itself
                 raise

@@ -45,38 +45,43 @@ def work(job: EvaluationJob) -> int:
         torch.set_num_threads(settings.threads)
     device = distributed.join()
     try:
-        path = find_weights(settings.ckpt)
-        model, task, header = load_model(path, settings.trust, settings.codec)
-        if settings.metric is not None:
-            task.metrics = build(settings.metric, None, "metric")
-        model.skip_stages(settings.skip_stages)
-        node = dict(settings.dataset)
-        split = node.pop("split", "valid")
-        data = make_dataset(node, split)
-        same_classes(task, data, path)
-        transform = Pipeline(
-            [build(n, settings.trust, "transform") for n in header.get("transform", [])], data.info.mirrored
-        )
-        boxes = _detected(settings, task, data)
-        loader = evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
-        precision = Precision(settings.precision, device)
-        oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
-        try:
-            model, task = model.to(device), task.to(device)
-            with explained(), notices(_warn):
-                values = evaluate(model, task, loader, device, precision, oracle, settings.flip)
-            if oracle is not None:
-                oracle.finish(values)
-            if settings.probes:
-                probed = probe(model, task, loader, device, precision)
-                values |= {f"probe/{name}": value for name, value in probed.items()}
-        finally:
-            loader.close()
-        if distributed.is_main():
-            _report(values, path, header, split, len(data), job.folder, oracle)
+        with explained(), notices(_warn):
+            _evaluate(job, device)
     finally:
         distributed.leave()
     return 0
+
+
+def _evaluate(job: EvaluationJob, device: torch.device) -> None:
+    settings = job.settings
+    path = find_weights(settings.ckpt)
+    model, task, header = load_model(path, settings.trust, settings.codec)
+    if settings.metric is not None:
+        task.metrics = build(settings.metric, None, "metric")
+    model.skip_stages(settings.skip_stages)
+    node = dict(settings.dataset)
+    split = node.pop("split", "valid")
+    data = make_dataset(node, split)
+    same_classes(task, data, path)
+    transform = Pipeline(
+        [build(n, settings.trust, "transform") for n in header.get("transform", [])], data.info.mirrored
+    )
+    boxes = _detected(settings, task, data)
+    loader = evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
+    precision = Precision(settings.precision, device)
+    oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
+    try:
+        model, task = model.to(device), task.to(device)
+        values = evaluate(model, task, loader, device, precision, oracle, settings.flip)
+        if oracle is not None:
+            oracle.finish(values)
+        if settings.probes:
+            probed = probe(model, task, loader, device, precision)
+            values |= {f"probe/{name}": value for name, value in probed.items()}
+    finally:
+        loader.close()
+    if distributed.is_main():
+        _report(values, path, header, split, len(data), job.folder, oracle)
 
 
 def _detected(settings: EvalSettings, task: Task, data: Dataset) -> list[Annotation] | None:

@@ -64,6 +64,11 @@ def test_the_exit_code_and_the_folder_come_from_the_function(ran: Any, tmp_path:
     assert Path(folder).parent == tmp_path / "runs" / "semantic-shapes-unet"
 
 
+def test_a_notice_is_one_line_whichever_command_gives_it(ran: Any) -> None:
+    body = "import warnings; from densepred.errors import Notice; warnings.warn('a fact', Notice)"
+    assert ran(body, "ckpt=c", "input=i", name="predict").stderr == "warning: a fact\n"
+
+
 def test_below_a_free_key_anything_may_be_set_and_nowhere_else(ran: Any) -> None:
     given = ("ckpt=c", "input=i", "codec.threshold=0.4", "codec={split: distance}")
     done = ran("print(dict(cfg.codec))", *given, name="predict")
