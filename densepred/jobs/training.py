@@ -24,7 +24,7 @@ from densepred.engine.validator import Validator
 from densepred.errors import UserError, notices
 from densepred.jobs import parts
 from densepred.jobs.class_weights import resolve_class_weights
-from densepred.loader.loaders import EvaluationLoader, TrainingLoader, explained
+from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
 from densepred.optimizer import freeze, optimizer_of
 from densepred.rundir import console, provenance
 from densepred.rundir.folder import Run
@@ -57,11 +57,14 @@ def work(job: TrainingJob) -> int:
         raise UserError("; and ".join(mistakes))
     device = distributed.join()
     folder = distributed.share(job.folder)
-    log = Log(folder, enabled=distributed.is_main())
+    log, stop = Log(folder, enabled=distributed.is_main()), StopFlag()
     try:
-        with explained(), notices(log.warn), StopFlag() as stop:
+        with explained(), notices(log.warn), stop:
             _train(job, folder, device, log, stop)
-    except Stopped:
+    except (Stopped, WorkerKilled) as reason:
+        # A signal to all processes of a run ends a worker that has only just been started.
+        if isinstance(reason, WorkerKilled) and not stop.raised:
+            raise
         log.say(f"stopped; resume with: densepred-train trainer.resume={folder}")
         return STOPPED
     except NonFinite as reason:

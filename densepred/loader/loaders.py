@@ -166,6 +166,10 @@ def _guarded(loader: DataLoader) -> Iterator:
             yield batch
 
 
+class WorkerKilled(UserError):
+    """A loader worker ended before its time."""
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn torch's errors about a worker into a UserError; a signal raises them wherever the program is."""
@@ -174,7 +178,7 @@ def explained() -> Iterator[None]:
     except RuntimeError as error:
         text = str(error)
         if "DataLoader worker" in text:
-            raise UserError(
+            raise WorkerKilled(
                 "a loader worker was killed, often because memory ran out; lower data.workers or data.batch_size"
             ) from error
         if "timed out" in text:
