@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
-from densepred.types import Annotation, Frame, HeadSpec, Info, Pyramid, Sample, UserError
+from densepred.types import Annotation, ChannelAxes, Frame, HeadSpec, Info, Pyramid, Sample, UserError
 
 
 class Encoder(nn.Module, ABC):
@@ -61,6 +61,14 @@ class Model(nn.Module, ABC):
 
         Only the last stage counts. Earlier ones have a loss in training and may be absent in evaluation mode.
         """
+
+    def channel_axes(self) -> ChannelAxes:
+        """Return the dimensions of tensors that run over channels of heads, such as one row per class.
+
+        Weights of a run with other classes, or with the same in another order, are matched along them by name. A head
+        that is not named here has its channels in a fixed order.
+        """
+        return {}
 
     def skip_stages(self, stages: int) -> None:
         """Predict by an earlier stage in evaluation mode, without the layers of the last `stages` ones."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.errors import UserError, suggest
-from densepred.types import HeadSpec
+from densepred.types import ChannelAxes, HeadSpec
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -201,6 +201,25 @@ def initialise_head(conv: nn.Conv2d, spec: HeadSpec, std: float | None = None) -
     assert conv.bias is not None
     prior = 0.5 if spec.prior is None else spec.prior
     nn.init.constant_(conv.bias, math.log(prior / (1 - prior)))
+
+
+def output_axes(conv: nn.Module, place: str, head: str) -> ChannelAxes:
+    """Return the axes of a head's last convolution at `place` of a model: one row of weight and bias per channel."""
+    return {f"{place}.{name}": {0: (head,)} for name, _ in conv.named_parameters()}
+
+
+def input_axes(first: nn.Module, place: str, parts: tuple[str | int, ...]) -> ChannelAxes:
+    """Return the axes of a module with the input channels `parts`: up to its first convolution that mixes channels.
+
+    A depthwise convolution and the norm behind it have one row per input channel.
+    """
+    found: ChannelAxes = {}
+    for name, part in first.named_modules(prefix=place):
+        if isinstance(part, nn.Conv2d) and part.groups == 1:
+            return {**found, f"{name}.weight": {1: parts}}
+        if not list(part.children()):
+            found |= {f"{name}.{key}": {0: parts} for key, value in part.state_dict().items() if value.ndim}
+    return found
 
 
 def adapt_input(weight: Tensor, channels: int) -> Tensor:

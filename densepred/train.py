@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from densepred.cli import command, compose
+from densepred.cli import command, compose, flags
+from densepred.cli.inherit import inherited
+from densepred.cli.typed import Typed
 from densepred.errors import UserError
 from densepred.rundir import provenance
 
@@ -24,7 +27,16 @@ densepred-train --multirun model=unet,deeplabv3 loss=ce,focal
 
 
 def main() -> None:
-    command.run(train, "train", EXAMPLES, prepare=recorded)
+    command.run(train, "train", EXAMPLES, prepare=prepared)
+
+
+def prepared(arguments: list[str]) -> list[str]:
+    """Return the overrides that a run named by `trainer.resume` or `weights.init` adds to those that are typed."""
+    resumed = recorded(arguments)
+    if any(word.startswith("trainer.resume=") for word in arguments):
+        return resumed
+    given = [*flags.split(sys.argv[1:])[0], *arguments]
+    return inherited(Typed("train", command.configs(), given))
 
 
 def recorded(arguments: list[str]) -> list[str]:

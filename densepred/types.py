@@ -29,6 +29,12 @@ Targets = Mapping[str, Tensor]
 A head of classes may have `<head>_distance` (K, H, W): pixels to the boundary of each class, negative inside it."""
 
 
+ChannelAxes = dict[str, dict[int, tuple[str | int, ...]]]
+"""Per tensor of a state dict and dimension, what the dimension holds in order: a head's channels, or so many others.
+
+`{"heads.semantic.weight": {0: ("semantic",)}}`: one row per channel of the head `semantic`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Info:
     """Description of a dataset: classes, keypoints, channels. Every checkpoint holds it as JSON."""
@@ -246,4 +252,8 @@ class HeadSpec:
     kind: str = "values"
     prior: float | None = None
     positive: bool = False
-    names: tuple[str, ...] = ()  # of the channels, for drawing
+    names: tuple[str, ...] = ()  # of the channels, for drawing and for weights of other classes or keypoints
+
+    def channel_names(self) -> tuple[str, ...]:
+        """Return one name per channel: its number where the head has no names."""
+        return self.names or tuple(map(str, range(self.channels)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred.cli import flags
@@ -43,15 +43,23 @@ class Typed:
 
     def compose(self, words: Sequence[str]) -> dict[str, Any] | None:
         """Return the configuration of these overrides, interpolations as written; None if Hydra refuses them."""
+        found = self._compose(words)
+        plain = None if found is None else OmegaConf.to_container(found, resolve=False)
+        return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else None
+
+    def choices(self, words: Sequence[str]) -> dict[str, str] | None:
+        """Return the option that these overrides choose in each group; None if Hydra refuses them."""
+        found = self._compose(words, return_hydra_config=True)
+        return None if found is None else {str(key): str(one) for key, one in found.hydra.runtime.choices.items()}
+
+    def _compose(self, words: Sequence[str], return_hydra_config: bool = False) -> DictConfig | None:
         further = ",".join(f"file://{folder.resolve()}" for folder in config_dirs(self.arguments))
         with initialize_config_dir(str(self.configs), version_base="1.3"):
             try:
-                found = compose(self.name, overrides=[*words, f"hydra.searchpath=[{further}]"])
+                words = [*words, f"hydra.searchpath=[{further}]"]
+                return compose(self.name, overrides=words, return_hydra_config=return_hydra_config)
             except (HydraException, OmegaConfBaseException):
                 return None
-        plain = OmegaConf.to_container(found, resolve=False)
-        assert isinstance(plain, dict)
-        return {str(key): value for key, value in plain.items()}
 
     def chosen(self) -> dict[str, Any]:
         """Return the configuration of the chosen options alone, or the default one if Hydra refuses them."""

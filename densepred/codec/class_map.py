@@ -34,7 +34,7 @@ class ClassMap:
                 f"task.codec.sigmoid=true is for background and one class; the dataset has {self.classes} classes: "
                 "set task.codec.sigmoid=false"
             )
-        self.spec = HeadSpec(1 if sigmoid else self.classes, kind="classes")
+        self.spec = HeadSpec(1, kind="classes", names=info.classes[1:]) if sigmoid else _softmax(info)
         self.border = None if border is None else BorderWeights(info, border)
         self.distance = distance
 
@@ -52,6 +52,10 @@ class ClassMap:
         """Return logits (B, C, H, W) that predict a batch of class maps (B, H, W); void counts as the first class."""
         logits = sure_logits(labels.masked_fill(labels == VOID, 0), self.classes)
         return logits[:, 1:] - logits[:, :1] if self.spec.channels == 1 else logits
+
+
+def _softmax(info: Info) -> HeadSpec:
+    return HeadSpec(len(info.classes), kind="classes", names=info.classes)
 
 
 def sure_logits(labels: Tensor, classes: int) -> Tensor:

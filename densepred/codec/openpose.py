@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.codec.skeleton import skeleton
+from densepred.codec.skeleton import Skeleton, skeleton
 from densepred.contracts import Codec
 from densepred.ops.heatmap.candidates import Candidates, candidates
 from densepred.ops.heatmap.gaussian import heatmaps
@@ -72,8 +72,8 @@ class OpenPose(Codec):
         self.rules = GENEROUS if maximize_positives else Rules(peak, dot, ratio, parts, score_threshold)
         self.max_detections, self.enlarge = max_detections, enlarge
         self.heads = {
-            "paf": HeadSpec(2 * len(self.skeleton.limbs), (stride,)),
-            "heatmap": HeadSpec(len(self.skeleton.names) + 1, (stride,)),
+            "paf": HeadSpec(2 * len(self.skeleton.limbs), (stride,), names=_limb_names(self.skeleton)),
+            "heatmap": HeadSpec(len(self.skeleton.names) + 1, (stride,), names=(*self.skeleton.names, "background")),
         }
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
@@ -153,3 +153,9 @@ class OpenPose(Codec):
         paf = outputs["paf"].flip(-1).unflatten(1, (-1, 2))[:, list(order)]
         turn = torch.tensor([[-sign, sign] for sign in signs], dtype=paf.dtype, device=paf.device)
         return {"paf": (paf * turn[..., None, None]).flatten(1, 2), "heatmap": heat}
+
+
+def _limb_names(skeleton: Skeleton) -> tuple[str, ...]:
+    """Return the names of the channels of the affinity fields: x and y of each limb, from its first joint."""
+    ends = [(skeleton.names[a], skeleton.names[b]) for a, b in skeleton.limbs]
+    return tuple(f"{a} to {b} {axis}" for a, b in ends for axis in "xy")

@@ -72,7 +72,7 @@ class Panoptic(Codec):
         self.score, self.stuff = score, stuff
         self.required = ("semantic", "instances", "categories")
         self.heads = {
-            "semantic": HeadSpec(self.classes, kind="classes"),
+            "semantic": HeadSpec(self.classes, kind="classes", names=info.classes),
             "center": HeadSpec(1),
             "offset": HeadSpec(2),
         }

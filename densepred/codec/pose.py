@@ -73,7 +73,7 @@ class Pose(Codec):
         self.joint_threshold, self.nms = joint_threshold, nms
         self.sigmas = info.sigmas or (UNKNOWN_SIGMA,) * len(info.keypoints)
         self.mirror = _mirror(info)
-        self.heads = {"heatmap": HeadSpec(len(info.keypoints), (stride,))}
+        self.heads = {"heatmap": HeadSpec(len(info.keypoints), (stride,), names=info.keypoints)}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         people = truth.need("keypoints")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -33,10 +34,12 @@ from densepred.rundir.progress import Progress
 from densepred.rundir.state import TrainState
 from densepred.settings import TrainSettings
 from densepred.task import Task
+from densepred.types import HeadSpec, Info
 from densepred.weights import pretrained
 
 FORMAT = 1
 NON_FINITE, STOPPED = 3, 75
+BUILT = ("model", "encoder", "decoder", "upsample", "task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,13 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     settings = job.settings
     _configure_torch(settings)
     train, valid = (parts.dataset(settings.dataset, split) for split in ("train", "valid"))
+    resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     task_node, class_weights = resolve_class_weights(settings.task, train)
     torch.manual_seed(settings.seed)
     task, model = parts.task_and_model(task_node, settings.model, train.info)
-    notes = _start(model, settings, train.info.classes, log)
+    notes = _start(model, settings, task, log, resume)
     model, task = _placed(model, settings, device), task.to(device)
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
-    resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     if distributed.is_main() and not provenance.exists(
         folder
     ):  # also when a run is resumed that died before it was recorded
@@ -173,11 +176,18 @@ def _placed(model: Model, settings: TrainSettings, device: torch.device) -> Mode
     return model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
 
 
-def _start(model: Model, settings: TrainSettings, classes: tuple[str, ...], log: Log) -> list[str]:
-    """Load the weights that `weights.*` names; return notes for the log, written at once if loading fails."""
+def _start(model: Model, settings: TrainSettings, task: Task, log: Log, resume: bool) -> list[str]:
+    """Load the weights that `weights.*` names; return notes for the log, written at once if loading fails.
+
+    A run that is resumed gets the weights of its checkpoint afterwards, so any share may fit.
+    """
     notes: list[str] = []
+
+    def heads(info: Info | None) -> Mapping[str, HeadSpec]:
+        return task.heads if info is None else build(settings.task["codec"], None, "task.codec")(info=info).heads
+
     try:
-        pretrained.load(model, settings.weights, classes, notes.append)
+        pretrained.load(model, settings.weights, heads, notes.append, 0.0 if resume else pretrained.LEAST)
     except UserError:
         for note in notes:
             log.say(note)
@@ -193,6 +203,7 @@ def _header(job: TrainingJob, task_node: dict[str, Any], train: Dataset) -> dict
         "model": parts.stored(job.settings.model),
         "task": parts.stored(task_node),
         "info": train.info.to_json(),
+        "options": {name: job.choices[name] for name in BUILT if name in {"model", "task", *job.used}},
         "dataset": {"option": job.choices["dataset"], "overrides": [provenance.redacted(word) for word in words]},
         "transform": parts.stored(job.settings.transform["valid"]),
     }
@@ -217,7 +228,7 @@ def _opening(
     length += f"; {batches} batches of {settings.data.batch_size} per epoch"
     if isinstance(model, ClosedForm):
         length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
-    chosen = [f"{name} {job.choices[name]}" for name in ("encoder", "decoder", "upsample") if name in job.used]
+    chosen = [f"{name} {job.choices[name]}" for name in BUILT[1:-1] if name in job.used]
     with_parts = f" ({', '.join(chosen)})" if chosen else ""
     size = console.count(sum(p.numel() for p in model.parameters()))
     rows = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
 from densepred.contracts import DecoderFactory, EncoderFactory
 from densepred.model.encoder_decoder import EncoderDecoder, Head, cut, levels
-from densepred.types import HeadSpec
+from densepred.types import ChannelAxes, HeadSpec
 
 
 class Auxiliary(EncoderDecoder):
@@ -42,6 +43,12 @@ class Auxiliary(EncoderDecoder):
                 if len(spec.strides) == 1 and spec.strides[0] <= coarsest
             }
         )
+
+    def channel_axes(self) -> ChannelAxes:
+        found = super().channel_axes()
+        for name, head in self.auxiliary_heads.items():
+            found |= cast(Head, head).channel_axes(f"auxiliary_heads.{name}", name)
+        return found
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         pyramid = self.pyramid(image)

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
-from densepred.nn import ConvNormAct, Normalise, exponential, initialise, initialise_head
-from densepred.types import HeadSpec, Pyramid, UserError
+from densepred.nn import ConvNormAct, Normalise, exponential, initialise, initialise_head, output_axes
+from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 
 
 class EncoderDecoder(Normalise, Model):
@@ -75,6 +75,15 @@ class EncoderDecoder(Normalise, Model):
         maps[-1] = self.dropout(maps[-1])
         return {name: [head(maps) for head in each] for name, each in parts.items()}
 
+    def channel_axes(self) -> ChannelAxes:
+        found: ChannelAxes = {}
+        for name, head in self.heads.items():
+            found |= cast(Head, head).channel_axes(f"heads.{name}", name)
+        for name, each in self.stages.items():
+            for number, head in enumerate(cast(nn.ModuleList, each)):
+                found |= cast(Head, head).channel_axes(f"stages.{name}.{number}", name)
+        return found
+
     def skip_stages(self, stages: int) -> None:
         if not 0 <= stages <= self.supervised:
             raise UserError(
@@ -121,6 +130,13 @@ class Head(nn.Module):
         for conv in self.convs:
             assert isinstance(conv, nn.Conv2d)
             initialise_head(conv, spec)
+
+    def channel_axes(self, place: str, name: str) -> ChannelAxes:
+        """Return the axes of this head, `name` of the model and at `place` in it."""
+        found: ChannelAxes = {}
+        for number, conv in enumerate(self.convs):
+            found |= output_axes(conv, f"{place}.convs.{number}", name)
+        return found
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         each = zip(self.convs, self.hidden, self.levels, strict=True)

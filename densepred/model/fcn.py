@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import Normalise, initialise, initialise_head
+from densepred.nn import Normalise, initialise, initialise_head, output_axes
 from densepred.ops.geometry.pad import pad
 from densepred.ops.resize.bilinear_kernel import bilinear_filter
-from densepred.types import HeadSpec, Pyramid, UserError
+from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 
 
 class FCN(Normalise, Model):
@@ -88,6 +89,17 @@ class FCN(Normalise, Model):
             x = scored(pyramid, level)
             maps.append(x * scale if scale != 1 else x)
         return {name: [self._head(name, maps, image)] for name in self.heads}
+
+    def channel_axes(self) -> ChannelAxes:
+        found: ChannelAxes = {}
+        for name, scores in self.heads.items():
+            for number, conv in enumerate(cast(nn.ModuleList, scores)):
+                found |= output_axes(conv, f"heads.{name}.{number}", name)
+        for name, ups in self.ups.items():
+            for number, up in enumerate(cast(nn.ModuleList, ups)):
+                dims = (0, 1) if cast(Enlarge, up).conv.groups == 1 else (0,)
+                found[f"ups.{name}.{number}.conv.weight"] = dict.fromkeys(dims, (name,))
+        return found
 
     def _head(self, name: str, maps: list[Tensor], image: Tensor) -> Tensor:
         scores, ups, at = self.heads[name], self.ups[name], self.offsets[name]

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut, levels
-from densepred.nn import Normalise, choose, exponential, initialise_head, make_activation, make_norm
-from densepred.types import HeadSpec, UserError
+from densepred.nn import Normalise, choose, exponential, initialise_head, make_activation, make_norm, output_axes
+from densepred.types import ChannelAxes, HeadSpec, UserError
 
 STD = 0.01  # of the weights of all convolutions to begin with, as published
 
@@ -70,6 +70,12 @@ class FCOS(Normalise, Model):
             conv = self.heads[name]
             assert isinstance(conv, nn.Conv2d)
             initialise_head(conv, spec, STD)
+
+    def channel_axes(self) -> ChannelAxes:
+        found: ChannelAxes = {}
+        for name, conv in self.heads.items():
+            found |= output_axes(conv, f"heads.{name}", name)
+        return found
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         pyramid = self.encoder(self.normalise(image))

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import ConvNormAct, Normalise, SeparableConvNormAct, choose, initialise, initialise_head
+from densepred.nn import (
+    ConvNormAct,
+    Normalise,
+    SeparableConvNormAct,
+    choose,
+    initialise,
+    initialise_head,
+    input_axes,
+    output_axes,
+)
 from densepred.ops.resize import resample
-from densepred.types import HeadSpec, UserError
+from densepred.types import ChannelAxes, HeadSpec, UserError
 
 
 class OpenPose(Normalise, Model):
@@ -65,6 +75,7 @@ class OpenPose(Normalise, Model):
         wide = [sum(self.encoder.channels[i] for i in self.levels), *features]
         self.features = nn.Sequential(*(ConvNormAct(a, b, norm=norm, activation=activation) for a, b in pairwise(wide)))
         make = {"norm": norm, "activation": activation}
+        self.seen = wide[-1]  # channels of the features
         seen = wide[-1] + sum(spec.channels for spec in heads.values())
         self.stages = nn.ModuleList()
         for number in range(stages):
@@ -85,6 +96,15 @@ class OpenPose(Normalise, Model):
             answers.append(stage(seen))
         given = answers if self.training else answers[-1:]
         return {name: [answer[name] for answer in given] for name in given[0]}
+
+    def channel_axes(self) -> ChannelAxes:
+        """Stages after the first also read the predictions of all heads, then the features."""
+        found: ChannelAxes = {}
+        for number, stage in enumerate(cast(list[Stage], self.stages)):
+            names = list(stage.branches)
+            seen = (*names, self.seen) if number else ()
+            found |= stage.channel_axes(f"stages.{number}", seen)
+        return found
 
     def skip_stages(self, stages: int) -> None:
         if not 0 <= stages < len(self.stages):
@@ -136,6 +156,18 @@ class Stage(nn.Module):
             last = branch[-1]
             assert isinstance(last, nn.Conv2d)
             initialise_head(last, spec)
+
+    def channel_axes(self, place: str, seen: tuple[str | int, ...]) -> ChannelAxes:
+        """Return the axes of the stage at `place`; its input channels are `seen`, () if they are of no head."""
+        found: ChannelAxes = {}
+        if seen and isinstance(self.trunk, nn.Sequential):
+            found |= input_axes(self.trunk[0], f"{place}.trunk.0", seen)
+        for name, branch in self.branches.items():
+            layers = cast(nn.Sequential, branch)
+            if seen and not isinstance(self.trunk, nn.Sequential):
+                found |= input_axes(layers[0], f"{place}.branches.{name}.0", seen)
+            found |= output_axes(layers[-1], f"{place}.branches.{name}.{len(layers) - 1}", name)
+        return found
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         x = self.trunk(x)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut
-from densepred.nn import Normalise, SeparableConvNormAct, initialise, initialise_head
-from densepred.types import HeadSpec, UserError
+from densepred.nn import Normalise, SeparableConvNormAct, initialise, initialise_head, output_axes
+from densepred.types import ChannelAxes, HeadSpec, UserError
 
 
 class PanopticDeepLab(Normalise, Model):
@@ -61,6 +62,12 @@ class PanopticDeepLab(Normalise, Model):
         for kind, used in (("classes", self.decoder), ("values", self.value_decoder)):
             if used is not None:
                 used.wanted = {level for owner, level in self.levels.values() if owner == kind}
+
+    def channel_axes(self) -> ChannelAxes:
+        found: ChannelAxes = {}
+        for name, head in self.heads.items():
+            found |= output_axes(cast(nn.Sequential, head)[1], f"heads.{name}.1", name)
+        return found
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         pyramid = self.encoder(self.normalise(image))

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Model, Upsample, UpsampleFactory
-from densepred.nn import Normalise, initialise, make_activation, make_norm
+from densepred.nn import Normalise, initialise, make_activation, make_norm, output_axes
 from densepred.ops.geometry.mirror import mirrored
-from densepred.types import HeadSpec, UserError
+from densepred.types import ChannelAxes, HeadSpec, UserError
 
 
 class UNetFirst(Normalise, Model):
@@ -59,6 +59,12 @@ class UNetFirst(Normalise, Model):
         self.heads = nn.ModuleDict({name: nn.Conv2d(width, spec.channels, 1) for name, spec in heads.items()})
         for part in (self.downs, self.ups, self.heads):
             initialise(part)
+
+    def channel_axes(self) -> ChannelAxes:
+        found: ChannelAxes = {}
+        for name, conv in self.heads.items():
+            found |= output_axes(conv, f"heads.{name}", name)
+        return found
 
     def fit(self, length: int) -> int:
         """Return the largest side of an input without padding up to `length`; may be less than `smallest`."""

@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from densepred.contracts import Model
+
+Names = Mapping[str, Sequence[str]]
+"""The names of the channels of each head."""
+
 SHOWN = 6  # names listed per kind
-KINDS = ("by_class", "missing", "unexpected", "conflicts", "expected_extras")
+KINDS = ("by_name", "missing", "unexpected", "conflicts", "expected_extras")
 
 
 @dataclass(slots=True)
@@ -18,11 +23,16 @@ class Coverage:
 
     total: int = 0  # tensors that the model has
     loaded: list[str] = field(default_factory=list)
-    by_class: list[str] = field(default_factory=list)  # rows copied for classes of equal name
+    by_name: list[str] = field(default_factory=list)  # channels copied for classes or keypoints of equal name
     missing: list[str] = field(default_factory=list)  # not in the file: the model keeps its own
     unexpected: list[str] = field(default_factory=list)  # in the file only
     conflicts: list[str] = field(default_factory=list)  # of another shape
     expected_extras: list[str] = field(default_factory=list)  # in the file only, as its family always has
+
+    @property
+    def taken(self) -> int:
+        """Number of tensors that the model has from the file, whole or in part."""
+        return len(self.loaded) + len(self.by_name)
 
     @property
     def problems(self) -> list[str]:
@@ -36,7 +46,7 @@ class Coverage:
 
     def text(self, source: str) -> str:
         """Return one line per kind that occurs."""
-        lines = [f"weights from {source}: {len(self.loaded)} of {self.total} tensors loaded"]
+        lines = [f"weights from {source}: {self.taken} of {self.total} tensors loaded"]
         for kind in KINDS:
             if names := getattr(self, kind):
                 more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -48,31 +58,26 @@ class Coverage:
 def copy_matching(
     model: nn.Module,
     state: Mapping[str, Tensor],
-    old_classes: Sequence[str] = (),
-    new_classes: Sequence[str] = (),
+    before: Names | None = None,
+    after: Names | None = None,
 ) -> Coverage:
     """Copy into `model` every tensor of `state` that fits by name and shape.
 
-    A head with one row per class gets its rows by the names of the classes, from `old_classes` to `new_classes`.
+    Channels of heads are matched by name: `before` holds the names of those in `state`, `after` of the model's. The
+    model declares which dimensions run over them. Without `before` they are taken in the order of the file.
     """
     own = model.state_dict()
     coverage = Coverage(len(own))
-    pairs = [(new_classes.index(name), old_classes.index(name)) for name in new_classes if name in old_classes]
-    heads = [name for name in own if name.startswith("heads.") and _per_class(own[name], new_classes)]
-    by_class = heads if old_classes != new_classes else []
+    axes = model.channel_axes() if isinstance(model, Model) and before and after else {}
     for name, target in own.items():
         source = state.get(name)
         if source is not None and (*source.shape, 1, 1) == tuple(target.shape):
             source = source[..., None, None]  # a linear layer is a 1x1 convolution
+        moved = _moved(axes.get(name, {}), before or {}, after or {})
         if source is None:
             coverage.missing.append(name)
-        elif name in by_class and _per_class(source, old_classes):
-            if pairs and source.shape[1:] == target.shape[1:]:
-                to, of = (list(indices) for indices in zip(*pairs, strict=True))
-                target[to] = source[of].to(target)
-                coverage.by_class.append(f"{name} ({len(pairs)} of {len(new_classes)} classes)")
-            else:
-                coverage.missing.append(name)
+        elif moved:
+            _copy_channels(name, target, source, moved, coverage)
         elif source.shape != target.shape:
             coverage.conflicts.append(f"{name} {tuple(source.shape)} -> {tuple(target.shape)}")
         else:
@@ -82,5 +87,53 @@ def copy_matching(
     return coverage
 
 
-def _per_class(tensor: Tensor, classes: Sequence[str]) -> bool:
-    return tensor.ndim > 0 and len(tensor) == len(classes) > 0
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Pairs of channels of equal name along one dimension, and its lengths in the model and in the file."""
+
+    to: list[int]
+    of: list[int]
+    length: int
+    former: int
+
+
+def _moved(axes: Mapping[int, Sequence[str | int]], before: Names, after: Names) -> dict[int, Matching]:
+    """Return the matching of each dimension if channels of a head differ by name or order; else {}."""
+    heads = {part for parts in axes.values() for part in parts if isinstance(part, str)}
+    if all(before.get(head, after[head]) == after[head] for head in heads):
+        return {}
+    return {dim: _matching(parts, before, after) for dim, parts in axes.items()}
+
+
+def _matching(parts: Sequence[str | int], before: Names, after: Names) -> Matching:
+    to, of, start, former = list[int](), list[int](), 0, 0
+    for part in parts:
+        names = tuple(map(str, range(part))) if isinstance(part, int) else after[part]
+        old = names if isinstance(part, int) else before.get(part, names)
+        places = {name: index for index, name in enumerate(old)}
+        for index, name in enumerate(names):
+            if name in places:
+                to.append(start + index)
+                of.append(former + places[name])
+        start, former = start + len(names), former + len(old)
+    return Matching(to, of, start, former)
+
+
+def _copy_channels(
+    name: str, target: Tensor, source: Tensor, moved: Mapping[int, Matching], coverage: Coverage
+) -> None:
+    """Copy the channels of equal name; the model keeps its own of the others."""
+    dims = range(target.ndim)
+    wanted = [moved[dim].former if dim in moved else target.shape[dim] for dim in dims]
+    if list(source.shape) != wanted:
+        coverage.conflicts.append(f"{name} {tuple(source.shape)} -> {tuple(target.shape)}")
+        return
+    if not all(one.to for one in moved.values()):
+        coverage.missing.append(name)
+        return
+    every = [list(range(length)) for length in target.shape]
+    to = [torch.tensor(moved[dim].to if dim in moved else every[dim]) for dim in dims]
+    of = [torch.tensor(moved[dim].of if dim in moved else every[dim]) for dim in dims]
+    target[torch.meshgrid(*to, indexing="ij")] = source[torch.meshgrid(*of, indexing="ij")].to(target)
+    one = moved[min(moved)]
+    coverage.by_name.append(f"{name} ({len(one.to)} of {one.length} channels)")

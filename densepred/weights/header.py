@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,13 @@ def has_description(path: Path) -> bool:
     """Look for a description of the model, valid or not: densepred writes one into each file."""
     metadata = raw_header(path).get("__metadata__")
     return isinstance(metadata, dict) and KEY in metadata
+
+
+def options(header: Mapping[str, Any]) -> dict[str, str]:
+    """Return the options of the groups that made the model, such as {"model": "unet"}; {} in older files."""
+    found = header.get("options")
+    names = found if isinstance(found, dict) else {}
+    return {str(key): one for key, one in names.items() if isinstance(one, str) and one.isidentifier()}
 
 
 def raw_header(path: Path) -> dict[str, Any]:

@@ -6,22 +6,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from densepred.build.allowlist import check_info
 from densepred.contracts import Model
 from densepred.errors import UserError
 from densepred.settings import WeightsSettings
-from densepred.weights.coverage import Coverage, copy_matching
+from densepred.types import HeadSpec, Info
+from densepred.weights.coverage import Coverage, Names, copy_matching
 from densepred.weights.families import Family, families
 from densepred.weights.file import read_tensors
-from densepred.weights.header import find_weights, has_description, read_header
+from densepred.weights.header import find_weights, has_description, options, read_header
 
 OURS = "encoder."
 WRAPPERS = ("module.", "_orig_mod.", "model.")  # of DataParallel, of compiled modules, of training programs
 CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "aux_classifier.")
+LEAST = 0.5
+"""Share of a model's tensors that `weights.init` must find: with fewer it is another model."""
 Say = Callable[[str], None]
+Heads = Callable[[Info | None], Mapping[str, HeadSpec]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +43,18 @@ class Candidate:
         return len(self.state.keys() & own.keys())
 
 
-def load(model: Model, wanted: WeightsSettings, classes: tuple[str, ...], say: Say) -> None:
+def load(model: Model, wanted: WeightsSettings, heads: Heads, say: Say, least: float = LEAST) -> None:
     """Load the files that `weights.*` names, and report by `say` which tensors were loaded.
 
-    Raises UserError if a file covers less than it must: the encoder, the model, or, for `init`, a single tensor.
+    `heads` returns the heads of the task for a dataset: None stands for that of the model, an Info for that of a file.
+    Raises UserError if a file covers less than it must: the encoder, the model, or, for `init`, the share `least`.
     """
     if wanted.encoder:
         load_encoder(model, wanted.encoder, say)
     if wanted.init:
-        load_matching(model, wanted.init, classes, say)
+        load_matching(model, wanted.init, heads, say, least)
     if wanted.model:
-        load_model(model, wanted.model, say)
+        load_model(model, wanted.model, heads, say)
 
 
 def load_encoder(model: Model, source: str, say: Say) -> None:
@@ -74,23 +81,43 @@ def load_encoder(model: Model, source: str, say: Say) -> None:
     _copy_statistics(model, best.family, say)
 
 
-def load_matching(model: Model, source: str, classes: tuple[str, ...], say: Say) -> None:
-    """Load every tensor that fits. The rows of a head per class are matched by the names of the classes."""
+def load_matching(model: Model, source: str, heads: Heads, say: Say, least: float = LEAST) -> None:
+    """Load every tensor that fits. Channels of heads are matched by the names of classes, keypoints and limbs."""
     path = _find("init", source)
     description = read_header(path) if has_description(path) else {}
-    old_classes = tuple(description.get("info", {}).get("classes", ()))
-    best, coverage = _copy_best(model, read_tensors(path), old_classes, classes)
-    if not coverage.loaded:
+    before, after = former_names(description, heads), _names(heads(None))
+    best, coverage = _copy_best(model, read_tensors(path), before, after)
+    if not coverage.taken:
         raise UserError(
             f"weights.init={source}: no tensor in it fits this model; choose the model that it was made for"
         )
     say(coverage.text(str(path)))
+    if coverage.taken < least * (coverage.total - len({"mean", "std"} & {*coverage.missing})):
+        made = " ".join(f"{group}={name}" for group, name in options(description).items() if group != "task")
+        raise UserError(
+            f"weights.init={source}: {coverage.taken} of {coverage.total} tensors fit, less than half; "
+            f"type {made or 'model=... encoder=... as it was made with'}, or weights.encoder={source} for its encoder "
+            "alone"
+        )
+    declared = {part for dims in model.channel_axes().values() for parts in dims.values() for part in parts}
+    if by_order := sorted(head for head in after if _by_order(head, before, after, head in declared)):
+        reason = "the file names no channels" if before is None else "this model declares no channel_axes"
+        say(f"  {reason} of {', '.join(by_order)}: taken in the order of the file where their number fits")
     _copy_statistics(model, best.family, say)
 
 
-def load_model(model: Model, source: str, say: Say) -> None:
+def load_model(model: Model, source: str, heads: Heads, say: Say) -> None:
     """Load a whole model: every tensor must fit, and the settings that the family of the file expects must hold."""
-    best, coverage = _copy_best(model, _read("model", source))
+    path = _find("model", source)
+    description = read_header(path) if has_description(path) else {}
+    before, after = former_names(description, heads), _names(heads(None))
+    for head in after if before else ():
+        if before and before.get(head, after[head]) != after[head]:
+            raise UserError(
+                f"weights.model={source}: its channels of {head} are {', '.join(before[head])}, those of this dataset "
+                f"{', '.join(after[head])}; use weights.init, which matches them by name"
+            )
+    best, coverage = _copy_best(model, read_tensors(path))
     if best.family is not None:  # those models normalise outside, so their files hold no statistics
         coverage.missing = [name for name in coverage.missing if name not in ("mean", "std")]
     say(coverage.text(source))
@@ -104,6 +131,28 @@ def load_model(model: Model, source: str, say: Say) -> None:
             f"weights.model={source}: the same weights would give other outputs here; set {' '.join(missing)}"
         )
     _copy_statistics(model, best.family, say)
+
+
+def former_names(description: Mapping[str, Any], heads: Heads) -> dict[str, tuple[str, ...]] | None:
+    """Return the names of a run's channels, by the present task on the run's dataset; None for files without them."""
+    if "info" not in description:
+        return None
+    try:
+        check_info(description["info"])
+        return _names(heads(Info.from_json(description["info"])))
+    except UserError:  # the dataset of that run does not fit this task, so it was of another
+        return None
+
+
+def _names(heads: Mapping[str, HeadSpec]) -> dict[str, tuple[str, ...]]:
+    return {name: spec.channel_names() for name, spec in heads.items()}
+
+
+def _by_order(head: str, before: Names | None, after: Names, declared: bool) -> bool:
+    """Return True if the channels of a head have names that could not be compared with the file's."""
+    if before is None:
+        return declared
+    return not declared and before.get(head, after[head]) != after[head]
 
 
 def candidates(state: Mapping[str, Tensor]) -> list[Candidate]:
@@ -124,12 +173,12 @@ def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _copy_best(
-    model: Model, state: Mapping[str, Tensor], old_classes: tuple[str, ...] = (), new_classes: tuple[str, ...] = ()
+    model: Model, state: Mapping[str, Tensor], before: Names | None = None, after: Names | None = None
 ) -> tuple[Candidate, Coverage]:
     """Copy into the model under the renaming that matches most of its tensors."""
     own = model.state_dict()
     best = max(candidates(state), key=lambda one: one.matched(own))
-    coverage = copy_matching(model, best.state, old_classes, new_classes)
+    coverage = copy_matching(model, best.state, before, after)
     coverage.expected_extras += best.extras
     return best, coverage
 

@@ -33,7 +33,7 @@ def model(*words: str, channels: int = 3) -> Model:
 
 def start(net: Model, **wanted: str) -> list[str]:
     notes: list[str] = []
-    pretrained.load(net, WeightsSettings(**wanted), ("a", "b", "c", "d"), notes.append)
+    pretrained.load(net, WeightsSettings(**wanted), lambda _: {"semantic": HeadSpec(4, kind="classes")}, notes.append)
     return notes
 
 

@@ -68,9 +68,9 @@ def test_a_file_of_training_fills_the_model_unless_the_outputs_would_differ(tmp_
     save_file({**theirs, "loss.criterion.weight": torch.ones(19)}, path)
     notes: list[str] = []
     model = ours(2)
-    pretrained.load(model, WeightsSettings(model=str(path)), (), notes.append)
+    pretrained.load(model, WeightsSettings(model=str(path)), lambda _: {}, notes.append)
     assert torch.equal(model.state_dict()["heads.semantic.convs.0.bias"], torch.arange(19.0))
     assert "expected extras (1): loss.criterion.weight" in notes[0]
     assert torch.allclose(model.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
     with pytest.raises(UserError, match=r"the same weights would give other outputs here; set encoder\.fuse=bilinear"):
-        pretrained.load(ours(2, "nearest"), WeightsSettings(model=str(path)), (), notes.append)
+        pretrained.load(ours(2, "nearest"), WeightsSettings(model=str(path)), lambda _: {}, notes.append)
