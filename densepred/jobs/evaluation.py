@@ -19,6 +19,7 @@ from densepred.engine.oracle import Oracle
 from densepred.errors import UserError, notices
 from densepred.jobs.parts import dataset as make_dataset
 from densepred.jobs.parts import evaluation_loader
+from densepred.loader import by_name
 from densepred.loader.loaders import explained
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console
@@ -61,8 +62,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     model.skip_stages(settings.skip_stages)
     node = dict(settings.dataset)
     split = node.pop("split", "valid")
-    data = make_dataset(node, split)
-    same_classes(task, data, path)
+    data = as_trained(task, make_dataset(node, split), path)
     transform = Pipeline(
         [build(n, settings.trust, "transform") for n in header.get("transform", [])], data.info.mirrored
     )
@@ -98,26 +98,17 @@ def _detected(settings: EvalSettings, task: Task, data: Dataset) -> list[Annotat
     return [file.of((0, 0), *one) for one in known]  # the size is set when the image is read
 
 
-def same_classes(task: Task, data: Dataset, path: Path) -> None:
-    """Raise UserError if the dataset's channels, classes or keypoints differ from those of the checkpoint."""
+def as_trained(task: Task, data: Dataset, path: Path) -> Dataset:
+    """Return the dataset in the checkpoint's order of classes and keypoints.
+
+    Raises UserError if its channels differ, or the names of its classes or keypoints.
+    """
     if task.info.channels != data.info.channels:
         raise UserError(
             f"{path} was trained on images of {task.info.channels} channels but the dataset has {data.info.channels}; "
             f"set dataset.channels={task.info.channels} if the dataset has this key, or evaluate on another dataset"
         )
-    if set(task.codec.required) <= {"image"}:
-        return
-    trained, given = task.info.classes, data.info.classes
-    if trained != given:
-        raise UserError(
-            f"{path} was trained on the classes {', '.join(trained)} but the dataset has {', '.join(given)}; "
-            "evaluate on a dataset with the same classes in the same order"
-        )
-    if "keypoints" in task.codec.required and task.info.keypoints != data.info.keypoints:
-        raise UserError(
-            f"{path} was trained on the keypoints {', '.join(task.info.keypoints)} but the dataset has "
-            f"{', '.join(data.info.keypoints) or 'none'}; evaluate on one with the same in the same order"
-        )
+    return by_name.matched(data, task.info, task.codec.required, "the dataset", str(path))
 
 
 def _warn(text: str) -> None:

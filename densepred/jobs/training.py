@@ -26,6 +26,7 @@ from densepred.errors import UserError, notices
 from densepred.jobs import parts
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
+from densepred.loader import by_name
 from densepred.optimizer import freeze, optimizer_of
 from densepred.rundir import console, provenance
 from densepred.rundir.folder import Run
@@ -36,6 +37,7 @@ from densepred.settings import TrainSettings
 from densepred.task import Task
 from densepred.types import HeadSpec, Info
 from densepred.weights import pretrained
+from densepred.weights.header import SUFFIX, read_header
 
 FORMAT = 1
 NON_FINITE, STOPPED = 3, 75
@@ -84,9 +86,12 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     _configure_torch(settings)
     train, valid = (parts.dataset(settings.dataset, split) for split in ("train", "valid"))
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    if resume:
+        train = _as_begun(train, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
     torch.manual_seed(settings.seed)
     task, model = parts.task_and_model(task_node, settings.model, train.info)
+    valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
     notes = _start(model, settings, task, log, resume)
     model, task = _placed(model, settings, device), task.to(device)
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
@@ -111,6 +116,16 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     for reason in sorted(train_loader.bad):
         log.warn(f"left out: {reason}")
     log.say(_closing(progress, folder))
+
+
+def _as_begun(train: Dataset, folder: Path) -> Dataset:
+    """Return the training split in the order of classes and keypoints with which the run began."""
+    file = folder / f"last{SUFFIX}"
+    if not file.is_file():
+        return train
+    begun = Info.from_json(read_header(file)["info"])
+    required = {"semantic", *(["keypoints"] if begun.keypoints else [])} if begun.classes or begun.keypoints else set()
+    return by_name.matched(train, begun, required, "the training split", f"the run in {folder}")
 
 
 def _loaders(
