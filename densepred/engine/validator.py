@@ -12,6 +12,7 @@ from densepred.engine.signals import StopFlag, Stopped
 from densepred.loader.loaders import EvaluationLoader
 from densepred.rundir.folder import Run
 from densepred.rundir.images import ValidationImages
+from densepred.rundir.log import finite
 from densepred.rundir.state import TrainState
 from densepred.settings import TrainerSettings
 from densepred.task import Task
@@ -39,7 +40,10 @@ class Validator:
         state, progress, begun = self.state, self.state.progress, time.monotonic()
         share_buffers(state.eval_model)
         self.images.open(progress.step)
-        values = evaluate(state.eval_model, self.task, self.loader, state.device, self.precision, self._seen)
+        found = evaluate(state.eval_model, self.task, self.loader, state.device, self.precision, self._seen)
+        values = {name: finite(value) for name, value in found.items()}
+        if bad := [name for name, value in found.items() if value is not None and values[name] is None]:
+            self.run.log.warn(f"step {progress.step}: not finite in validation, written as null: {', '.join(bad)}")
         self.run.log.scalars("valid", values, progress.step, progress.epoch)
         progress.seconds += time.monotonic() - begun
         if progress.update(values):

@@ -116,6 +116,11 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     for reason in sorted(train_loader.bad):
         log.warn(f"left out: {reason}")
     log.say(_closing(progress, folder))
+    if progress.diverged:
+        raise NonFinite(
+            "the last validation loss is not finite: training diverged; lower optimizer.lr, or set trainer.clip=1 or "
+            "trainer.precision=fp32"
+        )
 
 
 def _as_begun(train: Dataset, folder: Path) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,11 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 METRICS, TIMING, TEXT, BOARD = "metrics.jsonl", "timing.jsonl", "train.log", "tensorboard"
+
+
+def finite(value: float | None) -> float | None:
+    """Return the value, None if it is infinite or no number: JSON has neither."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 class Log:
@@ -41,11 +47,11 @@ class Log:
             self._append(TEXT, text)
 
     def scalars(self, prefix: str, values: Mapping[str, float | None], step: int, epoch: int) -> None:
-        """Write values under `prefix/name`. None means undefined: null in the file, nothing in TensorBoard."""
+        """Write values under `prefix/name`; null in the file and nothing in TensorBoard if undefined or not finite."""
         if not self.enabled:
             return
-        named = {f"{prefix}/{name}": value for name, value in values.items()}
-        self._append(METRICS, json.dumps({"step": step, "epoch": epoch, **named}))
+        named = {f"{prefix}/{name}": finite(value) for name, value in values.items()}
+        self._append(METRICS, json.dumps({"step": step, "epoch": epoch, **named}, allow_nan=False))
         for name, value in named.items():
             if value is not None:
                 self.board.add_scalar(name, value, step)
@@ -54,9 +60,11 @@ class Log:
         """Write values that depend on the clock to timing.jsonl and TensorBoard."""
         if not self.enabled:
             return
-        self._append(TIMING, json.dumps({"step": step, **values}))
-        for name, value in values.items():
-            self.board.add_scalar(f"time/{name}", value, step)
+        known = {name: finite(value) for name, value in values.items()}
+        self._append(TIMING, json.dumps({"step": step, **known}, allow_nan=False))
+        for name, value in known.items():
+            if value is not None:
+                self.board.add_scalar(f"time/{name}", value, step)
 
     def picture(self, name: str, image: Tensor, step: int) -> None:
         """Write an image (3, H, W) uint8 to TensorBoard."""

@@ -35,15 +35,27 @@ class Progress:
     last: dict[str, Any] = field(default_factory=dict)
 
     def update(self, values: Mapping[str, float | None]) -> bool:
-        """Record a validation; return True if it is the best so far. An undefined value is never best."""
+        """Record a validation; return True if it is the best so far.
+
+        An undefined value is never best, nor is any value of a model with an undefined loss.
+        """
         self.validated, self.due = self.step, False
         self.last = {"step": self.step, "epoch": self.epoch, **values}
         value, best = values.get(self.monitor), self.best.get(self.monitor)
-        if value is None or (best is not None and (value <= best if self.mode == "max" else value >= best)):
+        if (
+            value is None
+            or self.diverged
+            or (best is not None and (value <= best if self.mode == "max" else value >= best))
+        ):
             self.since_best += 1
             return False
         self.best, self.since_best = dict(self.last), 0
         return True
+
+    @property
+    def diverged(self) -> bool:
+        """True if the loss of the last validation was not finite."""
+        return self.last.get("loss/total", 0.0) is None
 
     def line(self, values: Mapping[str, float | None]) -> str:
         """Return one line on a validation for the terminal."""

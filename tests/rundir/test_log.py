@@ -101,3 +101,15 @@ def test_tables_put_classes_in_rows_and_undefined_values_as_dashes() -> None:
     assert "sky    0.5000     -" in text
     assert "miou        0.2500" in text
     assert "loss/total  1.0000" in text
+
+
+def test_numbers_that_are_not_finite_are_null_and_no_points(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.scalars("valid", {"loss/total": float("nan"), "miou": 0.5, "x": float("-inf")}, 1, 0)
+    log.timing({"images_per_second": float("inf"), "seconds": 1.0}, 1)
+    log.close()
+    assert '"valid/loss/total": null, "valid/miou": 0.5, "valid/x": null' in (tmp_path / "metrics.jsonl").read_text()
+    assert '"images_per_second": null, "seconds": 1.0' in (tmp_path / "timing.jsonl").read_text()
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    assert board.Tags()["scalars"] == ["valid/miou", "time/seconds"]
