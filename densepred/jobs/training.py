@@ -25,8 +25,8 @@ from densepred.engine.validator import Validator
 from densepred.errors import UserError, notices
 from densepred.jobs import parts
 from densepred.jobs.class_weights import resolve_class_weights
-from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
 from densepred.loader import by_name
+from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
 from densepred.optimizer import freeze, optimizer_of
 from densepred.rundir import console, provenance
 from densepred.rundir.folder import Run

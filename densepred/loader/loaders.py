@@ -166,7 +166,7 @@ def _guarded(loader: DataLoader) -> Iterator:
             yield batch
 
 
-class WorkerKilled(UserError):
+class WorkerKilled(UserError):  # noqa: N818 - named after the fact
     """A loader worker ended before its time."""
 
 
