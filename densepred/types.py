@@ -52,7 +52,7 @@ class Info:
     provides: tuple[str, ...] = ("semantic",)  # the fields of Annotation that its ground truth fills
 
     def __post_init__(self) -> None:
-        if len(self.classes) > MAX_CLASSES:
+        if len(self.classes) > MAX_CLASSES and "semantic" in self.provides:
             raise UserError(f"{len(self.classes)} classes: at most {MAX_CLASSES} fit a class map; merge some of them")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise UserError(

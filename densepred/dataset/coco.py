@@ -9,6 +9,7 @@ thousand images then take some hundred MB that the processes of a loader share, 
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 from densepred.dataset.image_file import check_pixels
 from densepred.dataset.palette import Colour, voc_palette
 from densepred.dataset.paths import Patterns, Splits, find, inside, split_names
-from densepred.errors import UserError, shown
+from densepred.errors import Notice, UserError, shown
 
 Id = int | str
 Record = dict[str, Any]
@@ -150,13 +151,18 @@ def _colour(value: object, where: str) -> Colour:
     raise UserError(f"{where}: its color is {shown(value)}; give red, green and blue, each 0 to 255")
 
 
-class Index:
-    """Annotations per image. `read` returns what to keep of one, or None, or raises Skip."""
+Read = Callable[[Record, Entry, str, Counter[str]], Record | None]
+"""Returns what to keep of an annotation, or None, or raises Skip; counts what it changed in the last argument."""
 
-    def __init__(self, file: CocoFile, read: Callable[[Record, Entry, str], Record | None]) -> None:
+
+class Index:
+    """Annotations per image. What `read` leaves out or changes is counted and told in one notice."""
+
+    def __init__(self, file: CocoFile, read: Read) -> None:
         path, entries = file.path, file.entries
         self.entries = list(entries.values())
         self.skipped: Counter[str] = Counter()
+        self.changed: Counter[str] = Counter()
         kept: dict[Id, list[Record]] = {id: [] for id in entries}
         seen: set[Id] = set()
         for number, record in enumerate(file.data["annotations"]):
@@ -169,13 +175,23 @@ class Index:
             if image not in entries:
                 raise UserError(f"{where}: its image_id {shown(image)} is not among the images; add or remove it")
             try:
-                found = read(record, entries[image], where)
+                found = read(record, entries[image], where, self.changed)
             except Skip as reason:
                 self.skipped[str(reason)] += 1
                 continue
             if found is not None:
                 kept[image].append({"id": id, **found})
+        self.kept = sum(map(len, kept.values()))
         self._texts = [json.dumps(kept.pop(entry.id), separators=(",", ":")).encode() for entry in self.entries]
+        self._tell(path, len(seen))
+
+    def _tell(self, path: Path, total: int) -> None:
+        facts = [f"{times} {what}" for what, times in self.changed.items()]
+        if self.skipped:
+            reasons = ", ".join(f"{times} {reason}" for reason, times in self.skipped.most_common())
+            facts.insert(0, f"{self.skipped.total()} of {total} annotations left out ({reasons})")
+        if facts:
+            warnings.warn(f"{path}: {'; '.join(facts)}", Notice, stacklevel=2)
 
     def __len__(self) -> int:
         return len(self.entries)

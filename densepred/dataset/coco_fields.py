@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -11,7 +12,11 @@ from densepred.ops.boxes.coco import from_coco
 
 Class = TypeVar("Class", int, int | None)
 
+Outline = list[list[float]] | dict[str, Any] | None
+"""Polygons or a run-length mask."""
+
 FAR = 1e6  # pixels; float32 still resolves sixteenths of a pixel there
+ROUNDING = 0.5  # pixels beyond the image that a rounded box may reach
 TINY = 6  # numbers of the smallest polygon: three points
 
 
@@ -44,7 +49,10 @@ def crowd(record: Mapping[str, Any], where: str) -> bool:
 
 
 def box(record: Mapping[str, Any], where: str) -> list[float] | None:
-    """Return x0, y0, x1, y1, where 0 is the center of the first pixel, not its edge as in the file; None if absent."""
+    """Return x0, y0, x1, y1, where 0 is the center of the first pixel, not its edge as in the file.
+
+    None if it is absent. Raises Skip if it has no area.
+    """
     if record.get("bbox") is None:
         return None
     values = numbers(record["bbox"], where, "bbox")
@@ -56,13 +64,33 @@ def box(record: Mapping[str, Any], where: str) -> list[float] | None:
     return list(from_coco(x, y, width, height))
 
 
+def true_box(record: Mapping[str, Any], entry: Entry, where: str, changed: Counter[str]) -> list[float] | None:
+    """Return `box` clipped to the image, as predicted boxes are; None if it is absent or has no area there."""
+    try:
+        whole = box(record, where)
+    except Skip:
+        return None
+    out = None if whole is None else clipped(whole, entry.size)
+    if out is not None and out != whole:
+        changed["boxes clipped to the image"] += 1
+    return out
+
+
+def clipped(corners: list[float], size: tuple[int, int]) -> list[float] | None:
+    """Clip x0, y0, x1, y1 to the image, except for half a pixel, which may be rounding; None if no area is left."""
+    high = (size[1] - 0.5, size[0] - 0.5) * 2
+    near = [min(max(value, -0.5), most) for value, most in zip(corners, high, strict=True)]
+    out = [new if abs(new - old) > ROUNDING else old for new, old in zip(near, corners, strict=True)]
+    return out if near[0] < near[2] and near[1] < near[3] else None
+
+
 def area(record: Mapping[str, Any], where: str) -> float | None:
     """Return the area in pixels; None if it is absent."""
     value = record.get("area")
     return None if value is None else numbers([value], where, "area", 0, FAR * FAR)[0]
 
 
-def segmentation(record: Mapping[str, Any], entry: Entry, where: str) -> list[list[float]] | dict[str, Any] | None:
+def segmentation(record: Mapping[str, Any], entry: Entry, where: str) -> Outline:
     """Return polygons of three points or more, or a run-length mask of the image's size; None if it is absent.
 
     Raises Skip if it covers nothing.

@@ -5,17 +5,24 @@ Source: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
+
 import torch
+from torch import Tensor
 
 from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, paths, run_length
-from densepred.dataset.coco import Entry, Record
+from densepred.dataset.coco import Entry, Record, Skip
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.reader import Reader
-from densepred.errors import UserError, shown
-from densepred.types import Annotation, Frame, Info, Sample
+from densepred.errors import Notice, shown
+from densepred.types import MAX_CLASSES, VOID, Annotation, Frame, Info, Sample
 
 BACKGROUND = ("background", (0, 0, 0))
+BOXES = ("categories", "boxes", "areas", "crowd")
+MASKS = ("instances", "masks", "ignore")
+ALONE = "boxes without a mask (void in maps, where nothing else covers them)"
 
 
 class CocoInstances(Dataset):
@@ -23,7 +30,11 @@ class CocoInstances(Dataset):
 
     `masks` may overlap. In the maps of instances and classes the smaller of two lies on top, and crowds lie below all.
     Pixels that only a crowd covers are `ignore`. Boxes are those of the file, moved by half a pixel: 0 is the edge of
-    the image in the file, and the center of its first pixel here.
+    the image in the file, and the center of its first pixel here; beyond the image they are clipped.
+
+    A file of boxes alone provides boxes and no masks. In a file of both, an instance without a mask has an empty one;
+    the part of its box that no other instance covers is `ignore` and void. With more classes than a class map holds
+    there is no `semantic`.
     """
 
     def __init__(
@@ -42,13 +53,13 @@ class CocoInstances(Dataset):
         file = coco.open_file(root, splits, split, images, annotations, max_pixels)
         self.path, categories = file.path, file.categories
         self._classes = {id: index for index, id in enumerate(categories, 1)}
+        self.index = coco.Index(file, self._instance)
         self.info = Info(
             classes=(BACKGROUND[0], *(record["name"] for record in categories.values())),
             things=tuple(self._classes.values()),
             palette=(BACKGROUND[1], *coco.palette(categories, self.path, 1)),
-            provides=("semantic", "instances", "categories", "boxes", "areas", "crowd", "masks", "ignore"),
+            provides=self._provided(len(categories) + 1),
         )
-        self.index = coco.Index(file, self._instance)
         self.index.keep(lambda found: most_instances is None or len(found) <= most_instances, limit)
 
     def __len__(self) -> int:
@@ -59,40 +70,72 @@ class CocoInstances(Dataset):
         image = self._read.image(entry.path, entry.size, f"in {self.path} it")
         return Sample(image, self._truth(entry, found), Frame(entry.name, entry.size))
 
-    def _instance(self, record: Record, entry: Entry, where: str) -> Record:
+    def _provided(self, classes: int) -> tuple[str, ...]:
+        if self.index.changed[ALONE] and self.index.changed[ALONE] == self.index.kept:
+            return BOXES
+        if classes <= MAX_CLASSES:
+            return ("semantic", *BOXES, *MASKS)
+        text = f"{classes} classes, more than the {MAX_CLASSES} of a class map: only boxes and masks are read"
+        warnings.warn(f"{self.path}: {text}", Notice, stacklevel=2)
+        return (*BOXES, *MASKS)
+
+    def _instance(self, record: Record, entry: Entry, where: str, changed: Counter[str]) -> Record:
         kind = coco_fields.category(record, self._classes, where)
-        segmentation = coco_fields.segmentation(record, entry, where)
+        crowd, area = coco_fields.crowd(record, where), coco_fields.area(record, where)
+        try:
+            segmentation = coco_fields.segmentation(record, entry, where)
+            missing = "neither segmentation nor box in the image"
+        except Skip as reason:
+            segmentation, missing = None, str(reason)
+        box = coco_fields.true_box(record, entry, where, changed)
+        if box is None and segmentation is None:
+            raise Skip(missing)
         if segmentation is None:
-            raise UserError(f"{where}: has no segmentation; add polygons or a run-length mask")
-        return {
-            "class": kind,
-            "crowd": coco_fields.crowd(record, where),
-            "box": coco_fields.box(record, where),
-            "area": coco_fields.area(record, where),
-            "segmentation": segmentation,
-        }
+            changed[ALONE] += 1
+        elif box is None and record.get("bbox") is not None:
+            if not int(run_length.area([run_length.encode(segmentation, entry.size, where)])):
+                raise Skip("boxes without area")
+            changed["boxes without area in the image rebuilt from masks"] += 1
+        return {"class": kind, "crowd": crowd, "box": box, "area": area, "segmentation": segmentation}
 
     def _truth(self, entry: Entry, found: list[Record]) -> Annotation:
-        masks = [
-            run_length.encode(record["segmentation"], entry.size, f"{self.path}: annotation {shown(record['id'])}")
-            for record in found
-        ]
         crowd = torch.tensor([record["crowd"] for record in found], dtype=torch.bool)
         categories = torch.tensor([record["class"] for record in found], dtype=torch.int64)
-        instances = run_length.instance_map(masks, crowd, entry.size)
-        boxes = [record["box"] or run_length.box(mask) for record, mask in zip(found, masks, strict=True)]
-        pixels = run_length.area(masks).tolist()
-        areas = [pixels[i] if record["area"] is None else record["area"] for i, record in enumerate(found)]
-        classes = torch.cat((torch.zeros(1, dtype=torch.int64), categories)).to(torch.uint8)
-        group = torch.cat((torch.zeros(1, dtype=torch.bool), crowd))
-        return Annotation(
-            entry.size,
-            semantic=classes[instances.long()],
-            instances=instances,
-            categories=categories,
-            boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
-            areas=torch.tensor(areas, dtype=torch.float32),
-            crowd=crowd,
-            masks=masks,
-            ignore=group[instances.long()],
+        masks = [self._mask(record, entry) for record in found]
+        boxes = torch.tensor(
+            [record["box"] or run_length.box(mask) for record, mask in zip(found, masks, strict=True)],
+            dtype=torch.float32,
+        ).reshape(-1, 4)
+        truth = Annotation(
+            entry.size, categories=categories, boxes=boxes, crowd=crowd, areas=_areas(found, masks, boxes)
         )
+        if "masks" not in self.info.provides:
+            return truth
+        alone = torch.tensor([record["segmentation"] is None for record in found], dtype=torch.bool)
+        truth.masks = masks
+        truth.instances = instances = run_length.instance_map(masks, crowd, entry.size)
+        unknown = run_length.inside(boxes[alone], entry.size) & (instances == 0)
+        group = torch.cat((torch.zeros(1, dtype=torch.bool), crowd))
+        truth.ignore = group[instances.long()] | unknown
+        if "semantic" in self.info.provides:
+            classes = torch.cat((torch.zeros(1, dtype=torch.int64), categories)).to(torch.uint8)
+            truth.semantic = classes[instances.long()].masked_fill(unknown, VOID)
+        return truth
+
+    def _mask(self, record: Record, entry: Entry) -> run_length.Runs:
+        """Return the mask of an annotation; an empty one if it has a box alone."""
+        where = f"{self.path}: annotation {shown(record['id'])}"
+        empty = {"counts": [entry.size[0] * entry.size[1]]}
+        return run_length.encode(record["segmentation"] or empty, entry.size, where)
+
+
+def _areas(found: list[Record], masks: list[run_length.Runs], boxes: Tensor) -> Tensor:
+    """Return the areas of the file; where it has none those of the masks, or of boxes without a mask."""
+    pixels, sides = run_length.area(masks).tolist(), (boxes[:, 2:] - boxes[:, :2]).prod(1).tolist()
+    return torch.tensor(
+        [
+            (sides[i] if record["segmentation"] is None else pixels[i]) if record["area"] is None else record["area"]
+            for i, record in enumerate(found)
+        ],
+        dtype=torch.float32,
+    )

@@ -5,12 +5,15 @@ Source: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, paths, run_length, skeleton
 from densepred.dataset.coco import Entry, Record, Skip
+from densepred.dataset.coco_fields import Outline
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.reader import Reader
 from densepred.errors import UserError, shown
@@ -81,24 +84,25 @@ class CocoKeypoints(Dataset):
         entry = self.index.entries[index]
         return entry.id, entry.name
 
-    def _instance(self, record: Record, entry: Entry, where: str) -> Record | None:
+    def _instance(self, record: Record, entry: Entry, where: str, changed: Counter[str]) -> Record | None:
         kind = coco_fields.category(record, self._classes, where)
         if kind is None:
             return None
         points = coco_fields.keypoints(record, len(self.info.keypoints), where)
-        box = coco_fields.box(record, where) or _around(points)
-        if box is None:
-            raise Skip("instances with neither box nor keypoints")
         try:
             segmentation = coco_fields.segmentation(record, entry, where)
         except Skip:  # many files with keypoints give an empty list
             segmentation = None
-        crowd = coco_fields.crowd(record, where)
-        area = coco_fields.area(record, where)
+        box, area = coco_fields.true_box(record, entry, where, changed), coco_fields.area(record, where)
+        if box is None:
+            box = _rebuilt(points, segmentation, entry, where)
+            area = area or None  # 0 with a box without area
+            if record.get("bbox") is not None:
+                changed["boxes without area in the image rebuilt from keypoints or masks"] += 1
         count = sum(1 for point in points if point[2] > 0)
         return {
             "class": kind,
-            "crowd": crowd,
+            "crowd": coco_fields.crowd(record, where),
             "box": box,
             "area": (box[2] - box[0]) * (box[3] - box[1]) if area is None else area,
             "segmentation": segmentation,
@@ -134,6 +138,17 @@ def _labelled(record: Record) -> bool:
     return bool(record["keypoints"]) and not record["crowd"]
 
 
+def _rebuilt(points: list[list[float]], segmentation: Outline, entry: Entry, where: str) -> list[float]:
+    """Return the box around the keypoints, else around the mask, within the image. Raises Skip without either."""
+    box = _around(points)
+    if box is None and segmentation is not None:
+        box = run_length.box(run_length.encode(segmentation, entry.size, where))
+    box = None if box is None else coco_fields.clipped(box, entry.size)
+    if box is None:
+        raise Skip("instances with neither box nor keypoints in the image")
+    return box
+
+
 def _around(points: list[list[float]]) -> list[float] | None:
     """Return the box of the pixels of the labelled keypoints; None if there are none."""
     known = [point for point in points if point[2] > 0]
@@ -147,11 +162,10 @@ def _unlabelled(
     size: tuple[int, int], labelled: list[bool], masks: list[run_length.Runs | None], boxes: Tensor
 ) -> Tensor:
     """Return the pixels that only unlabelled instances cover, (H, W) bool."""
-    out = [torch.zeros(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)]
-    for known, mask, (x0, y0, x1, y1) in zip(labelled, masks, (boxes + 0.5).round().int().tolist(), strict=True):
-        if mask is None:
-            out[known][max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
-    for known in (False, True):
-        given = [mask for mask, here in zip(masks, labelled, strict=True) if mask is not None and here == known]
-        out[known] |= run_length.union(given, size)
+    bare = torch.tensor([mask is None for mask in masks], dtype=torch.bool)
+    known = torch.tensor(labelled, dtype=torch.bool)
+    out = [run_length.inside(boxes[bare & ~known], size), run_length.inside(boxes[bare & known], size)]
+    for which in (False, True):
+        given = [mask for mask, here in zip(masks, labelled, strict=True) if mask is not None and here == which]
+        out[which] |= run_length.union(given, size)
     return out[0] & ~out[1]

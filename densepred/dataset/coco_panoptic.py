@@ -5,6 +5,7 @@ Source: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ class CocoPanoptic(Dataset):
     def _wanted(self, found: list[Record], most: int | None) -> bool:
         return most is None or sum(len(record["ids"]) for record in found) <= most
 
-    def _segments(self, record: Record, entry: Entry, where: str) -> Record:
+    def _segments(self, record: Record, entry: Entry, where: str, changed: Counter[str]) -> Record:
         """Return the PNG file, and the ids, classes and crowd flags of its segments."""
         segments = record.get("segments_info")
         if not isinstance(segments, list) or not all(isinstance(segment, dict) for segment in segments):

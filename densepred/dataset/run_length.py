@@ -87,6 +87,14 @@ def union(masks: Sequence[Runs], size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(coco_mask.decode(coco_mask.merge(list(masks))).astype(bool))
 
 
+def inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the pixels inside any of the boxes (N, 4), (H, W) bool."""
+    out = torch.zeros(size, dtype=torch.bool)
+    for x0, y0, x1, y1 in (boxes + 0.5).round().int().tolist():
+        out[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
+    return out
+
+
 def instance_map(masks: Sequence[Runs], crowd: Tensor, size: tuple[int, int]) -> Tensor:
     """Draw the masks to a map of instances (H, W) int32, smaller ones on top and crowds below all others."""
     out = np.zeros(size, np.int32)

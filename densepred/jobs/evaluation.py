@@ -17,6 +17,7 @@ from densepred.engine.diagnostics import probe
 from densepred.engine.evaluate import evaluate
 from densepred.engine.oracle import Oracle
 from densepred.errors import UserError, notices
+from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
 from densepred.jobs.parts import evaluation_loader
 from densepred.loader import by_name
@@ -62,7 +63,9 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     model.skip_stages(settings.skip_stages)
     node = dict(settings.dataset)
     split = node.pop("split", "valid")
-    data = as_trained(task, make_dataset(node, split), path)
+    data = make_dataset(node, split)
+    warn_of_missing(data, task.codec, split)
+    data = as_trained(task, data, path)
     transform = Pipeline(
         [build(n, settings.trust, "transform") for n in header.get("transform", [])], data.info.mirrored
     )

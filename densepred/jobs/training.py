@@ -27,6 +27,7 @@ from densepred.jobs import parts
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
+from densepred.jobs.content import require_content, warn_of_missing
 from densepred.optimizer import freeze, optimizer_of
 from densepred.rundir import console, provenance
 from densepred.rundir.folder import Run
@@ -93,6 +94,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     task, model = parts.task_and_model(task_node, settings.model, train.info)
     valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
     notes = _start(model, settings, task, log, resume)
+    require_content(train, task.codec)
+    warn_of_missing(valid, task.codec, "valid")
     model, task = _placed(model, settings, device), task.to(device)
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
     if distributed.is_main() and not provenance.exists(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import torch
 
 from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.run_length import coco_mask
-from densepred.types import Annotation, UserError
+from densepred.errors import Notice
+from densepred.types import VOID, Annotation, UserError
 from tests.dataset.coco_tree import SIZE, instances, note, save, square, tree
 
 Change = Callable[[dict[str, Any]], object]
@@ -111,21 +113,85 @@ def test_missing_boxes_and_areas_are_those_of_the_mask(root: Path) -> None:
         assert truth.areas.tolist() == [36]
 
 
-@pytest.mark.parametrize(
-    ("more", "reason"),
-    [
-        ({"bbox": [3, 3, 0, 5], "segmentation": [square(3, 3, 5)]}, "boxes without area"),
-        ({"bbox": [3, 3, 5, 0.0], "segmentation": [square(3, 3, 5)]}, "boxes without area"),
-        ({"segmentation": []}, "empty polygons"),
-        ({"segmentation": [[]]}, "empty polygons"),
-        ({"segmentation": [[1, 2, 5, 6]]}, "empty polygons"),  # pycocotools would read it as a box
-        ({"segmentation": {"size": [*SIZE], "counts": [SIZE[0] * SIZE[1]]}}, "empty masks"),
-    ],
-)
-def test_what_holds_nothing_is_skipped_and_counted(root: Path, more: dict[str, Any], reason: str) -> None:
-    data = added(root, **more)
-    assert data.index.skipped == {reason: 1}
-    assert nothing(data[1].truth)
+EMPTY = [
+    ({"segmentation": []}, "empty polygons"),
+    ({"segmentation": [[]]}, "empty polygons"),
+    ({"segmentation": [[1, 2, 5, 6]]}, "empty polygons"),  # pycocotools would read it as a box
+    ({"segmentation": {"size": [*SIZE], "counts": [SIZE[0] * SIZE[1]]}}, "empty masks"),
+    ({"segmentation": None}, "neither segmentation nor box in the image"),
+]
+
+
+@pytest.mark.parametrize(("more", "reason"), EMPTY)
+def test_what_holds_nothing_is_left_out_counted_and_told(root: Path, more: dict[str, Any], reason: str) -> None:
+    for box in (None, [3, 3, 0, 5], [3, 3, 5, 0.0], [-9, 3, 9, 9], [45, 3, 9, 9]):
+        with pytest.warns(Notice, match=rf"train2017.json: 1 of 4 annotations left out \(1 {reason}\)"):
+            data = added(root, bbox=box, **more)
+        assert nothing(data[1].truth)
+
+
+@pytest.mark.parametrize(("more", "reason"), EMPTY)
+def test_a_box_without_a_mask_is_an_instance_of_unknown_pixels(root: Path, more: dict[str, Any], reason: str) -> None:
+    with pytest.warns(Notice, match="1 boxes without a mask"):
+        data = added(root, bbox=[5, 6, 4, 3], area=None, **more)
+    truth = data[1].truth
+    assert truth.need("boxes").tolist() == [[4.5, 5.5, 8.5, 8.5]]
+    assert truth.need("areas").tolist() == [12]
+    assert not truth.need("instances").any()
+    inside = place(slice(6, 9), slice(5, 9))
+    assert (truth.need("semantic") == VOID).tolist() == inside.tolist()
+    assert truth.need("ignore").tolist() == inside.tolist()
+    assert truth.masks is not None
+    assert coco_mask.decode(truth.masks[0]).sum() == 0
+
+
+def boxes_alone(data: dict[str, Any], segmentation: Any) -> None:
+    for record in data["annotations"]:
+        record.pop("segmentation")
+        if segmentation is not None:
+            record["segmentation"] = segmentation
+
+
+@pytest.mark.parametrize("segmentation", [None, []])
+def test_a_file_of_boxes_alone_provides_boxes(root: Path, segmentation: Any) -> None:
+    with pytest.warns(Notice, match="3 boxes without a mask"):
+        data = changed(root, lambda d: boxes_alone(d, segmentation))
+    assert set(data.info.provides) == {"boxes", "categories", "areas", "crowd"}
+    truth = data[0].truth
+    assert truth.need("boxes").tolist() == [[14.5, 9.5, 24.5, 19.5], [9.5, 4.5, 29.5, 24.5], [-0.5, -0.5, 11.5, 36.5]]
+    assert truth.filled() - {"size"} == set(data.info.provides)
+
+
+@pytest.mark.parametrize("box", [[3, 3, 0, 5], [3, 3, 5, 0.0], [-9, 3, 9, 9]])
+def test_a_box_without_area_is_rebuilt_from_the_mask(root: Path, box: list[float]) -> None:
+    with pytest.warns(Notice, match="1 boxes without area in the image rebuilt from masks"):
+        data = added(root, bbox=box, segmentation=[square(3, 4, 6)])
+    assert data[1].truth.need("boxes").tolist() == [[2.5, 3.5, 8.5, 9.5]]
+
+
+def test_boxes_are_clipped_to_the_image(root: Path) -> None:
+    with pytest.warns(Notice, match="1 boxes clipped to the image"):
+        data = added(root, bbox=[-5, 30, 20, 20], segmentation=[square(3, 4, 6)])
+    assert data[1].truth.need("boxes").tolist() == [[-0.5, 29.5, 14.5, 36.5]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Notice)  # half a pixel is rounding
+        data = added(root, bbox=[-0.25, 30, 20, 7.4], segmentation=[square(3, 4, 6)])
+    assert data[1].truth.need("boxes").tolist() == [pytest.approx([-0.75, 29.5, 19.25, 36.9])]
+
+
+def many(data: dict[str, Any]) -> None:
+    data["categories"] += [{"id": 100 + i, "name": f"kind {i}"} for i in range(300)]
+    data["annotations"][0]["category_id"] = 399
+
+
+def test_more_classes_than_a_class_map_holds_have_boxes_and_masks(root: Path) -> None:
+    with pytest.warns(Notice, match="303 classes, more than the 255 of a class map"):
+        data = changed(root, many)
+    assert "semantic" not in data.info.provides
+    assert {"boxes", "instances", "masks"} <= set(data.info.provides)
+    truth = data[0].truth
+    assert truth.need("categories").tolist() == [302, 1, 2]
+    assert truth.semantic is None
 
 
 def test_polygons_of_two_points_beside_others_are_left_out(root: Path) -> None:
@@ -161,7 +227,6 @@ def test_an_outline_around_no_pixel_is_an_instance_without_pixels(root: Path, se
         ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "its polygon is"),
         ({"segmentation": [[1, 2, 3, 4, 5, 1e30]]}, "its polygon is"),
         ({"segmentation": [[1, 2, 3, 4, 5, "6"]]}, "its polygon is"),
-        ({"segmentation": None}, "has no segmentation; add polygons"),
         ({"segmentation": [square(1, 1, 5)], "bbox": [float("nan"), 1, 5, 5]}, "its bbox is"),
         ({"segmentation": [square(1, 1, 5)], "bbox": [1, 1, float("inf"), 5]}, "its bbox is"),
         ({"segmentation": [square(1, 1, 5)], "bbox": [1, 1, -5, 5]}, "its bbox is"),

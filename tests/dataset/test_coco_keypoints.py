@@ -8,6 +8,7 @@ import pytest
 
 from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.skeleton import COCO, COCO_SIGMAS
+from densepred.errors import Notice
 from densepred.types import UserError
 from tests.dataset.coco_tree import JOINTS, SIZE, keypoints, note, save, square, tree
 
@@ -151,7 +152,32 @@ def test_faults_of_the_json_are_named(root: Path, change: Change, message: str) 
 
 
 def test_a_person_with_neither_box_nor_keypoints_is_skipped_and_counted(root: Path) -> None:
-    data = changed(root, lambda d: d["annotations"].append({"id": 9, "image_id": 8, "category_id": 5}))
-    assert data.index.skipped == {"instances with neither box nor keypoints": 1}
-    data = changed(root, lambda d: d["annotations"].append(note(9, 5, [3, 3, 0, 5], 0, keypoints=[1, 1, 2] * 3)))
-    assert data.index.skipped == {"boxes without area": 1}
+    with pytest.warns(Notice, match=r"1 of 5 annotations left out \(1 instances with neither box nor keypoints"):
+        data = changed(root, lambda d: d["annotations"].append({"id": 9, "image_id": 8, "category_id": 5}))
+    assert data[1].truth.need("keypoints").shape == (0, 3, 3)
+
+
+@pytest.mark.parametrize("box", [[3, 3, 0, 5], [3, 3, 5, 0], [7, 6, 0, 0], [-9, 0, 9, 9]])
+def test_a_box_without_area_is_rebuilt_from_the_keypoints(root: Path, box: list[float]) -> None:
+    points = [4, 6, 2, 0, 0, 0, 12, 6, 1]
+    with pytest.warns(Notice, match="1 boxes without area in the image rebuilt from keypoints or masks"):
+        data = changed(root, lambda d: d["annotations"].append(note(9, 5, box, 0, keypoints=points) | {"image_id": 8}))
+    truth = data[1].truth
+    assert truth.need("keypoints").flatten().tolist() == points
+    assert truth.need("boxes").tolist() == [[3.5, 5.5, 12.5, 6.5]]
+    assert truth.need("areas").tolist() == [9]
+    assert data.labelled(1) == [0]
+
+
+def test_a_mask_without_box_and_keypoints_is_an_ignore_region(root: Path) -> None:
+    outline = [[5, 5, 15, 5, 15, 15, 5, 15]]
+    more = {"image_id": 8, "segmentation": outline}
+    with pytest.warns(Notice, match="rebuilt from keypoints or masks"):
+        data = changed(root, lambda d: d["annotations"].append(note(9, 5, [5, 5, 0, 0], 0) | more))
+    assert int(data[1].truth.need("ignore").sum()) == 100
+
+
+def test_boxes_are_clipped_to_the_image(root: Path) -> None:
+    with pytest.warns(Notice, match="1 boxes clipped to the image"):
+        data = changed(root, lambda d: d["annotations"][0].update(bbox=[-10, 3, 100, 100]))
+    assert data[0].truth.need("boxes")[0].tolist() == [-0.5, 2.5, 44.5, 36.5]
