@@ -67,7 +67,7 @@ def apply_to_annotation(
     if not truth.rows():
         return out
     _apply_to_extents(truth, out, warp, truth.count)
-    kept = _seen(out, truth.count)
+    kept = _seen(truth, out, truth.count)
     return out if kept.all() else out.select(kept)
 
 
@@ -93,10 +93,13 @@ def _keypoints(keypoints: Tensor, warp: Warp, mirrored: Pairs) -> Tensor:
 
 
 def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int) -> None:
-    """Set boxes and areas: from the map of ids if there is one, otherwise warped, clipped and scaled.
+    """Set boxes and areas: warped, clipped and scaled.
 
+    Boxes that are exactly the extent of the visible pixels stay so, and their areas the number of these pixels.
+    Other boxes come from a file and may include hidden parts, which the map of ids does not show.
     Head boxes are warped only: their diagonal is a unit of length, and clipping would shorten it.
     """
+    visible = _visible(truth, count)
     pixels = None if out.instances is None else from_ids.areas(out.instances, count)
     kept = torch.ones(count)
     if truth.boxes is not None:
@@ -105,11 +108,22 @@ def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int
         out.boxes = torch.minimum(whole.clamp_min(-0.5), high)
         kept = _surface(out.boxes) / _surface(whole).clamp_min(1e-6)
         if pixels is not None and out.instances is not None:
-            out.boxes = torch.where(pixels[:, None] > 0, from_ids.boxes(out.instances, count), out.boxes)
+            tight = visible & (pixels > 0)
+            out.boxes = torch.where(tight[:, None], from_ids.boxes(out.instances, count), out.boxes)
     if truth.head_boxes is not None:
         out.head_boxes = _outline(truth.head_boxes, warp)
     if truth.areas is not None:
-        out.areas = pixels if pixels is not None else truth.areas * kept / abs(determinant(warp.matrix))
+        scaled = truth.areas * kept / abs(determinant(warp.matrix))
+        out.areas = scaled if pixels is None else torch.where(visible, pixels, scaled)
+
+
+def _visible(truth: Annotation, count: int) -> Tensor:
+    """Mark instances with a box, if any, that is exactly the extent of their visible pixels, (N,) bool."""
+    if truth.instances is None:
+        return torch.zeros(count, dtype=torch.bool)
+    if truth.boxes is None:
+        return torch.ones(count, dtype=torch.bool)
+    return (from_ids.boxes(truth.instances, count) == truth.boxes).all(1)
 
 
 def _outline(boxes: Tensor, warp: Warp) -> Tensor:
@@ -126,18 +140,20 @@ def _surface(boxes: Tensor) -> Tensor:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _seen(out: Annotation, count: int) -> Tensor:
-    """Mark instances of which a pixel, a keypoint or (without a map of ids) a part of the box is left: (N,) bool.
+def _seen(truth: Annotation, out: Annotation, count: int) -> Tensor:
+    """Mark instances of which something is left, (N,) bool: a pixel, a keypoint, a part of the box of hidden ones.
 
-    Without any of these fields all are kept.
+    Instances without a visible pixel are hidden, and all are without a map of ids. Without any field all are kept.
     """
     if out.instances is None and out.boxes is None and out.keypoints is None:
         return torch.ones(count, dtype=torch.bool)
     kept = torch.zeros(count, dtype=torch.bool)
-    if out.instances is not None:
+    hidden = torch.ones(count, dtype=torch.bool)
+    if truth.instances is not None and out.instances is not None:
         kept |= from_ids.areas(out.instances, count) > 0
-    elif out.boxes is not None:
-        kept |= _surface(out.boxes) > 0
+        hidden = from_ids.areas(truth.instances, count) == 0
+    if out.boxes is not None:
+        kept |= hidden & (_surface(out.boxes) > 0)
     if out.keypoints is not None:
         kept |= (out.keypoints[..., 2] > 0).any(1)
     return kept

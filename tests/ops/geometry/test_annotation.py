@@ -154,3 +154,38 @@ def test_boxes_of_heads_are_moved_whole_and_dropped_with_their_people() -> None:
 def translation(x: float, y: float) -> Matrix:
     """The output begins at (x, y) of the source."""
     return (1.0, 0.0, x), (0.0, 1.0, y)
+
+
+def occluded() -> Annotation:
+    """Return a box behind another one, one of which every pixel is hidden, and the one in front."""
+    instances = torch.zeros(37, 45, dtype=torch.int32)
+    instances[10:20, 5:25] = 1
+    instances[8:22, 14:40] = 3
+    boxes = torch.tensor([[4.5, 9.5, 24.5, 19.5], [19.5, 11.5, 29.5, 17.5], [13.5, 7.5, 39.5, 21.5]])
+    return Annotation((37, 45), instances=instances, boxes=boxes, areas=torch.tensor([200.0, 60.0, 364.0]))
+
+
+def test_a_mirror_moves_the_boxes_of_hidden_objects_whole() -> None:
+    moved = apply_to_annotation(occluded(), Warp(MIRROR, (37, 45)))
+    x0, y0, x1, y1 = occluded().need("boxes").T
+    torch.testing.assert_close(moved.need("boxes"), torch.stack((44 - x1, y0, 44 - x0, y1), 1))
+    assert moved.need("areas").tolist() == [200, 60, 364]
+
+
+def test_a_crop_clips_the_boxes_of_hidden_objects_and_drops_those_outside() -> None:
+    crop = Warp(((1.0, 0.0, 10.0), (0.0, 1.0, 15.0)), (20, 25))
+    moved = apply_to_annotation(occluded(), crop)
+    assert moved.need("boxes").tolist() == [[-0.5, -0.5, 14.5, 4.5], [9.5, -0.5, 19.5, 2.5], [3.5, -0.5, 24.5, 6.5]]
+    assert moved.need("areas").tolist() == pytest.approx([75, 30, 147])
+    left = apply_to_annotation(occluded(), Warp(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), (37, 14)))
+    assert left.need("boxes").tolist() == [[4.5, 9.5, 13.5, 19.5]]
+    assert left.need("instances").max() == 1
+
+
+def test_boxes_of_visible_pixels_stay_their_extent() -> None:
+    truth = occluded()
+    truth.boxes = from_ids.boxes(truth.need("instances"), 3)
+    truth.areas = from_ids.areas(truth.need("instances"), 3)
+    moved = apply_to_annotation(truth, Warp(TURN, (37, 45)))
+    assert moved.need("boxes").tolist() == from_ids.boxes(moved.need("instances"), 2).tolist()
+    assert moved.need("areas").tolist() == from_ids.areas(moved.need("instances"), 2).tolist()
