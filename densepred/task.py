@@ -12,6 +12,7 @@ from densepred import distributed
 from densepred.contracts import Codec, Loss, Metric, SummedLoss
 from densepred.nn import choose
 from densepred.ops.loss import banded
+from densepred.ops.loss.left_out import leave_out_coarse
 from densepred.ops.resize import resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, Outputs, Targets, UserError
 
@@ -117,6 +118,7 @@ class Task(nn.Module):
         if isinstance(loss, SummedLoss):
             sums = banded.sums(loss, pred, target, weight, align_corners, distance)
             return loss.value(distributed.gather_rows(sums) if every_rank else sums)
+        pred = leave_out_coarse(pred, loss.target, target, weight, align_corners)
         full = resample.resize(pred.float(), (target.shape[-2], target.shape[-1]), align_corners)
         return loss(full, target, weight, *([] if distance is None else [distance]))
 

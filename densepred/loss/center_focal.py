@@ -6,7 +6,8 @@ from torch import Tensor
 
 from densepred.contracts import SummedLoss
 from densepred.ops.loss.labels import at_least_zero
-from densepred.ops.loss.sigmoid_focal import as_floats, penalty_reduced_focal, sums
+from densepred.ops.loss.sigmoid_focal import penalty_reduced_focal, sums
+from densepred.ops.loss.values import counted
 
 
 class CenterFocal(SummedLoss):
@@ -24,5 +25,5 @@ class CenterFocal(SummedLoss):
         self.alpha, self.beta = at_least_zero(alpha, "loss.alpha"), at_least_zero(beta, "loss.beta")
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        logits, truth = as_floats(pred, target)
+        logits, truth = counted(pred, target, weight)
         return sums(penalty_reduced_focal(logits, truth, self.alpha, self.beta), (truth >= 1).sum(1), weight)

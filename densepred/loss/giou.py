@@ -7,7 +7,7 @@ from torch import Tensor
 
 from densepred.contracts import SummedLoss
 from densepred.ops.boxes.ltrb import generalised_iou
-from densepred.ops.loss.labels import at_least_float32
+from densepred.ops.loss.values import counted
 
 
 class GeneralisedIoU(SummedLoss):
@@ -21,12 +21,13 @@ class GeneralisedIoU(SummedLoss):
     linear = True
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        pred = at_least_float32(pred)
-        loss = 1 - generalised_iou(pred, target.to(pred.dtype))  # (B, H, W)
-        weight = torch.ones_like(loss) if weight is None else _per_box(weight, loss)
+        weight = None if weight is None else _per_box(weight)
+        pred, target = counted(pred, target, weight)
+        loss = 1 - generalised_iou(pred, target)  # (B, H, W)
+        weight = torch.ones_like(loss) if weight is None else weight.to(loss.dtype).expand_as(loss)
         return torch.stack([(loss * weight).flatten(1).sum(1), weight.flatten(1).sum(1)], 1)
 
 
-def _per_box(weight: Tensor, loss: Tensor) -> Tensor:
+def _per_box(weight: Tensor) -> Tensor:
     """Return one weight per box, (B, H, W): the first, if there is one per side."""
-    return (weight if weight.ndim == loss.ndim else weight[:, 0]).to(loss.dtype).expand_as(loss)
+    return weight if weight.ndim == 3 else weight[:, 0]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Loss
-from densepred.ops.loss.labels import at_least_float32, counting, one_hot, ratio
+from densepred.ops.loss.labels import at_least_float32, counted, one_hot, ratio
 from densepred.ops.loss.lovasz import lovasz_extension
 
 
@@ -27,7 +27,7 @@ class Lovasz(Loss):
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = at_least_float32(pred)
-        labels, weight = counting(target, weight, logits.dtype)
+        logits, labels, weight = counted(logits, target, weight)
         hinge = logits.shape[1] == 1
         if hinge:
             truth = (labels == 1)[:, None]

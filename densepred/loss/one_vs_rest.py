@@ -8,7 +8,7 @@ from torch import Tensor
 
 from densepred.contracts import SummedLoss
 from densepred.ops.loss.binary import BinaryBand, binary_sums, softmax_against_rest
-from densepred.ops.loss.labels import at_least_float32, class_values, per_class
+from densepred.ops.loss.labels import at_least_float32, class_values, counted, per_class
 from densepred.ops.resize.resample import two_channels
 from densepred.types import UserError
 
@@ -35,6 +35,7 @@ class OneAgainstRest(SummedLoss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = at_least_float32(pred)
         if self.activation == "softmax":
+            logits = counted(logits, target, weight)[0]
             # The odds of a class against the rest, so that both kinds of probabilities are sigmoids.
             logits = softmax_against_rest(two_channels(logits))
         weights = per_class(self.class_weights, logits, "loss.class_weights")

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from densepred.contracts import SummedLoss
 from densepred.ops.loss.labels import at_least_zero, fraction
-from densepred.ops.loss.sigmoid_focal import as_floats, sigmoid_focal, sums
+from densepred.ops.loss.sigmoid_focal import sigmoid_focal, sums
+from densepred.ops.loss.values import counted
 
 
 class SigmoidFocal(SummedLoss):
@@ -25,5 +26,5 @@ class SigmoidFocal(SummedLoss):
         self.alpha = None if alpha is None else fraction(alpha, "loss.alpha")
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        logits, truth = as_floats(pred, target)
+        logits, truth = counted(pred, target, weight)
         return sums(sigmoid_focal(logits, truth, self.alpha, self.gamma), truth.amax(1), weight)

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.labels import aligned, at_least_float32
-from densepred.ops.loss.values import element_sums
+from densepred.ops.loss.labels import aligned
+from densepred.ops.loss.values import counted, element_sums
 
 
 class SoftBinaryCrossEntropy(SummedLoss):
@@ -20,7 +20,7 @@ class SoftBinaryCrossEntropy(SummedLoss):
     linear = True
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        logits = at_least_float32(pred)
-        loss = F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none")
+        logits, truth = counted(pred, target, weight)
+        loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         weight = loss.new_ones(()) if weight is None else weight.to(loss.dtype)
         return element_sums(loss, aligned(weight, loss))

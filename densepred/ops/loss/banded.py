@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from densepred.contracts import Band, SummedLoss
 from densepred.ops.loss.labels import aligned
+from densepred.ops.loss.left_out import leave_out_coarse
 from densepred.ops.resize.bands import Enlarger
 from densepred.ops.resize.resample import pieces, two_channels
 
@@ -34,6 +35,7 @@ def sums(
     result: (B, S), at least float32
     `distance` is passed to a loss with `loss.distance`.
     """
+    logits = leave_out_coarse(logits, loss.target, target, weight, align_corners)
     if weight is not None:
         weight = aligned(weight, target)
     return _Sums.apply(logits, loss, target, weight, align_corners, distance)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.ops.loss.labels import counting, one_hot
+from densepred.ops.loss.labels import counted, counting, one_hot
 
 
 def channel_truth(labels: Tensor, channels: int) -> Tensor:
@@ -31,7 +31,7 @@ def binary_sums(
     positive, negative: (K,), weights of the two kinds of pixels of each channel
     unit: K for a mean over channels, 1 for their sum
     """
-    labels, weight = counting(target, weight, logits.dtype)
+    logits, labels, weight = counted(logits, target, weight)
     truth = channel_truth(labels, logits.shape[1])
     loss = -F.logsigmoid(torch.where(truth, logits, -logits))
     scale = _scale(truth, positive, negative)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from densepred.ops.loss.labels import counting, one_hot
+from densepred.ops.loss.labels import counted, one_hot
 
 
 def boundary_sums(logits: Tensor, target: Tensor, weight: Tensor | None, distance: Tensor, background: bool) -> Tensor:
@@ -15,7 +15,7 @@ def boundary_sums(logits: Tensor, target: Tensor, weight: Tensor | None, distanc
     target, weight: (B, H, W)
     """
     first = 0 if background else 1
-    labels, weight = counting(target, weight, logits.dtype)
+    logits, labels, weight = counted(logits, target, weight)
     truth = one_hot(labels, logits.shape[1])[:, first:]
     gone = (logits.softmax(1)[:, first:] - truth.to(logits.dtype)) * distance[:, first:]
     return torch.stack([(gone.sum(1) * weight).sum((1, 2)), truth.shape[1] * weight.sum((1, 2))], 1)

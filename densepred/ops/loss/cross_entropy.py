@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from densepred.ops.loss.labels import counting, scaled
+from densepred.ops.loss.labels import counted, scaled
 from densepred.ops.loss.softmax import Coefficients, Softmax
 
 
@@ -16,7 +16,7 @@ def cross_entropy_sums(
     logits: Tensor, target: Tensor, weight: Tensor | None, class_weights: Tensor | None, smoothing: float
 ) -> Tensor:
     """Return the weighted losses and the weights, summed per image: (B, 2). Logits (B, K, H, W), float32 or more."""
-    labels, weight = counting(target, weight, logits.dtype)
+    logits, labels, weight = counted(logits, target, weight)
     scores = logits.log_softmax(1)
     truth_weight = scaled(weight, class_weights, labels)
     loss = -(1 - smoothing) * truth_weight * scores.gather(1, labels[:, None])[:, 0]

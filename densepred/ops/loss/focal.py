@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from densepred.ops.loss.labels import counting, scaled
+from densepred.ops.loss.labels import counted, scaled
 from densepred.ops.loss.softmax import Coefficients, Softmax
 
 TINY = 1e-12
@@ -17,7 +17,7 @@ TINY = 1e-12
 
 def focal_sums(logits: Tensor, target: Tensor, weight: Tensor | None, alpha: Tensor | None, gamma: float) -> Tensor:
     """Return the losses and the weights, summed per image: (B, 2). Logits (B, K, H, W), float32 or more."""
-    labels, weight = counting(target, weight, logits.dtype)
+    logits, labels, weight = counted(logits, target, weight)
     score = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
     rest = (-torch.expm1(score)).clamp_min(TINY)
     loss = -rest.pow(gamma) * score * scaled(weight, alpha, labels)

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from densepred.ops.loss.labels import counting, ratio, scaled
+from densepred.ops.loss.labels import counted, ratio, scaled
 
 
 def pixel_cross_entropy(
@@ -20,7 +20,7 @@ def pixel_cross_entropy(
 
     Logits (B, K, H, W), float32 or more. Both are 0 for pixels that do not count.
     """
-    labels, weight = counting(target, weight, logits.dtype)
+    logits, labels, weight = counted(logits, target, weight)
     weight = scaled(weight, class_weights, labels).flatten()
     loss = -logits.log_softmax(1).gather(1, labels[:, None]).flatten()
     return loss.masked_fill(weight == 0, 0), weight

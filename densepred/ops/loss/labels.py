@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from densepred.ops.loss.left_out import leave_out
 from densepred.types import VOID, UserError
 
 
@@ -22,6 +23,12 @@ def counting(target: Tensor, weight: Tensor | None, dtype: torch.dtype) -> tuple
     known = target != VOID
     labels = target.long().mul_(known)  # long() copies: class maps are uint8
     return labels, known.to(dtype) if weight is None else known * weight.to(dtype)
+
+
+def counted(logits: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the logits (B, K, H, W), 0 where they do not count even if they are NaN, and the result of `counting`."""
+    labels, weight = counting(target, weight, logits.dtype)
+    return leave_out(logits, ((target != VOID) & (weight != 0))[:, None]), labels, weight
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:

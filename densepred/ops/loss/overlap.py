@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from densepred.ops.loss.labels import counting, one_hot, ratio, sum_by_label
+from densepred.ops.loss.labels import counted, one_hot, ratio, sum_by_label
 from densepred.ops.loss.softmax import Coefficients, Softmax
 
 TINY = 1e-12
@@ -19,7 +19,7 @@ TINY = 1e-12
 
 def overlap_sums(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """Return intersections, predicted and true areas per class, (B, 3 K), for logits (B, K, H, W)."""
-    labels, weight = counting(target, weight, logits.dtype)
+    logits, labels, weight = counted(logits, target, weight)
     truth = one_hot(labels, logits.shape[1]) * weight[:, None]
     predicted = logits.softmax(1)
     areas = (predicted * truth, predicted * weight[:, None], truth)

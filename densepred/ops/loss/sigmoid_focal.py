@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.ops.loss.labels import aligned, at_least_float32
+from densepred.ops.loss.labels import aligned
 
 
 def sigmoid_focal(logits: Tensor, truth: Tensor, alpha: float | None, gamma: float) -> Tensor:
@@ -39,9 +39,3 @@ def sums(loss: Tensor, positive: Tensor, weight: Tensor | None) -> Tensor:
     cells = weight if weight.ndim == positive.ndim else weight.amax(1)
     loss = loss * aligned(weight, loss)
     return torch.stack([loss.flatten(1).sum(1), (positive * cells).flatten(1).sum(1)], 1)
-
-
-def as_floats(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logits in at least float32, and the target, which may be boolean, in the same dtype."""
-    logits = at_least_float32(pred)
-    return logits, target.to(logits.dtype)

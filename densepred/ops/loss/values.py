@@ -6,6 +6,17 @@ import torch
 from torch import Tensor
 
 from densepred.ops.loss.labels import aligned, at_least_float32
+from densepred.ops.loss.left_out import leave_out
+
+
+def counted(pred: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return prediction and target, (B, C, H, W) in at least float32, both 0 where the weight is 0 (even if NaN)."""
+    pred = at_least_float32(pred)
+    target = target.to(pred.dtype)
+    if weight is None:
+        return pred, target
+    counts = aligned(weight, target) != 0
+    return leave_out(pred, counts), leave_out(target, counts)
 
 
 def differences(pred: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:

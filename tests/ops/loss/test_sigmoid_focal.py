@@ -6,7 +6,8 @@ import pytest
 import torch
 from torchvision.ops import sigmoid_focal_loss
 
-from densepred.ops.loss.sigmoid_focal import as_floats, penalty_reduced_focal, sigmoid_focal, sums
+from densepred.ops.loss.sigmoid_focal import penalty_reduced_focal, sigmoid_focal, sums
+from densepred.ops.loss.values import counted
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
@@ -48,6 +49,6 @@ def test_losses_are_divided_by_weighted_positives_of_each_image() -> None:
 
 
 def test_a_truth_of_bools_takes_the_precision_of_the_logits() -> None:
-    logits, truth = as_floats(torch.zeros(2, dtype=torch.bfloat16), torch.tensor([True, False]))
+    logits, truth = counted(torch.zeros(2, dtype=torch.bfloat16), torch.tensor([True, False]), None)
     assert logits.dtype == truth.dtype == torch.float32
     assert truth.tolist() == [1, 0]
