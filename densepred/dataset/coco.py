@@ -182,6 +182,7 @@ class Index:
             if found is not None:
                 kept[image].append({"id": id, **found})
         self.kept = sum(map(len, kept.values()))
+        self.classes = {record.get("class") for records in kept.values() for record in records}
         self._texts = [json.dumps(kept.pop(entry.id), separators=(",", ":")).encode() for entry in self.entries]
         self._tell(path, len(seen))
 

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, paths, run_length
-from densepred.dataset.coco import Entry, Record, Skip
+from densepred.dataset.coco import Entry, Id, Record, Skip
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.reader import Reader
-from densepred.errors import Notice, shown
+from densepred.errors import Notice, UserError, shown
 from densepred.types import MAX_CLASSES, VOID, Annotation, Frame, Info, Sample
 
 BACKGROUND = ("background", (0, 0, 0))
+OWN = ("background", "_background_", "__background__", "bg")
+"""Names, in lower case, under which files list a background of their own; it is class 0 then."""
 BOXES = ("categories", "boxes", "areas", "crowd")
 MASKS = ("instances", "masks", "ignore")
 ALONE = "boxes without a mask (void in maps, where nothing else covers them)"
@@ -52,14 +54,19 @@ class CocoInstances(Dataset):
         self._read = Reader(None, 3, max_pixels, exif)
         file = coco.open_file(root, splits, split, images, annotations, max_pixels)
         self.path, categories = file.path, file.categories
-        self._classes = {id: index for index, id in enumerate(categories, 1)}
+        own = [id for id, record in categories.items() if record["name"].lower() in OWN]
+        categories = {id: record for id, record in categories.items() if id not in own}
+        if not categories:
+            raise UserError(f"{self.path}: lists no category but the background; add the categories")
+        self._classes = {id: index for index, id in enumerate(categories, 1)} | dict.fromkeys(own, 0)
         self.index = coco.Index(file, self._instance)
         self.info = Info(
             classes=(BACKGROUND[0], *(record["name"] for record in categories.values())),
-            things=tuple(self._classes.values()),
+            things=tuple(range(1, len(categories) + 1)),
             palette=(BACKGROUND[1], *coco.palette(categories, self.path, 1)),
             provides=self._provided(len(categories) + 1),
         )
+        self._tell_unused(categories)
         self.index.keep(lambda found: most_instances is None or len(found) <= most_instances, limit)
 
     def __len__(self) -> int:
@@ -69,6 +76,14 @@ class CocoInstances(Dataset):
         entry, found = self.index[index]
         image = self._read.image(entry.path, entry.size, f"in {self.path} it")
         return Sample(image, self._truth(entry, found), Frame(entry.name, entry.size))
+
+    def _tell_unused(self, categories: dict[Id, Record]) -> None:
+        """Issue a notice about one category without annotations: exports list a group above the classes this way."""
+        unused = [record["name"] for id, record in categories.items() if self._classes[id] not in self.index.classes]
+        if unused and self.index.kept:
+            names = f"{', '.join(unused[:5])}{', ...' if len(unused) > 5 else ''}"
+            text = f"{self.path}: categories without an annotation in this split: {names}; they stay classes"
+            warnings.warn(text, Notice, stacklevel=2)
 
     def _provided(self, classes: int) -> tuple[str, ...]:
         if self.index.changed[ALONE] and self.index.changed[ALONE] == self.index.kept:
@@ -81,6 +96,8 @@ class CocoInstances(Dataset):
 
     def _instance(self, record: Record, entry: Entry, where: str, changed: Counter[str]) -> Record:
         kind = coco_fields.category(record, self._classes, where)
+        if not kind:
+            raise Skip("of the background")
         crowd, area = coco_fields.crowd(record, where), coco_fields.area(record, where)
         try:
             segmentation = coco_fields.segmentation(record, entry, where)

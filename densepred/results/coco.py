@@ -49,7 +49,12 @@ class Categories:
                 f"coco_ids={source}: no category is called {', '.join(missing[:5])}; give the file with the "
                 f"categories of {', '.join(wanted[:5])}{', ...' if len(wanted) > 5 else ''}"
             )
-        return cls(info, tuple(int(known.get(name) or 0) for name in info.classes))
+        # A background that the file does not list gets an id that no category of the file has
+        ids = {name: int(known[name] or 0) for name in wanted}
+        taken = {value for value in known.values() if isinstance(value, int)}
+        own = known.get(info.classes[0]) if info.classes else None
+        free = own if isinstance(own, int) else 0 if 0 not in taken else max(taken) + 1
+        return cls(info, tuple(ids.get(name, free) for name in info.classes))
 
     def __getitem__(self, category: int) -> int:
         return self.ids[category] if 0 <= category < len(self.ids) else category

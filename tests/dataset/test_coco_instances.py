@@ -179,21 +179,6 @@ def test_boxes_are_clipped_to_the_image(root: Path) -> None:
     assert data[1].truth.need("boxes").tolist() == [pytest.approx([-0.75, 29.5, 19.25, 36.9])]
 
 
-def many(data: dict[str, Any]) -> None:
-    data["categories"] += [{"id": 100 + i, "name": f"kind {i}"} for i in range(300)]
-    data["annotations"][0]["category_id"] = 399
-
-
-def test_more_classes_than_a_class_map_holds_have_boxes_and_masks(root: Path) -> None:
-    with pytest.warns(Notice, match="303 classes, more than the 255 of a class map"):
-        data = changed(root, many)
-    assert "semantic" not in data.info.provides
-    assert {"boxes", "instances", "masks"} <= set(data.info.provides)
-    truth = data[0].truth
-    assert truth.need("categories").tolist() == [302, 1, 2]
-    assert truth.semantic is None
-
-
 def test_polygons_of_two_points_beside_others_are_left_out(root: Path) -> None:
     truth = added(root, segmentation=[[1, 2, 30, 30], square(3, 4, 6)])[1].truth
     assert truth.instances is not None

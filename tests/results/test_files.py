@@ -197,6 +197,10 @@ def test_ids_of_images_are_their_numbers_or_their_places_or_those_of_a_coco_file
     with pytest.raises(UserError, match=r"1 of 1 images are not in it, such as x.jpg"):
         results.image_ids([folder / "x.jpg"], folder, known)
     assert coco.Categories.named(INFO, known.categories, "f").ids == (9, 3, 7)
+    objects = Info(classes=("background", "cat", "dog"))
+    for ids, wanted in (((1, 2), (0, 1, 2)), ((0, 1), (2, 0, 1))):  # no two classes share an id
+        rows = [{"id": id, "name": name} for id, name in zip(ids, ("cat", "dog"), strict=True)]
+        assert coco.Categories.named(objects, rows, "f").ids == wanted
     with pytest.raises(UserError, match="no category is called dog"):
         coco.Categories.named(INFO, listed[1:], "f")
     path.write_text("[]")
