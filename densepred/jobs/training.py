@@ -25,9 +25,9 @@ from densepred.engine.validator import Validator
 from densepred.errors import UserError, notices
 from densepred.jobs import parts
 from densepred.jobs.class_weights import resolve_class_weights
+from densepred.jobs.content import require_content, warn_of_missing
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
-from densepred.jobs.content import require_content, warn_of_missing
 from densepred.optimizer import freeze, optimizer_of
 from densepred.rundir import console, provenance
 from densepred.rundir.folder import Run
