@@ -20,6 +20,15 @@ VOID = 255
 
 MAX_CLASSES = 255
 
+WHITE = 65535
+"""White in integers of 16 bits, unless a smaller value is known: `Info.max_value`."""
+
+
+def unit_scale(image: Tensor) -> Tensor:
+    """Convert an image, uint8 0..255 or float 0..1, to float32 in [0, 1]: the one place where a type is a scale."""
+    return image.float().div_(255) if image.dtype == torch.uint8 else image.float()
+
+
 Outputs = Mapping[str, list[Tensor]]
 """Predictions of a model: per head its stages, each (B, C, h, w); the last one counts."""
 
@@ -50,6 +59,7 @@ class Info:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of images in [0, 1], one per channel
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     provides: tuple[str, ...] = ("semantic",)  # the fields of Annotation that its ground truth fills
+    max_value: int | None = None  # white in images of integers above 8 bits; None if training saw no such image
 
     def __post_init__(self) -> None:
         if len(self.classes) > MAX_CLASSES and "semantic" in self.provides:
@@ -223,8 +233,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Copy the batch to `device`, with its images as float32 in [0, 1]."""
-        image = self.image.to(device, non_blocking=True)
-        image = image.float().div_(255) if image.dtype == torch.uint8 else image
+        image = unit_scale(self.image.to(device, non_blocking=True))
         targets = {name: value.to(device, non_blocking=True) for name, value in self.targets.items()}
         return replace(self, image=image, targets=targets)
 

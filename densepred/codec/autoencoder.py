@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.ops.resize import resample
-from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
+from densepred.types import Annotation, Frame, HeadSpec, Info, UserError, unit_scale
 
 
 class Autoencoder(Codec):
@@ -32,13 +32,13 @@ class Autoencoder(Codec):
         self.heads = {"image": HeadSpec(info.channels)}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        return {"image": _unit(truth.need("image"))}
+        return {"image": unit_scale(truth.need("image"))}
 
     def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
         """Return a corrupted copy of an image (C, H, W), float32 in [0, 1]; without settings the image itself."""
         if not self.noise and not self.masked:
             return image
-        image = _unit(image)
+        image = unit_scale(image)
         if self.noise:
             drawn = torch.randn(image.shape, generator=generator)
             image = drawn.mul_(self.noise).add_(image).clamp_(0, 1)
@@ -61,7 +61,3 @@ class Autoencoder(Codec):
 
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"image": targets["image"]}
-
-
-def _unit(image: Tensor) -> Tensor:
-    return image.float() / 255 if image.dtype == torch.uint8 else image.float()

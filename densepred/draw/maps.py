@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.types import VOID
+from densepred.types import VOID, unit_scale
 
 GAP = 4  # white pixels between pictures
 GAIN = 4  # of reconstruction errors, which are small: 0.25 is drawn as white
@@ -63,5 +63,5 @@ def weights(targets: Mapping[str, Tensor], size: tuple[int, int]) -> list[Tensor
 
 def difference(prediction: Tensor, truth: Tensor) -> Tensor:
     """Draw the mean absolute error over the channels of two images (C, H, W), in grey, times `GAIN`."""
-    guess, image = (x.cpu().float() / (255 if x.dtype == torch.uint8 else 1) for x in (prediction, truth))
+    guess, image = (unit_scale(x.cpu()) for x in (prediction, truth))
     return rgb((guess - image).abs().mean(0, keepdim=True) * GAIN)

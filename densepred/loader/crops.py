@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from densepred.contracts import Codec, Dataset
-from densepred.loader.samples import Augment, Item, random_generator, stack
+from densepred.loader.samples import Augment, Item, checked, random_generator, stack
 from densepred.types import Annotation, Batch, Sample, UserError
 
 
@@ -75,7 +75,7 @@ class Crops(TorchDataset[Cut]):
 
     def __getitem__(self, index: int) -> Cut:
         try:
-            sample = self.dataset[index]
+            sample = checked(self.dataset[index])
             given = sample.truth if self.boxes is None else replace(self.boxes[index], size=sample.truth.size)
             return Cut([self._crop(sample, given, row, index) for row in self._rows(index)], sample.truth, given)
         except UserError as error:

@@ -15,7 +15,10 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from densepred.contracts import Codec, Dataset
-from densepred.types import Annotation, Batch, Frame, Sample, UserError
+from densepred.types import Annotation, Batch, Frame, Sample, UserError, unit_scale
+
+SLACK = 1e-3
+"""By how much floats of a dataset may leave 0 to 1."""
 
 Augment = Callable[[Sample, torch.Generator], Sample]
 
@@ -63,7 +66,7 @@ class TrainingSamples(TorchDataset[Item]):
         reason = None
         for offset in range(len(self.dataset)):
             try:
-                return self.dataset[(index + offset) % len(self.dataset)], reason
+                return checked(self.dataset[(index + offset) % len(self.dataset)]), reason
             except UserError as error:
                 if not self.skip_bad:
                     raise
@@ -82,7 +85,7 @@ class EvaluationSamples(TorchDataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         try:
-            sample, generator = self.dataset[index], random_generator("evaluate", index)
+            sample, generator = checked(self.dataset[index]), random_generator("evaluate", index)
             moved = with_image(self.transform(sample, generator), self.codec)
             truth = with_image(sample, self.codec).truth
             return Item(self.codec.corrupt(moved.image, generator), self.codec.encode(moved.truth), moved.frame, truth)
@@ -109,6 +112,30 @@ def with_image(sample: Sample, codec: Codec) -> Sample:
     return replace(sample, truth=replace(sample.truth, image=sample.image))
 
 
+def checked(sample: Sample) -> Sample:
+    """Return the sample. Raises UserError if its image is neither uint8 nor floats in 0 to 1, up to rounding."""
+    image = sample.image
+    if image.dtype == torch.uint8:
+        return sample
+    if not image.is_floating_point():
+        raise UserError(
+            f"{sample.frame.id}: the dataset returned an image of {image.dtype}; return uint8, or floats in 0 to 1"
+        )
+    low, high = (value.item() for value in image.aminmax())
+    if not (low >= -SLACK and high <= 1 + SLACK):
+        raise UserError(
+            f"{sample.frame.id}: the dataset returned floats from {low:g} to {high:g}; scale them to lie in 0 to 1, "
+            "or return uint8"
+        )
+    return sample
+
+
+def _stacked(images: Sequence[Tensor]) -> Tensor:
+    """Stack images; bytes stay bytes if all are, because torch would mix 0..255 and 0..1 in one tensor of floats."""
+    alike = len({image.dtype for image in images}) == 1
+    return torch.stack(list(images) if alike else [unit_scale(image) for image in images])
+
+
 def stack(items: Sequence[Item]) -> Batch:
     """Stack items of one shape to a batch. Raises UserError if the shapes differ."""
     if errors := [item.error for item in items if item.error]:
@@ -122,7 +149,7 @@ def stack(items: Sequence[Item]) -> Batch:
         )
     targets = [item.targets for item in items if item.targets is not None]
     return Batch(
-        torch.stack(images),
+        _stacked(images),
         {name: torch.stack([target[name] for target in targets]) for name in targets[0]},
         [item.frame for item in items if item.frame is not None],
         [item.truth for item in items if item.truth is not None],

@@ -10,11 +10,15 @@ import torch
 
 from densepred import distributed
 from densepred.cli import compose
+from densepred.codec.autoencoder import Autoencoder
+from densepred.codec.semantic import Semantic
+from densepred.contracts import Codec, Dataset
 from densepred.engine import trainer
 from densepred.errors import UserError
 from densepred.jobs import parts
 from densepred.loader import loaders, samples
-from densepred.types import Annotation, Batch, Frame, Sample
+from densepred.transform.pipeline import Pipeline
+from densepred.types import Annotation, Batch, Frame, Info, Sample
 from tests import running
 from tests.conftest import composed
 
@@ -179,3 +183,51 @@ def test_the_death_of_a_worker_is_one_sentence_wherever_it_is_raised(tmp_path: P
     monkeypatch.setattr(trainer.Trainer, "_backward", step)
     with pytest.raises(UserError, match="a loader worker was killed"):
         running.train(tmp_path, "trainer.max_steps=2")
+
+
+class Depths(Dataset):
+    """Six images as bytes, as floats, or alternately as both."""
+
+    info = Info(classes=("a", "b"))
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Sample:
+        draw = torch.Generator().manual_seed(index)
+        image = torch.randint(0, 256, (3, 8, 12), dtype=torch.uint8, generator=draw)
+        if self.kind == "floats" or (self.kind == "mixed" and index % 2):
+            image = image / 255
+        return Sample(image, Annotation((8, 12), semantic=(image[0] > 0).byte()), Frame(str(index), (8, 12)))
+
+
+@pytest.mark.parametrize(
+    "codec", [Semantic(Depths.info), Autoencoder(Depths.info), Autoencoder(Depths.info, noise=0.1)]
+)
+def test_bytes_and_floats_in_one_batch_are_equally_bright(codec: Codec) -> None:
+    def read(kind: str, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        whole = samples.EvaluationSamples(Depths(kind), Pipeline([]), codec)
+        batches = [b.to(CPU) for b in loaders.EvaluationLoader(whole, size, 0, 0, False)]
+        training = samples.TrainingSamples(Depths(kind), Pipeline([]), codec, 0, False)
+        batches += [
+            b.to(CPU) for b in loaders.TrainingLoader(training, loaders.Order(6, size, 0, True), 0, 0, False).epoch(0)
+        ]
+        head = next(iter(codec.heads))
+        return [(x, t) for b in batches for x, t in zip(b.image, b.targets[head], strict=True)]
+
+    for kind in ("mixed", "bytes"):
+        for size in (1, 3, 6):
+            for found, expected in zip(read(kind, size), read("floats", 1 if size == 1 else size), strict=True):
+                torch.testing.assert_close(found, expected, atol=1e-7, rtol=0)
+    assert max(x.max() for x, _ in read("mixed", 6)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("image", "why"), [(torch.ones(3, 8, 8).int() * 200, "int32"), (torch.ones(3, 8, 8) * 200, "200")]
+)
+def test_an_image_of_unknown_scale_is_refused(image: torch.Tensor, why: str) -> None:
+    with pytest.raises(UserError, match=rf"a: the dataset returned .*{why}.*0 to 1"):
+        samples.checked(Sample(image, Annotation((8, 8)), Frame("a", (8, 8))))
