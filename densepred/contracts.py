@@ -237,6 +237,13 @@ class Dataset(ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> Sample: ...
 
+    def images_line(self) -> str:
+        """Describe channels, depth and sizes of the images in one line, for the opening block of a run."""
+        image = self[0].image
+        channels, height, width = image.shape
+        depth = "8 bits" if image.dtype == torch.uint8 else "floats"
+        return f"{channels} channel{'s' if channels > 1 else ''} of {depth}, {height}x{width} (the first sample)"
+
     def labelled(self, index: int) -> list[int]:
         """List the instances of a sample that a top-down model is trained and evaluated on.
 

@@ -30,7 +30,7 @@ from densepred.ops.geometry.tiling import blend_weights, cut, cut_unpadded, posi
 from densepred.ops.resize import resample
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
-from densepred.types import Annotation, Frame, Info, Outputs, Sample
+from densepred.types import Annotation, Frame, Info, Outputs, Sample, unit_scale
 from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
@@ -102,7 +102,9 @@ class Predictor:
     ) -> Annotation:
         """Predict the annotation of one image.
 
-        image: a path, a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W); uint8, uint16 or float in 0..1.
+        image: a path, a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W); uint8, floats in 0..1, or
+            integers. White in integers other than uint8 is `info.max_value`; if training saw none, it is 65535 in
+            uint16, and 255 in other types unless a value is larger.
         tile: side of a sliding window in pixels; None predicts the whole image at once.
         overlap: fraction of a window that its neighbours cover too.
         blend: "gaussian" weights overlapping windows by a Gaussian. "none" keeps the central part of each window and
@@ -123,8 +125,7 @@ class Predictor:
             return self._instances(pixels, whole(size) if boxes is None else boxes, flip)
         sample = Sample(pixels, Annotation(size), Frame("image", size))
         sample = self.transform(sample, random_generator("predict"))
-        x = sample.image[None].to(self.device)
-        x = x.float().div_(255) if x.dtype == torch.uint8 else x
+        x = unit_scale(sample.image[None].to(self.device))
         views = list(product(scales, (False, True) if flip else (False,)))
         coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
         if tile is None and views == [(1.0, False)]:
@@ -152,8 +153,7 @@ class Predictor:
                 self.transform(cut_out(sample, given, row), random_generator("predict", row))
                 for row in rows[start : start + TOGETHER]
             ]
-            x = torch.stack([crop.image for crop in crops]).to(self.device)
-            x = x.float().div_(255) if x.dtype == torch.uint8 else x
+            x = unit_scale(torch.stack([crop.image for crop in crops]).to(self.device))
             align = self.model.align_corners
             outputs = with_mirror(self._forward, self.task, x, align) if flip else self._forward(x)
             here = [crop.frame for crop in crops]
@@ -168,14 +168,14 @@ class Predictor:
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
-        channels = self.info.channels
+        channels, white = self.info.channels, self.info.max_value
         if isinstance(image, str | Path):
-            return read_image(Path(image), channels, max_pixels)
+            return read_image(Path(image), channels, max_pixels, max_value=white)
         if isinstance(image, Image.Image):
-            return from_image(image, channels)
+            return from_image(image, channels, white)
         if isinstance(image, Tensor):
             image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
-        return from_array(image, channels)
+        return from_array(image, channels, white)
 
     def _forward(self, x: Tensor, run: Callable[[Tensor], Outputs] | None = None) -> Heads:
         """Return the predictions of every head for (B, C, H, W), at the model's stride."""

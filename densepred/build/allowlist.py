@@ -39,6 +39,8 @@ def check_info(data: Mapping[str, Any]) -> None:
     """Raise UserError unless the description of a dataset holds only words and numbers, each where they belong."""
     for entry in fields(Info):
         value = data.get(entry.name, ())
+        if entry.name == "max_value" and (not value or (type(value) is int and value > 0)):
+            continue
         leaves = _leaves(value, 3)
         words = entry.name in ("classes", "keypoints", "provides")
         kind = str if words else int | float

@@ -2,7 +2,8 @@
 
 Channels of each mode, unless `channels` is given:
 1, L, LA -> 1 channel; RGB, P, RGBA, CMYK, YCbCr and the like -> 3 (alpha is dropped); 8 bits stay uint8;
-16-bit grey is divided by 65535 and floats must lie in [0, 1], both float32; pages of a TIFF are channels.
+integers of more bits are divided by `max_value` and floats must lie in [0, 1], both float32; pages of a TIFF are
+channels. So an image of uint8 is one of 0..255, any other one of 0..1: its scale is decided here, once.
 """
 
 from __future__ import annotations
@@ -14,38 +15,47 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from densepred.dataset.image_file import MAX_PIXELS, check_pixels, load_npy, opened, pages
-from densepred.types import UserError
+from densepred.dataset.image_file import MAX_PIXELS, load_npy, opened, pages
+from densepred.types import WHITE, UserError
 
-_WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_ORIENTATION = 0x0112
+WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_ORIENTATION, _PHOTOMETRIC = 0x0112, 262
+DEPTHS = (8, 10, 12, 14, 16)
+"""Bits of a value as cameras deliver them, whatever the type of the file."""
 
 
 def read_image(
-    path: str | Path, channels: int | None = None, max_pixels: int = MAX_PIXELS, upright: bool = True
+    path: str | Path,
+    channels: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    upright: bool = True,
+    max_value: int | None = None,
 ) -> Tensor:
     """Return an image (C, H, W), uint8, or float32 in [0, 1], turned by its EXIF orientation if `upright`.
 
     With `channels`, grey and RGB are converted to each other, and alpha is kept if it is the missing channel.
+    `max_value` is white in integers of more than 8 bits; None means 65535 in uint16, and in other types 255, or 65535
+    if a value is larger.
     Raises UserError if the file is damaged, too large or of a mode that would lose values.
     """
-    image, orientation = read_stored(path, channels, max_pixels)
+    image, orientation = read_stored(path, channels, max_pixels, max_value)
     return turn(image, orientation) if upright else image
 
 
-def read_stored(path: str | Path, channels: int | None = None, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, int]:
+def read_stored(
+    path: str | Path, channels: int | None = None, max_pixels: int = MAX_PIXELS, max_value: int | None = None
+) -> tuple[Tensor, int]:
     """Return an image as it is stored, (C, H, W), and its EXIF orientation, 1 to 8."""
     path = Path(path)
     if path.suffix.lower() == ".npy":
-        return _fit(_unit(np.asarray(load_npy(path, max_pixels)), path), channels, path), 1
+        return _fit(_unit(np.asarray(load_npy(path, max_pixels)), path, max_value), channels, path), 1
     with opened(path, max_pixels) as image:
+        found, _ = pages(image, path, max_pixels)
         _refuse_hidden_bits(image, path)
-        count = pages(image, path)
-        if count == 1:
-            values = _decode(image, path, channels)
+        if len(found) == 1:
+            values = _decode(image, path, channels, max_value)
         else:
-            check_pixels(path, image.height * count, image.width, max_pixels)
-            layers = [_page(image, index, path) for index in range(count)]
+            layers = [_page(image, index, path, max_value) for index in found]
             if len({layer.shape for layer in layers}) > 1:
                 raise UserError(f"{path}: its pages have different sizes; save them as separate images")
             values = np.concatenate(layers, 2)
@@ -64,48 +74,75 @@ def turn(image: Tensor, orientation: int) -> Tensor:
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Return the ids (H, W) of a mask as stored, or its colours (H, W, 3). EXIF is ignored.
 
-    Raises UserError for files with lossy compression, transparency or fractions, and for damaged files.
+    Raises UserError for files with lossy compression, transparency, fractions or several pages, and for damaged files.
     """
+    return read_mask_palette(path, max_pixels)[0]
+
+
+def read_mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return a mask as `read_mask` does, and its palette (N, 3) uint8; None without one."""
     path = Path(path)
     if path.suffix.lower() == ".npy":
-        return _whole(np.asarray(load_npy(path, max_pixels)), path)
+        return _whole(np.asarray(load_npy(path, max_pixels)), path), None
     with opened(path, max_pixels) as image:
-        if image.format in ("JPEG", "MPO"):
-            raise UserError(f"{path}: is a JPEG, and its compression changes labels; save masks as PNG")
-        _refuse_hidden_bits(image, path)
-        if image.mode in ("LA", "PA", "RGBA"):
-            low, _ = image.getchannel("A").getextrema()
-            if low != 255:
-                raise UserError(f"{path}: the mask is partly transparent; save it without an alpha channel")
-            return np.asarray(image)[..., 0] if image.mode != "RGBA" else np.asarray(image)[..., :3]
-        if image.mode not in ("1", "L", "P", "RGB", "F", *_WIDE):
-            raise UserError(f"{path}: has mode {image.mode}, which masks cannot have; save it as grey or palette PNG")
-        values = np.asarray(image)
-        return values.astype(np.uint8) if values.dtype == bool else _whole(values, path)
+        _refuse_as_mask(image, path, max_pixels)
+        colours = image.getpalette("RGB") if image.mode == "P" else None
+        return _ids(image, path), None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
 
 
-def read_channels(path: Path, max_pixels: int = MAX_PIXELS) -> int:
-    """Return the number of channels that `read_image` would give, from the header."""
-    if path.suffix.lower() == ".npy":
-        shape = load_npy(path, max_pixels).shape
-        return shape[2] if len(shape) == 3 else 1
-    with opened(path, max_pixels) as image:
-        return max(pages(image, path), 1 if image.mode in ("1", "L", "LA", "F", *_WIDE) else 3)
+def _refuse_as_mask(image: Image.Image, path: Path, max_pixels: int) -> None:
+    """Raise UserError for files with changed ids, and for those that would be read in part only."""
+    if image.format in ("JPEG", "MPO"):
+        raise UserError(f"{path}: is a JPEG, and its compression changes labels; save masks as PNG")
+    found, _ = pages(image, path, max_pixels)
+    if len(found) > 1:
+        raise UserError(
+            f"{path}: the mask has {len(found)} pages, and one would be read; save one mask per image, or if pages are "
+            "classes, one page with the id of each pixel's class"
+        )
+    if image.format != "TIFF" and getattr(image, "is_animated", False):
+        raise UserError(f"{path}: the mask has several frames, and one would be read; save one mask per image")
+    if _inverted(image) and image.mode != "1":
+        raise UserError(
+            f"{path}: the mask is stored with 0 as white (MinIsWhite), so programs disagree about its ids; save it "
+            "as PNG, or as TIFF with 0 as black"
+        )
+    _refuse_hidden_bits(image, path)
 
 
-def _page(image: Image.Image, index: int, path: Path) -> np.ndarray:
+def _ids(image: Image.Image, path: Path) -> np.ndarray:
+    """Return the ids (H, W) or colours (H, W, 3) of an open mask."""
+    if image.mode in ("LA", "PA", "RGBA"):
+        low, _ = image.getchannel("A").getextrema()
+        if low != 255:
+            raise UserError(f"{path}: the mask is partly transparent; save it without an alpha channel")
+        return np.asarray(image)[..., 0] if image.mode != "RGBA" else np.asarray(image)[..., :3]
+    if image.mode not in ("1", "L", "P", "RGB", "F", *WIDE):
+        raise UserError(f"{path}: has mode {image.mode}, which masks cannot have; save it as grey or palette PNG")
+    values = np.asarray(image)
+    return values.astype(np.uint8) if values.dtype == bool else _whole(values, path)
+
+
+def _inverted(image: Image.Image) -> bool:
+    """Return True for a TIFF in which 0 is white."""
+    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+
+
+def _page(image: Image.Image, index: int, path: Path, max_value: int | None) -> np.ndarray:
     image.seek(index)
     _refuse_hidden_bits(image, path)
-    layer = _decode(image, path, None)
+    layer = _decode(image, path, None, max_value)
     if layer.shape[2] != 1:
         raise UserError(f"{path}: page {index + 1} is in colour; pages are channels and must be grey")
     return layer
 
 
-def _decode(image: Image.Image, path: Path, channels: int | None) -> np.ndarray:
-    """Return values (H, W, C): uint8, or float32 in [0, 1]."""
-    if image.mode in ("F", *_WIDE):
-        return _unit(np.asarray(image), path)
+def _decode(image: Image.Image, path: Path, channels: int | None, max_value: int | None = None) -> np.ndarray:
+    """Return values (H, W, C): uint8, or float32 in [0, 1]; 0 is black."""
+    if image.mode in ("F", *WIDE):
+        values = _unit(np.asarray(image), path, max_value)
+        # Pillow inverts 8 bits and fewer, no others
+        return (255 if values.dtype == np.uint8 else 1) - values if _inverted(image) else values
     if channels == 4 and (image.mode == "RGBA" or "transparency" in image.info):
         image = image.convert("RGBA")
     elif image.mode in ("1", "LA") and not (image.mode == "LA" and channels == 2):
@@ -122,7 +159,7 @@ def _refuse_hidden_bits(image: Image.Image, path: Path) -> None:
     Call it before decoding, after which Pillow no longer knows how the pixels were stored.
     """
     raw = next((part for tile in getattr(image, "tile", ()) for part in _texts(tile[3])), "")
-    if ";16" in raw and image.mode not in _WIDE:
+    if ";16" in raw and image.mode not in WIDE:
         raise UserError(f"{path}: has 16 bits per colour, but 8 are read; save it as .npy or as 16-bit grey")
     samples = getattr(image, "tag_v2", {}).get(277, 0)
     if samples > len(image.getbands()):
@@ -133,16 +170,23 @@ def _texts(args: object) -> list[str]:
     return [part for part in (args if isinstance(args, tuple) else (args,)) if isinstance(part, str)]
 
 
-def _unit(values: np.ndarray, path: Path) -> np.ndarray:
-    """Return (H, W, C): uint8 unchanged, other types as float32 in [0, 1]."""
+def _unit(values: np.ndarray, path: Path, max_value: int | None) -> np.ndarray:
+    """Return (H, W, C): 0..255 as uint8, other values as float32 in [0, 1]."""
     values = values[..., None] if values.ndim == 2 else values
     if values.dtype == np.uint8:
         return np.array(values)
     if values.dtype.kind in "iu":
         low, high = int(values.min()), int(values.max())
-        if low < 0 or high > 65535:
-            raise UserError(f"{path}: holds integers from {low} to {high}; 0 to 65535 can be read, so scale it")
-        return values.astype(np.float32) / 65535
+        small = values.dtype != np.uint16 and high <= 255
+        white = max_value or (255 if small else WHITE)
+        if low < 0 or (high > white and max_value in (None, WHITE)):
+            raise UserError(f"{path}: holds integers from {low} to {high}; 0 to {WHITE} can be read, so scale it")
+        if high > white:
+            raise UserError(
+                f"{path}: holds integers up to {high}, above {white}, which is white in the training images; train "
+                f"with dataset.max_value={white_of(high)}, or scale this image"
+            )
+        return values.astype(np.uint8) if white == 255 else values.astype(np.float32) / white
     if values.dtype.kind != "f":
         raise UserError(f"{path}: holds {values.dtype}; save it as uint8, uint16 or float32")
     low, high = float(values.min()), float(values.max())
@@ -177,14 +221,37 @@ def _whole(values: np.ndarray, path: Path) -> np.ndarray:
     return np.array(values)
 
 
-def from_image(image: Image.Image, channels: int | None = None, name: str = "image") -> Tensor:
+def highest(path: Path, max_pixels: int = MAX_PIXELS) -> int:
+    """Return the largest stored value of an image of integers."""
+    if path.suffix.lower() == ".npy":
+        return int(load_npy(path, max_pixels).max())
+    with opened(path, max_pixels) as image:
+        found, _ = pages(image, path, max_pixels)
+        return max(_highest(image, index) for index in found)
+
+
+def _highest(image: Image.Image, page: int) -> int:
+    image.seek(page)
+    return int(np.asarray(image).max())
+
+
+def white_of(highest: int) -> int:
+    """Return white for integers up to `highest`: the largest value of the smallest usual depth that holds them."""
+    return next((2**bits - 1 for bits in DEPTHS if highest < 2**bits), highest)
+
+
+def from_image(
+    image: Image.Image, channels: int | None = None, max_value: int | None = None, name: str = "image"
+) -> Tensor:
     """Convert an image in memory, as `read_image` does with a file."""
     path = Path(name)
     orientation = image.getexif().get(_ORIENTATION, 1)
     _refuse_hidden_bits(image, path)
-    return turn(_fit(_decode(image, path, channels), channels, path), orientation)
+    return turn(_fit(_decode(image, path, channels, max_value), channels, path), orientation)
 
 
-def from_array(values: np.ndarray, channels: int | None = None, name: str = "image") -> Tensor:
+def from_array(
+    values: np.ndarray, channels: int | None = None, max_value: int | None = None, name: str = "image"
+) -> Tensor:
     """Convert an array (H, W) or (H, W, C) in memory, as `read_image` does with a file."""
-    return _fit(_unit(values, Path(name)), channels, Path(name))
+    return _fit(_unit(values, Path(name), max_value), channels, Path(name))

@@ -18,6 +18,7 @@ EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
 MAX_PAGES = 256
+_SUBFILE = 254  # TIFF's NewSubfileType; bit 0 marks a reduced copy of another page
 
 
 @contextmanager
@@ -84,18 +85,27 @@ def load_npy(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return array
 
 
-def pages(image: Image.Image, path: Path) -> int:
-    """Return the number of pages of a TIFF, and 1 for other formats: counting their frames would decode them."""
+def pages(image: Image.Image, path: Path, max_pixels: int = MAX_PIXELS) -> tuple[list[int], int]:
+    """Return the pages of a TIFF at full size, and the number of previews; the first of the pages is then open.
+
+    A preview is marked as a reduced image, or at most half as wide and half as high as the largest page. Other formats
+    have one page: counting their frames would decode them.
+    """
     if image.format != "TIFF":
-        return 1
-    count = 1
-    while count <= MAX_PAGES:
+        return [0], 0
+    sizes, reduced = [], []
+    while len(sizes) <= MAX_PAGES:
         try:
-            image.seek(count)
+            image.seek(len(sizes))
         except EOFError:
             break
-        count += 1
-    image.seek(0)
-    if count > MAX_PAGES:
+        sizes.append(image.size)
+        reduced.append(bool(getattr(image, "tag_v2", {}).get(_SUBFILE, 0) & 1))
+    if len(sizes) > MAX_PAGES:
         raise UserError(f"{path}: has more than {MAX_PAGES} pages; save them as separate images")
-    return count
+    marked = [index for index, small in enumerate(reduced) if not small] or list(range(len(sizes)))
+    width, height = max((sizes[index] for index in marked), key=lambda size: size[0] * size[1])
+    kept = [i for i in marked if sizes[i][0] * 2 > width or sizes[i][1] * 2 > height]
+    check_pixels(path, height * len(kept), width, max_pixels)
+    image.seek(kept[0])
+    return kept, len(sizes) - len(kept)

@@ -56,6 +56,27 @@ class Labels:
             raise self._unknown(path, int(mask[labels == _UNKNOWN][0]), np.unique(mask))
         return torch.from_numpy(labels.astype(np.uint8))
 
+    def check_palette(self, mask: np.ndarray, palette: np.ndarray, path: Path) -> None:
+        """Raise UserError if a mask's palette shows an id in the colour of another class.
+
+        palette: (N, 3) uint8. Ramps of grey, as programs write without being asked, contradict nothing.
+        """
+        used = [int(value) for value in np.unique(mask) if value < len(palette)]
+        if not self.colours or all(palette[value].tolist() == [value] * 3 for value in used):
+            return
+        for value in used:
+            red, green, blue = palette[value].tolist()
+            shown = self.colours.get((red, green, blue))
+            if shown is not None and shown != (meant := int(self._table[value])):
+                raise UserError(
+                    f"{path}: the id {value} is {self._name(meant)}, but the palette gives it the colour "
+                    f"{(red, green, blue)} of {self._name(shown)}; if colours are right, save the mask as RGB, if ids "
+                    "are right, save it as grey or correct the colours of the classes"
+                )
+
+    def _name(self, label: int) -> str:
+        return "no class" if label == _UNKNOWN else "void" if label == VOID else repr(self.classes[label])
+
     def _of_colours(self, mask: np.ndarray, path: Path) -> np.ndarray:
         if not self.colours and not self.shared:
             return self._of_grey(mask, path)

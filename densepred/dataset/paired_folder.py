@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from densepred.contracts import Dataset
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_header import describe, measure_white, read_headers
 from densepred.dataset.pairs import Pair, divide, pair_folders, read_list
 from densepred.dataset.paths import dataset_root, of_split
-from densepred.dataset.reader import most_channels, statistics
+from densepred.dataset.reader import statistics
 from densepred.types import Info, UserError
 
 Pairs = list[Pair]
@@ -35,6 +36,7 @@ class PairedFolder(Dataset):
     channels: int | None = None
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
+    max_value: int | None = None
     exif: str = "auto"
     seed: int = 0
     group: str | None = None
@@ -53,13 +55,22 @@ class PairedFolder(Dataset):
         return self._pairs("train") if self.split != "train" and self._has_training() else self.pairs
 
     def with_statistics(self, labels: Info, train: Pairs) -> Info:
-        """Return `labels` with the channels, mean and std that are set, or else measured in `train`."""
-        channels = most_channels(train, self.max_pixels) if self.channels is None else self.channels
+        """Return `labels` with the channels, white, mean and std that are set, or else measured in `train`."""
+        headers = read_headers([pair.image for pair in train], self.max_pixels, strict=self.channels is None)
+        if self.max_value is not None and self.max_value < 1:
+            raise UserError(f"dataset.max_value: {self.max_value}; give the integer that is white, such as 4095")
+        channels = max(header.channels for header in headers) if self.channels is None else self.channels
+        white = measure_white(headers, self.max_pixels) if self.max_value is None else self.max_value
         mean, std = self.mean, self.std
         if mean is None or std is None:
-            measured = statistics(train, channels, self.max_pixels)
+            measured = statistics(train, channels, self.max_pixels, white)
             mean, std = measured[0] if mean is None else mean, measured[1] if std is None else std
-        return replace(labels, channels=channels, mean=tuple(mean), std=tuple(std))
+        info = replace(labels, channels=channels, mean=tuple(mean), std=tuple(std), max_value=white)
+        self._images = describe(headers, info)
+        return info
+
+    def images_line(self) -> str:
+        return self._images
 
     def _pairs(self, split: str) -> Pairs:
         splits = dict(self.splits or SPLITS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from densepred.dataset.image import read_channels, read_image, read_mask, read_stored, turn
+from densepred.dataset.image import read_image, read_mask_palette, read_stored, turn
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
 from densepred.types import Annotation, Frame, Sample, UserError
@@ -23,12 +23,14 @@ class Reader:
     """`exif` is the orientation of the masks: "stored" as the pixels of the image file, "upright" as viewers show it.
 
     "auto" compares sizes, and raises UserError if both orientations fit. Without a mask it means upright.
+    `max_value` is white in images of integers above 8 bits, see `read_image`.
     """
 
     labels: Labels | None
     channels: int
     max_pixels: int
     exif: str = "auto"
+    max_value: int | None = None
 
     def __post_init__(self) -> None:
         if self.exif not in EXIF:
@@ -36,10 +38,13 @@ class Reader:
 
     def __call__(self, pair: Pair) -> Sample:
         if pair.mask is None or self.labels is None:
-            image = read_image(pair.image, self.channels, self.max_pixels, upright=self.exif != "stored")
+            image = read_image(pair.image, self.channels, self.max_pixels, self.exif != "stored", self.max_value)
             size = (image.shape[1], image.shape[2])
             return Sample(image, Annotation(size), Frame(pair.id, size))
-        labels = self.labels.encode(read_mask(pair.mask, self.max_pixels), pair.mask)
+        mask, palette = read_mask_palette(pair.mask, self.max_pixels)
+        if palette is not None:
+            self.labels.check_palette(mask, palette, pair.mask)
+        labels = self.labels.encode(mask, pair.mask)
         size = (labels.shape[0], labels.shape[1])
         image = self.image(pair.image, size, f"the mask {pair.mask}")
         return Sample(image, Annotation(size, semantic=labels), Frame(pair.id, size))
@@ -58,8 +63,8 @@ class Reader:
 
     def _turned(self, path: Path, size: tuple[int, int]) -> Tensor:
         if self.exif != "auto":
-            return read_image(path, self.channels, self.max_pixels, upright=self.exif == "upright")
-        image, orientation = read_stored(path, self.channels, self.max_pixels)
+            return read_image(path, self.channels, self.max_pixels, self.exif == "upright", self.max_value)
+        image, orientation = read_stored(path, self.channels, self.max_pixels, self.max_value)
         upright = turn(image, orientation)
         if orientation != 1 and image.shape[1:] == upright.shape[1:] == size:
             raise UserError(
@@ -69,13 +74,9 @@ class Reader:
         return upright if upright.shape[1:] == size else image
 
 
-def most_channels(pairs: Sequence[Pair], max_pixels: int) -> int:
-    """Return the largest number of channels in an evenly spread sample of at most 63 images."""
-    step = max(1, len(pairs) // 32)
-    return max(read_channels(pair.image, max_pixels) for pair in pairs[::step])
-
-
-def statistics(pairs: Sequence[Pair], channels: int, max_pixels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics(
+    pairs: Sequence[Pair], channels: int, max_pixels: int, max_value: int | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and std per channel: ImageNet's for RGB, else measured in an evenly spread sample of images.
 
     Values are those of images in [0, 1].
@@ -85,7 +86,7 @@ def statistics(pairs: Sequence[Pair], channels: int, max_pixels: int) -> tuple[t
     step = max(1, len(pairs) // 32)
     sums = torch.zeros(3, channels, dtype=torch.float64)
     for pair in pairs[::step]:
-        image = read_image(pair.image, channels, max_pixels)
+        image = read_image(pair.image, channels, max_pixels, max_value=max_value)
         values = image.flatten(1).double() / (255 if image.dtype == torch.uint8 else 1)
         sums += torch.stack((torch.full((channels,), values.shape[1]), values.sum(1), values.square().sum(1)))
     mean = sums[1] / sums[0]

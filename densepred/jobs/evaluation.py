@@ -27,7 +27,7 @@ from densepred.rundir import console
 from densepred.settings import EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
-from densepred.types import Annotation
+from densepred.types import WHITE, Annotation
 from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
@@ -63,6 +63,9 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     model.skip_stages(settings.skip_stages)
     node = dict(settings.dataset)
     split = node.pop("split", "valid")
+    if "max_value" in node and node["max_value"] is None:
+        # Images are scaled as in training; before the header held it, 16 bits were divided by 65535
+        node["max_value"] = header["info"].get("max_value", WHITE)
     data = make_dataset(node, split)
     warn_of_missing(data, task.codec, split)
     data = as_trained(task, data, path)

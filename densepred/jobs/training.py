@@ -258,6 +258,7 @@ def _opening(
         "task": f"{job.choices['task']} ({', '.join(task.heads)})",
         "model": f"{job.choices['model']}{with_parts}, {size} parameters",
         "data": f"{job.choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
+        "images": images_line(train),
         **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
         "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
         "length": length,
@@ -265,6 +266,14 @@ def _opening(
         "watch": f"tensorboard --logdir {folder.parent}",
     }
     return "densepred\n" + console.block(rows)
+
+
+def images_line(data: Dataset) -> str:
+    """Describe the images; a damaged one is reported where it is read, or left out there."""
+    try:
+        return data.images_line()
+    except UserError:
+        return "the first cannot be read"
 
 
 def _closing(progress: Progress, folder: Path) -> str:

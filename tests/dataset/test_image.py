@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from densepred.dataset.image import read_channels, read_image, read_mask
+from densepred.dataset.image import read_image, read_mask
+from densepred.dataset.image_header import read_header
 from densepred.types import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -40,7 +41,7 @@ def test_8_bits_come_out_as_they_are_whatever_the_name(tmp_path: Path, name: str
         path = tmp_path / name
         np.save(path, values) if path.suffix == ".npy" else saved(path, values)
         assert torch.equal(read_image(path), tensor(values))
-        assert read_channels(path) == (1 if values.ndim == 2 else 3)
+        assert read_header(path).channels == (1 if values.ndim == 2 else 3)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy"])
@@ -109,14 +110,14 @@ def test_pages_of_a_tiff_are_channels(tmp_path: Path) -> None:
     layers = [Image.fromarray(np.roll(GREY, i)) for i in range(6)]
     path = saved(tmp_path / "a.tif", layers[0], save_all=True, append_images=layers[1:])
     assert torch.equal(read_image(path), torch.from_numpy(np.stack([np.roll(GREY, i) for i in range(6)])))
-    assert read_channels(path) == 6
+    assert read_header(path).channels == 6
 
 
 def test_arrays_have_any_number_of_channels(tmp_path: Path) -> None:
     values = RANDOM.integers(0, 256, (9, 7, 11), dtype=np.uint8)
     np.save(tmp_path / "a.npy", values)
     assert torch.equal(read_image(tmp_path / "a.npy"), tensor(values))
-    assert read_channels(tmp_path / "a.npy") == 11
+    assert read_header(tmp_path / "a.npy").channels == 11
 
 
 def test_grey_and_colour_are_converted_on_demand(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Facts about image files from their headers, and their description in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from densepred.dataset.image import WIDE, highest, white_of
+from densepred.dataset.image_file import MAX_PIXELS, load_npy, opened, pages
+from densepred.types import Info, UserError
+
+SAMPLED = 32  # at least as many files of a dataset are described, and fewer than twice as many
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`channels` are those that `read_image` would give; `bands` are those of the file, alpha among them."""
+
+    path: Path
+    channels: int
+    bands: int
+    depth: str  # "8 bits", "16 bits", "32 bits", "floats"
+    size: tuple[int, int]
+    previews: int = 0
+
+    @property
+    def wide(self) -> bool:
+        """True for integers of more than 8 bits: their type does not tell which value is white."""
+        return self.depth not in ("8 bits", "floats")
+
+
+def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
+    """Describe an image without decoding it."""
+    if path.suffix.lower() == ".npy":
+        array = load_npy(path, max_pixels)
+        depth = "floats" if array.dtype.kind == "f" else f"{8 * array.dtype.itemsize} bits"
+        channels = array.shape[2] if array.ndim == 3 else 1
+        return Header(path, channels, channels, depth, (array.shape[0], array.shape[1]))
+    with opened(path, max_pixels) as image:
+        found, previews = pages(image, path, max_pixels)
+        grey = image.mode in ("1", "L", "LA", "F", *WIDE)
+        channels = max(len(found), 1 if grey else 3)
+        alpha = image.mode in ("LA", "PA", "RGBA")
+        depth = {"F": "floats", "I": "32 bits"}.get(image.mode, "16 bits" if image.mode in WIDE else "8 bits")
+        return Header(path, channels, channels + alpha, depth, (image.height, image.width), previews)
+
+
+def read_headers(paths: Sequence[Path], max_pixels: int, strict: bool = True) -> list[Header]:
+    """Describe an evenly spread sample of files; without `strict`, leave out those that cannot be read."""
+    found = []
+    for path in paths[:: max(1, len(paths) // SAMPLED)]:
+        try:
+            found.append(read_header(path, max_pixels))
+        except UserError:
+            if strict:
+                raise
+    return found
+
+
+def measure_white(headers: Iterable[Header], max_pixels: int) -> int | None:
+    """Return white of the integers above 8 bits in these files; None if no file holds such integers."""
+    wide = [header.path for header in headers if header.wide]
+    return white_of(max(highest(path, max_pixels) for path in wide)) if wide else None
+
+
+def describe(headers: Sequence[Header], info: Info) -> str:
+    """Describe images in one line: channels, depth and sizes, and what is scaled or left out; "" without any."""
+    if not headers:
+        return ""
+    depths = _list({header.depth for header in headers})
+    sizes = sorted({header.size for header in headers})
+    size = "x".join(map(str, sizes[0])) + (f" to {'x'.join(map(str, sizes[-1]))}" if len(sizes) > 1 else "")
+    what = f"{info.channels} channel{'s' if info.channels > 1 else ''}"
+    parts = [f"{what} of {depths}, {size}"]
+    if any(header.wide for header in headers):
+        white = info.max_value
+        parts.append("the type tells white" if white is None else f"white is {white} (dataset.max_value sets it)")
+    if lost := [header for header in headers if header.channels == info.channels < header.bands]:
+        band = lost[0].bands
+        parts.append(f"band {band} of {len(lost)} of {len(headers)} is left out (dataset.channels={band} keeps it)")
+    if converted := [header for header in headers if info.channels not in (header.channels, header.bands)]:
+        kinds = _list({str(header.channels) for header in converted})
+        parts.append(f"{len(converted)} of {len(headers)} have {kinds} and are converted")
+    if previews := sum(header.previews > 0 for header in headers):
+        parts.append(f"previews in {previews} of {len(headers)} are left out")
+    return "; ".join(parts)
+
+
+def _list(words: Collection[str]) -> str:
+    return " and ".join(sorted(words))
