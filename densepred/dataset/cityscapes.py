@@ -10,6 +10,7 @@ from pathlib import Path
 
 from densepred.contracts import Dataset
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_header import describe_files
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair, pair_folders
 from densepred.dataset.paths import of_split
@@ -61,6 +62,9 @@ class Cityscapes(Dataset):
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def images_line(self) -> str:
+        return describe_files([pair.image for pair in self.pairs], self.info, self._read.max_pixels)
 
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])

@@ -15,6 +15,7 @@ from densepred.contracts import Dataset
 from densepred.dataset.cityscapes import IDS, LABELS, SPLITS, pairs
 from densepred.dataset.id_map import annotate, read_ids
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_header import describe_files
 from densepred.dataset.reader import Reader
 from densepred.types import VOID, Frame, Info, Sample, UserError
 
@@ -50,6 +51,9 @@ class CityscapesPanoptic(Dataset):
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def images_line(self) -> str:
+        return describe_files([pair.image for pair in self.pairs], self.info, self._max_pixels)
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]

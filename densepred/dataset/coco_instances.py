@@ -15,6 +15,7 @@ from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, paths, run_length
 from densepred.dataset.coco import Entry, Id, Record, Skip
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_header import describe_files
 from densepred.dataset.reader import Reader
 from densepred.errors import Notice, UserError, shown
 from densepred.types import MAX_CLASSES, VOID, Annotation, Frame, Info, Sample
@@ -71,6 +72,9 @@ class CocoInstances(Dataset):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def images_line(self) -> str:
+        return describe_files([entry.path for entry in self.index.entries], self.info, self._read.max_pixels)
 
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]

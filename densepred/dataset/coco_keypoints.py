@@ -15,6 +15,7 @@ from densepred.dataset import coco, coco_fields, paths, run_length, skeleton
 from densepred.dataset.coco import Entry, Record, Skip
 from densepred.dataset.coco_fields import Outline
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_header import describe_files
 from densepred.dataset.reader import Reader
 from densepred.errors import UserError, shown
 from densepred.types import Annotation, Frame, Info, Sample
@@ -70,6 +71,9 @@ class CocoKeypoints(Dataset):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def images_line(self) -> str:
+        return describe_files([entry.path for entry in self.index.entries], self.info, self._read.max_pixels)
 
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]

@@ -16,6 +16,7 @@ from densepred.dataset import coco, coco_fields, paths
 from densepred.dataset.coco import Entry, Record
 from densepred.dataset.image import read_mask
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_header import describe_files
 from densepred.dataset.reader import Reader
 from densepred.errors import UserError, shown
 from densepred.ops.boxes import from_ids
@@ -63,6 +64,9 @@ class CocoPanoptic(Dataset):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def images_line(self) -> str:
+        return describe_files([entry.path for entry in self.index.entries], self.info, self._max_pixels)
 
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]

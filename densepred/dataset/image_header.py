@@ -81,10 +81,15 @@ def describe(headers: Sequence[Header], info: Info) -> str:
         parts.append(f"band {band} of {len(lost)} of {len(headers)} is left out (dataset.channels={band} keeps it)")
     if converted := [header for header in headers if info.channels not in (header.channels, header.bands)]:
         kinds = _list({str(header.channels) for header in converted})
-        parts.append(f"{len(converted)} of {len(headers)} have {kinds} and are converted")
+        parts.append(f"{len(converted)} of {len(headers)} are converted from {kinds}")
     if previews := sum(header.previews > 0 for header in headers):
         parts.append(f"previews in {previews} of {len(headers)} are left out")
     return "; ".join(parts)
+
+
+def describe_files(paths: Sequence[Path], info: Info, max_pixels: int) -> str:
+    """Describe a sample of these files in one line."""
+    return describe(read_headers(paths, max_pixels, strict=False), info)
 
 
 def _list(words: Collection[str]) -> str:

@@ -18,6 +18,7 @@ from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, paths
 from densepred.dataset.image import read_image
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_header import describe_files
 from densepred.errors import UserError, shown
 from densepred.types import Annotation, Frame, Info, Sample
 
@@ -107,6 +108,9 @@ class Mpii(Dataset):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def images_line(self) -> str:
+        return describe_files(self._files, self.info, self.max_pixels)
 
     def __getitem__(self, index: int) -> Sample:
         # Joints were marked on pixels as they are stored.

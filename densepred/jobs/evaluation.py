@@ -19,15 +19,15 @@ from densepred.engine.oracle import Oracle
 from densepred.errors import UserError, notices
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
-from densepred.jobs.parts import evaluation_loader
 from densepred.loader import by_name
+from densepred.jobs.parts import evaluation_loader, with_trained_white
 from densepred.loader.loaders import explained
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console
 from densepred.settings import EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
-from densepred.types import WHITE, Annotation
+from densepred.types import Annotation
 from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
@@ -63,10 +63,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     model.skip_stages(settings.skip_stages)
     node = dict(settings.dataset)
     split = node.pop("split", "valid")
-    if "max_value" in node and node["max_value"] is None:
-        # Images are scaled as in training; before the header held it, 16 bits were divided by 65535
-        node["max_value"] = header["info"].get("max_value", WHITE)
-    data = make_dataset(node, split)
+    data = make_dataset(with_trained_white(node, header["info"]), split)
     warn_of_missing(data, task.codec, split)
     data = as_trained(task, data, path)
     transform = Pipeline(

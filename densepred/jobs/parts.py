@@ -16,7 +16,7 @@ from densepred.loader.samples import EvaluationSamples, TrainingSamples
 from densepred.settings import DataSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
-from densepred.types import Annotation, Info
+from densepred.types import WHITE, Annotation, Info
 
 LOWER = ("hip", "pelvis", "knee", "ankle", "foot", "heel", "toe")
 Node = dict[str, Any]
@@ -24,6 +24,16 @@ Node = dict[str, Any]
 
 def dataset(node: Node, split: str) -> Dataset:
     return build(node, None, "dataset")(split=split)
+
+
+def with_trained_white(node: Node, trained: Mapping[str, Any]) -> Node:
+    """Return the node of a dataset so that images are scaled as in a training; `trained` is the Info in its header.
+
+    Headers from before `max_value` belong to runs that divided 16 bits by 65535.
+    """
+    if "max_value" not in node or node["max_value"] is not None:
+        return node
+    return {**node, "max_value": trained.get("max_value", WHITE)}
 
 
 def pipeline(nodes: list[Node], info: Info, name: str) -> Pipeline:

@@ -85,8 +85,11 @@ def work(job: TrainingJob) -> int:
 def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag) -> None:
     settings = job.settings
     _configure_torch(settings)
-    train, valid = (parts.dataset(settings.dataset, split) for split in ("train", "valid"))
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    data_node = settings.dataset
+    if resume and data_node.get("max_value", 0) is None and (written := folder / "last.safetensors").is_file():
+        data_node = parts.with_trained_white(data_node, read_header(written)["info"])
+    train, valid = (parts.dataset(data_node, split) for split in ("train", "valid"))
     if resume:
         train = _as_begun(train, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
