@@ -39,7 +39,9 @@ def check_info(data: Mapping[str, Any]) -> None:
     """Raise UserError unless the description of a dataset holds only words and numbers, each where they belong."""
     for entry in fields(Info):
         value = data.get(entry.name, ())
-        if entry.name == "max_value" and (not value or (type(value) is int and value > 0)):
+        if entry.name == "max_value":
+            if value not in (None, ()) and (type(value) is not int or value < 1):
+                raise UserError("info.max_value: not of the expected form; use another checkpoint")
             continue
         leaves = _leaves(value, 3)
         words = entry.name in ("classes", "keypoints", "provides")

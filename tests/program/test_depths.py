@@ -12,7 +12,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from densepred import predictor
+from densepred.build.allowlist import check_info
 from densepred.cli import compose
+from densepred.errors import UserError
 from densepred.jobs import evaluation
 from tests import running
 from tests.conftest import composed
@@ -101,3 +103,11 @@ def test_integers_of_bytes_given_to_a_model_of_bytes_are_bytes(tmp_path: Path) -
     expected = model(values.astype(np.uint8), probabilities=True).probabilities
     for picture in (values, values.astype(np.int32), torch.from_numpy(values)[None]):
         assert torch.equal(model(picture, probabilities=True).probabilities, expected)
+
+
+@pytest.mark.parametrize("value", ["4095", 0, -1, True, [4095], 0.5])
+def test_a_white_that_is_no_number_is_refused(value: object) -> None:
+    check_info({"max_value": None})
+    check_info({"max_value": 4095})
+    with pytest.raises(UserError, match=r"info\.max_value"):
+        check_info({"max_value": value})
