@@ -19,8 +19,8 @@ from densepred.engine.oracle import Oracle
 from densepred.errors import UserError, notices
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
-from densepred.loader import by_name
 from densepred.jobs.parts import evaluation_loader, with_trained_white
+from densepred.loader import by_name
 from densepred.loader.loaders import explained
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console
