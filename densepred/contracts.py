@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -256,6 +257,10 @@ class Dataset(ABC):
         good = (truth.keypoints[..., 2] > 0).any(1) & (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
         good = good if truth.crowd is None else good & ~truth.crowd
         return good.nonzero()[:, 0].tolist()
+
+    def files(self) -> Sequence[Path] | None:
+        """Return the image file of each sample, to find images that stand in two splits; None if there are no files."""
+        return None
 
     def identity(self, index: int) -> tuple[int | str | None, str]:
         """Return the ids of a sample in files of results: its id in a COCO file, if any, and its frame's id."""

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from densepred.cli import command, compose
 from densepred.errors import UserError, suggest
+from densepred.home import expand
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,7 @@ def main() -> None:
 
 def convert(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
-    source, output = Path(settings.input), Path(settings.output)
+    source, output = expand(settings.input), expand(settings.output)
     _check_places(source, output)
     import json
 

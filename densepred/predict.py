@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from densepred.cli import command, compose
 from densepred.errors import UserError
+from densepred.home import expand
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 densepred-predict ckpt=RUN input=IMAGE
 densepred-predict ckpt=RUN input=DIR output=predictions
+densepred-predict ckpt=RUN split=valid output=predictions
 densepred-predict ckpt=POSE_RUN input=DIR boxes=DETECTION_RUN_OR_JSON
 densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
@@ -35,8 +37,8 @@ def main() -> None:
 def predict(cfg: DictConfig) -> int:
     """Predict every image. Returns the exit status: 4 if some could not be read."""
     settings = compose.settings(cfg)
-    source, output = Path(settings.input), Path(settings.output)
-    files = images(source)
+    source, files = chosen(settings)
+    output = expand(settings.output)
     places = destinations(files, source, output)
     import torch
 
@@ -44,7 +46,7 @@ def predict(cfg: DictConfig) -> int:
     from densepred.results import person_boxes
     from densepred.results.files import OverlaySettings, Results, image_ids, known_ids
 
-    known = known_ids(Path(settings.coco_ids)) if settings.coco_ids else None
+    known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -77,6 +79,28 @@ def predict(cfg: DictConfig) -> int:
     kinds = ", ".join(f"{output}/{kind}" for kind in writer.kinds.values())
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
     return PARTIAL if failed else 0
+
+
+def chosen(settings: Any) -> tuple[Path, list[Path]]:
+    """Return the image or the folder of images, and the images: those of `input`, or of the split of a run."""
+    if settings.split is None:
+        if settings.input is None:
+            raise UserError("input is not given; add input=IMAGE_OR_FOLDER to the command, or split=valid")
+        source = expand(settings.input)
+        return source, images(source)
+    from densepred.rundir import splits
+    from densepred.weights.header import find_weights
+
+    run = find_weights(settings.ckpt).parent
+    root, names = splits.files(run, settings.split)
+    source = expand(settings.input) if settings.input is not None else root
+    files = [source / name for name in names]
+    if missing := [file for file in files if not file.is_file()]:
+        raise UserError(
+            f"split={settings.split}: {len(missing)} of {len(files)} images of {run / splits.FILE} are gone, such as "
+            f"{missing[0]}; put them back, or type input=ROOT if the dataset was moved"
+        )
+    return source, files
 
 
 def images(source: Path) -> list[Path]:

@@ -22,6 +22,7 @@ class DataSettings:
     on_bad: str = "error"
     max_pixels: int = 100_000_000
     timeout_s: float = 120.0
+    allow_overlap: bool = False
 
 
 @dataclass
@@ -114,7 +115,8 @@ class PredictSettings:
     """`densepred-predict`."""
 
     ckpt: str = MISSING
-    input: str = MISSING
+    input: str | None = None
+    split: str | None = None
     output: str = MISSING
     trust: list[str] = field(default_factory=list)
     codec: dict[str, Any] = field(default_factory=dict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -12,6 +11,7 @@ from densepred.cli import command, compose, flags
 from densepred.cli.inherit import inherited
 from densepred.cli.typed import Typed
 from densepred.errors import UserError
+from densepred.home import expand
 from densepred.rundir import provenance
 
 EXAMPLES = """
@@ -44,7 +44,7 @@ def recorded(arguments: list[str]) -> list[str]:
     folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "")
     if folder in ("", "null"):
         return []
-    run = Path(folder.strip("'\""))
+    run = expand(folder.strip("'\""))
     if not run.is_dir():
         raise UserError(f"trainer.resume={run}: there is no such run folder; see `ls runs`")
     typed = {word.partition("=")[0].lstrip("+~") for word in arguments}

@@ -18,7 +18,7 @@ COMPONENTS = ("codec", "dataset", "decoder", "encoder", "loss", "metric", "model
 COMMANDS = ("train", "eval", "predict", "import_")
 FLOORS = (
     ("errors", "atomic", "distributed", "settings"),
-    ("types",),
+    ("types", "home"),
     ("contracts", "nn", "scheduler", "optimizer"),
     ("build", "loader", "encoder", "ops"),
     ("codec", "dataset", "decoder", "loss", "metric", "model", "transform", "upsample", "draw", "task"),
@@ -32,7 +32,7 @@ FLOORS = (
 )
 """Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own."""
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
-FOUNDATION = {"errors", "types", "contracts", "nn", "distributed", "ops"}
+FOUNDATION = {"errors", "types", "contracts", "nn", "distributed", "home", "ops"}
 LOOSE = 18
 """The most modules that may stand at the top level of the package."""
 BANNED_NAMES = {"utils", "util", "common", "misc", "core", "helpers", "helper", "base", "lib", "tools", "manager"}

@@ -23,9 +23,11 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred.cli import flags, groups, help, hydra_errors, sweep, synonyms
+from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError, notices
+from densepred.home import expand
 
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
@@ -89,6 +91,7 @@ class _Run:
         try:
             self._check_flags(sys.argv[1:])
             first, words = flags.split(sys.argv[1:])
+            words = [overrides_.understood(word) for word in words]
             before = self.prepare(words) if self.prepare is not None else []
             sys.argv[1:] = [*first, *before, *(f"++{word}" if self._is_free(word) else word for word in words)]
             groups.check(Typed(self.name, configs(), sys.argv[1:]))
@@ -154,10 +157,11 @@ class Claim(Callback):
         HydraConfig.instance().set_config(config)  # the name of the folder is made of the chosen options
         resume = OmegaConf.select(config, "trainer.resume")
         with read_write(config.hydra):
+            config.hydra.run.dir = str(expand(config.hydra.run.dir))
             if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) > 0:
                 config.hydra.run.dir = "."  # the first process shares its folder
             elif resume:
-                config.hydra.run.dir = str(resume)
+                config.hydra.run.dir = str(expand(resume))
             elif self.exclusive and not os.environ.get(sweep.CLAIMED):
                 config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
 

@@ -1,4 +1,4 @@
-"""Overrides that are stored in a file: accepted as data, never as code."""
+"""Overrides as words: paths that Hydra would read as numbers, and overrides from a file, accepted as data only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,56 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException
 
+from densepred.dataset.paths import ALIASES
 from densepred.errors import UserError
+from densepred.home import expand
 
 KEY = re.compile(r"[a-zA-Z]\w*(\.[a-zA-Z]\w*)+", re.ASCII)
+
+PATHS = {"root", "list", "images", "masks", "annotations", "panoptic", "heads", "ckpt", "input", "output", "boxes"}
+PATHS |= {"coco_ids", "init", "encoder", "model", "resume", "dir"}
+"""Last words of the keys that hold a path; `encoder` and `model` only as `weights.encoder` and `weights.model`."""
+
+NUMBER = re.compile(r"[-+]?[\d_]+(\.[\d_]*)?([eE][-+]?\d+)?", re.ASCII)
+
+
+_SPLIT = "|".join(ALIASES)
+
+
+def understood(word: str) -> str:
+    """Return an override as Hydra has to read it: paths in quotes, splits under their names."""
+    return quoted(with_splits(word))
+
+
+def with_splits(word: str) -> str:
+    """Return an override of `dataset.splits` with the names train, valid and test, whatever words it has for them."""
+    key, equals, value = word.partition("=")
+    if key.lstrip("+") == "dataset.splits":
+        renamed = re.sub(rf"(?<=[{{,])(\s*)({_SPLIT})(?=\s*:)", lambda found: found[1] + ALIASES[found[2]], value)
+        return f"{key}={renamed}"
+    section, _, name = key.rpartition(".")
+    if section.lstrip("+") == "dataset.splits" and name in ALIASES:
+        return f"{section}.{ALIASES[name]}{equals}{value}"
+    return word
+
+
+def quoted(word: str) -> str:
+    """Return an override with its value in quotes if that is a path and begins with `~` or looks like a number.
+
+    Hydra's grammar takes no bare `~`, and reads 2018_05 as 201805.
+    """
+    key, equals, value = word.partition("=")
+    section, _, name = key.lstrip("+").rpartition(".")
+    is_path = name in PATHS and (name not in ("encoder", "model") or section == "weights")
+    if not equals or not is_path or not (value.startswith("~") or NUMBER.fullmatch(value)):
+        return word
+    if value.startswith("~"):
+        expand(value)  # refuses the home of an unknown user before a folder is made of it
+    return f"{key}={_in_quotes(value)}"
+
+
+def _in_quotes(value: str) -> str:
+    return value if "'" in value else f"'{value}'"
 
 
 def plain(words: Any, section: str) -> list[str]:

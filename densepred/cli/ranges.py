@@ -59,6 +59,8 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
         value = OmegaConf.select(config, key)
         if value is not None and value not in words:
             yield f"{key}: {value}; choose one of {', '.join(words)}"
+    if OmegaConf.select(config, "scales") == []:
+        yield "scales: []; give at least one size of the image, such as [1.0]"
     crop = OmegaConf.select(config, "data.crop")
     if crop is not None and len(crop) != 2:
         yield f"data.crop: {crop}; give two lengths, [height,width]"

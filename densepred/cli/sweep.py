@@ -19,6 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from densepred.errors import UserError
+from densepred.home import expand
 from densepred.rundir import provenance
 
 CLAIMED = "DENSEPRED_CLAIMED"
@@ -77,7 +78,7 @@ class Processes(Launcher):
         self.columns: dict[str, None] = {}  # those that any job asks for, in order
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        sweep = Path(self.config.hydra.sweep.dir)
+        sweep = expand(self.config.hydra.sweep.dir)
         sweep.mkdir(parents=True, exist_ok=True)
         (sweep / "multirun.yaml").unlink(missing_ok=True)  # Hydra's copy holds raw overrides, secrets included
         batch = []
@@ -96,7 +97,7 @@ class Processes(Launcher):
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         self.columns |= dict.fromkeys(OmegaConf.select(config, "sweep.columns") or ())
-        folder = Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)
+        folder = expand(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)
         folder.mkdir(parents=True, exist_ok=True)
         print(f"job {number}: {' '.join(shown)} -> {folder}", flush=True)
         begin = time.monotonic()

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred.cli import flags
+from densepred.home import expand
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Typed:
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:
     """Return the folders that `--config-dir` names."""
-    return [Path(folder) for folder in flags.values(arguments, "--config-dir", "-cd")]
+    return [expand(folder) for folder in flags.values(arguments, "--config-dir", "-cd")]
 
 
 def paths(node: Any, at: str = "") -> Iterator[str]:

@@ -5,7 +5,7 @@ Source: https://github.com/mcordts/cityscapesScripts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from densepred.contracts import Dataset
@@ -13,7 +13,7 @@ from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair, pair_folders
-from densepred.dataset.paths import of_split
+from densepred.dataset.paths import dataset_root, name_of_split
 from densepred.dataset.reader import Reader
 from densepred.types import VOID, Info, Sample
 
@@ -54,7 +54,7 @@ class Cityscapes(Dataset):
         splits: Mapping[str, str] | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.pairs: list[Pair] = pairs(root, SPLITS if splits is None else splits, split, _MASK)
+        self.pairs: list[Pair] = pairs(root, splits, split, _MASK)
         classes = tuple(name for name, _, _ in LABELS)
         self.info = Info(classes=classes, palette=tuple(colour for _, _, colour in LABELS))
         train_ids = dict.fromkeys(range(IDS), VOID) | {value: index for index, (_, value, _) in enumerate(LABELS)}
@@ -66,12 +66,15 @@ class Cityscapes(Dataset):
     def images_line(self) -> str:
         return describe_files([pair.image for pair in self.pairs], self.info, self._read.max_pixels)
 
+    def files(self) -> Sequence[Path]:
+        return [pair.image for pair in self.pairs]
+
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])
 
 
-def pairs(root: str, splits: Mapping[str, str], split: str, suffix: str) -> list[Pair]:
+def pairs(root: str, splits: Mapping[str, str] | None, split: str, suffix: str) -> list[Pair]:
     """Return the images of a split with the label files that end in `suffix`."""
-    folder, name = Path(root).expanduser(), of_split(splits, split)
+    folder, name = dataset_root(root), name_of_split(splits, SPLITS, split)
     images, masks = folder / "leftImg8bit" / name, folder / "gtFine" / name
     return pair_folders(images, masks, suffix, image_suffix=_IMAGE)

@@ -5,14 +5,14 @@ Source: https://github.com/mcordts/cityscapesScripts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from densepred.contracts import Dataset
-from densepred.dataset.cityscapes import IDS, LABELS, SPLITS, pairs
+from densepred.dataset.cityscapes import IDS, LABELS, pairs
 from densepred.dataset.id_map import annotate, read_ids
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files
@@ -37,7 +37,7 @@ class CityscapesPanoptic(Dataset):
         splits: Mapping[str, str] | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.pairs = pairs(root, SPLITS if splits is None else splits, split, _MASK)
+        self.pairs = pairs(root, splits, split, _MASK)
         self.info = Info(
             classes=tuple(name for name, _, _ in LABELS),
             things=tuple(index for index, (_, label, _) in enumerate(LABELS) if label >= _FIRST_THING),
@@ -54,6 +54,9 @@ class CityscapesPanoptic(Dataset):
 
     def images_line(self) -> str:
         return describe_files([pair.image for pair in self.pairs], self.info, self._max_pixels)
+
+    def files(self) -> Sequence[Path]:
+        return [pair.image for pair in self.pairs]
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]

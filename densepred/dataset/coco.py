@@ -9,6 +9,7 @@ thousand images then take some hundred MB that the processes of a loader share, 
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,16 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from densepred.dataset import paths
+from densepred.dataset.division import divide, tell_unused
 from densepred.dataset.image_file import check_pixels
 from densepred.dataset.palette import Colour, voc_palette
-from densepred.dataset.paths import Patterns, Splits, find, inside, split_names
+from densepred.dataset.paths import Patterns, inside
 from densepred.errors import Notice, UserError, shown
 
 Id = int | str
 Record = dict[str, Any]
 
-SPLITS = {"train": ("train2017", "train"), "valid": ("val2017", "val"), "test": ("test", "val2017", "val")}
-"""Names in the official tree, or plain ones. The official test sets have no ground truth: val takes their place."""
+SPLITS = {"train": ("train2017", "train"), "valid": ("val2017", "val"), "test": ("test2017", "test")}
+"""Names in the official tree, or plain ones."""
 
 _SIDE = 1 << 20  # no image is larger; keeps products of JSON's unbounded numbers small
 
@@ -55,14 +58,53 @@ class Skip(Exception):  # noqa: N818, it is no error
     """An annotation without content, as an empty polygon: it is left out and counted."""
 
 
-def open_file(
-    root: str, splits: Splits | None, split: str, images: Patterns, annotations: Patterns, max_pixels: int
-) -> CocoFile:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A split of the images: a file of its own, or a fraction of one file's images by `seed` and `group`."""
+
+    split: str
+    splits: Mapping[str, Any]
+    seed: int
+    group: str | None
+
+
+def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: int, choice: Choice) -> CocoFile:
     """Read and check the JSON file of a split, and find the folder of its images."""
-    path, name = find(root, annotations, split_names(splits or SPLITS, split), "annotations")
-    folder, _ = find(root, images, [name], "images")
+    fractions = paths.fractions(choice.splits, choice.split)
+    if fractions:
+        paths.of_split(fractions, choice.split)
+        images, annotations = _undivided(images), _undivided(annotations)
+    names = [""] if fractions else paths.split_names(choice.splits, choice.split)
+    path, name = paths.find(root, annotations, names, "annotations")
+    folder, _ = paths.find(root, images, [name], "images")
     data = load(path)
-    return CocoFile(path, name, data, read_entries(data, path, folder, max_pixels), read_categories(data, path))
+    entries, categories = read_entries(data, path, folder, max_pixels), read_categories(data, path)
+    if fractions:
+        entries = _part(data, entries, fractions, choice)
+    return CocoFile(path, name, data, entries, categories)
+
+
+def _undivided(patterns: Patterns) -> list[str]:
+    """Return the patterns without {split} and the mark before it; the root itself comes last."""
+    several = [patterns] if isinstance(patterns, str) else list(patterns)
+    found = [re.sub(r"[_/-]?\{split\}", "", str(pattern)) for pattern in several]
+    return sorted(found, key=lambda pattern: pattern == "")
+
+
+def _part(data: Record, entries: dict[Id, Entry], fractions: Mapping[str, float], choice: Choice) -> dict[Id, Entry]:
+    """Return the images of the chosen split, and drop the annotations of the others from `data`."""
+    found = divide([entry.name for entry in entries.values()], fractions, choice.seed, choice.group)
+    split = paths.split_word(choice.split)
+    if split == "train":
+        tell_unused(found, fractions)
+    kept = {id: entry for (id, entry), place in zip(entries.items(), found, strict=True) if place == split}
+    others = entries.keys() - kept.keys()
+    data["annotations"] = [
+        record
+        for record in data["annotations"]
+        if not (isinstance(record.get("image_id"), int | str) and record["image_id"] in others)
+    ]
+    return kept
 
 
 def read_json(path: Path) -> Any:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -50,10 +52,13 @@ class CocoInstances(Dataset):
         limit: int | None = None,
         most_instances: int | None = None,
         exif: str = "auto",
+        seed: int = 0,
+        group: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self._read = Reader(None, 3, max_pixels, exif)
-        file = coco.open_file(root, splits, split, images, annotations, max_pixels)
+        choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
+        file = coco.open_file(root, images, annotations, max_pixels, choice)
         self.path, categories = file.path, file.categories
         own = [id for id, record in categories.items() if record["name"].lower() in OWN]
         categories = {id: record for id, record in categories.items() if id not in own}
@@ -75,6 +80,9 @@ class CocoInstances(Dataset):
 
     def images_line(self) -> str:
         return describe_files([entry.path for entry in self.index.entries], self.info, self._read.max_pixels)
+
+    def files(self) -> Sequence[Path]:
+        return [entry.path for entry in self.index.entries]
 
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]

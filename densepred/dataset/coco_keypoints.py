@@ -6,6 +6,8 @@ Source: https://cocodataset.org/#format-data
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -45,12 +47,15 @@ class CocoKeypoints(Dataset):
         min_instances: int = 0,
         limit: int | None = None,
         exif: str = "auto",
+        seed: int = 0,
+        group: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self._read = Reader(None, 3, max_pixels, exif)
         if min_keypoints < 1:
             raise UserError(f"dataset.min_keypoints: {min_keypoints}; give 1 or more")
-        file = coco.open_file(root, splits, split, images, annotations, max_pixels)
+        choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
+        file = coco.open_file(root, images, annotations, max_pixels, choice)
         self.path, categories = file.path, file.categories
         chosen = skeleton.choose(categories, category, self.path)
         self._classes = {id: list(chosen).index(id) if id in chosen else None for id in categories}
@@ -74,6 +79,9 @@ class CocoKeypoints(Dataset):
 
     def images_line(self) -> str:
         return describe_files([entry.path for entry in self.index.entries], self.info, self._read.max_pixels)
+
+    def files(self) -> Sequence[Path]:
+        return [entry.path for entry in self.index.entries]
 
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]

@@ -6,6 +6,7 @@ Source: https://cocodataset.org/#format-data
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,13 @@ class CocoPanoptic(Dataset):
         limit: int | None = None,
         most_segments: int | None = None,
         exif: str = "auto",
+        seed: int = 0,
+        group: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self._read, self._max_pixels = Reader(None, 3, max_pixels, exif), max_pixels
-        file = coco.open_file(root, splits, split, images, annotations, max_pixels)
+        choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
+        file = coco.open_file(root, images, annotations, max_pixels, choice)
         self.path, categories = file.path, file.categories
         self.folder, _ = paths.find(root, panoptic, [file.split_name], "panoptic")
         self._classes = {id: index for index, id in enumerate(categories)}
@@ -67,6 +71,9 @@ class CocoPanoptic(Dataset):
 
     def images_line(self) -> str:
         return describe_files([entry.path for entry in self.index.entries], self.info, self._max_pixels)
+
+    def files(self) -> Sequence[Path]:
+        return [entry.path for entry in self.index.entries]
 
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]

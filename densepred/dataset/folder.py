@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from densepred.dataset import legend
 from densepred.dataset.labels import parse_label_map
@@ -35,7 +34,7 @@ class Folder(PairedFolder):
         return self._read(self.pairs[index])
 
     def _legend(self, train: Pairs) -> legend.Legend:
-        path, label_map = Path(self.root).expanduser() / "classes.json", parse_label_map(self.label_map)
+        path, label_map = self._root / "classes.json", parse_label_map(self.label_map)
         if self.classes is not None:
             return legend.from_settings(self.classes, self.ignore_index, label_map, self.palette)
         if path.is_file():

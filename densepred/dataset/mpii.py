@@ -5,7 +5,7 @@ Source: http://human-pose.mpi-inf.mpg.de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +79,10 @@ class Mpii(Dataset):
         limit: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        names = paths.split_names(splits or SPLITS, split)
+        places = paths.known_splits(splits, SPLITS)
+        if paths.fractions(places, split):
+            raise UserError(f"dataset.splits: {places}; the splits of MPII are JSON files, name them")
+        names = paths.split_names(places, split)
         self.path, name = paths.find(root, annotations, names, "annotations")
         self.folder = paths.find(root, images, [name], "images")[0]
         self.max_pixels = max_pixels
@@ -93,7 +96,7 @@ class Mpii(Dataset):
             provides=("keypoints", "categories", "boxes", "areas", "crowd"),
         )
         people = _people(self.path)
-        boxes = None if heads is None else _heads(Path(root).expanduser() / heads.replace("{split}", name), len(people))
+        boxes = None if heads is None else _heads(paths.below(paths.dataset_root(root), heads, name), len(people))
         groups: dict[str, list[Person]] = {}
         for person in people:
             groups.setdefault(person.image, []).append(person)
@@ -111,6 +114,9 @@ class Mpii(Dataset):
 
     def images_line(self) -> str:
         return describe_files(self._files, self.info, self.max_pixels)
+
+    def files(self) -> Sequence[Path]:
+        return self._files
 
     def __getitem__(self, index: int) -> Sample:
         # Joints were marked on pixels as they are stored.

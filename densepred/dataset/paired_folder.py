@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from densepred.contracts import Dataset
+from densepred.dataset import pair_list, paths
+from densepred.dataset.division import divide, tell_unused
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe, measure_white, read_headers
-from densepred.dataset.pairs import Pair, divide, pair_folders, read_list
-from densepred.dataset.paths import dataset_root, of_split
+from densepred.dataset.pairs import Pair, pair_folders
 from densepred.dataset.reader import statistics
 from densepred.types import Info, UserError
 
@@ -22,7 +24,7 @@ SPLITS: Mapping[str, str | float] = {"train": "train", "valid": "val", "test": "
 class PairedFolder(Dataset):
     """`images` and `masks` are folders within `root`; {split} in them is the folder that `splits` names.
 
-    If `splits` holds fractions, one folder is divided at random by `seed`, and equal `group`s stay together.
+    If `splits` holds fractions, one folder is divided by a hash of `seed` and name, and equal `group`s stay together.
     A subclass adds how masks are read, and sets `pairs` and `info`.
     """
 
@@ -45,12 +47,16 @@ class PairedFolder(Dataset):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def files(self) -> Sequence[Path]:
+        return [pair.image for pair in self.pairs]
+
     def find_pairs(self) -> Pairs:
         """Set `pairs` to those of the split. Return those of training, or of the split if there is no training.
 
         Classes and statistics come from the pairs returned, so that they do not depend on the split.
         """
-        self._root = dataset_root(self.root)
+        self._root = paths.dataset_root(self.root)
+        self._splits = paths.known_splits(self.splits, SPLITS)
         self.pairs = self._pairs(self.split)
         return self._pairs("train") if self.split != "train" and self._has_training() else self.pairs
 
@@ -73,31 +79,36 @@ class PairedFolder(Dataset):
         return self._images
 
     def _pairs(self, split: str) -> Pairs:
-        splits = dict(self.splits or SPLITS)
-        fractions = {name: float(part) for name, part in splits.items() if isinstance(part, int | float)}
-        name = of_split(fractions or splits, split)
+        fractions = paths.fractions(self._splits, split)
+        name = paths.of_split(fractions or self._splits, split)
         folder = "" if fractions else str(name)
-        pairs = self._from_folders(folder) if self.list is None else self._from_list(self.list, split, folder)
-        return divide(pairs, fractions, self.seed, self.group)[split] if fractions else pairs
+        pairs = self._from_folders(folder) if self.list is None else self._from_list(str(self.list), split, folder)
+        return self._divided(pairs, fractions, paths.split_word(split)) if fractions else pairs
+
+    def _divided(self, pairs: Pairs, fractions: Mapping[str, float], split: str) -> Pairs:
+        pairs = sorted(pairs, key=lambda pair: pair.id)
+        found = divide([pair.id for pair in pairs], fractions, self.seed, self.group)
+        if split == self.split == "train":
+            tell_unused(found, fractions)
+        return [pair for pair, place in zip(pairs, found, strict=True) if place == split]
 
     def _has_training(self) -> bool:
         """Look for the files of training; a dataset may hold test images alone."""
-        splits = self.splits or SPLITS
-        if "train" not in splits:
+        if "train" not in self._splits:
             return False
-        folder = "" if any(isinstance(part, int | float) for part in splits.values()) else str(splits["train"])
+        folder = "" if paths.fractions(self._splits, "train") else str(self._splits["train"])
         if self.list is not None:
-            return (self._root / self.list.replace("{split}", folder)).is_file()
-        return (self._root / self.images.replace("{split}", folder)).is_dir()
+            return paths.below(self._root, self.list, folder).is_file()
+        return paths.below(self._root, self.images, folder).is_dir()
 
     def _from_folders(self, folder: str) -> Pairs:
-        masks = None if self.masks is None else self._root / self.masks.replace("{split}", folder)
-        return pair_folders(self._root / self.images.replace("{split}", folder), masks, self.mask_suffix)
+        masks = None if self.masks is None else paths.below(self._root, self.masks, folder)
+        return pair_folders(paths.below(self._root, self.images, folder), masks, self.mask_suffix)
 
     def _from_list(self, name: str, split: str, folder: str) -> Pairs:
         """Read one file per split, or one file with a column `split`, or one file that is to be divided."""
-        path = self._root / name.replace("{split}", folder)
-        rows = read_list(path, self._root, self.masks is not None)
+        path = paths.below(self._root, name, folder)
+        rows = pair_list.read_list(path, self._root, self.masks is not None)
         if "{split}" in name or not folder:
             return [pair for pair, _ in rows]
         if rows[0][1] is None:
@@ -105,7 +116,7 @@ class PairedFolder(Dataset):
                 f"{path}: has no column `split`; add one, or put {{split}} into dataset.list, "
                 "or give fractions in dataset.splits"
             )
-        pairs = [pair for pair, column in rows if column in (folder, split)]
-        if not pairs:
-            raise UserError(f"{path}: no line has the split {folder!r}; correct the column or dataset.splits.{split}")
-        return pairs
+        known = {str(part).casefold() for part in self._splits.values()} | self._splits.keys()
+        if split == self.split == "train":
+            pair_list.tell_unused(path, rows, known)
+        return pair_list.of_split(path, rows, folder, split)

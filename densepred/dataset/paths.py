@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from densepred.errors import UserError, shown
+from densepred.home import expand
 
 T = TypeVar("T")
 Patterns = str | Sequence[str]
@@ -16,11 +17,72 @@ Patterns = str | Sequence[str]
 Splits = Mapping[str, Patterns]
 
 
+ALIASES = {"training": "train", "val": "valid", "validation": "valid", "testing": "test"}
+"""Other words for the splits, in `dataset.splits`, `dataset.split` and the column `split` of a list."""
+
+PER_CENT = 100
+
+
+def split_word(word: str) -> str:
+    """Return the split that a word of the user means."""
+    return ALIASES.get(word, word)
+
+
+def known_splits(splits: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `splits` under densepred's names; `defaults` are those of the option, which a typed alias replaces."""
+    given = {str(name): value for name, value in (defaults if splits is None else splits).items()}
+    out = {name: value for name, value in given.items() if name not in ALIASES}
+    for name, value in given.items():
+        known = split_word(name)
+        if known == name:
+            continue
+        if known in out and not _equal(out[known], defaults.get(known)):
+            raise UserError(f"dataset.splits: {name} and {known} are the same split; remove one of them")
+        out[known] = value
+    return out
+
+
+def fractions(splits: Mapping[str, Any], split: str) -> dict[str, float]:
+    """Return the splits that are fractions of one set, {} if `splits` holds names.
+
+    Raises UserError if `split` is a name beside fractions.
+    """
+    found = {name: float(part) for name, part in splits.items() if _is_fraction(part)}
+    whole = [part for part in splits.values() if isinstance(part, int) and part > 1]
+    if len(whole) > 1 and sum(whole) == PER_CENT:
+        raise UserError(f"dataset.splits: {dict(splits)}; give fractions, such as {{train: 0.8, valid: 0.2}}")
+    split = split_word(split)
+    if found and split in splits and split not in found:
+        first = next(iter(found))
+        raise UserError(
+            f"dataset.splits: {split} is {shown(splits[split])}, a name, beside {first}={found[first]:g}, a fraction; "
+            f"give {split} a fraction too"
+        )
+    return found
+
+
+def _is_fraction(part: object) -> bool:
+    return isinstance(part, float) or (isinstance(part, int) and not isinstance(part, bool) and part in (0, 1))
+
+
+def _equal(one: object, other: object) -> bool:
+    return _as_list(one) == _as_list(other) if isinstance(other, str | Sequence) else one == other
+
+
 def of_split(splits: Mapping[str, T], split: str) -> T:
     """Return the entry of `splits`, or raise UserError if there is none."""
-    if split not in splits:
+    name = split if split in splits else split_word(split)
+    if name not in splits:
         raise UserError(f"dataset.split: {split!r} is not in dataset.splits; choose one of {', '.join(splits)}")
-    return splits[split]
+    return splits[name]
+
+
+def name_of_split(splits: Mapping[str, str] | None, defaults: Mapping[str, str], split: str) -> str:
+    """Return the name of a split in an official tree, which has no fractions."""
+    found = of_split(known_splits(splits, defaults), split)
+    if isinstance(found, float):
+        raise UserError(f"dataset.splits: {split}={found}; the splits of this dataset are lists or folders, name one")
+    return str(found)
 
 
 def split_names(splits: Splits, split: str) -> list[str]:
@@ -28,18 +90,23 @@ def split_names(splits: Splits, split: str) -> list[str]:
     return _as_list(of_split(splits, split))
 
 
-def dataset_root(root: str) -> Path:
+def dataset_root(root: str | Path) -> Path:
     """Return the folder of the dataset, or raise UserError if there is none."""
-    folder = Path(root).expanduser()
+    folder = expand(str(root))  # a name such as 2018 arrives as a number
     if not folder.is_dir():
         raise UserError(f"dataset.root: {root} is no folder (from {Path.cwd()}); give the folder of the dataset")
     return folder
 
 
+def below(folder: Path, pattern: object, name: str) -> Path:
+    """Return a pattern's path for the split `name`, within the folder unless it is absolute."""
+    return folder / expand(str(pattern).replace("{split}", name))
+
+
 def find(root: str, patterns: Patterns, names: Sequence[str], key: str) -> tuple[Path, str]:
     """Return the first path that exists, and the split's name in it. `key` is the setting that messages name."""
     folder = dataset_root(root)
-    tried = [(folder / pattern.replace("{split}", name), name) for name in names for pattern in _as_list(patterns)]
+    tried = [(below(folder, pattern, name), name) for name in names for pattern in _as_list(patterns)]
     if not tried:
         raise UserError(f"dataset.{key}: is empty; give a path within dataset.root")
     for path, name in tried:
@@ -68,5 +135,7 @@ def _encodable(name: str) -> bool:
     return True
 
 
-def _as_list(patterns: Patterns) -> list[str]:
-    return [patterns] if isinstance(patterns, str) else [str(pattern) for pattern in patterns]
+def _as_list(patterns: object) -> list[str]:
+    if isinstance(patterns, Sequence) and not isinstance(patterns, str):
+        return [str(pattern) for pattern in patterns]
+    return [str(patterns)]

@@ -5,7 +5,7 @@ Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from densepred.contracts import Dataset
@@ -14,7 +14,7 @@ from densepred.dataset.image_header import describe_files
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
 from densepred.dataset.palette import voc_palette
-from densepred.dataset.paths import of_split
+from densepred.dataset.paths import dataset_root, name_of_split
 from densepred.dataset.reader import Reader
 from densepred.types import VOID, Info, Sample, UserError
 
@@ -42,6 +42,8 @@ CLASSES = (
     "tvmonitor",
 )
 
+SPLITS = {"train": "train", "valid": "val", "test": "val"}  # the labels of test are not public
+
 
 class Voc(Dataset):
     """`root` holds JPEGImages, SegmentationClass and ImageSets; `splits` names lists in ImageSets/Segmentation.
@@ -57,9 +59,8 @@ class Voc(Dataset):
         masks: str = "SegmentationClass",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        names = {"train": "train", "valid": "val", "test": "val"} if splits is None else splits
-        folder = Path(root).expanduser()
-        path = folder / "ImageSets" / "Segmentation" / f"{of_split(names, split)}.txt"
+        folder, name = dataset_root(root), name_of_split(splits, SPLITS, split)
+        path = folder / "ImageSets" / "Segmentation" / f"{name}.txt"
         if not path.is_file():
             raise UserError(f"{path}: is missing; set dataset.root to the folder VOC2012, which holds ImageSets")
         ids = path.read_text(encoding="utf-8").split()
@@ -75,6 +76,9 @@ class Voc(Dataset):
 
     def images_line(self) -> str:
         return describe_files([pair.image for pair in self.pairs], self.info, self._read.max_pixels)
+
+    def files(self) -> Sequence[Path]:
+        return [pair.image for pair in self.pairs]
 
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +15,21 @@ import torch
 from densepred import atomic, distributed
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset
+from densepred.dataset.paths import split_word
 from densepred.engine.amp import Precision
 from densepred.engine.diagnostics import probe
 from densepred.engine.evaluate import evaluate
 from densepred.engine.oracle import Oracle
-from densepred.errors import UserError, notices
+from densepred.errors import Notice, UserError, notices
+from densepred.home import expand
+from densepred.jobs import overlap
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
-from densepred.jobs.parts import evaluation_loader, with_trained_white
+from densepred.jobs.parts import evaluation_loader, random_split, with_trained_white
 from densepred.loader import by_name
 from densepred.loader.loaders import explained
 from densepred.results.person_boxes import BoxFile, BoxFilter
-from densepred.rundir import console
+from densepred.rundir import console, splits
 from densepred.settings import EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
@@ -62,8 +68,9 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
         task.metrics = build(settings.metric, None, "metric")
     model.skip_stages(settings.skip_stages)
     node = dict(settings.dataset)
-    split = node.pop("split", "valid")
+    split = split_word(str(node.pop("split", "valid")))
     data = make_dataset(with_trained_white(node, header["info"]), split)
+    compare_splits(path, header, node, split, data, settings.data.allow_overlap)
     warn_of_missing(data, task.codec, split)
     data = as_trained(task, data, path)
     transform = Pipeline(
@@ -95,10 +102,46 @@ def _detected(settings: EvalSettings, task: Task, data: Dataset) -> list[Annotat
         raise UserError("boxes: the model of this checkpoint takes whole images; drop boxes=")
     if settings.oracle is not None:
         raise UserError("oracle needs ground-truth boxes; drop boxes= or oracle=")
-    file = BoxFile(Path(settings.boxes), BoxFilter(task.info, settings.box_threshold, settings.boxes))
+    file = BoxFile(expand(settings.boxes), BoxFilter(task.info, settings.box_threshold, settings.boxes))
     known = [data.identity(index) for index in range(len(data))]
     file.require(known)
     return [file.of((0, 0), *one) for one in known]  # the size is set when the image is read
+
+
+def compare_splits(
+    path: Path, header: Mapping[str, Any], node: Mapping[str, Any], split: str, data: Dataset, allowed: bool
+) -> None:
+    """Refuse test images that stand in another split; tell if the images differ from those of the run."""
+    if split == "test":
+        overlap.check_test(node, data, allowed)
+    now = splits.record(node.get("root"), {split: data})
+    if now is None:
+        return
+    then = splits.read(path.parent)
+    if then is None:
+        for change in _by_digest(path, header, dict(node), now.splits[split], split):
+            warnings.warn(change, Notice, stacklevel=2)
+        return
+    same = os.path.realpath(then.root) == os.path.realpath(now.root)
+    for change in splits.changes(then, now) if same else splits.trained_on(then, now):
+        warnings.warn(f"{change}; see {path.parent / splits.FILE}", Notice, stacklevel=2)
+
+
+def _by_digest(
+    path: Path, header: Mapping[str, Any], node: dict[str, Any], members: splits.Members, split: str
+) -> Iterator[str]:
+    """Compare with the header of the weights, for files without a run folder."""
+    if not random_split(node):
+        return
+    recorded = header.get("splits")
+    before = recorded.get(split) if isinstance(recorded, dict) else None
+    if recorded is None:
+        yield (
+            f"{path}: the run was trained when random splits were drawn otherwise: images of {split} may be training "
+            "images; train it again for scores that count"
+        )
+    elif isinstance(before, dict) and before.get("digest") != members.digest:
+        yield f"the {split} split has {members.count} images, others than when {path} was trained"
 
 
 def as_trained(task: Task, data: Dataset, path: Path) -> Dataset:

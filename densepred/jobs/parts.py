@@ -36,6 +36,19 @@ def with_trained_white(node: Node, trained: Mapping[str, Any]) -> Node:
     return {**node, "max_value": trained.get("max_value", WHITE)}
 
 
+def random_split(node: Node) -> bool:
+    """Look for fractions in the node of a dataset."""
+    parts = node.get("splits")
+    return isinstance(parts, Mapping) and any(isinstance(part, float) for part in parts.values())
+
+
+def further_split(node: Node) -> Dataset | None:
+    """Return the test images of a random split; None if there are none."""
+    if not random_split(node) or not isinstance(node["splits"].get("test"), float):
+        return None
+    return dataset(node, "test")
+
+
 def pipeline(nodes: list[Node], info: Info, name: str) -> Pipeline:
     return Pipeline(build(nodes, None, f"transform.{name}"), info.mirrored, lower_body(info.keypoints))
 

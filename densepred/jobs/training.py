@@ -23,13 +23,13 @@ from densepred.engine.signals import NonFinite, StopFlag, Stopped
 from densepred.engine.trainer import Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import UserError, notices
-from densepred.jobs import parts
+from densepred.jobs import overlap, parts
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
 from densepred.optimizer import freeze, optimizer_of
-from densepred.rundir import console, provenance
+from densepred.rundir import console, provenance, splits
 from densepred.rundir.folder import Run
 from densepred.rundir.log import Log
 from densepred.rundir.progress import Progress
@@ -90,6 +90,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     if resume and data_node.get("max_value", 0) is None and (written := folder / "last.safetensors").is_file():
         data_node = parts.with_trained_white(data_node, read_header(written)["info"])
     train, valid = (parts.dataset(data_node, split) for split in ("train", "valid"))
+    overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
     if resume:
         train = _as_begun(train, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
@@ -105,7 +106,10 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
         folder
     ):  # also when a run is resumed that died before it was recorded
         provenance.write(folder, job.written, job.overrides)
-    run = Run(folder, _header(job, task_node, train), job.written, log, settings.trainer.keep_last)
+    record = splits.record(settings.dataset.get("root"), {"train": train, "valid": valid})
+    if distributed.is_main() and record is not None:
+        _record_splits(record, folder, settings, resume, log)
+    run = Run(folder, _header(job, task_node, train, record), job.written, log, settings.trainer.keep_last)
     state = _state(model, task, settings)
     validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, task, settings, run, validator, stop)
@@ -221,7 +225,23 @@ def _start(model: Model, settings: TrainSettings, task: Task, log: Log, resume: 
     return notes
 
 
-def _header(job: TrainingJob, task_node: dict[str, Any], train: Dataset) -> dict[str, Any]:
+def _record_splits(record: splits.Record, folder: Path, settings: TrainSettings, resume: bool, log: Log) -> None:
+    """Write which image went where; on resuming tell what has changed, and keep what the run began with."""
+    before = splits.read(folder)
+    if before is not None:
+        for change in splits.changes(before, record):
+            log.warn(f"{change}; see {folder / splits.FILE}")
+        return
+    if resume and parts.random_split(settings.dataset):
+        log.warn(f"{folder} began when random splits were drawn otherwise: some validation images were trained on")
+    test = parts.further_split(settings.dataset)
+    found = None if test is None else splits.record(settings.dataset.get("root"), {"test": test})
+    splits.write(folder, record if found is None else splits.Record(record.root, {**record.splits, **found.splits}))
+
+
+def _header(
+    job: TrainingJob, task_node: dict[str, Any], train: Dataset, record: splits.Record | None
+) -> dict[str, Any]:
     """Return the header of every file of weights: enough to rebuild the model and evaluate it, as JSON."""
     words = provenance.words(job.settings.dataset, "dataset")
     return {
@@ -232,6 +252,7 @@ def _header(job: TrainingJob, task_node: dict[str, Any], train: Dataset) -> dict
         "options": {name: job.choices[name] for name in BUILT if name in {"model", "task", *job.used}},
         "dataset": {"option": job.choices["dataset"], "overrides": [provenance.redacted(word) for word in words]},
         "transform": parts.stored(job.settings.transform["valid"]),
+        **({} if record is None else {"splits": {name: one.brief() for name, one in record.splits.items()}}),
     }
 
 

@@ -15,6 +15,7 @@ from densepred import predictor
 from densepred.dataset import coco_fields
 from densepred.dataset.coco import Id, Skip, identity, read_json
 from densepred.errors import UserError
+from densepred.home import expand
 from densepred.ops.boxes import from_ids
 from densepred.types import Annotation, Info
 
@@ -150,7 +151,7 @@ def open_boxes(boxes: str, info: Info, threshold: float, precision: str, trust: 
     """Open the source of boxes: a JSON file, or a run or file of weights with a model that detects them."""
     selection = BoxFilter(info, threshold, boxes)
     if Path(boxes).suffix.lower() == ".json":
-        return BoxFile(Path(boxes), selection)
+        return BoxFile(expand(boxes), selection)
     model = predictor.load(boxes, precision=precision, trust=trust)
     return Detector(model, model.info, selection)
 

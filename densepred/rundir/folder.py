@@ -23,7 +23,15 @@ from densepred.rundir.state import TrainState
 from densepred.weights.file import save_weights
 
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
-FREE += ("data.workers", "data.timeout_s", "trainer.threads", "trainer.devices", "trainer.probes", "sweep")
+FREE += (
+    "data.workers",
+    "data.timeout_s",
+    "data.allow_overlap",
+    "trainer.threads",
+    "trainer.devices",
+    "trainer.probes",
+    "sweep",
+)
 """Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
 
 

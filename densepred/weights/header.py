@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from densepred.errors import UserError
+from densepred.home import expand
 
 FORMAT = 1
 LARGEST = 16 * 2**20  # bytes of a header; real ones have at most a few hundred kilobytes
@@ -23,7 +24,7 @@ SUFFIX = ".safetensors"
 
 def find_weights(run_or_file: str | Path) -> Path:
     """Return the weights of a run (its best, or else its last), or the file itself."""
-    text, path = str(run_or_file), Path(run_or_file)
+    text, path = str(run_or_file), expand(run_or_file)
     if "://" in text:
         raise UserError(f"{text}: an address, not a file; download it first")
     if path.is_dir():

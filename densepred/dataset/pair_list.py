@@ -1,0 +1,133 @@
+"""Pairs of image and mask files in a CSV file, with or without headings."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from pathlib import Path
+
+from densepred.dataset.pairs import Pair
+from densepred.dataset.paths import split_word
+from densepred.errors import Notice, UserError, shown
+from densepred.home import expand
+
+COLUMNS: tuple[str, ...] = ("image", "mask", "split")
+HEADINGS = {
+    "image": ("image", "images", "image_path", "image_file", "img", "filename", "file_name", "file"),
+    "mask": ("mask", "masks", "mask_path", "mask_file", "label", "labels", "segmentation", "annotation"),
+    "split": ("split", "set", "subset"),
+}
+"""Words of headings, in small letters with underscores, that name a column."""
+
+DELIMITERS = ",;\t|"
+Row = tuple[Pair, str | None]
+
+
+def read_list(path: Path, root: Path, has_masks: bool) -> list[Row]:
+    """Return the pairs and splits of a CSV file with the columns image, mask and perhaps split.
+
+    Paths are relative to `root`. The split is None if there is no such column.
+    """
+    needed = COLUMNS[: 1 + has_masks]
+    rows = _cells(path, needed, root)
+    if not rows:
+        raise UserError(f"{path}: is empty; write a CSV file with {','.join(needed)}")
+    columns = _columns(rows[0][1])
+    if needed[0] not in columns and _is_file(root, rows[0][1][0]):
+        names: tuple[str, ...] = COLUMNS if has_masks else ("image", "split")
+        columns = dict(zip(names, range(len(rows[0][1])), strict=False))
+        _tell(path, {name: f"column {place + 1}" for name, place in columns.items()}, "has no headings")
+    else:
+        typed = rows.pop(0)[1]
+        if missing := [name for name in needed if name not in columns]:
+            raise UserError(
+                f"{path}: needs a first line with the columns {', '.join(needed)}; it has "
+                f"{shown(','.join(typed))}, without {' and '.join(missing)}"
+            )
+        if any(typed[place] != name for name, place in columns.items()):
+            _tell(path, {name: shown(typed[place]) for name, place in columns.items()}, "other headings")
+    if not rows:
+        raise UserError(f"{path}: needs rows below its first line with the columns {', '.join(needed)}")
+    out = [_row(path, root, line, cells, columns, needed) for line, cells in rows]
+    _check_twice(path, [pair.id for pair, _ in out])
+    return out
+
+
+def of_split(path: Path, rows: list[Row], folder: str, split: str) -> list[Pair]:
+    """Return the pairs whose column `split` is the split or its name `folder`."""
+    words = {folder.casefold(), split_word(split)}
+    pairs = [pair for pair, column in rows if {_word(column), split_word(_word(column))} & words]
+    if not pairs:
+        there = sorted({str(column) for _, column in rows})
+        raise UserError(
+            f"{path}: no line has the split {folder!r}; it has {shown(', '.join(there))}: correct the column or type "
+            f"dataset.splits.{split_word(split)}=..."
+        )
+    return pairs
+
+
+def tell_unused(path: Path, rows: list[Row], known: set[str]) -> None:
+    """Tell how many lines name none of the splits, under any of the `known` names."""
+    unknown = [column for _, column in rows if not {_word(column), split_word(_word(column))} & known]
+    if unknown:
+        text = f"{path}: {len(unknown)} lines are in no split (such as {shown(unknown[0])}) and stay unused"
+        warnings.warn(text, Notice, stacklevel=2)
+
+
+def _cells(path: Path, needed: tuple[str, ...], root: Path) -> list[tuple[int, list[str]]]:
+    """Return the number and the cells of each line that is not blank, with the delimiter that fits the first."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = file.read()
+        first = next((line for line in lines.splitlines() if line.strip()), "")
+        fits = [mark for mark in DELIMITERS if _fits(next(csv.reader([first], delimiter=mark), []), needed, root)]
+        mark = fits[0] if fits else max(DELIMITERS, key=first.count)
+        reader = csv.reader(lines.splitlines(keepends=True), delimiter=mark)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as a list ({error}); write a CSV file with image,mask") from error
+    return [(line, row) for line, row in rows if any(row)]
+
+
+def _fits(cells: list[str], needed: tuple[str, ...], root: Path) -> bool:
+    """Look for every needed column in a first line, or for a path to a file in place of headings."""
+    columns = _columns([cell.strip() for cell in cells])
+    return all(name in columns for name in needed) or (len(cells) >= len(needed) and _is_file(root, cells[0].strip()))
+
+
+def _columns(cells: list[str]) -> dict[str, int]:
+    """Return the place of each known column: its own name first, then other words for it."""
+    words = [cell.casefold().replace(" ", "_") for cell in cells]
+    found = {name: [words.index(word) for word in HEADINGS[name] if word in words] for name in COLUMNS}
+    return {name: places[0] for name, places in found.items() if places}
+
+
+def _row(path: Path, root: Path, line: int, cells: list[str], columns: dict[str, int], needed: tuple[str, ...]) -> Row:
+    values = {name: cells[place] if place < len(cells) else "" for name, place in columns.items()}
+    if not all(values[name] for name in needed):
+        raise UserError(f"{path}: line {line} names no {' or '.join(needed)}; complete or remove it")
+    mask = root / expand(values["mask"]) if "mask" in needed else None
+    image = root / expand(values["image"])
+    return Pair(str(Path(values["image"]).with_suffix("")), image, mask), values.get("split")
+
+
+def _is_file(root: Path, cell: str) -> bool:
+    try:
+        return bool(cell) and (root / expand(cell)).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _word(column: str | None) -> str:
+    return (column or "").casefold()
+
+
+def _tell(path: Path, columns: dict[str, str], fact: str) -> None:
+    read = ", ".join(f"{name} = {cell}" for name, cell in columns.items())
+    warnings.warn(f"{path}: {fact}; read as {read}", Notice, stacklevel=3)
+
+
+def _check_twice(path: Path, names: list[str]) -> None:
+    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    if twice:
+        raise UserError(f"{path}: lists {min(twice)!r} twice; remove one of the lines")

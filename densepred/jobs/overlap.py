@@ -1,0 +1,56 @@
+"""Images that stand in two splits: refused before a run, because scores on training images tell nothing."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+from densepred.contracts import Dataset
+from densepred.errors import Notice, UserError
+from densepred.jobs import parts
+from densepred.rundir import splits
+
+FRACTIONS = "'dataset.splits={train: 0.8, valid: 0.2}'"
+
+
+def check(one: str, first: Dataset, other: str, second: Dataset, allowed: bool) -> None:
+    """Raise UserError if two splits share image files, or tell so if `allowed`. Links lead to the same file."""
+    files, others = first.files(), second.files()
+    if files is None or others is None:
+        return
+    known = {identity(file): file for file in files}
+    common = [(known[key], file) for file in others if (key := identity(file)) in known]
+    if not common:
+        return
+    pairs = [str(a) if a == b else f"{a} = {b}" for a, b in common]
+    fact = f"{len(common)} of the {len(others)} images of {other} are also in {one} ({splits.few(pairs)})"
+    if allowed:
+        warnings.warn(f"{fact}; scores on {other} tell how well the model remembers", Notice, stacklevel=2)
+        return
+    divide = f"to divide one set of images at random, type {FRACTIONS}" if len(common) == len(others) else "move them"
+    raise UserError(
+        f"dataset.splits: {fact}; {divide}; give each split images of its own, "
+        "or data.allow_overlap=true if you mean it"
+    )
+
+
+def check_test(node: Mapping[str, Any], data: Dataset, allowed: bool) -> None:
+    """Compare test images with the images of training and validation, where these can be found."""
+    for split in ("valid", "train"):
+        try:
+            other = parts.dataset(dict(node), split)
+        except UserError:  # test images may come alone
+            continue
+        check(split, other, "test", data, allowed)
+
+
+def identity(file: Path) -> Hashable:
+    """Return what two paths to one file have in common; the path itself if there is no file."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return os.path.abspath(file)
+    return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(file)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import hashlib
+import warnings
+
+import pytest
+
+from densepred.dataset.division import divide
+from densepred.dataset.paths import fractions, known_splits
+from densepred.types import UserError
+
+NAMES = [f"case_{number // 3}/slice_{number}" for number in range(600)]
+PARTS = {"train": 0.7, "valid": 0.2, "test": 0.1}
+
+
+def slow(name: str, seed: int) -> str:
+    """Draw the split of one name by exact whole numbers."""
+    place = int(hashlib.sha256(f"{seed}\n{name}".encode()).hexdigest()[:16], 16)
+    return "train" if place * 10 < 7 << 64 else "valid" if place * 10 < 9 << 64 else "test"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 77])
+def test_each_name_is_drawn_by_its_own_hash(seed: int) -> None:
+    found = divide(NAMES, PARTS, seed)
+    assert found == [slow(name, seed) for name in NAMES]
+    assert all(abs(found.count(split) - 600 * part) < 50 for split, part in PARTS.items())
+
+
+def test_adding_or_removing_an_image_moves_no_other() -> None:
+    before = dict(zip(NAMES, divide(NAMES, PARTS, 0), strict=True))
+    fewer = [*NAMES[:17], *NAMES[18:400], "new_a", *NAMES[400:], "new_b"]
+    after = dict(zip(fewer, divide(fewer, PARTS, 0), strict=True))
+    assert {name: after[name] for name in after.keys() & before.keys()} == {
+        name: before[name] for name in after.keys() & before.keys()
+    }
+
+
+def test_the_order_in_which_fractions_are_typed_does_not_matter() -> None:
+    assert divide(NAMES, dict(reversed(PARTS.items())), 3) == divide(NAMES, PARTS, 3)
+
+
+def test_groups_stay_together_and_keep_their_split() -> None:
+    found = divide(NAMES, PARTS, 0, r"^(case_\d+)/")
+    of_group: dict[str, set[str | None]] = {}
+    for name, split in zip(NAMES, found, strict=True):
+        of_group.setdefault(name.split("/")[0], set()).add(split)
+    assert all(len(splits) == 1 for splits in of_group.values())
+    assert divide(NAMES[30:], PARTS, 0, r"^(case_\d+)/") == found[30:]
+
+
+def test_an_empty_split_is_refused_with_a_seed_that_fills_it() -> None:
+    few = ["a", "b", "c"]
+    seeds = range(20)
+    for seed in seeds:
+        try:
+            divide(few, {"train": 0.8, "valid": 0.2}, seed)
+        except UserError as error:
+            better = int(str(error).rsplit("dataset.seed=", 1)[1])
+            assert {*divide(few, {"train": 0.8, "valid": 0.2}, better)} == {"train", "valid"}
+            return
+    raise AssertionError("every seed filled both")
+
+
+def test_fractions_below_one_leave_images_out() -> None:
+    found = divide(NAMES, {"train": 0.5, "valid": 0.1}, 0)
+    assert abs(found.count(None) - 240) < 50
+
+
+def test_other_words_for_splits_are_understood() -> None:
+    defaults = {"train": "train", "valid": "val", "test": "test"}
+    typed = {**defaults, "val": 0.2, "train": 0.8}
+    assert known_splits(typed, defaults) == {
+        "train": 0.8,
+        "valid": 0.2,
+        "test": "test",
+    }
+    assert known_splits({"training": "a", "validation": "b"}, defaults) == {"train": "a", "valid": "b"}
+    with pytest.raises(UserError, match=r"dataset\.splits: val and valid are the same split"):
+        known_splits({"valid": "b", "val": "c"}, defaults)
+
+
+def test_years_are_names_and_parts_of_a_hundred_are_refused() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fractions({"train": 2018, "valid": 2019}, "train") == {}
+    with pytest.raises(UserError, match=r"give fractions, such as \{train: 0\.8"):
+        fractions({"train": 80, "valid": 20}, "train")
+    with pytest.raises(UserError, match=r"valid is 'val', a name, beside train=0\.8, a fraction"):
+        fractions({"train": 0.8, "valid": "val"}, "val")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from densepred.dataset.folder import Folder
+from densepred.dataset.pair_list import read_list
+from densepred.errors import Notice
+from densepred.types import UserError
+
+FILES = [(f"images/{s}/{n}.png", f"masks/{s}/{n}.png", s) for s in ("train", "val") for n in ("a", "b/c")]
+
+
+def rows(mark: str = ",", heading: str | None = "image,mask,split") -> str:
+    lines = [] if heading is None else [heading.replace(",", mark)]
+    return "\n".join([*lines, *(mark.join(cells) for cells in FILES)]) + "\n"
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_any_common_delimiter_gives_the_same_pairs(root: Path, mark: str) -> None:
+    (root / "list.csv").write_text(rows(mark), encoding="utf-8-sig")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_list(root / "list.csv", root, True)
+    assert [(str(p.image.relative_to(root)), str(p.mask.relative_to(root)), s) for p, s in found if p.mask] == FILES
+
+
+@pytest.mark.parametrize("heading", ["Image,Mask,Split", " Image , LABEL, Set", "File Name,Mask Path,subset"])
+def test_other_headings_are_read_and_told(root: Path, heading: str) -> None:
+    (root / "list.csv").write_text(rows(";", heading))
+    with pytest.warns(Notice, match="other headings; read as image = "):
+        data = Folder(str(root), split="valid", list="list.csv")
+    assert [pair.id for pair in data.pairs] == ["images/val/a", "images/val/b/c"]
+
+
+def test_a_list_without_headings_loses_no_line(root: Path) -> None:
+    (root / "list.csv").write_text(rows(heading=None))
+    with pytest.warns(Notice, match="has no headings; read as image = column 1, mask = column 2, split = column 3"):
+        found = read_list(root / "list.csv", root, True)
+    assert [str(pair.image.relative_to(root)) for pair, _ in found] == [image for image, _, _ in FILES]
+
+
+def test_a_message_tells_what_was_found(root: Path) -> None:
+    (root / "list.csv").write_text("picture;truth\n1;2\n")
+    with pytest.raises(UserError, match=r"it has 'picture,truth', without image and mask"):
+        read_list(root / "list.csv", root, True)
+    (root / "list.csv").write_text(rows().replace(",val", ",holdout"))
+    with pytest.raises(UserError, match=r"no line has the split 'val'; it has 'holdout, train'"):
+        Folder(str(root), split="valid", list="list.csv")
+    with pytest.warns(Notice, match=r"2 lines are in no split \(such as 'holdout'\) and stay unused"):
+        Folder(str(root), list="list.csv")
+
+
+def test_words_of_the_split_column_may_be_other_ones(root: Path) -> None:
+    (root / "list.csv").write_text(rows().replace(",val", ", Validation").replace(",train\n", ",Training\n"))
+    assert [len(Folder(str(root), split=split, list="list.csv")) for split in ("train", "valid", "val")] == [2, 2, 2]
+
+
+def test_paths_may_begin_with_the_home_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(root))
+    (root / "list.csv").write_text(rows().replace("images", "~/images").replace("masks", "~/masks"))
+    data = Folder("~", split="valid", list="~/list.csv")
+    assert data[0].image.shape == (3, 7, 9)
+    assert len(Folder("/", images="~/images/{split}", masks="~/masks/{split}")) == 2
