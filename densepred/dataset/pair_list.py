@@ -54,7 +54,7 @@ def read_list(path: Path, root: Path, has_masks: bool) -> list[Row]:
 
 
 def of_split(path: Path, rows: list[Row], folder: str, split: str) -> list[Pair]:
-    """Return the pairs whose column `split` is the split or its name `folder`."""
+    """Return the pairs with a column `split` of the split or its name `folder`."""
     words = {folder.casefold(), split_word(split)}
     pairs = [pair for pair, column in rows if {_word(column), split_word(_word(column))} & words]
     if not pairs:
