@@ -35,6 +35,10 @@ FREE += (
 """Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
 
 
+LATER = ("dataset.seed", "dataset.group")
+"""Settings that runs of COCO files began without, when these could not be divided."""
+
+
 class Run:
     """Checkpoints and summaries of one run. Only the main process writes; every process reads."""
 
@@ -77,7 +81,9 @@ class Run:
             self.log.say(f"no complete checkpoint in {self.folder}; starting at step 0")
             self.log.rewind({})
             return
-        refuse_changes(renamed.flat(found.meta["config"]), self.config, allow)
+        then = renamed.flat(found.meta["config"])
+        then = {key: self.config[key] for key in LATER if key in self.config} | then
+        refuse_changes(then, self.config, allow)
         for name, (then, now) in differences(found.meta["environment"], numerics()).items():
             self.log.warn(f"{name} was {then} and is {now}: the rest of the run may differ in the last digits")
         state.load_state_dict({"weights": found.weights, "tensors": found.tensors, "meta": found.meta})
