@@ -240,10 +240,7 @@ class Dataset(ABC):
 
     def images_line(self) -> str:
         """Describe channels, depth and sizes of the images in one line, for the opening block of a run."""
-        image = self[0].image
-        channels, height, width = image.shape
-        depth = "8 bits" if image.dtype == torch.uint8 else "floats"
-        return f"{channels} channel{'s' if channels > 1 else ''} of {depth}, {height}x{width} (the first sample)"
+        return self[0].describe()
 
     def labelled(self, index: int) -> list[int]:
         """List the instances of a sample that a top-down model is trained and evaluated on.
@@ -251,12 +248,7 @@ class Dataset(ABC):
         They have a labelled keypoint and a box with an area, and are no crowds. Training calls this for every sample
         before it starts: override it if the result is known without reading the image.
         """
-        truth = self[index].truth
-        if truth.keypoints is None or truth.boxes is None:
-            return []
-        good = (truth.keypoints[..., 2] > 0).any(1) & (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
-        good = good if truth.crowd is None else good & ~truth.crowd
-        return good.nonzero()[:, 0].tolist()
+        return self[index].truth.labelled_rows()
 
     def files(self) -> Sequence[Path] | None:
         """Return the image file of each sample, to find images that stand in two splits; None if there are no files."""

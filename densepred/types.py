@@ -152,6 +152,14 @@ class Annotation:
             )
         return value
 
+    def labelled_rows(self) -> list[int]:
+        """List the rows with a labelled keypoint and a box with an area that are no crowds."""
+        if self.keypoints is None or self.boxes is None:
+            return []
+        good = (self.keypoints[..., 2] > 0).any(1) & (self.boxes[:, 2:] > self.boxes[:, :2]).all(1)
+        good = good if self.crowd is None else good & ~self.crowd
+        return good.nonzero()[:, 0].tolist()
+
     def select(self, rows: Tensor) -> Annotation:
         """Keep some instances, in the given order: in every field that has rows, and renumbered in the map of ids.
 
@@ -209,6 +217,12 @@ class Sample:
     image: Tensor
     truth: Annotation
     frame: Frame
+
+    def describe(self) -> str:
+        """Describe channels, depth and size of the image in one line."""
+        channels, height, width = self.image.shape
+        depth = "8 bits" if self.image.dtype == torch.uint8 else "floats"
+        return f"{channels} channel{'s' if channels > 1 else ''} of {depth}, {height}x{width} (the first sample)"
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from densepred.engine.trainer import Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import UserError, notices
 from densepred.jobs import overlap, parts
+from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
 from densepred.loader import by_name
@@ -113,7 +113,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     state = _state(model, task, settings)
     validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, task, settings, run, validator, stop)
-    log.say(_opening(job, folder, task, model, train, valid, device, len(train_loader)))
+    log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, len(train_loader)))
     for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
         log.say(note)
     try:
@@ -125,7 +125,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
         valid_loader.close()
     for reason in sorted(train_loader.bad):
         log.warn(f"left out: {reason}")
-    log.say(_closing(progress, folder))
+    log.say(closing(progress, folder))
     if progress.diverged:
         raise NonFinite(
             "the last validation loss is not finite: training diverged; lower optimizer.lr, or set trainer.clip=1 or "
@@ -254,61 +254,3 @@ def _header(
         "transform": parts.stored(job.settings.transform["valid"]),
         **({} if record is None else {"splits": {name: one.brief() for name, one in record.splits.items()}}),
     }
-
-
-def _opening(
-    job: TrainingJob,
-    folder: Path,
-    task: Task,
-    model: Model,
-    train: Dataset,
-    valid: Dataset,
-    device: torch.device,
-    batches: int,
-) -> str:
-    settings, trainer = job.settings, job.settings.trainer
-    classes = train.info.classes
-    shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
-    steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
-    lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
-    length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
-    length += f"; {batches} batches of {settings.data.batch_size} per epoch"
-    if isinstance(model, ClosedForm):
-        length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
-    chosen = [f"{name} {job.choices[name]}" for name in BUILT[1:-1] if name in job.used]
-    with_parts = f" ({', '.join(chosen)})" if chosen else ""
-    size = console.count(sum(p.numel() for p in model.parameters()))
-    rows = {
-        "task": f"{job.choices['task']} ({', '.join(task.heads)})",
-        "model": f"{job.choices['model']}{with_parts}, {size} parameters",
-        "data": f"{job.choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
-        "images": images_line(train),
-        **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
-        "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
-        "length": length,
-        "run": str(folder),
-        "watch": f"tensorboard --logdir {folder.parent}",
-    }
-    return "densepred\n" + console.block(rows)
-
-
-def images_line(data: Dataset) -> str:
-    """Describe the images; a damaged one is reported where it is read, or left out there."""
-    try:
-        return data.images_line()
-    except UserError:
-        return "the first cannot be read"
-
-
-def _closing(progress: Progress, folder: Path) -> str:
-    best = {name: value for name, value in progress.best.items() if name not in ("step", "epoch")}
-    if not best:
-        return f"no validation gave a {progress.monitor}; the last weights are in {folder}/last.safetensors"
-    head = f"best {progress.monitor} {console.number(best[progress.monitor])} at step {progress.best['step']}"
-    rows = {
-        "results": f"{folder}/  (best.safetensors, metrics.jsonl, summary.json)",
-        "evaluate": f"densepred-eval ckpt={folder}",
-        "predict": f"densepred-predict ckpt={folder} input=IMAGE_OR_FOLDER output=predictions",
-        "watch": f"tensorboard --logdir {folder}",
-    }
-    return f"\n{head}\n\n{console.scores(best)}\n\n{console.block(rows)}"

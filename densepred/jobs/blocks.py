@@ -1,0 +1,80 @@
+"""The blocks that a training prints: facts before the first step, scores and next commands after the last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import torch
+
+from densepred import distributed
+from densepred.contracts import ClosedForm, Dataset, Model
+from densepred.errors import UserError
+from densepred.rundir import console
+from densepred.rundir.progress import Progress
+from densepred.settings import TrainSettings
+from densepred.task import Task
+
+PARTS = ("encoder", "decoder", "upsample")
+
+
+def opening(
+    settings: TrainSettings,
+    choices: Mapping[str, str],
+    used: Collection[str],
+    folder: Path,
+    task: Task,
+    model: Model,
+    train: Dataset,
+    valid: Dataset,
+    device: torch.device,
+    batches: int,
+) -> str:
+    """Return the block before the first step; `choices` are the options of the groups, `used` the groups in use."""
+    trainer, classes = settings.trainer, train.info.classes
+    shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
+    steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
+    lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
+    length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
+    length += f"; {batches} batches of {settings.data.batch_size} per epoch"
+    if isinstance(model, ClosedForm):
+        length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
+    chosen = [f"{name} {choices[name]}" for name in PARTS if name in used]
+    with_parts = f" ({', '.join(chosen)})" if chosen else ""
+    size = console.count(sum(p.numel() for p in model.parameters()))
+    rows = {
+        "task": f"{choices['task']} ({', '.join(task.heads)})",
+        "model": f"{choices['model']}{with_parts}, {size} parameters",
+        "data": f"{choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
+        "images": images_line(train),
+        **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
+        "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
+        "length": length,
+        "run": str(folder),
+        "watch": f"tensorboard --logdir {folder.parent}",
+    }
+    return "densepred\n" + console.block(rows)
+
+
+def images_line(data: Dataset) -> str:
+    """Describe the images; a damaged one is reported where it is read, or left out there."""
+    try:
+        return data.images_line()
+    except UserError:
+        return "the first cannot be read"
+
+
+def closing(progress: Progress, folder: Path) -> str:
+    """Return the best scores, and the commands to type next."""
+    best = {name: value for name, value in progress.best.items() if name not in ("step", "epoch")}
+    if not best:
+        return f"no validation gave a {progress.monitor}; the last weights are in {folder}/last.safetensors"
+    head = f"best {progress.monitor} {console.number(best[progress.monitor])} at step {progress.best['step']}"
+    rows = {
+        "results": f"{folder}/  (best.safetensors, metrics.jsonl, summary.json)",
+        "evaluate": f"densepred-eval ckpt={folder}",
+        "predict": f"densepred-predict ckpt={folder} input=IMAGE_OR_FOLDER output=predictions",
+        "watch": f"tensorboard --logdir {folder}",
+    }
+    return f"\n{head}\n\n{console.scores(best)}\n\n{console.block(rows)}"
