@@ -26,7 +26,8 @@ def work(pipe, when):
     if when == "before it began":
         multiprocessing.parent_process().join()
     calm_worker(0)
-    pipe.send("ready")
+    if when == "at work":
+        pipe.send("ready")
     time.sleep(100)
 
 if __name__ == "__main__":
