@@ -76,10 +76,7 @@ METRIC = Example(
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from densepred.contracts import Metric
-from densepred.ops.score.requires import require
 from densepred.types import VOID, Annotation, Info
 
 
@@ -87,20 +84,18 @@ class Agreement(Metric):
     """Pixels with the true class over known pixels, over the whole dataset."""
 
     mode = {"agreement": "max"}
+    requires = ("semantic",)
 
     def __init__(self, info: Info) -> None:
         self.right = 0
         self.known = 0
 
-    def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
-        for prediction, truth in zip(predictions, truths, strict=True):
-            require("agreement", prediction, truth, "semantic")
-            assert prediction.semantic is not None
-            assert truth.semantic is not None
-            labels = truth.semantic.to(prediction.semantic.device)
-            known = labels != VOID
-            self.right += int((known & (labels == prediction.semantic)).sum())
-            self.known += int(known.sum())
+    def add(self, prediction: Annotation, truth: Annotation) -> None:
+        found = prediction.need("semantic")
+        labels = truth.need("semantic").to(found.device)
+        known = labels != VOID
+        self.right += int((known & (labels == found)).sum())
+        self.known += int(known.sum())
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, Agreement)
@@ -163,7 +158,7 @@ width: 8 # channels
 )
 DATASET = Example(
     "A dataset",
-    "pairs",
+    "sibling_masks",
     '''"""Images and masks of two classes, in folders per split."""
 
 from __future__ import annotations
@@ -198,7 +193,7 @@ class Pairs(Dataset):
         return self._read(self.pairs[index])
 ''',
     """# Images and masks of two classes: images/<split>, masks/<split>
-_target_: densepred.dataset.pairs.Pairs
+_target_: densepred.dataset.sibling_masks.Pairs
 _partial_: true
 root: ??? # folder of the dataset, relative to the current folder
 max_pixels: ${data.max_pixels} # larger images are refused before they are decoded
