@@ -81,7 +81,10 @@ def tried(python: Path, folder: Path) -> None:
     for words in calls:
         at = ROOT if "pytest" in words else folder
         print("  " + " ".join(words[1:4]), flush=True)
-        subprocess.run([str(python), *words], cwd=at, env=environment, check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run([str(python), *words], cwd=at, env=environment, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            print(done.stdout[-4000:], flush=True)
+        done.check_returncode()
 
 
 def main() -> int:

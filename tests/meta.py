@@ -25,13 +25,12 @@ def task_and_model(settings: TrainSettings, info: Info) -> tuple[Task, Model]:
         return task, build(settings.model, None, "model", heads=task.heads, **statistics)
 
 
-def parameters(settings: TrainSettings) -> int:
-    """Return the number of parameters that the model of a configuration has; 0 if it is fitted in closed form."""
-    _, model = task_and_model(settings, parts.dataset(settings.dataset, "train").info)
+def parameters(model: Model) -> int:
+    """Return the number of parameters that a step updates; 0 if the model is fitted in closed form."""
     return 0 if isinstance(model, ClosedForm) else sum(value.numel() for value in model.parameters())
 
 
-def step(settings: TrainSettings) -> None:
+def step(settings: TrainSettings, task: Task, model: Model) -> None:
     """Check a step of training and one of validation: shapes by the model, numbers by all the rest.
 
     The model's outputs on the meta device are replaced by zeros of their shapes. Real targets of a real batch give the
@@ -39,7 +38,6 @@ def step(settings: TrainSettings) -> None:
     """
     assert check(vars(settings)) == []
     train, valid = (parts.dataset(settings.dataset, split) for split in ("train", "valid"))
-    task, model = task_and_model(settings, train.info)
     freeze(model, settings.trainer.freeze)
     optimizer = optimizer_of(model, build(settings.optimizer, None, "optimizer"))
     updated = [value for group in optimizer.param_groups for value in group["params"]]

@@ -22,6 +22,7 @@ from tests.conftest import REPOSITORY
 
 SIZE = (37, 45)
 CLASSES = 3
+HEADS = {"semantic": HeadSpec(CLASSES, kind="classes"), "offset": HeadSpec(2)}
 
 # One of each family, as narrow as it goes.
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -74,9 +75,8 @@ def make(plain: Callable[..., dict[str, Any]]) -> Callable[[str, str, str], Mode
         if "upsample" in parts["decoder"]:
             parts["decoder"]["upsample"] = node("upsample", upsample)
         parts["decoder"] |= {key: value for key, value in NARROW.items() if key in parts["decoder"]}
-        heads = {"semantic": HeadSpec(CLASSES, kind="classes")}
         whole = {**node("model", "encoder_decoder"), **parts}
-        return build(whole, None, "model", heads=heads, channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
+        return build(whole, None, "model", heads=HEADS, channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
 
     return made
 
@@ -86,8 +86,11 @@ def a_step(model: Model) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     ends = [next(model.encoder.parameters()), *model.heads.parameters()]  # pyright: ignore
     before = [value.detach().clone() for value in ends]
-    (logits,) = model.train()(torch.rand(1, 3, *SIZE))["semantic"]
+    outputs = model.train()(torch.rand(1, 3, *SIZE))
+    (logits,), (offset,) = (outputs[name] for name in HEADS)
+    assert offset.shape == (1, 2, *logits.shape[-2:])
     loss = F.cross_entropy(F.interpolate(logits, SIZE, mode="bilinear"), torch.randint(CLASSES, (1, *SIZE)))
+    loss = loss + offset.square().mean()
     loss.backward()
     optimizer.step()
     assert torch.isfinite(loss)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from densepred.jobs import training
+from densepred.jobs import parts, training
 from tests import companions, meta, running
 
 SMALL = (
@@ -26,6 +26,8 @@ def words(option: str) -> list[str]:
     given = [word for word in SMALL if not (word.startswith("dataset.") and group in ("dataset", "experiment"))]
     if group == "dataset" and companions.from_disk(name):
         given += [f"dataset.root={name}", "data.crop=[32,32]"]
+    if group != "task":  # whose heads have pictures of their own
+        given += ["trainer.pictures=0"]
     if group not in ("model", "encoder", "experiment") and not any(word.startswith("encoder=") for word in own):
         given += ["encoder.widths=[4,8]"]
     typed = {word.partition("=")[0] for word in own}
@@ -45,8 +47,10 @@ OPTIONS = list(filter(companions.trained, companions.options()))
 def test_an_option_trains_a_step_or_fits_in_every_shape(option: str, trees: Path, tmp_path: Path) -> None:
     """Networks above LARGE take seconds per step and write hundreds of megabytes: they train in `make test-slow`."""
     job = option_job(option, trees, tmp_path)
-    if meta.parameters(job.settings) > LARGE:
-        meta.step(job.settings)
+    info = parts.dataset(job.settings.dataset, "train").info
+    task, model = meta.task_and_model(job.settings, info)
+    if meta.parameters(model) > LARGE:
+        meta.step(job.settings, task, model)
     else:
         train(job, option)
 
