@@ -45,10 +45,11 @@ format: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python scripts/write_reference.py
 
-# An editable install into a fresh environment; repeated only when pyproject.toml has changed.
+# An editable install into a fresh environment; repeated only when pyproject.toml has changed. Python compiles what it
+# imports: pip would compile all of torch.
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[dev]"
 	touch $(INSTALLED)
 
 clean:

@@ -82,7 +82,7 @@ def of_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(work, args=(2, port, str(folder)), nprocs=2)
+    mp.start_processes(work, args=(2, port, str(folder)), nprocs=2, start_method="fork")
     return torch.load(folder / "found.pt", weights_only=True)
 
 

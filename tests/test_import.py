@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -20,7 +18,8 @@ from torch import Tensor
 
 from densepred import import_
 from densepred.errors import UserError
-from tests.conftest import PATIENCE, REPOSITORY, composed
+from tests import forked
+from tests.conftest import composed
 
 
 def convert(source: Path, output: Path, *words: str) -> dict[str, Tensor]:
@@ -137,9 +136,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 def test_the_command_prints_what_it_did(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(2)}, tmp_path / "x.pth")
-    words = [sys.executable, "-m", "densepred.import_", "input=x.pth", "output=x.safetensors"]
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    assert "1 tensors, 2 numbers, family unknown" in done.stdout
+    code, out, err = forked.run("import_", "input=x.pth", "output=x.safetensors", folder=tmp_path)
+    assert code == 0, err
+    assert "1 tensors, 2 numbers, family unknown" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.pth", "x.safetensors"]

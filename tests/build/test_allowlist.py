@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +18,7 @@ from densepred.errors import UserError
 from densepred.jobs.parts import stored, task_and_model
 from densepred.types import Info
 from densepred.weights.file import load_model, save_weights
-from tests import alarm
-from tests.conftest import PATIENCE, REPOSITORY
+from tests import alarm, forked
 
 INFO = Info(classes=("sky", "ball"))
 
@@ -239,14 +235,11 @@ def test_commands_refuse_with_one_line(tmp_path: Path, good: Any) -> None:
     save_weights(tmp_path / "evil.safetensors", weights, {**header, "dataset": {"option": "shapes", "overrides": []}})
     (tmp_path / "evil.pt").write_bytes(b"\x80\x04.")
     Image.new("RGB", (9, 9)).save(tmp_path / "image.png")
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    for command, file in (("eval", "evil.pt"), ("predict", "evil.safetensors")):
-        words = [sys.executable, "-m", f"densepred.{command}", f"ckpt={file}"]
-        words += ["input=image.png"] if command == "predict" else []
-        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
-        assert done.returncode == 2, done.stderr
-        assert done.stderr.startswith(f"error: {file}: ")
-        assert done.stderr.count("\n") == 1
+    for command, file, words in (("eval", "evil.pt", []), ("predict", "evil.safetensors", ["input=image.png"])):
+        code, _, err = forked.run(command, f"ckpt={file}", *words, folder=tmp_path)
+        assert code == 2, err
+        assert err.startswith(f"error: {file}: ")
+        assert err.count("\n") == 1
     assert not (tmp_path / "canary").exists()
 
 

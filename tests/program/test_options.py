@@ -26,7 +26,7 @@ def words(option: str) -> list[str]:
     given = [word for word in SMALL if not (word.startswith("dataset.") and group in ("dataset", "experiment"))]
     if group == "dataset" and companions.from_disk(name):
         given += [f"dataset.root={name}", "data.crop=[32,32]"]
-    if group != "task":  # whose heads have pictures of their own
+    if group != "task":  # the heads of a task have pictures of their own
         given += ["trainer.pictures=0"]
     if group not in ("model", "encoder", "experiment") and not any(word.startswith("encoder=") for word in own):
         given += ["encoder.widths=[4,8]"]

@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from densepred import predictor
+from tests import forked
 from tests.conftest import PATIENCE, REPOSITORY
 from tests.running import TINY
 
@@ -31,6 +32,7 @@ def start(command: str, *words: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def run(command: str, *words: str, folder: Path) -> tuple[int, str, str]:
+    """Run a command in a fresh interpreter, as a shell does."""
     process = start(command, *words, folder=folder)
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
@@ -61,7 +63,7 @@ def test_train_kill_resume_eval_predict(tmp_path: Path) -> None:
     wait_for(tmp_path / "parts" / "checkpoints" / "3" / "manifest.json", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    code, out, err = run("train", "trainer.resume=parts", folder=tmp_path)
+    code, out, err = forked.run("train", "trainer.resume=parts", folder=tmp_path)
     assert (code, err) == (0, "")
     assert equal_runs(tmp_path / "whole", tmp_path / "parts")
 
@@ -74,7 +76,7 @@ def test_train_kill_resume_eval_predict(tmp_path: Path) -> None:
         name: best[name] for name in scores if not name.startswith("loss")
     }
 
-    code, out, _ = run("eval", "ckpt=whole", "metric=[boundary_iou]", "output=again", folder=tmp_path)
+    code, out, _ = forked.run("eval", "ckpt=whole", "metric=[boundary_iou]", "output=again", folder=tmp_path)
     assert code == 0
     again = json.loads((tmp_path / "again" / "metrics.json").read_text())["metrics"]
     assert again["boundary_iou"] is not None
@@ -117,7 +119,7 @@ def test_a_signal_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
 def test_a_mistake_is_one_line_and_exit_code_2(
     tmp_path: Path, command: str, words: tuple[str, ...], message: str
 ) -> None:
-    code, _, err = run(command, *words, folder=tmp_path)
+    code, _, err = forked.run(command, *words, folder=tmp_path)
     assert code == 2
     assert err.count("\n") == 1
     assert err.startswith("error: ")

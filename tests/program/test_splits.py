@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import forked
 from tests.dataset.files import write
-from tests.program import test_program
 
 RANDOM = np.random.default_rng(0)
 WORDS = ("model=unet", "encoder.widths=[4,8]", "data.workers=0", "data.batch_size=4", "trainer.max_steps=1")
@@ -28,21 +28,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write(tmp_path / f"2018_05/images/{number}.png", RANDOM.integers(0, 256, (16, 16, 3), np.uint8))
         write(tmp_path / f"2018_05/masks/{number}.png", RANDOM.integers(0, 2, (16, 16), np.uint8))
     (tmp_path / "here").mkdir()
-    monkeypatch.setitem(test_program.ENVIRONMENT, "HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
 
 def test_a_random_split_is_kept_recorded_and_predicted(home: Path) -> None:
     here = home / "here"
-    code, _, err = test_program.run("train", *WORDS, folder=here)
+    code, _, err = forked.run("train", *WORDS, folder=here)
     assert code == 2
     assert "20 of the 20 images of valid are also in train" in err
     splits = "dataset.splits={train: 0.7, val: 0.3}"
-    code, _, err = test_program.run("train", *WORDS, splits, "hydra.run.dir=~/runs/a", folder=here)
+    code, _, err = forked.run("train", *WORDS, splits, "hydra.run.dir=~/runs/a", folder=here)
     assert code == 0, err
     recorded = json.loads((home / "runs/a/splits.json").read_text())["splits"]
     names = recorded["valid"]["names"]
-    code, out, err = test_program.run("predict", "ckpt=~/runs/a", "split=val", "output=~/out", folder=here)
+    code, out, err = forked.run("predict", "ckpt=~/runs/a", "split=val", "output=~/out", folder=here)
     assert code == 0, err
     assert out.startswith(f"{len(names)} of {len(names)} images predicted")
     found = sorted(path.stem for path in (home / "out/labels").rglob("*.png"))
@@ -50,7 +50,7 @@ def test_a_random_split_is_kept_recorded_and_predicted(home: Path) -> None:
 
     for kind in ("images", "masks"):
         (home / "2018_05" / kind / Path(names[0]).name).unlink()
-    code, out, err = test_program.run("eval", "ckpt=~/runs/a", "output=~/scores", "data.workers=0", folder=here)
+    code, out, err = forked.run("eval", "ckpt=~/runs/a", "output=~/scores", "data.workers=0", folder=here)
     assert code == 0, err
     assert f"the valid split had {len(names)} images and has {len(names) - 1} (0 new, 1 gone)" in err
     assert "were trained on" not in err
@@ -60,12 +60,12 @@ def test_a_random_split_is_kept_recorded_and_predicted(home: Path) -> None:
 def test_a_folder_named_by_a_number_is_found(home: Path) -> None:
     words = [word for word in WORDS if not word.startswith("dataset.root")]
     splits = "dataset.splits={train: 0.7, valid: 0.3}"
-    code, _, err = test_program.run("train", *words, "dataset.root=2018_05", splits, "hydra.run.dir=2019", folder=home)
+    code, _, err = forked.run("train", *words, "dataset.root=2018_05", splits, "hydra.run.dir=2019", folder=home)
     assert code == 0, err
     assert (home / "2019/splits.json").is_file()
-    code, _, err = test_program.run("predict", "ckpt=2019", "input=2018_05/images", "scales=[]", folder=home)
+    code, _, err = forked.run("predict", "ckpt=2019", "input=2018_05/images", "scales=[]", folder=home)
     assert (code, err) == (2, "error: scales: []; give at least one size of the image, such as [1.0]\n")
-    code, _, err = test_program.run("predict", "ckpt=2019", "split=valid", "output=~nobody_here/x", folder=home)
+    code, _, err = forked.run("predict", "ckpt=2019", "split=valid", "output=~nobody_here/x", folder=home)
     assert code == 2
     assert err.count("\n") == 1
     assert "~nobody_here is the home of no user" in err
