@@ -15,8 +15,11 @@ from densepred.errors import suggest
 from densepred.nn import adapt_statistics
 from densepred.types import Pyramid, UserError
 
-ANY_SIZE = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
-"""Options for inputs of any size in timm's families: vision transformers, Swin, and families without any."""
+ANY_SIZE = ({"strict_img_size": False}, {"dynamic_img_size": True}, {})
+"""Options for inputs of any size in timm's families: Swin, vision transformers, and families without any.
+
+Swin comes first: before timm 1.0.31 it takes the option of the others and ignores it.
+"""
 
 
 class Timm(Encoder):
@@ -45,6 +48,11 @@ class Timm(Encoder):
         self.strides = tuple(facts.feature_info.reduction())
         self.channels = tuple(facts.feature_info.channels())
         self.pooled = (None,) * len(self.channels)
+        if output_stride is not None and max(self.strides) > output_stride:  # some families ignore the option
+            raise UserError(
+                f"encoder.name={name}: timm refuses output_stride={output_stride}: its last map has stride "
+                f"{max(self.strides)}; set null for what it lacks"
+            )
         self.channels_last = self._probe(name, in_channels)
         if pretrained and (weights := timm.get_pretrained_cfg(name)) is not None:
             self.mean = adapt_statistics(tuple(weights.mean), in_channels)
