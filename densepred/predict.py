@@ -52,6 +52,8 @@ def predict(cfg: DictConfig) -> int:
         torch.set_num_threads(settings.threads)
     model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
     model.model.skip_stages(settings.skip_stages)
+    if settings.flip:
+        model.task.require_mirror()
     boxes = None
     if settings.boxes is not None:
         model.require_instances()

@@ -116,6 +116,8 @@ class Predictor:
 
         Raises UserError if the image cannot be read, or an option does not suit the model.
         """
+        if flip:
+            self.task.require_mirror()
         pixels = self.read(image, max_pixels)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
         if self.task.codec.top_down:

@@ -64,6 +64,14 @@ class Task(nn.Module):
             raise UserError(f"trainer.monitor: no metric computes '{name}'; {known}")
         return ways[name]
 
+    def require_mirror(self) -> None:
+        """Raise UserError if predictions of mirror images cannot be flipped back: partners of keypoints are unknown."""
+        if "keypoints" in self.codec.required and self.info.mirrored is None:
+            raise UserError(
+                "flip: the keypoints of the training had sides without partners, so the model saw no mirror images; "
+                "leave flip out, or give the JSON file flip_indices and train again"
+            )
+
     def loss(
         self, outputs: Outputs, targets: Targets, align_corners: bool = False, every_rank: bool = False
     ) -> dict[str, Tensor]:

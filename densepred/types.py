@@ -53,7 +53,7 @@ class Info:
     palette: tuple[tuple[int, int, int], ...] = ()  # one RGB colour per class
     keypoints: tuple[str, ...] = ()
     limbs: tuple[tuple[int, int], ...] = ()  # pairs of keypoints, in the order of the part affinity fields
-    mirrored: tuple[tuple[int, int], ...] = ()  # pairs of keypoints that swap in a flip
+    mirrored: tuple[tuple[int, int], ...] | None = ()  # pairs of keypoints that swap in a flip; None: do not mirror
     sigmas: tuple[float, ...] = ()  # one per keypoint, for OKS
     channels: int = 3
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of images in [0, 1], one per channel

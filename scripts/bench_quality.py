@@ -73,8 +73,9 @@ def settings(args: argparse.Namespace, seed: int) -> Any:
 
 def loader(given: Any) -> tuple[TrainingLoader, Info]:
     train = parts.dataset(given.dataset, "train")
-    augment = parts.pipeline(given.transform["train"], train.info, "train")
-    return parts.training_loader(train, augment, Semantic(train.info), given.data, given.seed, CPU), train.info
+    codec = Semantic(train.info)
+    augment = parts.pipeline(given.transform["train"], train.info, "train", codec)
+    return parts.training_loader(train, augment, codec, given.data, given.seed, CPU), train.info
 
 
 class Peer(nn.Module):
@@ -210,7 +211,7 @@ def our_step(task: Any, model: Any, given: Any) -> Any:
     state.optimizer = build(given.optimizer, None, "optimizer")(model)
     scheduler = build(given.scheduler, None, "scheduler")
     data = parts.dataset(given.dataset, "valid")
-    transform = parts.pipeline(given.transform["valid"], data.info, "valid")
+    transform = parts.pipeline(given.transform["valid"], data.info, "valid", task.codec)
     valid = parts.evaluation_loader(data, transform, task.codec, given.data, CPU)
     validator = Validator(state, task, valid, settings, run, StopFlag())
     trainer = Trainer(state, task, scheduler, settings, run, validator, StopFlag())

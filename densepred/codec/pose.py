@@ -173,5 +173,5 @@ class Pose(Codec):
 
 def _mirror(info: Info) -> tuple[int, ...]:
     """Return the keypoint that each one becomes in a mirror image."""
-    other = {a: b for pair in info.mirrored for a, b in (pair, pair[::-1])}
+    other = {a: b for pair in info.mirrored or () for a, b in (pair, pair[::-1])}
     return tuple(other.get(i, i) for i in range(len(info.keypoints)))

@@ -127,7 +127,7 @@ def _shoulders(info: Info) -> tuple[str, str]:
 
 
 def _mirror(info: Info, sources: Sequence[int]) -> tuple[int, ...]:
-    other = {a: b for pair in info.mirrored for a, b in (pair, pair[::-1])}
+    other = {a: b for pair in info.mirrored or () for a, b in (pair, pair[::-1])}
     return tuple(i if s < 0 else sources.index(other.get(s, s)) for i, s in enumerate(sources))
 
 

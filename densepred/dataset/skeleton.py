@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from densepred.dataset.coco import Id, Record
 from densepred.dataset.coco_fields import numbers
-from densepred.errors import UserError, shown
+from densepred.dataset.sides import sides
+from densepred.errors import Notice, UserError, shown
 
 COCO = (
     "nose",
@@ -34,6 +36,7 @@ COCO_SIGMAS = (*_SIGMAS, 0.089, 0.089)
 
 Pairs = tuple[tuple[int, int], ...]
 MOST = 512  # keypoints of one instance
+SHOWN = 12  # names or pairs in a message
 
 
 def choose(categories: Mapping[Id, Record], wanted: str | None, path: Path) -> dict[Id, Record]:
@@ -75,22 +78,50 @@ def limbs(record: Record, count: int, path: Path) -> Pairs:
     return tuple((first - 1, second - 1) for first, second in value)
 
 
-def mirrored(record: Record, names: Sequence[str], path: Path) -> Pairs:
-    """Return the pairs that trade places in a flip: by `flip_indices`, else by names with left and right."""
+def mirrored(record: Record, names: Sequence[str], path: Path) -> Pairs | None:
+    """Return the pairs that trade places in a flip: by `flip_indices`, else guessed from the names, with a notice.
+
+    None stands for names that have sides without partners: such keypoints must not be mirrored.
+    """
     value = record.get("flip_indices")
     if value is None:
-        places = {name: index for index, name in enumerate(names)}
-        partners = [places.get(_other_side(name), index) for index, name in enumerate(names)]
-    elif isinstance(value, list) and all(map(_whole, value)) and sorted(value) == list(range(len(names))):
-        partners = value
-    else:
+        return _guessed(f"dataset: keypoints of {shown(record['name'])}", names)
+    if not (isinstance(value, list) and all(map(_whole, value)) and sorted(value) == list(range(len(names)))):
         raise UserError(
             f"{path}: the flip_indices of {shown(record['name'])} are {shown(value)}; give for each of the "
             f"{len(names)} keypoints the number, from 0, of its mirror image"
         )
-    if any(partners[partner] != index for index, partner in enumerate(partners)):
+    if any(value[partner] != index for index, partner in enumerate(value)):
         raise UserError(f"{path}: the flip_indices of {shown(record['name'])} do not go in pairs; correct them")
-    return tuple((index, partner) for index, partner in enumerate(partners) if index < partner)
+    return tuple((index, partner) for index, partner in enumerate(value) if index < partner)
+
+
+def _guessed(what: str, names: Sequence[str]) -> Pairs | None:
+    pairs, alone = sides(names)
+    if alone:
+        warnings.warn(
+            f"{what}: {_listed([names[i] for i in alone])} have a side in the name and no partner, so images are not "
+            "mirrored; give the category flip_indices in the JSON file, for each keypoint the number, from 0, of its "
+            "mirror image",
+            Notice,
+            stacklevel=1,
+        )
+        return None
+    if tuple(names) == COCO or len(names) < 2:
+        return pairs
+    found = _listed([f"{names[a]} - {names[b]}" for a, b in pairs]) if pairs else "none, for no name has a side"
+    warnings.warn(
+        f"{what}: pairs that swap in mirror images, guessed from the names: {found}; flip_indices in the JSON file "
+        "would set them",
+        Notice,
+        stacklevel=1,
+    )
+    return pairs
+
+
+def _listed(found: Sequence[str]) -> str:
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(shown(one)[1:-1] for one in found[:SHOWN]) + more
 
 
 def sigmas(record: Record, names: Sequence[str], path: Path) -> tuple[float, ...]:
@@ -109,18 +140,6 @@ def sigmas(record: Record, names: Sequence[str], path: Path) -> tuple[float, ...
             "above 0 for each, or none"
         )
     return tuple(values)
-
-
-def _other_side(name: str) -> str:
-    for left, right in (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT")):
-        for here, there in ((left, right), (right, left)):
-            if here in name:
-                return name.replace(here, there)
-    for left, right in (("l_", "r_"), ("L_", "R_")):
-        for here, there in ((left, right), (right, left)):
-            if name.startswith(here):
-                return there + name[len(here) :]
-    return name
 
 
 def _whole(value: object) -> bool:

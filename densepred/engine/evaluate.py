@@ -34,6 +34,8 @@ def evaluate(
     With `flip` the outputs are averaged with those of the mirrored images. `seen` is called with every batch, its
     predictions and its outputs. The result is equal on every rank.
     """
+    if flip:
+        task.require_mirror()
     modes = model.training, task.training
     model.train(False)
     task.train(False)

@@ -49,8 +49,9 @@ def further_split(node: Node) -> Dataset | None:
     return dataset(node, "test")
 
 
-def pipeline(nodes: list[Node], info: Info, name: str) -> Pipeline:
-    return Pipeline(build(nodes, None, f"transform.{name}"), info.mirrored, lower_body(info.keypoints))
+def pipeline(nodes: list[Node], info: Info, name: str, codec: Codec) -> Pipeline:
+    mirrored = info.mirrored if "keypoints" in codec.required else info.mirrored or ()
+    return Pipeline(build(nodes, None, f"transform.{name}"), mirrored, lower_body(info.keypoints))
 
 
 def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task, Model]:

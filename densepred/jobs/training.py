@@ -146,8 +146,8 @@ def _as_begun(train: Dataset, folder: Path) -> Dataset:
 def _loaders(
     train: Dataset, valid: Dataset, task: Task, settings: TrainSettings, device: torch.device
 ) -> tuple[TrainingLoader, EvaluationLoader]:
-    augment = parts.pipeline(settings.transform["train"], train.info, "train")
-    transform = parts.pipeline(settings.transform["valid"], valid.info, "valid")
+    augment = parts.pipeline(settings.transform["train"], train.info, "train", task.codec)
+    transform = parts.pipeline(settings.transform["valid"], valid.info, "valid", task.codec)
     train_loader = parts.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
     return train_loader, parts.evaluation_loader(valid, transform, task.codec, settings.data, device)
 

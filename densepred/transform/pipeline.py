@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from densepred.contracts import Transform
 from densepred.ops.geometry.annotation import apply
 from densepred.ops.geometry.recolour import compose_colours, mean_colour, recolour
-from densepred.ops.geometry.warp import IDENTITY, Warp, compose
+from densepred.ops.geometry.warp import IDENTITY, Warp, compose, unmirrored
 from densepred.types import Annotation, Sample, UserError
 
 
@@ -40,19 +40,21 @@ class LinearColour(Protocol):
 class Pipeline:
     """A chain of transforms.
 
-    mirrored: pairs of keypoints to swap in a mirror image, from `Info.mirrored`.
+    mirrored: pairs of keypoints to swap in a mirror image, from `Info.mirrored`. None: no image with keypoints is
+        mirrored, because their partners are unknown.
     lower: keypoints of the lower body, for transforms that crop one half of it.
     """
 
     def __init__(
         self,
         transforms: Sequence[Transform | Geometry | Framing | LinearColour],
-        mirrored: Sequence[tuple[int, int]] = (),
+        mirrored: Sequence[tuple[int, int]] | None = (),
         lower: Sequence[int] = (),
     ) -> None:
         self.transforms = list(transforms)
         self.lower = tuple(lower)
-        self.mirrored = tuple((left, right) for left, right in mirrored)
+        self.mirrors = mirrored is not None
+        self.mirrored = tuple((left, right) for left, right in mirrored or ())
 
     def __call__(self, sample: Sample, generator: Generator) -> Sample:
         start = 0
@@ -85,6 +87,8 @@ class Pipeline:
                 step = transform.params(total.size, generator)
             else:
                 return apply(sample, total, self.mirrored), index
+            if not self.mirrors and sample.truth.keypoints is not None:
+                step = unmirrored(step)
             total = Warp(compose(total.matrix, step.matrix), step.size, step.flow)
         return apply(sample, total, self.mirrored), len(self.transforms)
 

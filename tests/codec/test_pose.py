@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from densepred.codec.pose import Pose
 from densepred.errors import UserError
+from densepred.loss.mse import MeanSquaredError
 from densepred.ops.heatmap.gaussian import heatmaps
 from densepred.ops.heatmap.subpixel import dark, highest, quarter, udp
+from densepred.task import Task
 from densepred.types import Annotation, Frame, Info
 
 INFO = Info(
@@ -55,6 +58,13 @@ def test_the_ground_truth_comes_back_within_half_a_pixel(
         back = found(codec, truth)
         assert (back[:, :2] - points).abs().max() < 0.5
         assert (back[:, 2] > 0.75).all()
+
+
+def test_flips_are_refused_if_training_could_not_mirror() -> None:
+    task = Task(replace(INFO, mirrored=None), Pose, {"heatmap": MeanSquaredError()}, monitor="")
+    with pytest.raises(UserError, match="flip: the keypoints of the training had sides without partners"):
+        task.require_mirror()
+    Task(INFO, Pose, {"heatmap": MeanSquaredError()}, monitor="").require_mirror()
 
 
 def errors(refine) -> Tensor:

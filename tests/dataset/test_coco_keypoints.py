@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.skeleton import COCO, COCO_SIGMAS
 from densepred.errors import Notice
-from densepred.types import UserError
+from densepred.types import Info, UserError
 from tests.dataset.coco_tree import JOINTS, SIZE, keypoints, note, save, square, tree
 
 Change = Callable[[dict[str, Any]], object]
@@ -88,6 +89,32 @@ def test_flip_indices_and_sigmas_of_the_file_win(root: Path) -> None:
     info = changed(root, lambda d: d["categories"][1].update(flip_indices=[2, 1, 0], sigmas=[0.1, 0.2, 0.3])).info
     assert info.mirrored == ((0, 2),)
     assert info.sigmas == (0.1, 0.2, 0.3)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["nose", "LEye", "REye"], ["nose", "shoulder_l", "shoulder_r"], ["tail", "hand.L", "hand.R"]],
+)
+def test_pairs_are_guessed_and_named_in_a_notice(root: Path, names: list[str]) -> None:
+    with pytest.warns(Notice, match=f"guessed from the names: {names[1]} - {names[2]}; flip_indices in the JSON"):
+        info = changed(root, lambda d: d["categories"][1].update(keypoints=names)).info
+    assert info.mirrored == ((1, 2),)
+
+
+def test_a_side_without_a_partner_forbids_mirror_images(root: Path) -> None:
+    names = ["left_eye", "right_eye", "left_tail"]
+    with pytest.warns(Notice, match="'person': left_tail have a side in the name and no partner, so images are not"):
+        info = changed(root, lambda d: d["categories"][1].update(keypoints=names)).info
+    assert info.mirrored is None
+    assert Info.from_json(json.loads(json.dumps(info.to_json()))) == info
+    given = changed(root, lambda d: d["categories"][1].update(keypoints=names, flip_indices=[1, 0, 2])).info
+    assert given.mirrored == ((0, 1),)
+
+
+def test_names_without_sides_are_reported_too(root: Path) -> None:
+    with pytest.warns(Notice, match="guessed from the names: none, for no name has a side"):
+        info = changed(root, lambda d: d["categories"][1].update(keypoints=["lip", "reel", "ball"])).info
+    assert info.mirrored == ()
 
 
 def test_the_seventeen_keypoints_of_coco_have_their_own_sigmas(root: Path) -> None:

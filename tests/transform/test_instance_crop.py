@@ -132,6 +132,23 @@ def test_crop_and_flip_are_one_warp_that_leads_back() -> None:
     assert float(torch.linalg.det(matrix[:, :2])) < 0
 
 
+@pytest.mark.parametrize("flip", [Flip(1.0), Flip(0.0, 1.0)])
+def test_keypoints_with_unknown_partners_are_not_mirrored(flip: Flip) -> None:
+    image = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8, generator=Generator().manual_seed(1))
+    keypoints = torch.tensor([[[30.0, 20, 2], [45.0, 6, 1]]])
+    truth = boxed(20.0, 10.0, 50.0, 30.0, keypoints=keypoints, size=(40, 60))
+    given = Sample(image, truth, Frame("a", (40, 60)))
+    upright = Pipeline([Flip(1.0, 1.0)], None)(given, Generator())  # a rotation by 180 degrees mirrors nothing
+    assert torch.equal(upright.image, image.flip(-1, -2))
+    moved = Pipeline([flip], None)(given, Generator())
+    assert torch.equal(moved.image, image if flip.horizontal else image.flip(-1, -2))
+    alone = Sample(image, Annotation((40, 60)), Frame("a", (40, 60)))
+    assert torch.equal(Pipeline([Flip(1.0)], None)(alone, Generator()).image, image.flip(-1))
+    pipeline = Pipeline([InstanceCrop((64, 48), scale=0.1, half_body=0.0), flip], None)
+    crop = pipeline(given, Generator().manual_seed(3))
+    assert float(torch.linalg.det(torch.tensor(crop.frame.matrix)[:, :2])) > 0
+
+
 def test_a_pipeline_without_it_is_refused_where_instances_are_seen() -> None:
     with pytest.raises(UserError, match=r"transform\.train: .*set transform=pose"):
         Pipeline([Flip()]).require_framing("train")

@@ -58,6 +58,14 @@ def determinant(matrix: Matrix) -> float:
     return a * e - b * d
 
 
+def unmirrored(warp: Warp) -> Warp:
+    """Mirror the output of a warp left-right if the warp mirrors; return other warps as they are."""
+    if determinant(warp.matrix) > 0:
+        return warp
+    flow = None if warp.flow is None else warp.flow.flip(-1)
+    return Warp(compose(warp.matrix, ((-1.0, 0.0, warp.size[1] - 1.0), (0.0, 1.0, 0.0))), warp.size, flow)
+
+
 def scaling(before: tuple[int, int], after: tuple[int, int]) -> Matrix:
     """Return the map of a resize from size `before` to `after`; outer edges agree, not the centers of corner pixels."""
     y, x = before[0] / after[0], before[1] / after[1]
