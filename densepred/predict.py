@@ -43,6 +43,7 @@ def predict(cfg: DictConfig) -> int:
     import torch
 
     from densepred import predictor
+    from densepred.engine import caps
     from densepred.results import person_boxes
     from densepred.results.files import OverlaySettings, Results, image_ids, known_ids
 
@@ -78,6 +79,7 @@ def predict(cfg: DictConfig) -> int:
     if len(failed) == len(files):
         raise UserError(f"{source}: none of {len(files)} images could be predicted; see the lines above")
     writer.join(places)
+    caps.tell_of_full(model.task.codec, len(files) - len(failed))
     kinds = ", ".join(f"{output}/{kind}" for kind in writer.kinds.values())
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
     return PARTIAL if failed else 0

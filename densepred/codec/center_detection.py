@@ -60,6 +60,7 @@ class CenterDetection(Codec):
         self.things = Things(info)
         self.stride, self.overlap, self.radius = stride, overlap, RADII[radius]
         self.score_threshold, self.max_detections = score_threshold, max_detections
+        self.full = 0  # images with as many detections as `max_detections` lets through
         self.heads = {
             "class": HeadSpec(len(self.things.classes), (stride,), prior=prior, names=self.things.names),
             "size": HeadSpec(2, (stride,), positive=True, names=("width", "height")),
@@ -122,6 +123,7 @@ class CenterDetection(Codec):
         threshold = math.log(least / (1 - least)) if least > 0 else -math.inf
         peaks = local_maxima(logits, self.max_detections, threshold, across=True)
         kept = peaks.scores[0].isfinite()
+        self.full += int(kept.sum()) >= self.max_detections
         scores, x, rows = peaks.scores[0][kept], peaks.x[0][kept], peaks.y[0][kept]
         y = rows % height
         centers = torch.stack([x, y], 1) + offset[0, :, y, x].T

@@ -79,6 +79,7 @@ class FCOS(Codec):
             pre_nms_top_k,
             max_detections,
         )
+        self.full = 0  # images with as many detections as `max_detections` lets through
         names = ("left", "top", "right", "bottom")
         self.heads = {
             "class": HeadSpec(len(self.things.classes), self.strides, prior=prior, names=self.things.names),
@@ -124,6 +125,7 @@ class FCOS(Codec):
         real = (boxes[:, 2:] > boxes[:, :2]).all(1)
         boxes, scores, channels = boxes[real], scores[real], channels[real]
         keep = batched_nms(boxes, scores, channels, self.nms)[: self.max_detections]
+        self.full += len(keep) >= self.max_detections
         categories = self.things.categories(channels[keep])
         return Annotation(frame.size, boxes=boxes[keep], categories=categories, scores=scores[keep])
 

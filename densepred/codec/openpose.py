@@ -71,6 +71,7 @@ class OpenPose(Codec):
         self.stride, self.sigma, self.width = stride, sigma, width
         self.rules = GENEROUS if maximize_positives else Rules(peak, dot, ratio, parts, score_threshold)
         self.max_detections, self.enlarge = max_detections, enlarge
+        self.full = 0  # images with as many candidates of a joint as `max_detections` lets through
         self.heads = {
             "paf": HeadSpec(2 * len(self.skeleton.limbs), (stride,), names=_limb_names(self.skeleton)),
             "heatmap": HeadSpec(len(self.skeleton.names) + 1, (stride,), names=(*self.skeleton.names, "background")),
@@ -123,6 +124,7 @@ class OpenPose(Codec):
             if self.enlarge > 1:  # one image at a time: enlarged maps are large
                 one = F.interpolate(one, scale_factor=self.enlarge, mode="bicubic")
             (joints,) = candidates(one, self.max_detections, self.rules.peak, self.sigma * self.enlarge / step)
+            self.full += int(joints.kinds.bincount(minlength=1).max()) >= self.max_detections
             points = (joints.points - (self.enlarge - 1) / 2) / self.enlarge
             found.append(self._people(joints._replace(points=points), paf, frame))
         return found

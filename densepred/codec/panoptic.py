@@ -70,6 +70,7 @@ class Panoptic(Codec):
         self.thing_area = at_least_zero(thing_area, "task.codec.thing_area")
         self.stuff_area = at_least_zero(stuff_area, "task.codec.stuff_area")
         self.score, self.stuff = score, stuff
+        self.full = 0  # images with as many centers as `max_detections` lets through
         self.required = ("semantic", "instances", "categories")
         self.heads = {
             "semantic": HeadSpec(self.classes, kind="classes", names=info.classes),
@@ -154,6 +155,7 @@ class Panoptic(Codec):
         check_whole(frame)
         labels = resample.argmax(semantic, frame.size, align_corners)[0]
         found = self._centers(heat, frame, align_corners)
+        self.full += len(found.points) >= self.max_detections
         scale = offset.new_tensor([frame.matrix[0][0], frame.matrix[1][1]])[:, None, None]
         vectors = resample.resize(offset, frame.size, align_corners)[0] * scale
         area = frame.size[0] * frame.size[1]

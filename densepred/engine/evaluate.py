@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from densepred import distributed
 from densepred.contracts import Metric, Model
+from densepred.engine import caps
 from densepred.engine.amp import Precision
 from densepred.engine.flip import with_mirror
 from densepred.loader.crops import merge_instances
@@ -28,9 +29,13 @@ def evaluate(
     precision: Precision,
     seen: Seen | None = None,
     flip: bool = False,
+    split: str = "validation",
+    codec: str = "task.codec",
 ) -> dict[str, float | None]:
     """Compute the metrics of the task, and `loss/total` and `loss/<head>` as means over images.
 
+    A notice tells if an image of the `split` holds more objects than a limit lets through: of the
+    metrics, or of the codec, with its settings under the key `codec`.
     With `flip` the outputs are averaged with those of the mirrored images. `seen` is called with every batch, its
     predictions and its outputs. The result is equal on every rank.
     """
@@ -39,7 +44,7 @@ def evaluate(
     modes = model.training, task.training
     model.train(False)
     task.train(False)
-    metrics, losses = task.new_metrics(), []
+    metrics, losses, most = task.new_metrics(), [], caps.Crowding()
     predict = _mirrored(model, task, precision) if flip else _plain(model, precision)
     for batch in loader:
         on_device = batch.to(device)
@@ -47,11 +52,15 @@ def evaluate(
         if batch.targets:
             terms = {k: v.detach() for k, v in task.loss(outputs, on_device.targets, model.align_corners).items()}
             losses.append((batch.frames[0].id, len(batch.frames), terms))
+        most.add(batch.truths)
         found = decode_and_score(task, metrics, outputs, batch, model.align_corners)
         if seen is not None:
             seen(batch, found, outputs)
     model.train(modes[0])
     task.train(modes[1])
+    for other in distributed.gather(most):
+        most.merge(other)
+    caps.tell(task, most, split, codec=codec)
     return {**compute(metrics), **_mean_losses(losses)}
 
 

@@ -82,7 +82,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
     try:
         model, task = model.to(device), task.to(device)
-        values = evaluate(model, task, loader, device, precision, oracle, settings.flip)
+        values = evaluate(model, task, loader, device, precision, oracle, settings.flip, split, "codec")
         if oracle is not None:
             oracle.finish(values)
         if settings.probes:

@@ -26,6 +26,7 @@ from densepred.jobs import overlap, parts
 from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
+from densepred.jobs.crowding import warn_of_caps
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
 from densepred.optimizer import freeze, optimizer_of
@@ -99,6 +100,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
     notes = _start(model, settings, task, log, resume)
     require_content(train, task.codec)
+    if distributed.is_main():
+        warn_of_caps(train, task)
     warn_of_missing(valid, task.codec, "valid")
     model, task = _placed(model, settings, device), task.to(device)
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)

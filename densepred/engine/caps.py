@@ -1,0 +1,97 @@
+"""Limits on the objects per image that the ground truth exceeds: without a notice they look like a weak model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from densepred.contracts import Codec
+from densepred.errors import Notice
+from densepred.task import Task
+from densepred.types import Annotation
+
+KEYS = ("max_detections", "pre_nms_top_k")
+
+
+@dataclass(slots=True)
+class Crowding:
+    """The most objects that the ground truth of one image holds: of all classes, of one class, with a keypoint."""
+
+    whole: int = 0
+    of_class: int = 0
+    people: int = 0
+
+    def add(self, truths: Iterable[Annotation]) -> None:
+        for truth in truths:
+            self.merge(crowding(truth))
+
+    def merge(self, other: Crowding) -> None:
+        self.whole = max(self.whole, other.whole)
+        self.of_class = max(self.of_class, other.of_class)
+        self.people = max(self.people, other.people)
+
+
+def crowding(truth: Annotation) -> Crowding:
+    """Count the objects of one image outside of crowds."""
+    rows = torch.ones(truth.count, dtype=torch.bool) if truth.crowd is None else ~truth.crowd.cpu()
+    whole = of_class = int(rows.sum())
+    if truth.categories is not None and whole:
+        of_class = int(torch.unique(truth.categories.cpu()[rows], return_counts=True)[1].max())
+    known = rows if truth.keypoints is None else rows & (truth.keypoints[..., 2] > 0).any(1).cpu()
+    return Crowding(whole, of_class, int(known.sum()))
+
+
+def limits(task: Task, codec: str = "task.codec") -> dict[str, int]:
+    """Return the limits of the codec and of the metrics by their keys."""
+    own = _of_codec(task.codec, codec)
+    metrics = {f"metric.{name}.max_detections": metric for name, metric in task.new_metrics().items()}
+    found = {key: getattr(metric, "most", ()) for key, metric in metrics.items()}
+    return own | {key: max(most) for key, most in found.items() if most}
+
+
+def tell(task: Task, most: Crowding, split: str, exact: bool = True, codec: str = "task.codec") -> None:
+    """Issue a notice if an image holds more objects than a limit lets through. Metrics count per class.
+
+    codec: the key of the codec's settings in the command at hand.
+    """
+    found = []
+    for key, limit in limits(task, codec).items():
+        people = "keypoints" in (task.codec.required or ())
+        number = most.people if people else most.of_class if key.startswith("metric.") else most.whole
+        if number > limit:
+            found.append((number, f"{key}={limit}", _remedy(key, number)))
+    if not found:
+        return
+    number, reached = max(found)[0], " and ".join(text for _, text, _ in found)
+    warnings.warn(
+        f"{reached}: an image of the {split} split holds {'' if exact else 'at least '}{number} objects, so the rest "
+        f"of them is lost and no model reaches the best score; set {' '.join(remedy for *_, remedy in found)}",
+        Notice,
+        stacklevel=2,
+    )
+
+
+def tell_of_full(codec: Codec, images: int) -> None:
+    """Issue a notice if predictions reached the limit of the codec; without ground truth nothing else is known."""
+    limit, full = getattr(codec, "max_detections", 0), getattr(codec, "full", 0)
+    if full:
+        warnings.warn(
+            f"codec.max_detections={limit}: {full} of {images} images have as many predictions as it lets through, so "
+            f"others may be lost; set codec.max_detections={2 * limit}",
+            Notice,
+            stacklevel=2,
+        )
+
+
+def _of_codec(codec: Codec, where: str) -> dict[str, int]:
+    return {f"{where}.{key}": getattr(codec, key) for key in KEYS if hasattr(codec, key)}
+
+
+def _remedy(key: str, number: int) -> str:
+    """Return the override: twice the number for predictions, because some of them are wrong."""
+    if key.startswith("metric."):
+        return f"{key}={number}" if "keypoint" in key else f"'{key}=[1,10,{number}]'"
+    return f"{key}={2 * number}"
