@@ -125,6 +125,7 @@ class Annotation:
     ignore: Tensor | None = None  # (H, W) bool, pixels that are left out of the evaluation
     probabilities: Tensor | None = None  # (C, H, W) float32, only on request
     image: Tensor | None = None  # (C, H, W), an autoencoder's target
+    source: tuple[int | str | None, str] | None = None  # id in a COCO file, if any, and the frame's id; in evaluation
 
     @property
     def count(self) -> int:
@@ -197,6 +198,7 @@ class Frame:
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
     instance: int | None = None
     input_size: tuple[int, int] | None = None  # None: the size of the image
+    number: int | str | None = None  # of the image, in a COCO file
 
     @property
     def input(self) -> tuple[int, int]:
@@ -217,6 +219,10 @@ class Sample:
     image: Tensor
     truth: Annotation
     frame: Frame
+
+    def sourced(self) -> Annotation:
+        """Return the ground truth with the names of its image, by which metrics rank predictions of equal score."""
+        return replace(self.truth, source=(self.frame.number, self.frame.id))
 
     def describe(self) -> str:
         """Describe channels, depth and size of the image in one line."""

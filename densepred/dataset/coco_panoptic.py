@@ -81,7 +81,7 @@ class CocoPanoptic(Dataset):
             raise UserError(f"{self.path}: image {shown(entry.id)}: has {len(found)} annotations; give it one")
         truth = self._truth(entry, found[0])
         image = self._read.image(entry.path, entry.size, f"in {self.path} it")
-        return Sample(image, truth, Frame(entry.name, entry.size))
+        return Sample(image, truth, Frame(entry.name, entry.size, number=entry.id))
 
     def _wanted(self, found: list[Record], most: int | None) -> bool:
         return most is None or sum(len(record["ids"]) for record in found) <= most

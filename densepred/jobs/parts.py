@@ -49,8 +49,10 @@ def further_split(node: Node) -> Dataset | None:
     return dataset(node, "test")
 
 
-def pipeline(nodes: list[Node], info: Info, name: str, codec: Codec) -> Pipeline:
-    mirrored = info.mirrored if "keypoints" in codec.required else info.mirrored or ()
+def pipeline(nodes: list[Node], info: Info, name: str, codec: Codec | None = None) -> Pipeline:
+    """Build transforms; keypoints that must not be mirrored matter only to a `codec` that reads them."""
+    read = codec is None or "keypoints" in codec.required
+    mirrored = info.mirrored if read else info.mirrored or ()
     return Pipeline(build(nodes, None, f"transform.{name}"), mirrored, lower_body(info.keypoints))
 
 

@@ -77,7 +77,7 @@ class Crops(TorchDataset[Cut]):
         try:
             sample = checked(self.dataset[index])
             given = sample.truth if self.boxes is None else replace(self.boxes[index], size=sample.truth.size)
-            return Cut([self._crop(sample, given, row, index) for row in self._rows(index)], sample.truth, given)
+            return Cut([self._crop(sample, given, row, index) for row in self._rows(index)], sample.sourced(), given)
         except UserError as error:
             return Cut(error=str(error))
 

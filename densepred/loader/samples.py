@@ -87,7 +87,7 @@ class EvaluationSamples(TorchDataset[Item]):
         try:
             sample, generator = checked(self.dataset[index]), random_generator("evaluate", index)
             moved = with_image(self.transform(sample, generator), self.codec)
-            truth = with_image(sample, self.codec).truth
+            truth = with_image(sample, self.codec).sourced()
             return Item(self.codec.corrupt(moved.image, generator), self.codec.encode(moved.truth), moved.frame, truth)
         except UserError as error:
             return Item(error=str(error))

@@ -127,13 +127,15 @@ def boxes(found: Annotation, info: Info, categories: Categories, image: int) -> 
 
 
 def keypoints(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
-    """Return one result per person with x, y and confidence of each keypoint, in one list."""
-    results = _common(found, info, categories, image)
-    for entry, points in zip(results, found.need("keypoints").flatten(1).tolist(), strict=True):
-        entry["keypoints"] = [_short(value) for value in points]
-    if found.boxes is not None:
-        for entry, corners in zip(results, found.boxes.tolist(), strict=True):
-            entry["bbox"] = _box(*corners)
+    """Return one result with x, y and confidence of each keypoint, in one list, per person with a keypoint.
+
+    Results have no box: `loadRes` would use its area, not that around the keypoints, to separate small from large.
+    """
+    results = []
+    people = found.need("keypoints").tolist()
+    for points, common in zip(people, _common(found, info, categories, image), strict=True):
+        if any(confidence > 0 for *_, confidence in points):
+            results.append(common | {"keypoints": [_short(value) for point in points for value in point]})
     return results
 
 
@@ -141,7 +143,7 @@ def _common(found: Annotation, info: Info, categories: Categories, image: int) -
     classes = found.class_ids(info).tolist()
     scores = [1.0] * len(classes) if found.scores is None else found.scores.tolist()
     return [
-        {"image_id": image, "category_id": categories[category], "score": round(score, 6)}
+        {"image_id": image, "category_id": categories[category], "score": exact(score)}
         for category, score in zip(classes, scores, strict=True)
     ]
 
@@ -150,8 +152,13 @@ def _box(x0: float, y0: float, x1: float, y1: float) -> list[float]:
     return [_short(value) for value in to_coco(x0, y0, x1, y1)]
 
 
+def exact(value: float) -> float:
+    """Return the shortest decimal of a float32: equal scores stay equal in the file and others keep their order."""
+    return float(str(np.float32(value)))
+
+
 def _short(value: float) -> float:
-    return round(value, 3)
+    return round(value, 6)
 
 
 def _free(colour: Colour, used: set[int]) -> int:

@@ -21,6 +21,7 @@ from torch import Tensor
 from densepred import atomic
 from densepred.draw.comparison import draw
 from densepred.errors import UserError
+from densepred.ops.score.average_precision import numbers
 from densepred.results import coco
 from densepred.results.coco import Categories
 from densepred.types import Annotation, Info
@@ -56,10 +57,27 @@ class Results:
         if known is not None:
             self.categories = Categories.named(info, known.categories, known.source)
         self.kinds: dict[str, str] = {}  # folders and files, in the order of their first appearance
+        self.current: list[Path] = []  # files of the image at hand
         clean(folder)
 
     def add(self, place: Path, image_id: int, file_name: str, pixels: Tensor, found: Annotation) -> None:
-        """Write the prediction of one image; `place` is its path below each kind's folder, without suffix."""
+        """Write the prediction of one image; `place` is its path below each kind's folder, without suffix.
+
+        Raises UserError, and leaves no file of the image, if a format cannot hold it.
+        """
+        self.current.clear()
+        try:
+            self._add(place, image_id, file_name, pixels, found)
+        except UserError:
+            for path in self.current:
+                path.unlink(missing_ok=True)
+            raise
+
+    def _kept(self, place: Path) -> Path:
+        """Return the path of the record of an image."""
+        return self.folder / RECORDS / place.parent / f"{place.name}.json"
+
+    def _add(self, place: Path, image_id: int, file_name: str, pixels: Tensor, found: Annotation) -> None:
         if found.image is not None:
             self._reconstruction(place, found.image.cpu())
             return
@@ -80,7 +98,7 @@ class Results:
         records = self.folder / RECORDS
         if not records.is_dir():
             return
-        files = [path for path in (records / place.parent / f"{place.name}.json" for place in places) if path.exists()]
+        files = [path for path in map(self._kept, places) if path.exists()]
         whole = {"images": ("image", False), "panoptic": ("panoptic", False), **{name: (name, True) for name in JOINT}}
         for name, (key, many) in whole.items():
             if name != "images" and not any(key in record for record in _read(files)):
@@ -125,7 +143,8 @@ class Results:
             return
         height, width = found.size
         record["image"] = {"id": image, "file_name": file_name, "width": width, "height": height}
-        path = self.folder / RECORDS / place.parent / f"{place.name}.json"
+        path = self._kept(place)
+        self.current.append(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_json(path, record)
 
@@ -157,6 +176,7 @@ class Results:
     def _path(self, kind: str, place: Path, suffix: str) -> Path:
         self.kinds.setdefault(kind, f"{kind}/")
         path = self.folder / kind / place.parent / (place.name + suffix)
+        self.current.append(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -184,9 +204,7 @@ def image_ids(files: Sequence[Path], source: Path, known: Known | None = None) -
                 f"such as {missing[0]}; give the file that lists them"
             )
         return [number for number in found if number is not None]
-    stems = [file.stem for file in files]
-    numbers = [int(stem) for stem in stems if re.fullmatch("[0-9]{1,15}", stem)]
-    return numbers if len(set(numbers)) == len(files) else list(range(1, len(files) + 1))
+    return numbers([file.stem for file in files]) or list(range(1, len(files) + 1))
 
 
 def known_ids(path: Path) -> Known:

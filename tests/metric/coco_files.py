@@ -92,8 +92,6 @@ def write(
         results += writer(prediction, info, categories, image)
     for number, entry in enumerate(annotations, 1):
         entry["id"] = number
-    for entry in results:  # with a box, pycocotools would take its area for that of the mask or the person
-        entry.pop("bbox" if kind != "bbox" else "", None)
     path = folder / "truth.json"
     listed = categories.listed()
     path.write_text(json.dumps({"info": {}, "images": images, "annotations": annotations, "categories": listed}))

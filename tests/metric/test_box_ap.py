@@ -35,6 +35,26 @@ def test_scores_equal_those_of_pycocotools_on_the_files(seed: int, tmp_path: Pat
     assert found.keys() >= {"ap", "ap50", "ap75", "ap_small", "ar", "ar1", "ar10", "ap/car"}
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("named", ["ids", "numbers", "paths"])
+def test_scores_that_tie_rank_as_in_the_file(seed: int, named: str, tmp_path: Path) -> None:
+    """Three scores in all; images in another order than their ids, which are those of `densepred-predict`."""
+    pairs = draw(seed, images=6)
+    ids = {"ids": [4, 1, 30, 200, 7, 9], "numbers": [12, 30, 1, 5, 100, 4], "paths": [4, 2, 6, 3, 5, 1]}[named]
+    names = {
+        "ids": "abcdef",
+        "numbers": [f"x/{i:012d}" for i in ids],
+        "paths": ["b/b", "a-c", "e", "b/a", "b-a", "a/c"],
+    }
+    for (prediction, truth), id, name in zip(pairs, ids, names[named], strict=True):
+        assert prediction.scores is not None
+        prediction.scores = (prediction.scores * 2).round() / 2
+        truth.source = (id if named == "ids" else None, name)
+    expected = official(*write(tmp_path, pairs, "bbox", INFO, ids), "bbox", INFO)
+    assert agree(scored(pairs).compute(), expected)
+    assert agree(scored(pairs[::-1]).compute(), expected)
+
+
 def test_hits_at_five_of_ten_overlaps_score_a_half() -> None:
     """IoU 0.7 + 0.04: hits at 0.5, 0.55, 0.6, 0.65, 0.7."""
     truth = boxes((-0.5, -0.5, 99.5, 49.5))

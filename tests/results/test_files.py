@@ -96,6 +96,46 @@ def test_masks_in_results_are_those_of_the_map_and_score_one(tmp_path: Path) -> 
     assert not (tmp_path / "detections.json").exists()
 
 
+def test_no_file_holds_anything_of_an_image_that_is_refused(tmp_path: Path) -> None:
+    writer = Results(tmp_path, INFO, OverlaySettings())
+    pixels = torch.zeros(3, 1, 70_000, dtype=torch.uint8)
+    labels = torch.ones(1, 70_000, dtype=torch.uint8)
+    one = torch.ones(1, 70_000, dtype=torch.int32)
+    good = Annotation((1, 70_000), semantic=labels, instances=one, categories=torch.tensor([1]))
+    writer.add(Path("a/good"), 1, "a/good.jpg", pixels, good)
+    ids = torch.arange(1, 70_001, dtype=torch.int32)[None]
+    many = Annotation((1, 70_000), semantic=labels, instances=ids, categories=torch.ones(70_000, dtype=torch.int64))
+    with pytest.raises(UserError, match="bad: 70000 instances do not fit a PNG of 16 bits"):
+        writer.add(Path("a/bad"), 2, "a/bad.jpg", pixels, many)
+    writer.join([Path("a/good"), Path("a/bad")])
+    assert {path.stem for path in tmp_path.rglob("*.png")} == {"good"}
+    for name in ("images", "panoptic", "instances"):
+        assert "bad" not in (tmp_path / f"{name}.json").read_text()
+    assert [entry["image_id"] for entry in json.loads((tmp_path / "instances.json").read_text())] == [1]
+
+
+def test_results_without_boxes_take_the_area_of_masks_and_keypoints(tmp_path: Path) -> None:
+    """A box three times as large would move results to another range of areas in `loadRes`."""
+    found = Annotation(
+        (100, 100),
+        categories=torch.tensor([0, 0]),
+        scores=torch.tensor([0.1234567, 0.5]),
+        boxes=torch.tensor([[-0.5, -0.5, 98.5, 98.5]] * 2),
+        keypoints=torch.tensor([[[10.0, 10.0, 0.9], [40.0, 50.0, 0.8]], [[0.0, 0.0, 0.0]] * 2]),
+    )
+    info = Info(classes=("person",), palette=((9, 9, 9),), keypoints=("a", "b"), limbs=((0, 1),))
+    writer = Results(tmp_path, info, OverlaySettings())
+    writer.add(Path("1"), 1, "1.jpg", torch.zeros(3, 100, 100, dtype=torch.uint8), found)
+    writer.join([Path("1")])
+    (entry,) = json.loads((tmp_path / "keypoints.json").read_text())  # the person without a joint is left out
+    assert set(entry) == {"image_id", "category_id", "score", "keypoints"}
+    assert np.float32(entry["score"]) == np.float32(0.1234567)
+    api = COCO()
+    api.dataset = {"info": {}, "images": [{"id": 1}], "categories": [{"id": 1}], "annotations": []}
+    api.createIndex()
+    assert api.loadRes(str(tmp_path / "keypoints.json")).anns[1]["area"] == 30 * 40
+
+
 def test_boxes_in_results_score_one(tmp_path: Path) -> None:
     writer, truths, _ = written(tmp_path, ("boxes",))
     assert scored(truth_file(tmp_path, truths, writer.categories.listed()), tmp_path / "detections.json", "bbox") == 1

@@ -6,10 +6,12 @@ Lin et al., ECCV 2014 (arXiv 1405.0312); https://cocodataset.org/#detection-eval
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import count
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +26,10 @@ THRESHOLDS = {"50": 0, "75": 5}
 """Indices of 0.5 and 0.75 among the IoU thresholds 0.5, 0.55, ... 0.95."""
 
 
+Source = tuple[int | str | None, str]
+"""The id of an image in a COCO file, if any, and its name: a path."""
+
+
 @dataclass(frozen=True, slots=True)
 class Objects:
     """Objects of one image, ground truth or predicted, with boxes in COCO's convention."""
@@ -36,6 +42,7 @@ class Objects:
     crowd: np.ndarray  # (N,) bool
     masks: tuple[bytes, ...] = ()  # N compressed run-length masks, if masks are evaluated
     keypoints: np.ndarray | None = None  # (N, K, 3) float64, if keypoints are evaluated
+    source: Source | None = None
 
     def digest(self) -> bytes:
         hashed = hashlib.blake2b(repr(self.size).encode())
@@ -107,10 +114,11 @@ def curves(
 ) -> Curves:
     """Match boxes, masks or keypoints of all images. `categories` are evaluated, in this order.
 
-    Predictions of equal score rank in the order of their images. Images are ordered by a hash of their objects, so that
-    neither their order nor the number of processes changes a digit.
+    Predictions of equal score rank in the order of their images, see `in_order`, and in an image as they are given: as
+    in the files of results, so that COCO's tools find the same digits. Neither the order in which images are taken in
+    nor the number of processes matters.
     """
-    ordered = sorted(pairs, key=lambda pair: (pair[0].digest(), pair[1].digest()))
+    ordered = in_order(pairs)
     with redirect_stdout(None):  # pycocotools reports its progress by print
         evaluation = COCOeval(*(_api([pair[side] for pair in ordered], categories) for side in (0, 1)), iouType=kind)
         evaluation.params.maxDets = list(most)
@@ -121,6 +129,32 @@ def curves(
         evaluation.accumulate()
     back = np.argsort(np.argsort(categories))  # pycocotools sorts them
     return Curves(evaluation.eval["precision"][:, :, back], evaluation.eval["recall"][:, back])
+
+
+def in_order(pairs: Iterable[Pair]) -> list[Pair]:
+    """Order images by their ids in COCO files, else by numbers that are their names, else by their paths.
+
+    These are the ids of `densepred-predict`. Images of unknown source are ordered by a hash of their objects.
+    """
+    pairs = sorted(pairs, key=lambda pair: (pair[0].digest(), pair[1].digest()))
+    sources = [pair[0].source for pair in pairs]
+    known = [source for source in sources if source is not None]
+    if len(known) < len(pairs):
+        return pairs
+    ids = [id for id, _ in known]
+    if any(not isinstance(id, int) for id in ids):
+        ids = numbers([PurePosixPath(name).name for _, name in known]) or ids
+    if all(isinstance(id, int) for id in ids):
+        keys = [(id, "") for id in ids]
+    else:
+        keys = [(0, PurePosixPath(name).parts) if id is None else (1, str(id)) for id, name in known]
+    return [pair for _, pair in sorted(zip(keys, pairs, strict=True), key=lambda both: both[0])]
+
+
+def numbers(stems: Sequence[str]) -> list[int] | None:
+    """Return the numbers that names without extension are, such as 000000000139; None unless all differ."""
+    found = [int(stem) for stem in stems if re.fullmatch("[0-9]{1,15}", stem)]
+    return found if len(set(found)) == len(stems) else None
 
 
 def _api(images: Sequence[Objects], categories: Sequence[int]) -> COCO:

@@ -73,6 +73,7 @@ def with_ignored_regions(found: Annotation, objects: Objects, classes: Sequence[
         np.concatenate((objects.scores, np.ones(number))),
         np.concatenate((objects.crowd, np.ones(number, bool))),
         (*objects.masks, *[rle.encode(region)["counts"]] * number),
+        source=objects.source,
     )
 
 
@@ -102,7 +103,9 @@ def _objects(
     scores = np.ones(number) if found.scores is None else _numbers(found.scores)
     kinds = found.class_ids(info).cpu().numpy().astype(np.int64)
     assert len(crowd) == len(scores) == len(kinds) == len(areas) == number
-    return Objects(found.size, kinds[keep], areas[keep], boxes[keep], scores[keep], crowd[keep], **more)
+    return Objects(
+        found.size, kinds[keep], areas[keep], boxes[keep], scores[keep], crowd[keep], source=found.source, **more
+    )
 
 
 def _compressed(mask: dict[str, Any]) -> dict[str, Any]:
