@@ -10,7 +10,7 @@ from pathlib import Path
 
 from densepred.contracts import Dataset
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import describe_files
+from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair, pair_folders
 from densepred.dataset.paths import dataset_root, name_of_split
@@ -52,13 +52,15 @@ class Cityscapes(Dataset):
         root: str,
         split: str = "train",
         splits: Mapping[str, str] | None = None,
+        max_value: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.pairs: list[Pair] = pairs(root, splits, split, _MASK)
         classes = tuple(name for name, _, _ in LABELS)
-        self.info = Info(classes=classes, palette=tuple(colour for _, _, colour in LABELS))
+        bright = white(self.files(), max_value, max_pixels)
+        self.info = Info(classes=classes, palette=tuple(colour for _, _, colour in LABELS), max_value=bright)
         train_ids = dict.fromkeys(range(IDS), VOID) | {value: index for index, (_, value, _) in enumerate(LABELS)}
-        self._read = Reader(Labels(classes, train_ids), 3, max_pixels, "stored")
+        self._read = Reader(Labels(classes, train_ids), 3, max_pixels, "stored", bright)
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -15,7 +15,7 @@ from densepred.contracts import Dataset
 from densepred.dataset.cityscapes import IDS, LABELS, pairs
 from densepred.dataset.id_map import annotate, read_ids
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import describe_files
+from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.reader import Reader
 from densepred.types import VOID, Frame, Info, Sample, UserError
 
@@ -35,6 +35,7 @@ class CityscapesPanoptic(Dataset):
         root: str,
         split: str = "train",
         splits: Mapping[str, str] | None = None,
+        max_value: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.pairs = pairs(root, splits, split, _MASK)
@@ -43,11 +44,12 @@ class CityscapesPanoptic(Dataset):
             things=tuple(index for index, (_, label, _) in enumerate(LABELS) if label >= _FIRST_THING),
             palette=tuple(colour for _, _, colour in LABELS),
             provides=("semantic", "instances", "categories", "boxes", "areas", "crowd"),
+            max_value=white(self.files(), max_value, max_pixels),
         )
         self._train_ids = np.full(IDS, VOID)
         self._train_ids[[label for _, label, _ in LABELS]] = np.arange(len(LABELS))
         self._max_pixels = max_pixels
-        self._read = Reader(None, 3, max_pixels, "stored")
+        self._read = Reader(None, 3, max_pixels, "stored", self.info.max_value)
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -53,6 +53,10 @@ class CocoFile:
     entries: dict[Id, Entry]
     categories: dict[Id, Record]
 
+    def images(self) -> list[Path]:
+        """Return the image files."""
+        return [entry.path for entry in self.entries.values()]
+
 
 class Skip(Exception):  # noqa: N818, it is no error
     """An annotation without content, as an empty polygon: it is left out and counted."""

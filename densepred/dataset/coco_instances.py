@@ -17,7 +17,7 @@ from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, paths, run_length
 from densepred.dataset.coco import Entry, Id, Record, Skip
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import describe_files
+from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.reader import Reader
 from densepred.errors import Notice, UserError, shown
 from densepred.types import MAX_CLASSES, VOID, Annotation, Frame, Info, Sample
@@ -52,13 +52,14 @@ class CocoInstances(Dataset):
         limit: int | None = None,
         most_instances: int | None = None,
         exif: str = "auto",
+        max_value: int | None = None,
         seed: int = 0,
         group: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self._read = Reader(None, 3, max_pixels, exif)
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
         file = coco.open_file(root, images, annotations, max_pixels, choice)
+        self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
         self.path, categories = file.path, file.categories
         own = [id for id, record in categories.items() if record["name"].lower() in OWN]
         categories = {id: record for id, record in categories.items() if id not in own}
@@ -71,6 +72,7 @@ class CocoInstances(Dataset):
             things=tuple(range(1, len(categories) + 1)),
             palette=(BACKGROUND[1], *coco.palette(categories, self.path, 1)),
             provides=self._provided(len(categories) + 1),
+            max_value=self._read.max_value,
         )
         self._tell_unused(categories)
         self.index.keep(lambda found: most_instances is None or len(found) <= most_instances, limit)

@@ -17,7 +17,7 @@ from densepred.dataset import coco, coco_fields, paths, run_length, skeleton
 from densepred.dataset.coco import Entry, Record, Skip
 from densepred.dataset.coco_fields import Outline
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import describe_files
+from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.reader import Reader
 from densepred.errors import UserError, shown
 from densepred.types import Annotation, Frame, Info, Sample
@@ -47,15 +47,16 @@ class CocoKeypoints(Dataset):
         min_instances: int = 0,
         limit: int | None = None,
         exif: str = "auto",
+        max_value: int | None = None,
         seed: int = 0,
         group: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self._read = Reader(None, 3, max_pixels, exif)
         if min_keypoints < 1:
             raise UserError(f"dataset.min_keypoints: {min_keypoints}; give 1 or more")
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
         file = coco.open_file(root, images, annotations, max_pixels, choice)
+        self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
         self.path, categories = file.path, file.categories
         chosen = skeleton.choose(categories, category, self.path)
         self._classes = {id: list(chosen).index(id) if id in chosen else None for id in categories}
@@ -69,6 +70,7 @@ class CocoKeypoints(Dataset):
             mirrored=skeleton.mirrored(first, points, self.path),
             sigmas=skeleton.sigmas(first, points, self.path),
             provides=("keypoints", "categories", "boxes", "areas", "crowd", "ignore"),
+            max_value=self._read.max_value,
         )
         self._least = min_keypoints
         self.index = coco.Index(file, self._instance)

@@ -17,7 +17,7 @@ from densepred.dataset import coco, coco_fields, paths
 from densepred.dataset.coco import Entry, Record
 from densepred.dataset.image import read_mask
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import describe_files
+from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.reader import Reader
 from densepred.errors import UserError, shown
 from densepred.ops.boxes import from_ids
@@ -44,13 +44,15 @@ class CocoPanoptic(Dataset):
         limit: int | None = None,
         most_segments: int | None = None,
         exif: str = "auto",
+        max_value: int | None = None,
         seed: int = 0,
         group: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self._read, self._max_pixels = Reader(None, 3, max_pixels, exif), max_pixels
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
         file = coco.open_file(root, images, annotations, max_pixels, choice)
+        self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
+        self._max_pixels = max_pixels
         self.path, categories = file.path, file.categories
         self.folder, _ = paths.find(root, panoptic, [file.split_name], "panoptic")
         self._classes = {id: index for index, id in enumerate(categories)}
@@ -59,6 +61,7 @@ class CocoPanoptic(Dataset):
             things=tuple(i for i, record in enumerate(categories.values()) if _thing(record, self.path)),
             palette=coco.palette(categories, self.path),
             provides=("semantic", "instances", "categories", "boxes", "areas", "crowd"),
+            max_value=self._read.max_value,
         )
         # In the official files, annotations have no ids: there is one per image
         for record in file.data["annotations"]:

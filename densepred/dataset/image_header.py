@@ -64,6 +64,20 @@ def measure_white(headers: Iterable[Header], max_pixels: int) -> int | None:
     return white_of(max(highest(path, max_pixels) for path in wide)) if wide else None
 
 
+def white(paths: Sequence[Path], given: int | None, max_pixels: int) -> int | None:
+    """Return white of integers above 8 bits: `given`, else measured in a sample of these files, see `measure_white`."""
+    if given is not None:
+        check_white(given)
+        return given
+    return measure_white(read_headers(paths, max_pixels, strict=False), max_pixels)
+
+
+def check_white(given: int) -> None:
+    """Raise UserError if no integer below or equal to `given` can be an image."""
+    if given < 1:
+        raise UserError(f"dataset.max_value: {given}; give the integer that is white, such as 4095")
+
+
 def describe(headers: Sequence[Header], info: Info) -> str:
     """Describe images in one line: channels, depth and sizes, and what is scaled or left out; "" without any."""
     if not headers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,8 @@ from densepred.dataset.id_map import annotate, read_ids
 from densepred.dataset.paired_folder import PairedFolder, Pairs
 from densepred.dataset.palette import parse_palette, voc_palette
 from densepred.dataset.reader import Reader
+from densepred.errors import Notice
+from densepred.ops.regions.components import components
 from densepred.types import Frame, Info, Sample, UserError
 
 PEEKED = 8  # maps that are searched for ids before a run
@@ -58,9 +61,22 @@ class InstanceFolder(PairedFolder):
         return Sample(image, truth, Frame(pair.id, truth.size))
 
     def _refuse_class_masks(self, pairs: Pairs) -> None:
-        """Raise UserError if maps hold only 0 and 255, which separate objects from background, not from each other."""
+        """Raise UserError if maps hold only 0 and 255, which separate objects from background, not from each other.
+
+        Issue a notice if they hold only 0 and 1: one instance per image, or masks too.
+        """
         peeked = [pair.mask for pair in pairs[:: max(1, len(pairs) // PEEKED)] if pair.mask is not None][:PEEKED]
-        found = {int(id) for path in peeked for id in np.unique(read_ids(path, self.max_pixels))}
+        maps = [read_ids(path, self.max_pixels) for path in peeked]
+        found = {int(id) for ids in maps for id in np.unique(ids)}
+        if found == {0, 1} and self.ignore_index != 1 and self.divisor is None:
+            parts = max(components(ids == 1, 8)[1] for ids in maps)
+            warnings.warn(
+                f"{peeked[0]}: it and {len(peeked) - 1} others that were looked at hold nothing but 0 and 1, so every "
+                f"image has one instance, in up to {parts} separate parts; if these are masks, number the instances "
+                "1, 2, ..., or use dataset=folder with task=instance_components",
+                Notice,
+                stacklevel=2,
+            )
         if found == {0, 255} and self.ignore_index != 255:
             raise UserError(
                 f"{peeked[0]}: it and others hold nothing but 0 and 255: masks, not ids; number the instances 1, 2, "

@@ -6,6 +6,7 @@ Source: http://human-pose.mpi-inf.mpg.de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, paths
 from densepred.dataset.image import read_image
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import describe_files
+from densepred.dataset.image_header import describe_files, white
 from densepred.errors import UserError, shown
 from densepred.types import Annotation, Frame, Info, Sample
 
@@ -77,6 +78,7 @@ class Mpii(Dataset):
         annotations: paths.Patterns = "annot/{split}.json",
         heads: str | None = "annot/gt_{split}.mat",
         limit: int | None = None,
+        max_value: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         places = paths.known_splits(splits, SPLITS)
@@ -102,6 +104,7 @@ class Mpii(Dataset):
             groups.setdefault(person.image, []).append(person)
         self.names = list(groups)[:limit]
         self._files = [paths.inside(self.folder, image, f"{self.path}: an entry") for image in self.names]
+        self.info = replace(self.info, max_value=white(self._files, max_value, max_pixels))
         # Tensors are shared by the processes of a loader; a million small lists would be copied.
         kept = [person for image in self.names for person in groups[image]]
         self._joints = torch.tensor([person.joints for person in kept], dtype=torch.float32).view(-1, len(KEYPOINTS), 3)
@@ -120,7 +123,7 @@ class Mpii(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         # Joints were marked on pixels as they are stored.
-        image = read_image(self._files[index], 3, self.max_pixels, upright=False)
+        image = read_image(self._files[index], 3, self.max_pixels, upright=False, max_value=self.info.max_value)
         size = (int(image.shape[1]), int(image.shape[2]))
         rows = self._rows(index)
         boxes = self._boxes[rows]

@@ -10,7 +10,7 @@ from densepred.contracts import Dataset
 from densepred.dataset import pair_list, paths
 from densepred.dataset.division import divide, tell_unused
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import describe, measure_white, read_headers
+from densepred.dataset.image_header import check_white, describe, measure_white, read_headers
 from densepred.dataset.pairs import Pair, pair_folders
 from densepred.dataset.reader import statistics
 from densepred.types import Info, UserError
@@ -63,8 +63,8 @@ class PairedFolder(Dataset):
     def with_statistics(self, labels: Info, train: Pairs) -> Info:
         """Return `labels` with the channels, white, mean and std that are set, or else measured in `train`."""
         headers = read_headers([pair.image for pair in train], self.max_pixels, strict=self.channels is None)
-        if self.max_value is not None and self.max_value < 1:
-            raise UserError(f"dataset.max_value: {self.max_value}; give the integer that is white, such as 4095")
+        if self.max_value is not None:
+            check_white(self.max_value)
         channels = max(header.channels for header in headers) if self.channels is None else self.channels
         white = measure_white(headers, self.max_pixels) if self.max_value is None else self.max_value
         mean, std = self.mean, self.std

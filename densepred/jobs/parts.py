@@ -29,11 +29,13 @@ def dataset(node: Node, split: str) -> Dataset:
 def with_trained_white(node: Node, trained: Mapping[str, Any]) -> Node:
     """Return the node of a dataset so that images are scaled as in a training; `trained` is the Info in its header.
 
-    Headers from before `max_value` belong to runs that divided 16 bits by 65535.
+    Headers from before `max_value` belong to runs that divided 16 bits by 65535. So do those without a value of
+    datasets outside of folders, which did not measure it before, or had no such image to measure.
     """
     if "max_value" not in node or node["max_value"] is not None:
         return node
-    return {**node, "max_value": trained.get("max_value", WHITE)}
+    value = trained.get("max_value", WHITE)
+    return {**node, "max_value": WHITE if value is None and "masks" not in node else value}
 
 
 def random_split(node: Node) -> bool:

@@ -90,7 +90,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     data_node = settings.dataset
     if resume and data_node.get("max_value", 0) is None and (written := folder / "last.safetensors").is_file():
         data_node = parts.with_trained_white(data_node, read_header(written)["info"])
-    train, valid = (parts.dataset(data_node, split) for split in ("train", "valid"))
+    train = parts.dataset(data_node, "train")
+    valid = parts.dataset(parts.with_trained_white(data_node, {"max_value": train.info.max_value}), "valid")
     overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
     if resume:
         train = _as_begun(train, folder)

@@ -10,10 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
+from densepred.contracts import Dataset
+from densepred.dataset.cityscapes import Cityscapes
+from densepred.dataset.cityscapes_panoptic import CityscapesPanoptic
+from densepred.dataset.coco_instances import CocoInstances
+from densepred.dataset.coco_keypoints import CocoKeypoints
+from densepred.dataset.coco_panoptic import CocoPanoptic
 from densepred.dataset.folder import Folder
 from densepred.dataset.image import from_array, read_image, read_mask, white_of
 from densepred.dataset.image_header import read_header
 from densepred.dataset.instance_folder import InstanceFolder
+from densepred.dataset.mpii import Mpii
+from densepred.jobs.parts import with_trained_white
 from densepred.types import UserError
 from tests.dataset.files import mask, write
 
@@ -197,3 +205,55 @@ def test_a_palette_that_contradicts_the_classes_is_refused(tmp_path: Path) -> No
 def test_a_palette_that_agrees_or_knows_no_class_leaves_the_ids(tmp_path: Path, colours: list[list[int]]) -> None:
     ids = mask()
     assert torch.equal(Folder(str(palette_tree(tmp_path, colours, ids)))[0].truth.semantic, torch.from_numpy(ids))
+
+
+def coco_file(root: Path, name: str, **category: object) -> None:
+    images = [{"id": i, "file_name": f"{i}.png", "height": 7, "width": 9} for i in (0, 1)]
+    listed = [{"id": 1, "name": "cat", "isthing": 1, **category}]
+    path = root / f"annotations/{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"images": images, "annotations": [], "categories": listed}))
+
+
+def official_trees(root: Path, values: np.ndarray) -> list[Dataset]:
+    """Draw the trees of COCO, Cityscapes and MPII with one image twice."""
+    for i in (0, 1):
+        write(root / f"train2017/{i}.png", values)
+        write(root / f"leftImg8bit/train/ulm/{i}_leftImg8bit.png", values)
+        for kind in ("labelIds", "instanceIds"):
+            write(root / f"gtFine/train/ulm/{i}_gtFine_{kind}.png", mask())
+    for kind in ("instances", "panoptic", "person_keypoints"):
+        coco_file(root, f"{kind}_train2017", keypoints=["nose", "tail"])
+    (root / "annotations/panoptic_train2017").mkdir()
+    person = {"joints": [[3, 3]] * 16, "joints_vis": [1] * 16, "scale": 0.02, "center": [4, 4]}
+    (root / "annot").mkdir()
+    (root / "annot/train.json").write_text(json.dumps([{"image": f"{i}.png", **person} for i in (0, 1)]))
+    datasets = [kind(str(root)) for kind in (CocoInstances, CocoKeypoints, Cityscapes, CityscapesPanoptic)]
+    return [*datasets, Mpii(str(root), images="train2017")]
+
+
+@pytest.mark.filterwarnings("ignore::densepred.errors.Notice")
+@pytest.mark.parametrize(("top", "white"), [(4000, 4095), (60000, 65535), (255, None)])
+def test_every_dataset_measures_white(tmp_path: Path, top: int, white: int | None) -> None:
+    values = RANDOM.integers(0, top, (7, 9), dtype=np.uint16)
+    values.flat[0] = top
+    values = values.astype(np.uint8) if white is None else values
+    expected = torch.from_numpy(values.astype(np.float64) / (white or 1)).expand(3, -1, -1)
+    for data in official_trees(tmp_path, values):
+        assert data.info.max_value == white
+        torch.testing.assert_close(data[1].image.double(), expected, atol=1e-7, rtol=0)
+        assert white is None or f"white is {white} (dataset.max_value sets it)" in data.images_line()
+    given = CocoInstances(str(tmp_path), max_value=70000)
+    assert given.info.max_value == 70000
+    with pytest.raises(UserError, match=r"dataset\.max_value: 0"):
+        CocoInstances(str(tmp_path), max_value=0)
+    assert CocoPanoptic(str(tmp_path)).info.max_value == white
+
+
+def test_former_runs_keep_the_white_of_the_type() -> None:
+    coco, folder = {"max_value": None}, {"max_value": None, "masks": "masks"}
+    assert with_trained_white(coco, {"max_value": 4095})["max_value"] == 4095
+    assert with_trained_white(coco, {"max_value": None})["max_value"] == 65535
+    assert with_trained_white(coco, {})["max_value"] == 65535
+    assert with_trained_white(folder, {"max_value": None})["max_value"] is None
+    assert with_trained_white({"max_value": 9}, {"max_value": 4095})["max_value"] == 9

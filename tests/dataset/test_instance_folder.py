@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from densepred.dataset.id_map import COUNTED, distinct
 from densepred.dataset.instance_folder import InstanceFolder
+from densepred.errors import Notice
 from densepred.types import VOID, Annotation, UserError
 from tests.dataset.files import picture, write
 
@@ -202,3 +204,19 @@ def test_a_jpeg_is_refused(root: Path) -> None:
     write(root / "instances/train/a.jpg", IDS.astype(np.uint8))
     with pytest.raises(UserError, match=r"a\.jpg.*JPEG.*PNG"):
         truth(root)
+
+
+def test_maps_of_0_and_1_are_questioned(root: Path) -> None:
+    two = np.zeros(IDS.shape, np.uint8)
+    two[0, 0] = two[-1, -1] = 1
+    for path in sorted((root / "instances").rglob("*.png")):
+        Image.fromarray(two).save(path)
+    with pytest.warns(Notice, match="nothing but 0 and 1, so every image has one instance, in up to 2 separate parts"):
+        InstanceFolder(str(root))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        InstanceFolder(str(root), ignore_index=1)
+        two[1, 1] = 2
+        for path in sorted((root / "instances").rglob("*.png")):
+            Image.fromarray(two).save(path)
+        InstanceFolder(str(root))
