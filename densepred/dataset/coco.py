@@ -12,7 +12,7 @@ import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,14 +141,26 @@ def identity(record: Mapping[str, Any], key: str, where: str) -> Id:
     return value
 
 
+SINGULAR = {"images": "image", "categories": "category", "annotations": "annotation"}
+
+
+def own_identity(record: Record, place: str, path: Path, seen: Container[Id]) -> tuple[Id, str]:
+    """Return the id of an entry of a list, and its name in messages; raise UserError if the id was seen before.
+
+    place: the list and the number in it, such as "images[3]"
+    """
+    id, word = identity(record, "id", f"{path}: {place}"), SINGULAR[place.partition("[")[0]]
+    where = f"{path}: {word} {shown(id)}"
+    if id in seen:
+        raise UserError(f"{where}: the id is given twice; give each {word} its own")
+    return id, where
+
+
 def read_entries(data: Record, path: Path, folder: Path, max_pixels: int) -> dict[Id, Entry]:
     """Return the images by their ids, in the order of the file."""
     out: dict[Id, Entry] = {}
     for number, record in enumerate(data["images"]):
-        id = identity(record, "id", f"{path}: images[{number}]")
-        where = f"{path}: image {shown(id)}"
-        if id in out:
-            raise UserError(f"{where}: is listed twice; give each image an id of its own")
+        id, where = own_identity(record, f"images[{number}]", path, out)
         height, width = record.get("height"), record.get("width")
         for side in (height, width):
             if not isinstance(side, int) or not 1 <= side <= _SIDE:
@@ -167,12 +179,10 @@ def read_categories(data: Record, path: Path) -> dict[Id, Record]:
     """Return the categories by their ids, in the order of the file; their names are distinct."""
     out: dict[Id, Record] = {}
     for number, record in enumerate(data["categories"]):
-        id = identity(record, "id", f"{path}: categories[{number}]")
+        id, where = own_identity(record, f"categories[{number}]", path, out)
         name = record.get("name")
         if not isinstance(name, str) or not name:
-            raise UserError(f"{path}: category {shown(id)}: its name is {shown(name)}; give it one")
-        if id in out:
-            raise UserError(f"{path}: category {shown(id)}: the id is given twice; give each category its own")
+            raise UserError(f"{where}: its name is {shown(name)}; give it one")
         out[id] = record
     twice = [name for name, times in Counter(record["name"] for record in out.values()).items() if times > 1]
     if twice:
@@ -212,10 +222,7 @@ class Index:
         kept: dict[Id, list[Record]] = {id: [] for id in entries}
         seen: set[Id] = set()
         for number, record in enumerate(file.data["annotations"]):
-            id = identity(record, "id", f"{path}: annotations[{number}]")
-            where = f"{path}: annotation {shown(id)}"
-            if id in seen:
-                raise UserError(f"{where}: the id is given twice; give each annotation its own")
+            id, where = own_identity(record, f"annotations[{number}]", path, seen)
             seen.add(id)
             image = identity(record, "image_id", where)
             if image not in entries:

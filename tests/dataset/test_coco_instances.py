@@ -246,7 +246,7 @@ def test_a_damaged_compressed_mask_is_named_when_it_is_read(root: Path, counts: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d["images"].append(d["images"][0]), "image 7: is listed twice"),
+        (lambda d: d["images"].append(d["images"][0]), "image 7: the id is given twice"),
         (lambda d: d["images"][0].update(height=0), "image 7: height and width are"),
         (lambda d: d["images"][0].update(file_name="/etc/passwd"), "leads out of"),
         (lambda d: d["categories"].append({"id": 3, "name": "cow"}), "category 3: the id is given twice"),
