@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.binary import BinaryBand, binary_sums
+from densepred.ops.loss.binary import BinaryBand, Scale, binary_sums
 from densepred.ops.loss.labels import at_least_float32, class_values, per_class
 from densepred.types import UserError
 
@@ -44,7 +44,7 @@ class BinaryCrossEntropy(SummedLoss):
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = at_least_float32(pred)
-        return binary_sums(logits, target, weight, logits.shape[1], self.positive(logits))
+        return binary_sums(logits, target, weight, Scale(self.positive(logits), unit=logits.shape[1]))
 
     def logit_band(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> BinaryBand:
-        return BinaryBand(logits, target, weight, logits.shape[1], self.positive(logits))
+        return BinaryBand(logits, target, weight, Scale(self.positive(logits), unit=logits.shape[1]))

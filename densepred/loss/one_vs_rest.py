@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.binary import BinaryBand, binary_sums, softmax_against_rest
-from densepred.ops.loss.labels import at_least_float32, class_values, counted, per_class
-from densepred.ops.resize.resample import two_channels
-from densepred.types import UserError
-
-ACTIVATIONS = ("sigmoid", "softmax")
+from densepred.ops.loss.binary import BinaryBand, Scale, against_rest, binary_sums, known_activation
+from densepred.ops.loss.labels import class_values, per_class
 
 
 class OneAgainstRest(SummedLoss):
@@ -27,22 +23,16 @@ class OneAgainstRest(SummedLoss):
 
     def __init__(self, activation: str = "sigmoid", class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise UserError(f"loss.activation: {activation}; choose one of {', '.join(ACTIVATIONS)}")
-        self.activation = activation
+        self.activation = known_activation(activation)
         self.register_buffer("class_weights", class_values(class_weights, "loss.class_weights"), persistent=False)
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        logits = at_least_float32(pred)
-        if self.activation == "softmax":
-            logits = counted(logits, target, weight)[0]
-            # The odds of a class against the rest, so that both kinds of probabilities are sigmoids.
-            logits = softmax_against_rest(two_channels(logits))
+        logits = against_rest(pred, target, weight, self.activation)
         weights = per_class(self.class_weights, logits, "loss.class_weights")
-        return binary_sums(logits, target, weight, 1, weights, weights)
+        return binary_sums(logits, target, weight, Scale(weights, weights))
 
     def logit_band(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> BinaryBand | None:
         if self.activation == "softmax":
             return None
         weights = per_class(self.class_weights, logits, "loss.class_weights")
-        return BinaryBand(logits, target, weight, 1, weights, weights)
+        return BinaryBand(logits, target, weight, Scale(weights, weights))

@@ -39,6 +39,7 @@ SUMS = [
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "ce": [{"class_weights": [1.0, 0.5, 2.0]}, {"label_smoothing": 0.1, "class_weights": [1.0, 0.5, 2.0]}],
     "focal": [{"gamma": 0.5, "alpha": 0.25}, {"alpha": [1.0, 2.0, 3.0]}],
+    "focal_one_vs_rest": [{"gamma": 0.5, "alpha": 0.25}, {"alpha": [0.2, 0.5, 1.0], "activation": "softmax"}],
     "dice": [{"per_image": True, "include_absent": True, "smooth": 0.0}, {"include_background": False}],
     "ce_dice": [{"label_smoothing": 0.1, "per_image": True}, {"class_weights": [1.0, 0.5, 2.0], "dice": 0.3}],
     "l1": [{"beta": 0.5}],

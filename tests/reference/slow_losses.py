@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from torch import Tensor
 
 VOID = 255
@@ -161,3 +162,12 @@ def boundary(logits: Tensor, target: Tensor, weight: Tensor | None) -> float:
             total += share * (p - (int(target[i, y, x]) == k)) * signed_distance(target[i], k, y, x)
             count += share
     return total / count
+
+
+def focal_one_vs_rest(logits: np.ndarray, target: np.ndarray, weight: np.ndarray, gamma: float, alpha: float) -> float:
+    """The lecture's focal loss over q_ki of sigmoids, with the paper's alpha: (B, K, H, W) logits, in numpy alone."""
+    p = 1 / (1 + np.exp(-logits))
+    y = target[:, None] == np.arange(logits.shape[1])[:, None, None]
+    q, balance = np.where(y, p, 1 - p), np.where(y, alpha, 1 - alpha)
+    each = (-balance * (1 - q) ** gamma * np.log(q)).mean(1)
+    return float((each * weight)[target != VOID].sum() / weight[target != VOID].sum())

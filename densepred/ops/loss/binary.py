@@ -5,11 +5,25 @@ B images, K channels. One channel is class 1; of several, channel k is class k.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.ops.loss.labels import counted, counting, one_hot
+from densepred.ops.loss.labels import at_least_float32, counted, counting, one_hot
+from densepred.ops.resize.resample import two_channels
+from densepred.types import UserError
+
+ACTIVATIONS = ("sigmoid", "softmax")
+
+
+class Scale(NamedTuple):
+    """Weights (K,) of the two kinds of pixels of each channel, None for 1, and the unit of the mean."""
+
+    positive: Tensor | None = None  # of pixels of the channel's class
+    negative: Tensor | None = None  # of all others
+    unit: int = 1  # K for a mean over channels, 1 for their sum
 
 
 def channel_truth(labels: Tensor, channels: int) -> Tensor:
@@ -17,41 +31,29 @@ def channel_truth(labels: Tensor, channels: int) -> Tensor:
     return (labels == 1)[:, None] if channels == 1 else one_hot(labels, channels)
 
 
-def binary_sums(
-    logits: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    unit: int,
-    positive: Tensor | None,
-    negative: Tensor | None = None,
-) -> Tensor:
+def binary_sums(logits: Tensor, target: Tensor, weight: Tensor | None, scale: Scale, gamma: float = 0.0) -> Tensor:
     """Return the losses of all channels and `unit` times the weights, summed per image: (B, 2).
 
-    logits: (B, K, H, W), float32 or more
-    positive, negative: (K,), weights of the two kinds of pixels of each channel
-    unit: K for a mean over channels, 1 for their sum
+    With q the probability of what is true of a channel, the loss is (1 - q)^gamma (-log q). Logits (B, K, H, W),
+    float32 or more.
     """
     logits, labels, weight = counted(logits, target, weight)
     truth = channel_truth(labels, logits.shape[1])
-    loss = -F.logsigmoid(torch.where(truth, logits, -logits))
-    scale = _scale(truth, positive, negative)
-    loss = loss if scale is None else loss * scale
-    return torch.stack([(loss.sum(1) * weight).sum((1, 2)), unit * weight.sum((1, 2))], 1)
+    right = torch.where(truth, logits, -logits)
+    loss = -F.logsigmoid(right)
+    if gamma:
+        # As an exponential, because powers below 1 have an infinite gradient at 0.
+        loss = loss * (gamma * F.logsigmoid(-right)).exp()
+    each = _scale(truth, scale)
+    loss = loss if each is None else loss * each
+    return torch.stack([(loss.sum(1) * weight).sum((1, 2)), scale.unit * weight.sum((1, 2))], 1)
 
 
 class BinaryBand:
     """The sums and the gradient of `binary_sums` for one band of rows, in closed form. Overwrites the logits."""
 
-    def __init__(
-        self,
-        logits: Tensor,
-        target: Tensor,
-        weight: Tensor | None,
-        unit: int,
-        positive: Tensor | None,
-        negative: Tensor | None = None,
-    ) -> None:
-        self.unit, self.positive, self.negative = unit, positive, negative
+    def __init__(self, logits: Tensor, target: Tensor, weight: Tensor | None, scale: Scale) -> None:
+        self.positive, self.negative, self.unit = scale
         labels, self.weight = counting(target, weight, logits.dtype)
         one = logits.shape[1] == 1
         self.index = torch.zeros_like(labels)[:, None] if one else labels[:, None]  # the channel that may be positive
@@ -83,13 +85,32 @@ class BinaryBand:
         return x.scatter_(1, self.index, gained)
 
 
-def _scale(truth: Tensor, positive: Tensor | None, negative: Tensor | None) -> Tensor | None:
+def _scale(truth: Tensor, scale: Scale) -> Tensor | None:
     """Return the weight of each channel and pixel, (B, K, H, W); None if all are 1."""
+    positive, negative, _ = scale
     known = positive if negative is None else negative
     if known is None:
         return None
     positive, negative = (torch.ones_like(known) if by is None else by for by in (positive, negative))
     return torch.where(truth, positive[:, None, None], negative[:, None, None])
+
+
+def known_activation(name: str) -> str:
+    """Return the name of an activation; raise UserError if it is unknown."""
+    if name not in ACTIVATIONS:
+        raise UserError(f"loss.activation: {name}; choose one of {', '.join(ACTIVATIONS)}")
+    return name
+
+
+def against_rest(pred: Tensor, target: Tensor, weight: Tensor | None, activation: str) -> Tensor:
+    """Return logits, float32 or more, of which a sigmoid gives the probability of each class against the rest.
+
+    activation: "sigmoid" for that of each channel, "softmax" for that of all channels; one channel x is then [0, x]
+    """
+    logits = at_least_float32(pred)
+    if activation == "sigmoid":
+        return logits
+    return softmax_against_rest(two_channels(counted(logits, target, weight)[0]))
 
 
 def softmax_against_rest(logits: Tensor) -> Tensor:

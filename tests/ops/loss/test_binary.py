@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.ops.loss.binary import BinaryBand, binary_sums, channel_truth, softmax_against_rest
+from densepred.ops.loss.binary import BinaryBand, Scale, binary_sums, channel_truth, softmax_against_rest
 from densepred.types import VOID
 from tests.ops.loss.scenes import scene
 
@@ -21,7 +21,7 @@ def case(channels: int) -> tuple[Tensor, Tensor, Tensor]:
 def test_sums_of_each_image_are_torchs(channels: int, weighted: bool) -> None:
     logits, target, weight = case(channels)
     positive = torch.linspace(0.5, 3, channels, dtype=torch.float64) if weighted else None
-    found = binary_sums(logits, target, weight, 7, positive)
+    found = binary_sums(logits, target, weight, Scale(positive, unit=7))
     for i in range(3):
         known = target[i] != VOID
         truth = channel_truth(target[i : i + 1], channels)[0].double()
@@ -44,7 +44,7 @@ def test_the_closed_form_of_a_band_is_autograds(channels: int, positive: bool, n
     logits, target, weight = case(channels)
     more = torch.linspace(0.5, 3, channels, dtype=torch.float64) if positive else None
     less = torch.linspace(2, 0.1, channels, dtype=torch.float64) if negative else None
-    given = (target, weight if weighted else None, 3, more, less)
+    given = (target, weight if weighted else None, Scale(more, less, 3))
     x = logits.clone().requires_grad_()
     wanted = binary_sums(x, *given)
     grad = torch.randn(wanted.shape, dtype=torch.float64)
