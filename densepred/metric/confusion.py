@@ -12,11 +12,11 @@ from densepred.ops.score.confusion import confusion, per_class, pixel_accuracy
 from densepred.types import Annotation, Info
 
 MEANS = {"iou": "miou", "dice": "mean_dice", "precision": "mean_precision", "recall": "mean_recall"}
-"""Name of the mean over classes, per score."""
+"""Name of the mean over classes, per score. Accuracy has none: with many classes it would be near 1 for any model."""
 
 
 class Confusion(Metric):
-    """Pixel accuracy, and IoU, Dice, precision and recall per class and as means over the classes that occur.
+    """Pixel accuracy; IoU, Dice, precision and recall per class and as means; accuracy per class.
 
     Pixels are summed over the whole dataset; there is no mean over images. IoU as in the PASCAL VOC challenge
     (Everingham et al., IJCV 2015).
@@ -26,7 +26,7 @@ class Confusion(Metric):
 
     def __init__(self, info: Info) -> None:
         self.classes = info.classes
-        each = [f"{score}/{name}" for score in MEANS for name in info.classes]
+        each = [f"{score}/{name}" for score in (*MEANS, "accuracy") for name in info.classes]
         self.mode = dict.fromkeys([*MEANS.values(), "pixel_accuracy", *each], "max")
         self.matrix: Tensor = torch.zeros(len(info.classes), len(info.classes) + 1, dtype=torch.int64)
 

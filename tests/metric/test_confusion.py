@@ -72,6 +72,22 @@ def test_scores_equal_torchmetrics() -> None:
     assert found["pixel_accuracy"] == pytest.approx(accuracy.item(), abs=1e-6)
 
 
+def test_accuracy_of_a_class_is_that_of_the_class_against_the_rest() -> None:
+    prediction, truth = maps(4)
+    prediction[3, 5:9] = VOID  # is wrong for the true class, right that it is none of the others
+    found, known = scored((prediction, truth)).compute(), truth != VOID
+    for k, name in enumerate(INFO.classes):
+        wanted = np.mean((truth[known] == k).numpy() == (prediction[known] == k).numpy())
+        assert found[f"accuracy/{name}"] == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_rare_class_that_is_never_predicted_has_a_high_accuracy() -> None:
+    truth = torch.zeros(1, 100, dtype=torch.uint8)
+    truth[0, :2] = 1
+    found = scored((torch.zeros_like(truth), truth)).compute()
+    assert (found["accuracy/tree"], found["recall/tree"], found["accuracy/car"]) == (0.98, 0.0, None)
+
+
 def test_dice_follows_from_iou() -> None:
     found = scored(maps(3)).compute()
     for name in INFO.classes:

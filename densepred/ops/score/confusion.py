@@ -30,9 +30,10 @@ def confusion(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
 
 
 def per_class(matrix: Tensor) -> dict[str, Tensor]:
-    """Compute IoU, Dice, precision and recall per class, (K,) float64, from counts (K, K + 1).
+    """Compute IoU, Dice, precision, recall and accuracy per class, (K,) float64, from counts (K, K + 1).
 
-    A class without pixels in ground truth and prediction is NaN; one with pixels in only one of them is 0.
+    A class without pixels in ground truth and prediction is NaN; one with pixels in only one of them is 0,
+    except in accuracy, the fraction of all pixels that are right about the class: (TP + TN) / all.
     """
     hit = matrix.diagonal().double()
     truth, guess = matrix.sum(1).double(), matrix[:, :-1].sum(0).double()
@@ -47,6 +48,7 @@ def per_class(matrix: Tensor) -> dict[str, Tensor]:
         "dice": ratio(2 * hit, truth + guess),
         "precision": ratio(hit, guess),
         "recall": ratio(hit, truth),
+        "accuracy": ratio(matrix.sum() - (truth - hit) - (guess - hit), matrix.sum().double()),
     }
 
 
