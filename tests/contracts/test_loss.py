@@ -43,6 +43,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "dice": [{"per_image": True, "include_absent": True, "smooth": 0.0}, {"include_background": False}],
     "ce_dice": [{"label_smoothing": 0.1, "per_image": True}, {"class_weights": [1.0, 0.5, 2.0], "dice": 0.3}],
     "l1": [{"beta": 0.5}],
+    "mse": [{"normalise": "count"}],
+    "ohkm": [{"normalise": "count"}],
     "bce": [{"pos_weight": 3.0}, {"pos_weight": [0.5, 2.0, 1.0]}],
     "one_vs_rest": [{"activation": "softmax"}, {"class_weights": [1.0, 0.5, 2.0]}],
     "tversky": [
@@ -54,7 +56,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "generalised_dice": [{"power": 1.0, "per_image": True}, {"include_background": False, "include_absent": True}],
     "lovasz": [{"per_image": True, "include_absent": True}, {"include_background": False}],
     "ohem": [{"min_kept": 20}, {"min_kept": 0, "threshold": 0.5, "class_weights": [1.0, 0.5, 2.0]}],
-    "topk": [{"top_k_percent": 1.0}, {"class_weights": [1.0, 0.5, 2.0]}],
+    "topk": [{"top_k_percent": 1.0}, {"normalise": "count"}, {"class_weights": [1.0, 0.5, 2.0]}],
     "boundary": [{"include_background": False}],
     "sigmoid_focal": [{"gamma": 0.5, "alpha": None}],
     "center_focal": [{"alpha": 1.5, "beta": 2.0}],

@@ -92,3 +92,13 @@ def test_arguments_that_make_no_sense_are_named() -> None:
     ):
         with pytest.raises(UserError, match=words):
             make()
+
+
+@pytest.mark.parametrize("percent", [0.2, 1.0])
+def test_count_is_the_loss_of_panoptic_deeplabs_program(percent: float) -> None:
+    """DeepLabCE, written out: the share of all pixels, void ones with loss 0, over their number."""
+    logits, target, weight = scene()
+    each = F.cross_entropy(logits, target.long(), ignore_index=VOID, reduction="none").flatten() * weight.flatten()
+    hardest = sorted(each.tolist(), reverse=True)[: int(percent * 80)]
+    found = TopK(percent, normalise="count")(logits, target, weight)
+    assert found.item() == pytest.approx(sum(hardest) / len(hardest), rel=1e-5)

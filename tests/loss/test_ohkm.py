@@ -54,3 +54,16 @@ def test_only_the_chosen_joints_learn() -> None:
 def test_less_than_a_joint_is_refused() -> None:
     with pytest.raises(UserError, match="joints"):
         HardKeypoints(0)
+
+
+def test_count_divides_by_the_chosen_joints_even_if_they_are_hidden() -> None:
+    """JointsOHKMMSELoss of HRNet without its factor of one half: a crop with one shown joint still divides by three."""
+    pred, target = maps()
+    weight = torch.ones(3, 5, 1, 1)
+    weight[1, 1:] = 0
+    total = 0.0
+    for one, truth, seen in zip(pred, target, weight, strict=True):
+        each = [float(((a - b) ** 2).mean()) * float(w) for a, b, w in zip(one, truth, seen, strict=True)]
+        total += sum(sorted(each)[-3:]) / 3
+    found = HardKeypoints(3, "count")(pred, target, weight.expand(-1, -1, 8, 6))
+    assert float(found) == pytest.approx(total / 3, rel=1e-5)

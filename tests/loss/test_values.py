@@ -26,6 +26,27 @@ def test_weights_of_pixels_and_of_channels_weigh_the_mean(shape: tuple[int, ...]
     torch.testing.assert_close(MeanSquaredError()(pred, target, weight), wanted)
 
 
+def test_count_divides_as_the_program_of_hrnet() -> None:
+    """JointsMSELoss without its factor of one half, written out: hidden joints are means of zeros."""
+    pred, target = torch.randn(3, 4, 6, 5), torch.rand(3, 4, 6, 5)
+    shown = torch.tensor([[1.0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 1, 1]])
+    total = 0.0
+    for joint in range(4):
+        errors = [
+            ((a - b) * seen).square().mean().item()
+            for a, b, seen in zip(pred[:, joint], target[:, joint], shown[:, joint], strict=True)
+        ]
+        total += sum(errors) / 3
+    weight = shown[:, :, None, None]
+    assert MeanSquaredError("count")(pred, target, weight).item() == pytest.approx(total / 4, rel=1e-5)
+    assert MeanSquaredError()(pred, target, weight).item() == pytest.approx(total / 4 * 12 / 8, rel=1e-5)
+
+
+def test_an_unknown_divisor_is_refused() -> None:
+    with pytest.raises(UserError, match=r"loss\.normalise: sum; choose one of weights, count"):
+        MeanSquaredError("sum")
+
+
 def test_what_stands_where_the_weight_is_zero_does_not_matter() -> None:
     pred, target, weight = torch.randn(1, 2, 4, 4, requires_grad=True), torch.randn(1, 2, 4, 4), torch.ones(1, 4, 4)
     weight[0, 0], target[0, :, 0] = 0, float("nan")

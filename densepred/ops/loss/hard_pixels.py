@@ -42,6 +42,14 @@ def below_threshold(loss: Tensor, weight: Tensor, threshold: float, least: int) 
     return ratio((loss * kept).sum(), kept.sum())
 
 
+def hardest_of_all(loss: Tensor, weight: Tensor, share: float) -> Tensor:
+    """Return the mean over the share of all pixels with the largest weighted loss, rounded down, at least one pixel.
+
+    Pixels that do not count have the loss 0 and are as good as others. The mean divides by the number of pixels.
+    """
+    return (loss * weight).topk(max(1, int(share * len(loss)))).values.mean()
+
+
 def hardest_share(loss: Tensor, weight: Tensor, share: float) -> Tensor:
     """Return the mean over the share of pixels with the largest weighted loss, rounded, at least one pixel."""
     weighted = loss * weight

@@ -7,6 +7,16 @@ from torch import Tensor
 
 from densepred.ops.loss.labels import aligned, at_least_float32
 from densepred.ops.loss.left_out import leave_out
+from densepred.types import UserError
+
+NORMALISE = ("weights", "count")
+
+
+def known_normalise(name: str) -> str:
+    """Return the name of a divisor of a mean, the sum of the weights or the number of values; raise UserError."""
+    if name not in NORMALISE:
+        raise UserError(f"loss.normalise: {name}; choose one of {', '.join(NORMALISE)}")
+    return name
 
 
 def counted(pred: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -28,6 +38,12 @@ def differences(pred: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Te
     return (pred - target.to(pred.dtype)).masked_fill(weight == 0, 0), weight
 
 
-def element_sums(errors: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted errors and the weights, summed per image: (B, 2)."""
-    return torch.stack([(errors * weight).flatten(1).sum(1), weight.flatten(1).sum(1)], 1)
+def element_sums(errors: Tensor, weight: Tensor, normalise: str = "weights") -> Tensor:
+    """Return the weighted errors and the weights, or with "count" the number of values, summed per image: (B, 2).
+
+    An image in which nothing counts has a row of zeros.
+    """
+    whole, each = weight.flatten(1).sum(1), errors.flatten(1)
+    if normalise == "count":
+        whole = (whole > 0) * whole.new_tensor(each.shape[1])
+    return torch.stack([(errors * weight).flatten(1).sum(1), whole], 1)
