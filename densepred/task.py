@@ -17,12 +17,14 @@ from densepred.ops.resize import resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, Outputs, Targets, UserError
 
 HALVING = "halving"
+CHANNELS = "channels"
 
 
 class Task(nn.Module):
     """A codec with the losses, metrics and weights that belong to it. Raises UserError if they do not fit.
 
-    weights: factors of the heads' losses in the total, by default 1
+    weights: factors of the heads' losses in the total, by default 1. "channels" is the head's number of channels over
+        that of the smallest head: means over channels then add up as one sum over the channels of all heads
     stages: weights of the stages of a head. By default they are equal; "halving" gives each half the weight of the
         next, as nnU-Net does (arXiv 1809.10486); both add up to 1
     monitor: the metric by which the best checkpoint is chosen
@@ -36,7 +38,7 @@ class Task(nn.Module):
         info: Info,
         codec: Callable[..., Codec],
         losses: Mapping[str, Loss],
-        weights: Mapping[str, float] | None = None,
+        weights: Mapping[str, float | str] | None = None,
         stages: Mapping[str, Sequence[float] | str] | None = None,
         metrics: Mapping[str, Callable[..., Metric]] | None = None,
         monitor: str = "miou",
@@ -45,7 +47,7 @@ class Task(nn.Module):
         self.info = info
         self.codec = codec(info=info)
         self.losses = nn.ModuleDict(losses)
-        self.weights = dict(weights or {})
+        self.weights = {name: self._weight(name, value) for name, value in (weights or {}).items()}
         self.stages = dict(stages or {})
         self.metrics = dict(metrics or {})
         self.monitor = monitor
@@ -148,6 +150,14 @@ class Task(nn.Module):
                 f"task.stages.{name} has {len(weights)} weights but the model has {count} stages; give one each"
             )
         return weights
+
+    def _weight(self, name: str, value: float | str) -> float:
+        """Return the weight of a head; raise UserError if it is a word other than "channels"."""
+        if not isinstance(value, str):
+            return value
+        choose(f"task.weights.{name}", value, (CHANNELS,))
+        least = min(spec.channels for spec in self.heads.values())
+        return self.heads[name].channels / least if name in self.heads else 1.0
 
     def _check(self) -> None:
         """Raise UserError if codec, heads, losses and dataset do not fit."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from densepred.codec.openpose import OpenPose
 from densepred.codec.semantic import Semantic
 from densepred.contracts import Codec
 from densepred.errors import UserError
@@ -18,9 +19,11 @@ from densepred.loss.sum import Sum
 from densepred.loss.topk import TopK
 from densepred.metric.box_ap import BoxAp
 from densepred.metric.confusion import Confusion
+from densepred.metric.grouping import Grouping
 from densepred.metric.mask_ap import MaskAp
 from densepred.task import Task
 from densepred.types import VOID, Annotation, Info
+from tests.codec.crowd import FIGURE, PERSON
 
 INFO = Info(classes=("a", "b", "c"))
 
@@ -55,6 +58,27 @@ def test_stages_weigh_equally_or_as_set_and_heads_as_set() -> None:
     found = told.loss({"semantic": stages}, {"semantic": truth})
     assert found["semantic"].item() == pytest.approx(0.4 * each[0] + each[1], rel=1e-5)
     assert found["total"].item() == pytest.approx(3 * found["semantic"].item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("options", "weights"), [({}, (20, 12)), ({"limbs": "openpose"}, (38, 19))])
+def test_the_weight_channels_makes_means_one_sum_over_the_channels_of_all_heads(options, weights) -> None:
+    losses = {"paf": MeanSquaredError(), "heatmap": MeanSquaredError()}
+    both = {"paf": "channels", "heatmap": "channels"}
+    info = PERSON if options else FIGURE
+    metrics = {"grouping": partial(Grouping)}
+    made = Task(info, partial(OpenPose, **options), losses, both, metrics=metrics, monitor="joint_f1")
+    counts = [spec.channels for spec in made.heads.values()]
+    assert counts == list(weights)
+    outputs = {name: [torch.randn(2, spec.channels, 5, 4)] for name, spec in made.heads.items()}
+    targets = {name: torch.rand_like(stage) for name, (stage,) in outputs.items()}
+    published = sum((outputs[name][0] - targets[name]).square().sum() for name in both)
+    found = made.loss(outputs, targets)["total"] * 2 * 5 * 4 * min(counts)
+    assert found.item() == pytest.approx(published.item(), rel=1e-5)
+
+
+def test_a_word_that_is_no_weight_is_refused() -> None:
+    with pytest.raises(UserError, match=r"unknown task\.weights\.semantic: channel; did you mean channels"):
+        task(weights={"semantic": "channel"})
 
 
 def test_halving_weighs_each_stage_half_as_much_as_the_next() -> None:
