@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from densepred.predictor import Predictor
+    from densepred.results.latents import Latents
     from densepred.types import Annotation
 
 EXAMPLES = """
@@ -24,6 +25,7 @@ densepred-predict ckpt=RUN input=IMAGE
 densepred-predict ckpt=RUN input=DIR output=predictions
 densepred-predict ckpt=RUN split=valid output=predictions
 densepred-predict ckpt=POSE_RUN input=DIR boxes=DETECTION_RUN_OR_JSON
+densepred-predict ckpt=AUTOENCODER_OR_PCA_RUN input=DIR latents=true
 densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
@@ -62,6 +64,7 @@ def predict(cfg: DictConfig) -> int:
             settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
         )
     writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
+    latents = open_latents(model, settings, output)
     folder, failed = source if source.is_dir() else source.parent, {}
     names = [file.relative_to(folder) for file in files]
     if isinstance(boxes, person_boxes.BoxFile):
@@ -72,6 +75,9 @@ def predict(cfg: DictConfig) -> int:
             pixels = model.read(file, settings.max_pixels)
             given = None if boxes is None else boxes(pixels, number, name.with_suffix("").as_posix())
             writer.add(place, number, name.as_posix(), pixels, one(model, pixels, settings, given))
+            if latents is not None:
+                size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
+                latents.add(place, name.as_posix(), size, model.encode(pixels))
         except UserError as error:
             failed[file] = str(error)
     for reason in failed.values():
@@ -80,9 +86,23 @@ def predict(cfg: DictConfig) -> int:
         raise UserError(f"{source}: none of {len(files)} images could be predicted; see the lines above")
     writer.join(places)
     caps.tell_of_full(model.task.codec, len(files) - len(failed))
-    kinds = ", ".join(f"{output}/{kind}" for kind in writer.kinds.values())
+    written = [*writer.kinds.values(), *([] if latents is None else latents.join(model.basis()))]
+    kinds = ", ".join(f"{output}/{kind}" for kind in written)
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
     return PARTIAL if failed else 0
+
+
+def open_latents(model: Predictor, settings: Any, output: Path) -> Latents | None:
+    """Return the writer of latents if they are wanted; raise UserError if there are none or other views of images."""
+    if not settings.latents:
+        return None
+    views = {"tile": settings.tile is not None, "flip": settings.flip, "scales": list(settings.scales) != [1.0]}
+    if used := [name for name, value in views.items() if value]:
+        raise UserError(f"latents=true: latents are those of the whole image as it is; leave {used[0]} out")
+    model.require_latents()
+    from densepred.results.latents import Latents
+
+    return Latents(output)
 
 
 def chosen(settings: Any) -> tuple[Path, list[Path]]:

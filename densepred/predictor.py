@@ -125,9 +125,7 @@ class Predictor:
                 word = "scales" if tile is None else "tile"
                 raise UserError(f"{word}: instances are predicted one by one; leave it out")
             return self._instances(pixels, whole(size) if boxes is None else boxes, flip)
-        sample = Sample(pixels, Annotation(size), Frame("image", size))
-        sample = self.transform(sample, random_generator("predict"))
-        x = unit_scale(sample.image[None].to(self.device))
+        x, frame = self._input(pixels)
         views = list(product(scales, (False, True) if flip else (False,)))
         coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
         if tile is None and views == [(1.0, False)]:
@@ -141,7 +139,7 @@ class Predictor:
         else:
             outputs, align = self._average(x, views, Windows(tile, overlap, blend)), False
         stages = {name: [value] for name, value in outputs.items()}
-        return self.task.decode(stages, [sample.frame], align, probabilities)[0]
+        return self.task.decode(stages, [frame], align, probabilities)[0]
 
     def _instances(self, pixels: Tensor, given: Annotation, flip: bool) -> Annotation:
         """Predict the crop of each instance and merge the results."""
@@ -167,6 +165,34 @@ class Predictor:
         """Raise UserError if the model is not top-down and so uses no boxes."""
         if not self.task.codec.top_down:
             raise UserError("boxes: the model of this checkpoint predicts whole images; leave boxes out")
+
+    @torch.inference_mode()
+    def encode(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
+        """Return the latent of an image, (k, h, w) or (k,), of a run of task=autoencoder.
+
+        Raises UserError if the model has none, or the image cannot be read.
+        """
+        encode = self.require_latents()
+        with self.precision.autocast():
+            return encode(self._input(self.read(image, max_pixels))[0])[0].float()
+
+    def require_latents(self) -> Callable[[Tensor], Tensor]:
+        """Return the model's function from images to latents; raise UserError if it has none."""
+        encode = getattr(self.model, "encode", None)
+        if encode is None:
+            raise UserError("latents: the model of this checkpoint has no latent; use a run of task=autoencoder")
+        return encode
+
+    def basis(self) -> dict[str, Tensor] | None:
+        """Return the linear maps from patches to latents and back; None if the model is not linear."""
+        basis = getattr(self.model, "basis", None)
+        return None if basis is None else basis()
+
+    def _input(self, pixels: Tensor) -> tuple[Tensor, Frame]:
+        """Return the input (1, C, H, W) in [0, 1] for the pixels of an image, and its frame."""
+        size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
+        sample = self.transform(Sample(pixels, Annotation(size), Frame("image", size)), random_generator("predict"))
+        return unit_scale(sample.image[None].to(self.device)), sample.frame
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""

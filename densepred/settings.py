@@ -130,6 +130,7 @@ class PredictSettings:
     overlay: bool = True
     threshold: float = 0.3
     probabilities: bool = False
+    latents: bool = False
     coco_ids: str | None = None
     max_pixels: int = 400_000_000
     skip_stages: int = 0

@@ -47,6 +47,15 @@ class LinearAutoencoder(Model):
         cells = patches.cut(patches.whole(image, self.patch), self.patch)
         return ((cells - self.mean) @ self.down.T).movedim(-1, 1)
 
+    def basis(self) -> dict[str, Tensor]:
+        """Return the linear maps of patches, their values by channel, row, column: z = encode (x - mean)."""
+        return {
+            "mean": self.mean.detach(),
+            "encode": self.down.detach(),
+            "decode": self.up.detach(),
+            "patch": torch.tensor(self.patch),
+        }
+
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         cells = self.encode(image).movedim(1, -1) @ self.up.T + self.mean
         return {"image": [patches.merge(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}

@@ -91,6 +91,16 @@ class PCA(Model):
         cells = patches.cut(patches.whole(image, self.patch), self.patch)
         return ((cells - self.mean) @ self.components.T).movedim(-1, 1)
 
+    def basis(self) -> dict[str, Tensor]:
+        """Return the linear maps of patches, their values by channel, row, column: z = encode (x - mean)."""
+        return {
+            "mean": self.mean.detach(),
+            "encode": self.components.detach(),
+            "decode": self.components.detach().T,
+            "variances": self.variances,
+            "patch": torch.tensor(self.patch),
+        }
+
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         cells = self.encode(image).movedim(1, -1) @ self.components + self.mean
         return {"image": [patches.merge(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}

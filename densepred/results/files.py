@@ -167,11 +167,7 @@ class Results:
         atomic.replace(self._path(kind, place, ".png"), lambda temporary: image.save(temporary, format="PNG"))
 
     def _array(self, kind: str, place: Path, values: np.ndarray) -> None:
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                np.save(file, values, allow_pickle=False)
-
-        atomic.replace(self._path(kind, place, ".npy"), write)
+        write_array(self._path(kind, place, ".npy"), values)
 
     def _path(self, kind: str, place: Path, suffix: str) -> Path:
         self.kinds.setdefault(kind, f"{kind}/")
@@ -179,6 +175,17 @@ class Results:
         self.current.append(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def write_array(path: Path, values: np.ndarray) -> None:
+    """Write an array as .npy, complete or not at all."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.save(file, values, allow_pickle=False)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.replace(path, write)
 
 
 def indexed(labels: np.ndarray, info: Info) -> Image.Image:
