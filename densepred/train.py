@@ -7,7 +7,7 @@ import sys
 
 from omegaconf import DictConfig
 
-from densepred.cli import command, compose, flags
+from densepred.cli import command, compose, flags, stride
 from densepred.cli.inherit import inherited
 from densepred.cli.typed import Typed
 from densepred.errors import UserError
@@ -31,12 +31,13 @@ def main() -> None:
 
 
 def prepared(arguments: list[str]) -> list[str]:
-    """Return the overrides that a run named by `trainer.resume` or `weights.init` adds to those that are typed."""
+    """Return overrides to put before those that are typed: of a run to go on from, and the model's output stride."""
     resumed = recorded(arguments)
     if any(word.startswith("trainer.resume=") for word in arguments):
         return resumed
-    given = [*flags.split(sys.argv[1:])[0], *arguments]
-    return inherited(Typed("train", command.configs(), given))
+    typed = Typed("train", command.configs(), [*flags.split(sys.argv[1:])[0], *arguments])
+    before = inherited(typed)
+    return [*before, *stride.kept(typed, before)]
 
 
 def recorded(arguments: list[str]) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from densepred.build import renamed
 from densepred.cli import compose, overrides
-from densepred.cli.typed import Typed
+from densepred.cli.note import say
+from densepred.cli.typed import Typed, at
 from densepred.errors import UserError
 from densepred.rundir import provenance
 from densepred.weights import header
@@ -34,12 +33,12 @@ def inherited(typed: Typed) -> list[str]:
         return []
     own = {word.partition("=")[0].lstrip("+~") for word in typed.words}
     if "experiment" in own:
-        _say(f"{KEY}{source}: the experiment chooses the model and the task, none is taken from the run")
+        say(f"{KEY}{source}: the experiment chooses the model and the task, none is taken from the run")
         return []
     taken = [group for group in GROUPS if group not in own and not (group in MODEL and "model" in own)]
     words = [word for word in _recorded(Path(source), typed, taken) if word.partition("=")[0].lstrip("+") not in own]
     if words:
-        _say(f"{KEY}{source}: taken from the run: {' '.join(words)}; type a key again for another value")
+        say(f"{KEY}{source}: taken from the run: {' '.join(words)}; type a key again for another value")
     return words
 
 
@@ -52,7 +51,7 @@ def _recorded(source: Path, typed: Typed, taken: Sequence[str]) -> Iterator[str]
     before = [word for word in provenance.overrides(run) if not word.lstrip("+~").startswith("hydra")]
     chosen, config = typed.choices(before), typed.compose(before)
     if chosen is None or config is None:
-        _say(f"{KEY}{source}: its settings cannot be read here, so the model is the one that is typed, or the default")
+        say(f"{KEY}{source}: its settings cannot be read here, so the model is the one that is typed, or the default")
         return
     idle = compose.idle_groups(OmegaConf.create(config))
     options = [
@@ -77,7 +76,12 @@ def _of_header(source: Path, typed: Typed, taken: Sequence[str]) -> list[str]:
     except UserError:  # reported when the weights are loaded
         return []
     options = header.options(described)
-    return [f"{group}={options[group]}" for group in taken if options.get(group) in typed.options(group)]
+    words = [f"{group}={options[group]}" for group in taken if options.get(group) in typed.options(group)]
+    model = described.get("model")
+    stride = at(model, "encoder.output_stride") if isinstance(model, dict) else None
+    if isinstance(stride, int) and any(word.startswith("encoder=") for word in words):
+        words.append(f"encoder.output_stride={stride}")  # equal weights predict otherwise at another stride
+    return words
 
 
 def _written(run: Path) -> dict[str, Any]:
@@ -99,8 +103,3 @@ def _differing(before: Any, after: Any, key: str) -> Iterator[str]:
         text = word.partition("=")[2]
         # The file holds the weights already: nothing is to be downloaded.
         yield f"{'++' if before is MISSING else ''}{key}={'false' if key.endswith('.pretrained') else text}"
-
-
-def _say(text: str) -> None:
-    if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0:
-        print(f"note: {text}", file=sys.stderr, flush=True)

@@ -50,8 +50,16 @@ class Typed:
 
     def choices(self, words: Sequence[str]) -> dict[str, str] | None:
         """Return the option that these overrides choose in each group; None if Hydra refuses them."""
+        found = self.composed(words)
+        return None if found is None else found[1]
+
+    def composed(self, words: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]] | None:
+        """Return the configuration of these overrides as written, and the choice per group; None if refused."""
         found = self._compose(words, return_hydra_config=True)
-        return None if found is None else {str(key): str(one) for key, one in found.hydra.runtime.choices.items()}
+        if found is None:
+            return None
+        plain = {str(key): OmegaConf.to_container(found, resolve=False)[key] for key in found if key != "hydra"}  # pyright: ignore
+        return plain, {str(key): str(one) for key, one in found.hydra.runtime.choices.items()}
 
     def _compose(self, words: Sequence[str], return_hydra_config: bool = False) -> DictConfig | None:
         further = ",".join(f"file://{folder.resolve()}" for folder in config_dirs(self.arguments))

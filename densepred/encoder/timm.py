@@ -46,6 +46,10 @@ class Timm(Encoder):
         self.body = create(name, pretrained, {key: value for key, value in options.items() if value is not None})
         facts: Any = self.body
         self.strides = tuple(facts.feature_info.reduction())
+        if output_stride is not None and max(self.strides) > output_stride:
+            raise UserError(
+                f"encoder.output_stride={output_stride}: {name} keeps its own, {max(self.strides)}; set it to null"
+            )
         self.channels = tuple(facts.feature_info.channels())
         self.pooled = (None,) * len(self.channels)
         if output_stride is not None and max(self.strides) > output_stride:  # some families ignore the option
@@ -105,9 +109,11 @@ def create(
         if isinstance(error, TypeError) and len(ways) > 1:
             return create(name, pretrained, options, ways[1:])
         asked = ", ".join(f"{key}={value}" for key, value in options.items())
-        remedy = (
-            "encoder.pretrained=false, or name a file by weights.encoder" if pretrained else "null for what it lacks"
-        )
+        remedy = "null for what it lacks"
+        if pretrained and not isinstance(error, TypeError):
+            remedy = "encoder.pretrained=false, or name a file by weights.encoder"
+        elif options.get("output_stride"):
+            remedy = "encoder.output_stride=null"
         raise UserError(
             f"encoder.name={name}: timm refuses {asked}: {str(error).splitlines()[0]}; set {remedy}"
         ) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from densepred import distributed
-from densepred.contracts import ClosedForm, Dataset, Model
+from densepred.contracts import ClosedForm, Dataset, Encoder, Model
 from densepred.errors import UserError
 from densepred.rundir import console
 from densepred.rundir.progress import Progress
@@ -45,7 +45,7 @@ def opening(
     size = console.count(sum(p.numel() for p in model.parameters()))
     rows = {
         "task": f"{choices['task']} ({', '.join(task.heads)})",
-        "model": f"{choices['model']}{with_parts}, {size} parameters",
+        "model": f"{choices['model']}{with_parts}, {output_stride(model)}{size} parameters",
         "data": f"{choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
         "images": images_line(train),
         **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
@@ -55,6 +55,12 @@ def opening(
         "watch": f"tensorboard --logdir {folder.parent}",
     }
     return "densepred\n" + console.block(rows)
+
+
+def output_stride(model: Model) -> str:
+    """Describe the stride of the encoder's deepest level; nothing for a model without an encoder."""
+    encoder = getattr(model, "encoder", None)
+    return f"output stride {max(encoder.strides)}, " if isinstance(encoder, Encoder) else ""
 
 
 def images_line(data: Dataset) -> str:
