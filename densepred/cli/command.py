@@ -90,7 +90,7 @@ class _Run:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
         try:
             self._check_flags(sys.argv[1:])
-            first, words = flags.split(sys.argv[1:])
+            first, words = flags.split(flags.at_home(sys.argv[1:]))
             words = [overrides_.understood(word) for word in words]
             before = self.prepare(words) if self.prepare is not None else []
             sys.argv[1:] = [*first, *before, *(f"++{word}" if self._is_free(word) else word for word in words)]
@@ -164,6 +164,10 @@ class Claim(Callback):
                 config.hydra.run.dir = str(expand(resume))
             elif self.exclusive and not os.environ.get(sweep.CLAIMED):
                 config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with read_write(config.hydra):  # Hydra writes there itself
+            config.hydra.sweep.dir = str(expand(config.hydra.sweep.dir))
 
 
 def claim(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,7 @@ from hydra._internal import utils as hydra_internal
 
 import densepred
 from densepred.errors import UserError, suggest
+from densepred.home import expand
 
 TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
 COMMANDS = ("train", "eval", "predict", "import")
@@ -91,6 +93,14 @@ def values(arguments: Sequence[str], *names: str) -> list[str]:
     after = [b for a, b in itertools.pairwise(arguments) if a in names]
     joined = [word.split("=", 1)[1] for word in arguments if word.startswith(tuple(f"{name}=" for name in names))]
     return after + joined
+
+
+def at_home(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with `~` replaced in the folders of --config-dir, which shells leave behind a `=`."""
+    names = ("--config-dir", "-cd")
+    before = ["", *arguments]
+    found = [str(expand(word)) if last in names else word for last, word in zip(before, arguments, strict=False)]
+    return [re.sub(r"^(--config-dir=)(.*)", lambda flag: f"{flag[1]}{expand(flag[2])}", word) for word in found]
 
 
 def check_config(arguments: Sequence[str], name: str, folders: Iterable[Path]) -> None:

@@ -14,6 +14,7 @@ from densepred.cli import compose, overrides
 from densepred.cli.note import say
 from densepred.cli.typed import Typed, at
 from densepred.errors import UserError
+from densepred.home import expand
 from densepred.rundir import provenance
 from densepred.weights import header
 
@@ -36,7 +37,7 @@ def inherited(typed: Typed) -> list[str]:
         say(f"{KEY}{source}: the experiment chooses the model and the task, none is taken from the run")
         return []
     taken = [group for group in GROUPS if group not in own and not (group in MODEL and "model" in own)]
-    words = [word for word in _recorded(Path(source), typed, taken) if word.partition("=")[0].lstrip("+") not in own]
+    words = [word for word in _recorded(expand(source), typed, taken) if word.partition("=")[0].lstrip("+") not in own]
     if words:
         say(f"{KEY}{source}: taken from the run: {' '.join(words)}; type a key again for another value")
     return words

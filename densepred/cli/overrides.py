@@ -44,22 +44,24 @@ def with_splits(word: str) -> str:
 
 
 def quoted(word: str) -> str:
-    """Return an override with its value in quotes if that is a path and begins with `~` or looks like a number.
+    """Return an override with its paths in quotes if they begin with `~` or look like numbers.
 
-    Hydra's grammar takes no bare `~`, and reads 2018_05 as 201805.
+    Hydra's grammar takes no bare `~`, and reads 2018_05 as 201805. A list of paths and a sweep over paths count too.
     """
     key, equals, value = word.partition("=")
     section, _, name = key.lstrip("+").rpartition(".")
     is_path = name in PATHS and (name not in ("encoder", "model") or section == "weights")
-    if not equals or not is_path or not (value.startswith("~") or NUMBER.fullmatch(value)):
+    if not equals or not is_path or re.search("[\"'{(]", value):
         return word
-    if value.startswith("~"):
-        expand(value)  # refuses the home of an unknown user before a folder is made of it
-    return f"{key}={_in_quotes(value)}"
+    listed = re.fullmatch(r"\[(.*)\]", value)
+    paths = [_in_quotes(path.strip()) for path in (listed[1] if listed else value).split(",")]
+    return f"{key}=[{','.join(paths)}]" if listed else f"{key}={','.join(paths)}"
 
 
-def _in_quotes(value: str) -> str:
-    return value if "'" in value else f"'{value}'"
+def _in_quotes(path: str) -> str:
+    if path.startswith("~"):
+        expand(path)  # refuses the home of an unknown user before a folder is made of it
+    return f"'{path}'" if path.startswith("~") or NUMBER.fullmatch(path) else path
 
 
 def plain(words: Any, section: str) -> list[str]:

@@ -28,6 +28,11 @@ CLAIMED = "DENSEPRED_CLAIMED"
 TABLE = "table.md"
 
 
+FULL = "HYDRA_FULL_ERROR"
+TYPED = os.environ.get(FULL)
+"""The variable before a command runs."""
+
+
 def register() -> None:
     """Register the launcher with Hydra as `hydra/launcher=process`."""
     ConfigStore.instance().store(
@@ -87,6 +92,7 @@ class Processes(Launcher):
         self.jobs += batch
         rows = cells(self.jobs, list(self.columns))
         print(aligned(rows), flush=True)
+        sweep.mkdir(parents=True, exist_ok=True)  # jobs that were refused have removed their folders and this one
         (sweep / TABLE).write_text(markdown(rows), encoding="utf-8")
         print(f"  table in {sweep / TABLE}", flush=True)
         failed = [job for job in batch if job.code]
@@ -102,9 +108,15 @@ class Processes(Launcher):
         print(f"job {number}: {' '.join(shown)} -> {folder}", flush=True)
         begin = time.monotonic()
         command = [*_program(), *overrides, _quoted("hydra.run.dir", folder)]
-        code = subprocess.run(command, env={**os.environ, CLAIMED: "1"}, check=False).returncode
+        code = subprocess.run(command, env=_environment(), check=False).returncode
         summary = _summary(folder)
         return SweepJob(number, shown, folder, code, time.monotonic() - begin, _best(summary), scores(summary))
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a job: HYDRA_FULL_ERROR as the user has it, not as `command.run` sets it."""
+    names = {name: value for name, value in os.environ.items() if name != FULL}
+    return {**names, CLAIMED: "1", **({} if TYPED is None else {FULL: TYPED})}
 
 
 def _program() -> list[str]:

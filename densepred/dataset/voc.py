@@ -14,7 +14,7 @@ from densepred.dataset.image_header import describe_files
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
 from densepred.dataset.palette import voc_palette
-from densepred.dataset.paths import dataset_root, name_of_split
+from densepred.dataset.paths import below, dataset_root, name_of_split
 from densepred.dataset.reader import Reader
 from densepred.types import VOID, Info, Sample, UserError
 
@@ -66,7 +66,7 @@ class Voc(Dataset):
         ids = path.read_text(encoding="utf-8").split()
         if not ids:
             raise UserError(f"{path}: lists no images; use the official list")
-        self.pairs = [Pair(i, folder / "JPEGImages" / f"{i}.jpg", folder / masks / f"{i}.png") for i in ids]
+        self.pairs = [Pair(i, folder / "JPEGImages" / f"{i}.jpg", below(folder, masks, name) / f"{i}.png") for i in ids]
         self.info = Info(classes=CLASSES, palette=voc_palette(len(CLASSES)))
         identity = {value: value for value in (*range(len(CLASSES)), VOID)}
         self._read = Reader(Labels(CLASSES, identity), 3, max_pixels, "stored")

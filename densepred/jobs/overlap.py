@@ -39,12 +39,34 @@ def check(one: str, first: Dataset, other: str, second: Dataset, allowed: bool) 
 
 def check_test(node: Mapping[str, Any], data: Dataset, allowed: bool) -> None:
     """Compare test images with the images of training and validation, where these can be found."""
+    _refuse_valid_as_test(node, allowed)
     for split in ("valid", "train"):
         try:
             other = parts.dataset(dict(node), split)
         except UserError:  # test images may come alone
             continue
         check(split, other, "test", data, allowed)
+
+
+def _refuse_valid_as_test(node: Mapping[str, Any], allowed: bool) -> None:
+    """Raise UserError if `test` names the images of `valid`, as in trees without public labels of the test images."""
+    places = node.get("splits")
+    if allowed or not isinstance(places, Mapping) or "test" not in places:
+        return
+    name = places["test"]
+    if isinstance(name, float) or name != places.get("valid", places.get("val")) or _apart(node):
+        return
+    shown = name if isinstance(name, str) else ", ".join(map(str, name))
+    raise UserError(
+        f"dataset.split=test: dataset.splits gives test the images of valid ({shown}), because the labels of the "
+        "official test sets of VOC, Cityscapes and MPII are not public; type dataset.split=valid, or "
+        "dataset.splits.test=NAME for test images with labels"
+    )
+
+
+def _apart(node: Mapping[str, Any]) -> bool:
+    """Look for a list with a column of splits, which names them by itself."""
+    return node.get("list") is not None
 
 
 def identity(file: Path) -> Hashable:

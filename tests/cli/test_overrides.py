@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from densepred import eval as evaluation
 from densepred.cli import overrides
 from densepred.rundir.provenance import words
 from tests import running
+
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 VALUES = [
     None,
@@ -54,3 +57,34 @@ def test_what_is_typed_for_an_evaluation_wins(tmp_path: Path) -> None:
     running.train(tmp_path, "trainer.max_steps=1")
     words = evaluation.dataset_of_checkpoint([f"ckpt={tmp_path}", "dataset.seed=7"])
     assert not any(word.startswith("dataset.seed=") for word in words)
+
+
+NO_PATHS = {"splits", "split", "exif", "channels", "classes", "ignore_index", "on_bad", "threshold", "output_subdir"}
+NO_PATHS |= {"subdir", "key", "mask_suffix", "group", "family", "limit", "max_value", "columns", "divisor", "label_map"}
+
+
+@pytest.mark.parametrize(
+    "file", [*CONFIGS.glob("*.yaml"), *CONFIGS.glob("dataset/*.yaml"), *CONFIGS.glob("trainer/*.yaml")], ids=str
+)
+def test_every_key_with_a_file_or_a_folder_is_known_to_hold_a_path(file: Path) -> None:
+    for line in file.read_text().splitlines():
+        found = re.fullmatch(r" *(\w+): .*# (.*)", line)
+        if found and re.search(r"\b(files?|folders?|path|JSON|below root|CSV)\b", found[2].split(";")[0]):
+            assert found[1] in overrides.PATHS | NO_PATHS, line
+
+
+@pytest.mark.parametrize("key", sorted(overrides.PATHS - {"encoder", "model"}))
+def test_a_home_folder_and_a_number_arrive_as_typed(key: str) -> None:
+    for value in ("~/a b", "2018", "2018_05", "1e5"):
+        override = OverridesParser.create().parse_override(overrides.understood(f"x.{key}={value}"))
+        assert override.value() == value
+    override = OverridesParser.create().parse_override(overrides.understood(f"x.{key}=[~/a, b,2018]"))
+    assert override.value() == ["~/a", "b", "2018"]
+    override = OverridesParser.create().parse_override(overrides.understood(f"+x.{key}=~/a,2018_05"))
+    assert list(override.sweep_string_iterator()) == ["'~/a'", "'2018_05'"]
+
+
+def test_other_values_stay() -> None:
+    for word in ("dataset.root='~/a'", "encoder=resnet18", "dataset.images={a: b}", "model=unet,fpn", "seed=2018"):
+        assert overrides.understood(word) == word
+    assert overrides.understood("weights.encoder=~/x") == "weights.encoder='~/x'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -18,9 +19,9 @@ from densepred.dataset.instance_folder import InstanceFolder
 from densepred.dataset.mpii import Mpii
 from densepred.dataset.voc import Voc
 from densepred.errors import Notice
-from densepred.jobs import overlap
+from densepred.jobs import overlap, parts
 from densepred.types import UserError
-from tests.dataset import coco_tree, folder_tree, mpii_tree, voc_tree
+from tests.dataset import cityscapes_tree, coco_tree, folder_tree, mpii_tree, voc_tree
 from tests.dataset.files import picture, write
 
 Make = Callable[..., Any]
@@ -119,6 +120,19 @@ def test_mpii_and_voc(tmp_path: Path) -> None:
         overlap.check("valid", Voc(str(tmp_path / "voc"), "valid"), "test", Voc(str(tmp_path / "voc"), "test"), False)
     with pytest.raises(UserError, match=r"dataset\.splits: valid=0\.2; the splits of this dataset"):
         Voc(str(tmp_path / "voc"), "valid", {"train": 0.8, "valid": 0.2})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(("option", "place"), [("voc", "val"), ("cityscapes", "val"), ("mpii", "valid")])
+def test_a_tree_without_a_test_set_is_named(plain: Callable[..., Any], option: str, place: str, tmp_path: Path) -> None:
+    trees = {"voc": voc_tree, "cityscapes": cityscapes_tree, "mpii": mpii_tree}
+    for split in ("train", place):
+        trees[option].tree(tmp_path, split)
+    node = plain(f"dataset={option}", f"dataset.root={tmp_path}")["dataset"]
+    data = parts.dataset(node, "test")
+    with pytest.raises(UserError, match=rf"test the images of valid \({place}\), because .* type dataset\.split=valid"):
+        overlap.check_test(node, data, False)
+    with pytest.warns(Notice, match="images of test are also in valid"), contextlib.suppress(UserError):
+        overlap.check_test(node, data, True)
 
 
 def test_coco_has_no_test_images_in_place_of_missing_ones(tmp_path: Path) -> None:
