@@ -55,6 +55,7 @@ class Model(nn.Module, ABC):
     """Built as `factory(heads=..., channels=..., mean=..., std=...)`; the last three come from Info."""
 
     align_corners: bool = False  # how coarse predictions are upsampled
+    bounds: bool = False  # whether heads with `HeadSpec.positive` are kept above 0
 
     @abstractmethod
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from densepred.cli import command, compose
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.home import expand
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def predict(cfg: DictConfig) -> int:
     if len(failed) == len(files):
         raise UserError(f"{source}: none of {len(files)} images could be predicted; see the lines above")
     writer.join(places)
+    _tell_missing(settings, writer.kinds.values())
     caps.tell_of_full(model.task.codec, len(files) - len(failed))
     written = [*writer.kinds.values(), *([] if latents is None else latents.join(model.basis()))]
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
@@ -103,6 +106,15 @@ def open_latents(model: Predictor, settings: Any, output: Path) -> Latents | Non
     from densepred.results.latents import Latents
 
     return Latents(output)
+
+
+def _tell_missing(settings: Any, kinds: Collection[str]) -> None:
+    """Tell which files are wanted and do not exist, because the model predicts nothing for them."""
+    if settings.probabilities and "probabilities" not in kinds:
+        warnings.warn("probabilities=true: the model of this checkpoint predicts none", Notice, stacklevel=2)
+    if settings.coco_ids and not any(kind.endswith(".json") for kind in kinds):
+        text = f"coco_ids={settings.coco_ids}: has no effect: this model predicts nothing for a COCO file"
+        warnings.warn(text, Notice, stacklevel=2)
 
 
 def chosen(settings: Any) -> tuple[Path, list[Path]]:

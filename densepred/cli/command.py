@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from densepred.cli import flags, groups, help, hydra_errors, sweep, synonyms
+from densepred.cli import flags, groups, help, hydra_errors, ignored, sweep, synonyms
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
@@ -121,6 +121,7 @@ class _Run:
         try:
             complete(cfg, overrides())
             with notices(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True)):
+                ignored.tell(cfg, overrides())
                 self.code = self.function(cfg)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher other than ours counts failed jobs by itself

@@ -54,9 +54,7 @@ class Trainer:
     def fit(self, train: TrainingLoader, resume: bool = False) -> Progress:
         """Train to the end. Raises Stopped after a signal, NonFinite where training diverged."""
         settings, progress = self.settings, self.progress
-        per_epoch = math.ceil(len(train) / settings.accumulate)
-        self.total = settings.max_steps or (settings.epochs * per_epoch if settings.epochs else None)
-        self.valid_steps = max(1, round(settings.valid_every * per_epoch))
+        self.total, self.valid_steps = self.lengths(len(train))
         if resume:
             self.run.restore(self.state, settings.allow)
         self.started = self.saved = time.monotonic()
@@ -72,6 +70,13 @@ class Trainer:
             self._save(due=True)
             self._validate()
         return progress
+
+    def lengths(self, batches: int) -> tuple[int | None, int]:
+        """Return the steps of the run, None if time alone ends it, and those between validations."""
+        settings = self.settings
+        per_epoch = math.ceil(batches / settings.accumulate)
+        total = settings.max_steps or (settings.epochs * per_epoch if settings.epochs else None)
+        return total, max(1, round(settings.valid_every * per_epoch))
 
     def _epoch(self, train: TrainingLoader, bar: tqdm) -> None:
         """Train through the rest of the current epoch."""

@@ -37,6 +37,8 @@ def opening(
     steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
     lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
     length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
+    if steps is None:
+        length += ", at a constant learning rate"
     length += f"; {batches} batches of {settings.data.batch_size} per epoch"
     if isinstance(model, ClosedForm):
         length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"

@@ -22,7 +22,7 @@ from densepred.engine.signals import NonFinite, StopFlag, Stopped
 from densepred.engine.trainer import Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import UserError, notices
-from densepred.jobs import overlap, parts
+from densepred.jobs import effects, overlap, parts
 from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
@@ -120,6 +120,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, len(train_loader)))
     for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
         log.say(note)
+    for fact in effects.without(settings, task, model, fitter, len(train_loader)):
+        log.warn(fact)
     try:
         progress = fitter.fit(train_loader, resume)
         if settings.trainer.probes:

@@ -24,6 +24,8 @@ class EncoderDecoder(Normalise, Model):
     training it has n + 1 stages, coarse to fine, the last its prediction; in evaluation mode only the prediction.
     """
 
+    bounds = True
+
     def __init__(
         self,
         encoder: EncoderFactory,

@@ -24,6 +24,8 @@ class FCOS(Normalise, Model):
     a learnt factor of its own for them.
     """
 
+    bounds = True
+
     def __init__(
         self,
         encoder: EncoderFactory,

@@ -1,0 +1,64 @@
+"""Notices of settings that the number of steps or the model leaves without effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from densepred.encoder.plain import Plain
+from tests import running
+
+
+def notices(folder: Path, *words: str) -> list[str]:
+    assert running.train(folder, *words) == 0
+    return [line for line in (folder / "train.log").read_text().splitlines() if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("trainer.max_minutes=0.001", "scheduler.warmup=0.1"),
+            "warmup=0.1: has no effect: it is a fraction",
+        ),
+        (("trainer.max_steps=2", "scheduler.warmup=2"), "scheduler.warmup=2: as long as the run of 2 steps or longer"),
+        (("trainer.max_steps=2", "trainer.patience=2"), "trainer.patience=2: has no effect: the run has 1 validations"),
+        (("trainer.max_steps=3", "scheduler.warmup=2"), None),
+        (("trainer.max_steps=3", "scheduler.warmup=0.5", "trainer.patience=1", "trainer.valid_every=0.4"), None),
+    ],
+)
+def test_lengths_that_the_run_does_not_reach(tmp_path: Path, words: tuple[str, ...], told: str | None) -> None:
+    found = notices(tmp_path, *words)
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]
+
+
+def test_statistics_beside_pretrained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Plain, "mean", (0.5, 0.5, 0.5))
+    monkeypatch.setattr(Plain, "std", (0.2, 0.2, 0.2))
+    from tests.dataset import folder_tree
+
+    for split in ("train", "val"):
+        folder_tree.tree(tmp_path / "data", split)
+    words = ("dataset=folder", f"dataset.root={tmp_path / 'data'}", "trainer.max_steps=1", "data.batch_size=2")
+    job = running.bare_job(
+        tmp_path / "run", "encoder.widths=[4,8]", *words, "dataset.mean=[0.1,0.2,0.3]", "dataset.std=[0.2,0.2,0.2]"
+    )
+    assert running.training.work(job) == 0
+    found = [line for line in (tmp_path / "run/train.log").read_text().splitlines() if "has no effect" in line]
+    assert len(found) == 1
+    assert "dataset.mean=[0.1, 0.2, 0.3]: has no effect: the pretrained weights of the encoder expect" in found[0]
+    weights = running.weights(tmp_path / "run")
+    assert torch.equal(weights["mean"].flatten(), torch.full((3,), 0.5))  # as the notice has it
+
+
+def test_lengths_that_a_model_does_not_keep_above_0(tmp_path: Path) -> None:
+    words = ("task=detection_center", "encoder=plain", "encoder.widths=[4,4,4]", "trainer.max_steps=1")
+    small = ("dataset.counts={train: 2, valid: 1, test: 1}", "dataset.size=[32,32]", "trainer.pictures=0")
+    for model, told in (("fcn", True), ("encoder_decoder", False)):
+        more = ("model.stride=4",) if model == "fcn" else ("decoder=fpn", "decoder.width=8")
+        job = running.bare_job(tmp_path / model, *words, *small, f"model={model}", *more)
+        assert running.training.work(job) == 0
+        assert ("head size holds lengths" in (tmp_path / model / "train.log").read_text()) == told
