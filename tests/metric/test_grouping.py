@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from densepred.errors import UserError
-from densepred.metric.grouping import Grouping
+from densepred.metric.grouping import Grouping, ignored
 from densepred.types import Annotation, Info
 
 NAMES = ("joint_recall", "joint_precision", "joint_f1", "whole")
@@ -78,3 +78,13 @@ def test_parts_merge_to_the_whole() -> None:
 def test_a_tolerance_of_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="tolerance"):
         Grouping(Info(), tolerance=0)
+
+
+@pytest.mark.parametrize(("covered", "left_out"), [(2, True), (1, False)])
+def test_a_person_is_ignored_by_half_of_the_joints_that_are_known(covered: int, left_out: bool) -> None:
+    """Three joints are known at y of 0, 10 and 20; those of no position lie in the region and do not count."""
+    person = torch.tensor(row(20, 3))
+    region = torch.zeros(50, 200, dtype=torch.bool)
+    region[: 10 * covered - 5] = True
+    assert ignored(person, region) is left_out
+    assert ignored(person, None) is False

@@ -53,3 +53,9 @@ def test_an_empty_map_and_one_of_one_cell() -> None:
     assert len(peaks(torch.zeros(5, 7), 10, 0.1, (3, 3), 2.0).points) == 0
     assert peaks(torch.ones(1, 1), 10, 0.1, (7, 7), 2.0).points.tolist() == [[0.0, 0.0]]
     assert len(peaks(torch.full((5, 7), torch.nan), 10, 0.1, (3, 3), 2.0).points) == 0
+
+
+def test_a_peak_lies_above_the_threshold_and_not_on_it() -> None:
+    heat = torch.tensor([[0.5, 0.0, 0.75]])
+    assert peaks(heat, 9, 0.5, (3, 3), None).scores.tolist() == [0.75]
+    assert peaks(heat, 9, 0.4375, (3, 3), None).scores.tolist() == [0.75, 0.5]
