@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.errors import UserError, suggest
-from densepred.types import ChannelAxes, HeadSpec
+from densepred.types import ChannelAxes, HeadSpec, Pyramid
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -237,3 +237,14 @@ def adapt_statistics(values: tuple[float, ...], channels: int) -> tuple[float, .
     if channels == 1:
         return (sum(values) / len(values),)
     return tuple(values[i % len(values)] for i in range(channels))
+
+
+class Levels(nn.Module):
+    """The levels of a model that has no `Encoder`, as a module: ablations replace what it returns."""
+
+    def __init__(self, strides: Sequence[int]) -> None:
+        super().__init__()
+        self.strides = tuple(strides)
+
+    def forward(self, pyramid: Pyramid) -> Pyramid:
+        return pyramid

@@ -99,6 +99,7 @@ class EvalSettings:
     metric: Any = None
     codec: dict[str, Any] = field(default_factory=dict)
     oracle: Any = None
+    ablate: str | None = None
     probes: bool = False
     flip: bool = False
     boxes: str | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import torch
 
 from densepred import atomic, distributed
 from densepred.build.instantiate import build
-from densepred.contracts import Dataset
+from densepred.contracts import Dataset, Model
 from densepred.dataset.paths import split_word
+from densepred.engine.ablation import Ablation, gradient_shares
 from densepred.engine.amp import Precision
 from densepred.engine.diagnostics import probe
 from densepred.engine.evaluate import evaluate
@@ -27,7 +29,7 @@ from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
 from densepred.jobs.parts import evaluation_loader, random_split, with_trained_white
 from densepred.loader import by_name
-from densepred.loader.loaders import explained
+from densepred.loader.loaders import EvaluationLoader, explained
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console, splits
 from densepred.settings import EvalSettings
@@ -44,6 +46,15 @@ class EvaluationJob:
 
     settings: EvalSettings
     folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report beside the metrics: its key in metrics.json, the facts there, and a table."""
+
+    key: str
+    facts: Mapping[str, Any]
+    table: str
 
 
 def work(job: EvaluationJob) -> int:
@@ -78,20 +89,36 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     )
     boxes = _detected(settings, task, data)
     loader = evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
-    precision = Precision(settings.precision, device)
-    oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
     try:
-        model, task = model.to(device), task.to(device)
-        values = evaluate(model, task, loader, device, precision, oracle, settings.flip, split, "codec")
-        if oracle is not None:
-            oracle.finish(values)
-        if settings.probes:
-            probed = probe(model, task, loader, device, precision)
-            values |= {f"probe/{name}": value for name, value in probed.items()}
+        values, sections = _scored(settings, model.to(device), task.to(device), loader, device, split)
     finally:
         loader.close()
     if distributed.is_main():
-        _report(values, path, header, split, len(data), job.folder, oracle)
+        facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": len(data)}
+        _report(values, facts, job.folder, sections)
+
+
+def _scored(
+    settings: EvalSettings, model: Model, task: Task, loader: EvaluationLoader, device: torch.device, split: str
+) -> tuple[dict[str, float | None], list[Section]]:
+    """Return the metrics, and the sections of the oracle and of the ablation if they are wanted."""
+    precision = Precision(settings.precision, device)
+    oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
+    ablation = None if settings.ablate is None else Ablation(model, settings.ablate)
+    values = evaluate(model, task, loader, device, precision, oracle, settings.flip, split, "codec")
+    sections = []
+    if oracle is not None:
+        oracle.finish(values)
+        sections.append(Section("oracle", oracle.facts(), oracle.report()))
+    if ablation is not None:
+        shares = gradient_shares(model, task, loader, device, precision)
+        again = partial(evaluate, model, task, loader, device, precision, None, settings.flip, split, "codec")
+        ablation.run(shares, again)
+        sections.append(Section("ablation", ablation.facts(values, task), ablation.report(values, task)))
+    if settings.probes:
+        probed = probe(model, task, loader, device, precision)
+        values |= {f"probe/{name}": value for name, value in probed.items()}
+    return values, sections
 
 
 def _detected(settings: EvalSettings, task: Task, data: Dataset) -> list[Annotation] | None:
@@ -163,18 +190,11 @@ def _warn(text: str) -> None:
 
 
 def _report(
-    values: dict[str, float | None],
-    path: Path,
-    header: dict[str, Any],
-    split: str,
-    samples: int,
-    folder: Path,
-    oracle: Oracle | None,
+    values: dict[str, float | None], facts: Mapping[str, Any], folder: Path, sections: Sequence[Section]
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": samples}
-    found = {} if oracle is None else {"oracle": oracle.facts()}
+    found = {section.key: section.facts for section in sections}
     atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **found})
     rows = {name: str(value) for name, value in facts.items()}
-    parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *([oracle.report()] if oracle else [])]
+    parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *(one.table for one in sections)]
     print("\n\n".join([*parts, f"  written to {folder / 'metrics.json'}"]))

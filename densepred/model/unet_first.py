@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Model, Upsample, UpsampleFactory
-from densepred.nn import Normalise, initialise, make_activation, make_norm, output_axes
+from densepred.nn import Levels, Normalise, initialise, make_activation, make_norm, output_axes
 from densepred.ops.geometry.mirror import mirrored
-from densepred.types import ChannelAxes, HeadSpec, UserError
+from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 
 
 class UNetFirst(Normalise, Model):
@@ -56,6 +56,7 @@ class UNetFirst(Normalise, Model):
         self.rises = nn.ModuleList(_rise(upsample, deep, shallow) for deep, shallow in pairs)
         self.ups = nn.ModuleList(_block(2 * shallow, shallow, norm, activation) for _, shallow in pairs)
         self.dropout = nn.Dropout(dropout)
+        self.levels = Levels([2**level for level in range(depth + 1)])
         self.heads = nn.ModuleDict({name: nn.Conv2d(width, spec.channels, 1) for name, spec in heads.items()})
         for part in (self.downs, self.ups, self.heads):
             initialise(part)
@@ -92,19 +93,21 @@ class UNetFirst(Normalise, Model):
                     f"must be {self.smallest} plus a multiple of {self.step}"
                 )
         x = self.normalise(image)
-        skips: list[Tensor] = []
-        indices: list[Tensor] = []
+        features: list[Tensor] = []
+        indices: list[Tensor | None] = [None]
         for level, down in enumerate(self.downs):
             if level > 0:
                 x, argmax = F.max_pool2d(x, 2, return_indices=True)
                 indices.append(argmax)
             x = down(x)
             x = self.dropout(x) if level >= len(self.downs) - 2 else x
-            skips.append(x)
-        skips.pop()
+            features.append(x)
+        levels = self.levels(Pyramid(features, indices))
+        skips, x = levels.features[:-1], levels.features[-1]
         for rise, up in zip(self.rises, self.ups, strict=True):
             size = (2 * x.shape[-2], 2 * x.shape[-1])
             skip, argmax = skips.pop(), indices.pop()
+            assert argmax is not None
             x = rise(x, size, _crop_indices(argmax, skip, x))
             x = up(torch.cat([_crop(skip, x), x], 1))
         return {name: [head(x)] for name, head in self.heads.items()}

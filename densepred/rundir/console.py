@@ -14,9 +14,11 @@ def block(rows: Mapping[str, str]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Format with four decimals, or with three significant digits below 0.01."""
+    """Format with four decimals, or with three significant digits below 0.01; whole numbers (int) as they are."""
     if value is None:
         return UNDEFINED
+    if isinstance(value, int):
+        return str(value)
     return f"{value:.3g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
 
 
@@ -59,7 +61,7 @@ def scores(values: Mapping[str, float | None]) -> str:
 def _parts(columns: Mapping[str, Mapping[str, float | None]]) -> str:
     """Return a table of scores; the rows are those of the first."""
     rows = next(iter(columns.values()))
-    first = "at" if all(part.replace(".", "").isdigit() for part in rows) else "class"
+    first = "at" if all(part.replace(".", "").replace("-", "").isdigit() for part in rows) else "class"
     return table([first, *columns], [[row, *(number(c.get(row)) for c in columns.values())] for row in rows])
 
 
