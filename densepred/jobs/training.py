@@ -31,7 +31,7 @@ from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
 from densepred.optimizer import freeze, optimizer_of
 from densepred.rundir import console, provenance, splits
-from densepred.rundir.folder import Run
+from densepred.rundir.folder import Run, begun_info
 from densepred.rundir.log import Log
 from densepred.rundir.progress import Progress
 from densepred.rundir.state import TrainState
@@ -39,7 +39,6 @@ from densepred.settings import TrainSettings
 from densepred.task import Task
 from densepred.types import HeadSpec, Info
 from densepred.weights import pretrained
-from densepred.weights.header import SUFFIX, read_header
 
 FORMAT = 1
 NON_FINITE, STOPPED = 3, 75
@@ -88,13 +87,14 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     _configure_torch(settings)
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     data_node = settings.dataset
-    if resume and data_node.get("max_value", 0) is None and (written := folder / "last.safetensors").is_file():
-        data_node = parts.with_trained_white(data_node, read_header(written)["info"])
+    began = begun_info(folder) if resume else None
+    if began is not None:
+        data_node = parts.with_trained_white(data_node, began)
     train = parts.dataset(data_node, "train")
     valid = parts.dataset(parts.with_trained_white(data_node, {"max_value": train.info.max_value}), "valid")
     overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
-    if resume:
-        train = _as_begun(train, folder)
+    if began is not None:
+        train = _as_begun(train, began, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
     torch.manual_seed(settings.seed)
     task, model = parts.task_and_model(task_node, settings.model, train.info)
@@ -139,12 +139,9 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
         )
 
 
-def _as_begun(train: Dataset, folder: Path) -> Dataset:
+def _as_begun(train: Dataset, info: dict[str, Any], folder: Path) -> Dataset:
     """Return the training split in the order of classes and keypoints with which the run began."""
-    file = folder / f"last{SUFFIX}"
-    if not file.is_file():
-        return train
-    begun = Info.from_json(read_header(file)["info"])
+    begun = Info.from_json(info)
     required = {"semantic", *(["keypoints"] if begun.keypoints else [])} if begun.classes or begun.keypoints else set()
     return by_name.matched(train, begun, required, "the training split", f"the run in {folder}")
 

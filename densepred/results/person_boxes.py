@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch import Tensor
 from densepred import predictor
 from densepred.dataset import coco_fields
 from densepred.dataset.coco import Id, Skip, identity, read_json
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.ops.boxes import from_ids
 from densepred.types import Annotation, Info
@@ -37,6 +38,8 @@ class BoxFilter:
         """
         own = self.info.classes
         if len(own) <= 1 and len(names) == 1:
+            if own and own != tuple(names):
+                self.tell(f"its only class, {names[0]}, is taken for {own[0]}")
             return {0: 0}
         found = {i: own.index(name) for i, name in enumerate(names) if name in own}
         if not found:
@@ -44,7 +47,12 @@ class BoxFilter:
                 f"boxes={self.source}: detects {', '.join(names[:5])} but the checkpoint has "
                 f"{', '.join(own[:5]) or 'one unnamed class'}; give boxes of the same classes"
             )
+        if left := [name for name in names if name not in own]:
+            self.tell(f"boxes of other classes are left out: {', '.join(left[:5])}{', ...' if left[5:] else ''}")
         return found
+
+    def tell(self, fact: str) -> None:
+        warnings.warn(f"boxes={self.source}: {fact}", Notice, stacklevel=3)
 
     def of(self, size: tuple[int, int], boxes: Tensor, scores: Tensor, categories: Tensor) -> Annotation:
         """Keep boxes that have a sufficient score and an area, best first; `categories` is -1 for other classes."""
@@ -72,8 +80,13 @@ class BoxFile:
         self.names = self._names(about)
         classes = self._classes(about, records)
         self.rows: dict[Id, list[tuple[list[float], float, int]]] = defaultdict(list)
+        self.flat = self.others = 0  # boxes without area, and of other categories
         for number, record in enumerate(records):
             self._add(record, f"{path}: detection {number}", classes)
+        if self.flat or self.others:
+            facts = {"without area": self.flat, "of other categories": self.others}
+            what = " and ".join(f"{count} {word}" for word, count in facts.items() if count)
+            selection.tell(f"of {len(records)} boxes {what} are left out")
 
     def __call__(self, pixels: Tensor, id: Id | None, name: str) -> Annotation:
         return self.of((int(pixels.shape[-2]), int(pixels.shape[-1])), id, name)
@@ -125,9 +138,15 @@ class BoxFile:
             return {ids[place]: own for place, own in known.items()}
         ids = {identity(record, "category_id", f"boxes={self.path}") for record in records}
         own = self.selection.info.classes
+        name = own[0] if own else "the class of the checkpoint"
         if len(own) <= 1 and len(ids) <= 1:
+            if ids - {PERSON[1]}:
+                self.selection.tell(f"does not name its only category, {next(iter(ids))}; it is taken for {name}")
             return dict.fromkeys(ids, 0)
-        if own == PERSON[:1]:
+        if own == PERSON[:1] and PERSON[1] in ids:
+            self.selection.tell(
+                f"does not name its {len(ids)} categories; {PERSON[1]} is taken for {name}, as in COCO's own files"
+            )
             return {PERSON[1]: 0}
         raise UserError(
             f"boxes={self.path}: it does not name its {len(ids)} categories; add a list `categories` with id and "
@@ -138,12 +157,15 @@ class BoxFile:
         try:
             box = coco_fields.box(record, where)
         except Skip:  # no area
+            self.flat += 1
             return
         if box is None:
             raise UserError(f"{where}: has no bbox; give x, y, width and height")
         (score,) = coco_fields.numbers([record.get("score", 1.0)], where, "score")
         kind = classes.get(identity(record, "category_id", where))
-        if kind is not None:
+        if kind is None:
+            self.others += 1
+        else:
             self.rows[identity(record, "image_id", where)].append((box, score, kind))
 
 

@@ -16,11 +16,12 @@ from densepred import distributed
 from densepred.atomic import write_json
 from densepred.build import renamed
 from densepred.errors import UserError
-from densepred.rundir.checkpoints import Checkpoints
+from densepred.rundir.checkpoints import META, Checkpoints
 from densepred.rundir.log import Log
 from densepred.rundir.provenance import flatten
 from densepred.rundir.state import TrainState
 from densepred.weights.file import save_weights
+from densepred.weights.header import SUFFIX, read_header
 
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
 FREE += (
@@ -52,7 +53,8 @@ class Run:
         if not distributed.is_main():
             return
         step, parts = state.progress.step, state.state_dict()
-        meta = {"config": self.config, "environment": numerics(), "files": self.log.position()}
+        about = {"config": self.config, "environment": numerics(), "files": self.log.position()}
+        meta = {**about, "info": self.header.get("info")}
         try:
             self.checkpoints.save(step, parts["weights"], parts["tensors"], {**parts["meta"], **meta})
         except OSError as error:
@@ -108,6 +110,33 @@ class Run:
                 **({"probe": dict(diagnostics)} if diagnostics is not None else {}),
             },
         )
+
+
+def begun_info(folder: Path) -> dict[str, Any] | None:
+    """Return the description of the data that a run began with, to go on with the same classes in the same order.
+
+    It is read from the newest checkpoint, else from published weights. None without a checkpoint: the run starts anew.
+    Raises UserError if there is a checkpoint and neither tells it.
+    """
+    checkpoints = Checkpoints(folder / "checkpoints")
+    steps = checkpoints.steps()
+    for step in reversed(steps):
+        try:
+            info = json.loads((checkpoints.folder / str(step) / META).read_text(encoding="utf-8")).get("info")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if isinstance(info, dict):
+            return info
+    for name in ("last", "best"):
+        file = folder / f"{name}{SUFFIX}"
+        if file.is_file():
+            return read_header(file)["info"]
+    if steps:
+        raise UserError(
+            f"{folder}: neither its checkpoints nor last{SUFFIX} or best{SUFFIX} tell the order of classes with which "
+            f"the run began; put one of these files back, or start a new run"
+        )
+    return None
 
 
 def numerics() -> dict[str, Any]:

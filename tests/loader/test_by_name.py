@@ -15,7 +15,9 @@ from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
 from densepred.jobs import evaluation, training
 from densepred.loader.by_name import matched
+from densepred.rundir.folder import begun_info
 from densepred.types import VOID, Annotation, Frame, Info, Sample
+from densepred.weights.file import save_weights
 from tests import running
 from tests.conftest import composed
 from tests.dataset import trees
@@ -128,12 +130,27 @@ def test_a_resumed_run_keeps_its_order(roots: tuple[Path, Path], tmp_path: Path)
         root.rename(straight)
         if name == "b":
             turn(straight, "train")
+            for file in (tmp_path / name).glob("*.safetensors"):
+                file.unlink()  # the checkpoint tells the order too
         again = (f"trainer.resume={tmp_path / name}", "trainer.max_steps=3", "trainer.allow=[trainer]")
         words = [word for word in RUN if not word.startswith("trainer.max_steps")]
         assert training.work(running.bare_job(tmp_path / name, *words, f"dataset.root={straight}", *again)) == 0
         straight.rename(moved if name == "a" else turned)
     assert running.metrics(tmp_path / "a") == running.metrics(tmp_path / "b")
     assert "the training split: classes" in (tmp_path / "b/train.log").read_text()
+
+
+def test_the_order_comes_from_any_file_of_the_run_and_is_never_guessed(tmp_path: Path) -> None:
+    assert begun_info(tmp_path) is None
+    state = tmp_path / "checkpoints/3/state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"info": {"classes": ["a"]}}))
+    assert begun_info(tmp_path) == {"classes": ["a"]}
+    state.write_text("{}")  # as former runs wrote it
+    with pytest.raises(UserError, match="neither its checkpoints nor last"):
+        begun_info(tmp_path)
+    save_weights(tmp_path / "best.safetensors", {}, {"format": 1, "info": {"classes": ["b"]}, "model": {}, "task": {}})
+    assert begun_info(tmp_path) == {"classes": ["b"]}
 
 
 def test_a_checkpoint_is_evaluated_by_name(roots: tuple[Path, Path], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.results.person_boxes import BoxFile, BoxFilter, Detector
 from densepred.types import Annotation, Info
 
@@ -47,6 +47,33 @@ def test_what_is_unsure_or_has_no_area_is_left_out(tmp_path: Path) -> None:
     found = opened(tmp_path, notes, threshold=0.5).of(SIZE, 7, "a")
     assert found.scores is not None
     assert found.scores.tolist() == [0.5]
+
+
+def test_boxes_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    data = {
+        "images": [{"id": 7, "file_name": "a.jpg"}],
+        "categories": [{"id": 1, "name": "bicycle"}, {"id": 5, "name": "person"}],
+        "annotations": [note(7, [0, 0, 9, 9], 0.9, 5), note(7, [0, 0, 0, 9], 0.9, 5), note(7, [0, 0, 8, 8], 0.9, 1)],
+    }
+    with pytest.warns(Notice) as heard:
+        found = opened(tmp_path, data).of(SIZE, None, "a")
+    assert [str(one.message).partition("json: ")[2] for one in heard] == [
+        "boxes of other classes are left out: bicycle",
+        "of 3 boxes 1 without area and 1 of other categories are left out",
+    ]
+    assert found.boxes is not None
+    assert found.boxes.tolist() == [[-0.5, -0.5, 8.5, 8.5]]  # the person by its name, though its id is not 1
+
+
+def test_a_class_that_is_taken_for_another_is_named(tmp_path: Path) -> None:
+    with pytest.warns(Notice, match="does not name its only category, 3; it is taken for person"):
+        assert len(opened(tmp_path, [note(7, [0, 0, 9, 9], 0.9, 3)]).of(SIZE, 7, "a").boxes) == 1  # type: ignore
+    with pytest.warns(Notice, match="does not name its 2 categories; 1 is taken for person"):
+        opened(tmp_path, [note(7, [0, 0, 9, 9], 0.9, 3), note(7, [0, 0, 9, 9])])
+    with pytest.raises(UserError, match="does not name its 2 categories; add a list `categories`"):
+        opened(tmp_path, [note(7, [0, 0, 9, 9], 0.9, 3), note(7, [0, 0, 9, 9], 0.9, 5)])
+    with pytest.warns(Notice, match="its only class, car, is taken for person"):
+        assert BoxFilter(PERSON, 0.0, "run").classes(["car"]) == {0: 0}
 
 
 def test_an_image_without_boxes_has_none(tmp_path: Path) -> None:
