@@ -36,7 +36,7 @@ class Components(Codec):
         Decoding closes the gaps between predicted instances again.
     connectivity: 4 connects pixels by their sides, 8 also by their corners.
     holes: fill holes of at most this many pixels.
-    min_area: drop components of fewer pixels.
+    min_area: drop components of fewer pixels, which are noise at the threshold more often than objects.
     split: "distance" cuts components at their necks; `smooth`, `split_ratio` (its `neck`) and `depth` are those of
         `ops.regions.watershed.part_blobs`.
     """
@@ -50,7 +50,7 @@ class Components(Codec):
         threshold: float = 0.5,
         connectivity: int = 4,
         holes: int = 0,
-        min_area: int = 1,
+        min_area: int = 5,
         split: str = "none",
         smooth: float = 1.0,
         split_ratio: float = 0.9,

@@ -49,6 +49,19 @@ def by_instance(found: Annotation) -> bool:
     return any(value is not None for value in (found.instances, found.boxes, found.keypoints))
 
 
+def hidden(found: Annotation, threshold: float) -> float | None:
+    """Return the highest score if every instance or person is left out of the picture; None if not, or without any."""
+    scores = None if found.scores is None else found.scores.cpu()
+    if found.keypoints is not None:
+        joints = found.keypoints[..., 2].cpu().flatten(1)
+        best = joints.amax(1) if joints.shape[1] else joints.new_zeros(len(joints))
+        scores = best if scores is None else torch.minimum(scores, best)
+    if scores is None or not threshold or not len(scores):
+        return None
+    highest = float(scores.max())
+    return None if highest > threshold else highest
+
+
 def confident(found: Annotation, threshold: float) -> tuple[Annotation, list[int] | None]:
     """Keep the instances with a score above `threshold`; also return their numbers, counted from 1.
 

@@ -23,6 +23,7 @@ class Crowding:
     whole: int = 0
     of_class: int = 0
     people: int = 0
+    smallest: int = 0  # pixels of the smallest instance; 0 without any
 
     def add(self, truths: Iterable[Annotation]) -> None:
         for truth in truths:
@@ -32,6 +33,7 @@ class Crowding:
         self.whole = max(self.whole, other.whole)
         self.of_class = max(self.of_class, other.of_class)
         self.people = max(self.people, other.people)
+        self.smallest = min(filter(None, (self.smallest, other.smallest)), default=0)
 
 
 def crowding(truth: Annotation) -> Crowding:
@@ -41,7 +43,16 @@ def crowding(truth: Annotation) -> Crowding:
     if truth.categories is not None and whole:
         of_class = int(torch.unique(truth.categories.cpu()[rows], return_counts=True)[1].max())
     known = rows if truth.keypoints is None else rows & (truth.keypoints[..., 2] > 0).any(1).cpu()
-    return Crowding(whole, of_class, int(known.sum()))
+    return Crowding(whole, of_class, int(known.sum()), _smallest(truth, rows))
+
+
+def _smallest(truth: Annotation, rows: torch.Tensor) -> int:
+    """Return the pixels of the smallest visible instance among these rows; 0 without any."""
+    if truth.instances is None:
+        return 0
+    areas = torch.bincount(truth.instances.cpu().flatten().long(), minlength=len(rows) + 1)[1 : len(rows) + 1]
+    areas = areas[rows & (areas > 0)]
+    return int(areas.min()) if len(areas) else 0
 
 
 def limits(task: Task, codec: str = "task.codec") -> dict[str, int]:
@@ -57,6 +68,7 @@ def tell(task: Task, most: Crowding, split: str, exact: bool = True, codec: str 
 
     codec: the key of the codec's settings in the command at hand.
     """
+    _tell_of_small(task.codec, most.smallest, split, codec)
     found = []
     for key, limit in limits(task, codec).items():
         people = "keypoints" in (task.codec.required or ())
@@ -72,6 +84,19 @@ def tell(task: Task, most: Crowding, split: str, exact: bool = True, codec: str 
         Notice,
         stacklevel=2,
     )
+
+
+def _tell_of_small(codec: Codec, smallest: int, split: str, where: str) -> None:
+    """Issue a notice if the codec drops predictions of the size of the smallest instance."""
+    for key in ("min_area", "thing_area"):
+        least = getattr(codec, key, 0)
+        if 0 < smallest < least:
+            warnings.warn(
+                f"{where}.{key}={least:g}: an instance of the {split} split has {smallest} pixels, and predictions of "
+                f"fewer than {least:g} are dropped; set {where}.{key}={smallest}",
+                Notice,
+                stacklevel=3,
+            )
 
 
 def tell_of_full(codec: Codec, images: int) -> None:

@@ -15,7 +15,7 @@ PIXELS = 50_000_000
 
 def warn_of_caps(data: Dataset, task: Task) -> None:
     """Issue a notice if an image of the training split, or of those that are read, exceeds a limit."""
-    if caps.limits(task):
+    if caps.limits(task) or "instances" in task.codec.required or hasattr(task.codec, "min_area"):
         caps.tell(task, *largest(data))
 
 

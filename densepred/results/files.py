@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from PIL import Image
 from torch import Tensor
 
 from densepred import atomic
-from densepred.draw.comparison import draw
-from densepred.errors import UserError
+from densepred.draw.comparison import draw, hidden
+from densepred.errors import Notice, UserError
 from densepred.ops.score.average_precision import numbers
 from densepred.results import coco
 from densepred.results.coco import Categories
@@ -58,6 +59,7 @@ class Results:
             self.categories = Categories.named(info, known.categories, known.source)
         self.kinds: dict[str, str] = {}  # folders and files, in the order of their first appearance
         self.current: list[Path] = []  # files of the image at hand
+        self.hidden: list[float] = []  # the highest score of each image with an overlay that shows none
         clean(folder)
 
     def add(self, place: Path, image_id: int, file_name: str, pixels: Tensor, found: Annotation) -> None:
@@ -83,6 +85,8 @@ class Results:
             return
         if self.overlays.overlay:
             picture = draw(pixels, found, self.info, self.overlays.threshold)
+            if (highest := hidden(found, self.overlays.threshold)) is not None:
+                self.hidden.append(highest)
             self._png("overlays", place, Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()))
         if found.probabilities is not None:
             self._array("probabilities", place, found.probabilities.half().cpu().numpy())
@@ -92,6 +96,16 @@ class Results:
         if found.semantic is not None:
             # Last: its presence marks the image as done.
             self._png("labels", place, indexed(found.semantic.cpu().numpy(), self.info))
+
+    def tell_of_hidden(self) -> None:
+        """Issue a notice about overlays that show nothing, though something was found."""
+        if self.hidden:
+            warnings.warn(
+                f"threshold={self.overlays.threshold:g}: {len(self.hidden)} overlays show nothing of what was found, "
+                f"because no score is above it; the highest is {max(self.hidden):.3f}; set a lower threshold",
+                Notice,
+                stacklevel=2,
+            )
 
     def join(self, places: Sequence[Path]) -> None:
         """Build the joint files from the records of these images, in this order, and remove the records."""

@@ -15,6 +15,11 @@ from densepred.types import VOID, Annotation, Frame, Info
 from tests.codec.cells import CELLS, STREET, drawn, same, touching_discs
 
 
+def whole(info: Info, **options: Any) -> Components:
+    """A codec that drops no component, except by `options`."""
+    return Components(info, **{"min_area": 1, **options})
+
+
 def there_and_back(codec: Components, *truths: Annotation) -> list[Annotation]:
     encoded = [codec.encode(truth) for truth in truths]
     targets = {name: torch.stack([one[name] for one in encoded]) for name in encoded[0]}
@@ -40,7 +45,7 @@ def logits(labels: Tensor, classes: int, sure: float = 9.0) -> Tensor:
 )
 def test_instances_that_do_not_touch_are_recovered(info: Info, options: dict[str, Any], size: tuple[int, int]) -> None:
     truths = [drawn(seed, size, 60, info) for seed in (1, 2)]
-    for found, truth in zip(there_and_back(Components(info, **options), *truths), truths, strict=True):
+    for found, truth in zip(there_and_back(whole(info, **options), *truths), truths, strict=True):
         assert truth.categories is not None
         assert len(truth.categories) > 2
         assert same(found, truth)
@@ -79,7 +84,7 @@ def test_touching_discs_are_separated_by_each_split() -> None:
     for seed in range(5):
         truth = touching_discs(seed)
         for name, options in (("none", {}), ("distance", {"split": "distance"}), ("gap", {"gap": 1})):
-            count[name] += recovered(truth, there_and_back(Components(CELLS, **options), truth)[0])
+            count[name] += recovered(truth, there_and_back(whole(CELLS, **options), truth)[0])
     assert count["none"] == 200  # the larger of each pair, which has more than half of both
     assert count["distance"] >= 396
     assert count["gap"] == 400
@@ -89,7 +94,7 @@ def test_a_gap_is_taught_and_closed_again() -> None:
     ids = np.pad(np.kron(np.arange(1, 13).reshape(3, 4), np.ones((9, 11), int)), 4).astype(np.int32)
     labels = torch.from_numpy((ids > 0).astype(np.uint8))
     truth = Annotation((35, 52), semantic=labels, instances=torch.from_numpy(ids), categories=torch.ones(12))
-    codec = Components(CELLS, gap=1, border={})
+    codec = whole(CELLS, gap=1, border={})
     assert codec.required == ("semantic", "instances")
     targets = codec.encode(truth)
     assert (targets["semantic"] != labels).sum() == 2 * (2 * 44 + 3 * 27) - 4 * 6
@@ -104,14 +109,14 @@ def test_what_is_found_lies_on_the_image_whatever_the_input_was() -> None:
     labels[3:9, 4:12] = 1
     labels[14:18, 20:29] = 1
     frame = Frame("x", (80, 120), ((2.0, 0.0, 0.5), (0.0, 2.0, 0.5)))
-    found = Components(CELLS).decode({"semantic": logits(labels, 2)}, [frame], align_corners=False)[0]
+    found = whole(CELLS).decode({"semantic": logits(labels, 2)}, [frame], align_corners=False)[0]
     assert found.instances is not None
     assert found.instances.shape == (80, 120)
     assert found.areas is not None
     assert found.areas.tolist() == pytest.approx([4 * 4 * 48, 4 * 4 * 36], rel=0.03)
     shifted = Frame("x", (80, 120), ((1.0, 0.0, 7.0), (0.0, 1.0, 0.0)))
     with pytest.raises(UserError, match=r"leave crops and warps out of transform\.valid"):
-        Components(CELLS).decode({"semantic": logits(labels, 2)}, [shifted], align_corners=False)
+        whole(CELLS).decode({"semantic": logits(labels, 2)}, [shifted], align_corners=False)
 
 
 @pytest.mark.parametrize("options", [{}, {"split": "distance"}, {"gap": 1}, {"holes": 9, "min_area": 2}])
@@ -119,7 +124,7 @@ def test_what_is_found_lies_on_the_image_whatever_the_input_was() -> None:
 def test_nothing_and_all_void_give_no_instance(label: int, options: dict[str, Any]) -> None:
     size = (7, 9)
     truth = Annotation(size, torch.full(size, label, dtype=torch.uint8), torch.zeros(size, dtype=torch.int32))
-    codec = Components(CELLS, border={}, **options)
+    codec = whole(CELLS, border={}, **options)
     assert (codec.encode(truth)["semantic_weight"] > 0).all() == (label == 0)
     found = there_and_back(codec, truth)[0]
     for name, shape in (("categories", (0,)), ("scores", (0,)), ("areas", (0,)), ("boxes", (0, 4))):
@@ -134,10 +139,10 @@ def test_two_thousand_instances_and_single_pixels_are_counted(options: dict[str,
     ids[::4, ::4] = np.arange(1, 2001).reshape(40, 50)
     ids[1::4, ::4] = np.where(np.arange(40)[:, None] % 2, ids[::4, ::4], 0)
     truth = Annotation((160, 200), torch.from_numpy((ids > 0).astype(np.uint8)), torch.from_numpy(ids))
-    found = there_and_back(Components(CELLS, **options), truth)[0]
+    found = there_and_back(whole(CELLS, **options), truth)[0]
     assert found.areas is not None
     assert sorted(found.areas.tolist()) == [1.0] * 1000 + [2.0] * 1000
-    few = there_and_back(Components(CELLS, min_area=2, **options), truth)[0]
+    few = there_and_back(whole(CELLS, min_area=2, **options), truth)[0]
     assert few.areas is not None
     assert few.areas.tolist() == [2.0] * 1000
     assert few.semantic is not None
@@ -152,7 +157,7 @@ def test_holes_are_filled_up_to_their_size() -> None:
     labels[5, 11] = 3  # a bus within a hole
 
     def found(holes: int) -> Annotation:
-        return Components(STREET, holes=holes).decode({"semantic": logits(labels, 4)}, [Frame("x", (12, 20))], False)[0]
+        return whole(STREET, holes=holes).decode({"semantic": logits(labels, 4)}, [Frame("x", (12, 20))], False)[0]
 
     areas = [found(holes).areas.tolist() for holes in (0, 3, 4, 100)]  # type: ignore[union-attr]
     assert areas == [[146, 1], [146, 1], [150, 1], [179, 1]]
@@ -167,11 +172,11 @@ def test_what_is_dropped_becomes_the_likeliest_of_what_is_no_thing() -> None:
     labels[2, 2] = 3
     scores = logits(labels, 4)
     scores[0, 2, 2, 2], scores[0, 0, 2, 2] = 1.0, 0.5  # sky before road
-    found = Components(STREET, min_area=2).decode({"semantic": scores}, [Frame("x", (6, 6))], False)[0]
+    found = whole(STREET, min_area=2).decode({"semantic": scores}, [Frame("x", (6, 6))], False)[0]
     assert found.semantic is not None
     assert (found.semantic == 2).all()
     cells = Info(classes=("a", "b"), things=(0, 1), provides=("semantic",))
-    all_things = Components(cells, min_area=99).decode({"semantic": scores[:, 2:]}, [Frame("x", (6, 6))], False)[0]
+    all_things = whole(cells, min_area=99).decode({"semantic": scores[:, 2:]}, [Frame("x", (6, 6))], False)[0]
     assert all_things.semantic is not None
     assert all_things.semantic[2, 2] == 1
 
@@ -180,14 +185,14 @@ def test_threshold_and_scores_are_of_probabilities() -> None:
     chance = torch.tensor([[0.2, 0.45, 0.9, 0.1, 0.3]])
     scores = torch.stack((1 - chance, chance))[None].log()
     for threshold, wanted in ((0.5, [0.9]), (0.4, [0.675]), (0.15, [(0.2 + 0.45 + 0.9) / 3, 0.3])):
-        found = Components(CELLS, threshold=threshold).decode({"semantic": scores}, [Frame("x", (1, 5))], False)[0]
+        found = whole(CELLS, threshold=threshold).decode({"semantic": scores}, [Frame("x", (1, 5))], False)[0]
         assert found.scores is not None
         assert found.scores.tolist() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_foreground_is_where_things_together_are_likely() -> None:
     chance = torch.tensor([0.4, 0.3, 0.0, 0.3]).reshape(1, 4, 1, 1)
-    found = Components(STREET).decode({"semantic": chance.log().clamp(min=-99)}, [Frame("x", (1, 1))], False)[0]
+    found = whole(STREET).decode({"semantic": chance.log().clamp(min=-99)}, [Frame("x", (1, 1))], False)[0]
     assert found.categories is not None
     assert found.categories.tolist() == [1]
 
@@ -195,7 +200,7 @@ def test_foreground_is_where_things_together_are_likely() -> None:
 def test_connectivity_of_eight_connects_corners() -> None:
     scores = logits(torch.eye(5, dtype=torch.uint8), 2)
     for connectivity, count in ((4, 5), (8, 1)):
-        codec = Components(CELLS, connectivity=connectivity)
+        codec = whole(CELLS, connectivity=connectivity)
         found = codec.decode({"semantic": scores}, [Frame("x", (5, 5))], False)[0]
         assert found.categories is not None
         assert len(found.categories) == count
@@ -204,7 +209,7 @@ def test_connectivity_of_eight_connects_corners() -> None:
 def test_without_things_all_classes_but_the_first_come_in_parts() -> None:
     info = Info(classes=("membrane", "cell", "vessel"))
     labels = torch.tensor([[1, 0, 1, 2, 2]], dtype=torch.uint8)
-    found = there_and_back(Components(info), Annotation((1, 5), semantic=labels))[0]
+    found = there_and_back(whole(info), Annotation((1, 5), semantic=labels))[0]
     assert found.instances is not None
     assert found.instances.tolist() == [[1, 0, 2, 3, 3]]
     assert found.categories is not None
@@ -214,8 +219,8 @@ def test_without_things_all_classes_but_the_first_come_in_parts() -> None:
 def test_probabilities_come_when_asked_for_and_one_channel_is_as_two() -> None:
     two = torch.randn(2, 2, 9, 11)
     frames = [Frame("x", (17, 21))] * 2
-    pair = Components(CELLS).decode({"semantic": two}, frames, True, probabilities=True)
-    single = Components(CELLS, sigmoid=True).decode({"semantic": two[:, 1:] - two[:, :1]}, frames, True)
+    pair = whole(CELLS).decode({"semantic": two}, frames, True, probabilities=True)
+    single = whole(CELLS, sigmoid=True).decode({"semantic": two[:, 1:] - two[:, :1]}, frames, True)
     for one, other in zip(pair, single, strict=True):
         assert one.probabilities is not None
         assert torch.allclose(one.probabilities.sum(0), torch.ones(17, 21), atol=1e-6)
@@ -242,4 +247,14 @@ def test_probabilities_come_when_asked_for_and_one_channel_is_as_two() -> None:
 )
 def test_wrong_settings_are_refused_by_a_sentence(info: Info, options: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        Components(info, **options)
+        whole(info, **options)
+
+
+def test_specks_are_no_instances_by_default() -> None:
+    labels = torch.zeros(20, 20, dtype=torch.uint8)
+    labels[2, 2] = labels[5, 5:9] = labels[10, 5:10] = 1  # 1, 4 and 5 pixels
+    found = Components(CELLS).decode({"semantic": logits(labels, 2)}, [Frame("x", (20, 20))], False)[0]
+    assert found.areas is not None
+    assert found.areas.tolist() == [5]
+    assert found.semantic is not None
+    assert found.semantic.sum() == 5

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from densepred.codec.center_detection import CenterDetection
+from densepred.codec.components import Components
 from densepred.codec.fcos import FCOS
 from densepred.codec.openpose import OpenPose
 from densepred.codec.panoptic import Panoptic
@@ -67,15 +68,17 @@ def heard() -> Iterator[list[warnings.WarningMessage]]:
 def test_objects_are_counted_per_image_and_class_without_crowds() -> None:
     truth = cells(5)
     truth.categories = torch.tensor([0, 1, 1, 1, 0])
-    assert crowding(truth) == Crowding(5, 3, 5)
+    assert crowding(truth) == Crowding(5, 3, 5, 9)
     truth.crowd = torch.tensor([False, True, True, False, False])
     assert truth.keypoints is not None
     truth.keypoints[0] = 0
-    assert crowding(truth) == Crowding(3, 2, 2)
-    assert crowding(Annotation(SIZE)) == Crowding(0, 0, 0)
+    assert crowding(truth) == Crowding(3, 2, 2, 9)
+    assert crowding(Annotation(SIZE)) == Crowding(0, 0, 0, 0)
     most = Crowding(1, 1, 1)
     most.add([truth, cells(4)])
-    assert most == Crowding(4, 4, 4)
+    assert most == Crowding(4, 4, 4, 9)
+    truth.instances = torch.tensor([[1, 2, 2, 3, 4, 5, 5, 5]], dtype=torch.int32)  # 2 and 3 are crowds
+    assert crowding(truth).smallest == 1
 
 
 def test_limits_of_codec_and_metrics_are_compared_with_the_ground_truth(heard: list) -> None:
@@ -90,6 +93,15 @@ def test_limits_of_codec_and_metrics_are_compared_with_the_ground_truth(heard: l
     assert one.endswith("set codec.max_detections=14")
     assert "metric.mask_ap.max_detections=7: an image of the training split holds at least 9 objects" in both
     assert both.endswith("set task.codec.max_detections=18 'metric.mask_ap.max_detections=[1,10,8]'")
+
+
+def test_ground_truth_smaller_than_what_a_codec_drops_is_named(heard: list) -> None:
+    task = Task(INFO, partial(Components, min_area=9), {"semantic": CrossEntropy()}, monitor="")
+    for smallest in (0, 9, 8):
+        tell(task, Crowding(smallest=smallest), "training")
+    (only,) = (str(warning.message) for warning in heard)
+    assert only.startswith("task.codec.min_area=9: an instance of the training split has 8 pixels")
+    assert only.endswith("set task.codec.min_area=8")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from densepred.dataset.shapes import Shapes
-from densepred.errors import UserError
+from densepred.draw.comparison import hidden
+from densepred.errors import Notice, UserError
 from densepred.ops.regions.run_lengths import run_lengths
 from densepred.results import coco
 from densepred.results import files as results
@@ -112,6 +113,25 @@ def test_no_file_holds_anything_of_an_image_that_is_refused(tmp_path: Path) -> N
     for name in ("images", "panoptic", "instances"):
         assert "bad" not in (tmp_path / f"{name}.json").read_text()
     assert [entry["image_id"] for entry in json.loads((tmp_path / "instances.json").read_text())] == [1]
+
+
+def test_overlays_that_show_nothing_name_the_highest_score(tmp_path: Path) -> None:
+    info = Info(classes=("person",), palette=((9, 9, 9),), keypoints=("a", "b"), limbs=((0, 1),))
+    pixels = torch.zeros(3, 20, 20, dtype=torch.uint8)
+    for name, scores, joints in (("sure", [0.9, 0.1], 0.8), ("unsure", [0.1, 0.25], 0.9), ("faint", [0.9, 0.9], 0.2)):
+        points = torch.tensor([[[3.0, 3.0, joints], [9.0, 9.0, joints / 2]]] * 2)
+        found = Annotation((20, 20), scores=torch.tensor(scores), keypoints=points)
+        writer = Results(tmp_path, info, OverlaySettings(threshold=0.3))
+        writer.add(Path(name), 1, f"{name}.jpg", pixels, found)
+        if name == "sure":
+            assert writer.hidden == []
+            continue
+        with pytest.warns(
+            Notice, match=f"1 overlays show nothing .*the highest is {min(max(scores), joints):.3f}; set a"
+        ):
+            writer.tell_of_hidden()
+    assert hidden(Annotation((9, 9), scores=torch.zeros(0), boxes=torch.zeros(0, 4)), 0.3) is None
+    assert hidden(Annotation((9, 9), scores=torch.tensor([0.2])), 0.0) is None
 
 
 def test_results_without_boxes_take_the_area_of_masks_and_keypoints(tmp_path: Path) -> None:
