@@ -28,6 +28,7 @@ from densepred.results.coco import Categories
 from densepred.types import Annotation, Info
 
 RECORDS = ".records"
+LARGEST_ID = 65535  # in a PNG of 16 bits
 JOINT = ("instances", "detections", "keypoints")
 """Lists of results as COCO's `loadRes` takes them."""
 
@@ -164,7 +165,7 @@ class Results:
 
     def _ids(self, place: Path, ids: np.ndarray) -> None:
         """Write a PNG of 16 bits: 0 outside instances, i for the i-th result of the image in the JSON file."""
-        if ids.max(initial=0) > 65535:
+        if ids.max(initial=0) > LARGEST_ID:
             raise UserError(f"{place}: {ids.max()} instances do not fit a PNG of 16 bits; predict smaller crops of it")
         self._png("instances", place, Image.fromarray(ids.astype(np.uint16)))
 

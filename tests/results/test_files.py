@@ -97,22 +97,25 @@ def test_masks_in_results_are_those_of_the_map_and_score_one(tmp_path: Path) -> 
     assert not (tmp_path / "detections.json").exists()
 
 
-def test_no_file_holds_anything_of_an_image_that_is_refused(tmp_path: Path) -> None:
+def test_no_file_holds_anything_of_an_image_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "LARGEST_ID", 2)
     writer = Results(tmp_path, INFO, OverlaySettings())
-    pixels = torch.zeros(3, 1, 70_000, dtype=torch.uint8)
-    labels = torch.ones(1, 70_000, dtype=torch.uint8)
-    one = torch.ones(1, 70_000, dtype=torch.int32)
-    good = Annotation((1, 70_000), semantic=labels, instances=one, categories=torch.tensor([1]))
-    writer.add(Path("a/good"), 1, "a/good.jpg", pixels, good)
-    ids = torch.arange(1, 70_001, dtype=torch.int32)[None]
-    many = Annotation((1, 70_000), semantic=labels, instances=ids, categories=torch.ones(70_000, dtype=torch.int64))
-    with pytest.raises(UserError, match="bad: 70000 instances do not fit a PNG of 16 bits"):
-        writer.add(Path("a/bad"), 2, "a/bad.jpg", pixels, many)
+    pixels, labels = torch.zeros(3, 1, 3, dtype=torch.uint8), torch.ones(1, 3, dtype=torch.uint8)
+    for name, number, ids in (("good", 1, [1, 1, 2]), ("bad", 2, [1, 2, 3])):
+        kinds = torch.ones(max(ids), dtype=torch.int64)
+        instances = torch.tensor([ids], dtype=torch.int32)
+        found = Annotation((1, 3), semantic=labels, instances=instances, categories=kinds)
+        if name == "good":
+            writer.add(Path("a/good"), number, "a/good.jpg", pixels, found)
+            continue
+        with pytest.raises(UserError, match="bad: 3 instances do not fit a PNG of 16 bits"):
+            writer.add(Path("a/bad"), number, "a/bad.jpg", pixels, found)
     writer.join([Path("a/good"), Path("a/bad")])
     assert {path.stem for path in tmp_path.rglob("*.png")} == {"good"}
     for name in ("images", "panoptic", "instances"):
         assert "bad" not in (tmp_path / f"{name}.json").read_text()
-    assert [entry["image_id"] for entry in json.loads((tmp_path / "instances.json").read_text())] == [1]
+    entries = json.loads((tmp_path / "instances.json").read_text())
+    assert [entry["image_id"] for entry in entries] == [1, 1]
 
 
 def test_overlays_that_show_nothing_name_the_highest_score(tmp_path: Path) -> None:
