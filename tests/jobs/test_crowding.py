@@ -45,7 +45,7 @@ def test_all_images_are_read_if_they_are_few(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_run_tells_it_before_its_first_step_and_an_evaluation_too(tmp_path: Path) -> None:
     words = ["task=instance_center", "metric=mask_ap", "task.codec.max_detections=1", "trainer.max_steps=1"]
-    assert running.training.work(running.bare_job(tmp_path / "run", *words)) == 0
+    assert running.train(tmp_path / "run", *words) == 0
     log = (tmp_path / "run/train.log").read_text()
     told = "task.codec.max_detections=1: an image of the training split holds"
     assert told in log
