@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from densepred.predictor import Predictor
     from densepred.results.latents import Latents
-    from densepred.types import Annotation
+    from densepred.types import Annotation, Info
 
 EXAMPLES = """
 densepred-predict ckpt=RUN input=IMAGE
@@ -49,7 +51,8 @@ def predict(cfg: DictConfig) -> int:
     from densepred import predictor
     from densepred.engine import caps
     from densepred.results import person_boxes
-    from densepred.results.files import OverlaySettings, Results, image_ids, known_ids
+    from densepred.results.files import OverlaySettings, Results
+    from densepred.results.ids import image_ids, known_ids
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
@@ -65,6 +68,7 @@ def predict(cfg: DictConfig) -> int:
         boxes = person_boxes.open_boxes(
             settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
         )
+    tell_images(files, model.info, settings.max_pixels)
     writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
     latents = open_latents(model, settings, output)
     folder, failed = source if source.is_dir() else source.parent, {}
@@ -124,7 +128,7 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
         if settings.input is None:
             raise UserError("input is not given; add input=IMAGE_OR_FOLDER to the command, or split=valid")
         source = expand(settings.input)
-        return source, images(source)
+        return source, images(source, expand(settings.output))
     from densepred.rundir import splits
     from densepred.weights.header import find_weights
 
@@ -140,30 +144,47 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
     return source, files
 
 
-def images(source: Path) -> list[Path]:
-    """List the image itself, or the images of a folder and its subfolders, in order."""
+def images(source: Path, output: Path | None = None) -> list[Path]:
+    """List the image itself, or the images of a folder and its subfolders in order, without those below `output`."""
     from densepred.dataset.image_file import EXTENSIONS
+    from densepred.dataset.listing import image_files
 
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise UserError(f"input={source}: there is no such file or folder; check the path")
-    found = sorted(
-        path for path in source.rglob("*") if path.suffix.lower() in EXTENSIONS and not _hidden(path, source)
-    )
+    found = image_files(source, output)
     if not found:
         raise UserError(f"input={source}: no images in it (looked for {', '.join(sorted(EXTENSIONS))}); check the path")
     return found
 
 
 def destinations(files: list[Path], source: Path, output: Path) -> list[Path]:
-    """Return the path of each image's results below the output folder, without suffix; a.jpg and a.png differ."""
+    """Return the path of each image's results below the output folder, without suffix: all differ.
+
+    An image keeps its extension if another would get the same path: a.jpg beside a.png, or a.jpg beside a.jpg.tif and
+    a.png. Paths that differ only in case, or in the form of an accent, count as the same: some disks hold one of them.
+    """
     folder = source if source.is_dir() else source.parent
     if source.is_dir() and output.resolve() == source.resolve():
         raise UserError(f"output={output}: is the folder of the images; choose another so that nothing is mixed up")
     names = [file.relative_to(folder) for file in files]
-    stems = [name.with_suffix("") for name in names]
-    return [name if stems.count(stem) > 1 else stem for name, stem in zip(names, stems, strict=True)]
+    places = [name.with_suffix("") for name in names]
+    while True:
+        counts = Counter(map(_folded, places))
+        if not (again := [i for i, place in enumerate(places) if counts[_folded(place)] > 1 and place != names[i]]):
+            return places
+        for index in again:
+            places[index] = names[index]
+
+
+def tell_images(files: list[Path], info: Info, max_pixels: int) -> None:
+    """Issue a notice if images are scaled, converted, turned or left out in part, as training does at its start."""
+    from densepred.dataset.image_header import describe_files
+
+    what, *changes = describe_files(files, info, max_pixels).split("; ")
+    if changes:
+        warnings.warn(f"images: {'; '.join([what, *changes])}", Notice, stacklevel=2)
 
 
 def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | None) -> Annotation:
@@ -180,8 +201,8 @@ def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | Non
     )
 
 
-def _hidden(path: Path, source: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(source).parts)
+def _folded(path: Path) -> str:
+    return unicodedata.normalize("NFC", path.as_posix()).casefold()
 
 
 if __name__ == "__main__":

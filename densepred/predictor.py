@@ -22,6 +22,7 @@ from densepred.engine.amp import Precision
 from densepred.engine.flip import Heads, logits, with_mirror
 from densepred.engine.flip import probabilities as head_probabilities
 from densepred.errors import UserError
+from densepred.home import expand
 from densepred.loader.crops import cut_out
 from densepred.loader.samples import random_generator
 from densepred.nn import choose
@@ -196,11 +197,11 @@ class Predictor:
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
-        channels, white = self.info.channels, self.info.max_value
+        channels, white, upright = self.info.channels, self.info.max_value, self.info.exif != "stored"
         if isinstance(image, str | Path):
-            return read_image(Path(image), channels, max_pixels, max_value=white)
+            return read_image(expand(image), channels, max_pixels, upright, white)
         if isinstance(image, Image.Image):
-            return from_image(image, channels, white)
+            return from_image(image, channels, white, upright=upright)
         if isinstance(image, Tensor):
             image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
         return from_array(image, channels, white)

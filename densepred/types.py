@@ -20,6 +20,9 @@ VOID = 255
 
 MAX_CLASSES = 255
 
+ORIENTATIONS = ("auto", "stored", "upright")
+"""Orientation of labels: of the stored pixels, or of the image as viewers turn it by EXIF; auto compares sizes."""
+
 WHITE = 65535
 """White in integers of 16 bits, unless a smaller value is known: `Info.max_value`."""
 
@@ -60,6 +63,7 @@ class Info:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     provides: tuple[str, ...] = ("semantic",)  # the fields of Annotation that its ground truth fills
     max_value: int | None = None  # white in images of integers above 8 bits; None if training saw no such image
+    exif: str = "auto"  # orientation of the labels: stored, upright; auto (unknown) is read as upright
 
     def __post_init__(self) -> None:
         if len(self.classes) > MAX_CLASSES and "semantic" in self.provides:

@@ -13,7 +13,7 @@ from dataclasses import fields
 from typing import Any
 
 from densepred import contracts
-from densepred.types import Info, UserError
+from densepred.types import ORIENTATIONS, Info, UserError
 
 KINDS: dict[str, type] = {
     "model": contracts.Model,
@@ -42,6 +42,10 @@ def check_info(data: Mapping[str, Any]) -> None:
         if entry.name == "max_value":
             if value not in (None, ()) and (type(value) is not int or value < 1):
                 raise UserError("info.max_value: not of the expected form; use another checkpoint")
+            continue
+        if entry.name == "exif":
+            if value not in (*ORIENTATIONS, ()):
+                raise UserError("info.exif: not of the expected form; use another checkpoint")
             continue
         leaves = _leaves(value, 3)
         words = entry.name in ("classes", "keypoints", "provides")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, paths, run_length
+from densepred.dataset import coco, coco_fields, orientation, paths, run_length
 from densepred.dataset.coco import Entry, Id, Record, Skip
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
@@ -76,6 +77,8 @@ class CocoInstances(Dataset):
         )
         self._tell_unused(categories)
         self.index.keep(lambda found: most_instances is None or len(found) <= most_instances, limit)
+        labelled = [(entry.path, entry.size) for entry in self.index.entries]
+        self.info = replace(self.info, exif=orientation.measure(exif, labelled, max_pixels))
 
     def __len__(self) -> int:
         return len(self.index)

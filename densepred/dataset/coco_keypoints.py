@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, paths, run_length, skeleton
+from densepred.dataset import coco, coco_fields, orientation, paths, run_length, skeleton
 from densepred.dataset.coco import Entry, Record, Skip
 from densepred.dataset.coco_fields import Outline
 from densepred.dataset.image_file import MAX_PIXELS
@@ -75,6 +76,8 @@ class CocoKeypoints(Dataset):
         self._least = min_keypoints
         self.index = coco.Index(file, self._instance)
         self.index.keep(lambda found: sum(map(_labelled, found)) >= min_instances, limit)
+        labelled = [(entry.path, entry.size) for entry in self.index.entries]
+        self.info = replace(self.info, exif=orientation.measure(exif, labelled, max_pixels))
 
     def __len__(self) -> int:
         return len(self.index)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, paths
+from densepred.dataset import coco, coco_fields, orientation, paths
 from densepred.dataset.coco import Entry, Record
 from densepred.dataset.image import read_mask
 from densepred.dataset.image_file import MAX_PIXELS
@@ -68,6 +69,8 @@ class CocoPanoptic(Dataset):
             record.setdefault("id", record.get("image_id"))
         self.index = coco.Index(file, self._segments)
         self.index.keep(lambda found: self._wanted(found, most_segments), limit)
+        labelled = [(entry.path, entry.size) for entry in self.index.entries]
+        self.info = replace(self.info, exif=orientation.measure(exif, labelled, max_pixels))
 
     def __len__(self) -> int:
         return len(self.index)

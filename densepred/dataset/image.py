@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from densepred.dataset.image_file import MAX_PIXELS, load_npy, opened, pages
+from densepred.dataset.image_file import MAX_PIXELS, load_npy, opened, pages, unmapped
 from densepred.types import WHITE, UserError
 
 WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
@@ -52,6 +52,7 @@ def read_stored(
     with opened(path, max_pixels) as image:
         found, _ = pages(image, path, max_pixels)
         _refuse_hidden_bits(image, path)
+        turned = turned_by_decoding(image)
         if len(found) == 1:
             values = _decode(image, path, channels, max_value)
         else:
@@ -60,8 +61,20 @@ def read_stored(
                 raise UserError(f"{path}: its pages have different sizes; save them as separate images")
             values = np.concatenate(layers, 2)
         # Only now, because Pillow decodes a PNG to look for EXIF
-        orientation = image.getexif().get(_ORIENTATION, 1)
-    return _fit(values, channels, path), orientation if orientation in range(1, 9) else 1
+        orientation = orientation_of(image)
+    stored = _fit(values, channels, path)
+    return (turn_back(stored, turned), turned) if turned > 1 else (stored, orientation)
+
+
+def turned_by_decoding(image: Image.Image) -> int:
+    """Return the orientation that Pillow will apply when it decodes an image: it does so in TIFF, and in no other."""
+    return orientation_of(image) if image.format == "TIFF" else 1
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation of an open image, 1 to 8."""
+    found = image.getexif().get(_ORIENTATION, 1)
+    return found if found in range(1, 9) else 1
 
 
 def turn(image: Tensor, orientation: int) -> Tensor:
@@ -69,6 +82,11 @@ def turn(image: Tensor, orientation: int) -> Tensor:
     image = image.transpose(1, 2) if orientation >= 5 else image
     axes = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}.get(orientation, ())
     return image.flip(axes).contiguous() if axes else image.contiguous()
+
+
+def turn_back(image: Tensor, orientation: int) -> Tensor:
+    """Undo `turn`."""
+    return turn(image, {6: 8, 8: 6}.get(orientation, orientation))
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -87,7 +105,12 @@ def read_mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[n
     with opened(path, max_pixels) as image:
         _refuse_as_mask(image, path, max_pixels)
         colours = image.getpalette("RGB") if image.mode == "P" else None
-        return _ids(image, path), None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
+        turned = turned_by_decoding(image)
+        ids = _ids(image, path)
+        if turned > 1:
+            layers = torch.from_numpy(np.array(ids)).reshape(*ids.shape[:2], -1).movedim(-1, 0)
+            ids = turn_back(layers, turned).movedim(0, -1).numpy().squeeze(-1 if ids.ndim == 2 else ())
+        return ids, None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
 
 
 def _refuse_as_mask(image: Image.Image, path: Path, max_pixels: int) -> None:
@@ -241,13 +264,21 @@ def white_of(highest: int) -> int:
 
 
 def from_image(
-    image: Image.Image, channels: int | None = None, max_value: int | None = None, name: str = "image"
+    image: Image.Image,
+    channels: int | None = None,
+    max_value: int | None = None,
+    name: str = "image",
+    upright: bool = True,
 ) -> Tensor:
     """Convert an image in memory, as `read_image` does with a file."""
     path = Path(name)
-    orientation = image.getexif().get(_ORIENTATION, 1)
     _refuse_hidden_bits(image, path)
-    return turn(_fit(_decode(image, path, channels, max_value), channels, path), orientation)
+    unmapped(image)
+    turned = turned_by_decoding(image)
+    found = _fit(_decode(image, path, channels, max_value), channels, path)
+    if turned > 1:
+        return found if upright else turn_back(found, turned)
+    return turn(found, orientation_of(image)) if upright else found
 
 
 def from_array(

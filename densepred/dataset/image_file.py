@@ -36,6 +36,7 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
                 check_pixels(path, image.height, image.width, max_pixels)
+                unmapped(image)
                 yield image
     except UserError:
         raise
@@ -46,6 +47,12 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
         raise UserError(f"{path}: cannot be read as an image ({reason}); replace or remove the file") from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def unmapped(image: Image.Image) -> None:
+    """Keep Pillow from mapping a plain TIFF from disk: it would exchange height and width if EXIF turns the image."""
+    if image.format == "TIFF" and hasattr(image, "filename"):
+        vars(image)["filename"] = ""
 
 
 def check_file(path: Path) -> None:

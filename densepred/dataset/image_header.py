@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from densepred.dataset.image import WIDE, highest, white_of
+from densepred.dataset.image import WIDE, highest, orientation_of, turned_by_decoding, white_of
 from densepred.dataset.image_file import MAX_PIXELS, load_npy, opened, pages
 from densepred.types import Info, UserError
 
@@ -23,6 +23,7 @@ class Header:
     depth: str  # "8 bits", "16 bits", "32 bits", "floats"
     size: tuple[int, int]
     previews: int = 0
+    orientation: int = 1  # of EXIF
 
     @property
     def wide(self) -> bool:
@@ -43,7 +44,11 @@ def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
         channels = max(len(found), 1 if grey else 3)
         alpha = image.mode in ("LA", "PA", "RGBA")
         depth = {"F": "floats", "I": "32 bits"}.get(image.mode, "16 bits" if image.mode in WIDE else "8 bits")
-        return Header(path, channels, channels + alpha, depth, (image.height, image.width), previews)
+        # Pillow decodes a PNG to look for EXIF behind the pixels, where none is in practice
+        turned = orientation_of(image) if image.format != "PNG" or "exif" in image.info else 1
+        as_stored = turned_by_decoding(image) <= 4
+        size = (image.height, image.width) if as_stored else (image.width, image.height)
+        return Header(path, channels, channels + alpha, depth, size, previews, turned)
 
 
 def read_headers(paths: Sequence[Path], max_pixels: int, strict: bool = True) -> list[Header]:
@@ -98,6 +103,9 @@ def describe(headers: Sequence[Header], info: Info) -> str:
         parts.append(f"{len(converted)} of {len(headers)} are converted from {kinds}")
     if previews := sum(header.previews > 0 for header in headers):
         parts.append(f"previews in {previews} of {len(headers)} are left out")
+    if turned := sum(header.orientation > 1 for header in headers):
+        how = "as stored" if info.exif == "stored" else "as viewers show them"
+        parts.append(f"EXIF orientation in {turned} of {len(headers)}: read {how}")
     return "; ".join(parts)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from densepred.contracts import Dataset
-from densepred.dataset import pair_list, paths
+from densepred.dataset import orientation, pair_list, paths
 from densepred.dataset.division import divide, tell_unused
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import check_white, describe, measure_white, read_headers
@@ -71,7 +71,8 @@ class PairedFolder(Dataset):
         if mean is None or std is None:
             measured = statistics(train, channels, self.max_pixels, white)
             mean, std = measured[0] if mean is None else mean, measured[1] if std is None else std
-        info = replace(labels, channels=channels, mean=tuple(mean), std=tuple(std), max_value=white)
+        exif = orientation.measure(self.exif, [(pair.image, pair.mask) for pair in train], self.max_pixels)
+        info = replace(labels, channels=channels, mean=tuple(mean), std=tuple(std), max_value=white, exif=exif)
         self._images = describe(headers, info)
         return info
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from densepred.dataset.image_file import EXTENSIONS
+from densepred.dataset.listing import image_files
 from densepred.types import UserError
 
 
@@ -33,27 +33,12 @@ def pair_folders(images: Path, masks: Path | None, mask_suffix: str = "", image_
     return [Pair(name, path, labels[name]) for name, path in sorted(found.items())]
 
 
-def _walk(folder: Path, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Yield everything with the extension of an image, so that reading can name what is no file; skip hidden files."""
-    real = os.path.realpath(folder)
-    if real in seen:
-        return
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        path = folder / entry.name
-        if entry.name.startswith("."):
-            continue
-        if path.suffix.lower() in EXTENSIONS:
-            yield path
-        elif entry.is_dir():
-            yield from _walk(path, seen | {real})
-
-
 def _by_stem(folder: Path, suffix: str) -> dict[str, Path]:
     """Return the files by relative path without extension and suffix, as composed Unicode."""
     if not folder.is_dir():
         raise UserError(f"{folder}: is no folder; check dataset.root, dataset.images, dataset.masks and dataset.splits")
     out: dict[str, Path] = {}
-    for path in _walk(folder):
+    for path in image_files(folder):
         name = unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
         if not name.endswith(suffix):
             continue

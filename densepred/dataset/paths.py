@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
+from densepred.dataset.file_names import normal
 from densepred.errors import UserError, shown
 from densepred.home import expand
 
@@ -124,7 +125,10 @@ def inside(folder: Path, name: object, where: str) -> Path:
     escapes = posix.is_absolute() or windows.anchor or ".." in posix.parts or ".." in windows.parts
     if escapes or "\0" in name or not _encodable(name):
         raise UserError(f"{where}: its file_name {shown(name)} leads out of {folder}; give a path within it")
-    return folder / name
+    path = folder / name
+    if "\\" in name and not path.exists():  # written on Windows
+        return folder / normal(name)
+    return path
 
 
 def _encodable(name: str) -> bool:

@@ -12,10 +12,9 @@ from torch import Tensor
 from densepred.dataset.image import read_image, read_mask_palette, read_stored, turn
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
-from densepred.types import Annotation, Frame, Sample, UserError
+from densepred.types import ORIENTATIONS, Annotation, Frame, Sample, UserError
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-EXIF = ("auto", "stored", "upright")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,8 @@ class Reader:
     max_value: int | None = None
 
     def __post_init__(self) -> None:
-        if self.exif not in EXIF:
-            raise UserError(f"dataset.exif: {self.exif!r}; choose one of {', '.join(EXIF)}")
+        if self.exif not in ORIENTATIONS:
+            raise UserError(f"dataset.exif: {self.exif!r}; choose one of {', '.join(ORIENTATIONS)}")
 
     def __call__(self, pair: Pair) -> Sample:
         if pair.mask is None or self.labels is None:

@@ -25,9 +25,10 @@ from densepred.engine.oracle import Oracle
 from densepred.errors import Notice, UserError, notices
 from densepred.home import expand
 from densepred.jobs import overlap
+from densepred.jobs.blocks import images_line
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
-from densepred.jobs.parts import evaluation_loader, random_split, with_trained_white
+from densepred.jobs.parts import evaluation_loader, random_split, read_as_trained
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
 from densepred.results.person_boxes import BoxFile, BoxFilter
@@ -80,7 +81,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     model.skip_stages(settings.skip_stages)
     node = dict(settings.dataset)
     split = split_word(str(node.pop("split", "valid")))
-    data = make_dataset(with_trained_white(node, header["info"]), split)
+    data = make_dataset(read_as_trained(node, header["info"]), split)
     compare_splits(path, header, node, split, data, settings.data.allow_overlap)
     warn_of_missing(data, task.codec, split)
     data = as_trained(task, data, path)
@@ -95,7 +96,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
         loader.close()
     if distributed.is_main():
         facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": len(data)}
-        _report(values, facts, job.folder, sections)
+        _report(values, facts, images_line(data), job.folder, sections)
 
 
 def _scored(
@@ -190,11 +191,15 @@ def _warn(text: str) -> None:
 
 
 def _report(
-    values: dict[str, float | None], facts: Mapping[str, Any], folder: Path, sections: Sequence[Section]
+    values: dict[str, float | None],
+    facts: Mapping[str, Any],
+    images: str,
+    folder: Path,
+    sections: Sequence[Section],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = {section.key: section.facts for section in sections}
     atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **found})
-    rows = {name: str(value) for name, value in facts.items()}
+    rows = {name: str(value) for name, value in facts.items()} | {"images": images}
     parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *(one.table for one in sections)]
     print("\n\n".join([*parts, f"  written to {folder / 'metrics.json'}"]))

@@ -26,16 +26,20 @@ def dataset(node: Node, split: str) -> Dataset:
     return build(node, None, "dataset")(split=split)
 
 
-def with_trained_white(node: Node, trained: Mapping[str, Any]) -> Node:
-    """Return the node of a dataset so that images are scaled as in a training; `trained` is the Info in its header.
+def read_as_trained(node: Node, trained: Mapping[str, Any]) -> Node:
+    """Return the node of a dataset so that images are read as in a training; `trained` is the Info in its header.
 
-    Headers from before `max_value` belong to runs that divided 16 bits by 65535. So do those without a value of
-    datasets outside of folders, which did not measure it before, or had no such image to measure.
+    White is that of the training. Headers from before `max_value` belong to runs that divided 16 bits by 65535. So do
+    those without a value of datasets outside of folders, which did not measure it before, or had no such image to
+    measure. Images without masks, which would show their orientation, are turned as in the training.
     """
-    if "max_value" not in node or node["max_value"] is not None:
-        return node
-    value = trained.get("max_value", WHITE)
-    return {**node, "max_value": WHITE if value is None and "masks" not in node else value}
+    found = dict(node)
+    if "max_value" in node and node["max_value"] is None:
+        value = trained.get("max_value", WHITE)
+        found["max_value"] = WHITE if value is None and "masks" not in node else value
+    if node.get("exif") == "auto" and node.get("masks", "") is None:
+        found["exif"] = trained.get("exif", "auto")
+    return found
 
 
 def random_split(node: Node) -> bool:

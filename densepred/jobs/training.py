@@ -89,9 +89,9 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     data_node = settings.dataset
     began = begun_info(folder) if resume else None
     if began is not None:
-        data_node = parts.with_trained_white(data_node, began)
+        data_node = parts.read_as_trained(data_node, began)
     train = parts.dataset(data_node, "train")
-    valid = parts.dataset(parts.with_trained_white(data_node, {"max_value": train.info.max_value}), "valid")
+    valid = parts.dataset(parts.read_as_trained(data_node, {"max_value": train.info.max_value}), "valid")
     overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
     if began is not None:
         train = _as_begun(train, began, folder)

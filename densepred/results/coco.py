@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from pycocotools import mask as rle
 
+from densepred.dataset.coco import Id
 from densepred.draw.instances import Colour, shades
 from densepred.errors import UserError
 from densepred.ops.boxes import from_ids
@@ -29,7 +30,7 @@ class Categories:
     """Ids of the classes in JSON files: by default from 1, or from 0 if the first class is background."""
 
     info: Info
-    ids: tuple[int, ...]
+    ids: tuple[Id, ...]
 
     @classmethod
     def counted(cls, info: Info) -> Categories:
@@ -40,23 +41,23 @@ class Categories:
     @classmethod
     def named(cls, info: Info, listed: Sequence[Mapping[str, Any]], source: str) -> Categories:
         """Take the ids from `listed`, the categories of a COCO file. Raises UserError if a class is missing."""
-        known = {str(entry.get("name")): entry.get("id") for entry in listed}
+        known: dict[str, Any] = {str(entry.get("name")): entry.get("id") for entry in listed}
         if len(known) == 1 and len(info.classes) <= 1:
-            return cls(info, tuple(int(value or 0) for value in known.values()))
+            return cls(info, tuple(value if isinstance(value, int | str) else 0 for value in known.values()))
         wanted = [name for i, name in enumerate(info.classes) if i or name.lower() not in BACKGROUND]
-        if missing := [name for name in wanted if not isinstance(known.get(name), int)]:
+        if missing := [name for name in wanted if not isinstance(known.get(name), int | str)]:
             raise UserError(
                 f"coco_ids={source}: no category is called {', '.join(missing[:5])}; give the file with the "
                 f"categories of {', '.join(wanted[:5])}{', ...' if len(wanted) > 5 else ''}"
             )
         # A background that the file does not list gets an id that no category of the file has
-        ids = {name: int(known[name] or 0) for name in wanted}
+        ids = {name: known[name] for name in wanted}
         taken = {value for value in known.values() if isinstance(value, int)}
         own = known.get(info.classes[0]) if info.classes else None
-        free = own if isinstance(own, int) else 0 if 0 not in taken else max(taken) + 1
+        free = own if isinstance(own, int | str) else 0 if 0 not in taken else max(taken) + 1
         return cls(info, tuple(ids.get(name, free) for name in info.classes))
 
-    def __getitem__(self, category: int) -> int:
+    def __getitem__(self, category: int) -> Id:
         return self.ids[category] if 0 <= category < len(self.ids) else category
 
     def listed(self) -> list[Json]:
@@ -102,7 +103,7 @@ def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.
     return table[regions], [entry | {"bbox": [round(v) for v in to_coco(*edges[i])]} for i, entry in entries]
 
 
-def instances(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
+def instances(found: Annotation, info: Info, categories: Categories, image: Id) -> list[Json]:
     """Return one result with a run-length mask per instance that has a pixel.
 
     Results have no box: `loadRes` would use the area of the box, not of the mask, to separate small from large.
@@ -120,13 +121,13 @@ def instances(found: Annotation, info: Info, categories: Categories, image: int)
     return results
 
 
-def boxes(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
+def boxes(found: Annotation, info: Info, categories: Categories, image: Id) -> list[Json]:
     """Return one result with a box per instance."""
     corners = zip(found.need("boxes").tolist(), _common(found, info, categories, image), strict=True)
     return [common | {"bbox": _box(*row)} for row, common in corners]
 
 
-def keypoints(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
+def keypoints(found: Annotation, info: Info, categories: Categories, image: Id) -> list[Json]:
     """Return one result with x, y and confidence of each keypoint, in one list, per person with a keypoint.
 
     Results have no box: `loadRes` would use its area, not that around the keypoints, to separate small from large.
@@ -139,7 +140,7 @@ def keypoints(found: Annotation, info: Info, categories: Categories, image: int)
     return results
 
 
-def _common(found: Annotation, info: Info, categories: Categories, image: int) -> list[Json]:
+def _common(found: Annotation, info: Info, categories: Categories, image: Id) -> list[Json]:
     classes = found.class_ids(info).tolist()
     scores = [1.0] * len(classes) if found.scores is None else found.scores.tolist()
     return [

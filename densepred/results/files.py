@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,11 +20,13 @@ from PIL import Image
 from torch import Tensor
 
 from densepred import atomic
+from densepred.dataset.coco import Id
 from densepred.draw.comparison import draw, hidden
 from densepred.errors import Notice, UserError
 from densepred.ops.score.average_precision import numbers
 from densepred.results import coco
 from densepred.results.coco import Categories
+from densepred.results.ids import Known
 from densepred.types import Annotation, Info
 
 RECORDS = ".records"
@@ -41,15 +43,6 @@ class OverlaySettings:
     threshold: float = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Ids of images and classes from a COCO file."""
-
-    images: Mapping[str, int]
-    categories: Sequence[Mapping[str, Any]]
-    source: str
-
-
 class Results:
     """A folder of results. Call `add` for each predicted image, then `join`."""
 
@@ -63,7 +56,7 @@ class Results:
         self.hidden: list[float] = []  # the highest score of each image with an overlay that shows none
         clean(folder)
 
-    def add(self, place: Path, image_id: int, file_name: str, pixels: Tensor, found: Annotation) -> None:
+    def add(self, place: Path, image_id: Id, file_name: str, pixels: Tensor, found: Annotation) -> None:
         """Write the prediction of one image; `place` is its path below each kind's folder, without suffix.
 
         Raises UserError, and leaves no file of the image, if a format cannot hold it.
@@ -80,7 +73,7 @@ class Results:
         """Return the path of the record of an image."""
         return self.folder / RECORDS / place.parent / f"{place.name}.json"
 
-    def _add(self, place: Path, image_id: int, file_name: str, pixels: Tensor, found: Annotation) -> None:
+    def _add(self, place: Path, image_id: Id, file_name: str, pixels: Tensor, found: Annotation) -> None:
         if found.image is not None:
             self._reconstruction(place, found.image.cpu())
             return
@@ -139,7 +132,7 @@ class Results:
             _list(out, self.categories.listed())
             out.write("}\n")
 
-    def _record(self, place: Path, image: int, file_name: str, found: Annotation) -> None:
+    def _record(self, place: Path, image: Id, file_name: str, found: Annotation) -> None:
         """Write the record of one image, if it holds anything for the joint files."""
         info, categories = self.info, self.categories
         record: dict[str, Any] = {}
@@ -208,38 +201,6 @@ def indexed(labels: np.ndarray, info: Info) -> Image.Image:
     image = Image.fromarray(labels)
     image.putpalette([value for colour in info.palette for value in colour])
     return image
-
-
-def image_ids(files: Sequence[Path], source: Path, known: Known | None = None) -> list[int]:
-    """Return the id of each image in JSON files: from a COCO file, else its name as a number, else its index from 1.
-
-    COCO names images by their ids, such as 000000000139.jpg. Names are used only if all are different numbers.
-    Raises UserError if an image is not in the COCO file.
-    """
-    folder = source if source.is_dir() else source.parent
-    if known is not None:
-        names = [(file.relative_to(folder).as_posix(), file.name) for file in files]
-        found = [known.images.get(path, known.images.get(name)) for path, name in names]
-        if missing := [path for (path, _), number in zip(names, found, strict=True) if number is None]:
-            raise UserError(
-                f"coco_ids={known.source}: {len(missing)} of {len(files)} images are not in it, "
-                f"such as {missing[0]}; give the file that lists them"
-            )
-        return [number for number in found if number is not None]
-    return numbers([file.stem for file in files]) or list(range(1, len(files) + 1))
-
-
-def known_ids(path: Path) -> Known:
-    """Read the ids of images and categories from a COCO file. Raises UserError if it cannot be read."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        images = {str(entry["file_name"]): int(entry["id"]) for entry in data["images"]}
-        return Known(images, list(data["categories"]), str(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"coco_ids={path}: cannot be read as a COCO file with images and categories ({error}); "
-            "give one such as instances_val2017.json"
-        ) from error
 
 
 def clean(folder: Path) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from densepred import predictor
 from densepred.dataset import coco_fields
 from densepred.dataset.coco import Id, Skip, identity, read_json
+from densepred.dataset.file_names import FileNames, normal
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.ops.boxes import from_ids
@@ -109,25 +110,28 @@ class BoxFile:
 
     def _key(self, id: Id | None, name: str) -> Id:
         if self.names:
-            found = self.names.get(name, self.names.get(PurePosixPath(name).name))
-            return "" if found is None else found
+            found = self.names.find(name)
+            if len(found) > 1:
+                raise UserError(
+                    f"boxes={self.path}: {name} may be the image {' or '.join(sorted(map(str, found))[:3])}; "
+                    "give input= the folder at which its file names begin"
+                )
+            return next(iter(found), "")
         stem = PurePosixPath(name).name
         if id is not None:
             return id
         return int(stem) if stem.isascii() and stem.isdigit() else name
 
-    def _names(self, about: Mapping[str, Any]) -> dict[str, Id]:
-        """Map paths and file names without extension to ids."""
-        out: dict[str, Id] = {}
+    def _names(self, about: Mapping[str, Any]) -> FileNames[Id]:
+        """Map paths without extension to ids."""
+        named: list[tuple[str, Id]] = []
         for number, record in enumerate(about.get("images") or ()):
             file = record.get("file_name") if isinstance(record, dict) else None
             if not isinstance(file, str):
                 raise UserError(f"boxes={self.path}: images[{number}] has no file_name; give it one")
             id = identity(record, "id", f"boxes={self.path}: images[{number}]")
-            path = PurePosixPath(file).with_suffix("")
-            out[path.as_posix()] = id
-            out.setdefault(path.name, id)
-        return out
+            named.append((PurePosixPath(normal(file)).with_suffix("").as_posix(), id))
+        return FileNames(named)
 
     def _classes(self, about: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[Id, int]:
         """Map the file's categories to classes of the top-down model; others are left out."""

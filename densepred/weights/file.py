@@ -89,6 +89,7 @@ def load_model(
     described["task"] = with_codec_settings(described["task"], codec or {})
     try:
         check_info(described["info"])
+        described["info"] = header.with_orientation(described)
         info = Info.from_json(described["info"])
         task: Task = build(described["task"], tuple(trust), "task", info=info)
         check_shapes(_model(described, task, info, trust, "meta").state_dict(), shapes(file), file)

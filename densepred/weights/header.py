@@ -16,6 +16,7 @@ from densepred.errors import UserError
 from densepred.home import expand
 
 FORMAT = 1
+ORIENTATIONS = ("stored", "upright")  # of labels; see `types.ORIENTATIONS`, which imports torch
 LARGEST = 16 * 2**20  # bytes of a header; real ones have at most a few hundred kilobytes
 DEEPEST = 32
 KEY = "densepred"
@@ -66,6 +67,18 @@ def options(header: Mapping[str, Any]) -> dict[str, str]:
     found = header.get("options")
     names = found if isinstance(found, dict) else {}
     return {str(key): one for key, one in names.items() if isinstance(one, str) and one.isidentifier()}
+
+
+def with_orientation(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description of the dataset with the orientation of its labels (EXIF).
+
+    Headers from before `info.exif` have it among what was typed, as dataset.exif=stored.
+    """
+    info, dataset = header["info"], header.get("dataset")
+    words = dataset.get("overrides") if isinstance(dataset, Mapping) else None
+    typed = [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+    found = [word.rpartition("=")[2] for word in typed if word.lstrip("+").partition("=")[0] == "dataset.exif"]
+    return {**info, "exif": found[-1]} if "exif" not in info and found and found[-1] in ORIENTATIONS else dict(info)
 
 
 def raw_header(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from densepred.dataset.image import from_array, read_image, read_mask, white_of
 from densepred.dataset.image_header import read_header
 from densepred.dataset.instance_folder import InstanceFolder
 from densepred.dataset.mpii import Mpii
-from densepred.jobs.parts import with_trained_white
+from densepred.jobs.parts import read_as_trained
 from densepred.types import UserError
 from tests.dataset.files import mask, write
 
@@ -252,8 +252,8 @@ def test_every_dataset_measures_white(tmp_path: Path, top: int, white: int | Non
 
 def test_former_runs_keep_the_white_of_the_type() -> None:
     coco, folder = {"max_value": None}, {"max_value": None, "masks": "masks"}
-    assert with_trained_white(coco, {"max_value": 4095})["max_value"] == 4095
-    assert with_trained_white(coco, {"max_value": None})["max_value"] == 65535
-    assert with_trained_white(coco, {})["max_value"] == 65535
-    assert with_trained_white(folder, {"max_value": None})["max_value"] is None
-    assert with_trained_white({"max_value": 9}, {"max_value": 4095})["max_value"] == 9
+    assert read_as_trained(coco, {"max_value": 4095})["max_value"] == 4095
+    assert read_as_trained(coco, {"max_value": None})["max_value"] == 65535
+    assert read_as_trained(coco, {})["max_value"] == 65535
+    assert read_as_trained(folder, {"max_value": None})["max_value"] is None
+    assert read_as_trained({"max_value": 9}, {"max_value": 4095})["max_value"] == 9

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from densepred.dataset.image import read_image, read_mask
+from densepred.dataset.image import from_image, read_image, read_mask
 from densepred.dataset.image_header import read_header
 from densepred.types import UserError
 
@@ -129,17 +129,24 @@ def test_grey_and_colour_are_converted_on_demand(tmp_path: Path) -> None:
         read_image(tmp_path / "g.png", 4)
 
 
+@pytest.mark.parametrize("kind", ["png", "tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns_the_image_as_viewers_do(tmp_path: Path, orientation: int) -> None:
+def test_exif_turns_the_image_as_viewers_do(tmp_path: Path, orientation: int, kind: str) -> None:
+    """Pillow turns TIFF, and no other format, when it decodes it."""
     from PIL import ImageOps
 
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = saved(tmp_path / "a.png", RGB, exif=exif)
-    with Image.open(path) as image:
-        expected = np.array(ImageOps.exif_transpose(image))
+    expected = np.array(ImageOps.exif_transpose(Image.open(saved(tmp_path / "a.png", RGB, exif=exif))))
+    path = saved(tmp_path / f"a.{kind}", RGB, exif=exif)
     assert torch.equal(read_image(path), tensor(expected))
     assert torch.equal(read_image(path, upright=False), tensor(RGB))
+    assert read_header(path).size == RGB.shape[:2]
+    for upright, values in ((True, expected), (False, RGB)):
+        with Image.open(path) as image:
+            assert torch.equal(from_image(image, upright=upright), tensor(values))
+    assert np.array_equal(read_mask(path), RGB)
+    assert np.array_equal(read_mask(saved(tmp_path / f"m.{kind}", RGB[..., 0], exif=exif)), RGB[..., 0])
 
 
 def test_what_is_no_image_is_named_and_never_waited_for(tmp_path: Path) -> None:

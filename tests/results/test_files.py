@@ -17,7 +17,7 @@ from densepred.dataset.shapes import Shapes
 from densepred.draw.comparison import hidden
 from densepred.errors import Notice, UserError
 from densepred.ops.regions.run_lengths import run_lengths
-from densepred.results import coco
+from densepred.results import coco, ids
 from densepred.results import files as results
 from densepred.results.files import OverlaySettings, Results
 from densepred.types import VOID, Annotation, Info
@@ -248,27 +248,27 @@ def test_ids_of_images_are_their_numbers_or_their_places_or_those_of_a_coco_file
     folder = tmp_path / "images"
     folder.mkdir()
     files = [folder / name for name in ("000000000139.jpg", "000000000285.jpg")]
-    assert results.image_ids(files, folder) == [139, 285]
-    assert results.image_ids([*files, folder / "b.jpg"], folder) == [1, 2, 3]
-    assert results.image_ids([folder / "1.jpg", folder / "01.jpg"], folder) == [1, 2]
+    assert ids.image_ids(files, folder) == [139, 285]
+    assert ids.image_ids([*files, folder / "b.jpg"], folder) == [1, 2, 3]
+    assert ids.image_ids([folder / "1.jpg", folder / "01.jpg"], folder) == [1, 2]
     path = tmp_path / "truth.json"
     listed = [{"id": 7, "name": "dog"}, {"id": 3, "name": "car"}, {"id": 9, "name": "sky"}]
     images = [{"file_name": file.name, "id": i + 5} for i, file in enumerate(files)]
     path.write_text(json.dumps({"images": images, "categories": listed}))
-    known = results.known_ids(path)
-    assert results.image_ids(files, folder, known) == [5, 6]
+    known = ids.known_ids(path)
+    assert ids.image_ids(files, folder, known) == [5, 6]
     with pytest.raises(UserError, match=r"1 of 1 images are not in it, such as x.jpg"):
-        results.image_ids([folder / "x.jpg"], folder, known)
+        ids.image_ids([folder / "x.jpg"], folder, known)
     assert coco.Categories.named(INFO, known.categories, "f").ids == (9, 3, 7)
     objects = Info(classes=("background", "cat", "dog"))
-    for ids, wanted in (((1, 2), (0, 1, 2)), ((0, 1), (2, 0, 1))):  # no two classes share an id
-        rows = [{"id": id, "name": name} for id, name in zip(ids, ("cat", "dog"), strict=True)]
+    for numbers, wanted in (((1, 2), (0, 1, 2)), ((0, 1), (2, 0, 1))):  # no two classes share an id
+        rows = [{"id": id, "name": name} for id, name in zip(numbers, ("cat", "dog"), strict=True)]
         assert coco.Categories.named(objects, rows, "f").ids == wanted
     with pytest.raises(UserError, match="no category is called dog"):
         coco.Categories.named(INFO, listed[1:], "f")
     path.write_text("[]")
     with pytest.raises(UserError, match="cannot be read as a COCO file"):
-        results.known_ids(path)
+        ids.known_ids(path)
 
 
 def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:

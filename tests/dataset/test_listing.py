@@ -1,0 +1,58 @@
+"""The images of a folder, as every command lists them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from densepred.dataset.listing import RECORD, image_files
+from densepred.dataset.pairs import pair_folders
+from densepred.errors import Notice, UserError
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def names(found: list[Path], folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in found]
+
+
+def test_linked_folders_are_searched_and_circles_end(tmp_path: Path) -> None:
+    touch(tmp_path / "elsewhere", "c.png")
+    folder = touch(tmp_path / "in", "b.png", "a/x.JPG", "a/notes.txt", ".hidden/d.png")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "a/round").symlink_to(folder)
+    expected = ["a/x.JPG", "b.png", "linked/c.png"]
+    assert names(image_files(folder), folder) == expected
+    assert [pair.id for pair in pair_folders(folder, None)] == ["a/x", "b", "linked/c"]
+
+
+def test_predictions_below_the_images_are_no_images(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "a.png", "out/labels/a.png", "former/labels/a.png", "mine/labels/a.png")
+    (folder / "former" / RECORD).write_text(json.dumps({"command": "densepred-predict"}))
+    (folder / "mine" / RECORD).write_text("{}")  # a file of that name that is not ours
+    with pytest.warns(Notice, match="left out, because densepred-predict wrote it: .*former, .*out"):
+        assert names(image_files(folder, folder / "out"), folder) == ["a.png", "mine/labels/a.png"]
+    with pytest.warns(Notice, match="former"):
+        assert [pair.id for pair in pair_folders(folder, None)] == ["a", "mine/labels/a", "out/labels/a"]
+
+
+def test_a_folder_of_predictions_itself_can_be_listed(tmp_path: Path) -> None:
+    touch(tmp_path, "labels/a.png")
+    (tmp_path / RECORD).write_text(json.dumps({"command": "densepred-predict"}))
+    assert names(image_files(tmp_path), tmp_path) == ["labels/a.png"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_a_folder_that_may_not_be_listed_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "closed/a.png")
+    (tmp_path / "closed").chmod(0)
+    with pytest.raises(UserError, match=r"closed: cannot be listed: Permission denied"):
+        image_files(tmp_path)
