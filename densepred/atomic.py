@@ -40,9 +40,11 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
         sync(temporary)
         fault("replace:written")
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # a full disk does not name its file
         raise
     sync(path.parent)
 
@@ -50,7 +52,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON; numbers that are not finite become null."""
     text = json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    replace(path, lambda temporary: temporary.write_text(text, "utf-8", "backslashreplace"))
 
 
 def _finite(node: Any) -> Any:

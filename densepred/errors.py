@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,42 @@ def notices(tell: Callable[[str], object]) -> Iterator[None]:
         yield
     finally:
         warnings.showwarning = show
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Recognise what Python, and torch on its devices, raise if memory runs out."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text))
+    )
+
+
+SYSTEM = {
+    errno.ENOSPC: "free some space, or choose another folder",
+    errno.EDQUOT: "free some space, or choose another folder",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f), or the file system's",
+    errno.EMFILE: "raise the limit (ulimit -n), or lower data.workers",
+    errno.ENFILE: "close other programs, or lower data.workers",
+    errno.EACCES: "choose another folder, or change its permissions",
+    errno.EPERM: "choose another folder, or change its permissions",
+    errno.EROFS: "choose another folder",
+    errno.ENOTDIR: "choose another path: a part of it is a file",
+    errno.EEXIST: "choose another path: a file has this name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "check the disk",
+}
+"""Remedies for refusals of the operating system, by error number."""
+
+
+def system_error(error: OSError) -> str | None:
+    """Return the sentence for a refusal of the operating system; None if it may be a mistake of densepred."""
+    if error.errno not in SYSTEM:
+        return None
+    where = error.filename2 or error.filename
+    fact = (error.strerror or "input or output failed").lower()
+    return f"{where or 'the operating system'}: {fact}; {SYSTEM[error.errno]}"
 
 
 def suggest(word: str, words: Iterable[str], otherwise: str | None = None, count: int = 1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 import warnings
@@ -14,7 +15,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from densepred.cli import command, compose
-from densepred.errors import Notice, UserError
+from densepred.errors import Notice, UserError, out_of_memory
 from densepred.home import expand
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
 PARTIAL = 4
+KINDS = ("labels", "overlays", "probabilities", "instances", "panoptic", "reconstructions")
+"""Folders of results."""
 
 
 def main() -> None:
@@ -69,6 +72,7 @@ def predict(cfg: DictConfig) -> int:
             settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
         )
     tell_images(files, model.info, settings.max_pixels)
+    claim(output, source, settings)
     writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
     latents = open_latents(model, settings, output)
     folder, failed = source if source.is_dir() else source.parent, {}
@@ -86,6 +90,11 @@ def predict(cfg: DictConfig) -> int:
                 latents.add(place, name.as_posix(), size, model.encode(pixels))
         except UserError as error:
             failed[file] = str(error)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            hint = "tile=512" if settings.tile is None else f"a smaller tile than {settings.tile}"
+            failed[file] = f"{file}: memory ran out; try {hint}"
     for reason in failed.values():
         print(f"error: {reason}", file=sys.stderr)
     if len(failed) == len(files):
@@ -176,6 +185,31 @@ def destinations(files: list[Path], source: Path, output: Path) -> list[Path]:
             return places
         for index in again:
             places[index] = names[index]
+
+
+def claim(output: Path, source: Path, settings: Any) -> None:
+    """Leave the record of this command in the output folder.
+
+    Raises UserError if it holds results of another checkpoint or other images, except with `overwrite`; results of the
+    same are replaced, with a notice.
+    """
+    from densepred import atomic
+    from densepred.dataset.listing import RECORD, record
+
+    ours = {"ckpt": os.path.abspath(expand(settings.ckpt)), "input": os.path.abspath(source), "split": settings.split}
+    former = record(output)
+    if former is not None and any(former.get(key) != value for key, value in ours.items()):
+        holds = f"holds predictions of ckpt={former.get('ckpt')} input={former.get('input')}"
+    else:
+        kinds = [kind for kind in KINDS if former is None and (output / kind).exists()]
+        holds = f"holds {', '.join(kinds)} without {RECORD}" if kinds else None
+    if holds and not settings.overwrite:
+        raise UserError(f"output={output}: {holds}; choose another output, or type overwrite=true to write over them")
+    if holds or former is not None:
+        text = "former predictions are replaced; those of images that are gone stay"
+        warnings.warn(f"output={output}: {text}", Notice, stacklevel=2)
+    output.mkdir(parents=True, exist_ok=True)
+    atomic.write_json(output / RECORD, {"command": "densepred-predict", **ours})
 
 
 def tell_images(files: list[Path], info: Info, max_pixels: int) -> None:

@@ -142,6 +142,14 @@ class Predictor:
         stages = {name: [value] for name, value in outputs.items()}
         return self.task.decode(stages, [frame], align, probabilities)[0]
 
+    def batch(self, images: Sequence[Picture] | np.ndarray | Tensor, **options: Any) -> list[Annotation]:
+        """Predict several images, one after another: a list, a tensor (B, C, H, W) or an array (B, H, W[, C]).
+
+        `options` are those of a call; `boxes` is then a list with one entry per image.
+        """
+        boxes = options.pop("boxes", None) or [None] * len(images)
+        return [self(image, boxes=given, **options) for image, given in zip(images, boxes, strict=True)]
+
     def _instances(self, pixels: Tensor, given: Annotation, flip: bool) -> Annotation:
         """Predict the crop of each instance and merge the results."""
         boxes = given.need("boxes")
@@ -202,6 +210,10 @@ class Predictor:
             return read_image(expand(image), channels, max_pixels, upright, white)
         if isinstance(image, Image.Image):
             return from_image(image, channels, white, upright=upright)
+        if isinstance(image, list | tuple) or (isinstance(image, np.ndarray | Tensor) and image.ndim == 4):
+            raise UserError("image: several images; call model.batch(images), which returns one annotation per image")
+        if not isinstance(image, np.ndarray | Tensor) or image.ndim not in (2, 3):
+            raise UserError(f"image: {type(image).__name__} {getattr(image, 'shape', '')}; give a path or one image")
         if isinstance(image, Tensor):
             image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
         return from_array(image, channels, white)

@@ -17,7 +17,7 @@ LENGTHS = ("epochs", "max_steps", "max_minutes")
 class DataSettings:
     batch_size: int = 8
     workers: int = 2
-    crop: list[int] | None = None
+    crop: Any = None  # [height, width], or one number for a square
     drop_last: bool = False
     on_bad: str = "error"
     max_pixels: int = 100_000_000
@@ -133,6 +133,7 @@ class PredictSettings:
     probabilities: bool = False
     latents: bool = False
     coco_ids: str | None = None
+    overwrite: bool = False
     max_pixels: int = 400_000_000
     skip_stages: int = 0
     precision: str = "fp32"

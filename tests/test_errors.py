@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import errno
+from pathlib import Path
 
-from densepred.errors import shown, suggest
+import pytest
+import torch
+
+from densepred import atomic
+from densepred.errors import UserError, out_of_memory, shown, suggest, system_error
+from densepred.loader.loaders import explained
 
 
 @pytest.mark.parametrize(
@@ -33,3 +39,45 @@ def test_any_value_is_printed_in_one_short_line(value: object) -> None:
     assert text.isascii()
     assert "\n" not in text
     assert 0 < len(text) <= 60
+
+
+def test_refusals_of_the_system_name_file_fact_and_remedy() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "a/b.png")
+    assert system_error(full) == "a/b.png: no space left on device; free some space, or choose another folder"
+    many = OSError(errno.EMFILE, "Too many open files")
+    assert system_error(many) == (
+        "the operating system: too many open files; raise the limit (ulimit -n), or lower data.workers"
+    )
+    assert system_error(FileNotFoundError(errno.ENOENT, "No such file")) is None
+
+
+def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left.*a\.json"):
+        atomic.replace(tmp_path / "a.json", full)
+
+
+def test_memory_that_runs_out_is_recognised() -> None:
+    allocator = "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+    assert out_of_memory(MemoryError())
+    assert out_of_memory(RuntimeError(allocator))
+    assert not out_of_memory(ValueError("out of memory"))
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 58)
+    assert out_of_memory(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("CUDA out of memory. Tried to allocate", r"memory ran out; lower data\.batch_size"),
+        ("value cannot be converted to type float without overflow", r"too large for float32; lower optimizer\.lr"),
+        ("unable to allocate shared memory(shm) for file </torch_1_2>: No space left", r"/dev/shm: .*--shm-size"),
+        ("DataLoader worker (pid 1) is killed by signal: Bus error. ", r"/dev/shm: "),
+    ],
+)
+def test_errors_of_torch_become_sentences(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message), explained():
+        raise RuntimeError(text)

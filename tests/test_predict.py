@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from densepred import predict
+from densepred.errors import Notice, UserError
+from densepred.types import Annotation
+from tests import running
+from tests.conftest import composed
+from tests.dataset.files import write
 
 
 @pytest.mark.parametrize(
@@ -24,3 +32,48 @@ from densepred import predict
 def test_no_two_images_share_the_path_of_their_results(tmp_path: Path, names: list[str], expected: list[str]) -> None:
     found = predict.destinations([tmp_path / name for name in names], tmp_path, tmp_path / "out")
     assert [place.as_posix() for place in found] == expected
+
+
+class OutOfMemoryError(RuntimeError):
+    """Stands for torch's, which has this name."""
+
+
+def test_an_image_that_does_not_fit_into_memory_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.train(tmp_path / "run", "trainer.max_steps=1")
+    for number in range(3):
+        values = np.full((16 + number, 20, 3), number, np.uint8)
+        write(tmp_path / f"in/{number}.png", values)
+    found = predict.one
+
+    def full(model: Any, pixels: Any, settings: Any, boxes: Any) -> Annotation:
+        if pixels.shape[1] == 17:
+            raise OutOfMemoryError("CUDA out of memory")
+        return found(model, pixels, settings, boxes)
+
+    monkeypatch.setattr(predict, "one", full)
+    words = (f"ckpt={tmp_path / 'run'}", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}")
+    assert predict.predict(composed(*words, name="predict")) == 4
+    assert "1.png: memory ran out; try tile=512" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out/labels").iterdir()) == ["0.png", "2.png"]
+    record = json.loads((tmp_path / "out/predict.json").read_text())
+    assert record["input"] == str(tmp_path / "in")
+
+    with pytest.warns(Notice, match="former predictions are replaced"):
+        predict.predict(composed(*words, name="predict"))
+    other = (words[0], f"input={tmp_path / 'in/0.png'}", words[2])
+    with pytest.raises(UserError, match=r"holds predictions of ckpt=.* input=.*; choose another output, or type overw"):
+        predict.predict(composed(*other, name="predict"))
+    with pytest.warns(Notice, match="former predictions are replaced"):
+        assert predict.predict(composed(*other, "overwrite=true", name="predict")) == 0
+    (tmp_path / "out/predict.json").unlink()
+    with pytest.raises(UserError, match=r"holds labels, overlays without predict\.json"):
+        predict.predict(composed(*words, name="predict"))
+    # Results below the input are no images of the next run
+    inside = (words[0], words[1], f"output={tmp_path / 'in/out'}")
+    for _ in range(2):
+        predict.predict(composed(*inside, name="predict"))
+    again = (words[0], words[1], f"output={tmp_path / 'in/again'}")
+    predict.predict(composed(*again, name="predict"))
+    assert len(list((tmp_path / "in/again/labels").iterdir())) == 2

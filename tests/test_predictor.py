@@ -205,3 +205,16 @@ def test_settings_that_no_codec_has_or_that_change_the_heads_are_refused(run: Pa
         predictor.load(run, codec={"_target_": "densepred.codec.pose.Pose"})
     with pytest.raises(UserError, match="the dataset has 8 classes"):
         predictor.load(run, codec={"sigmoid": True})
+
+
+def test_several_images_are_a_batch_of_their_own(model: Predictor) -> None:
+    images = np.stack([pixels(), 255 - pixels()])
+    expected = [model(image).semantic for image in images]
+    tensor = torch.from_numpy(images).movedim(-1, 1)
+    for several in (images, tensor, list(images), tuple(tensor)):
+        assert all(torch.equal(a.semantic, b) for a, b in zip(model.batch(several), expected, strict=True))
+    for several in (images, tensor, list(images)):
+        with pytest.raises(UserError, match=r"several images; call model\.batch\(images\)"):
+            model(several)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="image: NoneType"):
+        model(None)  # type: ignore[arg-type]

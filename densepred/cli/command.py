@@ -7,6 +7,7 @@ such as 75 for a run that was stopped and can be resumed.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import traceback
@@ -26,7 +27,7 @@ from densepred.cli import flags, groups, help, hydra_errors, ignored, sweep, syn
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
-from densepred.errors import UserError, notices
+from densepred.errors import UserError, notices, system_error
 from densepred.home import expand
 
 Function = Callable[[DictConfig], int | None]
@@ -48,6 +49,9 @@ def run(
     receives the overrides that were typed and returns others to put before them, such as the dataset that a checkpoint
     names. Below the keys in `free` any key may be set, because its names are known only from a checkpoint.
     """
+    for stream in (sys.stdout, sys.stderr):  # a terminal without the letters of a class name must not end a run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if help.wanted(sys.argv[1:]):
         _show(help.text(name, configs(), sys.argv[1:], examples))
         sys.exit(0)
@@ -133,8 +137,10 @@ class _Run:
         """Print the error on one line, keep the traceback where it can be found."""
         error = self.error
         assert error is not None
+        if isinstance(error, OSError) and (told := system_error(error)):
+            error = UserError(told)
         users = isinstance(error, UserError | HydraException | OmegaConfBaseException)
-        trace = "".join(traceback.format_exception(error))
+        trace = "".join(traceback.format_exception(self.error))
         if full:
             sys.stderr.write(trace)
         if users:
@@ -187,7 +193,7 @@ def claim(path: Path) -> Path:
 def _keep(trace: str, folder: Path | None) -> str:
     """Append the traceback to the run's log; return a note of where it is."""
     if folder is not None:
-        with contextlib.suppress(OSError), open(folder / "train.log", "a") as file:
+        with contextlib.suppress(OSError), open(folder / "train.log", "a", encoding="utf-8") as file:
             file.write(trace)
             return f"its traceback is in {folder / 'train.log'}"
     return "HYDRA_FULL_ERROR=1 shows its traceback"

@@ -46,6 +46,7 @@ def settings(config: DictConfig) -> Any:
 
 def complete(config: DictConfig, overrides: Sequence[str]) -> None:
     """Apply the rules between settings; raise UserError with all that do not fit."""
+    _square(config)
     typed = [re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0] for override in overrides]
     if "trainer" in config:
         _choose_length(config, typed)
@@ -57,6 +58,13 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
     ]
     if mistakes:
         raise UserError(mistakes[0] if len(mistakes) == 1 else "; and ".join(mistakes))
+
+
+def _square(config: DictConfig) -> None:
+    """Let one number stand for both sides of a crop: data.crop=256."""
+    crop = OmegaConf.select(config, "data.crop")
+    if isinstance(crop, int) and not isinstance(crop, bool):
+        config.data.crop = [crop, crop]
 
 
 def _unknown(config: DictConfig) -> Iterator[str]:

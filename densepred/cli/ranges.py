@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,6 +15,8 @@ ON_BAD = ("error", "skip")
 BLENDS = ("gaussian", "none")
 
 BIG = float("inf")
+ABOVE_0 = math.ulp(0.0)
+BELOW_1 = math.nextafter(1.0, 0.0)
 
 RANGES = (
     ("seed", 0, 2**32 - 1),
@@ -20,15 +24,15 @@ RANGES = (
     ("data.workers", 0, BIG),
     ("data.crop", 1, BIG),
     ("data.max_pixels", 1, BIG),
-    ("data.timeout_s", 0, BIG),
+    ("data.timeout_s", ABOVE_0, 1e6),
     ("trainer.epochs", 1, BIG),
     ("trainer.max_steps", 1, BIG),
     ("trainer.max_minutes", 0, BIG),
     ("trainer.valid_every", 0.001, BIG),
     ("trainer.save_every", 0, BIG),
     ("trainer.accumulate", 1, BIG),
-    ("trainer.clip", 1e-9, BIG),
-    ("trainer.ema", 0, 0.999999),
+    ("trainer.clip", ABOVE_0, BIG),
+    ("trainer.ema", 0, BELOW_1),
     ("trainer.devices", 1, BIG),
     ("trainer.threads", 1, BIG),
     ("trainer.max_restarts", 0, BIG),
@@ -44,6 +48,11 @@ RANGES = (
     ("box_threshold", 0, 1),
     ("devices", 1, BIG),
     ("threads", 1, BIG),
+    ("optimizer.lr", 0, 1e6),
+    ("optimizer.weight_decay", 0, 1e6),
+    ("optimizer.eps", 0, 1),
+    ("optimizer.momentum", 0, BELOW_1),
+    ("optimizer.betas", 0, BELOW_1),
 )
 
 
@@ -52,8 +61,12 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
     for key, low, high in RANGES:
         value = OmegaConf.select(config, key)
         values = value if OmegaConf.is_list(value) else [value]
-        if any(v is not None and not low <= v <= high for v in values):
-            yield f"{key}: {value}; give " + (f"{low} or more" if high == BIG else f"a number from {low} to {high}")
+        numbers = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
+        if any(not low <= v <= high for v in numbers):
+            yield f"{key}: {value}; give {_bounds(low, high)}"
+    plain = OmegaConf.to_container(config, resolve=False)
+    for key, value in _infinite(plain):
+        yield f"{key}: {value}; give a finite number"
     choices = {"trainer.precision": PRECISIONS, "precision": PRECISIONS, "data.on_bad": ON_BAD, "blend": BLENDS}
     for key, words in choices.items():
         value = OmegaConf.select(config, key)
@@ -62,5 +75,23 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
     if OmegaConf.select(config, "scales") == []:
         yield "scales: []; give at least one size of the image, such as [1.0]"
     crop = OmegaConf.select(config, "data.crop")
-    if crop is not None and len(crop) != 2:
-        yield f"data.crop: {crop}; give two lengths, [height,width]"
+    whole = OmegaConf.is_list(crop) and len(crop) == 2 and all(type(side) is int for side in crop)
+    if crop is not None and not whole:
+        yield f"data.crop: {crop}; give two lengths, [height,width], or one for a square"
+
+
+def _bounds(low: float, high: float) -> str:
+    if low == ABOVE_0:
+        return "a number above 0" if high == BIG else f"a number above 0, at most {high:g}"
+    if high == BELOW_1:
+        return f"a number from {low} to below 1"
+    return f"{low} or more" if high == BIG else f"a number from {low} to {high:g}"
+
+
+def _infinite(node: Any, at: str = "") -> Iterator[tuple[str, float]]:
+    """Yield every number below a node that is NaN or infinite, with its key."""
+    if isinstance(node, float) and not math.isfinite(node):
+        yield at, node
+    elif isinstance(node, Mapping | list):
+        for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+            yield from _infinite(value, f"{at}.{key}" if at else str(key))

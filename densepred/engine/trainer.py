@@ -62,6 +62,11 @@ class Trainer:
         self.state.train_mode()
         if progress.due:
             self._validate()
+        if resume and self._finished():
+            self.log.say(
+                f"the run is complete at step {progress.step}: to go on, type a larger length, "
+                "such as trainer.epochs=60 'trainer.allow=[trainer.epochs]'"
+            )
         bar = tqdm(total=self.total, initial=progress.step, unit="step", disable=not self._on_terminal(), leave=False)
         with bar:
             while not self._finished():

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from densepred import distributed
+from densepred.errors import out_of_memory
 from densepred.loader.samples import Item, TrainingSamples, random_generator, stack
 from densepred.loader.workers import calm_worker
 from densepred.types import Batch, UserError
@@ -177,6 +178,20 @@ def explained() -> Iterator[None]:
         yield
     except RuntimeError as error:
         text = str(error)
+        if "shared memory" in text or "Bus error" in text or "</torch_" in text:
+            raise WorkerKilled(
+                "/dev/shm: the shared memory of the loader's processes is full; set data.workers=0, lower "
+                "data.batch_size, or enlarge it (docker run --shm-size=8g)"
+            ) from error
+        if out_of_memory(error):
+            raise UserError(
+                "memory ran out; lower data.batch_size or data.crop, or set trainer.precision=bf16 "
+                "(trainer.accumulate=2 keeps the size of a step)"
+            ) from error
+        if "without overflow" in text:
+            raise UserError(
+                "a number is too large for float32; lower optimizer.lr or optimizer.weight_decay"
+            ) from error
         if "DataLoader worker" in text:
             raise WorkerKilled(
                 "a loader worker was killed, often because memory ran out; lower data.workers or data.batch_size"

@@ -118,7 +118,7 @@ class Results:
 
     def _write(self, path: Path, name: str, key: str, many: bool, files: Sequence[Path]) -> None:
         """Write one joint file, record by record: a list, or lists of images, annotations and categories."""
-        with path.open("w", encoding="utf-8") as out:
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as out:
             if name in JOINT:
                 _list(out, _of(files, key, many))
                 out.write("\n")

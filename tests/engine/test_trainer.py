@@ -151,3 +151,12 @@ def test_a_run_overfits_four_scenes(tmp_path: Path) -> None:
     running.train(tmp_path, *options, "trainer.max_steps=120", "optimizer.lr=0.01", "trainer.valid_every=1000")
     losses = [line["train/loss/total"] for line in running.metrics(tmp_path) if "train/loss/total" in line]
     assert losses[-1] < 0.1 * losses[0]
+
+
+def test_a_resumed_run_that_is_complete_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    running.train(tmp_path, "trainer.max_steps=1")
+    assert "is complete" not in capsys.readouterr().out
+    written = (tmp_path / "metrics.jsonl").read_bytes()
+    assert running.train(tmp_path, "trainer.max_steps=1", f"trainer.resume={tmp_path}") == 0
+    assert "the run is complete at step 1: to go on, type" in capsys.readouterr().out
+    assert (tmp_path / "metrics.jsonl").read_bytes() == written
