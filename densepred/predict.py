@@ -35,7 +35,7 @@ densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
 PARTIAL = 4
-KINDS = ("labels", "overlays", "probabilities", "instances", "panoptic", "reconstructions")
+KINDS = ("labels", "latents", "overlays", "probabilities", "instances", "panoptic", "reconstructions")
 """Folders of results."""
 
 
