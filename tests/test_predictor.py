@@ -191,7 +191,7 @@ def test_an_unknown_way_to_blend_is_refused(model: Predictor) -> None:
 
 def test_settings_of_the_codec_take_the_place_of_the_trained_ones(tmp_path: Path) -> None:
     running.train(tmp_path, "task=instance_components", "model=unet", "trainer.max_steps=1")
-    everything = predictor.load(tmp_path, codec={"threshold": 1e-6})(pixels())
+    everything = predictor.load(tmp_path, codec={"threshold": 1e-6, "min_area": 1})(pixels())
     nothing = predictor.load(tmp_path, codec={"threshold": 1.0})(pixels())
     assert everything.instances is not None
     assert nothing.instances is not None

@@ -23,7 +23,6 @@ from densepred import atomic
 from densepred.dataset.coco import Id
 from densepred.draw.comparison import draw, hidden
 from densepred.errors import Notice, UserError
-from densepred.ops.score.average_precision import numbers
 from densepred.results import coco
 from densepred.results.coco import Categories
 from densepred.results.ids import Known

@@ -187,7 +187,7 @@ def test_every_injected_group_is_used_by_default() -> None:
         ("trainer.epochs=many", ["trainer.epochs: many", "a whole number"]),
         ("trainer.ema=high", ["trainer.ema: high", "give a number"]),
         ("trainer.compile=perhaps", ["trainer.compile: perhaps", "true or false"]),
-        ("data.crop=3", ["data.crop: 3", "[3]"]),
+        ("data.crop=3.5", ["data.crop: 3.5", "one for a square"]),
         ("model=unett", ["model=unett", "did you mean unet?"]),
         ("optimizer=rmsprop", ["optimizer=rmsprop", "known: adam, adamw, sgd"]),
         ("metric=[confusion,boundary_iu]", ["metric=boundary_iu", "did you mean boundary_iou?"]),

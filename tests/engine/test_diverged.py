@@ -20,7 +20,7 @@ def refuse(word: str) -> NoReturn:
 def test_a_learning_rate_that_is_too_high_ends_with_exit_code_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("optimizer.lr=1e30", "encoder.norm=none", "decoder.norm=none", "trainer.max_steps=2", "trainer.pictures=2")
+    words = ("optimizer.lr=1e6", "encoder.norm=none", "decoder.norm=none", "trainer.max_steps=2", "trainer.pictures=2")
     assert running.train(tmp_path, *words) == training.NON_FINITE
     for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=refuse)

@@ -101,9 +101,9 @@ def test_no_file_holds_anything_of_an_image_that_is_refused(tmp_path: Path, monk
     monkeypatch.setattr(results, "LARGEST_ID", 2)
     writer = Results(tmp_path, INFO, OverlaySettings())
     pixels, labels = torch.zeros(3, 1, 3, dtype=torch.uint8), torch.ones(1, 3, dtype=torch.uint8)
-    for name, number, ids in (("good", 1, [1, 1, 2]), ("bad", 2, [1, 2, 3])):
-        kinds = torch.ones(max(ids), dtype=torch.int64)
-        instances = torch.tensor([ids], dtype=torch.int32)
+    for name, number, row in (("good", 1, [1, 1, 2]), ("bad", 2, [1, 2, 3])):
+        kinds = torch.ones(max(row), dtype=torch.int64)
+        instances = torch.tensor([row], dtype=torch.int32)
         found = Annotation((1, 3), semantic=labels, instances=instances, categories=kinds)
         if name == "good":
             writer.add(Path("a/good"), number, "a/good.jpg", pixels, found)
