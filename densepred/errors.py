@@ -21,13 +21,14 @@ class Notice(UserWarning):
 @contextmanager
 def notices(tell: Callable[[str], object]) -> Iterator[None]:
     """Pass every Notice to `tell`; without this, Python prints it with the line of code that issued it."""
-    show = warnings.showwarning
+    show, before = warnings.showwarning, set[str]()
 
     def told(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, Notice):
-            tell(str(message))
-        else:
+        if not issubclass(category, Notice):
             show(message, category, *place, **more)
+        elif str(message) not in before:  # training and validation read the same files
+            before.add(str(message))
+            tell(str(message))
 
     warnings.showwarning = told
     try:

@@ -212,6 +212,8 @@ def _unit(values: np.ndarray, path: Path, max_value: int | None) -> np.ndarray:
         return values.astype(np.uint8) if white == 255 else values.astype(np.float32) / white
     if values.dtype.kind != "f":
         raise UserError(f"{path}: holds {values.dtype}; save it as uint8, uint16 or float32")
+    if lost := int((~np.isfinite(values)).sum()):
+        raise UserError(f"{path}: {lost} of its {values.size} numbers are NaN or infinite; write 0 in their place")
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):
         raise UserError(f"{path}: holds floats from {low:g} to {high:g}; scale them to lie in 0 to 1")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from densepred.dataset import class_file
+from densepred.dataset.class_file import Entry
 from densepred.dataset.image import read_mask
 from densepred.dataset.labels import Labels, number
 from densepred.dataset.palette import Colour, parse_palette, voc_palette
@@ -28,17 +28,11 @@ class Legend:
 
 
 def from_json(path: Path, ignore_index: int | None, label_map: Mapping[int, int]) -> Legend:
-    """Read classes.json: {"classes": [{"id", "name", "color", "ignore"}, ...], "ignore_index"}.
+    """Read classes.json, see `class_file`. Only names are required.
 
-    Only names are required.
     Raises UserError if the file is damaged, or if two classes have the same id or name.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        entries = [_entry(index, entry) for index, entry in enumerate(data["classes"])]
-        own = data.get("ignore_index")
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise UserError(f'{path}: {error!r}; write {{"classes": [{{"id": 0, "name": "road"}}, ...]}}') from error
+    entries, own = class_file.read(path)
     for field, index in (("id", 0), ("name", 1)):
         (value, times), *_ = Counter(entry[index] for entry in entries).most_common(1) or [(None, 0)]
         if times > 1:
@@ -48,9 +42,7 @@ def from_json(path: Path, ignore_index: int | None, label_map: Mapping[int, int]
     return _legend(entries, ignored, label_map, path)
 
 
-def _legend(
-    entries: list[tuple[int, str, Colour | None, bool]], ignored: set[int], label_map: Mapping[int, int], path: Path
-) -> Legend:
+def _legend(entries: Sequence[Entry], ignored: set[int], label_map: Mapping[int, int], path: Path) -> Legend:
     kept = [entry for entry in entries if entry[0] not in ignored]
     if not kept:
         raise UserError(f"{path}: every class is ignored; keep at least one")
@@ -61,15 +53,6 @@ def _legend(
     defaults = voc_palette(len(kept))
     palette = tuple(colour or defaults[index] for index, (_, _, colour, _) in enumerate(kept))
     return Legend(palette, Labels(tuple(name for _, name, _, _ in kept), mapping, colours, shared))
-
-
-def _entry(index: int, entry: Any) -> tuple[int, str, Colour | None, bool]:
-    if isinstance(entry, str):
-        return index, entry, None, False
-    colour = entry.get("color")
-    red, green, blue = colour if colour is not None else (0, 0, 0)
-    rgb = None if colour is None else (int(red), int(green), int(blue))
-    return int(entry.get("id", index)), str(entry["name"]), rgb, bool(entry.get("ignore", False))
 
 
 def from_settings(

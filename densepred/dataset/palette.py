@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from densepred.errors import UserError
+from densepred.errors import UserError, shown
 
 Colour = tuple[int, int, int]
+HEX = re.compile(r"#?([0-9a-fA-F]{6})([0-9a-fA-F]{2})?")
 
 
-def parse_palette(palette: Sequence[Sequence[int]], count: int) -> tuple[Colour, ...]:
+def parse_palette(palette: Sequence[Any], count: int) -> tuple[Colour, ...]:
     """Return `palette` as `count` RGB colours, or raise UserError if it is something else."""
-    if len(palette) != count or any(len(colour) != 3 for colour in palette):
+    if len(palette) != count:
         raise UserError(
             f"dataset.palette: {len(palette)} colours for {count} classes; give one [red, green, blue] each"
         )
-    return tuple((int(red), int(green), int(blue)) for red, green, blue in palette)
+    return tuple(parse_colour(colour, f"dataset.palette: colour {index}") for index, colour in enumerate(palette))
+
+
+def parse_colour(colour: Any, where: str) -> Colour:
+    """Read [red, green, blue] from 0 to 255, with an opaque alpha or without, or a hexadecimal word "#ff0000"."""
+    parts: Any = colour
+    if isinstance(colour, str) and (found := HEX.fullmatch(colour.strip())):
+        parts = list(bytes.fromhex(found[1] + (found[2] or "")))
+    if isinstance(colour, Mapping) and {"r", "g", "b"} <= set(colour):
+        parts = [colour["r"], colour["g"], colour["b"]]
+    is_list = isinstance(parts, list | tuple) and len(parts) in (3, 4)
+    if not is_list or not all(type(part) is int and 0 <= part <= 255 for part in parts):
+        raise UserError(f'{where} is {shown(colour)}; write [red, green, blue], each from 0 to 255, or "#ff0000"')
+    if len(parts) == 4 and parts[3] != 255:
+        raise UserError(f"{where} is {shown(colour)}, partly transparent; write [red, green, blue]")
+    return parts[0], parts[1], parts[2]
 
 
 def voc_palette(count: int) -> tuple[Colour, ...]:

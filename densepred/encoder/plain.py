@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from densepred.contracts import Encoder
-from densepred.nn import initialise, make_block
-from densepred.types import Pyramid, UserError
+from densepred.nn import at_least, initialise, make_block
+from densepred.types import Pyramid
 
 
 class Plain(Encoder):
     """Two 3x3 convolutions per level and 2x2 max pooling between levels; `dropout` acts on the deepest level.
 
-    `block` is plain, or residual: a shortcut past the two convolutions.
+    `block` is plain, or residual: a shortcut past the two convolutions. Images that would vanish in the poolings are
+    continued by reflection, to one pixel of the deepest level; models crop the maps to the size of the image.
     """
 
     def __init__(
@@ -39,15 +40,9 @@ class Plain(Encoder):
         initialise(self)
 
     def forward(self, image: Tensor) -> Pyramid:
-        least = self.strides[-1]
-        if min(image.shape[-2:]) < least:
-            raise UserError(
-                f"an image of {image.shape[-2]}x{image.shape[-1]} vanishes in the {len(self.levels) - 1} poolings of "
-                f"the encoder; it needs {least} pixels a side, or fewer encoder.widths"
-            )
         features: list[Tensor] = []
         indices: list[Tensor | None] = []
-        x, argmax = image, None
+        x, argmax = at_least(image, self.strides[-1]), None
         for i, level in enumerate(self.levels):
             if i > 0:
                 x, argmax = F.max_pool2d(x, 2, return_indices=True)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torchvision.models import get_model_weights, vgg
 
 from densepred.contracts import Encoder
-from densepred.nn import adapt_input, adapt_statistics, choose, initialise
+from densepred.nn import adapt_input, adapt_statistics, at_least, choose, initialise
 from densepred.types import Pyramid, UserError
 
 LAYERS = {
@@ -24,7 +24,8 @@ class VGG(Encoder):
     Of its convolutions the first `convolutions` are kept, and the poolings between them; null keeps all, and the last
     pooling too. OpenPose sees through the first ten of VGG-19.
     `width` multiplies every layer; the published weights need 1. `ceil_mode` makes the poolings round up, as Caffe's
-    did: then no image is too small, and the levels have ceil(size / stride) cells.
+    did: then the levels have ceil(size / stride) cells. Otherwise images that would vanish in the poolings are
+    continued by reflection, to one pixel of the deepest level; models crop the maps to the size of the image.
     """
 
     def __init__(
@@ -70,13 +71,7 @@ class VGG(Encoder):
         self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
 
     def forward(self, image: Tensor) -> Pyramid:
-        least = self.strides[-1]
-        if min(image.shape[-2:]) < least and not self.ceil_mode:
-            raise UserError(
-                f"an image of {image.shape[-2]}x{image.shape[-1]} vanishes in the poolings of encoder=vgg{self.depth}; "
-                f"it needs {least} pixels a side, or encoder.ceil_mode=true"
-            )
-        x, argmax = image, None
+        x, argmax = image if self.ceil_mode else at_least(image, self.strides[-1]), None
         features: list[Tensor] = []
         indices: list[Tensor | None] = []
         layers = self.body["features"]

@@ -75,7 +75,7 @@ def test_floats_in_0_to_1_are_read_and_others_refused(tmp_path: Path) -> None:
     values = RANDOM.random((37, 45), dtype=np.float32)
     assert torch.equal(read_image(saved(tmp_path / "a.tif", values)), tensor(values))
     for bad in (values * 300, values - 2, np.where(values > 0.5, np.nan, values)):
-        with pytest.raises(UserError, match=r"b\.tif.*0 to 1"):
+        with pytest.raises(UserError, match=r"b\.tif.*(0 to 1|805 of its 1665 numbers are NaN)"):
             read_image(saved(tmp_path / "b.tif", bad.astype(np.float32)))
 
 
