@@ -67,7 +67,7 @@ def load(
     settings of the task's codec, such as a threshold.
     Raises UserError if the file is not a checkpoint of densepred or is damaged.
     """
-    model, task, header = load_model(find_weights(str(run_or_file)), trust, codec)
+    model, task, header = load_model(find_weights(str(run_or_file)), trust, codec, losses=False)
     nodes = header.get("transform", [])
     transform = Pipeline([build(node, tuple(trust), "transform") for node in nodes], task.info.mirrored)
     where = torch.device(device) if device else distributed.device()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred import distributed
+from densepred.build import contract
 from densepred.contracts import Codec, Loss, Metric, SummedLoss
 from densepred.nn import choose
 from densepred.ops.loss import banded
@@ -46,7 +47,9 @@ class Task(nn.Module):
         super().__init__()
         self.info = info
         self.codec = codec(info=info)
-        self.losses = nn.ModuleDict(losses)
+        self.losses = nn.ModuleDict(
+            {name: contract.require(loss, "loss", f"task.losses.{name}") for name, loss in losses.items()}
+        )
         self.weights = {name: self._weight(name, value) for name, value in (weights or {}).items()}
         self.stages = dict(stages or {})
         self.metrics = dict(metrics or {})
@@ -99,7 +102,10 @@ class Task(nn.Module):
 
     def new_metrics(self) -> dict[str, Metric]:
         """Return new metrics by name. Raises UserError if two compute a score of the same name."""
-        made = {option: metric(info=self.info) for option, metric in self.metrics.items()}
+        made = {
+            option: contract.make(metric, "metric", f"metric.{option}", info=self.info)
+            for option, metric in self.metrics.items()
+        }
         owners: dict[str, str] = {}
         for option, metric in made.items():
             metric.check(self.info)

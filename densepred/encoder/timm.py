@@ -46,16 +46,12 @@ class Timm(Encoder):
         self.body = create(name, pretrained, {key: value for key, value in options.items() if value is not None})
         facts: Any = self.body
         self.strides = tuple(facts.feature_info.reduction())
-        if output_stride is not None and max(self.strides) > output_stride:
-            raise UserError(
-                f"encoder.output_stride={output_stride}: {name} keeps its own, {max(self.strides)}; set it to null"
-            )
         self.channels = tuple(facts.feature_info.channels())
         self.pooled = (None,) * len(self.channels)
         if output_stride is not None and max(self.strides) > output_stride:  # some families ignore the option
             raise UserError(
                 f"encoder.name={name}: timm refuses output_stride={output_stride}: its last map has stride "
-                f"{max(self.strides)}; set null for what it lacks"
+                f"{max(self.strides)}; set encoder.output_stride=null"
             )
         self.channels_last = self._probe(name, in_channels)
         if pretrained and (weights := timm.get_pretrained_cfg(name)) is not None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import shlex
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from densepred import distributed
+from densepred.cli.typed import config_dirs
 from densepred.contracts import ClosedForm, Dataset, Encoder, Model
 from densepred.errors import UserError
 from densepred.rundir import console
 from densepred.rundir.progress import Progress
 from densepred.settings import TrainSettings
 from densepred.task import Task
+from densepred.weights.file import foreign
 
 PARTS = ("encoder", "decoder", "upsample")
 
@@ -73,7 +78,14 @@ def images_line(data: Dataset) -> str:
         return "the first cannot be read"
 
 
-def closing(progress: Progress, folder: Path) -> str:
+def to_type(command: str, words: str, trust: Collection[str] = ()) -> str:
+    """Return a command with the folders of configs that this one was given, and the packages that it has to trust."""
+    folders = "".join(f"--config-dir {shlex.quote(str(place.resolve()))} " for place in config_dirs(sys.argv[1:]))
+    folders = folders if command != "densepred-predict" else ""
+    return f"{command} {folders}{words}" + (f" 'trust=[{','.join(sorted(trust))}]'" if trust else "")
+
+
+def closing(progress: Progress, folder: Path, task: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     """Return the best scores, and the commands to type next."""
     best = {name: value for name, value in progress.best.items() if name not in ("step", "epoch")}
     if not best:
@@ -81,8 +93,12 @@ def closing(progress: Progress, folder: Path) -> str:
     head = f"best {progress.monitor} {console.number(best[progress.monitor])} at step {progress.best['step']}"
     rows = {
         "results": f"{folder}/  (best.safetensors, metrics.jsonl, summary.json)",
-        "evaluate": f"densepred-eval ckpt={folder}",
-        "predict": f"densepred-predict ckpt={folder} input=IMAGE_OR_FOLDER output=predictions",
+        "evaluate": to_type("densepred-eval", f"ckpt={folder}", foreign([task, model])),
+        "predict": to_type(
+            "densepred-predict",
+            f"ckpt={folder} input=IMAGE_OR_FOLDER output=predictions",
+            foreign([task.get("codec"), model]),
+        ),
         "watch": f"tensorboard --logdir {folder}",
     }
     return f"\n{head}\n\n{console.scores(best)}\n\n{console.block(rows)}"

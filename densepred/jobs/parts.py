@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from densepred.build import contract
 from densepred.build.instantiate import build
 from densepred.contracts import Codec, Dataset, Model
 from densepred.loader.crops import Crops, Instances
@@ -23,7 +24,7 @@ Node = dict[str, Any]
 
 
 def dataset(node: Node, split: str) -> Dataset:
-    return build(node, None, "dataset")(split=split)
+    return contract.make(build(node, None, "dataset"), "dataset", "dataset", split=split)
 
 
 def read_as_trained(node: Node, trained: Mapping[str, Any]) -> Node:
@@ -66,7 +67,7 @@ def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task,
     """Build the task and a model with its heads. Raises UserError for parts that do not fit one another."""
     task = build(task_node, None, "task", info=info)
     model = build(model_node, None, "model", heads=task.heads, channels=info.channels, mean=info.mean, std=info.std)
-    return task, model
+    return task, contract.require(model, "model", "model")
 
 
 def training_loader(

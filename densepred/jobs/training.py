@@ -23,7 +23,7 @@ from densepred.engine.trainer import Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import UserError, notices
 from densepred.jobs import effects, overlap, parts
-from densepred.jobs.blocks import closing, opening
+from densepred.jobs.blocks import closing, opening, to_type
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
 from densepred.jobs.crowding import warn_of_caps
@@ -71,7 +71,7 @@ def work(job: TrainingJob) -> int:
         # A signal to all processes of a run ends a worker that has only just been started.
         if isinstance(reason, WorkerKilled) and not stop.raised:
             raise
-        log.say(f"stopped; resume with: densepred-train trainer.resume={folder}")
+        log.say(f"stopped; resume with: {to_type('densepred-train', f'trainer.resume={folder}')}")
         return STOPPED
     except NonFinite as reason:
         log.warn(str(reason))
@@ -131,7 +131,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
         valid_loader.close()
     for reason in sorted(train_loader.bad):
         log.warn(f"left out: {reason}")
-    log.say(closing(progress, folder))
+    log.say(closing(progress, folder, settings.task, settings.model))
     if progress.diverged:
         raise NonFinite(
             "the last validation loss is not finite: training diverged; lower optimizer.lr, or set trainer.clip=1 or "

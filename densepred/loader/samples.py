@@ -114,7 +114,17 @@ def with_image(sample: Sample, codec: Codec) -> Sample:
 
 def checked(sample: Sample) -> Sample:
     """Return the sample. Raises UserError if its image is neither uint8 nor floats in 0 to 1, up to rounding."""
+    if not isinstance(sample, Sample):
+        raise UserError(
+            f"dataset: __getitem__ returned a {type(sample).__name__}; return densepred.types.Sample(image, truth, "
+            "frame)"
+        )
     image = sample.image
+    if not isinstance(image, Tensor) or image.ndim != 3:
+        raise UserError(
+            f"{sample.frame.id}: the dataset returned an image of type {type(image).__name__}, shape "
+            f"{tuple(getattr(image, 'shape', ()))}; return a tensor (channels, height, width)"
+        )
     if image.dtype == torch.uint8:
         return sample
     if not image.is_floating_point():

@@ -65,7 +65,7 @@ class Pipeline:
             elif isinstance(first, LinearColour):
                 sample, start = self._recolour(sample, start, generator)
             else:
-                sample, start = first(sample, generator), start + 1
+                sample, start = _returned(first, first(sample, generator)), start + 1
         return sample
 
     def require_framing(self, name: str) -> None:
@@ -104,3 +104,12 @@ class Pipeline:
             total = step if total is None else compose_colours(step, total)
         assert total is not None
         return Sample(recolour(sample.image, total), sample.truth, sample.frame), index
+
+
+def _returned(transform: Transform, sample: object) -> Sample:
+    """Return what a transform returned. Raises UserError if that is no sample."""
+    if not isinstance(sample, Sample):
+        raise UserError(
+            f"transform: {type(transform).__name__} returned a {type(sample).__name__}; return the changed Sample"
+        )
+    return sample

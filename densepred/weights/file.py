@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import json
 import os
 import re
@@ -76,13 +78,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: {error}; use another checkpoint") from error
 
 
+PLACES = ("densepred.loss.ce.CrossEntropy", "densepred.loss.mse.MeanSquaredError")
+"""A loss for classes and one for values."""
+
+
 def load_model(
-    path: str | Path, trust: Sequence[str] = (), codec: Mapping[str, Any] | None = None
+    path: str | Path, trust: Sequence[str] = (), codec: Mapping[str, Any] | None = None, losses: bool = True
 ) -> tuple[Model, Task, dict[str, Any]]:
     """Return the model of a run or file with its weights, in evaluation mode, its task and its description.
 
     The file is not trusted: it may name only components of densepred and of the packages in `trust`, and nothing is
     allocated before its shapes are known to fit. `codec` holds settings that replace those of the task's codec.
+    Without `losses`, for prediction, losses and metrics of packages that are not trusted are left out.
     """
     file = find_weights(path)
     described = _present_names(read_header(file), file)
@@ -91,13 +98,37 @@ def load_model(
         check_info(described["info"])
         described["info"] = header.with_orientation(described)
         info = Info.from_json(described["info"])
-        task: Task = build(described["task"], tuple(trust), "task", info=info)
+        task = _task(described["task"], info, tuple(trust), losses)
         check_shapes(_model(described, task, info, trust, "meta").state_dict(), shapes(file), file)
         model = _model(described, task, info, trust, "cpu")
     except UserError as error:
         raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
     model.load_state_dict(read_tensors(file))
     return model.eval(), task, described
+
+
+def _task(node: Mapping[str, Any], info: Info, trust: tuple[str, ...], losses: bool) -> Task:
+    """Build the task; without `losses`, unknown ones give way to a loss of their kind, which nothing computes."""
+    own = {name: loss for name, loss in node.get("losses", {}).items() if foreign(loss) - {*trust}}
+    if losses or not own:
+        return build(node, trust, "task", info=info)
+    metrics = {name: one for name, one in (node.get("metrics") or {}).items() if not foreign(one) - {*trust}}
+    for kinds in itertools.product(PLACES, repeat=len(own)):
+        instead = {name: {"_target_": kind} for name, kind in zip(own, kinds, strict=True)}
+        with contextlib.suppress(UserError):  # a loss of the other kind
+            changed = {**node, "losses": {**node["losses"], **instead}, "metrics": metrics}
+            return build(changed, trust, "task", info=info)
+    return build(node, trust, "task", info=info)  # refused for another reason
+
+
+def foreign(node: Any) -> set[str]:
+    """Return the packages beside densepred that a node names, nested nodes included."""
+    if isinstance(node, list | tuple):
+        return set().union(*map(foreign, node))
+    if not isinstance(node, Mapping):
+        return set()
+    target = str(node.get("_target_", "densepred")).partition(".")[0]
+    return set().union({target} - {"densepred"}, *map(foreign, node.values()))
 
 
 def _present_names(described: dict[str, Any], file: Path) -> dict[str, Any]:
