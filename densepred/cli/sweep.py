@@ -54,6 +54,8 @@ class SweepJob:
     seconds: float
     value: float | None
     scores: dict[str, Any] = field(default_factory=dict)  # all of its summary.json, by name
+    monitor: str | None = None
+    mode: str | None = None
 
     @property
     def ending(self) -> str:
@@ -95,6 +97,7 @@ class Processes(Launcher):
         sweep.mkdir(parents=True, exist_ok=True)  # jobs that were refused have removed their folders and this one
         (sweep / TABLE).write_text(markdown(rows), encoding="utf-8")
         print(f"  table in {sweep / TABLE}", flush=True)
+        print(f"  {winner(self.jobs)}", flush=True)
         failed = [job for job in batch if job.code]
         return [result(job, len(failed), len(batch)) for job in batch]
 
@@ -110,7 +113,8 @@ class Processes(Launcher):
         command = [*_program(), *overrides, _quoted("hydra.run.dir", folder)]
         code = subprocess.run(command, env=_environment(), check=False).returncode
         summary = _summary(folder)
-        return SweepJob(number, shown, folder, code, time.monotonic() - begin, _best(summary), scores(summary))
+        seconds, monitor, mode = time.monotonic() - begin, summary.get("monitor"), summary.get("mode")
+        return SweepJob(number, shown, folder, code, seconds, _best(summary), scores(summary), monitor, mode)
 
 
 def _environment() -> dict[str, str]:
@@ -168,9 +172,32 @@ def result(job: SweepJob, failed: int, count: int) -> JobReturn:
     return result
 
 
+def winner(jobs: Sequence[SweepJob]) -> str:
+    """Name the best job, its score and its own overrides; jobs that failed count as bad, and are named."""
+    failed = [str(job.number) for job in jobs if job.code]
+    bad = f"; failed: job {', '.join(failed)}" if failed else ""
+    done = [job for job in jobs if job.code == 0 and job.value is not None]
+    names = {(job.monitor, job.mode) for job in done}
+    if not done:
+        return f"no job has a best score{bad}"
+    if len(names) > 1 or done[0].mode not in ("max", "min"):
+        return f"no job is the best: they are compared by {', '.join(sorted(str(name) for name, _ in names))}{bad}"
+    pick = max if done[0].mode == "max" else min
+    best = pick(done, key=lambda job: job.value or 0.0)
+    ties = [str(job.number) for job in done if job.value == best.value and job is not best]
+    equal = f" (as good: job {', '.join(ties)})" if ties else ""
+    own = " ".join(provenance.redacted(word) for word in best.overrides if word not in _shared(jobs))
+    return f"best of {len(jobs)} by {best.monitor}: job {best.number}, {own}, {_shown(best.value)}{equal}{bad}"
+
+
+def _shared(jobs: Sequence[SweepJob]) -> set[str]:
+    """Return the overrides that all jobs have."""
+    return set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+
+
 def cells(jobs: Sequence[SweepJob], columns: Sequence[str] = ()) -> list[list[str]]:
     """Return a header and one row per job, without the overrides that all jobs share; secrets are hidden."""
-    shared = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    shared = _shared(jobs)
     rows = [["job", "overrides", "ended", *(columns or ["best"]), "seconds", "folder"]]
     for job in jobs:
         own = " ".join(provenance.redacted(word) for word in job.overrides if word not in shared)

@@ -101,6 +101,7 @@ class Run:
             self.folder / "summary.json",
             {
                 "monitor": progress.monitor,
+                "mode": progress.mode,
                 "best": progress.best,
                 "last": progress.last,
                 "parameters": sum(p.numel() for p in state.model.parameters()),

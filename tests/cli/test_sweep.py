@@ -27,7 +27,7 @@ def function(cfg):
     if cfg.seed == 3: os.kill(os.getpid(), signal.SIGKILL)
     if cfg.seed == 4: return 75
     (folder / "summary.json").write_text(json.dumps({
-        "monitor": "miou", "best": {"miou": cfg.seed / 8}, "last": {"miou": 11.0}, "parameters": 7,
+        "monitor": "miou", "mode": "max", "best": {"miou": cfg.seed / 8}, "last": {"miou": 11.0}, "parameters": 7,
         "probe": {"checkerboard": 0.00025},
     }))
 if __name__ == "__main__":
@@ -61,6 +61,25 @@ def test_a_job_that_fails_or_dies_stops_no_other(tmp_path: Path) -> None:
     assert "0.1250" in rows[0]
     assert "0.6250" in rows[4]
     assert done.stderr.splitlines()[-1].startswith("error: 3 of 5 jobs failed")
+    assert done.stdout.splitlines()[-1] == "  best of 5 by miou: job 4, seed=5, 0.6250; failed: job 1, 2, 3"
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "codes", "line"),
+    [
+        ("max", (0.2, 0.5, 0.9), (0, 0, 3), "best of 3 by s: job 1, seed=1, 0.5000; failed: job 2"),
+        ("min", (0.2, 0.5, 0.9), (0, 0, 0), "best of 3 by s: job 0, seed=0, 0.2000"),
+        ("max", (0.5, 0.5, None), (0, 0, 0), "best of 3 by s: job 0, seed=0, 0.5000 (as good: job 1)"),
+        ("max", (None, 0.5, 0.1), (0, 2, 2), "no job has a best score; failed: job 1, 2"),
+        (None, (0.1, 0.2, 0.3), (0, 0, 0), "no job is the best: they are compared by s"),
+    ],
+)
+def test_the_winner_is_named(mode: str | None, values: Any, codes: Any, line: str) -> None:
+    jobs = [
+        sweep.SweepJob(n, [f"seed={n}", "x=1"], Path("f"), code, 1.0, value, {}, "s", mode)
+        for n, (value, code) in enumerate(zip(values, codes, strict=True))
+    ]
+    assert sweep.winner(jobs) == line
 
 
 def test_a_sweep_over_groups_succeeds_with_0_and_keeps_no_raw_overrides(tmp_path: Path) -> None:
