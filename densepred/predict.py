@@ -72,13 +72,13 @@ def predict(cfg: DictConfig) -> int:
             settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
         )
     tell_images(files, model.info, settings.max_pixels)
-    claim(output, source, settings)
-    writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
     latents = open_latents(model, settings, output)
     folder, failed = source if source.is_dir() else source.parent, {}
     names = [file.relative_to(folder) for file in files]
     if isinstance(boxes, person_boxes.BoxFile):
         boxes.require([(number, name.with_suffix("").as_posix()) for number, name in zip(ids, names, strict=True)])
+    claim(output, source, settings)
+    writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
     work = list(zip(files, names, places, ids, strict=True))
     for file, name, place, number in tqdm(work, unit="image", disable=not sys.stderr.isatty(), leave=False):
         try:
