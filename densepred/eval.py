@@ -14,7 +14,7 @@ from densepred.weights import header
 EXAMPLES = """
 densepred-eval ckpt=RUN                                     on the validation split of its dataset
 densepred-eval ckpt=RUN dataset.split=test
-densepred-eval ckpt=RUN metric=[confusion,boundary_iou]     with other metrics than the run
+densepred-eval ckpt=RUN 'metric=[confusion,boundary_iou]'   with other metrics than the run
 densepred-eval ckpt=RUN codec.threshold=0.4                 with other settings of the codec than the run
 densepred-eval ckpt=RUN oracle=ladder                       also with ground truth in place of each head
 densepred-eval ckpt=RUN ablate=levels                       also without each level of the encoder in turn

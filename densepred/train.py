@@ -17,8 +17,8 @@ from densepred.rundir import provenance
 EXAMPLES = """
 densepred-train                                             the default model on drawn scenes
 densepred-train model=deeplabv3 loss=focal trainer.max_steps=200
-densepred-train metric=[confusion,boundary_iou] trainer.monitor=boundary_iou
-densepred-train dataset=folder dataset.root=DIR data.crop=[256,256]
+densepred-train 'metric=[confusion,boundary_iou]' trainer.monitor=boundary_iou
+densepred-train dataset=folder dataset.root=DIR data.crop=256
 densepred-train experiment=camvid_unet dataset.root=DIR
 densepred-train trainer.resume=RUN                          continue a run that was stopped
 densepred-train weights.init=RUN dataset=folder dataset.root=OTHER

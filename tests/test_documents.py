@@ -47,6 +47,26 @@ def test_the_modules_that_contributing_leads_to_exist() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_are_quoted_for_every_shell(page: Path) -> None:
+    """Outside of quotes zsh, the shell of macOS, refuses brackets and question marks that fit no file."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", text, re.M | re.S)
+    lines = [line for block in blocks for line in re.sub(r"\\\n\s*", " ", block).splitlines()]
+    lines += re.findall(r"`(densepred-[^`\n]+)`", text)
+    commands = [re.split(r"\s{2,}|\s#", line)[0] for line in lines if line.startswith("densepred-")]
+    unquoted = [re.sub(r"'[^']*'|\"[^\"]*\"", "", command) for command in commands]
+    assert [command for command in unquoted if re.search(r"[\[\]{}*?();&!]", command)] == []
+
+
+def test_the_tests_that_show_reliability_exist() -> None:
+    page = (REPOSITORY / "docs/reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 40
+    for file, test in named:
+        assert f"def {test}" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_pages_and_headings(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if "://" in target:

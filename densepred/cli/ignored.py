@@ -114,7 +114,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
     (FITTED, _made("model", "model.pca."), "model=pca is solved in one pass over the images, without an optimizer"),
     TIMEOUT,
     ("data.crop", _nothing_takes_crops, "no transform of this run cuts crops; type transform=default, or another"),
-    (r"transform.train.0.(low|high)", _whole_images, "whole images are not scaled; type data.crop=[HEIGHT,WIDTH]"),
+    (r"transform.train.0.(low|high)", _whole_images, "whole images are not scaled; type 'data.crop=[HEIGHT,WIDTH]'"),
     (
         r"scheduler(?!\.warmup)",
         _both(_by_time, _not(_made("scheduler", "scheduler.Constant"))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 
 GROUPS = {
@@ -38,6 +39,7 @@ KEYS = {
     "scheduler.warmup": "num_warmup_steps warmup warmup_epochs warmup_iters warmup_steps",
     "data.batch_size": "batch batch_size bs samples_per_gpu train_batch_size",
     "data.workers": "dataloader_num_workers n_workers num_workers workers workers_per_gpu",
+    "data.crop": "crop crop_size image_size img_size imgsz input_size resolution",
     "dataset.root": "data_dir data_path data_root dataset_dir dataset_path root root_dir",
     "dataset.split": "split",
     "seed": "manual_seed random_seed seed_everything",
@@ -51,7 +53,6 @@ REMEDIES = {
     "the checkpoint holds the model and its task; remove it": (
         "arch architecture backbone decoder encoder loss model task transform upsample"
     ),
-    "type data.crop=[HEIGHT,WIDTH]": "crop crop_size image_size img_size imgsz input_size resolution",
     "type trainer.precision=bf16, or fp16": "amp autocast bf16 fp16 half mixed_precision use_amp",
     "the number of classes comes from the dataset; remove it": "classes n_classes nc num_classes",
     "type weights.encoder=FILE, or encoder=timm encoder.pretrained=true": "encoder_weights pretrained",
@@ -93,7 +94,7 @@ def key(typed: str, value: str, known: Collection[str]) -> str | None:
             continue  # optimizer.groups.encoder.lr is another than optimizer.lr
         for place in (target, target.rpartition(".")[2]):
             if place in known and place != typed:
-                return f"type {place}={value or '...'}"
+                return "type " + shlex.quote(f"{place}={value or '...'}")
     for group in _targets(GROUPS, name):
         if group in known and group != typed:
             return f"type {group}={value or '...'}"
@@ -123,9 +124,7 @@ def _applies(remedy: str, known: Collection[str]) -> bool:
 
 
 def _filled(remedy: str, value: str) -> str:
-    """Return a remedy with the number or the path that was typed."""
-    if value.isdigit():
-        return remedy.replace("HEIGHT,WIDTH", f"{value},{value}")
+    """Return a remedy with the path that was typed."""
     if "/" in value or "." in value:
         return re.sub(r"\b(RUN|FILE|DIR)\b", lambda _: value, remedy)
     return remedy

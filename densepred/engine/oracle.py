@@ -91,7 +91,7 @@ def variants(wanted: object, heads: Sequence[str]) -> dict[str, tuple[str, ...]]
     """Return the heads of each variant, by its name. Raises UserError for unknown heads."""
     words = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise UserError(f"oracle: {wanted}; give heads, such as oracle=[{','.join(heads)}], or oracle=ladder")
+        raise UserError(f"oracle: {wanted}; give heads, such as 'oracle=[{','.join(heads)}]', or oracle=ladder")
     if set(words) & {LADDER, ALL} and len(words) == 1:
         each = {head: (head,) for head in heads}
         return each if len(heads) == 1 else {**each, ALL: tuple(heads)}

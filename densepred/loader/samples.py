@@ -155,7 +155,7 @@ def stack(items: Sequence[Item]) -> Batch:
         shapes = sorted({f"{tuple(image.shape[-2:])}" for image in images})
         raise UserError(
             f"the images of a batch have sizes {' and '.join(shapes[:3])}; "
-            "set data.crop=[H,W] or data.batch_size=1, or resize in transform.train"
+            "set 'data.crop=[H,W]' or data.batch_size=1, or resize in transform.train"
         )
     targets = [item.targets for item in items if item.targets is not None]
     return Batch(

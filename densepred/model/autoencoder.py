@@ -60,7 +60,7 @@ class Autoencoder(Normalise, Model):
             raise UserError(f"model.kernel: {kernel}; give an odd number")
         if values is not None and size is None:
             raise UserError(
-                f"model.values: {values} values per image need images of one size; set model.size=[H,W], which "
+                f"model.values: {values} values per image need images of one size; set 'model.size=[H,W]', which "
                 "data.crop=[H,W] does too, or leave model.values out and give model.latent_channels"
             )
         self.align_corners = align_corners
@@ -81,7 +81,7 @@ class Autoencoder(Normalise, Model):
         if self.size is not None and tuple(image.shape[-2:]) != self.size:
             raise UserError(
                 f"an image of {image.shape[-2]}x{image.shape[-1]}: model.values encodes images of {self.size[0]}x"
-                f"{self.size[1]} only; use transform=resize data.crop=[{self.size[0]},{self.size[1]}], or leave "
+                f"{self.size[1]} only; use transform=resize 'data.crop=[{self.size[0]},{self.size[1]}]', or leave "
                 "model.values out"
             )
         image = patches.whole(self.normalise(image), (self.stride, self.stride))

@@ -162,7 +162,7 @@ def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Seq
     for key, (before, after) in changed.items():
         raise UserError(
             f"{key}: the run began with {json.dumps(before)} and would go on with {json.dumps(after)}; leave it out, "
-            f"or add trainer.allow=[{','.join(changed)}] if you mean it"
+            f"or add 'trainer.allow=[{','.join(changed)}]' if you mean it"
         )
 
 
