@@ -123,6 +123,7 @@ class _Run:
         _restore("HYDRA_FULL_ERROR", None)
         self.folder = folder()
         try:
+            groups.check_choices(Typed(self.name, configs(), ()), choices())
             complete(cfg, overrides())
             with notices(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True)):
                 ignored.tell(cfg, overrides())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -25,6 +25,19 @@ def check(typed: Typed) -> None:
         mistakes = _mistakes(override, word, typed) if override is not None else iter(())
         for mistake in mistakes:
             raise UserError(mistake)
+
+
+def check_choices(typed: Typed, choices: Mapping[str, str]) -> None:
+    """Raise UserError for a list in the defaults of a config file: Hydra merges its options and records no choice.
+
+    choices: the option of each group.
+    """
+    for group in help.groups((typed.configs / f"{typed.name}.yaml").read_text(encoding="utf-8")):
+        if group not in choices and group not in SEVERAL:
+            remedy = "for a sum choose loss: sum and give loss.terms" if group == "loss" else "choose one"
+            raise UserError(
+                f"{group}: the defaults of a config file give a list, and {group} takes one option; {remedy}"
+            )
 
 
 def _parsed(word: str) -> Override | None:

@@ -114,6 +114,17 @@ def test_a_stumble_exits_2_with_a_command_to_type(ran: Any, tmp_path: Path, word
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_list_of_options_in_a_config_file_is_refused(ran: Any, tmp_path: Path) -> None:
+    """Hydra merges them: the first loss with the keys of the second."""
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    (tmp_path / "mine/experiment/two.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /loss: [ce, dice]\n  - override /metric: [confusion, trimap]\n"
+    )
+    done = ran("print(cfg)", "--config-dir", "mine", "experiment=two")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: loss: the defaults of a config file give a list, and loss takes one option")
+
+
 def test_a_taken_folder_gets_a_suffix_but_a_resumed_one_is_kept(ran: Any, tmp_path: Path) -> None:
     for expected in ("out", "out_1", "out_2"):
         assert ran("print(command.folder().name)", "hydra.run.dir=out").stdout.strip() == expected
