@@ -45,11 +45,10 @@ format: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python scripts/write_reference.py
 
-# An editable install into a fresh environment; repeated only when pyproject.toml has changed. Python compiles what it
-# imports: pip would compile all of torch.
+# An editable install into a fresh environment; repeated only when pyproject.toml has changed.
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	touch $(INSTALLED)
 
 clean:

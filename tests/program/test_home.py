@@ -11,17 +11,15 @@ from densepred.cli import command, flags
 from densepred.cli.inherit import inherited
 from densepred.cli.typed import Typed
 from densepred.dataset.voc import Voc
-from tests import running
+from tests import forked, running
 from tests.dataset import voc_tree
 from tests.dataset.files import write
-from tests.program import test_program
 from tests.running import TINY
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setitem(test_program.ENVIRONMENT, "HOME", str(tmp_path))
     (tmp_path / "here").mkdir()
     return tmp_path
 
@@ -31,14 +29,14 @@ def test_a_run_a_sweep_and_predictions_stand_in_the_home_folder(home: Path) -> N
     (home / "mine/optimizer").mkdir(parents=True)
     (home / "mine/optimizer/fast.yaml").write_text("# mine\ndefaults: [adamw]\nlr: 0.5\n")
     words = (*TINY, "trainer.max_steps=1", "hydra.sweep.dir=~/sweep", "--config-dir=~/mine", "optimizer=fast")
-    code, out, err = test_program.run("train", "--multirun", "seed=1,2", *words, folder=here)
+    code, out, err = forked.run("train", "--multirun", "seed=1,2", *words, folder=here)
     assert code == 0, out + err
     assert "lr: 0.5" in (home / "sweep/1/config.yaml").read_text()
     assert not (home / "sweep/multirun.yaml").exists()
 
     write(home / "in/5.png", np.zeros((24, 32, 3), np.uint8))
     given = ("ckpt=~/sweep/1", "input=~/in", "output=~/out")
-    code, out, err = test_program.run("predict", *given, folder=here)
+    code, out, err = forked.run("predict", *given, folder=here)
     assert code == 0, err
     assert (home / "out/labels/5.png").is_file()
 
@@ -47,7 +45,7 @@ def test_a_run_a_sweep_and_predictions_stand_in_the_home_folder(home: Path) -> N
 
 def test_all_jobs_of_a_sweep_may_be_refused(home: Path) -> None:
     words = ("dataset=folder", "dataset.root=~/a,~/b", "hydra.sweep.dir=~/sweep")
-    code, out, err = test_program.run("train", "--multirun", *words, folder=home / "here")
+    code, out, err = forked.run("train", "--multirun", *words, folder=home / "here")
     assert code == 2
     assert err.splitlines() == [
         f"error: dataset.root: ~/a is no folder (from {home / 'here'}); give the folder of the dataset",
