@@ -109,7 +109,7 @@ def test_no_head_is_named_if_none_gains() -> None:
     [
         (["lift"], "oracle: there is no head lift; did you mean left?"),
         ("semantics", "oracle: there is no head semantics; known: ladder, left, right"),
-        ([], "give heads, such as oracle=\\[left,right\\]"),
+        ([], "give heads, such as 'oracle=\\[left,right\\]"),
         (3, "oracle: 3; give heads"),
     ],
 )

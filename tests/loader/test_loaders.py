@@ -134,7 +134,7 @@ def test_more_than_a_hundredth_of_bad_files_stops_the_run() -> None:
 
 def test_images_of_several_sizes_name_the_remedy() -> None:
     items = [samples.Item(torch.zeros(1, 2, n), {}, Frame("a", (2, n))) for n in (2, 3)]
-    with pytest.raises(UserError, match=r"\(2, 2\) and \(2, 3\); set data.crop"):
+    with pytest.raises(UserError, match=r"\(2, 2\) and \(2, 3\); set 'data.crop"):
         samples.stack(items)
 
 
