@@ -84,6 +84,7 @@ class Task(nn.Module):
 
         With `every_rank` the sums of all processes enter one formula, as if they were one batch.
         """
+        contract.require_outputs(outputs, self.heads)
         terms = {}
         for name in self.heads:
             stages = outputs[name]

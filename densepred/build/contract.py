@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from densepred import contracts
 from densepred.errors import UserError
+from densepred.types import HeadSpec
 
 KINDS: dict[str, tuple[type, str]] = {
     "model": (contracts.Model, "docs/own_components.md#a-model"),
@@ -46,6 +47,28 @@ def require(made: Any, kind: str, at: str) -> Any:
     if absent:
         raise UserError(f"{at}: {name} sets no {' and no '.join(absent)}; set it in the constructor, see {page}")
     return made
+
+
+def require_outputs(outputs: Any, heads: Mapping[str, HeadSpec]) -> None:
+    """Raise UserError if a model returns something else than maps (B, C, h, w) of each head, in a list of stages."""
+    page = KINDS["model"][1]
+    if not isinstance(outputs, Mapping):
+        raise UserError(
+            f"model: forward returns a {type(outputs).__name__}, and not a list of maps per head; see {page}"
+        )
+    for name, spec in heads.items():
+        stages = outputs.get(name)
+        if not isinstance(stages, Sequence) or not len(stages):
+            raise UserError(
+                f"model: forward returns no list of maps for head {name} (its heads: {', '.join(heads)}); see {page}"
+            )
+        for stage in stages:
+            shape = tuple(getattr(stage, "shape", ()))
+            if len(shape) < 3 or shape[1] != spec.channels:  # detectors may give (B, C, locations)
+                raise UserError(
+                    f"model: forward returns {shape or type(stage).__name__} for head {name}, and not "
+                    f"(batch, {spec.channels}, height, width); see {page}"
+                )
 
 
 def make(factory: Callable[..., Any], kind: str, at: str, **given: Any) -> Any:

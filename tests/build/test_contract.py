@@ -16,7 +16,7 @@ from densepred.loader.samples import checked
 from densepred.loss.ce import CrossEntropy
 from densepred.metric.confusion import Confusion
 from densepred.transform.pipeline import Pipeline
-from densepred.types import Annotation, Frame, Info, Sample
+from densepred.types import Annotation, Frame, HeadSpec, Info, Sample
 
 INFO = Info(classes=("a", "b"))
 
@@ -84,6 +84,28 @@ def test_a_loss_of_another_kind_is_named_by_its_key(plain: Any) -> None:
     found["task"]["losses"]["semantic"] = {"_target_": f"{__name__}.Lone"}
     with pytest.raises(UserError, match=r"task\.losses\.semantic: Lone is no loss"):
         parts.task_and_model(found["task"], found["model"], INFO)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        (torch.zeros(2, 3, 4, 5), "returns a Tensor, and not a list of maps per head"),
+        ({"class": [torch.zeros(2, 3, 4, 5)]}, "no list of maps for head semantic"),
+        ({"semantic": torch.zeros(2, 3, 4, 5)}, "no list of maps for head semantic"),
+        ({"semantic": []}, "no list of maps for head semantic"),
+        (
+            {"semantic": [torch.zeros(2, 2, 4, 5)]},
+            r"\(2, 2, 4, 5\) for head semantic, and not \(batch, 3, height, width\)",
+        ),
+        ({"semantic": [torch.zeros(2, 3)]}, r"\(2, 3\) for head semantic"),
+        ({"semantic": [None]}, "NoneType for head semantic"),
+    ],
+)
+def test_what_a_model_returns(outputs: Any, words: str) -> None:
+    heads = {"semantic": HeadSpec(3, kind="classes")}
+    contract.require_outputs({"semantic": [torch.zeros(2, 3, 4, 5)], "own": 1}, heads)
+    with pytest.raises(UserError, match=words):
+        contract.require_outputs(outputs, heads)
 
 
 def test_what_a_transform_and_a_dataset_return() -> None:
