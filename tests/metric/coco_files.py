@@ -35,6 +35,24 @@ def draw(seed: int, images: int = 4, most: int = 12) -> Drawn:
     return [_image(random, scores, int(random.integers(0, most))) for _ in range(images)]
 
 
+TIED: dict[str, tuple[list[int], list[str]]] = {
+    "ids": ([4, 1, 30, 200, 7, 9], list("abcdef")),
+    "numbers": ([12, 30, 1, 5, 100, 4], [f"x/{id:012d}" for id in (12, 30, 1, 5, 100, 4)]),
+    "paths": ([4, 2, 6, 3, 5, 1], ["b/b", "a-c", "e", "b/a", "b-a", "a/c"]),
+}
+"""Ids that the dataset gives, that are read from names, or that count sorted paths; and the names."""
+
+
+def tie(pairs: Drawn, named: str) -> list[int]:
+    """Leave three scores in all and name six images; return their ids, which are those of `densepred-predict`."""
+    ids, names = TIED[named]
+    for (prediction, truth), id, name in zip(pairs, ids, names, strict=True):
+        assert prediction.scores is not None
+        prediction.scores = (prediction.scores * 2).round() / 2
+        truth.source = (id if named == "ids" else None, name)
+    return ids
+
+
 def _image(random: np.random.Generator, scores: Any, count: int) -> tuple[Annotation, Annotation]:
     corners, categories = _corners(random, count), random.choice(INFO.things, count)
     masks = [_encode(corner, random) for corner in corners]

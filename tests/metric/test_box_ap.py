@@ -11,7 +11,7 @@ import torch
 from densepred.errors import UserError
 from densepred.metric.box_ap import BoxAp
 from densepred.types import Annotation, Info
-from tests.metric.coco_files import INFO, Drawn, agree, draw, official, write
+from tests.metric.coco_files import INFO, TIED, Drawn, agree, draw, official, tie, write
 
 
 def scored(pairs: Drawn, info: Info = INFO, **options) -> BoxAp:
@@ -36,20 +36,10 @@ def test_scores_equal_those_of_pycocotools_on_the_files(seed: int, tmp_path: Pat
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("named", ["ids", "numbers", "paths"])
+@pytest.mark.parametrize("named", TIED)
 def test_scores_that_tie_rank_as_in_the_file(seed: int, named: str, tmp_path: Path) -> None:
-    """Three scores in all; images in another order than their ids, which are those of `densepred-predict`."""
     pairs = draw(seed, images=6)
-    ids = {"ids": [4, 1, 30, 200, 7, 9], "numbers": [12, 30, 1, 5, 100, 4], "paths": [4, 2, 6, 3, 5, 1]}[named]
-    names = {
-        "ids": "abcdef",
-        "numbers": [f"x/{i:012d}" for i in ids],
-        "paths": ["b/b", "a-c", "e", "b/a", "b-a", "a/c"],
-    }
-    for (prediction, truth), id, name in zip(pairs, ids, names[named], strict=True):
-        assert prediction.scores is not None
-        prediction.scores = (prediction.scores * 2).round() / 2
-        truth.source = (id if named == "ids" else None, name)
+    ids = tie(pairs, named)
     expected = official(*write(tmp_path, pairs, "bbox", INFO, ids), "bbox", INFO)
     assert agree(scored(pairs).compute(), expected)
     assert agree(scored(pairs[::-1]).compute(), expected)

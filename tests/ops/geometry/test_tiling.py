@@ -122,7 +122,7 @@ class Halves:
         return length // 2 * 2
 
     def valid(self, image: Tensor) -> dict[str, list[Tensor]]:
-        raise NotImplementedError
+        return {"line": [self.line(image)]}
 
     def line(self, x: Tensor) -> Tensor:
         mixed = x[:-2] + 2 * x[1:-1] - x[2:]
@@ -142,7 +142,7 @@ def test_windows_without_padding_give_exactly_what_one_large_window_gives(length
     out = torch.full((length,), -9999)
     for (first, last), (start, stop) in plan.windows(length):
         assert last - first == plan.side
-        found = model.line(mirrored(image, (0, 1), (first, last))[0])
+        found = model.valid(mirrored(image, (0, 1), (first, last))[0])["line"][0]
         out[start:stop] = found[start - first - 3 : stop - first - 3]
     assert torch.equal(out, everything)
     if plan.kept < length:  # windows are as large as the tile allows
