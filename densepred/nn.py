@@ -248,14 +248,3 @@ class Levels(nn.Module):
 
     def forward(self, pyramid: Pyramid) -> Pyramid:
         return pyramid
-
-
-def at_least(image: Tensor, least: int) -> Tensor:
-    """Continue images (B, C, H, W) to the right and below by reflection until each side has `least` pixels."""
-    for axis in (-2, -1):
-        length = image.shape[axis]
-        if length < least:
-            period = max(1, 2 * length - 2)
-            at = torch.arange(least, device=image.device) % period
-            image = image.index_select(axis, torch.minimum(at, period - at))
-    return image

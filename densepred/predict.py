@@ -7,7 +7,8 @@ import sys
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,29 +74,26 @@ def predict(cfg: DictConfig) -> int:
         )
     tell_images(files, model.info, settings.max_pixels)
     latents = open_latents(model, settings, output)
-    folder, failed = source if source.is_dir() else source.parent, {}
+    folder = source if source.is_dir() else source.parent
     names = [file.relative_to(folder) for file in files]
     if isinstance(boxes, person_boxes.BoxFile):
         boxes.require([(number, name.with_suffix("").as_posix()) for number, name in zip(ids, names, strict=True)])
     claim(output, source, settings)
     writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
+    failed = []
     work = list(zip(files, names, places, ids, strict=True))
     for file, name, place, number in tqdm(work, unit="image", disable=not sys.stderr.isatty(), leave=False):
         try:
-            pixels = model.read(file, settings.max_pixels)
-            given = None if boxes is None else boxes(pixels, number, name.with_suffix("").as_posix())
-            writer.add(place, number, name.as_posix(), pixels, one(model, pixels, settings, given))
-            if latents is not None:
-                size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
-                latents.add(place, name.as_posix(), size, model.encode(pixels))
+            with explained(file, settings.tile):
+                pixels = model.read(file, settings.max_pixels)
+                given = None if boxes is None else boxes(pixels, number, name.with_suffix("").as_posix())
+                writer.add(place, number, name.as_posix(), pixels, one(model, pixels, settings, given))
+                if latents is not None:
+                    size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
+                    latents.add(place, name.as_posix(), size, model.encode(pixels))
         except UserError as error:
-            failed[file] = str(error)
-        except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            hint = "tile=512" if settings.tile is None else f"a smaller tile than {settings.tile}"
-            failed[file] = f"{file}: memory ran out; try {hint}"
-    for reason in failed.values():
+            failed.append(str(error))
+    for reason in failed:
         print(f"error: {reason}", file=sys.stderr)
     if len(failed) == len(files):
         raise UserError(f"{source}: none of {len(files)} images could be predicted; see the lines above")
@@ -107,6 +105,18 @@ def predict(cfg: DictConfig) -> int:
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
     return PARTIAL if failed else 0
+
+
+@contextmanager
+def explained(file: Path, tile: int | None) -> Iterator[None]:
+    """Raise UserError with a remedy if memory runs out at an image."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        hint = "tile=512" if tile is None else f"a smaller tile than {tile}"
+        raise UserError(f"{file}: memory ran out; try {hint}") from error
 
 
 def open_latents(model: Predictor, settings: Any, output: Path) -> Latents | None:

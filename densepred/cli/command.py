@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from densepred.cli import flags, groups, help, hydra_errors, ignored, sweep, synonyms
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
+from densepred.cli.note import is_first
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError, notices, system_error
 from densepred.home import expand
@@ -166,7 +167,7 @@ class Claim(Callback):
         resume = OmegaConf.select(config, "trainer.resume")
         with read_write(config.hydra):
             config.hydra.run.dir = str(expand(config.hydra.run.dir))
-            if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) > 0:
+            if not is_first():
                 config.hydra.run.dir = "."  # the first process shares its folder
             elif resume:
                 config.hydra.run.dir = str(expand(resume))

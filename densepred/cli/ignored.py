@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from densepred.cli.note import is_first
 from densepred.cli.sweep import CLAIMED
 from densepred.cli.typed import at
 from densepred.errors import Notice
@@ -25,7 +26,7 @@ FITTED = (
 
 def tell(config: DictConfig, overrides: Iterable[str]) -> None:
     """Give a notice for each override without effect, in the first process only."""
-    if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0:
+    if is_first():
         for text in unused(config, overrides):
             warnings.warn(text, Notice, stacklevel=2)
 
@@ -138,7 +139,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
     (
         "model.(kernel|dropout)",
         _both(_made("model", "model.fcn."), _is("model.width", None)),
-        ("it belongs to fc6 and fc7, which model.width=4096 adds"),
+        "it belongs to fc6 and fc7, which model.width=4096 adds",
     ),
     ("model.size", _both(_made("model", "model.autoencoder."), _is("model.values", None)), "only model.values uses it"),
     (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +99,9 @@ def describe(headers: Sequence[Header], info: Info) -> str:
         band = lost[0].bands
         parts.append(f"band {band} of {len(lost)} of {len(headers)} is left out (dataset.channels={band} keeps it)")
     if converted := [header for header in headers if info.channels not in (header.channels, header.bands)]:
-        kinds = _list({str(header.channels) for header in converted})
-        parts.append(f"{len(converted)} of {len(headers)} are converted from {kinds}")
+        kinds = sorted({header.channels for header in converted})
+        other = f"{_list(map(str, kinds))} channel{'s' if kinds != [1] else ''}"
+        parts.append(f"{len(converted)} of {len(headers)} are converted from {other}")
     if previews := sum(header.previews > 0 for header in headers):
         parts.append(f"previews in {previews} of {len(headers)} are left out")
     if turned := sum(header.orientation > 1 for header in headers):
@@ -114,5 +115,5 @@ def describe_files(paths: Sequence[Path], info: Info, max_pixels: int) -> str:
     return describe(read_headers(paths, max_pixels, strict=False), info)
 
 
-def _list(words: Collection[str]) -> str:
+def _list(words: Iterable[str]) -> str:
     return " and ".join(sorted(words))

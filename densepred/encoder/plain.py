@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from densepred.contracts import Encoder
-from densepred.nn import at_least, initialise, make_block
+from densepred.nn import initialise, make_block
+from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid
 
 
@@ -42,7 +43,8 @@ class Plain(Encoder):
     def forward(self, image: Tensor) -> Pyramid:
         features: list[Tensor] = []
         indices: list[Tensor | None] = []
-        x, argmax = at_least(image, self.strides[-1]), None
+        least, argmax = self.strides[-1], None
+        x = continued(image, max(least, image.shape[-2]), max(least, image.shape[-1]))
         for i, level in enumerate(self.levels):
             if i > 0:
                 x, argmax = F.max_pool2d(x, 2, return_indices=True)

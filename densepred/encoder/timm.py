@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from densepred.contracts import Encoder
 from densepred.errors import suggest
 from densepred.nn import adapt_statistics
+from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid, UserError
 
 ANY_SIZE = ({"strict_img_size": False}, {"dynamic_img_size": True}, {})
@@ -74,8 +75,9 @@ class Timm(Encoder):
         return last.shape[1] != self.channels[-1]
 
     def forward(self, image: Tensor) -> Pyramid:
-        size = image.shape[-2:]
-        features = self.body(mirror(image, max(self.strides)))
+        size, cell = image.shape[-2:], max(self.strides)
+        height, width = (max(2, -(-length // cell)) * cell for length in size)
+        features = self.body(continued(image, height, width))
         if self.channels_last:
             features = [x.permute(0, 3, 1, 2) for x in features]
         features = [
@@ -113,16 +115,3 @@ def create(
         raise UserError(
             f"encoder.name={name}: timm refuses {asked}: {str(error).splitlines()[0]}; set {remedy}"
         ) from error
-
-
-def mirror(image: Tensor, cell: int) -> Tensor:
-    """Pad the image by reflection at the right and below to a multiple of `cell`, at least twice that."""
-    for axis in (-2, -1):
-        length = image.shape[axis]
-        total = max(2, -(-length // cell)) * cell
-        if total == length:
-            continue
-        period = max(1, 2 * length - 2)
-        at = torch.arange(total, device=image.device) % period
-        image = image.index_select(axis, torch.minimum(at, period - at))
-    return image

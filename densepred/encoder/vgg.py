@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from torchvision.models import get_model_weights, vgg
 
 from densepred.contracts import Encoder
-from densepred.nn import adapt_input, adapt_statistics, at_least, choose, initialise
+from densepred.nn import adapt_input, adapt_statistics, choose, initialise
+from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid, UserError
 
 LAYERS = {
@@ -71,7 +72,8 @@ class VGG(Encoder):
         self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
 
     def forward(self, image: Tensor) -> Pyramid:
-        x, argmax = image if self.ceil_mode else at_least(image, self.strides[-1]), None
+        least, argmax = 1 if self.ceil_mode else self.strides[-1], None
+        x = continued(image, max(least, image.shape[-2]), max(least, image.shape[-1]))
         features: list[Tensor] = []
         indices: list[Tensor | None] = []
         layers = self.body["features"]

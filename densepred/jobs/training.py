@@ -86,15 +86,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     settings = job.settings
     _configure_torch(settings)
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
-    data_node = settings.dataset
-    began = begun_info(folder) if resume else None
-    if began is not None:
-        data_node = parts.read_as_trained(data_node, began)
-    train = parts.dataset(data_node, "train")
-    valid = parts.dataset(parts.read_as_trained(data_node, {"max_value": train.info.max_value}), "valid")
-    overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
-    if began is not None:
-        train = _as_begun(train, began, folder)
+    train, valid = _datasets(settings, begun_info(folder) if resume else None, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
     torch.manual_seed(settings.seed)
     task, model = parts.task_and_model(task_node, settings.model, train.info)
@@ -106,9 +98,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     warn_of_missing(valid, task.codec, "valid")
     model, task = _placed(model, settings, device), task.to(device)
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
-    if distributed.is_main() and not provenance.exists(
-        folder
-    ):  # also when a run is resumed that died before it was recorded
+    # Also when a run is resumed that died before it was recorded.
+    if distributed.is_main() and not provenance.exists(folder):
         provenance.write(folder, job.written, job.overrides)
     record = splits.record(settings.dataset.get("root"), {"train": train, "valid": valid})
     if distributed.is_main() and record is not None:
@@ -137,6 +128,15 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
             "the last validation loss is not finite: training diverged; lower optimizer.lr, or set trainer.clip=1 or "
             "trainer.precision=fp32"
         )
+
+
+def _datasets(settings: TrainSettings, began: dict[str, Any] | None, folder: Path) -> tuple[Dataset, Dataset]:
+    """Return the splits train and valid, read alike; `began` is the Info with which a resumed run began."""
+    node = settings.dataset if began is None else parts.read_as_trained(settings.dataset, began)
+    train = parts.dataset(node, "train")
+    valid = parts.dataset(parts.read_as_trained(node, {"max_value": train.info.max_value}), "valid")
+    overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
+    return train if began is None else _as_begun(train, began, folder), valid
 
 
 def _as_begun(train: Dataset, info: dict[str, Any], folder: Path) -> Dataset:

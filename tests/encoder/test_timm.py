@@ -7,7 +7,7 @@ import pytest
 import timm
 import torch
 
-from densepred.encoder.timm import Timm, mirror
+from densepred.encoder.timm import Timm
 from densepred.types import UserError
 
 
@@ -52,12 +52,6 @@ def test_features_of_whole_cells_equal_timms_own() -> None:
     with torch.no_grad():
         pairs = list(zip(encoder(image).features, theirs(image), strict=True))
     assert all(torch.equal(ours, peer) for ours, peer in pairs)
-
-
-def test_an_image_is_continued_by_its_mirror_image_as_often_as_it_takes() -> None:
-    x = torch.arange(6.0).view(1, 1, 2, 3)
-    assert mirror(x, 4)[0, 0].tolist() == [[0, 1, 2, 1, 0, 1, 2, 1], [3, 4, 5, 4, 3, 4, 5, 4]] * 4
-    assert torch.equal(mirror(x, 1), x)
 
 
 def test_statistics_come_with_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,11 @@ def mirror_index(start: int, stop: int, length: int, device: torch.device | None
     return torch.minimum(index, period - index) if length > 1 else index
 
 
+def continued(x: Tensor, height: int, width: int) -> Tensor:
+    """Return (..., height, width) for (..., H, W): continued by reflection at the right and below, or x itself."""
+    return x if x.shape[-2:] == (height, width) else mirrored(x, (0, height), (0, width))
+
+
 def mirrored(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
     """Return the rows and columns start to stop - 1 of (..., H, W), continued by reflection beyond its edges."""
     down = mirror_index(*rows, x.shape[-2], x.device)
