@@ -89,6 +89,7 @@ class _Run:
         self.code: int | None = 0
         self.error: Exception | None = None
         self.folder: Path | None = None
+        self.prepared: list[str] = []
 
     def __call__(self) -> int:
         full = os.environ.get("HYDRA_FULL_ERROR")
@@ -97,8 +98,8 @@ class _Run:
             self._check_flags(sys.argv[1:])
             first, words = flags.split(flags.at_home(sys.argv[1:]))
             words = [overrides_.understood(word) for word in words]
-            before = self.prepare(words) if self.prepare is not None else []
-            sys.argv[1:] = [*first, *before, *(f"++{word}" if self._is_free(word) else word for word in words)]
+            self.prepared = self.prepare(words) if self.prepare is not None else []
+            sys.argv[1:] = [*first, *self.prepared, *(f"++{word}" if self._is_free(word) else word for word in words)]
             groups.check(Typed(self.name, configs(), sys.argv[1:]))
             hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
         except Exception as error:
@@ -127,7 +128,7 @@ class _Run:
             groups.check_choices(Typed(self.name, configs(), ()), choices())
             complete(cfg, overrides())
             with notices(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True)):
-                ignored.tell(cfg, overrides())
+                ignored.tell(cfg, [word for word in overrides() if word not in self.prepared])
                 self.code = self.function(cfg)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher other than ours counts failed jobs by itself

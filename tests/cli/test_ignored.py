@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -11,7 +12,9 @@ from omegaconf import OmegaConf
 from densepred.cli import ignored
 from densepred.errors import Notice
 from densepred.settings import DataSettings, EvalSettings, PredictSettings, TrainerSettings
+from tests import forked
 from tests.conftest import composed
+from tests.dataset import folder_tree
 
 FOLDER = ("dataset=folder", "dataset.root=DIR")
 POSE = ("task=pose", "data.crop=[32,32]")
@@ -128,3 +131,18 @@ def test_only_the_first_process_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ignored.tell(config, ["trainer.allow=[seed]"])  # type: ignore[arg-type]
+
+
+def test_an_evaluation_says_nothing_of_settings_that_its_checkpoint_brings(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        folder_tree.tree(tmp_path / "data", split)
+    words = ("dataset=folder", "dataset.root=data", "encoder=plain", "encoder.widths=[4,8]", "trainer.max_steps=1")
+    code, _, err = forked.run(
+        "train", *words, "data.workers=0", "data.batch_size=2", "hydra.run.dir=run", folder=tmp_path
+    )
+    assert code == 0, err
+    code, _, err = forked.run("eval", "ckpt=run", "data.workers=0", folder=tmp_path)
+    assert (code, err) == (0, "")
+    code, _, err = forked.run("eval", "ckpt=run", "data.workers=0", "dataset.seed=3", folder=tmp_path)
+    assert code == 0
+    assert err.startswith("warning: dataset.seed=3: has no effect: only random splits use it")
