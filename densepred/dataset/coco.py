@@ -159,6 +159,7 @@ def own_identity(record: Record, place: str, path: Path, seen: Container[Id]) ->
 def read_entries(data: Record, path: Path, folder: Path, max_pixels: int) -> dict[Id, Entry]:
     """Return the images by their ids, in the order of the file."""
     out: dict[Id, Entry] = {}
+    files: dict[Path, Id] = {}
     for number, record in enumerate(data["images"]):
         id, where = own_identity(record, f"images[{number}]", path, out)
         height, width = record.get("height"), record.get("width")
@@ -166,6 +167,12 @@ def read_entries(data: Record, path: Path, folder: Path, max_pixels: int) -> dic
             if not isinstance(side, int) or not 1 <= side <= _SIDE:
                 raise UserError(f"{where}: height and width are {shown([height, width])}; give pixels above 0")
         file = inside(folder, record.get("file_name"), where)
+        if files.setdefault(file, id) != id:
+            first = shown(files[file])
+            raise UserError(
+                f"{where}: its file is that of image {first} too, which would lack the others' annotations; "
+                f"list {file.name!r} once"
+            )
         assert isinstance(height, int)
         assert isinstance(width, int)
         check_pixels(file, height, width, max_pixels)

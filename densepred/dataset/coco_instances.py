@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, orientation, paths, run_length
+from densepred.dataset import coco, coco_fields, coco_forms, orientation, paths, run_length
 from densepred.dataset.coco import Entry, Id, Record, Skip
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
@@ -60,6 +60,7 @@ class CocoInstances(Dataset):
     ) -> None:
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
         file = coco.open_file(root, images, annotations, max_pixels, choice)
+        coco_forms.check(file)
         self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
         self.path, categories = file.path, file.categories
         own = [id for id, record in categories.items() if record["name"].lower() in OWN]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, orientation, paths, run_length, skeleton
+from densepred.dataset import coco, coco_fields, coco_forms, orientation, paths, run_length, skeleton
 from densepred.dataset.coco import Entry, Record, Skip
 from densepred.dataset.coco_fields import Outline
 from densepred.dataset.image_file import MAX_PIXELS
@@ -57,6 +57,7 @@ class CocoKeypoints(Dataset):
             raise UserError(f"dataset.min_keypoints: {min_keypoints}; give 1 or more")
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
         file = coco.open_file(root, images, annotations, max_pixels, choice)
+        coco_forms.check(file)
         self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
         self.path, categories = file.path, file.categories
         chosen = skeleton.choose(categories, category, self.path)

@@ -133,7 +133,7 @@ def test_only_the_first_process_tells(monkeypatch: pytest.MonkeyPatch) -> None:
         ignored.tell(config, ["trainer.allow=[seed]"])  # type: ignore[arg-type]
 
 
-def test_an_evaluation_says_nothing_of_settings_that_its_checkpoint_brings(tmp_path: Path) -> None:
+def test_an_evaluation_gives_no_notice_of_settings_that_its_checkpoint_brings(tmp_path: Path) -> None:
     for split in ("train", "val"):
         folder_tree.tree(tmp_path / "data", split)
     words = ("dataset=folder", "dataset.root=data", "encoder=plain", "encoder.widths=[4,8]", "trainer.max_steps=1")

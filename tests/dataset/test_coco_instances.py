@@ -175,7 +175,7 @@ def test_boxes_are_clipped_to_the_image(root: Path) -> None:
     assert data[1].truth.need("boxes").tolist() == [[-0.5, 29.5, 14.5, 36.5]]
     with warnings.catch_warnings():
         warnings.simplefilter("error", Notice)  # half a pixel is rounding
-        data = added(root, bbox=[-0.25, 30, 20, 7.4], segmentation=[square(3, 4, 6)])
+        data = added(root, bbox=[-0.25, 30, 20, 7.4], segmentation=[[0, 30, 20, 30, 20, 37, 0, 37]])
     assert data[1].truth.need("boxes").tolist() == [pytest.approx([-0.75, 29.5, 19.25, 36.9])]
 
 
