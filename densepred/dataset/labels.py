@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from densepred.dataset.palette import PaletteRecord, colour_of
 from densepred.types import MAX_CLASSES, VOID, UserError
 
 _UNKNOWN = -1
@@ -24,6 +25,7 @@ class Labels:
     colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
     shared: frozenset[tuple[int, int, int]] = frozenset()
     _table: np.ndarray = field(init=False, repr=False)
+    _palettes: PaletteRecord = field(init=False, repr=False, compare=False, default_factory=PaletteRecord)
 
     def __post_init__(self) -> None:
         self._table = np.full(65536, _UNKNOWN, np.int16)
@@ -57,20 +59,21 @@ class Labels:
         return torch.from_numpy(labels.astype(np.uint8))
 
     def check_palette(self, mask: np.ndarray, palette: np.ndarray, path: Path) -> None:
-        """Raise UserError if a mask's palette shows an id in the colour of another class.
+        """Raise UserError if a mask's palette shows an id in the colour of another class, or of another id elsewhere.
 
         palette: (N, 3) uint8. Ramps of grey, as programs write without being asked, contradict nothing.
         """
+        self._palettes.check(mask, palette, path)
         used = [int(value) for value in np.unique(mask) if value < len(palette)]
         if not self.colours or all(palette[value].tolist() == [value] * 3 for value in used):
             return
         for value in used:
-            red, green, blue = palette[value].tolist()
-            shown = self.colours.get((red, green, blue))
+            colour = colour_of(palette, value)
+            shown = self.colours.get(colour)
             if shown is not None and shown != (meant := int(self._table[value])):
                 raise UserError(
                     f"{path}: the id {value} is {self._name(meant)}, but the palette gives it the colour "
-                    f"{(red, green, blue)} of {self._name(shown)}; if colours are right, save the mask as RGB, if ids "
+                    f"{colour} of {self._name(shown)}; if colours are right, save the mask as RGB, if ids "
                     "are right, save it as grey or correct the colours of the classes"
                 )
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from densepred.dataset import class_file
 from densepred.dataset.class_file import Entry
-from densepred.dataset.image import read_mask
+from densepred.dataset.image import read_mask_palette
 from densepred.dataset.labels import Labels, number
-from densepred.dataset.palette import Colour, parse_palette, voc_palette
+from densepred.dataset.palette import Colour, PaletteRecord, parse_palette, voc_palette
 from densepred.types import VOID, UserError
 
 _SCANNED = 400  # up to twice as many masks are read, which takes a few seconds
@@ -83,11 +83,14 @@ def from_settings(
 def from_masks(masks: Sequence[Path], ignore_index: int | None, label_map: Mapping[int, int], limit: int) -> Legend:
     """Count the classes in an evenly spread sample of masks.
 
-    Raises UserError unless the ids, after `label_map`, are 0, 1, ... without gaps.
+    Raises UserError unless the ids, after `label_map`, are 0, 1, ... without gaps and palettes agree.
     """
     found: dict[int, Path] = {}
+    palettes = PaletteRecord()
     for path in masks[:: max(1, len(masks) // _SCANNED)]:
-        mask = read_mask(path, limit)
+        mask, palette = read_mask_palette(path, limit)
+        if palette is not None:
+            palettes.check(mask, palette, path)
         if mask.ndim == 3 and (mask != mask[..., :1]).any():
             raise UserError(f"{path}: the mask is coded by colours; list them in classes.json (name and color)")
         for value in np.unique(mask).tolist():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from densepred.errors import UserError, shown
 
@@ -52,4 +55,34 @@ def _colour(index: int) -> Colour:
         green |= (index >> 1 & 1) << place
         blue |= (index >> 2 & 1) << place
         index >>= 3
+    return red, green, blue
+
+
+class PaletteRecord:
+    """The colours that palette masks give to ids. Programs that sort a palette by use number classes anew per image."""
+
+    def __init__(self) -> None:
+        self._first: dict[Colour, tuple[int, Path]] = {}
+
+    def check(self, mask: np.ndarray, palette: np.ndarray, path: Path) -> None:
+        """Raise UserError if an earlier mask shows a colour of this one under another id.
+
+        mask: (H, W) ids; palette: (N, 3) uint8. A colour of several ids of one mask decides nothing.
+        """
+        used = [int(value) for value in np.unique(mask) if value < len(palette)]
+        colours = [colour_of(palette, value) for value in used]
+        for value, colour in zip(used, colours, strict=True):
+            if colours.count(colour) > 1:
+                continue
+            before, where = self._first.setdefault(colour, (value, path))
+            if before != value:
+                raise UserError(
+                    f"{path}: its palette gives the colour {colour} to the id {value}, that of {where} to {before}; if "
+                    "colours are right, save all masks as RGB and list the colours in classes.json, if ids are right, "
+                    "save the masks as grey"
+                )
+
+
+def colour_of(palette: np.ndarray, value: int) -> Colour:
+    red, green, blue = palette[value].tolist()
     return red, green, blue

@@ -207,6 +207,26 @@ def test_a_palette_that_agrees_or_knows_no_class_leaves_the_ids(tmp_path: Path, 
     assert torch.equal(Folder(str(palette_tree(tmp_path, colours, ids)))[0].truth.semantic, torch.from_numpy(ids))
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_palettes_that_number_their_colours_anew_in_each_mask_are_refused(tmp_path: Path, known: bool) -> None:
+    root, ids = tree(tmp_path, BYTES, BYTES), mask()
+    swapped = np.array([0, 2, 1], np.uint8)[ids]
+    red, green = [9, 0, 0], [0, 9, 0]
+    for number, (values, colours) in enumerate(((ids, [red, green]), (swapped, [green, red]))):
+        image = Image.fromarray(values, "P")
+        image.putpalette(sum(colours, [0, 0, 0]))
+        image.save(root / f"masks/train/{number}.png")
+
+    def read() -> None:
+        data = Folder(str(root), classes=3 if known else None)
+        for index in range(2):
+            data[index]
+
+    told = r"1\.png: its palette gives the colour \(0, 9, 0\) to the id 1, that of .*0\.png to 2"
+    with pytest.raises(UserError, match=told):
+        read()
+
+
 def coco_file(root: Path, name: str, **category: object) -> None:
     images = [{"id": i, "file_name": f"{i}.png", "height": 7, "width": 9} for i in (0, 1)]
     listed = [{"id": 1, "name": "cat", "isthing": 1, **category}]
