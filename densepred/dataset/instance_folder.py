@@ -10,12 +10,11 @@ from functools import partial
 import numpy as np
 
 from densepred.dataset import instance_ids
-from densepred.dataset.id_map import annotate, read_ids
+from densepred.dataset.id_map import annotate, read_ids, separate_parts
 from densepred.dataset.paired_folder import PairedFolder, Pairs
 from densepred.dataset.palette import parse_palette, voc_palette
 from densepred.dataset.reader import Reader
 from densepred.errors import Notice
-from densepred.ops.regions.components import components
 from densepred.types import Frame, Info, Sample, UserError
 
 PEEKED = 8  # maps that are searched for ids before a run
@@ -61,24 +60,28 @@ class InstanceFolder(PairedFolder):
         return Sample(image, truth, Frame(pair.id, truth.size))
 
     def _refuse_class_masks(self, pairs: Pairs) -> None:
-        """Raise UserError if maps hold only 0 and 255, which separate objects from background, not from each other.
-
-        Issue a notice if they hold only 0 and 1: one instance per image, or masks too.
-        """
+        """Raise UserError if maps hold only 0 and 255, which separate objects from background, not from each other."""
         peeked = [pair.mask for pair in pairs[:: max(1, len(pairs) // PEEKED)] if pair.mask is not None][:PEEKED]
         maps = [read_ids(path, self.max_pixels) for path in peeked]
         found = {int(id) for ids in maps for id in np.unique(ids)}
-        if found == {0, 1} and self.ignore_index != 1 and self.divisor is None:
-            parts = max(components(ids == 1, 8)[1] for ids in maps)
-            warnings.warn(
-                f"{peeked[0]}: it and {len(peeked) - 1} others that were looked at hold nothing but 0 and 1, so every "
-                f"image has one instance, in up to {parts} separate parts; if these are masks, number the instances "
-                "1, 2, ..., or use dataset=folder with task=instance_components",
-                Notice,
-                stacklevel=2,
-            )
+        self._doubt_classes(maps, f"{peeked[0]}: it and {len(peeked) - 1} others that were looked at" if peeked else "")
         if found == {0, 255} and self.ignore_index != 255:
             raise UserError(
                 f"{peeked[0]}: it and others hold nothing but 0 and 255: masks, not ids; number the instances 1, 2, "
                 "..., or use dataset=folder with 'dataset.label_map={255: 1}'"
             )
+
+    def _doubt_classes(self, maps: Sequence[np.ndarray], where: str) -> None:
+        """Issue a notice if maps hold only 0 and 1, or if most ids have separate parts: classes, perhaps."""
+        if self.divisor is not None:
+            return
+        parts = [count for ids in maps for id, count in separate_parts(ids) if id not in (0, self.ignore_index)]
+        several = sum(count > 1 for count in parts)
+        if parts and {int(ids.max()) for ids in maps} <= {0, 1}:
+            fact = f"hold nothing but 0 and 1, so every image has one instance, in up to {max(parts)} separate parts"
+        elif several > len(parts) / 2:
+            fact = f"hold {len(parts)} ids, {several} of them in separate parts (up to {max(parts)}), each one instance"
+        else:
+            return
+        text = f"{where} {fact}; if the ids are classes, number the instances 1, 2, ..., or use dataset=folder with "
+        warnings.warn(f"{text}task=instance_components", Notice, stacklevel=2)

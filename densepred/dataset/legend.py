@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from densepred.dataset.class_file import Entry
 from densepred.dataset.image import read_mask_palette
 from densepred.dataset.labels import Labels, number
 from densepred.dataset.palette import Colour, PaletteRecord, parse_palette, voc_palette
+from densepred.errors import Notice
 from densepred.types import VOID, UserError
 
+NUMBERED = 3  # different highest ids from which masks that leave none out seem to number instances
 _SCANNED = 400  # up to twice as many masks are read, which takes a few seconds
 
 
@@ -86,22 +89,36 @@ def from_masks(masks: Sequence[Path], ignore_index: int | None, label_map: Mappi
     Raises UserError unless the ids, after `label_map`, are 0, 1, ... without gaps and palettes agree.
     """
     found: dict[int, Path] = {}
-    palettes = PaletteRecord()
+    palettes, highest = PaletteRecord(), list[int | None]()
     for path in masks[:: max(1, len(masks) // _SCANNED)]:
         mask, palette = read_mask_palette(path, limit)
         if palette is not None:
             palettes.check(mask, palette, path)
         if mask.ndim == 3 and (mask != mask[..., :1]).any():
             raise UserError(f"{path}: the mask is coded by colours; list them in classes.json (name and color)")
-        for value in np.unique(mask).tolist():
+        values = [value for value in np.unique(mask).tolist() if value != ignore_index]
+        highest.append(values[-1] if values == list(range(len(values))) else None)
+        for value in values:
             found.setdefault(value, path)
-    if ignore_index is not None:
-        found.pop(ignore_index, None)
     ids = sorted({label_map.get(value, value) for value in found} - {VOID} | set(label_map.values()) - {VOID})
     raw_void = VOID in found and VOID not in label_map
     if not raw_void and ids == list(range(len(ids))):
+        if not label_map:
+            _doubt_ids(highest, found)
         return from_settings(len(ids), ignore_index, label_map)
     raise _gap(found, ids)
+
+
+def _doubt_ids(highest: Sequence[int | None], found: Mapping[int, Path]) -> None:
+    """Issue a notice if each mask counts from 0 to a number of its own, as maps of instances do."""
+    known = {value for value in highest if value is not None}
+    if None not in highest and len(known) >= NUMBERED and max(known) > NUMBERED:
+        text = (
+            f"each holds all ids from 0 to a highest one, which is {min(known)} to {max(known)}, as if they numbered "
+            f"instances; all of them are read as {len(found)} classes. For instances take dataset=instance_folder with "
+            "task=instance_center"
+        )
+        warnings.warn(f"{found[max(known)]}: it and the other masks: {text}", Notice, stacklevel=3)
 
 
 def _gap(found: Mapping[int, Path], ids: list[int]) -> UserError:

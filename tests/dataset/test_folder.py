@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from densepred.dataset.folder import Folder
+from densepred.errors import Notice
 from densepred.types import VOID, UserError
 from tests.dataset.files import mask, picture, stored, write
 
@@ -175,3 +177,19 @@ def test_an_empty_or_missing_folder_is_named(root: Path) -> None:
         Folder("nowhere")
     with pytest.raises(UserError, match=r"dataset\.split: 'dev'"):
         Folder(str(root), split="dev")
+
+
+def numbered(root: Path, *highest: int) -> Folder:
+    for name, top in enumerate(highest):
+        write(root / f"images/train/{name}.png", picture())
+        write(root / f"masks/train/{name}.png", np.resize(np.arange(top + 1, dtype=np.uint8), (7, 9)))
+    return Folder(str(root))
+
+
+def test_masks_that_seem_to_number_instances_are_questioned(tmp_path: Path) -> None:
+    with pytest.warns(Notice, match=r"highest one, which is 3 to 9, .* read as 10 classes.*dataset=instance_folder"):
+        numbered(tmp_path / "instances", 3, 9, 5, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Notice)
+        numbered(tmp_path / "few", 1, 2, 3)
+        numbered(tmp_path / "equal", 9, 9, 8)

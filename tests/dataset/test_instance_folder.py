@@ -220,3 +220,13 @@ def test_maps_of_0_and_1_are_questioned(root: Path) -> None:
         for path in sorted((root / "instances").rglob("*.png")):
             Image.fromarray(two).save(path)
         InstanceFolder(str(root))
+
+
+def test_ids_in_separate_parts_are_questioned(root: Path) -> None:
+    classes = np.zeros((20, 20), np.uint8)
+    classes[1:4, 1:4] = classes[1:4, 12:15] = 1
+    classes[8:11, 1:4] = classes[8:11, 12:15] = classes[15:18, 1:4] = 2
+    for path in sorted((root / "instances").rglob("*.png")):
+        Image.fromarray(classes).save(path)
+    with pytest.warns(Notice, match=r"ids, \d+ of them in separate parts \(up to 3\).*dataset=folder"):
+        InstanceFolder(str(root))
