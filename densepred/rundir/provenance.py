@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from densepred.atomic import write_json
 from densepred.build import renamed
+from densepred.rundir import commit
 
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
 LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
@@ -81,7 +81,7 @@ def environment() -> dict[str, Any]:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "commit": _commit(),
+        "commit": commit.current(Path.cwd()),
     }
 
 
@@ -90,15 +90,6 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _commit() -> str | None:
-    """Return the commit of the working folder if it is a git checkout."""
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=5)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
 
 
 def words(node: Mapping[str, Any], section: str) -> list[str]:

@@ -26,7 +26,7 @@ from densepred.contracts import Model
 from densepred.errors import Notice
 from densepred.nn import choose
 from densepred.types import Info, UserError
-from densepred.weights import header
+from densepred.weights import digest, header
 from densepred.weights.header import find_weights, read_header
 
 if TYPE_CHECKING:
@@ -37,15 +37,25 @@ FEW = 5  # names of a long list that messages show
 
 def save_weights(path: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Write named tensors and the description of their model; `header.py` explains its form."""
-    text = json.dumps({"format": header.FORMAT, **description}, ensure_ascii=False, allow_nan=False)
+    described = {"format": header.FORMAT, header.DIGEST: "sha256", **description}
+    text = json.dumps(described, ensure_ascii=False, allow_nan=False)
     write_tensors(path, state, {header.KEY: text})
 
 
 def write_tensors(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file. Raises OSError, with its number, if the disk is full."""
+    """Write a safetensors file; one with `metadata` gets digests, see `digest.py`.
+
+    Raises OSError, with its number, if the disk is full.
+    """
     tensors = unshared(state)
+
+    def write(temporary: Path) -> None:
+        save_file(tensors, temporary, None if metadata is None else {**metadata, digest.KEY: digest.EMPTY})
+        if metadata is not None:
+            digest.fill(temporary)
+
     try:
-        atomic.replace(path, lambda temporary: save_file(tensors, temporary, metadata))
+        atomic.replace(path, write)
     except SafetensorError as error:  # a full disk raises it, with the number in the text
         found = re.search(r"os error (\d+)", str(error))
         number = int(found[1]) if found else errno.EIO
@@ -69,11 +79,16 @@ def _is_view(tensor: Tensor) -> bool:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return every tensor of a safetensors file, on the CPU."""
-    header.raw_header(path)
+    """Return every tensor of a safetensors file, on the CPU. Raises UserError if it is damaged."""
+    described, start = header.placed_header(path)
     try:
-        with safe_open(path, framework="pt") as file:
+        with (
+            digest.checked(path, start, described.get("__metadata__")),
+            safe_open(path, framework="pt") as file,
+        ):
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+    except UserError:
+        raise
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: {error}; use another checkpoint") from error
 

@@ -14,12 +14,15 @@ from typing import Any
 
 from densepred.errors import UserError
 from densepred.home import expand
+from densepred.weights import digest
 
 FORMAT = 1
 ORIENTATIONS = ("stored", "upright")  # of labels; see `types.ORIENTATIONS`, which imports torch
 LARGEST = 16 * 2**20  # bytes of a header; real ones have at most a few hundred kilobytes
 DEEPEST = 32
 KEY = "densepred"
+DIGEST = "digest"
+"""Key of the description that tells that the file has digests, so that losing their key does not pass unseen."""
 SUFFIX = ".safetensors"
 
 
@@ -47,6 +50,8 @@ def read_header(path: Path) -> dict[str, Any]:
     if not isinstance(text, str):
         raise UserError(f"{path}: holds no description of its model; give a file that densepred wrote")
     header = parse(text, path)
+    if header.get(DIGEST) and digest.KEY not in (metadata or {}):
+        raise UserError(f"{path}: its header lost its digest: the file is damaged; use another checkpoint")
     version = header.get("format")
     if version != FORMAT:
         raise UserError(f"{path}: format {str(version)[:20]}, this densepred reads {FORMAT}; update densepred")
@@ -83,6 +88,11 @@ def with_orientation(header: Mapping[str, Any]) -> dict[str, Any]:
 
 def raw_header(path: Path) -> dict[str, Any]:
     """Return the JSON header of a safetensors file: type, shape and place of each tensor, and `__metadata__`."""
+    return placed_header(path)[0]
+
+
+def placed_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the header, verified by its digest if it holds one, and the place in bytes of the first tensor."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -100,8 +110,9 @@ def raw_header(path: Path) -> dict[str, Any]:
     if len(text) != length or length < 2:
         raise UserError(f"{path}: not a safetensors file, or cut off; use another checkpoint")
     header = parse(text, path)
+    digest.check_header(text, header.get("__metadata__"), path)
     _check_extent(header, size - 8 - length, path)
-    return header
+    return header, 8 + length
 
 
 def parse(text: str | bytes, path: Path) -> dict[str, Any]:
