@@ -49,7 +49,8 @@ def join(timeout_seconds: float = 600.0) -> torch.device:
         torch.cuda.set_device(where)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
         backend = "nccl" if where.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
+        own = where if where.type == "cuda" else None  # else NCCL guesses the device, and connects at its first use
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds), device_id=own)
     return where
 
 
@@ -57,25 +58,34 @@ def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module
     """Wrap the model so that gradients are averaged over processes; with one process return it as it is.
 
     DistributedDataParallel searches for parameters without a gradient at every step only if there are some, such as
-    encoder levels that a decoder does not read.
+    encoder levels that a decoder does not read. Statistics of synchronised norms are equal on every rank, so buffers
+    need no broadcast before each step.
     """
     if world() == 1:
         return model
-    return DistributedDataParallel(model, find_unused_parameters=unused(model, channels, device))
+    synchronised = any(isinstance(part, nn.SyncBatchNorm) for part in model.modules())
+    search = unused(model, channels, device)
+    return DistributedDataParallel(model, find_unused_parameters=search, broadcast_buffers=not synchronised)
 
 
 def unused(model: nn.Module, channels: int, device: torch.device) -> bool:
     """Return True if a trainable parameter has no part in the output for an image (B, channels, H, W)."""
     training = model.training
-    outputs = model.eval().forward(torch.zeros(1, channels, PROBE, PROBE, device=device))  # as it was before compiling
+    size = getattr(model, "size", None) or (PROBE, PROBE)  # an autoencoder with `values` takes images of one size
+    outputs = model.eval().forward(torch.zeros(1, channels, *size, device=device))  # as it was before compiling
     model.train(training)
     total = torch.stack([stage.float().sum() for stages in outputs.values() for stage in stages]).sum()
     learned = [value for value in model.parameters() if value.requires_grad]
     return any(grad is None for grad in torch.autograd.grad(total, learned, allow_unused=True))
 
 
-def leave() -> None:
-    if dist.is_initialized():
+def leave(failed: bool = False) -> None:
+    """Leave the process group. A process that failed aborts NCCL: destroying would wait for the others' collectives."""
+    if not dist.is_initialized():
+        return
+    if failed and dist.get_backend() == "nccl":
+        dist.distributed_c10d._abort_process_group()
+    else:
         dist.destroy_process_group()
 
 
@@ -104,6 +114,15 @@ def anywhere(flag: bool, where: torch.device) -> bool:
     box = torch.tensor(float(flag), device=where)
     dist.all_reduce(box, op=dist.ReduceOp.MAX)
     return bool(box.item())
+
+
+def anywhere_each(flags: Tensor, more: Sequence[bool]) -> list[bool]:
+    """Return `anywhere` for each of the flags, (N,) bool on the device, then `more` of the host, by one reduction."""
+    if world() == 1:
+        return [*flags.tolist(), *more]
+    box = torch.cat([flags.float(), flags.new_tensor(list(more), dtype=torch.float32)])
+    dist.all_reduce(box, op=dist.ReduceOp.MAX)
+    return [bool(value) for value in box.tolist()]
 
 
 def total(values: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,23 @@ from torch import Tensor, nn
 
 from densepred.errors import UserError, suggest
 from densepred.types import ChannelAxes, HeadSpec, Pyramid
+
+
+@contextmanager
+def products(precision: str, device: str) -> Iterator[None]:
+    """Compute matrix products of float32 at this precision of `torch.set_float32_matmul_precision`.
+
+    "high" is TF32, with three digits: enough for a network, not for coordinates, sizes of boxes and sums of losses. On
+    the CPU nothing changes.
+    """
+    before = torch.get_float32_matmul_precision()
+    if device != "cpu":
+        torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        if device != "cpu":
+            torch.set_float32_matmul_precision(before)
 
 
 class BatchNorm2d(nn.BatchNorm2d):

@@ -38,6 +38,7 @@ class TrainerSettings:
     ema: float | None = None
     compile: bool = False
     channels_last: bool = False
+    sync_norm: bool = True
     deterministic: bool = True
     devices: int = 1
     threads: int | None = None

@@ -69,6 +69,8 @@ def work(rank: int, world: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.join(timeout_seconds=PATIENCE)
     found = {"evaluation": {n: evaluation(n) for n in SIZES}, "gradient": {loss: gradient(loss) for loss in LOSSES}}
+    mine, other = rank == 0, rank == 1
+    assert distributed.anywhere_each(torch.tensor([mine, False]), [other, False]) == [True, False, True, False]
     everyone = distributed.gather(found["evaluation"])
     assert all(one == everyone[0] for one in everyone), "the processes disagree on a score"
     if distributed.is_main():

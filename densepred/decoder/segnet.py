@@ -67,7 +67,8 @@ class SegNet(Decoder):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
-        x, maps = pyramid.features[-1], list[Tensor]()
+        x = pyramid.features[-1]
+        maps: list[Tensor] = []  # torch.compile cannot trace list[Tensor]()
         for step, (up, block) in enumerate(zip(self.ups, self.blocks, strict=True)):
             if step < self.joined:
                 size = pyramid.features[-2 - step].shape[-2:]

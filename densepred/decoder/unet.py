@@ -73,7 +73,8 @@ class UNet(Decoder):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
-        x, maps = pyramid.features[-1], list[Tensor]()
+        x = pyramid.features[-1]
+        maps: list[Tensor] = []  # torch.compile cannot trace list[Tensor]()
         last = len(self.blocks) - 1 if self.wanted is None else max(self.wanted)
         for step, block in enumerate(self.blocks):
             if step > last:

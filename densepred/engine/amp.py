@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+from densepred.nn import products
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -22,11 +25,20 @@ class Precision:
         self.device, self.dtype = device.type, TYPES[name]
         self.scaler = gradient_scaler(name, device) if scaler is None else scaler
 
-    def autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32)
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Compute in the chosen type; on an accelerator, matrix products of float32 in TF32."""
+        enabled = self.dtype != torch.float32
+        with products("high", self.device), torch.autocast(self.device, self.dtype, enabled=enabled):
+            yield
 
     def backward(self, loss: Tensor) -> None:
-        self.scaler.scale(loss).backward()
+        with products("high", self.device):
+            self.scaler.scale(loss).backward()
+
+    def calibrates(self) -> bool:
+        """Return True if the scale of fp16 can still be lowered: gradients that overflow are then expected."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() > 1
 
     def gradient_norm(self, optimizer: torch.optim.Optimizer, model: nn.Module, clip: float | None) -> Tensor:
         """Unscale the gradients, clip them to the norm `clip`; return their norm before clipping, 0-d."""

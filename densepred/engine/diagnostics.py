@@ -11,6 +11,7 @@ from torch import Tensor
 from densepred import distributed
 from densepred.contracts import Model
 from densepred.engine.amp import Precision
+from densepred.engine.evaluate import any_size
 from densepred.errors import UserError
 from densepred.loader.loaders import EvaluationLoader
 from densepred.ops.resize import resample
@@ -22,6 +23,7 @@ IMAGES = 16
 """Number of images that each process examines, the first of its share."""
 
 
+@any_size()
 @torch.inference_mode()
 def probe(
     model: Model, task: Task, loader: EvaluationLoader, device: torch.device, precision: Precision

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,17 @@ from densepred.types import Annotation, Batch, Outputs
 Seen = Callable[[Batch, list[Annotation], Outputs], None]
 
 
+@contextmanager
+def any_size() -> Iterator[None]:
+    """Take cuDNN's algorithms as it guesses them: trying them for images of every size costs more than it gains."""
+    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+@any_size()
 @torch.inference_mode()
 def evaluate(
     model: Model,

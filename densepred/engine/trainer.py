@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from densepred import distributed
+from densepred.engine import foreach
 from densepred.engine.amp import Precision
 from densepred.engine.signals import NonFinite, StopFlag, Stopped
 from densepred.engine.validator import Validator
@@ -59,6 +60,7 @@ class Trainer:
             self.run.restore(self.state, settings.allow)
         self.started = self.saved = time.monotonic()
         self.before = progress.seconds
+        self.agreed = [False, False, distributed.anywhere(self._out_of_time(), self.device)]
         self.state.train_mode()
         if progress.due:
             self._validate()
@@ -93,8 +95,8 @@ class Trainer:
                 progress.epoch, progress.batch = progress.epoch + 1, 0
             self._report(bar)
             due = progress.step % self.valid_steps == 0 or progress.step == self.total
-            asked = distributed.anywhere(self.stop.raised, self.device)
-            if due or asked or self._time_to_save():
+            asked, late, _ = self._agreed()
+            if due or asked or late:
                 self._save(due)
             if asked:
                 raise Stopped
@@ -112,18 +114,20 @@ class Trainer:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         buffers = list(self.model.buffers())
-        before = [buffer.clone() for buffer in buffers]
+        before = [torch.empty_like(buffer) for buffer in buffers]
+        foreach.copy(before, buffers)
         terms = self._backward(batches)
         norm = self.precision.gradient_norm(self.optimizer, self.model, self.settings.clip)
         # The one synchronisation of a step. It comes before clipped gradients can carry a NaN into every weight.
-        healthy = not distributed.anywhere(not (norm + terms["total"]).isfinite().item(), self.device)
-        self.precision.step(self.optimizer, apply=healthy)
+        finite = torch.stack([norm + terms["total"], terms["total"]]).isfinite()
+        bad, lost, *self.agreed = distributed.anywhere_each(~finite, self._wishes())
+        calibrating = bad and not lost and self.precision.calibrates()
+        self.precision.step(self.optimizer, apply=not bad)
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
-        if not healthy:
-            for buffer, value in zip(buffers, before, strict=True):
-                buffer.copy_(value)
-            self._skip(batches)
+        if bad:
+            foreach.copy(buffers, before)
+            self._skip(batches, calibrating)
             return
         self.progress.skipped_in_row = 0
         self.meter.add(terms, sum(len(batch.image) for batch in batches) * distributed.world())
@@ -146,11 +150,15 @@ class Trainer:
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / len(batches)
         return sums
 
-    def _skip(self, batches: Sequence[Batch]) -> None:
+    def _skip(self, batches: Sequence[Batch], calibrating: bool) -> None:
+        """Count a step without an update; one that lowers the scale of fp16 is no sign of divergence."""
         progress = self.progress
         progress.skipped += 1
-        progress.skipped_in_row += 1
         ids = ", ".join(frame.id for batch in batches for frame in batch.frames)
+        if calibrating:
+            self.log.note(f"step {progress.step}: gradient too large for fp16, scale lowered, step skipped")
+            return
+        progress.skipped_in_row += 1
         self.log.note(f"step {progress.step}: loss or gradient not finite, step skipped; samples: {ids}")
         if progress.skipped_in_row > self.settings.max_skipped:
             raise NonFinite(
@@ -187,9 +195,14 @@ class Trainer:
         self.saved = time.monotonic()
         self.meter.pause(self.saved - begun)
 
-    def _time_to_save(self) -> bool:
+    def _wishes(self) -> list[bool]:
+        """Return whether this process was asked to stop, has not saved for long, and has used up its time."""
         late = time.monotonic() - self.saved >= 60 * self.settings.save_every
-        return distributed.anywhere(late, self.device)
+        return [self.stop.raised, late, self._out_of_time()]
+
+    def _agreed(self) -> list[bool]:
+        """Return the wishes of any process; several have exchanged them in the last step."""
+        return self._wishes() if distributed.world() == 1 else self.agreed
 
     def _finished(self) -> bool:
         progress, settings = self.progress, self.settings
@@ -197,9 +210,11 @@ class Trainer:
             return True
         if settings.patience is not None and progress.since_best >= settings.patience:
             return True
-        if settings.max_minutes is None:
-            return False
-        return distributed.anywhere(self._seconds() >= 60 * settings.max_minutes, self.device)
+        return self._agreed()[2]
+
+    def _out_of_time(self) -> bool:
+        minutes = self.settings.max_minutes
+        return minutes is not None and self._seconds() >= 60 * minutes
 
     def _seconds(self) -> float:
         return self.before + time.monotonic() - self.started

@@ -68,7 +68,7 @@ def work(job: EvaluationJob) -> int:
         with explained(), notices(_warn):
             _evaluate(job, device)
     finally:
-        distributed.leave()
+        distributed.leave(failed=sys.exc_info()[0] is not None)
     return 0
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from timm.layers.norm_act import convert_sync_batchnorm
 
 from densepred import distributed
 from densepred.build.instantiate import build, check
@@ -78,13 +79,13 @@ def work(job: TrainingJob) -> int:
         return NON_FINITE
     finally:
         log.close()
-        distributed.leave()
+        distributed.leave(failed=sys.exc_info()[0] is not None)
     return 0
 
 
 def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag) -> None:
     settings = job.settings
-    _configure_torch(settings)
+    _configure_torch(settings, device)
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     train, valid = _datasets(settings, begun_info(folder) if resume else None, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
@@ -193,20 +194,30 @@ def _diagnose(state: TrainState, task: Task, validator: Validator, run: Run) -> 
     run.log.say("  probe  " + "  ".join(f"{name} {console.number(value)}" for name, value in values.items()))
 
 
-def _configure_torch(settings: TrainSettings) -> None:
+def _configure_torch(settings: TrainSettings, device: torch.device) -> None:
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
     # warn_only: on GPUs some operations have no deterministic form, and models with them would be refused.
     torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
-    torch.backends.cudnn.benchmark = not settings.trainer.deterministic
-    torch.set_float32_matmul_precision("high")
+    if settings.trainer.deterministic:  # cuBLAS reads it when it is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Trying algorithms pays for images of one size; without a crop every new size would be tried again.
+    torch.backends.cudnn.benchmark = not settings.trainer.deterministic and settings.data.crop is not None
+    # On accelerators TF32 is for the network alone: see `Precision`.
+    torch.set_float32_matmul_precision("high" if device.type == "cpu" else "highest")
 
 
 def _placed(model: Model, settings: TrainSettings, device: torch.device) -> Model:
-    if device.type == "cuda" and distributed.world() > 1:
-        model = cast(Model, nn.SyncBatchNorm.convert_sync_batchnorm(model))
+    model = _synchronised(model, settings, device)
     layout = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
     return model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+
+
+def _synchronised(model: Model, settings: TrainSettings, device: torch.device) -> Model:
+    """Return the model with batch norms that share their statistics over several GPUs."""
+    if not settings.trainer.sync_norm or device.type != "cuda" or distributed.world() == 1:
+        return model
+    return cast(Model, convert_sync_batchnorm(model))  # torch's own converter drops the activations of timm's norms
 
 
 def _start(model: Model, settings: TrainSettings, task: Task, log: Log, resume: bool) -> list[str]:

@@ -36,8 +36,8 @@ FREE += (
 """Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
 
 
-LATER = ("dataset.seed", "dataset.group")
-"""Settings that runs of COCO files began without, when these could not be divided."""
+LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm")
+"""Settings that earlier runs began without; they resume with the present value."""
 
 
 class Run:

@@ -74,6 +74,7 @@ class TrainState:
         if self.optimizer is not None:
             groups = self.optimizer.state_dict()["param_groups"]  # they follow from the settings
             self.optimizer.load_state_dict({"state": _slots(tensors), "param_groups": groups})
+            _lay_out(self.optimizer)
         if self.average is not None:
             self.average.load_state_dict(_below(tensors, "average."))
         sums = {name: value.to(self.device) for name, value in _below(tensors, "meter.").items()}
@@ -81,6 +82,17 @@ class TrainState:
         if self.scaler is not None:
             self.scaler.load_state_dict(meta["scaler"])
         self.progress.restore(meta["progress"])
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give each tensor of an optimizer the strides of its parameter, which files do not keep.
+
+    With other strides (channels_last) foreach updates take one kernel per tensor, and fused optimizers raise.
+    """
+    for parameter, slots in optimizer.state.items():
+        for name, value in slots.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                slots[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _slots(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -160,3 +160,13 @@ def test_a_resumed_run_that_is_complete_is_named(tmp_path: Path, capsys: pytest.
     assert running.train(tmp_path, "trainer.max_steps=1", f"trainer.resume={tmp_path}") == 0
     assert "the run is complete at step 1: to go on, type" in capsys.readouterr().out
     assert (tmp_path / "metrics.jsonl").read_bytes() == written
+
+
+def test_steps_that_calibrate_fp16_are_no_sign_of_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scale far too large is halved in each of the first steps; their losses are finite."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**30)
+    monkeypatch.setattr(training, "gradient_scaler", lambda name, device: scaler)
+    options = ("trainer.precision=fp16", "trainer.max_skipped=0", "trainer.max_steps=30", "trainer.valid_every=10")
+    assert running.train(tmp_path, *options) == 0
+    assert 0 < running.metrics(tmp_path)[-2]["train/skipped"] < 30
+    assert "gradient too large for fp16, scale lowered" in (tmp_path / "train.log").read_text()

@@ -109,3 +109,26 @@ def test_frozen_parts_stay_in_evaluation_mode() -> None:
     assert state.model.training
     assert state.model.get_submodule("0").training
     assert not state.model.get_submodule("1").training
+
+
+def test_moments_come_back_with_the_strides_of_their_weights() -> None:
+    """Files keep no strides; optimizers of many tensors at once need those of the weights."""
+
+    def state() -> TrainState:
+        torch.manual_seed(0)
+        model = cast(Model, nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last))
+        optimizer = torch.optim.AdamW(model.parameters(), amsgrad=True)
+        cast(Any, model)(torch.randn(2, 3, 5, 5)).square().sum().backward()
+        optimizer.step()
+        return TrainState(model, Progress("miou", "max"), optimizer=optimizer)
+
+    first, second = state(), state()
+    stored = first.state_dict()
+    stored["tensors"] = {name: value.contiguous() for name, value in stored["tensors"].items()}
+    second.load_state_dict(stored)
+    assert second.optimizer is not None
+    assert first.optimizer is not None
+    for parameter, other in zip(second.model.parameters(), first.model.parameters(), strict=True):
+        slots = second.optimizer.state[parameter]
+        assert {slots[name].stride() for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")} == {parameter.stride()}
+        assert all(torch.equal(value, first.optimizer.state[other][name]) for name, value in slots.items())

@@ -21,8 +21,8 @@ def boxes(instances: Tensor, count: int) -> Tensor:
     """
     y, x = torch.nonzero(instances, as_tuple=True)
     index = instances[y, x].long() - 1
-    low = torch.full((count, 2), float("inf"))
-    high = torch.full((count, 2), float("-inf"))
+    low = torch.full((count, 2), float("inf"), device=instances.device)
+    high = torch.full((count, 2), float("-inf"), device=instances.device)
     for axis, values in enumerate((x.float(), y.float())):
         low[:, axis].scatter_reduce_(0, index, values, "amin")
         high[:, axis].scatter_reduce_(0, index, values, "amax")

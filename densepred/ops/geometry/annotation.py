@@ -71,6 +71,12 @@ def apply_to_annotation(
     return out if kept.all() else out.select(kept)
 
 
+def _device(truth: Annotation) -> torch.device:
+    """Return the device of an annotation with instances; that of its fields, which lie together."""
+    found = [value for value in (truth.instances, *truth.rows().values()) if isinstance(value, Tensor)]
+    return found[0].device if found else torch.device("cpu")
+
+
 def _labels(labels: Tensor | None, warp: Warp, fill: float, sources: Sources | None) -> Tensor | None:
     return None if labels is None else warp_labels(labels, warp, fill, sources)
 
@@ -101,10 +107,10 @@ def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int
     """
     visible = _visible(truth, count)
     pixels = None if out.instances is None else from_ids.areas(out.instances, count)
-    kept = torch.ones(count)
+    kept = torch.ones(count, device=_device(truth))
     if truth.boxes is not None:
         whole = _outline(truth.boxes, warp)
-        high = torch.tensor([warp.size[1], warp.size[0]] * 2) - 0.5
+        high = whole.new_tensor([warp.size[1], warp.size[0]] * 2) - 0.5
         out.boxes = torch.minimum(whole.clamp_min(-0.5), high)
         kept = _surface(out.boxes) / _surface(whole).clamp_min(1e-6)
         if pixels is not None and out.instances is not None:
@@ -120,9 +126,9 @@ def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int
 def _visible(truth: Annotation, count: int) -> Tensor:
     """Mark instances with a box, if any, that is exactly the extent of their visible pixels, (N,) bool."""
     if truth.instances is None:
-        return torch.zeros(count, dtype=torch.bool)
+        return torch.zeros(count, dtype=torch.bool, device=_device(truth))
     if truth.boxes is None:
-        return torch.ones(count, dtype=torch.bool)
+        return torch.ones(count, dtype=torch.bool, device=_device(truth))
     return (from_ids.boxes(truth.instances, count) == truth.boxes).all(1)
 
 
@@ -146,9 +152,9 @@ def _seen(truth: Annotation, out: Annotation, count: int) -> Tensor:
     Instances without a visible pixel are hidden, and all are without a map of ids. Without any field all are kept.
     """
     if out.instances is None and out.boxes is None and out.keypoints is None:
-        return torch.ones(count, dtype=torch.bool)
-    kept = torch.zeros(count, dtype=torch.bool)
-    hidden = torch.ones(count, dtype=torch.bool)
+        return torch.ones(count, dtype=torch.bool, device=_device(truth))
+    kept = torch.zeros(count, dtype=torch.bool, device=_device(truth))
+    hidden = torch.ones(count, dtype=torch.bool, device=_device(truth))
     if truth.instances is not None and out.instances is not None:
         kept |= from_ids.areas(out.instances, count) > 0
         hidden = from_ids.areas(truth.instances, count) == 0

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from densepred.contracts import Band, SummedLoss
+from densepred.nn import products
 from densepred.ops.loss.labels import aligned
 from densepred.ops.loss.left_out import leave_out_coarse
 from densepred.ops.resize.bands import Enlarger
@@ -134,8 +135,9 @@ class _Walk:
         return gradient[:, -self.channels :]
 
     def run(self, visit: Callable[[Band, slice, int, int], None], gradient: bool) -> None:
-        # Under the model's autocast, matrix products would run in half precision.
-        with torch.autocast(self.logits.device.type, enabled=False), torch.no_grad():
+        # As a part of the model, matrix products would run in half precision or TF32.
+        where = self.logits.device.type
+        with products("highest", where), torch.autocast(where, enabled=False), torch.no_grad():
             for images, a, b in pieces(self.logits.shape, self.size, self.enlarger):
                 visit(self.open(images, a, b, gradient), images, a, b)
 

@@ -1,0 +1,129 @@
+"""Training, evaluation and prediction on an accelerator: devices, host reads and copies of every task.
+
+The accelerator is pretended (`tests.accelerator`): it computes real numbers under CUDA's rules on devices.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from densepred import predict
+from densepred.cli import compose
+from densepred.engine import trainer
+from densepred.jobs import evaluation, training
+from densepred.model.encoder_decoder import EncoderDecoder
+from densepred.ops.loss import banded
+from densepred.task import Task
+from tests import accelerated, accelerator, running
+from tests.conftest import composed
+
+SMALL = ("dataset.size=[48,64]", "dataset.counts={train: 12, valid: 4, test: 1}", "data.batch_size=4")
+PLAIN = ("encoder=plain", "encoder.widths=[4,8,8,8]")
+RUN = (*SMALL, "trainer.epochs=null", "trainer.max_steps=2", "trainer.log_every=2", "trainer.ema=0.9")
+POSE = (*PLAIN, "task=pose", "model=encoder_decoder", "decoder=unet", "data.crop=[32,24]")
+TASKS = {
+    "semantic": (*PLAIN, "metric=[confusion,trimap,boundary_iou,calibration]"),
+    "pose": (
+        *PLAIN,
+        "task=pose",
+        "model=encoder_decoder",
+        "decoder=unet",
+        "data.crop=[32,24]",
+        "metric=[pck,keypoint_ap]",
+    ),
+    "openpose": ("task=openpose", "model=openpose_light", "model.width=4", "model.repeats=1"),
+    "detection_fcos": (*PLAIN, "task=detection_fcos", "model=encoder_decoder", "decoder=fpn"),
+    "detection_center": (*PLAIN, "task=detection_center", "model=center_detection", "decoder=unet"),
+    "panoptic": ("task=panoptic", "model=encoder_decoder", *PLAIN, "metric=[confusion,panoptic_quality,mask_ap]"),
+    "instance_center": ("task=instance_center", *PLAIN, "metric=[mask_ap,nuclei]"),
+    "instance_components": ("task=instance_components", *PLAIN, "metric=[nuclei,object_size,mask_ap]"),
+    "autoencoder": ("task=autoencoder", "model=autoencoder", "encoder.widths=[4,8]"),
+    "linear": ("task=autoencoder", "model=linear_autoencoder"),
+}
+CHEAP = ("linear", "pose")
+
+
+def steps(folder: Path, *words: str) -> list[dict[str, Any]]:
+    """Train in this process; return the counts of each step."""
+    found, step, counts = [], trainer.Trainer._step, accelerator.COUNTS
+
+    def counted(self: trainer.Trainer, batches: Any) -> None:
+        counts.reset()
+        step(self, batches)
+        found.append({"kernels": counts.kernels, "reads": dict(counts.reads), "blocking": +counts.blocking})
+
+    trainer.Trainer._step = counted
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = training.work(running.bare_job(folder, *RUN, *words))
+    trainer.Trainer._step = step
+    assert code == 0
+    return found
+
+
+def everything(name: str, path: str) -> dict[str, Any]:
+    """Train, resume, evaluate and predict; return the counts of the last step and the numbers of the run."""
+    folder, words = Path(path), TASKS[name]
+    last = steps(folder / "run", *words, "trainer.pictures=1")[-1]
+    longer = ("trainer.max_steps=3", f"trainer.resume={folder / 'run'}", "trainer.allow=[trainer.max_steps]")
+    steps(folder / "run", *words, "trainer.pictures=1", *longer)
+    scores = [word for word in words if word.startswith("metric=")]
+    evaluated = (f"ckpt={folder / 'run'}", *SMALL[:2], "data.workers=0", *scores, "flip=true", "probes=true")
+    cfg = composed(*evaluated, name="eval")
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert evaluation.work(evaluation.EvaluationJob(compose.settings(cfg), folder / "eval")) == 0
+        Image.new("RGB", (64, 48), (200, 40, 40)).save(folder / "1.png")
+        words = (f"ckpt={folder / 'run'}", f"input={folder / '1.png'}", f"output={folder / 'out'}")
+        assert predict.predict(composed(*words, name="predict")) == 0
+    return {**last, "run": running.metrics(folder / "run")}
+
+
+def trained(name: str, path: str) -> dict[str, Any]:
+    """Train and validate; return the counts of the last step and the numbers of the run."""
+    last = steps(Path(path), *TASKS[name], "trainer.pictures=1")[-1]
+    return {**last, "run": running.metrics(Path(path))}
+
+
+def precisions(path: str) -> dict[str, list[str]]:
+    """Return the precision of float32 products in the model, the loss, its backward pass and the decoding of a run."""
+    found: dict[str, set[str]] = {}
+
+    def note(owner: Any, name: str) -> None:
+        before = getattr(owner, name)
+
+        def noted(*arguments: Any, **options: Any) -> Any:
+            found.setdefault(name, set()).add(torch.get_float32_matmul_precision())
+            return before(*arguments, **options)
+
+        setattr(owner, name, noted)
+
+    for owner, name in ((Task, "loss"), (Task, "decode"), (EncoderDecoder, "forward"), (banded._Walk, "open")):
+        note(owner, name)
+    steps(Path(path), *PLAIN, "loss=dice")
+    return {name: sorted(values) for name, values in found.items()}
+
+
+def test_only_the_network_computes_in_tf32(tmp_path: Path) -> None:
+    exact = {name: ["highest"] for name in ("loss", "decode", "open")}
+    assert accelerated.run(precisions, tmp_path) == {"forward": ["high"], **exact}
+
+
+@pytest.mark.parametrize("name", CHEAP)
+def test_a_step_reads_once_and_its_copies_do_not_wait(name: str, tmp_path: Path) -> None:
+    found = accelerated.run(trained, name, tmp_path)
+    assert sum(found["reads"].values()) == 1, found["reads"]
+    assert found["blocking"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_every_command_runs_with_its_tensors_on_the_device(name: str, tmp_path: Path) -> None:
+    found = accelerated.run(everything, name, tmp_path)
+    assert sum(found["reads"].values()) == 1, found["reads"]
+    assert found["blocking"] == {}
