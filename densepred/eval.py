@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from densepred.cli import command, compose, overrides
 from densepred.errors import UserError
+from densepred.rundir import secrets
 from densepred.weights import header
 
 EXAMPLES = """
@@ -44,7 +45,11 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
         typed = overrides.plain(stored.get("overrides", []), "dataset")
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return [f"dataset={option}", *(word for word in typed if word.partition("=")[0] not in words)]
+    return [f"dataset={option}", *secrets.typed_again(str(path), _untyped(typed, words), arguments)]
+
+
+def _untyped(recorded: list[str], words: dict[str, str]) -> list[str]:
+    return [word for word in recorded if word.partition("=")[0] not in words]
 
 
 def evaluate(cfg: DictConfig) -> int:

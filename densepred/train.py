@@ -12,7 +12,7 @@ from densepred.cli.inherit import inherited
 from densepred.cli.typed import Typed
 from densepred.errors import UserError
 from densepred.home import expand
-from densepred.rundir import provenance
+from densepred.rundir import provenance, secrets
 
 EXAMPLES = """
 densepred-train                                             the default model on drawn scenes
@@ -50,7 +50,8 @@ def recorded(arguments: list[str]) -> list[str]:
         raise UserError(f"trainer.resume={run}: there is no such run folder; see `ls runs`")
     typed = {word.partition("=")[0].lstrip("+~") for word in arguments}
     before = provenance.overrides(run)
-    return [word for word in before if word.partition("=")[0].lstrip("+~") not in typed]
+    before = [word for word in before if word.partition("=")[0].lstrip("+~") not in typed]
+    return secrets.typed_again(f"trainer.resume={run}", before, arguments)
 
 
 def train(cfg: DictConfig) -> int:

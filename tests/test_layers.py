@@ -17,7 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 COMPONENTS = ("codec", "dataset", "decoder", "encoder", "loss", "metric", "model", "transform", "upsample")
 COMMANDS = ("train", "eval", "predict", "import_")
 FLOORS = (
-    ("errors", "atomic", "distributed", "settings"),
+    ("errors", "atomic", "distributed", "settings", "output"),
     ("types", "home"),
     ("contracts", "nn", "scheduler", "optimizer"),
     ("build", "loader", "ops"),

@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from densepred import output
 from densepred.cli import flags, groups, help, hydra_errors, ignored, sweep, synonyms
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
@@ -30,6 +31,7 @@ from densepred.cli.note import is_first
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError, notices, system_error
 from densepred.home import expand
+from densepred.rundir import secrets
 
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
@@ -53,6 +55,7 @@ def run(
     for stream in (sys.stdout, sys.stderr):  # a terminal without the letters of a class name must not end a run
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    output.install()
     if help.wanted(sys.argv[1:]):
         _show(help.text(name, configs(), sys.argv[1:], examples))
         sys.exit(0)
@@ -77,8 +80,10 @@ def choices() -> dict[str, str]:
 
 
 def overrides() -> list[str]:
-    """Return the overrides as they were typed."""
-    return list(HydraConfig.get().overrides.task)
+    """Return the overrides as they were typed, their interpolations unresolved."""
+    words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    assert isinstance(words, list)
+    return [str(word) for word in words]
 
 
 class _Run:
@@ -125,6 +130,7 @@ class _Run:
         _restore("HYDRA_FULL_ERROR", None)
         self.folder = folder()
         try:
+            secrets.collect(cfg)
             groups.check_choices(Typed(self.name, configs(), ()), choices())
             complete(cfg, overrides())
             with notices(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True)):
@@ -151,7 +157,7 @@ class _Run:
         else:
             kept = "" if full else f"; {_keep(trace, self.folder)}"
             message = f"{type(error).__name__}: {hydra_errors.flat(str(error))}; this is a mistake in densepred{kept}"
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {output.clean(message, output.MESSAGE)}", file=sys.stderr)
         if users and self.folder is not None:
             _remove_empty(self.folder)
         return 2 if users else 1
@@ -197,7 +203,7 @@ def _keep(trace: str, folder: Path | None) -> str:
     """Append the traceback to the run's log; return a note of where it is."""
     if folder is not None:
         with contextlib.suppress(OSError), open(folder / "train.log", "a", encoding="utf-8") as file:
-            file.write(trace)
+            file.write(output.clean(trace))
             return f"its traceback is in {folder / 'train.log'}"
     return "HYDRA_FULL_ERROR=1 shows its traceback"
 

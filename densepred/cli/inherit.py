@@ -15,6 +15,7 @@ from densepred.cli.note import say
 from densepred.cli.typed import Typed, at
 from densepred.errors import UserError
 from densepred.home import expand
+from densepred.output import HIDDEN
 from densepred.rundir import provenance
 from densepred.weights import header
 
@@ -49,7 +50,7 @@ def _recorded(source: Path, typed: Typed, taken: Sequence[str]) -> Iterator[str]
     if not provenance.exists(run):
         yield from _of_header(source, typed, taken)
         return
-    before = [word for word in provenance.overrides(run) if not word.lstrip("+~").startswith("hydra")]
+    before = [word for word in provenance.overrides(run) if not _left_out(word)]
     chosen, config = typed.choices(before), typed.compose(before)
     if chosen is None or config is None:
         say(f"{KEY}{source}: its settings cannot be read here, so the model is the one that is typed, or the default")
@@ -67,6 +68,10 @@ def _recorded(source: Path, typed: Typed, taken: Sequence[str]) -> Iterator[str]
         except UserError as error:
             raise UserError(f"{KEY}{source}: {error}") from error
         yield from words
+
+
+def _left_out(word: str) -> bool:
+    return word.lstrip("+~").startswith("hydra") or HIDDEN in word
 
 
 def _of_header(source: Path, typed: Typed, taken: Sequence[str]) -> list[str]:
@@ -99,7 +104,7 @@ def _differing(before: Any, after: Any, key: str) -> Iterator[str]:
     if isinstance(after, Mapping) and isinstance(before, Mapping):
         for name, value in after.items():
             yield from _differing(before.get(name, MISSING), value, f"{key}.{name}")
-    elif before != after and after != provenance.HIDDEN:
+    elif before != after and after != HIDDEN:
         (word,) = provenance.words({"value": after}, key)
         text = word.partition("=")[2]
         # The file holds the weights already: nothing is to be downloaded.

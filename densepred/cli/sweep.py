@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from densepred.errors import UserError
 from densepred.home import expand
-from densepred.rundir import provenance
+from densepred.rundir import secrets
 
 CLAIMED = "DENSEPRED_CLAIMED"
 """Environment variable of the jobs of a sweep: their folders exist already."""
@@ -108,7 +108,7 @@ class Processes(Launcher):
         self.columns |= dict.fromkeys(OmegaConf.select(config, "sweep.columns") or ())
         folder = expand(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)
         folder.mkdir(parents=True, exist_ok=True)
-        print(f"job {number}: {' '.join(shown)} -> {folder}", flush=True)
+        print(f"job {number}: {' '.join(map(secrets.redacted, shown))} -> {folder}", flush=True)
         begin = time.monotonic()
         command = [*_program(), *overrides, _quoted("hydra.run.dir", folder)]
         code = subprocess.run(command, env=_environment(), check=False).returncode
@@ -186,7 +186,7 @@ def winner(jobs: Sequence[SweepJob]) -> str:
     best = pick(done, key=lambda job: job.value or 0.0)
     ties = [str(job.number) for job in done if job.value == best.value and job is not best]
     equal = f" (as good: job {', '.join(ties)})" if ties else ""
-    own = " ".join(provenance.redacted(word) for word in best.overrides if word not in _shared(jobs))
+    own = " ".join(secrets.redacted(word) for word in best.overrides if word not in _shared(jobs))
     return f"best of {len(jobs)} by {best.monitor}: job {best.number}, {own}, {_shown(best.value)}{equal}{bad}"
 
 
@@ -200,7 +200,7 @@ def cells(jobs: Sequence[SweepJob], columns: Sequence[str] = ()) -> list[list[st
     shared = _shared(jobs)
     rows = [["job", "overrides", "ended", *(columns or ["best"]), "seconds", "folder"]]
     for job in jobs:
-        own = " ".join(provenance.redacted(word) for word in job.overrides if word not in shared)
+        own = " ".join(secrets.redacted(word) for word in job.overrides if word not in shared)
         values = [job.scores.get(name) for name in columns] if columns else [job.value]
         rows.append([str(job.number), own, job.ending, *map(_shown, values), f"{job.seconds:.0f}", str(job.folder)])
     return rows

@@ -10,11 +10,16 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from densepred import output
+
 Box = tuple[float, float, float, float]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 SMALL = 9  # smallest font size, for numbers inside instances
+
+LONGEST = 60
+"""Characters of a caption."""
 
 
 class Caption(NamedTuple):
@@ -72,7 +77,8 @@ def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
     points = (max(11, min(28, round(side / 50))), max(11, min(16, round(side / 90))), SMALL)
     large, middle, small = (ImageFont.load_default(size) for size in points)
     taken: list[Box] = []
-    for caption in captions:
+    for given in captions:
+        caption = given._replace(text=output.name(given.text, LONGEST))  # class names come from files
         if caption.room is not None:
             _fit(pen, caption, [(caption.text, middle), (caption.short, middle), (caption.short, small)])
             continue

@@ -6,14 +6,14 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from densepred import atomic, distributed
+from densepred import atomic, distributed, output
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset, Model
 from densepred.dataset.paths import split_word
@@ -47,6 +47,7 @@ class EvaluationJob:
 
     settings: EvalSettings
     folder: Path
+    secrets: tuple[str, ...] = field(default_factory=output.secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Section:
 
 def work(job: EvaluationJob) -> int:
     """Evaluate; return the exit code."""
+    output.install(job.secrets)
     settings = job.settings
     if settings.threads:
         torch.set_num_threads(settings.threads)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from timm.layers.norm_act import convert_sync_batchnorm
 
-from densepred import distributed
+from densepred import distributed, output
 from densepred.build.instantiate import build, check
 from densepred.contracts import ClosedForm, Dataset, Model
 from densepred.engine.amp import gradient_scaler
@@ -31,7 +31,7 @@ from densepred.jobs.crowding import warn_of_caps
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
 from densepred.optimizer import freeze, optimizer_of
-from densepred.rundir import console, provenance, splits
+from densepred.rundir import console, provenance, secrets, splits
 from densepred.rundir.folder import Run, begun_info
 from densepred.rundir.log import Log
 from densepred.rundir.progress import Progress
@@ -56,10 +56,12 @@ class TrainingJob:
     choices: dict[str, str]
     used: set[str]  # the groups that the model and the task refer to
     overrides: list[str]
+    secrets: tuple[str, ...] = field(default_factory=output.secrets)
 
 
 def work(job: TrainingJob) -> int:
     """Train; return the exit code. Raises UserError for settings that do not fit."""
+    output.install(job.secrets)
     if mistakes := check(vars(job.settings)):
         raise UserError("; and ".join(mistakes))
     device = distributed.join()
@@ -258,13 +260,14 @@ def _header(
 ) -> dict[str, Any]:
     """Return the header of every file of weights: enough to rebuild the model and evaluate it, as JSON."""
     words = provenance.words(job.settings.dataset, "dataset")
-    return {
+    header = {
         "format": FORMAT,
         "model": parts.stored(job.settings.model),
         "task": parts.stored(task_node),
         "info": train.info.to_json(),
         "options": {name: job.choices[name] for name in BUILT if name in {"model", "task", *job.used}},
-        "dataset": {"option": job.choices["dataset"], "overrides": [provenance.redacted(word) for word in words]},
+        "dataset": {"option": job.choices["dataset"], "overrides": [secrets.redacted(word) for word in words]},
         "transform": parts.stored(job.settings.transform["valid"]),
         **({} if record is None else {"splits": {name: one.brief() for name, one in record.splits.items()}}),
     }
+    return secrets.hide_values(header)

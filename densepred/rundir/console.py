@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from densepred import output
+
 UNDEFINED = "-"
 
 
 def block(rows: Mapping[str, str]) -> str:
     """Return aligned lines `name  value`."""
-    width = max(map(len, rows))
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items())
+    shown = {output.name(name): output.clean(value) for name, value in rows.items()}
+    width = max(map(len, shown))
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in shown.items())
 
 
 def number(value: float | None) -> str:
@@ -24,6 +27,7 @@ def number(value: float | None) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table: the first column aligned to the left, the others to the right."""
+    header, rows = [output.name(cell) for cell in header], [[output.name(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from densepred import output
+
 METRICS, TIMING, TEXT, BOARD = "metrics.jsonl", "timing.jsonl", "train.log", "tensorboard"
 
 
@@ -32,19 +34,20 @@ class Log:
     def say(self, text: str) -> None:
         """Write a message to the terminal and to train.log."""
         if self.enabled:
-            print(text, flush=True)
+            print(output.clean(text), flush=True)
             self.note(text)
 
     def warn(self, text: str) -> None:
         """Write a warning to standard error and to train.log."""
         if self.enabled:
-            print(f"warning: {text}", file=sys.stderr, flush=True)
-            self.note(f"warning: {text}")
+            text = f"warning: {output.clean(text, output.MESSAGE)}"
+            print(text, file=sys.stderr, flush=True)
+            self.note(text)
 
     def note(self, text: str) -> None:
         """Write a message to train.log alone."""
         if self.enabled:
-            self._append(TEXT, text)
+            self._append(TEXT, output.clean(text))
 
     def scalars(self, prefix: str, values: Mapping[str, float | None], step: int, epoch: int) -> None:
         """Write values under `prefix/name`; null in the file and nothing in TensorBoard if undefined or not finite."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -14,11 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from densepred.atomic import write_json
 from densepred.build import renamed
-from densepred.rundir import commit
+from densepred.rundir import commit, secrets
 
-SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
-LOGIN = re.compile(r"(\w+://)[^/@\s]+@")
-HIDDEN = "<redacted>"
 OF_ONE_START = ("trainer.resume=", "trainer.allow=")  # settings of one start, not of the run
 PACKAGES = ("densepred", "torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "safetensors")
 
@@ -26,7 +22,7 @@ PACKAGES = ("densepred", "torch", "torchvision", "timm", "hydra-core", "omegacon
 def write(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """Write config.yaml (interpolations unresolved), overrides.txt and environment.json."""
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(dict(config))), encoding="utf-8")
-    kept = [redacted(word) for word in overrides if not word.startswith(OF_ONE_START)]
+    kept = [secrets.redacted(word) for word in overrides if not word.startswith(OF_ONE_START)]
     (folder / "overrides.txt").write_text("".join(f"{word}\n" for word in kept), encoding="utf-8")
     write_json(folder / "environment.json", environment())
 
@@ -35,24 +31,7 @@ def as_written(config: DictConfig) -> dict[str, Any]:
     """Return the configuration with its interpolations unresolved and its secrets hidden."""
     container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
     assert isinstance(container, dict)
-    return hide(container)
-
-
-def hide(node: Any, key: str = "") -> Any:
-    """Replace the values of keys that sound secret, and logins in addresses."""
-    if isinstance(node, dict):
-        return {name: hide(value, str(name)) for name, value in node.items()}
-    if isinstance(node, list):
-        return [hide(value, key) for value in node]
-    if isinstance(node, str):
-        return HIDDEN if SECRET.search(key) and "${" not in node else LOGIN.sub(rf"\1{HIDDEN}@", node)
-    return node
-
-
-def redacted(override: str) -> str:
-    """Return an override `key=value` with its secrets hidden."""
-    key, equals, value = override.partition("=")
-    return f"{key}{equals}{hide(value, key)}"
+    return secrets.hide(container)
 
 
 def exists(folder: Path) -> bool:
@@ -94,22 +73,7 @@ def _version(name: str) -> str | None:
 
 def words(node: Mapping[str, Any], section: str) -> list[str]:
     """Return the settings of a component as overrides that `cli.overrides.plain` accepts; `node` is resolved."""
-    return [f"{section}.{key}={_text(value)}" for key, value in node.items() if not str(key).startswith("_")]
-
-
-def _text(value: Any) -> str:
-    """Return a value in Hydra's grammar of overrides."""
-    if isinstance(value, str):
-        # A backslash is an escape before a quote only.
-        escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
-        return f'"{escaped}"'
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}: {_text(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_text(inner) for inner in value) + "]"
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return str(value)
+    return [f"{section}.{key}={secrets.written(value)}" for key, value in node.items() if not str(key).startswith("_")]
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

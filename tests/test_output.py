@@ -1,0 +1,84 @@
+"""Text on the terminal, in logs and in pictures: no control characters, a readable length, no secrets."""
+
+from __future__ import annotations
+
+import io
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from densepred import output
+from densepred.draw.boxes import boxes
+from densepred.rundir import console
+from densepred.rundir.log import Log
+
+HOSTILE = "road\x1b[2J\x1b]0;title\x07\u202eevil\u2028line\x9b31m\x00\x7f\r\ud800"
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> Iterator[None]:
+    before = set(output._secrets)
+    yield
+    output._secrets.clear()
+    output._secrets.update(before)
+
+
+def obeyed(text: str) -> set[str]:
+    """Return the characters that a terminal obeys or hides, except for line feeds and tabs."""
+    return {c for c in text if unicodedata.category(c)[0] == "C" or unicodedata.category(c) in ("Zl", "Zp")} - {*"\n\t"}
+
+
+def test_control_characters_are_escaped_and_letters_are_kept() -> None:
+    assert obeyed(HOSTILE)
+    assert not obeyed(output.clean(HOSTILE))
+    assert not obeyed(output.name(HOSTILE))
+    assert output.clean("a\x1b[31m\tb\nStraße 道路 🚗") == "a\\x1b[31m\tb\nStraße 道路 🚗"
+    assert output.name("a\nb\tc") == "a\\nb\\tc"
+
+
+def test_no_character_of_unicode_passes_that_a_terminal_obeys() -> None:
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    assert not obeyed("".join(output.clean(every[place : place + 999]) for place in range(0, len(every), 999)))
+
+
+def test_long_lines_are_cut_to_a_readable_length() -> None:
+    assert len(output.clean("x" * 10**6)) == output.LINE
+    assert len(output.clean("x" * 10**6, output.MESSAGE)) == output.MESSAGE
+    assert output.clean("x" * 10**6).endswith("(1000000 characters)")
+    assert output.name("x" * 100) == "x" * (output.NAME - 3) + "..."
+
+
+def test_secrets_are_hidden_the_longest_first() -> None:
+    output.keep_secret("hunter2")
+    output.keep_secret("hunter22")
+    output.keep_secret("abc")  # too short: it would stand in ordinary words
+    assert output.clean("a hunter22, hunter2 and abc") == "a <redacted>, <redacted> and abc"
+
+
+def test_all_streams_tables_logs_and_pictures_are_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    output.install(["hunter2"])
+    output.install()
+    print(HOSTILE, "hunter2")
+    print(HOSTILE, "hunter2", file=sys.stderr)
+    sys.stdout.writelines([HOSTILE, "hunter2"])
+    log = Log(tmp_path)
+    log.say(console.table(["class"], [[HOSTILE + "x" * 1000]]) + console.block({HOSTILE: HOSTILE}))
+    log.warn(f"{HOSTILE} hunter2")
+    log.close()
+    texts = [stream.getvalue() for stream in streams] + [(tmp_path / "train.log").read_text()]
+    assert [(obeyed(text), "hunter2" in text) for text in texts] == [(set(), False)] * 3
+    assert all("road" in text for text in texts)
+
+
+def test_a_caption_with_control_characters_is_drawn_as_its_escapes() -> None:
+    picture, corners = torch.zeros(3, 99, 400, dtype=torch.uint8), torch.tensor([[5.0, 40.0, 30.0, 60.0]])
+    drawn = [boxes(picture, corners, [(9, 200, 9)], [text]) for text in ("a\nb", "a\\nb", "x" * 10**5)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert drawn[2].shape == picture.shape
