@@ -33,6 +33,7 @@ from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKil
 from densepred.optimizer import freeze, optimizer_of
 from densepred.rundir import console, provenance, secrets, splits
 from densepred.rundir.folder import Run, begun_info
+from densepred.rundir.lock import Lock, owned
 from densepred.rundir.log import Log
 from densepred.rundir.progress import Progress
 from densepred.rundir.state import TrainState
@@ -68,8 +69,8 @@ def work(job: TrainingJob) -> int:
     folder = distributed.share(job.folder)
     log, stop = Log(folder, enabled=distributed.is_main()), StopFlag()
     try:
-        with explained(), notices(log.warn), stop:
-            _train(job, folder, device, log, stop)
+        with explained(), notices(log.warn), stop, owned(folder, log.say) as lock:
+            _train(job, folder, device, log, stop, lock)
     except (Stopped, WorkerKilled) as reason:
         # A signal to all processes of a run ends a worker that has only just been started.
         if isinstance(reason, WorkerKilled) and not stop.raised:
@@ -85,7 +86,7 @@ def work(job: TrainingJob) -> int:
     return 0
 
 
-def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag) -> None:
+def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag, lock: Lock | None) -> None:
     settings = job.settings
     _configure_torch(settings, device)
     resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
@@ -107,7 +108,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     record = splits.record(settings.dataset.get("root"), {"train": train, "valid": valid})
     if distributed.is_main() and record is not None:
         _record_splits(record, folder, settings, resume, log)
-    run = Run(folder, _header(job, task_node, train, record), job.written, log, settings.trainer.keep_last)
+    run = Run(folder, _header(job, task_node, train, record), job.written, log, settings.trainer.keep_last, lock)
     state = _state(model, task, settings)
     validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, task, settings, run, validator, stop)

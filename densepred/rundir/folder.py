@@ -17,6 +17,7 @@ from densepred.atomic import write_json
 from densepred.build import renamed
 from densepred.errors import UserError
 from densepred.rundir.checkpoints import META, Checkpoints
+from densepred.rundir.lock import Lock
 from densepred.rundir.log import Log
 from densepred.rundir.provenance import flatten
 from densepred.rundir.state import TrainState
@@ -43,8 +44,16 @@ LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm")
 class Run:
     """Checkpoints and summaries of one run. Only the main process writes; every process reads."""
 
-    def __init__(self, folder: Path, header: Mapping[str, Any], config: Mapping[str, Any], log: Log, keep: int) -> None:
-        self.folder, self.header, self.log = folder, dict(header), log
+    def __init__(
+        self,
+        folder: Path,
+        header: Mapping[str, Any],
+        config: Mapping[str, Any],
+        log: Log,
+        keep: int,
+        lock: Lock | None = None,
+    ) -> None:
+        self.folder, self.header, self.log, self.lock = folder, dict(header), log, lock
         self.config = flatten(config)
         self.checkpoints = Checkpoints(folder / "checkpoints", keep, warn=log.warn)
 
@@ -52,6 +61,8 @@ class Run:
         """Write a checkpoint, then `last.safetensors`. A full disk does not end the run."""
         if not distributed.is_main():
             return
+        if self.lock is not None:
+            self.lock.require()
         step, parts = state.progress.step, state.state_dict()
         about = {"config": self.config, "environment": numerics(), "files": self.log.position()}
         meta = {**about, "info": self.header.get("info")}
