@@ -6,7 +6,7 @@ SAMPLE ?= 60
 SEED ?= 0
 SOURCES := densepred hydra_plugins tests scripts
 
-.PHONY: train test units test-slow test-mutants test-floors lint format docs clean
+.PHONY: train test units test-gpu test-slow test-mutants test-floors lint format docs clean
 
 train: $(INSTALLED)
 	$(BIN)/densepred-train experiment=shapes_unet
@@ -18,6 +18,10 @@ test: $(INSTALLED)
 # One thread per process: tests are small, and two processes share the machine.
 units: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# On a machine with a CUDA device; without one every test of it is skipped.
+test-gpu: $(INSTALLED)
+	$(BIN)/python -m pytest tests/gpu -m "slow or not slow" -rs
 
 test-slow: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow

@@ -37,13 +37,17 @@ def notices(tell: Callable[[str], object]) -> Iterator[None]:
         warnings.showwarning = show
 
 
+EXHAUSTED = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""Words of torch and CUDA's libraries for memory that ran out."""
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Recognise what Python, and torch on its devices, raise if memory runs out."""
     text = str(error)
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text))
+        or (isinstance(error, RuntimeError) and any(word in text for word in EXHAUSTED))
     )
 
 

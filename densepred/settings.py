@@ -16,7 +16,8 @@ LENGTHS = ("epochs", "max_steps", "max_minutes")
 @dataclass
 class DataSettings:
     batch_size: int = 8
-    workers: int = 2
+    valid_batch_size: int | None = None
+    workers: Any = "auto"  # or a number
     crop: Any = None  # [height, width], or one number for a square
     drop_last: bool = False
     on_bad: str = "error"

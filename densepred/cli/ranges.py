@@ -21,6 +21,7 @@ BELOW_1 = math.nextafter(1.0, 0.0)
 RANGES = (
     ("seed", 0, 2**32 - 1),
     ("data.batch_size", 1, BIG),
+    ("data.valid_batch_size", 1, BIG),
     ("data.workers", 0, BIG),
     ("data.crop", 1, BIG),
     ("data.max_pixels", 1, BIG),
@@ -74,6 +75,9 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
             yield f"{key}: {value}; choose one of {', '.join(words)}"
     if OmegaConf.select(config, "scales") == []:
         yield "scales: []; give at least one size of the image, such as [1.0]"
+    workers = OmegaConf.select(config, "data.workers")
+    if workers is not None and workers != "auto" and type(workers) is not int:
+        yield f"data.workers: {workers}; give a number of processes, or auto"
     crop = OmegaConf.select(config, "data.crop")
     whole = OmegaConf.is_list(crop) and len(crop) == 2 and all(type(side) is int for side in crop)
     if crop is not None and not whole:

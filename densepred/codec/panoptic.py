@@ -95,9 +95,9 @@ class Panoptic(Codec):
             "semantic": labels,
             "semantic_weight": self._small(ids, single),
             "center": heat,
-            "center_weight": ((labels != VOID) & ~crowds).float(),
+            "center_weight": (labels != VOID) & ~crowds,  # bool: one byte per pixel on the way to the device
             "offset": offset,
-            "offset_weight": (things & (labels != VOID)).float(),
+            "offset_weight": things & (labels != VOID),
         }
 
     def _regions(self, truth: Annotation) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,6 +18,7 @@ from densepred.engine import foreach
 from densepred.engine.amp import Precision
 from densepred.engine.signals import NonFinite, StopFlag, Stopped
 from densepred.engine.validator import Validator
+from densepred.loader.ahead import ahead
 from densepred.loader.loaders import TrainingLoader
 from densepred.loader.samples import random_generator
 from densepred.rundir.folder import Run
@@ -88,7 +89,10 @@ class Trainer:
     def _epoch(self, train: TrainingLoader, bar: tqdm) -> None:
         """Train through the rest of the current epoch."""
         progress = self.progress
-        for batches in chunks(train.epoch(progress.epoch, progress.batch), self.settings.accumulate):
+        source = train.epoch(progress.epoch, progress.batch)
+        if self.settings.accumulate == 1:  # else a whole group of batches would lie on the device
+            source = ahead(source, self.device)
+        for batches in chunks(source, self.settings.accumulate):
             self._step(batches)
             progress.batch += len(batches)
             if progress.batch >= len(train):
@@ -137,7 +141,7 @@ class Trainer:
     def _backward(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Add the gradients of the mean loss of the batches; return the mean of each term, 0-d, by name."""
         sums: dict[str, Tensor] = {}
-        for index, raw in enumerate(batches):
+        for index, raw in enumerate(ahead(batches, self.device)):
             if isinstance(self.parallel, DistributedDataParallel):
                 self.parallel.require_backward_grad_sync = index == len(batches) - 1
             batch = raw.to(self.device)

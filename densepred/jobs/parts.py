@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from densepred import distributed
 from densepred.build import contract
 from densepred.build.instantiate import build
 from densepred.contracts import Codec, Dataset, Model
+from densepred.loader import workers
 from densepred.loader.crops import Crops, Instances
 from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
 from densepred.loader.samples import EvaluationSamples, TrainingSamples
@@ -78,7 +81,8 @@ def training_loader(
         data = Instances(data)
     samples = TrainingSamples(data, augment, codec, seed, settings.on_bad == "skip")
     order = Order(len(samples), settings.batch_size, seed, settings.drop_last)
-    return TrainingLoader(samples, order, settings.workers, settings.timeout_s, device.type == "cuda")
+    number = workers.number(settings.workers, device)
+    return TrainingLoader(samples, order, number, settings.timeout_s, device.type == "cuda")
 
 
 def evaluation_loader(
@@ -89,14 +93,27 @@ def evaluation_loader(
     device: torch.device,
     boxes: Sequence[Annotation] | None = None,
 ) -> EvaluationLoader:
-    """Build the loader; `boxes` are detections per sample for a top-down codec, by default the ground-truth boxes."""
+    """Build the loader; `boxes` are detections per sample for a top-down codec, by default the ground-truth boxes.
+
+    A batch has `valid_batch_size` images, or `batch_size` if that is None.
+    """
     if codec.top_down:
         transform.require_framing("valid")
         samples = Crops(data, transform, codec, boxes)
     else:
         samples = EvaluationSamples(data, transform, codec)
-    pin = device.type == "cuda"
-    return EvaluationLoader(samples, settings.batch_size, settings.workers, settings.timeout_s, pin)
+    size, number = settings.valid_batch_size or settings.batch_size, workers.number(settings.workers, device)
+    return EvaluationLoader(samples, size, number, settings.timeout_s, device.type == "cuda")
+
+
+def in_validation(settings: DataSettings, images: int) -> DataSettings:
+    """Return the settings of a validation during a run on this many images.
+
+    `batch_size` is that of all devices together, as in a step. Each takes its share, and fewer if some would have none.
+    """
+    world = distributed.world()
+    share = max(1, min(settings.batch_size // world, -(-images // world)))
+    return replace(settings, valid_batch_size=settings.valid_batch_size or share)
 
 
 def lower_body(names: Sequence[str]) -> tuple[int, ...]:

@@ -156,7 +156,8 @@ def _loaders(
     augment = parts.pipeline(settings.transform["train"], train.info, "train", task.codec)
     transform = parts.pipeline(settings.transform["valid"], valid.info, "valid", task.codec)
     train_loader = parts.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
-    return train_loader, parts.evaluation_loader(valid, transform, task.codec, settings.data, device)
+    validation = parts.in_validation(settings.data, len(valid))
+    return train_loader, parts.evaluation_loader(valid, transform, task.codec, validation, device)
 
 
 def _state(model: Model, task: Task, settings: TrainSettings) -> TrainState:

@@ -186,7 +186,7 @@ def explained() -> Iterator[None]:
         if out_of_memory(error):
             raise UserError(
                 "memory ran out; lower data.batch_size or data.crop, or set trainer.precision=bf16 "
-                "(trainer.accumulate=2 keeps the size of a step)"
+                "(trainer.accumulate=2 keeps the size of a step; if it was in validation, lower data.valid_batch_size)"
             ) from error
         if "without overflow" in text:
             raise UserError(

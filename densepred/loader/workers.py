@@ -1,4 +1,4 @@
-"""Signals and the end of a loader worker: it outlives a signal to the whole process group, never its parent."""
+"""Number, signals and end of loader workers: it outlives a signal to the whole process group, never its parent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,26 @@ import threading
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+import torch
+
+AUTO, FEW, MANY = "auto", 2, 16
+"""A number of workers by the machine; the number on a CPU, which also computes; the most beside an accelerator."""
+
 LINGER = 60.0
 """Seconds that a loader worker stays after SIGTERM."""
+
+
+def number(wanted: int | str, device: torch.device) -> int:
+    """Return the number of workers of this process for `data.workers`.
+
+    An accelerator leaves the processors to the loaders; those of all processes of the machine share them.
+    """
+    if wanted != AUTO:
+        return int(wanted)
+    if device.type == "cpu":
+        return FEW
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MANY, processors // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
 def calm_worker(worker: int) -> None:

@@ -33,13 +33,14 @@ class Calibration(Metric):
     def add(self, prediction: Annotation, truth: Annotation) -> None:
         found = prediction.need("semantic")
         labels = truth.need("semantic").to(found.device)
-        known = labels != VOID
-        hit = (found == labels)[known].long()
-        confidence = (prediction.need("probabilities").float().amax(0)[known] * 2**BITS).round().long()
-        place = ((confidence * self.bins - 1) >> BITS).clamp(0, self.bins - 1)
+        known = (labels != VOID).long()
+        hit = (found == labels) * known
+        # Void pixels count 0 instead of being left out: the number of the others would wait for the device.
+        confidence = (prediction.need("probabilities").float().amax(0) * 2**BITS).round().nan_to_num().long() * known
+        place = ((confidence * self.bins - 1) >> BITS).clamp(0, self.bins - 1).flatten()
         self.sums = self.sums.to(labels.device)
-        for row, values in zip(self.sums, (torch.ones_like(hit), hit, confidence), strict=True):
-            row.index_add_(0, place, values)
+        for row, values in zip(self.sums, (known, hit, confidence), strict=True):
+            row.index_add_(0, place, values.flatten())
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, Calibration)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from densepred import predict
 from densepred.cli import compose
-from densepred.engine import trainer
+from densepred.engine import evaluate, trainer
 from densepred.jobs import evaluation, training
 from densepred.model.encoder_decoder import EncoderDecoder
 from densepred.ops.loss import banded
@@ -112,6 +112,28 @@ def precisions(path: str) -> dict[str, list[str]]:
 def test_only_the_network_computes_in_tf32(tmp_path: Path) -> None:
     exact = {name: ["highest"] for name in ("loss", "decode", "open")}
     assert accelerated.run(precisions, tmp_path) == {"forward": ["high"], **exact}
+
+
+def validation(path: str) -> dict[str, int]:
+    """Return the host reads of one validation, by line, of metrics of class maps on 4 images in one batch."""
+    counts, decode = accelerator.COUNTS, evaluate.decode_and_score
+    found: dict[str, int] = {}
+
+    def counted(*arguments: Any) -> Any:
+        counts.reset()
+        given = decode(*arguments)
+        found.update(counts.reads)
+        return given
+
+    evaluate.decode_and_score = counted
+    steps(Path(path), *TASKS["semantic"])
+    return found
+
+
+def test_metrics_of_class_maps_wait_for_their_counts_alone(tmp_path: Path) -> None:
+    found = accelerated.run(validation, tmp_path)
+    assert {line.partition(":")[0] for line in found} <= {"ops/regions/pair_counts.py", "metric/boundary_iou.py"}, found
+    assert sum(found.values()) <= 4 * 10, found
 
 
 @pytest.mark.parametrize("name", CHEAP)

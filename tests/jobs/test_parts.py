@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from densepred import distributed
 from densepred.jobs import parts
+from densepred.settings import DataSettings
 
 
 def test_a_stored_node_downloads_nothing() -> None:
@@ -13,3 +17,17 @@ def test_a_stored_node_downloads_nothing() -> None:
         "n": 1,
     }
     assert node["encoder"]["pretrained"] is True
+
+
+@pytest.mark.parametrize(
+    ("world", "images", "expected"),
+    [(1, 500, 8), (1, 3, 3), (2, 500, 4), (8, 500, 1), (2, 4, 2), (2, 3, 2), (4, 1, 1)],
+)
+def test_a_validation_batch_is_the_share_of_a_device(
+    world: int, images: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "world", lambda: world)
+    settings = DataSettings(batch_size=8)
+    assert parts.in_validation(settings, images).valid_batch_size == expected
+    chosen = DataSettings(batch_size=8, valid_batch_size=3)
+    assert parts.in_validation(chosen, images).valid_batch_size == 3

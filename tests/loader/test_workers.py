@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from densepred.loader import workers
 from tests import running
 from tests.conftest import PATIENCE, REPOSITORY
 
@@ -99,3 +101,14 @@ def test_workers_survive_sigterm_until_the_run_has_saved(tmp_path: Path, method:
     out, err = run.communicate(timeout=PATIENCE)
     assert (run.returncode, err) == (75, "")
     assert "resume with" in out
+
+
+def test_the_number_of_workers_follows_the_processors_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(24)), raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    assert [workers.number(5, device) for device in (cpu, gpu)] == [5, 5]
+    assert [workers.number("auto", device) for device in (cpu, gpu)] == [2, 16]
+    for processes, expected in ((2, 12), (8, 3), (64, 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert workers.number("auto", gpu) == expected

@@ -1,13 +1,15 @@
 """Sums of a loss over pixels, from logits coarser than the ground truth, one band of rows at a time.
 
 The enlarged (B, K, H, W) tensor, its softmax and its gradient never exist: a band is enlarged, summed, differentiated
-and forgotten, and only the gradient of the coarse logits stays.
+and forgotten, and only the gradient of the coarse logits stays. On a CUDA device logits are enlarged as a whole where
+that takes a small part of its memory: see `fits`.
 B images, K channels, S sums, h x w logits, H x W the ground truth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -19,7 +21,10 @@ from densepred.nn import products
 from densepred.ops.loss.labels import aligned
 from densepred.ops.loss.left_out import leave_out_coarse
 from densepred.ops.resize.bands import Enlarger
-from densepred.ops.resize.resample import pieces, two_channels
+from densepred.ops.resize.resample import pieces, resize, two_channels
+
+COPIES, PART = 4, 8
+"""Tensors as large as the enlarged logits that exist at once, and the fraction of a device that they may fill: 1/8."""
 
 
 def sums(
@@ -39,7 +44,27 @@ def sums(
     logits = leave_out_coarse(logits, loss.target, target, weight, align_corners)
     if weight is not None:
         weight = aligned(weight, target)
+    size, channels = (int(target.shape[-2]), int(target.shape[-1])), logits.shape[1]
+    if fits(len(logits) * channels * size[0] * size[1], memory(logits.device)):
+        with torch.autocast(logits.device.type, enabled=False):
+            enlarged = resize(logits, size, align_corners)
+            return loss.statistics(enlarged, target, weight, *([] if distance is None else [distance]))
     return _Sums.apply(logits, loss, target, weight, align_corners, distance)
+
+
+def fits(elements: int, available: int) -> bool:
+    """Return True if all enlarged logits, with their softmax and gradients, take a small part of the memory.
+
+    Bands launch many small kernels, which accelerators take longer for. The answer depends on the card, never on what
+    is in use: a resumed run must take the same way.
+    """
+    return 4 * COPIES * elements <= available // PART
+
+
+@cache
+def memory(device: torch.device) -> int:
+    """Return the bytes of a CUDA device; 0 for others, where bands are faster."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
 
 
 class _Sums(torch.autograd.Function):

@@ -97,3 +97,29 @@ def test_counts_go_on_beyond_what_adding_ones_in_float32_can_reach() -> None:
     assert sums[0, 0].item() == pytest.approx(4200 * 4000 * 0.6931472, rel=1e-6)
     overlap = banded.sums(Dice(), torch.zeros(1, 2, 42, 40), target)
     assert overlap[0].tolist() == [8.4e6, 0, 8.4e6, 8.4e6, 16.8e6, 0]
+
+
+def test_plain_and_banded_agree_and_the_size_of_the_card_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randint(0, 5, (2, 37, 45), generator=generator, dtype=torch.uint8)
+    target[0, :9] = 255
+    found = []
+    for available in (0, 2**30):
+        monkeypatch.setattr(banded, "memory", lambda device, size=available: size)
+        logits = torch.randn(2, 5, 10, 12, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        value = Dice().value(banded.sums(Dice(), logits, target))
+        value.backward()
+        found.append((value.detach(), logits.grad))
+    (value, grad), (other, other_grad) = found
+    assert value.item() == pytest.approx(other.item(), rel=1e-6)
+    assert grad is not None
+    assert other_grad is not None
+    assert (grad - other_grad).abs().max() <= 1e-6 * grad.abs().max()
+    assert not torch.equal(grad, other_grad)  # two ways, with roundings of their own
+
+
+def test_a_small_part_of_the_memory_is_for_enlarged_logits() -> None:
+    card = 80 * 2**30
+    assert banded.fits(16 * 19 * 1024 * 1024, card)
+    assert not banded.fits(16 * 150 * 1024 * 1024, card)
+    assert not banded.fits(1, banded.memory(torch.device("cpu")))
