@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from densepred.cli import command, compose
 from densepred.errors import Notice, UserError, out_of_memory
@@ -57,6 +56,7 @@ def predict(cfg: DictConfig) -> int:
     from densepred.results import person_boxes
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
+    from densepred.rundir.progress_bar import ProgressBar
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
@@ -82,7 +82,7 @@ def predict(cfg: DictConfig) -> int:
     writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
     failed = []
     work = list(zip(files, names, places, ids, strict=True))
-    for file, name, place, number in tqdm(work, unit="image", disable=not sys.stderr.isatty(), leave=False):
+    for file, name, place, number in ProgressBar("predicting", len(work), "image").over(work):
         try:
             with explained(file, settings.tile):
                 pixels = model.read(file, settings.max_pixels)

@@ -5,13 +5,11 @@ It stands in for the trainer, and names no model either; see `contracts.ClosedFo
 
 from __future__ import annotations
 
-import sys
 import time
 from itertools import islice
 from typing import cast
 
 import torch
-from tqdm import tqdm
 
 from densepred import distributed
 from densepred.contracts import ClosedForm
@@ -21,6 +19,7 @@ from densepred.engine.validator import Validator
 from densepred.loader.loaders import TrainingLoader
 from densepred.rundir.folder import Run
 from densepred.rundir.progress import Progress
+from densepred.rundir.progress_bar import ProgressBar
 from densepred.rundir.state import TrainState
 from densepred.settings import TrainerSettings
 
@@ -59,8 +58,7 @@ class ClosedFormFit:
     def _pass(self, train: TrainingLoader, model: ClosedForm, begun: float) -> None:
         device, minutes = self.state.device, self.settings.max_minutes
         total = min(len(train), self.settings.max_steps or len(train))
-        quiet = not (distributed.is_main() and sys.stderr.isatty())
-        with tqdm(total=total, unit="batch", disable=quiet, leave=False) as bar:
+        with ProgressBar("training", total, "batch", enabled=distributed.is_main()) as bar:
             for batch in islice(train.epoch(0), total):
                 model.accumulate(batch.to(device).image)
                 self.state.progress.step += 1

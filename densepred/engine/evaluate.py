@@ -15,6 +15,7 @@ from densepred.engine.amp import Precision
 from densepred.engine.flip import with_mirror
 from densepred.loader.crops import merge_instances
 from densepred.loader.loaders import EvaluationLoader
+from densepred.rundir.progress_bar import ProgressBar
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Outputs
 
@@ -58,16 +59,18 @@ def evaluate(
     task.train(False)
     metrics, losses, most = task.new_metrics(), [], caps.Crowding()
     predict = _mirrored(model, task, precision) if flip else _plain(model, precision)
-    for batch in loader:
-        on_device = batch.to(device)
-        outputs = _in_chunks(predict, on_device.image, loader.batch_size)
-        if batch.targets:
-            terms = {k: v.detach() for k, v in task.loss(outputs, on_device.targets, model.align_corners).items()}
-            losses.append((batch.frames[0].id, len(batch.frames), terms))
-        most.add(batch.truths)
-        found = decode_and_score(task, metrics, outputs, batch, model.align_corners)
-        if seen is not None:
-            seen(batch, found, outputs)
+    with ProgressBar(split, loader.count, "sample", enabled=distributed.is_main()) as bar:
+        for batch in loader:
+            on_device = batch.to(device)
+            outputs = _in_chunks(predict, on_device.image, loader.batch_size)
+            if batch.targets:
+                terms = {k: v.detach() for k, v in task.loss(outputs, on_device.targets, model.align_corners).items()}
+                losses.append((batch.frames[0].id, len(batch.frames), terms))
+            most.add(batch.truths)
+            found = decode_and_score(task, metrics, outputs, batch, model.align_corners)
+            if seen is not None:
+                seen(batch, found, outputs)
+            bar.update(len(batch.image))
     model.train(modes[0])
     task.train(modes[1])
     for other in distributed.gather(most):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -11,7 +10,6 @@ from itertools import islice
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
 from densepred import distributed
 from densepred.engine import foreach
@@ -21,8 +19,10 @@ from densepred.engine.validator import Validator
 from densepred.loader.ahead import ahead
 from densepred.loader.loaders import TrainingLoader
 from densepred.loader.samples import random_generator
+from densepred.rundir.console import number
 from densepred.rundir.folder import Run
 from densepred.rundir.progress import Progress
+from densepred.rundir.progress_bar import ProgressBar
 from densepred.rundir.state import TrainState
 from densepred.scheduler import Scheduler
 from densepred.settings import TrainerSettings
@@ -70,8 +70,9 @@ class Trainer:
                 f"the run is complete at step {progress.step}: to go on, type a larger length, "
                 "such as trainer.epochs=60 'trainer.allow=[trainer.epochs]'"
             )
-        bar = tqdm(total=self.total, initial=progress.step, unit="step", disable=not self._on_terminal(), leave=False)
-        with bar:
+        with ProgressBar(
+            "training", self.total, "step", progress.step, distributed.is_main(), self._seconds_left
+        ) as bar:
             while not self._finished():
                 self._epoch(train, bar)
         if progress.validated != progress.step:
@@ -86,7 +87,7 @@ class Trainer:
         total = settings.max_steps or (settings.epochs * per_epoch if settings.epochs else None)
         return total, max(1, round(settings.valid_every * per_epoch))
 
-    def _epoch(self, train: TrainingLoader, bar: tqdm) -> None:
+    def _epoch(self, train: TrainingLoader, bar: ProgressBar) -> None:
         """Train through the rest of the current epoch."""
         progress = self.progress
         source = train.epoch(progress.epoch, progress.batch)
@@ -170,10 +171,10 @@ class Trainer:
                 f"{self.log.folder / 'train.log'}); lower optimizer.lr, or set trainer.clip=1 or trainer.precision=fp32"
             )
 
-    def _report(self, bar: tqdm) -> None:
+    def _report(self, bar: ProgressBar) -> None:
         progress = self.progress
-        bar.update()
         if progress.step % self.settings.log_every and progress.step != self.total:
+            bar.update()
             return
         losses, speed = self.meter.read()
         values: dict[str, float | None] = {f"loss/{name}": value for name, value in losses.items()}
@@ -183,7 +184,8 @@ class Trainer:
         self.log.scalars("train", values, progress.step, progress.epoch)
         self.log.timing({"images_per_second": speed, "seconds": self._seconds()}, progress.step)
         if "total" in losses:  # else every step since the last entry was skipped
-            bar.set_postfix_str(f"loss {losses['total']:.4f}, {speed:.1f} images/s")
+            bar.note(f"train loss {number(losses['total'])}  {speed:.1f} images/s")
+        bar.update()
 
     def _validate(self) -> None:
         begun = time.monotonic()
@@ -226,8 +228,9 @@ class Trainer:
     def _layout(self) -> torch.memory_format:
         return torch.channels_last if self.settings.channels_last else torch.contiguous_format
 
-    def _on_terminal(self) -> bool:
-        return distributed.is_main() and sys.stderr.isatty()
+    def _seconds_left(self) -> float | None:
+        minutes = self.settings.max_minutes
+        return None if minutes is None else 60 * minutes - self._seconds()
 
 
 def chunks(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:

@@ -49,7 +49,7 @@ class Validator:
         if progress.update(values):
             self.run.publish("best", state)
         self.run.summarise(state)
-        self.run.log.say(progress.line(values))
+        self.run.log.say(progress.line(values, state.meter.loss))
 
     def _seen(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
         # Several processes must finish a pass together.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from densepred import output
@@ -26,8 +27,9 @@ def number(value: float | None) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table: the first column aligned to the left, the others to the right."""
+    """Return a table: the first column aligned to the left, the others at their decimal points."""
     header, rows = [output.name(cell) for cell in header], [[output.name(cell) for cell in row] for row in rows]
+    rows = list(zip(*map(_aligned, zip(*rows, strict=True)), strict=True)) if rows else []
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -36,6 +38,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         )
 
     return "\n".join("  " + text for text in [line(header), "  ".join("-" * w for w in widths), *map(line, rows)])
+
+
+def _aligned(column: Sequence[str]) -> Sequence[str]:
+    """Fill numbers of a column with spaces at their ends, so that points stand below each other."""
+    found = [re.fullmatch(r"(-|-?[0-9]+)(\.[0-9]+)?(e[-+][0-9]+)?", cell) for cell in column]
+    after = [len(cell) - match.end(1) for cell, match in zip(column, found, strict=True) if match is not None]
+    if len(after) < len(column):
+        return column
+    return [cell + " " * (max(after) - length) for cell, length in zip(column, after, strict=True)]
 
 
 def scores(values: Mapping[str, float | None]) -> str:

@@ -57,13 +57,14 @@ class Progress:
         """True if the loss of the last validation was not finite."""
         return self.last.get("loss/total", 0.0) is None
 
-    def line(self, values: Mapping[str, float | None]) -> str:
-        """Return one line on a validation for the terminal."""
+    def line(self, values: Mapping[str, float | None], train_loss: float | None) -> str:
+        """Return one line on a validation for the terminal, with the mean training loss before it."""
         star = " *" if self.best.get("step") == self.step else ""
         epoch = self.epoch + (self.batch > 0)
         return (
-            f"  epoch {epoch:>3}  step {self.step:>6}  loss {number(values.get('loss/total'))}  "
-            f"{self.monitor} {number(values.get(self.monitor))}  {duration(self.seconds)}{star}"
+            f"  epoch {epoch:>3}  step {self.step:>6}  train loss {number(train_loss):>7}  "
+            f"valid loss {number(values.get('loss/total')):>7}  {self.monitor} {number(values.get(self.monitor)):>7}  "
+            f"{duration(self.seconds):>7}{star}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -75,13 +76,17 @@ class Progress:
 
 
 class Meter:
-    """Mean losses and speed between two log entries; sums stay on the device until they are read."""
+    """Mean losses and speed between two log entries; sums stay on the device until they are read.
+
+    `loss` is the mean total of the last entry.
+    """
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.steps, self.images = 0, 0
         self.begun, self.paused = time.monotonic(), 0.0
         self.speeds: list[float] = []
+        self.loss: float | None = None
 
     def add(self, terms: Mapping[str, Tensor], images: int) -> None:
         for name, value in terms.items():
@@ -101,6 +106,7 @@ class Meter:
         self.sums, self.steps, self.images = {}, 0, 0
         self.begun, self.paused = time.monotonic(), 0.0
         self.speeds.append(speed)
+        self.loss = means.get("total", self.loss)
         return means, speed
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:

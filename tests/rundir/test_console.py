@@ -24,3 +24,11 @@ def test_scores_of_classes_widths_and_wholes_stand_apart() -> None:
     assert ["16", "-"] in lines
     assert ["boundary_iou", "0.4000"] in lines
     assert ["loss/total", "2.0000"] in lines
+
+
+def test_numbers_of_a_column_stand_with_their_points_below_each_other() -> None:
+    values = {"iou/sky": 0.0939, "iou/pole": 0.000351, "iou/car": None, "iou/fog": 1e-7}
+    rows = console.scores(values).splitlines()[2:]
+    assert [row[row.index("  ", 3) :].strip(" ") for row in rows] == ["0.0939", "0.000351", "-", "1e-07"]
+    assert rows[0].index(".") == rows[1].index(".")
+    assert rows[2].index("-") == rows[3].index("1e") == rows[0].index(".") - 1

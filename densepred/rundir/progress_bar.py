@@ -1,0 +1,88 @@
+"""How far a long piece of work is: a bar on a terminal, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from densepred.rundir.console import duration
+
+EVERY = 30.0
+"""Seconds between two lines where the output is no terminal, as in the log of a cluster's job."""
+
+T = TypeVar("T")
+
+
+class ProgressBar:
+    """Shows the count, a text and the time left. What is done within `EVERY` seconds prints no line.
+
+    total: the count at the end, None if it is not known; initial: the count at the start
+    left: returns the most seconds that are left, None without such a limit
+    """
+
+    def __init__(
+        self,
+        label: str,
+        total: int | None,
+        unit: str,
+        initial: int = 0,
+        enabled: bool = True,
+        left: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self.label, self.total, self.unit, self.initial, self.left = label, total, unit, initial, left
+        terminal = sys.stderr.isatty()
+        self.lines = enabled and not terminal
+        self.bar = tqdm(
+            total=total, initial=initial, unit=unit, desc=label, disable=not (enabled and terminal), leave=False
+        )
+        self.count, self.text = initial, ""
+        self.begun = self.printed = time.monotonic()
+
+    def update(self, count: int = 1) -> None:
+        self.count += count
+        self.bar.update(count)
+        now = time.monotonic()
+        if self.lines and now - self.printed >= EVERY:
+            self.printed = now
+            print(self.line(now - self.begun), flush=True)
+
+    def note(self, text: str) -> None:
+        """Set the text that is shown with the count."""
+        self.text = text
+        self.bar.set_postfix_str(text, refresh=False)
+
+    def line(self, seconds: float) -> str:
+        """Return the state after `seconds` of work, such as "  training  step 40/900  loss 0.83  3:20 left"."""
+        of = "" if self.total is None else f"/{self.total}"
+        left = self._seconds_left(seconds)
+        parts = [
+            self.label,
+            f"{self.unit} {self.count}{of}",
+            self.text,
+            "" if left is None else f"{duration(left)} left",
+        ]
+        return "  " + "  ".join(part for part in parts if part)
+
+    def _seconds_left(self, seconds: float) -> float | None:
+        done = self.count - self.initial
+        found = [] if self.total is None or not done else [seconds / done * max(self.total - self.count, 0)]
+        most = self.left()
+        return min([*found, *([] if most is None else [max(most, 0.0)])], default=None)
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items, and count each when it is done."""
+        with self:
+            for item in items:
+                yield item
+                self.update()
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.bar.close()
