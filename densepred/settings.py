@@ -84,6 +84,7 @@ class TrainSettings:
     upsample: Any = None
     loss: Any = None
     metric: Any = None
+    logger: Any = None
     dataset: Any = MISSING
     transform: Any = MISSING
     optimizer: Any = MISSING

@@ -14,7 +14,7 @@ from densepred.cli.typed import Typed, at
 from densepred.errors import UserError
 
 MISSING = object()
-SEVERAL = ("metric", "experiment")
+SEVERAL = ("metric", "logger", "experiment")
 """Groups of which several options may be chosen, or none."""
 
 

@@ -50,7 +50,7 @@ class ClosedFormFit:
         share_buffers(state.model)
         log.scalars("train", dict(values), progress.step, progress.epoch)
         _, speed = state.meter.read()
-        log.timing({"images_per_second": speed, "seconds": progress.seconds}, progress.step)
+        log.timing({"images_per_second": speed, "seconds": progress.seconds}, progress.step, progress.epoch)
         self.run.publish("last", state)
         self.validator()
         return progress

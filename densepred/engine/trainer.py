@@ -182,7 +182,7 @@ class Trainer:
         if progress.skipped:
             values["skipped"] = float(progress.skipped)
         self.log.scalars("train", values, progress.step, progress.epoch)
-        self.log.timing({"images_per_second": speed, "seconds": self._seconds()}, progress.step)
+        self.log.timing({"images_per_second": speed, "seconds": self._seconds()}, progress.step, progress.epoch)
         if "total" in losses:  # else every step since the last entry was skipped
             bar.note(f"train loss {number(losses['total'])}  {speed:.1f} images/s")
         bar.update()

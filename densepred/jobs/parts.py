@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from densepred.loader import workers
 from densepred.loader.crops import Crops, Instances
 from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
 from densepred.loader.samples import EvaluationSamples, TrainingSamples
+from densepred.rundir.log import Logger
 from densepred.settings import DataSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
@@ -44,6 +46,12 @@ def read_as_trained(node: Node, trained: Mapping[str, Any]) -> Node:
     if node.get("exif") == "auto" and node.get("masks", "") is None:
         found["exif"] = trained.get("exif", "auto")
     return found
+
+
+def loggers(node: Node | None, folder: Path, config: Mapping[str, Any]) -> list[Logger]:
+    """Make the chosen loggers of a run in `folder`; `config` holds its settings, dotted, without secrets."""
+    makers = build(node, None, "logger") or {}
+    return [make(folder, config) for make in makers.values()]
 
 
 def random_split(node: Node) -> bool:

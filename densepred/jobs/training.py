@@ -108,6 +108,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     record = splits.record(settings.dataset.get("root"), {"train": train, "valid": valid})
     if distributed.is_main() and record is not None:
         _record_splits(record, folder, settings, resume, log)
+    if distributed.is_main():
+        log.loggers = parts.loggers(settings.logger, folder, provenance.flatten(job.written))
     run = Run(folder, _header(job, task_node, train, record), job.written, log, settings.trainer.keep_last, lock)
     state = _state(model, task, settings)
     validator = Validator(state, task, valid_loader, settings.trainer, run, stop)

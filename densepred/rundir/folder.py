@@ -32,6 +32,7 @@ FREE += (
     "trainer.threads",
     "trainer.devices",
     "trainer.probes",
+    "logger",
     "sweep",
 )
 """Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""

@@ -1,19 +1,39 @@
-"""The log of a run: numbers in metrics.jsonl and TensorBoard, text in train.log and on the terminal."""
+"""The log of a run: numbers in metrics.jsonl and the chosen loggers, text in train.log and on the terminal."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from densepred import output
 
-METRICS, TIMING, TEXT, BOARD = "metrics.jsonl", "timing.jsonl", "train.log", "tensorboard"
+METRICS, TIMING, TEXT = "metrics.jsonl", "timing.jsonl", "train.log"
+
+
+class Logger(Protocol):
+    """Where numbers and images go beside metrics.jsonl; made with the folder of the run and its settings."""
+
+    def scalars(self, values: Mapping[str, float], step: int, epoch: int) -> None:
+        """Write finite values by name."""
+
+    def image(self, name: str, image: np.ndarray, step: int) -> None:
+        """Write an image (3, H, W) uint8."""
+
+    def files(self) -> list[Path]:
+        """Return the files that grow with the steps, which a resumed run cuts to the length at its checkpoint."""
+        ...
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
+
+    def close(self) -> None: ...
 
 
 def finite(value: float | None) -> float | None:
@@ -29,7 +49,8 @@ class Log:
 
     def __init__(self, folder: Path, enabled: bool = True) -> None:
         self.folder, self.enabled = folder, enabled
-        self._board: SummaryWriter | None = None
+        self.loggers: Sequence[Logger] = ()
+        self._written = False
 
     def say(self, text: str) -> None:
         """Write a message to the terminal and to train.log."""
@@ -50,45 +71,37 @@ class Log:
             self._append(TEXT, output.clean(text))
 
     def scalars(self, prefix: str, values: Mapping[str, float | None], step: int, epoch: int) -> None:
-        """Write values under `prefix/name`; null in the file and nothing in TensorBoard if undefined or not finite."""
+        """Write values under `prefix/name`; null in the file, and not to the loggers, if undefined or not finite."""
         if not self.enabled:
             return
         named = {f"{prefix}/{name}": finite(value) for name, value in values.items()}
         self._append(METRICS, json.dumps({"step": step, "epoch": epoch, **named}, allow_nan=False))
-        for name, value in named.items():
-            if value is not None:
-                self.board.add_scalar(name, value, step)
+        self._log(named, step, epoch)
 
-    def timing(self, values: Mapping[str, float], step: int) -> None:
-        """Write values that depend on the clock to timing.jsonl and TensorBoard."""
+    def timing(self, values: Mapping[str, float], step: int, epoch: int) -> None:
+        """Write values that depend on the clock to timing.jsonl and the loggers."""
         if not self.enabled:
             return
         known = {name: finite(value) for name, value in values.items()}
         self._append(TIMING, json.dumps({"step": step, **known}, allow_nan=False))
-        for name, value in known.items():
-            if value is not None:
-                self.board.add_scalar(f"time/{name}", value, step)
+        self._log({f"time/{name}": value for name, value in known.items()}, step, epoch)
 
     def picture(self, name: str, image: Tensor, step: int) -> None:
-        """Write an image (3, H, W) uint8 to TensorBoard."""
-        if self.enabled:
-            self.board.add_image(name, image.cpu().numpy(), step)
-
-    @property
-    def board(self) -> SummaryWriter:
-        if self._board is None:
-            self._board = SummaryWriter(str(self.folder / BOARD))
-        return self._board
+        """Write an image (3, H, W) uint8 to the loggers."""
+        if self.enabled and self.loggers:
+            pixels = image.cpu().numpy()
+            for logger in self.loggers:
+                logger.image(name, pixels, step)
 
     def position(self) -> dict[str, int]:
         """Return the length in bytes of every file that grows with the steps, for `rewind`."""
-        if self._board is not None:
-            self._board.flush()
+        for logger in self.loggers:
+            logger.flush()
         return {str(path.relative_to(self.folder)): path.stat().st_size for path in self._growing()}
 
     def rewind(self, position: Mapping[str, int]) -> None:
         """Truncate the files to `position`: the steps that follow are taken, and logged, again."""
-        assert self._board is None, "rewind comes before the first entry"
+        assert not self._written, "rewind comes before the first entry"
         if not self.enabled:
             return
         for path in self._growing():
@@ -100,13 +113,20 @@ class Log:
                     file.truncate(length)
 
     def close(self) -> None:
-        if self._board is not None:
-            self._board.close()
+        for logger in self.loggers:
+            logger.close()
+
+    def _log(self, values: Mapping[str, float | None], step: int, epoch: int) -> None:
+        self._written = True
+        known = {name: value for name, value in values.items() if value is not None}
+        for logger in self.loggers:
+            logger.scalars(known, step, epoch)
 
     def _append(self, name: str, line: str) -> None:
         with (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def _growing(self) -> list[Path]:
-        files = [self.folder / METRICS, self.folder / TIMING, *sorted((self.folder / BOARD).glob("events.*"))]
+        own = [self.folder / METRICS, self.folder / TIMING]
+        files = [*own, *(path for logger in self.loggers for path in logger.files())]
         return [path for path in files if path.exists()]

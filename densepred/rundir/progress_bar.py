@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar on a terminal, elsewhere a line now and then."""
+"""Progress of long work: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ProgressBar:
             print(self.line(now - self.begun), flush=True)
 
     def note(self, text: str) -> None:
-        """Set the text that is shown with the count."""
+        """Set the text beside the count."""
         self.text = text
         self.bar.set_postfix_str(text, refresh=False)
 

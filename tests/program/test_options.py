@@ -17,7 +17,7 @@ SMALL = (
 )
 LARGE = 500_000
 """Parameters up to which `make test` trains the network of an option."""
-RUNS = ("dataset", "experiment", "metric", "model", "task", "trainer", "upsample")
+RUNS = ("dataset", "experiment", "logger", "metric", "model", "task", "trainer", "upsample")
 """Groups that change what a run writes, and upsamplings, which need numbers; the others change a step alone."""
 
 

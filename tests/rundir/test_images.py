@@ -11,9 +11,9 @@ from densepred.codec.semantic import Semantic
 from densepred.draw import maps
 from densepred.loss.ce import CrossEntropy
 from densepred.rundir.images import ValidationImages
-from densepred.rundir.log import Log
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Frame, Info
+from tests.rundir.test_log import opened
 
 OUTPUTS = {"semantic": [torch.zeros(1, 2, 2, 3)]}
 
@@ -23,7 +23,7 @@ def task(info: Info) -> Task:
 
 
 def test_pictures_show_the_same_samples_each_time(tmp_path: Path) -> None:
-    log, info = Log(tmp_path), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
+    log, info = opened(tmp_path), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
     images = ValidationImages(log, task(info), count=2, total=5)
     for step in (1, 2):
         images.open(step)
@@ -55,7 +55,7 @@ def test_weights_of_targets_are_one_more_tile(tmp_path: Path) -> None:
 
 def _picture(folder: Path, targets: dict[str, torch.Tensor]):
     """Return the image of one resized sample."""
-    log, info = Log(folder), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
+    log, info = opened(folder), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
     truth = Annotation((4, 6), semantic=torch.zeros(4, 6, dtype=torch.uint8))
     batch = Batch(torch.zeros(1, 3, 2, 3, dtype=torch.uint8), targets, [Frame("x", (4, 6))], [truth])
     ValidationImages(log, task(info), count=1, total=1).show(batch, [truth], OUTPUTS)

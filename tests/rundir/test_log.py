@@ -13,13 +13,21 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from densepred.draw import maps
 from densepred.errors import Notice, notices
+from densepred.logger.csv_file import CsvFile
+from densepred.logger.tensorboard import TensorBoard
 from densepred.rundir import console, provenance
 from densepred.rundir.log import Log
 from densepred.types import VOID
 
 
+def opened(folder: Path) -> Log:
+    log = Log(folder)
+    log.loggers = [TensorBoard(folder, {}), CsvFile(folder, {})]
+    return log
+
+
 def test_scalars_are_lines_of_json_and_points_in_tensorboard(tmp_path: Path) -> None:
-    log = Log(tmp_path)
+    log = opened(tmp_path)
     log.scalars("valid", {"miou": 0.5, "iou/car": None}, 7, 1)
     log.picture("valid/sample_0", torch.zeros(3, 4, 5, dtype=torch.uint8), 7)
     log.close()
@@ -45,14 +53,14 @@ def test_a_notice_of_a_component_is_one_line_and_other_warnings_stay_as_they_are
 
 
 def test_rewinding_truncates_to_the_position_alone(tmp_path: Path) -> None:
-    first = Log(tmp_path)
+    first = opened(tmp_path)
     first.scalars("train", {"a": 1.0}, 1, 0)
     position = first.position()
     before = {name: (tmp_path / name).read_bytes() for name in position}
     first.scalars("train", {"a": 2.0}, 2, 0)
-    first.timing({"seconds": 1.0}, 2)
+    first.timing({"seconds": 1.0}, 2, 0)
     first.close()
-    Log(tmp_path).rewind(position)
+    opened(tmp_path).rewind(position)
     assert {name: (tmp_path / name).read_bytes() for name in position} == before
     assert not (tmp_path / "timing.jsonl").exists()
 
@@ -61,7 +69,7 @@ def test_a_log_that_is_not_the_main_one_writes_nothing(tmp_path: Path) -> None:
     log = Log(tmp_path, enabled=False)
     log.say("x")
     log.scalars("train", {"a": 1.0}, 1, 0)
-    log.timing({"a": 1.0}, 1)
+    log.timing({"a": 1.0}, 1, 0)
     log.close()
     assert not any(tmp_path.iterdir())
 
@@ -104,9 +112,9 @@ def test_tables_put_classes_in_rows_and_undefined_values_as_dashes() -> None:
 
 
 def test_numbers_that_are_not_finite_are_null_and_no_points(tmp_path: Path) -> None:
-    log = Log(tmp_path)
+    log = opened(tmp_path)
     log.scalars("valid", {"loss/total": float("nan"), "miou": 0.5, "x": float("-inf")}, 1, 0)
-    log.timing({"images_per_second": float("inf"), "seconds": 1.0}, 1)
+    log.timing({"images_per_second": float("inf"), "seconds": 1.0}, 1, 0)
     log.close()
     assert '"valid/loss/total": null, "valid/miou": 0.5, "valid/x": null' in (tmp_path / "metrics.jsonl").read_text()
     assert '"images_per_second": null, "seconds": 1.0' in (tmp_path / "timing.jsonl").read_text()
