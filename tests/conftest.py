@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_repository import ConfigRepository
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.cli import command, sweep
@@ -37,6 +39,30 @@ def _composed(name: str, overrides: tuple[str, ...]) -> DictConfig:
         found = compose(name, overrides=list(overrides))
     complete(found, overrides)
     return found
+
+
+_read = ConfigRepository.load_config
+_files: dict[str, Any] = {}
+OURS = {"hydra.conf", str(command.configs()), ""}
+"""Paths of the sources of a composition: Hydra's files, ours, and the schemas."""
+
+
+def _load(self: ConfigRepository, config_path: str) -> Any:
+    """Read each of our files once a process, and folders of tests each time: reading is a third of a composition."""
+    if not {source.path for source in self.sources} <= OURS:
+        return _read(self, config_path)
+    if config_path not in _files:
+        _files[config_path] = _read(self, config_path)
+    return copy.deepcopy(_files[config_path])
+
+
+ConfigRepository.load_config = _load
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of collected tests out of garbage collection, which would go through them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
