@@ -15,6 +15,26 @@ from tests.conftest import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs"
 
+SIZES_ALONE = {
+    "encoder/hrnet_pose_w48": "encoder/hrnet_pose_w32",
+    "encoder/hrnet_w18_small_v2": "encoder/hrnet_w18",
+    "encoder/hrnet_w32": "encoder/hrnet_w18",
+    "encoder/hrnet_w48": "encoder/hrnet_w18",
+    "encoder/mit_b2": "encoder/mit_b1",
+    "encoder/mit_b3": "encoder/mit_b1",
+    "encoder/mit_b4": "encoder/mit_b1",
+    "encoder/mit_b5": "encoder/mit_b1",
+    "encoder/resnet34": "encoder/resnet18",
+    "encoder/resnet101": "encoder/resnet50",
+    "encoder/resnet101_os8": "encoder/resnet50_os8",
+    "model/deeplabv3_resnet101": "model/deeplabv3_resnet50",
+    "model/fcn_resnet101": "model/fcn_resnet50",
+    "model/hrnet_pose_w48": "model/hrnet_pose",
+    "model/hrnet_w32": "model/hrnet",
+    "model/hrnet_w48": "model/hrnet",
+}
+"""Options that differ from another one in numbers alone: `make test` builds them, `make test-slow` trains them too."""
+
 
 def options(*groups: str) -> list[str]:
     """Return `group/name` of every option of these groups, of all groups if none is named."""
