@@ -10,7 +10,7 @@ import io
 import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 FRAGMENTS = r"(What|How|Which|Whether|Whose|Who|Of|The same|Such|Those|Nobody)\b"
@@ -33,6 +33,8 @@ AVOID = {
     rf"(pixels|images|samples|values|numbers|steps|batches|crops|bytes|seconds|points) an? ({UNITS})": "per X",
 }
 
+ANY = re.compile(rf"\b(?:{'|'.join(AVOID)})\b", re.IGNORECASE)
+
 QUOTES = re.compile(r"`[^`]*`|\"[^\"]*\"|```.*?```", re.DOTALL)
 """Code and quotations are not prose of ours."""
 
@@ -41,26 +43,30 @@ def findings(path: Path) -> Iterator[str]:
     """Yield `line: sentence: remedy` for each breach in a Python, YAML or Markdown file."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
-        for line, docstring in docstrings(text):
+        nodes = list(ast.walk(ast.parse(text)))
+        strings, remarks = docstrings(nodes), comments(text)
+        for line, docstring in strings:
             if found := re.match(FRAGMENTS, docstring):
                 yield f"{line}: a docstring begins with {found[0]!r}: begin with an imperative verb or a noun phrase"
-        passages = [*docstrings(text), *comments(text), *messages(text), *test_names(text)]
+        passages = [*strings, *remarks, *messages(nodes), *test_names(nodes)]
     elif path.suffix == ".yaml":
         passages = [(n, line.partition("# ")[2]) for n, line in enumerate(text.splitlines(), 1) if "# " in line]
     else:
         passages = [(1, re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), text, flags=re.DOTALL))]
     for line, passage in passages:
+        if not ANY.search(passage):
+            continue
         prose = QUOTES.sub(lambda quoted: "`" + "\n" * quoted[0].count("\n") + "`", passage)
         for pattern, remedy in AVOID.items():
             for found in re.finditer(rf"\b{pattern}\b", prose, re.IGNORECASE):
                 yield f"{line + prose[: found.start()].count(chr(10))}: {' '.join(found[0].split())!r}: {remedy}"
 
 
-def docstrings(text: str) -> list[tuple[int, str]]:
+def docstrings(nodes: Iterable[ast.AST]) -> list[tuple[int, str]]:
     """Return (line, text) of every docstring, those behind assignments included."""
     return [
         (node.lineno, node.value.value)
-        for node in ast.walk(ast.parse(text))
+        for node in nodes
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     ]
 
@@ -71,17 +77,23 @@ def comments(text: str) -> list[tuple[int, str]]:
     return [(token.start[0], token.string.lstrip("# ")) for token in tokens if token.type == tokenize.COMMENT]
 
 
-def test_names(text: str) -> list[tuple[int, str]]:
+def test_names(nodes: Iterable[ast.AST]) -> list[tuple[int, str]]:
     """Return (line, sentence) of every test: its name is a sentence."""
-    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
     return [(node.lineno, node.name[5:].replace("_", " ")) for node in functions if node.name.startswith("test_")]
 
 
-def messages(text: str) -> list[tuple[int, str]]:
+def messages(nodes: Iterable[ast.AST]) -> list[tuple[int, str]]:
     """Return (line, text) of every sentence handed to an exception, a warning or the log; `{}` stands for values."""
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    spoken = [call for call in calls if re.search(r"(Error|warn|say|note|print)$", ast.unparse(call.func))]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    spoken = [call for call in calls if re.search(r"(Error|warn|say|note|print)$", _name(call.func))]
     return [(call.lineno, _words(argument)) for call in spoken for argument in call.args]
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _words(node: ast.expr) -> str:
