@@ -56,6 +56,17 @@ def test_the_best_threshold_of_the_mean_over_images_counts() -> None:
         assert found[f"{NAMES[first]}_threshold"] == thresholds[best]
 
 
+def test_a_pixel_as_probable_as_the_threshold_is_membrane() -> None:
+    """Two cells meet at a wall of probability 0.5: they are two at a threshold of 0.5, and one below it."""
+    chance = np.ones((9, 11), np.float32)
+    chance[:, 5] = 0.5
+    truth = (chance > 0.5).astype(np.uint8)
+    assert scored((chance, truth), thresholds=[0.5]).compute()["v_rand"] == 1
+    found = scored((chance, truth), thresholds=[0.25]).compute()["v_rand"]
+    assert found is not None
+    assert found < 1
+
+
 def test_without_thresholds_the_class_map_is_evaluated() -> None:
     metric = scored(pair(2), thresholds=[])
     assert not metric.probabilities

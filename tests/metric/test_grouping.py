@@ -88,3 +88,14 @@ def test_a_person_is_ignored_by_half_of_the_joints_that_are_known(covered: int, 
     region[: 10 * covered - 5] = True
     assert ignored(person, region) is left_out
     assert ignored(person, None) is False
+
+
+def test_people_are_ignored_by_their_known_joints_alone() -> None:
+    """Half of the known joints suffices; unknown ones stand at (0, 0), wherever that is."""
+    region = torch.zeros(50, 200, dtype=torch.bool)
+    region[:15, 100:] = True  # over joints 0 and 1 of a person there
+    assert ignored(torch.tensor(row(150)), region)
+    assert ignored(torch.tensor(row(150, seen=3)), region)
+    region[:15] = True
+    region[:15, 5:50] = False
+    assert not ignored(torch.tensor(row(10, seen=2)), region), "two unknown joints in the region do not count"

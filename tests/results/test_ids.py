@@ -51,3 +51,11 @@ def test_damaged_lists_of_images_are_refused(tmp_path: Path, id: Any, name: Any)
 def test_categories_may_have_text_ids() -> None:
     info = Info(classes=("background", "dog"))
     assert Categories.named(info, [{"id": "d", "name": "dog"}], "f").ids == (0, "d")
+
+
+def test_skeletons_in_files_count_joints_from_1() -> None:
+    """The COCO format gives limbs as pairs of positions in `keypoints`, the first being 1."""
+    info = Info(classes=("person",), keypoints=("head", "neck", "hip"), limbs=((0, 1), (1, 2)))
+    (entry,) = Categories.counted(info).listed()
+    assert entry["skeleton"] == [[1, 2], [2, 3]]
+    assert entry["keypoints"] == ["head", "neck", "hip"]

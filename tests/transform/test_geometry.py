@@ -72,6 +72,11 @@ def test_resize_takes_the_length_of_the_longer_side_or_its_limit() -> None:
     assert Resize(20, longest=24).params((40, 60), Generator()).size == (16, 24)
 
 
+def test_a_side_that_would_vanish_is_one_pixel() -> None:
+    assert Resize(None, longest=10).params((3, 400), Generator()).size == (1, 10)
+    assert Resize(None, longest=10).params((400, 3), Generator()).size == (10, 1)
+
+
 def test_impossible_settings_are_refused() -> None:
     for make in (lambda: Affine(low=0), lambda: Elastic(knots=1), lambda: Resize([0, 3]), lambda: Resize([1, 2, 3])):
         with pytest.raises(UserError, match="give"):

@@ -59,3 +59,9 @@ def test_a_peak_lies_above_the_threshold_and_not_on_it() -> None:
     heat = torch.tensor([[0.5, 0.0, 0.75]])
     assert peaks(heat, 9, 0.5, (3, 3), None).scores.tolist() == [0.75]
     assert peaks(heat, 9, 0.4375, (3, 3), None).scores.tolist() == [0.75, 0.5]
+
+
+def test_a_peak_as_high_as_the_threshold_is_none() -> None:
+    heat = torch.zeros(9, 9)
+    heat[2, 3], heat[6, 5] = 0.5, 0.75
+    assert peaks(heat, 10, 0.5, (3, 3), None).points.tolist() == [[5.0, 6.0]]
