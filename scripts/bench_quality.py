@@ -1,7 +1,7 @@
 """Compare densepred with segmentation_models.pytorch (SMP): validation mIoU over seeds, and images per second.
 
-Both sides train a U-Net on a ResNet-34 with random weights, on the same crops in the same order, with equal batches,
-steps, optimizers and schedules. densepred is trained by `densepred-train`, the Unet of SMP in a plain loop with
+Both sides train a U-Net on a ResNet-34 with random weights, on the same crops in the same order. Batches, steps,
+optimizers and schedules are equal. densepred is trained by `densepred-train`, the Unet of SMP in a plain loop with
 torch's cross-entropy. Needs the `bench` extra.
 
     python scripts/bench_quality.py --data ../shared/data/camvid --steps 350 --seeds 0 1 2

@@ -1,7 +1,7 @@
 """CONTRIBUTING's steps are complete: two files and `make docs` add a component that passes its contract.
 
-Each case writes the two files that CONTRIBUTING names into a copy of the repository, regenerates the reference and runs
-the contract tests of the new option there.
+Each case writes the two files that CONTRIBUTING names into a copy of the repository. It regenerates the reference and
+runs the contract tests of the new option there.
 """
 
 from __future__ import annotations

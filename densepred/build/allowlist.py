@@ -1,7 +1,7 @@
 """Names that a config from a file may use: components of densepred, each kind in its own place, and nothing else.
 
 Every name is checked before it is imported, because importing runs code. A class must be defined in the package of its
-kind and keep the contract of its kind, so nothing that a component happens to import can be reached through it.
+kind and keep the contract of its kind. So nothing that a component happens to import can be reached through it.
 """
 
 from __future__ import annotations

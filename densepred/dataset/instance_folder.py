@@ -25,7 +25,7 @@ class InstanceFolder(PairedFolder):
     """Masks number the instances: 0 is none, other ids need not be consecutive.
 
     With one thing and no `divisor`, every other id is an instance of it. With a `divisor`, the class of an id is
-    id // divisor, and an id of a thing that it divides is a crowd, a group that was not separated. `ignore_index` is
+    id // divisor. An id of a thing that it divides is a crowd, a group that was not separated. `ignore_index` is
     the id of unknown pixels. `label_map` maps further values of id // divisor to classes, or to 255 for void.
     """
 

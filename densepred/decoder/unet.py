@@ -17,7 +17,7 @@ class UNet(Decoder):
     """Upsample to the size of the next level, join that level, convolve twice; down to `stride`.
 
     `widths` has one number per step, the deepest first; null makes each step as wide as the encoder's level, at most
-    256, and, for an encoder that begins coarse, at most 16 times the stride. `narrow` lets the upsampler change the
+    256. For an encoder that begins coarse it is also at most 16 times the stride. `narrow` lets the upsampler change the
     width; without it the convolutions do, as in segmentation_models.pytorch.
 
     `block` is "plain" or "residual". `attention` is "none"; "gate", which weights the skips by the coarser map, except

@@ -25,7 +25,7 @@ PUBLISHED: dict[tuple[int, tuple[int, ...], int, int, int, int], str] = {
 class HRNet(Encoder):
     """Four levels of strides 4 to 32 and widths W, 2W, 4W, 8W. Its keys are those of the official checkpoints.
 
-    `modules` counts the fusion modules of stages 2, 3 and 4, `blocks` the residual blocks of each of their branches,
+    `modules` counts the fusion modules of stages 2, 3 and 4; `blocks` the residual blocks of each of their branches;
     `bottlenecks` those of stage 1, which are 4 * `bottleneck_width` wide.
     `fuse` enlarges the coarse branches inside a fusion: "nearest" in the classifiers and pose networks, "bilinear" in
     the segmentation networks, some of them with `align_corners`. Weights fit all three, outputs differ.

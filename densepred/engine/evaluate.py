@@ -115,7 +115,7 @@ def decode_and_score(
 ) -> list[Annotation]:
     """Decode the outputs of a batch and update the metrics; return the predictions, one per image.
 
-    Probabilities have the size of all enlarged logits, so they are made for one image at a time, and only if a metric
+    Probabilities have the size of all enlarged logits. So they are made for one image at a time, and only if a metric
     asks for them.
     """
     if batch.owners is not None or not any(metric.probabilities for metric in metrics.values()):

@@ -1,6 +1,6 @@
 """Samples of one instance each, for top-down networks: people cropped by their boxes.
 
-Training goes over (image, instance) pairs, evaluation over images. All crops of an image are in one batch, so that
+Training goes over (image, instance) pairs, evaluation over images. All crops of an image are in one batch:
 their predictions can be merged and compared with the ground truth of the whole image.
 """
 

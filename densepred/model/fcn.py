@@ -228,7 +228,7 @@ def route(name: str, spec: HeadSpec, steps: Sequence[int], padding: int) -> tupl
 def offsets(climb: Sequence[int], first: int) -> list[int]:
     """Return the place of the first score in the padded image, in pixels of each stride that scores pass through.
 
-    A transposed convolution of kernel k at stride f puts location i at f i + (k - 1) / 2, but location i of the
+    A transposed convolution of kernel k at stride f puts location i at f i + (k - 1) / 2. But location i of the
     coarse map lies at f i + (f - 1) / 2 of the fine. Locations before the map are cropped, so no offset is negative.
     """
     found = [first]

@@ -17,8 +17,9 @@ STD = 0.01  # of the weights of all convolutions to begin with, as published
 
 
 class FCOS(Normalise, Model):
-    """A pyramid, and for each list of heads in `towers` a tower of `depth` 3x3 convolutions of the decoder's width,
-    then a 3x3 convolution for each head. All levels share them.
+    """A pyramid with a tower for each list of heads in `towers`; all levels share the towers.
+
+    A tower has `depth` 3x3 convolutions of the decoder's width, then a 3x3 convolution for each head.
 
     Lengths become positive by `positive`: exp, softplus, or relu as in torchvision. With `scales` each level first has
     a learnt factor of its own for them.

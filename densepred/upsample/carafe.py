@@ -55,7 +55,7 @@ def reassemble(x: Tensor, weights: Tensor) -> Tensor:
 
     x: (B, C, h, w), 0 outside
     weights: (B, k^2, f^2, h, w)
-    result: (B, C, f h, f w), y[c, p] = sum over n of weights[n, p] x[c, coarse(p) + offset(n)], summed in float32
+    result: (B, C, f h, f w), y[c, p] = sum over n of weights[n, p] x[c, coarse(p) + offset(n)]; summed in float32
     Neighbours are added one by one: gathering all first would take k^2 times the memory.
     """
     height, width = x.shape[-2:]

@@ -21,7 +21,7 @@ def split_components(parts: np.ndarray, smooth: float, neck: float, depth: float
     """Split components (ids, 0 is none) at their necks: (H, W) int32, numbered from 1.
 
     The distance of each pixel to the background, smoothed by a Gaussian of `smooth` pixels, is half the local width of
-    the component. Two hills of this distance are separated if the neck between them is narrower than `neck` times the
+    the component. Two hills of this distance are separated at a narrow neck: narrower than `neck` times the
     narrower one, and narrower by `depth` pixels of distance.
     """
     away: Any = ndimage.distance_transform_edt(parts > 0)
