@@ -24,7 +24,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "deeplabv3plus": {"width": 8, "low_width": 4},
     "panoptic_deeplab": {"width": 8, "pyramid_width": 8, "low_widths": [6, 4]},
 }
-MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
+MODELS = [
+    pytest.param(path.stem, marks=pytest.mark.slow if f"model/{path.stem}" in companions.SIZES_ALONE else ())
+    for path in sorted((CONFIGS / "model").glob("*.yaml"))
+]
+"""Presets that differ from another one in numbers alone are slow: `test_channel_axes.py` builds them in `make test`."""
 INFO: dict[str, Any] = {"channels": 3, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
 HEADS = {"semantic": HeadSpec(5, kind="classes"), "offset": HeadSpec(2)}
 IMAGE = {"image": HeadSpec(3)}

@@ -29,13 +29,13 @@ def test_a_run_a_sweep_and_predictions_stand_in_the_home_folder(home: Path) -> N
     (home / "mine/optimizer").mkdir(parents=True)
     (home / "mine/optimizer/fast.yaml").write_text("# mine\ndefaults: [adamw]\nlr: 0.5\n")
     words = (*TINY, "trainer.max_steps=1", "hydra.sweep.dir=~/sweep", "--config-dir=~/mine", "optimizer=fast")
-    code, out, err = forked.run("train", "--multirun", "seed=1,2", *words, folder=here)
+    code, out, err = forked.run("train", "--multirun", "seed=1", *words, folder=here)
     assert code == 0, out + err
-    assert "lr: 0.5" in (home / "sweep/1/config.yaml").read_text()
+    assert "lr: 0.5" in (home / "sweep/0/config.yaml").read_text()
     assert not (home / "sweep/multirun.yaml").exists()
 
     write(home / "in/5.png", np.zeros((24, 32, 3), np.uint8))
-    given = ("ckpt=~/sweep/1", "input=~/in", "output=~/out")
+    given = ("ckpt=~/sweep/0", "input=~/in", "output=~/out")
     code, out, err = forked.run("predict", *given, folder=here)
     assert code == 0, err
     assert (home / "out/labels/5.png").is_file()
