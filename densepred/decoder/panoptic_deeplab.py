@@ -19,8 +19,9 @@ class PanopticDeepLab(Decoder):
     """One map at `stride`, or at that of the level that comes nearest to it.
 
     On the way up, shallow levels at twice the stride each are narrowed to `low_widths`, coarse to fine. They are joined
-    to the enlarged map, and mixed by a depthwise `kernel` and a 1x1 convolution. The paper has [64, 32] above output stride
-    16, the published code [128, 64, 32] above 32. `atrous_rates` are those of stride 16: doubled at 8, halved at 32.
+    to the enlarged map, and mixed by a depthwise `kernel` and a 1x1 convolution. The paper has [64, 32] above output
+    stride 16, the published code [128, 64, 32] above 32. `atrous_rates` are those of stride 16: doubled at 8, halved at
+    32.
     """
 
     def __init__(

@@ -17,8 +17,8 @@ class UNet(Decoder):
     """Upsample to the size of the next level, join that level, convolve twice; down to `stride`.
 
     `widths` has one number per step, the deepest first; null makes each step as wide as the encoder's level, at most
-    256. For an encoder that begins coarse it is also at most 16 times the stride. `narrow` lets the upsampler change the
-    width; without it the convolutions do, as in segmentation_models.pytorch.
+    256. For an encoder that begins coarse it is also at most 16 times the stride. `narrow` lets the upsampler change
+    the width; without it the convolutions do, as in segmentation_models.pytorch.
 
     `block` is "plain" or "residual". `attention` is "none"; "gate", which weights the skips by the coarser map, except
     one of the image's own resolution, with too simple features (arXiv 1804.03999); or "scse" (arXiv

@@ -15,8 +15,8 @@ class HardKeypoints(Loss):
     """The mean squared error of the `joints` channels with the largest error in each image.
 
     A channel's error is the mean over its pixels that count; channels with a weight of 0 everywhere are not chosen.
-    The mean divides by the mean weights of the channels chosen. With `normalise="count"` it divides by `joints` for each
-    image, as in HRNet's program, where hidden joints may be among them.
+    The mean divides by the mean weights of the channels chosen. With `normalise="count"` it divides by `joints` for
+    each image, as in HRNet's program, where hidden joints may be among them.
     """
 
     target = "values"
