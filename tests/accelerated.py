@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -89,6 +90,10 @@ class Server:
             stdout=subprocess.PIPE,
             text=True,
         )
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        self.process.communicate()  # the end of its input ends it
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self.process.stdin is not None

@@ -89,13 +89,13 @@ def test_evaluation_and_prediction_tell_theirs() -> None:
 
 USED = {
     "train": {
-        "data": {"batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"},
+        "data": {"batch_size", "valid_batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"},
         "trainer": {"max_steps", "max_minutes", "deterministic", "threads", "pictures", "probes", "resume", "monitor"},
     },
     "eval": {
         "": {"ckpt", "output", "trust", "dataset", "metric", "codec", "oracle", "probes", "flip", "boxes", "data"}
         | {"skip_stages", "precision", "devices", "threads", "ablate"},
-        "data": {"batch_size", "workers", "max_pixels", "allow_overlap"},
+        "data": {"batch_size", "valid_batch_size", "workers", "max_pixels", "allow_overlap"},
     },
     "predict": {
         "": {"ckpt", "input", "split", "output", "trust", "codec", "tile", "flip", "boxes", "scales", "overlay"}

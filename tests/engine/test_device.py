@@ -28,18 +28,12 @@ SMALL = ("dataset.size=[48,64]", "dataset.counts={train: 12, valid: 4, test: 1}"
 PLAIN = ("encoder=plain", "encoder.widths=[4,8,8,8]")
 RUN = (*SMALL, "trainer.epochs=null", "trainer.max_steps=2", "trainer.log_every=2", "trainer.ema=0.9")
 POSE = (*PLAIN, "task=pose", "model=encoder_decoder", "decoder=unet", "data.crop=[32,24]")
+THIN = ("model.width=8", "model.features=[8]", "model.first_hidden=8")
 TASKS = {
     "semantic": (*PLAIN, "metric=[confusion,trimap,boundary_iou,calibration]"),
-    "pose": (
-        *PLAIN,
-        "task=pose",
-        "model=encoder_decoder",
-        "decoder=unet",
-        "data.crop=[32,24]",
-        "metric=[pck,keypoint_ap]",
-    ),
-    "openpose": ("task=openpose", "model=openpose_light", "model.width=4", "model.repeats=1"),
-    "detection_fcos": (*PLAIN, "task=detection_fcos", "model=encoder_decoder", "decoder=fpn"),
+    "pose": (*POSE, "metric=[pck,keypoint_ap]"),
+    "openpose": (*PLAIN, "task=openpose", "model=openpose_light", *THIN),
+    "detection_fcos": ("task=detection_fcos", "model=fcos_light", "encoder=plain", "encoder.widths=[4,4,4,8,8,8]"),
     "detection_center": (*PLAIN, "task=detection_center", "model=center_detection", "decoder=unet"),
     "panoptic": ("task=panoptic", "model=encoder_decoder", *PLAIN, "metric=[confusion,panoptic_quality,mask_ap]"),
     "instance_center": ("task=instance_center", *PLAIN, "metric=[mask_ap,nuclei]"),
@@ -57,7 +51,9 @@ def steps(folder: Path, *words: str) -> list[dict[str, Any]]:
     def counted(self: trainer.Trainer, batches: Any) -> None:
         counts.reset()
         step(self, batches)
-        found.append({"kernels": counts.kernels, "reads": dict(counts.reads), "blocking": +counts.blocking})
+        reads, blocking = dict(counts.reads), dict(+counts.blocking)
+        launched = dict(counts.launched)
+        found.append({"kernels": counts.kernels, "reads": reads, "blocking": blocking, "launched": launched})
 
     trainer.Trainer._step = counted
     with contextlib.redirect_stdout(io.StringIO()):
