@@ -35,7 +35,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm that uses its running statistics if there is one value per channel, so that batch 1 trains."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.numel() > self.num_features:
+        if not self.training or input.numel() > self.num_features:
             return super().forward(input)
         return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
 
@@ -190,6 +190,14 @@ class Normalise(nn.Module):
     def denormalise(self, image: Tensor) -> Tensor:
         """Undo `normalise`."""
         return image * self.std + self.mean
+
+
+def ceil_div(length: int, stride: int) -> int:
+    """Return ceil(length / stride) for positive numbers.
+
+    ONNX rounds quotients towards zero: the usual -(-length // stride) would be one less in an exported model.
+    """
+    return (length + stride - 1) // stride
 
 
 def exponential(x: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from densepred.engine.amp import Precision
 from densepred.engine.flip import Heads, logits, with_mirror
 from densepred.engine.flip import probabilities as head_probabilities
 from densepred.errors import UserError
+from densepred.exporting import session
 from densepred.home import expand
 from densepred.loader.crops import cut_out
 from densepred.loader.samples import random_generator
@@ -61,13 +62,17 @@ def load(
     trust: Sequence[str] = (),
     codec: Mapping[str, Any] | None = None,
 ) -> Predictor:
-    """Load the predictor of a run folder (its best weights) or of a file of weights.
+    """Load the predictor of a run folder (its best weights), a file of weights, or an ONNX file of densepred-export.
 
     Nothing in the file is executed; `trust` names packages of your own that hold its architecture. `codec` replaces
     settings of the task's codec, such as a threshold.
     Raises UserError if the file is not a checkpoint of densepred or is damaged.
     """
-    model, task, header = load_model(find_weights(str(run_or_file)), trust, codec, losses=False)
+    path = find_weights(str(run_or_file))
+    if path.suffix == session.SUFFIX:
+        model, task, header = session.load(path, trust, codec)
+    else:
+        model, task, header = load_model(path, trust, codec, losses=False)
     nodes = header.get("transform", [])
     transform = Pipeline([build(node, tuple(trust), "transform") for node in nodes], task.info.mirrored)
     where = torch.device(device) if device else distributed.device()

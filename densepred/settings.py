@@ -151,3 +151,23 @@ class ImportSettings:
     output: str = MISSING
     family: str = "auto"
     key: str | None = None
+
+
+@dataclass
+class ExportSettings:
+    """`densepred-export`."""
+
+    ckpt: str = MISSING
+    output: str = MISSING
+    argmax: bool = False
+    probabilities: bool = False
+    size: list[int] | None = None
+    opset: int = 18
+    tolerance: float = 1e-3
+    images: int = 0
+    dataset: Any = MISSING
+    data: DataSettings = field(default_factory=DataSettings)
+    trust: list[str] = field(default_factory=list)
+    skip_stages: int = 0
+    overwrite: bool = False
+    threads: int | None = None

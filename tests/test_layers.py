@@ -15,7 +15,7 @@ PACKAGE = ROOT / "densepred"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 COMPONENTS = ("codec", "dataset", "decoder", "encoder", "logger", "loss", "metric", "model", "transform", "upsample")
-COMMANDS = ("train", "eval", "predict", "import_")
+COMMANDS = ("train", "eval", "predict", "import_", "export")
 FLOORS = (
     ("errors", "atomic", "distributed", "settings", "output"),
     ("types", "home"),
@@ -26,10 +26,12 @@ FLOORS = (
     ("weights",),
     ("rundir",),
     ("engine", "cli"),
+    ("exporting",),
     ("predictor", "import_"),
     ("results",),
     ("jobs", "predict"),
     ("train", "eval"),
+    ("export",),
 )
 """Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own."""
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}

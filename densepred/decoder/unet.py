@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.attention import SCSE, AttentionGate, Open
-from densepred.nn import choose, initialise, make_block
+from densepred.nn import ceil_div, choose, initialise, make_block
 from densepred.types import Pyramid, UserError
 
 
@@ -111,7 +111,7 @@ def beyond(pyramid: Pyramid, x: Tensor, stride: int) -> tuple[int, int]:
     """Return the size of a map finer than all levels: the image's at that stride, or twice that of `x` if unknown."""
     if pyramid.size is None:
         return (2 * x.shape[-2], 2 * x.shape[-1])
-    return (-(-pyramid.size[0] // stride), -(-pyramid.size[1] // stride))
+    return (ceil_div(pyramid.size[0], stride), ceil_div(pyramid.size[1], stride))
 
 
 def natural_widths(encoder: Encoder, strides: Sequence[int]) -> tuple[int, ...]:

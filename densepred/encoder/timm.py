@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Encoder
 from densepred.errors import suggest
-from densepred.nn import adapt_statistics
+from densepred.nn import adapt_statistics, ceil_div
 from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid, UserError
 
@@ -76,12 +76,12 @@ class Timm(Encoder):
 
     def forward(self, image: Tensor) -> Pyramid:
         size, cell = image.shape[-2:], max(self.strides)
-        height, width = (max(2, -(-length // cell)) * cell for length in size)
+        height, width = (max(2, ceil_div(length, cell)) * cell for length in size)
         features = self.body(continued(image, height, width))
         if self.channels_last:
             features = [x.permute(0, 3, 1, 2) for x in features]
         features = [
-            x[..., : -(-size[0] // stride), : -(-size[1] // stride)]
+            x[..., : ceil_div(size[0], stride), : ceil_div(size[1], stride)]
             for x, stride in zip(features, self.strides, strict=True)
         ]
         return Pyramid(features, [None] * len(features))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
 from densepred.model.linear_autoencoder import reconstructs
-from densepred.nn import Normalise, initialise_head
+from densepred.nn import Normalise, ceil_div, initialise_head
 from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, Pyramid, UserError
 
@@ -93,14 +93,14 @@ class Autoencoder(Normalise, Model):
         if self.flat is not None:
             latent = self.flat.up(latent).unflatten(1, self.flat.shape)
         finest, stride = self.decoder(self.level(latent))[-1], self.decoder.strides[-1]
-        return self.denormalise(self.head(finest[..., : -(-size[0] // stride), : -(-size[1] // stride)]))
+        return self.denormalise(self.head(finest[..., : ceil_div(size[0], stride), : ceil_div(size[1], stride)]))
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         size = (int(image.shape[-2]), int(image.shape[-1]))
         return {"image": [self.decode(self.encode(image), size)]}
 
     def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        return -(-size[0] // self.stride), -(-size[1] // self.stride)
+        return ceil_div(size[0], self.stride), ceil_div(size[1], self.stride)
 
 
 class Flat(nn.Module):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import Normalise, initialise, initialise_head, output_axes
+from densepred.nn import Normalise, ceil_div, initialise, initialise_head, output_axes
 from densepred.ops.geometry.pad import pad
 from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
@@ -106,7 +106,7 @@ class FCN(Normalise, Model):
         assert isinstance(scores, nn.ModuleList)
         assert isinstance(ups, nn.ModuleList)
         stride = self.ends[name]
-        size = (-(-image.shape[-2] // stride), -(-image.shape[-1] // stride))
+        size = (ceil_div(image.shape[-2], stride), ceil_div(image.shape[-1], stride))
         x, begin = scores[0](maps[0]), at[0]
         for i, up in enumerate(ups, 1):
             if i < len(scores):
@@ -220,7 +220,7 @@ def route(name: str, spec: HeadSpec, steps: Sequence[int], padding: int) -> tupl
     if padding % stride:
         raise UserError(
             f"model.padding: {padding} is no multiple of the stride {stride} that head '{name}' wants; set 0 or "
-            f"{-(-padding // stride) * stride}"
+            f"{ceil_div(padding, stride) * stride}"
         )
     return summed if summed[-1] == stride else [*summed, stride], len(summed)
 

@@ -16,6 +16,7 @@ from densepred.nn import (
     ConvNormAct,
     Normalise,
     SeparableConvNormAct,
+    ceil_div,
     choose,
     initialise,
     initialise_head,
@@ -121,7 +122,7 @@ class OpenPose(Normalise, Model):
         pyramid = self.encoder(F.pad(self.normalise(image), (0, right, 0, down)))
         size = (height + down) // self.stride, (width + right) // self.stride
         maps = torch.cat([resample.resize(pyramid.features[i], size) for i in self.levels], 1)
-        return maps[..., : -(-height // self.stride), : -(-width // self.stride)]
+        return maps[..., : ceil_div(height, self.stride), : ceil_div(width, self.stride)]
 
 
 class Stage(nn.Module):

@@ -107,19 +107,33 @@ def load_model(
     Without `losses`, for prediction, losses and metrics of packages that are not trusted are left out.
     """
     file = find_weights(path)
-    described = _present_names(read_header(file), file)
-    described["task"] = with_codec_settings(described["task"], codec or {})
+    described, task = described_task(read_header(file), file, trust, codec, losses)
+    info = task.info
     try:
-        check_info(described["info"])
-        described["info"] = header.with_orientation(described)
-        info = Info.from_json(described["info"])
-        task = _task(described["task"], info, tuple(trust), losses)
         check_shapes(_model(described, task, info, trust, "meta").state_dict(), shapes(file), file)
         model = _model(described, task, info, trust, "cpu")
     except UserError as error:
         raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
     model.load_state_dict(read_tensors(file))
     return model.eval(), task, described
+
+
+def described_task(
+    described: dict[str, Any],
+    file: Path,
+    trust: Sequence[str] = (),
+    codec: Mapping[str, Any] | None = None,
+    losses: bool = True,
+) -> tuple[dict[str, Any], Task]:
+    """Return the description of a file under present names, and the task that it describes; see `load_model`."""
+    described = _present_names(described, file)
+    described["task"] = with_codec_settings(described["task"], codec or {})
+    try:
+        check_info(described["info"])
+        described["info"] = header.with_orientation(described)
+        return described, _task(described["task"], Info.from_json(described["info"]), tuple(trust), losses)
+    except UserError as error:
+        raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
 
 
 def _task(node: Mapping[str, Any], info: Info, trust: tuple[str, ...], losses: bool) -> Task:

@@ -24,6 +24,11 @@ KEY = "densepred"
 DIGEST = "digest"
 """Key of the description that tells that the file has digests, so that losing their key does not pass unseen."""
 SUFFIX = ".safetensors"
+EXPORTED = {
+    ".onnx": "an exported model; densepred-predict applies it, other commands need the run it was made from",
+    ".pt2": "a program of torch.export; torch.export.load runs it, commands need the run it was made from",
+}
+"""Uses of files of densepred-export, for messages where a file of weights is needed."""
 
 
 def find_weights(run_or_file: str | Path) -> Path:
@@ -52,6 +57,11 @@ def read_header(path: Path) -> dict[str, Any]:
     header = parse(text, path)
     if header.get(DIGEST) and digest.KEY not in (metadata or {}):
         raise UserError(f"{path}: its header lost its digest: the file is damaged; use another checkpoint")
+    return checked(header, path)
+
+
+def checked(header: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a description if this densepred reads its format and it has all parts; else raise UserError."""
     version = header.get("format")
     if version != FORMAT:
         raise UserError(f"{path}: format {str(version)[:20]}, this densepred reads {FORMAT}; update densepred")
@@ -103,6 +113,8 @@ def placed_header(path: Path) -> tuple[dict[str, Any], int]:
         raise UserError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from error
     if size == 0:
         raise UserError(f"{path}: is empty; use another checkpoint")
+    if path.suffix in EXPORTED:
+        raise UserError(f"{path}: {EXPORTED[path.suffix]}")
     if not text.startswith(b"{") and _pickled(start, path):  # a length may begin with the bytes of a pickle
         raise UserError(f"{path}: is a pickle, which may run code when it is opened; convert it with densepred-import")
     if length > LARGEST:

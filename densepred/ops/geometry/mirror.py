@@ -15,7 +15,8 @@ def mirror_index(start: int, stop: int, length: int, device: torch.device | None
     [0, 1, 2, 1, 0, 1, 2, 1, 0, 1]
     """
     period = max(1, 2 * (length - 1))
-    index = torch.arange(start, stop, device=device).remainder(period)
+    whole = torch.full((1,), period, device=device)  # as a tensor: ONNX has no remainder by the size of an image
+    index = torch.arange(start, stop, device=device).remainder(whole)
     return torch.minimum(index, period - index) if length > 1 else index
 
 

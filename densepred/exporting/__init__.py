@@ -1,0 +1,1 @@
+"""Trained models in files of other programs (ONNX, torch.export), and the way back."""

@@ -1,0 +1,152 @@
+"""Exported files predict as the model does: at odd sizes, through the predictor, and refused where they do not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from densepred import predictor
+from densepred.cli import compose
+from densepred.errors import UserError
+from densepred.exporting import convert, parity
+from densepred.exporting.network import Network, example
+from densepred.exporting.session import Session
+from densepred.jobs import export, parts
+from tests import companions, forked, running
+from tests.conftest import composed
+
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+
+def work(run: Path, output: Path, *words: str) -> int:
+    cfg = composed(f"ckpt={run}", f"output={output}", *words, name="export")
+    return export.work(compose.settings(cfg))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    assert running.train(folder, "trainer.max_steps=1", "encoder.widths=[2,4]") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def onnx(run: Path) -> Path:
+    """An ONNX file of any size; the only such export in `make test`, because it takes seconds."""
+    assert work(run, run / "model.onnx") == 0
+    return run / "model.onnx"
+
+
+def test_the_predictor_of_an_onnx_file_predicts_as_that_of_its_run(run: Path, onnx: Path) -> None:
+    image = torch.rand(3, 37, 53, generator=torch.Generator().manual_seed(3))
+    ours, theirs = predictor.load(run), predictor.load(onnx)
+    assert theirs.info == ours.info
+    for options in ({}, {"tile": 24, "flip": True}):
+        want, have = (model(image, probabilities=True, **options) for model in (ours, theirs))
+        assert want.probabilities is not None
+        assert have.probabilities is not None
+        assert torch.allclose(want.probabilities, have.probabilities, atol=1e-4)
+        assert (want.need("semantic") == have.need("semantic")).float().mean() > 0.999
+
+
+def test_the_file_holds_its_parity_and_is_not_replaced_unasked(run: Path, onnx: Path) -> None:
+    facts = json.loads(Session(onnx).metadata[export.FACTS])
+    assert [one["size"] for one in facts["rows"]] == ["2x293x359", "1x290x362", "2x288x364", "1x286x366"]
+    assert all(0 <= one["difference"] <= one["limit"] and one["agreement"] > 0.999 for one in facts["rows"])
+    with pytest.raises(UserError, match=r"model\.onnx: exists already; choose another name, or type overwrite=true"):
+        work(run, onnx)
+    assert sorted(path.name for path in run.glob("*.onnx*")) == ["model.onnx"]
+
+
+def test_other_commands_name_what_an_exported_file_is_for(onnx: Path, tmp_path: Path) -> None:
+    code, _, error = forked.run("eval", f"ckpt={onnx}", folder=tmp_path)
+    assert code == 2
+    assert "model.onnx: an exported model; densepred-predict applies it" in error
+
+
+def test_a_foreign_or_damaged_onnx_file_is_refused(onnx: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.onnx").write_bytes(onnx.read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"cut\.onnx: onnxruntime cannot open it"):
+        predictor.load(tmp_path / "cut.onnx")
+    import onnx as library
+
+    plain = library.load(onnx)
+    del plain.metadata_props[:]
+    library.save(plain, tmp_path / "plain.onnx")
+    with pytest.raises(UserError, match=r"plain\.onnx: holds no description of its model"):
+        predictor.load(tmp_path / "plain.onnx")
+
+
+def test_a_file_that_differs_is_refused_and_not_left(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At one size, which is quick to trace; the outputs of the file are moved."""
+    honest = export._written
+
+    def moved(*arguments: Any) -> Any:
+        save, run_file = honest(*arguments)
+        return save, lambda image: {name: value + 0.1 for name, value in run_file(image).items()}
+
+    monkeypatch.setattr(export, "_written", moved)
+    with pytest.raises(UserError, match=r"bad\.pt2: not written: its outputs differ from the model's by"):
+        work(run, tmp_path / "bad.pt2", "size=[24,32]")
+    assert not list(tmp_path.iterdir())
+    assert "largest difference" in capsys.readouterr().out
+
+
+def test_a_program_of_one_size_is_compared_on_images_with_its_metrics(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("images=2", "dataset.size=[24,32]", "dataset.counts={train: 10, valid: 3, test: 3}")
+    assert work(run, tmp_path / "model.pt2", "size=[24,32]", "argmax=true", *words) == 0
+    extra = {export.EXTRA: ""}
+    module = torch.export.load(str(tmp_path / "model.pt2"), extra_files=extra).module()
+    facts = json.loads(json.loads(extra[export.EXTRA])[export.FACTS])
+    assert [one["images"] for one in facts["rows"]] == ["random", "random", "dataset", "dataset"]
+    both = facts["metrics"]["miou"]
+    assert both["model"] == both["file"]
+    assert both["model"] is not None
+    image = torch.rand(3, 24, 32)
+    (labels,) = module(image[None])
+    assert torch.equal(labels[0], predictor.load(run)(image).need("semantic"))
+    assert "miou" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["output=x.pt"], r"output=x\.pt: give a name that ends in \.onnx or \.pt2"),
+        (["size=[3]"], r"size: \[3\]; give \[height,width\]"),
+    ],
+)
+def test_settings_that_make_no_file(run: Path, words: list[str], message: str) -> None:
+    output = next((word.removeprefix("output=") for word in words if word.startswith("output=")), "x.onnx")
+    with pytest.raises(UserError, match=message):
+        work(run, Path(output), *(word for word in words if not word.startswith("output=")))
+
+
+PRESETS = list(filter(companions.trained, companions.options("model")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", PRESETS)
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_every_model_agrees_at_odd_sizes(option: str, suffix: str, tmp_path: Path) -> None:
+    words = companions.words(option)
+    if not any(word.startswith("encoder") for word in words) and option in ("model/unet", "model/encoder_decoder"):
+        words.append("encoder.widths=[4,8]")
+    settings = running.bare_job(tmp_path / "run", f"{option.replace('/', '=')}", *words).settings
+    torch.manual_seed(0)
+    info = parts.dataset(settings.dataset, "train").info
+    task, model = parts.task_and_model(settings.task, settings.model, info)
+    network, image = Network(model.eval(), task.heads).eval(), example(info.channels, None)
+    exported = convert.program(network, image, None)
+    trial = tmp_path / f"model{suffix}"
+    _, found = export._written(exported, network, trial, suffix, 18)
+    rows = parity.trials(network, found, task.heads, 1e-3, image, fixed=False)
+    assert [row for row in rows if not row.passed] == []

@@ -1,0 +1,115 @@
+"""Outputs of exported files, without a file: class maps, names, and the way back to heads."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from densepred.codec.semantic import Semantic
+from densepred.errors import UserError
+from densepred.exporting import network, parity
+from densepred.model.encoder_decoder import _repeated
+from densepred.nn import ceil_div
+from densepred.types import Frame, HeadSpec, Info
+
+HEADS = {"semantic": HeadSpec(3, kind="classes"), "offset": HeadSpec(2)}
+
+
+class Small(nn.Module):
+    """A model with coarse logits, and a head of values."""
+
+    align_corners = False
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, classes, 4, 4)
+
+    def forward(self, image: torch.Tensor) -> dict[str, list[torch.Tensor]]:
+        return {"semantic": [self.conv(image)], "offset": [image[:, :2]]}
+
+
+def test_class_map_and_probabilities_are_those_that_the_task_decodes() -> None:
+    torch.manual_seed(0)
+    model, image = Small(), torch.rand(2, 3, 19, 27)
+    made = network.Network(model, HEADS, labels=True, probabilities=True)  # type: ignore[arg-type]
+    labels, probabilities, offset = made(image)
+    assert made.names == ["labels", "probabilities", "offset"]
+    codec = Semantic(Info(classes=("a", "b", "c")))
+    frames = [Frame("x", (19, 27))] * 2
+    want = codec.decode({"semantic": model(image)["semantic"][0]}, frames, False, probabilities=True)
+    for index, one in enumerate(want):
+        assert one.semantic is not None
+        assert one.probabilities is not None
+        assert torch.equal(labels[index], one.semantic)
+        assert torch.allclose(probabilities[index], one.probabilities)
+    assert torch.equal(offset, image[:, :2])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_labels_and_probabilities_become_heads_with_the_same_classes(channels: int) -> None:
+    torch.manual_seed(1)
+    spec = {"semantic": HeadSpec(channels, kind="classes")}
+    logits = torch.randn(2, channels, 5, 7)
+    full = torch.cat([torch.zeros_like(logits), logits], 1) if channels == 1 else logits
+    for outputs in ({"labels": full.argmax(1).to(torch.uint8)}, {"probabilities": full.softmax(1)}):
+        found = network.heads_of(outputs, spec)["semantic"]
+        assert found.shape == logits.shape
+        back = torch.cat([torch.zeros_like(found), found], 1) if channels == 1 else found
+        assert torch.equal(back.argmax(1), full.argmax(1))
+        if "probabilities" in outputs:
+            assert torch.allclose(back.softmax(1), full.softmax(1), atol=1e-6)
+
+
+def test_a_model_without_classes_has_no_class_map() -> None:
+    with pytest.raises(UserError, match=r"argmax=true: the heads of this model .offset. hold no class map"):
+        network.Network(Small(), {"offset": HeadSpec(2)}, labels=True)  # type: ignore[arg-type]
+
+
+def test_heads_named_like_keywords_are_registered_under_other_names() -> None:
+    """`class` is the head of FCOS; torch.export writes code with the names of modules."""
+    model = nn.Module()
+    model.heads = nn.ModuleDict({"class": nn.Linear(2, 1), "distances": nn.Linear(2, 1)})
+    before = dict(model.heads.items())
+    network.rename_keywords(model)
+    assert [name for name, _ in model.named_parameters()] == [
+        *("heads.class_.weight", "heads.class_.bias", "heads.distances.weight", "heads.distances.bias"),
+    ]
+    assert dict(model.heads.items()) == before
+    assert model.heads["class"] is before["class"]
+    assert "class" in model.heads
+    assert list(model.heads.keys()) == ["class", "distances"]
+
+
+def row(want: torch.Tensor, have: torch.Tensor) -> parity.Row:
+    return parity.compare({"semantic": want}, {"semantic": have}, HEADS, 1e-3, "random", (1, 2, 2))
+
+
+def test_parity_fails_by_difference_by_class_by_shape_and_by_nan() -> None:
+    same = torch.tensor([[5.0, 1.0], [0.0, 2.0], [1.0, 0.0]]).view(1, 3, 1, 2)
+    assert row(same, same + 0.004).passed  # of 5: the limit is 0.005
+    assert not row(same, same + 0.006).passed
+    near = same.clone()
+    near[0, :, 0, 1] = torch.tensor([2.0, 1.999, 0.0])
+    far = near.clone()
+    far[0, 1, 0, 1] = 2.001
+    assert row(near, far).agreement == 0.5
+    assert not row(near, far).passed
+    assert not row(same, same[..., :1]).passed
+    assert not row(same, torch.full_like(same, math.nan)).passed
+
+
+def test_rounding_up_without_negative_numbers() -> None:
+    assert all(
+        ceil_div(length, stride) == math.ceil(length / stride) for length in range(1, 70) for stride in (1, 2, 8)
+    )
+
+
+@pytest.mark.parametrize("length", [3, 5, 6])
+def test_repeating_the_last_row_is_padding_by_replication_or_a_crop(length: int) -> None:
+    x = torch.rand(1, 2, 5, 3)
+    want = F.pad(x, (0, 0, 0, length - 5), mode="replicate") if length > 5 else x[..., :length, :]
+    assert torch.equal(_repeated(x, -2, length), want)
