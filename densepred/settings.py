@@ -171,3 +171,18 @@ class ExportSettings:
     skip_stages: int = 0
     overwrite: bool = False
     threads: int | None = None
+
+
+@dataclass
+class ReportSettings:
+    """`densepred-report`: on a folder of runs, or with `card` the model card of one."""
+
+    runs: str | None = None
+    evaluations: str = "evaluations"
+    card: bool = False
+    ckpt: str | None = None
+    output: str | None = None
+    title: str | None = None
+    license: str | None = None
+    data_license: str | None = None
+    overwrite: bool = False

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "densepred"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 COMPONENTS = ("codec", "dataset", "decoder", "encoder", "logger", "loss", "metric", "model", "transform", "upsample")
-COMMANDS = ("train", "eval", "predict", "import_", "export")
+COMMANDS = ("train", "eval", "predict", "import_", "export", "report")
 FLOORS = (
     ("errors", "atomic", "distributed", "settings", "output"),
     ("types", "home"),
@@ -26,18 +26,18 @@ FLOORS = (
     ("weights",),
     ("rundir",),
     ("engine", "cli"),
-    ("exporting",),
+    ("exporting", "reporting"),
     ("predictor", "import_"),
     ("results",),
     ("jobs", "predict"),
     ("train", "eval"),
-    ("export",),
+    ("export", "report"),
 )
 """Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own."""
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 FOUNDATION = {"errors", "types", "contracts", "nn", "distributed", "home", "ops"}
-LOOSE = 18
-"""The most modules that may stand at the top level of the package."""
+LOOSE = 14
+"""The most modules that may stand at the top level of the package, beside the commands."""
 BANNED_NAMES = {"utils", "util", "common", "misc", "core", "helpers", "helper", "base", "lib", "tools", "manager"}
 OUTSIDE = {"os", "sys", "io", "pathlib", "subprocess", "shutil", "socket", "urllib", "pickle", "importlib", "ctypes"}
 LONGEST = 300
@@ -135,7 +135,7 @@ def test_components_import_only_the_foundation_never_one_another() -> None:
 
 
 def test_few_modules_stand_loose_at_the_top() -> None:
-    assert len(list(PACKAGE.glob("*.py"))) <= LOOSE
+    assert len({path.stem for path in PACKAGE.glob("*.py")} - {*COMMANDS}) <= LOOSE
 
 
 def test_every_module_of_ops_has_its_test() -> None:

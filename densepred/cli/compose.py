@@ -18,7 +18,15 @@ from densepred.cli import synonyms
 from densepred.cli.ranges import out_of_range
 from densepred.cli.typed import paths
 from densepred.errors import UserError, suggest
-from densepred.settings import LENGTHS, EvalSettings, ExportSettings, ImportSettings, PredictSettings, TrainSettings
+from densepred.settings import (
+    LENGTHS,
+    EvalSettings,
+    ExportSettings,
+    ImportSettings,
+    PredictSettings,
+    ReportSettings,
+    TrainSettings,
+)
 
 INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
 """Groups that take effect only if another node refers to them, as `${encoder}` does."""
@@ -33,6 +41,7 @@ def register() -> None:
         "predict": PredictSettings,
         "import": ImportSettings,
         "export": ExportSettings,
+        "report": ReportSettings,
     }.items():
         store.store(name=f"{name}_schema", node=node, provider="densepred")
 

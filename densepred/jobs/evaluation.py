@@ -29,6 +29,7 @@ from densepred.jobs.blocks import images_line
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
 from densepred.jobs.parts import evaluation_loader, random_split, read_as_trained
+from densepred.jobs.per_image import PerImage
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
 from densepred.results.person_boxes import BoxFile, BoxFilter
@@ -36,7 +37,7 @@ from densepred.rundir import console, splits
 from densepred.settings import EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
-from densepred.types import Annotation
+from densepred.types import Annotation, Batch, Outputs
 from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
@@ -93,22 +94,38 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     boxes = _detected(settings, task, data)
     loader = evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
     try:
-        values, sections = _scored(settings, model.to(device), task.to(device), loader, device, split)
+        each = PerImage(task)
+        values, sections = _scored(settings, model.to(device), task.to(device), loader, device, split, each)
     finally:
         loader.close()
     if distributed.is_main():
+        job.folder.mkdir(parents=True, exist_ok=True)
+    written = each.write(job.folder)
+    if distributed.is_main():
         facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": len(data)}
-        _report(values, facts, images_line(data), job.folder, sections)
+        _report(values, facts, images_line(data), job.folder, sections, written)
 
 
 def _scored(
-    settings: EvalSettings, model: Model, task: Task, loader: EvaluationLoader, device: torch.device, split: str
+    settings: EvalSettings,
+    model: Model,
+    task: Task,
+    loader: EvaluationLoader,
+    device: torch.device,
+    split: str,
+    each: PerImage,
 ) -> tuple[dict[str, float | None], list[Section]]:
     """Return the metrics, and the sections of the oracle and of the ablation if they are wanted."""
     precision = Precision(settings.precision, device)
     oracle = None if settings.oracle is None else Oracle(task, settings.oracle, model.align_corners)
     ablation = None if settings.ablate is None else Ablation(model, settings.ablate)
-    values = evaluate(model, task, loader, device, precision, oracle, settings.flip, split, "codec")
+
+    def seen(batch: Batch, found: list[Annotation], outputs: Outputs) -> None:
+        each(batch, found, outputs)
+        if oracle is not None:
+            oracle(batch, found, outputs)
+
+    values = evaluate(model, task, loader, device, precision, seen, settings.flip, split, "codec")
     sections = []
     if oracle is not None:
         oracle.finish(values)
@@ -198,10 +215,12 @@ def _report(
     images: str,
     folder: Path,
     sections: Sequence[Section],
+    written: Sequence[Path],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = {section.key: section.facts for section in sections}
     atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **found})
     rows = {name: str(value) for name, value in facts.items()} | {"images": images}
     parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *(one.table for one in sections)]
-    print("\n\n".join([*parts, f"  written to {folder / 'metrics.json'}"]))
+    files = ", ".join(["metrics.json", *(path.name for path in written)])
+    print("\n\n".join([*parts, f"  written to {folder}: {files}"]))

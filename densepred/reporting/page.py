@@ -1,0 +1,162 @@
+"""A report as one HTML file: no network, tables that sort, charts as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from densepred.reporting import svg
+from densepred.reporting.report import Report
+from densepred.reporting.text import SEEDS, Cell, seeds, shown
+
+MOST = 8
+"""Runs per chart: the best ones. Tables hold all."""
+
+TEMPLATE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>{{ report.title }}</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem;
+  color: #1a1a1a; background: #fff; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
+th:first-child, td:first-child, td.text:last-child { text-align: left; }
+td.text:last-child { white-space: normal; min-width: 14rem; }
+th button { font: inherit; font-weight: 600; background: none; border: 0; padding: 0; cursor: pointer; color: #004a80; }
+th[aria-sort=ascending] button::after { content: " \\2191"; }
+th[aria-sort=descending] button::after { content: " \\2193"; }
+tbody tr:hover { background: #f3f7fa; }
+figure { margin: 1rem 0; } svg { width: 100%; max-width: 46rem; height: auto; font: 12px system-ui, sans-serif; }
+svg .small { font-size: 10px; } figcaption { color: #555; font-size: .88rem; }
+.legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem;
+  font-size: .85rem; }
+.key { display: inline-block; width: .9rem; height: .9rem; margin-right: .35rem; vertical-align: -2px; }
+select { font: inherit; padding: .2rem; max-width: 100%; } .note { background: #fff7e0; padding: .5rem .8rem; }
+</style>
+</head>
+<body>
+<main>
+<h1>{{ report.title }}</h1>
+{% for note in notes %}<p class="note">{{ note }}</p>{% endfor %}
+<h2>Runs</h2>
+<p>{{ report.rows|length }} runs. Select a heading to sort.</p>
+{{ table("runs", report.columns, report.rows) }}
+<h2>Seeds</h2>
+<p>Runs that differ in the seed alone, as mean and sample standard deviation.</p>
+{{ table("seeds", seed_columns, seed_rows) }}
+{% for section in sections %}
+<h2>{{ section.title }}</h2>
+{% if section.figures|length > 1 %}<label>Show <select data-section="{{ section.key }}">
+{% for name in section.figures %}<option value="{{ loop.index0 }}">{{ name }}</option>{% endfor %}
+</select></label>{% endif %}
+{% for figure in section.figures.values() %}
+<div data-of="{{ section.key }}" {% if not loop.first %}hidden{% endif %}>{{ figure }}</div>{% endfor %}
+{% endfor %}
+{% if report.tests %}<h2>Significance</h2>
+<p>Paired bootstrap over images, {{ resamples }} resamples, from the confusion matrix of each image.</p>
+<ul>{% for test in report.tests %}<li>{{ test.sentence() }}</li>{% endfor %}</ul>{% endif %}
+</main>
+<script>
+for (const table of document.querySelectorAll("table.sortable")) {
+  table.querySelectorAll("th button").forEach((button, column) => button.addEventListener("click", () => {
+    const head = button.closest("th"), up = head.getAttribute("aria-sort") === "descending";
+    table.querySelectorAll("th").forEach(other => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const value = row => row.cells[column].dataset.value;
+    const number = text => text === "" ? NaN : Number(text);
+    const order = (a, b) => {
+      const x = value(a), y = value(b), m = number(x), n = number(y);
+      if (x === "" || y === "") return (x === "") - (y === "");
+      const sign = up ? 1 : -1;
+      return sign * (isNaN(m) || isNaN(n) ? x.localeCompare(y) : m - n);
+    };
+    const body = table.tBodies[0];
+    [...body.rows].sort(order).forEach(row => body.append(row));
+  }));
+}
+for (const select of document.querySelectorAll("select[data-section]")) {
+  const parts = document.querySelectorAll(`[data-of="${select.dataset.section}"]`);
+  const show = () => parts.forEach((part, number) => { part.hidden = number !== Number(select.value); });
+  select.addEventListener("change", show);
+  show();
+}
+</script>
+</body>
+</html>
+"""
+TABLE = """\
+<div class="scroll"><table class="sortable" id="{{ key }}"><thead><tr>
+{% for name in columns %}<th scope="col"><button type="button">{{ name }}</button></th>{% endfor %}</tr></thead>
+<tbody>{% for row in rows %}<tr>{% for value in row %}
+<td data-value="{{ '' if value is none else value }}"{% if value is string %} class="text"{% endif %}>
+{{- shown(value) }}</td>
+{%- endfor %}</tr>{% endfor %}</tbody></table></div>
+"""
+ENVIRONMENT = Environment(autoescape=True, trim_blocks=True)
+
+
+def as_html(report: Report, resamples: int) -> str:
+    """Return the page; all text of the runs is escaped."""
+    return ENVIRONMENT.from_string(TEMPLATE).render(
+        report=report,
+        notes=[*report.notes, *_cut(report)],
+        table=_table,
+        seed_columns=SEEDS,
+        seed_rows=seeds(report.groups),
+        sections=_sections(report),
+        resamples=resamples,
+    )
+
+
+def _cut(report: Report) -> list[str]:
+    """Tell that charts hold the best runs only."""
+    if len(report.rows) <= MOST:
+        return []
+    return [f"Charts show the {MOST} best of {len(report.rows)} runs; the table and the Pareto plot hold all."]
+
+
+def _table(key: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
+    return Markup(ENVIRONMENT.from_string(TABLE).render(key=key, columns=columns, rows=rows, shown=shown))
+
+
+def _sections(report: Report) -> list[dict[str, object]]:
+    """Return title, key and named figures of each section with charts; the names make its menu."""
+    best = [str(row[0]) for row in report.rows[:MOST]]
+    curves = {
+        name: svg.lines({run: one[run] for run in best if run in one}, f"{name} by step", "step", name)
+        for name, one in report.curves.items()
+    }
+    scores = {run: report.scores[run] for run in best if run in report.scores}
+    per_class = {f"{report.kind} per class": svg.bars(scores, f"{report.kind} per class")} if scores else {}
+    confusion = {
+        name: svg.matrix(counts, classes, f"{name}: percent of the pixels of each true class (rows) by prediction")
+        for name, (classes, counts) in report.matrices.items()
+    }
+    title = "Quality against training speed; the Pareto front is filled"
+    speed = (
+        {"all": svg.scatter(report.points, report.front, title, "images per second", "score")} if report.points else {}
+    )
+    worst = {
+        name: _table(f"worst-{number}", ["image", "mIoU"], [list(one) for one in images])
+        for number, (name, images) in enumerate(report.worst.items())
+    }
+    found = [
+        ("Learning curves", "curves", curves),
+        ("Scores per class", "classes", per_class),
+        ("Quality against speed", "pareto", speed),
+        ("Confusion matrices", "confusion", confusion),
+        ("Worst images", "worst", worst),
+    ]
+    return [
+        {"title": name, "key": key, "figures": {label: Markup(figure) for label, figure in figures.items()}}
+        for name, key, figures in found
+        if figures
+    ]

@@ -1,0 +1,130 @@
+"""The content of a report on runs, independent of its form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from densepred.reporting import compare
+from densepred.reporting.runs import Evaluation, Numbers, Run
+
+WORST = 10
+"""Images with the lowest scores that are listed."""
+FIXED = ("run", "metric", "score", "parameters", "images/s", "peak memory MB", "minutes")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tables and series of a report.
+
+    rows: one per run, with a value per name of `columns`: numbers, text, or None.
+    curves: name of the series to run to (step, value).
+    scores: per run, the score of each class; `kind` names it, such as "iou".
+    matrices: per run, class names and confusion matrix (K, K + 1).
+    worst: per run, images with the lowest score first.
+    notes: facts that the reader must know, such as parts that are missing and why.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[str | float | int | None]]
+    groups: list[compare.Group]
+    curves: dict[str, dict[str, Sequence[tuple[int, float]]]]
+    kind: str
+    scores: dict[str, Numbers]
+    points: dict[str, tuple[float, float]]
+    front: set[str]
+    matrices: dict[str, tuple[tuple[str, ...], np.ndarray]]
+    tests: list[compare.Test]
+    worst: dict[str, list[tuple[str, float]]]
+    notes: list[str]
+
+
+def make(runs: Sequence[Run], title: str) -> Report:
+    """Return the report on runs, best score first."""
+    mode = runs[0].mode
+    sign = -1 if mode == "max" else 1
+    order = sorted(runs, key=lambda run: (run.score is None, sign * (run.score or 0.0)))
+    notes = []
+    if len(monitors := {run.monitor for run in order}) > 1:
+        notes.append(
+            f"The runs monitor different metrics ({', '.join(sorted(monitors))}): their scores do not compare."
+        )
+    typed = compare.differing(order)
+    each = {run.name: compare.class_scores(run) for run in order}
+    kind = next((name for name, _ in each.values() if name), "")
+    classes = list(dict.fromkeys(name for of, values in each.values() if of == kind for name in values))
+    columns = [*FIXED, *(f"{kind}/{name}" for name in classes), "overrides that differ"]
+    rows = [
+        [*_fixed(run), *(each[run.name][1].get(name) for name in classes), " ".join(typed[run.name])] for run in order
+    ]
+    evaluated = {run.name: one for run in order if (one := _with_matrices(run)) is not None}
+    points = {
+        run.name: (run.images_per_second, run.score)
+        for run in order
+        if run.images_per_second is not None and run.score is not None
+    }
+    if missing := [run.name for run in order if run.name not in evaluated]:
+        notes.append(
+            "No confusion matrix, significance test or worst images of "
+            f"{', '.join(missing)}: type densepred-eval ckpt=RUN for each, then make the report again."
+        )
+    return Report(
+        title,
+        columns,
+        rows,
+        compare.groups(order),
+        _curves(order),
+        kind,
+        {run.name: each[run.name][1] for run in order if each[run.name][1]},
+        points,
+        compare.pareto(points, mode),
+        {name: (one.classes, sum(one.matrices.values())) for name, one in evaluated.items()},  # type: ignore[misc]
+        _tests(evaluated, notes),
+        {name: worst(one) for name, one in evaluated.items()},
+        notes,
+    )
+
+
+def _fixed(run: Run) -> list[str | float | int | None]:
+    minutes = None if run.seconds is None else run.seconds / 60
+    return [run.name, run.monitor, run.score, run.parameters, run.images_per_second, run.peak_memory, minutes]
+
+
+def _with_matrices(run: Run) -> Evaluation | None:
+    """Return the newest evaluation with confusion matrices per image."""
+    found = [one for one in run.evaluations if one.matrices]
+    return max(found, key=lambda one: one.folder.stat().st_mtime) if found else None
+
+
+def _curves(runs: Sequence[Run]) -> dict[str, dict[str, Sequence[tuple[int, float]]]]:
+    """Return the curves of the monitored metrics and of the losses."""
+    wanted = [*dict.fromkeys(f"valid/{run.monitor}" for run in runs)]
+    names = dict.fromkeys(name for run in runs for name in run.curves)
+    wanted += [name for name in names if name.endswith(("loss/total", "loss")) and name not in wanted]
+    found = {name: {run.name: run.curves[name] for run in runs if name in run.curves} for name in wanted}
+    return {name: one for name, one in found.items() if one}
+
+
+def _tests(evaluated: Mapping[str, Evaluation], notes: list[str]) -> list[compare.Test]:
+    """Compare the best run with each other one; say which pairs cannot be compared."""
+    names = list(evaluated)
+    found = []
+    for other in names[1:]:
+        test = compare.paired(names[0], evaluated[names[0]], other, evaluated[other])
+        if test is None:
+            notes.append(f"{names[0]} and {other} are not compared: their classes, splits or images differ.")
+        else:
+            found.append(test)
+    if len(found) > 1:
+        notes.append(f"The intervals hold for each pair alone; with {len(found)} pairs one may exclude zero by chance.")
+    return found
+
+
+def worst(one: Evaluation, count: int = WORST) -> list[tuple[str, float]]:
+    """Return the images with the lowest mean IoU, with it; images without a labelled pixel are left out."""
+    scores = {name: float(compare.miou(matrix)) for name, matrix in one.matrices.items()}
+    known = [(name, value) for name, value in scores.items() if value == value]
+    return sorted(known, key=lambda pair: (pair[1], pair[0]))[:count]

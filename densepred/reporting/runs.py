@@ -1,0 +1,153 @@
+"""Runs and evaluations, read from their folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from densepred.errors import Notice, UserError
+
+SUMMARY, METRICS, OVERRIDES, TIMING = "summary.json", "metrics.jsonl", "overrides.txt", "timing.jsonl"
+EVALUATION, MATRICES, IMAGES = "metrics.json", "per_image_confusion.json", "per_image.csv"
+UNIMPORTANT = ("seed", "hydra.", "trainer.resume", "trainer.allow", "trainer.pictures", "data.workers")
+"""Overrides that tell no two settings apart: runs that differ in them alone are seeds of one setting."""
+Numbers = dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Files of densepred-eval: scores of the dataset, and per image if the task has class maps.
+
+    matrices: image to counts (K, K + 1) int64 by (truth, prediction); the last column is void.
+    images: image to its scores.
+    """
+
+    folder: Path
+    split: str
+    metrics: Numbers
+    classes: tuple[str, ...] = ()
+    matrices: Mapping[str, np.ndarray] = field(default_factory=dict)
+    images: Mapping[str, Numbers] = field(default_factory=dict)
+
+    def matrix(self) -> np.ndarray | None:
+        """Return the confusion matrix of all images; None without one."""
+        return sum(self.matrices.values()) if self.matrices else None  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: its best scores, its curves, what was typed, and its evaluations."""
+
+    folder: Path
+    name: str
+    monitor: str
+    mode: str  # "max" or "min"
+    best: Numbers
+    parameters: int | None
+    images_per_second: float | None
+    peak_memory: float | None
+    seconds: float | None
+    overrides: tuple[str, ...]
+    curves: Mapping[str, Sequence[tuple[int, float]]]  # name to (step, value)
+    evaluations: tuple[Evaluation, ...] = ()
+
+    @property
+    def score(self) -> float | None:
+        """The best value of the monitored metric."""
+        return self.best.get(self.monitor)
+
+    def setting(self) -> tuple[str, ...]:
+        """Return the overrides that make the setting, without the seed."""
+        return tuple(sorted(word for word in self.overrides if not word.lstrip("+").startswith(UNIMPORTANT)))
+
+
+def find(folder: Path, evaluations: Path | None = None) -> list[Run]:
+    """Return all runs below a folder, by name, with evaluations found there and below `evaluations`.
+
+    A run that is not complete or damaged is named by a notice. Raises UserError if there is no run.
+    """
+    if not folder.is_dir():
+        raise UserError(f"runs={folder}: there is no such folder; give the folder that holds runs")
+    places = [folder, *([evaluations] if evaluations is not None and evaluations.is_dir() else [])]
+    found = list(_evaluations(places))
+    runs = []
+    for path in sorted(folder.rglob(METRICS)):
+        try:
+            runs.append(_run(path.parent, folder, found))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            text = f"{path.parent}: left out of the report: {type(error).__name__}: {str(error)[:100]}"
+            warnings.warn(text, Notice, stacklevel=2)
+    if not runs:
+        raise UserError(f"runs={folder}: holds no complete run (looked for {METRICS}); give a folder of runs")
+    return runs
+
+
+def _run(folder: Path, root: Path, evaluations: Sequence[tuple[Path, Evaluation]]) -> Run:
+    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    typed = folder / OVERRIDES
+    words = typed.read_text(encoding="utf-8").splitlines() if typed.is_file() else []
+    here = folder.resolve()
+    own = tuple(one for checkpoint, one in evaluations if here in checkpoint.parents)
+    return Run(
+        folder,
+        str(folder.relative_to(root)) if folder != root else folder.name,
+        str(summary["monitor"]),
+        str(summary.get("mode", "max")),
+        {name: value for name, value in (summary.get("best") or {}).items() if name not in ("step", "epoch")},
+        summary.get("parameters"),
+        summary.get("images_per_second"),
+        summary.get("peak_memory_mb", summary.get("peak_memory")),
+        summary.get("seconds"),
+        tuple(word for word in words if word.strip()),
+        curves(folder / METRICS),
+        own,
+    )
+
+
+def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return each series of a metrics.jsonl as (step, value); undefined values are left out."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        for name, value in entry.items():
+            if name not in ("step", "epoch") and isinstance(value, int | float):
+                found.setdefault(name, []).append((int(entry["step"]), float(value)))
+    return found
+
+
+def _evaluations(places: Sequence[Path]) -> Iterator[tuple[Path, Evaluation]]:
+    """Yield the weights and the content of each evaluation."""
+    for path in sorted({path for place in places for path in place.rglob(EVALUATION)}):
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            yield Path(facts["checkpoint"]).resolve(), _evaluation(path.parent, facts)
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            text = f"{path}: left out of the report: {type(error).__name__}: {str(error)[:100]}"
+            warnings.warn(text, Notice, stacklevel=2)
+
+
+def _evaluation(folder: Path, facts: Mapping[str, Any]) -> Evaluation:
+    matrices: dict[str, np.ndarray] = {}
+    classes: tuple[str, ...] = ()
+    if (folder / MATRICES).is_file():
+        held = json.loads((folder / MATRICES).read_text(encoding="utf-8"))
+        classes = tuple(held["classes"])
+        for name, entries in held["images"].items():
+            matrix = np.zeros((len(classes), len(classes) + 1), np.int64)
+            for truth, guess, count in entries:
+                matrix[truth, guess] = count
+            matrices[name] = matrix
+    images: dict[str, Numbers] = {}
+    if (folder / IMAGES).is_file():
+        with (folder / IMAGES).open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                name = row.pop("image")
+                images[name] = {key: float(value) if value else None for key, value in row.items()}
+    return Evaluation(folder, str(facts.get("split", "")), dict(facts["metrics"]), classes, matrices, images)

@@ -1,0 +1,60 @@
+"""Files of an evaluation: per image, and the confusion matrix of all, in agreement with the scores."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densepred.cli import compose
+from densepred.jobs import evaluation
+from densepred.reporting import compare, runs
+from tests import running
+from tests.conftest import composed
+
+
+def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert running.train(run, "trainer.max_steps=2", "encoder.widths=[2,4]") == 0
+    words = (
+        "dataset=shapes",
+        "dataset.size=[24,32]",
+        "dataset.counts={train: 10, valid: 3, test: 3}",
+        "data.workers=0",
+    )
+    cfg = composed(f"ckpt={run}", *words, "data.workers=0", "data.batch_size=2", name="eval")
+    assert evaluation.work(evaluation.EvaluationJob(compose.settings(cfg), tmp_path / "out")) == 0
+    assert "metrics.json, per_image.csv, confusion.csv, per_image_confusion.json" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
+    rows = list(csv.reader((tmp_path / "out" / "confusion.csv").open()))
+    matrix = np.array([[int(cell) for cell in row[1:]] for row in rows[1:]])
+    assert rows[0] == ["truth", *(row[0] for row in rows[1:]), "void"]
+    assert matrix.sum() == 3 * 24 * 32
+    assert compare.miou(matrix) == pytest.approx(metrics["miou"])
+    (checkpoint, found), *rest = runs._evaluations([tmp_path])
+    assert not rest
+    assert checkpoint == (run / "best.safetensors").resolve()
+    assert np.array_equal(found.matrix(), matrix)  # type: ignore[arg-type]
+    assert len(found.images) == 3
+    for name, scores in found.images.items():
+        assert scores["miou"] == pytest.approx(float(compare.miou(found.matrices[name])))
+
+
+def test_other_tasks_have_their_own_metrics_per_image(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("task=autoencoder", "encoder.widths=[2,4]", "trainer.max_steps=1")
+    assert running.train(run, *words, "model=autoencoder") == 0
+    cfg = composed(f"ckpt={run}", "dataset=shapes", "dataset.size=[24,32]", "data.workers=0", name="eval")
+    cfg.dataset.counts = {"train": 10, "valid": 3, "test": 3}
+    assert evaluation.work(evaluation.EvaluationJob(compose.settings(cfg), tmp_path / "out")) == 0
+    assert not (tmp_path / "out" / "confusion.csv").exists()
+    rows = list(csv.DictReader((tmp_path / "out" / "per_image.csv").open()))
+    mean = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
+    assert len(rows) == 3
+    name = next(key for key in rows[0] if key != "image" and "mse" in key)
+    assert np.mean([float(row[name]) for row in rows]) == pytest.approx(mean[name], rel=1e-5)

@@ -1,0 +1,136 @@
+"""A report on runs on disk: its tables, its page and its card."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densepred import report
+from densepred.errors import Notice, UserError
+from densepred.reporting import svg
+from tests import running
+from tests.conftest import composed
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def draw(folder: Path, name: str, score: float, *overrides: str, evaluated: bool = True, classes: int = 2) -> None:
+    """Write the files of a run, and of an evaluation of six images, as the commands do."""
+    place = folder / "runs" / name
+    place.mkdir(parents=True)
+    best = {"step": 20, "miou": score, "iou/sky": score, f"iou/{HOSTILE}": None}
+    summary = {"monitor": "miou", "mode": "max", "best": best, "parameters": 1234, "images_per_second": 10 * score}
+    (place / "summary.json").write_text(json.dumps({**summary, "peak_memory_mb": 500, "seconds": 90.0}))
+    lines = [{"step": step, "valid/miou": score * step / 20, "valid/loss/total": 1 / step} for step in (5, 10, 20)]
+    (place / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (place / "overrides.txt").write_text("\n".join(overrides))
+    if not evaluated:
+        return
+    out = folder / "evaluations" / name
+    out.mkdir(parents=True)
+    facts = {"checkpoint": str(place / "best.safetensors"), "split": "valid", "metrics": {"miou": score}}
+    (out / "metrics.json").write_text(json.dumps(facts))
+    hits = {f"{n}.png": [[0, 0, round(90 * score) + n], [0, 1, 20], [1, 1, 50]] for n in range(6)}
+    held = {"classes": ["sky", HOSTILE], "images": hits}
+    (out / "per_image_confusion.json").write_text(json.dumps(held))
+
+
+@pytest.fixture
+def made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    draw(tmp_path, "a", 0.6, "loss=ce", "model=unet")
+    draw(tmp_path, "b", 0.8, "loss=dice", "model=unet")
+    draw(tmp_path, "c", 0.7, "loss=dice", "model=unet", "seed=1", evaluated=False)
+    assert run(tmp_path) == 0
+    return tmp_path / "out"
+
+
+def run(folder: Path, *words: str) -> int:
+    given = (f"runs={folder / 'runs'}", f"evaluations={folder / 'evaluations'}", f"output={folder / 'out'}")
+    return report.report(composed(*given, *words, name="report"))
+
+
+def test_the_table_is_sorted_by_score_and_full(made: Path) -> None:
+    rows = list(csv.DictReader((made / "runs.csv").open()))
+    assert [row["run"] for row in rows] == ["b", "c", "a"]
+    assert rows[0] | {"iou/sky": "0.8", "minutes": "1.5", "overrides that differ": "loss=dice"} == rows[0]
+    assert rows[1]["overrides that differ"] == "loss=dice seed=1"
+    text = (made / "report.md").read_text()
+    assert "| loss=dice | 2 | 0.7500 | 0.0707 | 0.7000 | 0.8000 |" in text
+    assert "b is better than a by" in text
+    assert "No confusion matrix, significance test or worst images of c: type densepred-eval" in text
+    assert re.search(r"## Worst images of a\n\n.*\n.*\n\| 0.png \|", text)
+
+
+class Reader(HTMLParser):
+    """Counts elements, and keeps their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_stands_alone_and_text_of_runs_is_escaped(made: Path) -> None:
+    page = (made / "index.html").read_text()
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+    reader = Reader()
+    reader.feed(page)
+    tags = [tag for tag, _ in reader.found]
+    assert tags.count("script") == 1
+    assert not [attrs for tag, attrs in reader.found if tag in ("script", "img") and "src" in attrs]
+    assert [attrs["href"] for tag, attrs in reader.found if tag == "link"] == ["data:,"]
+    assert "http" not in re.sub(r"http://www\.w3\.org/\S+", "", page)
+    charts = [attrs for tag, attrs in reader.found if tag == "svg"]
+    assert len(charts) == 6  # two curves, classes, Pareto, two matrices
+    assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in charts)
+    assert "viewport" in page
+
+
+def test_damaged_and_missing_runs_are_named(tmp_path: Path) -> None:
+    draw(tmp_path, "a", 0.6)
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "metrics.jsonl").write_text("{}\n")
+    with pytest.warns(Notice, match="broken: left out of the report: FileNotFoundError"):
+        assert run(tmp_path) == 0
+    with pytest.raises(UserError, match="holds no complete run"):
+        report.report(composed(f"runs={tmp_path / 'out'}", name="report"))
+    for words, message in (([], "runs is not given"), (["card=true"], "ckpt is not given")):
+        with pytest.raises(UserError, match=message):
+            report.report(composed(*words, name="report"))
+
+
+def test_the_card_holds_data_scores_and_licences_and_is_not_replaced_unasked(tmp_path: Path) -> None:
+    assert running.train(tmp_path, "trainer.max_steps=1", "encoder.widths=[2,4]") == 0
+    words = ("card=true", f"ckpt={tmp_path}", "license=apache-2.0")
+    assert report.report(composed(*words, name="report")) == 0
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith('---\nlicense: "apache-2.0"\nlibrary_name: "densepred"\npipeline_tag: "image-segmentation"')
+    assert "| training data | not stated |" in text
+    assert "| classes | background, disc," in text
+    assert "| pixel_accuracy |" in text
+    with pytest.raises(UserError, match=r"README\.md: exists already; type overwrite=true"):
+        report.report(composed(*words, name="report"))
+
+
+def test_ticks_are_round_and_inside() -> None:
+    assert svg.ticks(0.0, 1.0) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert svg.ticks(-3.0, 120.0) == pytest.approx([0, 50, 100])
+    for low, high in ((0.123, 0.1234), (5.0, 5e6)):
+        found = svg.ticks(low, high)
+        assert 2 <= len(found) <= 8
+        assert low <= found[0] <= found[-1] <= high
+
+
+def test_shares_of_a_matrix_are_of_the_true_class() -> None:
+    drawn = svg.matrix(np.array([[3, 1, 0], [0, 0, 4]]), ["a", "b"], "t")
+    assert "a as b: 25.0% (1 pixels)" in drawn
+    assert "b as void: 100.0% (4 pixels)" in drawn
