@@ -35,6 +35,9 @@ AVOID = {
 
 ANY = re.compile(rf"\b(?:{'|'.join(AVOID)})\b", re.IGNORECASE)
 
+WORDS = 25
+"""The most words of a sentence. A colon and a semicolon end one too; code, links and quotations count as one word."""
+
 QUOTES = re.compile(r"`[^`]*`|\"[^\"]*\"|```.*?```", re.DOTALL)
 """Code and quotations are not prose of ours."""
 
@@ -44,11 +47,11 @@ def findings(path: Path) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         nodes = list(ast.walk(ast.parse(text)))
-        strings, remarks = docstrings(nodes), comments(text)
+        strings = docstrings(nodes)
         for line, docstring in strings:
             if found := re.match(FRAGMENTS, docstring):
                 yield f"{line}: a docstring begins with {found[0]!r}: begin with an imperative verb or a noun phrase"
-        passages = [*strings, *remarks, *messages(nodes), *test_names(nodes)]
+        passages = [*strings, *comments(text), *messages(nodes), *test_names(nodes)]
     elif path.suffix == ".yaml":
         passages = [(n, line.partition("# ")[2]) for n, line in enumerate(text.splitlines(), 1) if "# " in line]
     else:
@@ -60,6 +63,39 @@ def findings(path: Path) -> Iterator[str]:
         for pattern, remedy in AVOID.items():
             for found in re.finditer(rf"\b{pattern}\b", prose, re.IGNORECASE):
                 yield f"{line + prose[: found.start()].count(chr(10))}: {' '.join(found[0].split())!r}: {remedy}"
+
+
+def long_sentences(path: Path) -> Iterator[str]:
+    """Yield a line for each sentence of more than WORDS words; tables, headings and formulas are no sentences."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        whole = [*docstrings(ast.walk(ast.parse(text))), *blocks(text)]
+    else:
+        prose = re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), text, flags=re.DOTALL)
+        whole = [(1, re.sub(r"^ {4}.*$", "", prose, flags=re.MULTILINE))] if path.suffix == ".md" else []
+    for line, passage in whole:
+        quoted = QUOTES.sub(lambda code: "code" + "\n" * code[0].count("\n"), passage)
+        prose = re.sub(r"\[([^\]]*)\]\([^)]*\)", lambda link: "link" + "\n" * link[0].count("\n"), quoted)
+        at = line
+        for part in re.split(r"((?<=[.?!:;])\s+|\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.)))", prose):
+            count = len([word for word in part.split() if re.search(r"\w", word)])
+            if count > WORDS and not re.search(r"^\s*#|[|]|<br>", part):
+                yield f"{at}: {count} words, {' '.join(part.split())[:60]!r}...: at most {WORDS} per sentence"
+            at += part.count("\n")
+
+
+def blocks(text: str) -> list[tuple[int, str]]:
+    """Return (line, text) of comments that have lines of their own, those on consecutive lines joined."""
+    joined: list[tuple[int, str]] = []
+    for line, words in enumerate(text.splitlines(), 1):
+        if not words.lstrip().startswith("# "):
+            continue
+        remark = words.lstrip(" #")
+        if joined and line == joined[-1][0] + joined[-1][1].count("\n") + 1:
+            joined[-1] = (joined[-1][0], f"{joined[-1][1]}\n{remark}")
+        else:
+            joined.append((line, remark))
+    return joined
 
 
 def docstrings(nodes: Iterable[ast.AST]) -> list[tuple[int, str]]:
@@ -105,5 +141,5 @@ if __name__ == "__main__":  # python -m tests.prose FILE_OR_FOLDER ...
     for place in map(Path, sys.argv[1:]):
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.suffix in (".py", ".yaml", ".md"):
-                for finding in findings(path):
+                for finding in (*findings(path), *long_sentences(path)):
                     print(f"{path}:{finding}")
