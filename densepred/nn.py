@@ -200,6 +200,17 @@ def ceil_div(length: int, stride: int) -> int:
     return (length + stride - 1) // stride
 
 
+def crop(x: Tensor, height: int, width: int) -> Tensor:
+    """Return the first rows and columns of maps (..., H, W): a view, and in an exported program a copy.
+
+    The layout of a view depends on whether the crop is a whole map, which torch.export would fix for all sizes.
+    """
+    if torch.compiler.is_exporting():
+        rows, columns = (torch.arange(length, device=x.device) for length in (height, width))
+        return x.index_select(-2, rows).index_select(-1, columns)
+    return x[..., :height, :width]
+
+
 def exponential(x: Tensor) -> Tensor:
     """Return exp(x) in float32, at most e^9 (some 8000, within half precision): for lengths of any magnitude."""
     return x.float().clamp(max=9).exp()

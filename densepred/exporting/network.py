@@ -35,7 +35,7 @@ class Network(nn.Module):
         rename_keywords(model)
         self.model, self.wanted = model, wanted
         self.kept = [name for name in heads if name != self.classes]
-        self.names = [*wanted, *self.kept]
+        self.names = [*wanted, *map(output_name, self.kept)]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         found = {name: stages[-1] for name, stages in self.model(image).items()}
@@ -87,6 +87,11 @@ def original(name: str) -> str:
     return name[:-1] if name.endswith("_") and keyword.iskeyword(name[:-1]) else name
 
 
+def output_name(head: str) -> str:
+    """Return the name of a head in a file; the head `image` of autoencoders would be taken for the input."""
+    return f"{head}_output" if head == INPUT else head
+
+
 def class_head(heads: Mapping[str, HeadSpec], wanted: str) -> str:
     """Return the name of the head that holds a class map; raise UserError if there is none."""
     found = [name for name, spec in heads.items() if spec.kind == "classes"]
@@ -102,7 +107,7 @@ def heads_of(outputs: Mapping[str, Tensor], heads: Mapping[str, HeadSpec], sure:
     Probabilities become their logarithms, or the logit of a sigmoid. Labels become logits with a softmax of one at the
     class of each pixel, so that decoding them gives the same class map.
     """
-    found = {name: outputs[name].float() for name in heads if name in outputs}
+    found = {name: outputs[output_name(name)].float() for name in heads if output_name(name) in outputs}
     for name, spec in heads.items():
         if name in found:
             continue

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Model
+from densepred.nn import crop
 from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, UserError
 
@@ -58,7 +59,7 @@ class LinearAutoencoder(Model):
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         cells = self.encode(image).movedim(1, -1) @ self.up.T + self.mean
-        return {"image": [patches.merge(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}
+        return {"image": [crop(patches.merge(cells, self.patch), *image.shape[-2:])]}
 
 
 def reconstructs(name: str, heads: Mapping[str, HeadSpec], channels: int) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from densepred import distributed
 from densepred.contracts import Model
 from densepred.model.linear_autoencoder import reconstructs, shape
+from densepred.nn import crop
 from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, UserError
 
@@ -103,7 +104,7 @@ class PCA(Model):
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         cells = self.encode(image).movedim(1, -1) @ self.components + self.mean
-        return {"image": [patches.merge(cells, self.patch)[..., : image.shape[-2], : image.shape[-1]]]}
+        return {"image": [crop(patches.merge(cells, self.patch), *image.shape[-2:])]}
 
 
 class Sums:

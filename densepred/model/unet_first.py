@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Model, Upsample, UpsampleFactory
-from densepred.nn import Levels, Normalise, initialise, make_activation, make_norm, output_axes
+from densepred.nn import Levels, Normalise, crop, initialise, make_activation, make_norm, output_axes
 from densepred.ops.geometry.mirror import mirrored
 from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 
@@ -79,7 +79,7 @@ class UNetFirst(Normalise, Model):
             (-self.margin, self.fit(length + self.margin + more) - self.margin) for length in (height, width)
         )
         answers = self.valid(mirrored(image, rows, columns))
-        return {name: [stage[..., :height, :width] for stage in stages] for name, stages in answers.items()}
+        return {name: [crop(stage, height, width) for stage in stages] for name, stages in answers.items()}
 
     def valid(self, image: Tensor) -> dict[str, list[Tensor]]:
         """Predict (B, channels, h, w) for (B, C, h + 2 margin, w + 2 margin): 572 -> 388 at the paper's depth.

@@ -113,3 +113,20 @@ def test_repeating_the_last_row_is_padding_by_replication_or_a_crop(length: int)
     x = torch.rand(1, 2, 5, 3)
     want = F.pad(x, (0, 0, 0, length - 5), mode="replicate") if length > 5 else x[..., :length, :]
     assert torch.equal(_repeated(x, -2, length), want)
+
+
+def test_a_head_named_like_the_input_has_another_name_in_the_file() -> None:
+    """Autoencoders reconstruct `image`."""
+
+    class Same(nn.Module):
+        align_corners = False
+
+        def forward(self, image: torch.Tensor) -> dict[str, list[torch.Tensor]]:
+            return {"image": [image]}
+
+    heads = {"image": HeadSpec(3)}
+    made = network.Network(Same(), heads)  # type: ignore[arg-type]
+    assert made.names == ["image_output"]
+    x = torch.rand(1, 3, 4, 5)
+    assert torch.equal(network.heads_of({"image_output": x}, heads)["image"], x)
+    assert parity.compare({"image_output": x}, {"image_output": x}, heads, 1e-3, "random", x.shape).passed

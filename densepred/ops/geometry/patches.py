@@ -5,15 +5,17 @@ B images, C channels, H x W pixels, h x w patches.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from densepred.nn import ceil_div
 from densepred.ops.geometry.mirror import mirrored
 
 
 def whole(image: Tensor, patch: tuple[int, int]) -> Tensor:
     """Continue images (B, C, H, W) to the right and below by reflection until whole patches cover them."""
-    height, width = (-(-length // side) * side for length, side in zip(image.shape[-2:], patch, strict=True))
-    if (height, width) == tuple(image.shape[-2:]):
+    height, width = (ceil_div(length, side) * side for length, side in zip(image.shape[-2:], patch, strict=True))
+    if not torch.compiler.is_exporting() and (height, width) == tuple(image.shape[-2:]):
         return image
     return mirrored(image, (0, height), (0, width))
 
