@@ -8,8 +8,10 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import signal
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,12 @@ from typing import Any
 FAULT = "DENSEPRED_FAULT"
 """Tests set this variable to `<point>:kill` to die there, or to `<point>:full` for a disk that is full."""
 
+
+TEMPORARY = ".tmp"
+"""The end of the name of a file that is being written."""
+
+OURS = re.compile(r"\.(\d+|[\w-]+\.(safetensors|json|yaml|txt|lock))\..+\.tmp")
+"""Temporary names of checkpoints, and of files of a run."""
 
 FORMER = ".former"
 """The end of the name of a folder while another takes its place."""
@@ -31,9 +39,36 @@ def fault(point: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def temporary_name(path: Path) -> Path:
+    """Return a name beside `path` that no other process uses, on this host or another of the same disk."""
+    host = re.sub(r"[^\w-]", "_", os.uname().nodename)[:20]
+    stem = path.name.encode()[:150].decode(errors="ignore")  # file systems take names of 255 bytes
+    return path.with_name(f".{stem}.{host}.{uuid.uuid4().hex[:12]}{TEMPORARY}")
+
+
+def clean(folder: Path) -> list[str]:
+    """Remove what a process that was killed has left under temporary names; return these. No other may write there."""
+    left = [path for path in folder.glob(f".*{TEMPORARY}") if OURS.fullmatch(path.name) and not path.is_symlink()]
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return [path.name for path in left]
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, which stays with it when the first is replaced; copy it where links are unknown."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        sync(target)
+
+
 def replace(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` write a file beside `path`, then rename it to `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         write(temporary)
         follow_umask(temporary)
@@ -51,8 +86,14 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON; numbers that are not finite become null."""
+    text = as_json(data)
+    replace(path, lambda temporary: temporary.write_bytes(text))
+
+
+def as_json(data: Any) -> bytes:
+    """Return JSON in UTF-8; numbers that are not finite become null."""
     text = json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    replace(path, lambda temporary: temporary.write_text(text, "utf-8", "backslashreplace"))
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _finite(node: Any) -> Any:
@@ -67,8 +108,7 @@ def _finite(node: Any) -> Any:
 def new_folder(path: Path, point: str) -> Iterator[Path]:
     """Yield a folder to fill; it gets its name, and replaces one of that name, when its files are on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = temporary_name(path)
     temporary.mkdir()
     try:
         yield temporary

@@ -42,10 +42,14 @@ def prepared(arguments: list[str]) -> list[str]:
 
 def recorded(arguments: list[str]) -> list[str]:
     """Return the overrides that `trainer.resume=RUN` was started with, except those that are typed again."""
-    folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "")
-    if folder in ("", "null"):
+    folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "null")
+    if folder == "null":
         return []
+    if not folder.strip("'\" "):
+        raise UserError("trainer.resume= names no folder; type trainer.resume=RUN, or leave it out")
     run = expand(folder.strip("'\""))
+    if run.is_file():
+        raise UserError(f"trainer.resume={run}: is a file; give the folder of a run, or weights.init=FILE")
     if not run.is_dir():
         raise UserError(f"trainer.resume={run}: there is no such run folder; see `ls runs`")
     typed = {word.partition("=")[0].lstrip("+~") for word in arguments}

@@ -54,6 +54,19 @@ def settings(config: DictConfig) -> Any:
         raise UserError(one_line(error)) from error
 
 
+PATHS = (
+    "trainer.resume",
+    "weights.init",
+    "weights.encoder",
+    "weights.model",
+    "ckpt",
+    "input",
+    "output",
+    "dataset.root",
+)
+"""Keys of paths, each of which some command has."""
+
+
 def complete(config: DictConfig, overrides: Sequence[str]) -> None:
     """Apply the rules between settings; raise UserError with all that do not fit."""
     _square(config)
@@ -63,6 +76,7 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
     mistakes = [
         *_unknown(config),
         *_missing(config),
+        *_empty(config),
         *_unused(config, typed),
         *out_of_range(config),
     ]
@@ -75,6 +89,13 @@ def _square(config: DictConfig) -> None:
     crop = OmegaConf.select(config, "data.crop")
     if isinstance(crop, int) and not isinstance(crop, bool):
         config.data.crop = [crop, crop]
+
+
+def _empty(config: DictConfig) -> Iterator[str]:
+    """Yield a message for each path that is empty: it would mean the current folder, or nothing at all."""
+    for key in PATHS:
+        if OmegaConf.select(config, key, throw_on_missing=False) == "":
+            yield f"{key}= is empty; give a path, or leave it out"
 
 
 def _unknown(config: DictConfig) -> Iterator[str]:

@@ -59,6 +59,7 @@ class Trainer:
         self.total, self.valid_steps = self.lengths(len(train))
         if resume:
             self.run.restore(self.state, settings.allow)
+            self._place(len(train))
         self.started = self.saved = time.monotonic()
         self.before = progress.seconds
         self.agreed = [False, False, distributed.anywhere(self._out_of_time(), self.device)]
@@ -86,6 +87,19 @@ class Trainer:
         per_epoch = math.ceil(batches / settings.accumulate)
         total = settings.max_steps or (settings.epochs * per_epoch if settings.epochs else None)
         return total, max(1, round(settings.valid_every * per_epoch))
+
+    def _place(self, batches: int) -> None:
+        """Place a resumed run in its epoch, and count the steps that its epochs still take.
+
+        Both change only with settings that change the number of batches.
+        """
+        progress, settings = self.progress, self.settings
+        if progress.batch >= batches:
+            progress.epoch, progress.batch = progress.epoch + 1, 0
+        if settings.epochs and not settings.max_steps:
+            per_epoch = math.ceil(batches / settings.accumulate)
+            left = (settings.epochs - progress.epoch) * per_epoch - progress.batch // settings.accumulate
+            self.total = max(progress.step + left, 1)
 
     def _epoch(self, train: TrainingLoader, bar: ProgressBar) -> None:
         """Train through the rest of the current epoch."""

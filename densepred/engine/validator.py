@@ -48,6 +48,8 @@ class Validator:
         progress.seconds += time.monotonic() - begun
         if progress.update(values):
             self.run.publish("best", state)
+        else:
+            self.run.settle_best(state)
         self.run.summarise(state)
         self.run.log.say(progress.line(values, state.meter.loss))
 

@@ -110,7 +110,15 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
         _record_splits(record, folder, settings, resume, log)
     if distributed.is_main():
         log.loggers = parts.loggers(settings.logger, folder, provenance.flatten(job.written))
-    run = Run(folder, _header(job, task_node, train, record), job.written, log, settings.trainer.keep_last, lock)
+    run = Run(
+        folder,
+        _header(job, task_node, train, record),
+        job.written,
+        log,
+        settings.trainer.keep_last,
+        lock,
+        job.overrides,
+    )
     state = _state(model, task, settings)
     validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, task, settings, run, validator, stop)

@@ -6,6 +6,7 @@ checkpoint is either complete or recognised as damaged, whenever the process or 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import warnings
@@ -18,10 +19,13 @@ from torch import Tensor
 
 from densepred import atomic
 from densepred.errors import UserError
-from densepred.weights.file import read_tensors, write_tensors
+from densepred.rundir import tensor_file
+from densepred.weights.file import read_tensors
 
 WEIGHTS, STATE, META, MANIFEST = "weights.safetensors", "state.safetensors", "state.json", "manifest.json"
 FILES = (WEIGHTS, STATE, META)
+BEST = "best.safetensors"
+"""The best weights when a checkpoint was written: a second name of the run's file."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,19 @@ class Checkpoints:
         self.folder, self.keep_last, self.warn = folder, keep_last, warn
 
     def save(
-        self, step: int, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
+        self,
+        step: int,
+        weights: Mapping[str, Tensor],
+        tensors: Mapping[str, Tensor],
+        meta: Mapping[str, Any],
+        best: Path | None = None,
     ) -> None:
-        """Write a checkpoint, then remove the oldest. An OSError leaves the others as they were."""
+        """Write a checkpoint, then remove the oldest. An OSError leaves the others as they were.
+
+        `best` is the file of the best weights so far: the checkpoint keeps it under a second name.
+        """
         try:
-            self._save(step, weights, tensors, meta)
+            self._save(step, weights, tensors, meta, best)
         except OSError as error:
             size = sum(value.numel() * value.element_size() for value in (*weights.values(), *tensors.values()))
             free = shutil.disk_usage(self.folder if self.folder.is_dir() else Path()).free
@@ -54,14 +66,24 @@ class Checkpoints:
         self._prune()
 
     def newest(self) -> Checkpoint | None:
-        """Return the newest complete checkpoint; `warn` names damaged ones, which are skipped."""
-        return next((found for step in reversed(self.steps()) if (found := self._try(step)) is not None), None)
+        """Return the newest complete checkpoint, None if there is none; `warn` names damaged ones, which are skipped.
+
+        Raises UserError if all are damaged.
+        """
+        steps = self.steps()
+        found = next((found for step in reversed(steps) if (found := self._try(step)) is not None), None)
+        if found is None and steps:
+            raise UserError(
+                f"{self.folder}: each of its {len(steps)} checkpoints is damaged; put one back from a copy, or start a "
+                f"new run, from the weights of this one by weights.init={self.folder.parent}"
+            )
+        return found
 
     def _try(self, step: int) -> Checkpoint | None:
         try:
             return self.load(step)
         except UserError as error:
-            self.warn(f"{error}; an older one is tried")
+            self.warn(f"{error}; it is skipped")
             return None
 
     def load(self, step: int) -> Checkpoint:
@@ -78,24 +100,29 @@ class Checkpoints:
         atomic.recover(self.folder)
         return sorted(int(p.name) for p in self.folder.iterdir() if p.name.isdecimal() and p.is_dir())
 
-    def _save(self, step: int, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], meta: Any) -> None:
+    def _save(
+        self, step: int, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], meta: Any, best: Path | None
+    ) -> None:
         atomic.fault("checkpoint:begin")
         with atomic.new_folder(self.folder / str(step), "checkpoint") as folder:
             atomic.fault("checkpoint:made")
-            write_tensors(folder / WEIGHTS, weights)
+            digests = {WEIGHTS: tensor_file.write(folder / WEIGHTS, weights)}
             atomic.fault("checkpoint:weights")
-            write_tensors(folder / STATE, tensors)
+            digests[STATE] = tensor_file.write(folder / STATE, tensors)
             atomic.fault("checkpoint:state")
-            atomic.write_json(folder / META, meta)
+            text = atomic.as_json(meta)
+            (folder / META).write_bytes(text)
+            digests[META] = hashlib.sha256(text).hexdigest()
             atomic.fault("checkpoint:meta")
-            files = {
-                name: {"size": (folder / name).stat().st_size, "sha256": atomic.digest(folder / name)} for name in FILES
-            }
-            atomic.write_json(folder / MANIFEST, {"step": step, "files": files})
+            if best is not None and best.is_file():
+                atomic.link(best, folder / BEST)
+            files = {name: {"size": (folder / name).stat().st_size, "sha256": digests[name]} for name in FILES}
+            (folder / MANIFEST).write_bytes(atomic.as_json({"step": step, "files": files}))
             atomic.fault("checkpoint:manifest")
 
     def _prune(self) -> None:
-        for stale in (*self.folder.glob(".*.tmp"), *self.folder.glob(f".*{atomic.FORMER}")):
+        atomic.clean(self.folder)
+        for stale in self.folder.glob(f".*{atomic.FORMER}"):
             shutil.rmtree(stale, ignore_errors=True)
         for step in self.steps()[: -self.keep_last]:
             folder = self.folder / str(step)

@@ -16,13 +16,18 @@ from densepred import distributed
 from densepred.atomic import write_json
 from densepred.build import renamed
 from densepred.errors import UserError
-from densepred.rundir.checkpoints import META, Checkpoints
+from densepred.rundir import provenance, schema
+from densepred.rundir.checkpoints import BEST, META, Checkpoint, Checkpoints
 from densepred.rundir.lock import Lock
 from densepred.rundir.log import Log
+from densepred.rundir.progress import Progress
 from densepred.rundir.provenance import flatten
+from densepred.rundir.published import Published
 from densepred.rundir.state import TrainState
-from densepred.weights.file import save_weights
 from densepred.weights.header import SUFFIX, read_header
+
+OF_ONE_START = ("trainer.resume", "trainer.allow")
+"""Settings of one start, not of the run."""
 
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
 FREE += (
@@ -53,9 +58,11 @@ class Run:
         log: Log,
         keep: int,
         lock: Lock | None = None,
+        overrides: Sequence[str] = (),
     ) -> None:
         self.folder, self.header, self.log, self.lock = folder, dict(header), log, lock
-        self.config = flatten(config)
+        self.written, self.overrides = config, provenance.of_run(overrides)
+        self.config, self.published = flatten(config), Published(folder, log)
         self.checkpoints = Checkpoints(folder / "checkpoints", keep, warn=log.warn)
 
     def save(self, state: TrainState) -> None:
@@ -65,10 +72,19 @@ class Run:
         if self.lock is not None:
             self.lock.require()
         step, parts = state.progress.step, state.state_dict()
-        about = {"config": self.config, "environment": numerics(), "files": self.log.position()}
-        meta = {**about, "info": self.header.get("info")}
+        position = self.log.position()
+        meta = {
+            **parts["meta"],
+            "config": self.config,
+            "overrides": self.overrides,
+            "environment": numerics(),
+            "files": position,
+            "digests": self.log.digests(position),
+            "published": {"best": self.published.best},
+            "info": self.header.get("info"),
+        }
         try:
-            self.checkpoints.save(step, parts["weights"], parts["tensors"], {**parts["meta"], **meta})
+            self.checkpoints.save(step, parts["weights"], parts["tensors"], meta, self.published.file("best"))
         except OSError as error:
             self.log.warn(f"step {step}: no checkpoint written in {self.folder}: {error}; free some space")
             return
@@ -81,28 +97,92 @@ class Run:
         progress = state.progress
         header = {**self.header, "step": progress.step, "metrics": progress.last if name == "best" else {}}
         try:
-            save_weights(self.folder / f"{name}.safetensors", state.eval_model.state_dict(), header)
+            self.published.write(name, state.eval_model.state_dict(), header)
         except OSError as error:
             self.log.warn(f"{self.folder / name}.safetensors could not be written: {error}; free some space")
 
     def restore(self, state: TrainState, allow: Sequence[str]) -> None:
         """Continue from the newest complete checkpoint, or from the start where there is none.
 
-        Raises UserError where a setting changed that `allow` does not name.
+        Raises UserError if a setting changed that `allow` does not name, if the checkpoint lacks a part of the state,
+        or if all are damaged.
         """
         found = self.checkpoints.newest()
         if found is None:
-            self.log.say(f"no complete checkpoint in {self.folder}; starting at step 0")
-            self.log.rewind({})
+            self._start_again()
             return
+        changed = self._changed(found, allow)
+        try:
+            state_ = {"weights": found.weights, "tensors": found.tensors, "meta": found.meta}
+            notes = state.load_state_dict(state_, changed)
+            self.log.check(found.meta["files"], found.meta.get("digests", {}))
+        except UserError as error:
+            raise self._incomplete(found.step, error) from error
+        for name, (then, now) in differences(found.meta["environment"], numerics()).items():
+            self.log.warn(f"{name} was {then} and is {now}: the rest of the run may differ in the last digits")
+        self.log.rewind(found.meta["files"])
+        self.log.say(f"resuming at step {state.progress.step}, epoch {state.progress.epoch}")
+        for note in [*notes, *rescale(state.progress, changed)]:
+            self.log.warn(note)
+        self._republish(state, found, bool(changed))
+        self._remember(state, changed)
+
+    def settle_best(self, state: TrainState) -> None:
+        """Bring best.safetensors back to what the counters tell, if a resumed run validated anew and found otherwise."""
+        if distributed.is_main() and self.published.in_doubt:
+            self.published.settle(state)
+
+    def _start_again(self) -> None:
+        if self.published.file("last").is_file():
+            raise UserError(
+                f"{self.folder}: has last.safetensors and no checkpoint to go on from; put {self.checkpoints.folder} back, "
+                f"or start a new run from these weights by weights.init={self.folder}"
+            )
+        self.log.say(f"no complete checkpoint in {self.folder}; starting at step 0")
+        self.log.rewind({})
+
+    def _changed(self, found: Checkpoint, allow: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+        """Return (then, now) of each setting that changed; raise UserError for those that `allow` does not name."""
+        try:
+            schema.check_meta(found.meta)
+        except UserError as error:
+            raise self._incomplete(found.step, error) from error
         then = renamed.flat(found.meta["config"])
         then = {key: self.config[key] for key in LATER if key in self.config} | then
         refuse_changes(then, self.config, allow)
-        for name, (then, now) in differences(found.meta["environment"], numerics()).items():
-            self.log.warn(f"{name} was {then} and is {now}: the rest of the run may differ in the last digits")
-        state.load_state_dict({"weights": found.weights, "tensors": found.tensors, "meta": found.meta})
-        self.log.rewind(found.meta["files"])
-        self.log.say(f"resuming at step {state.progress.step}, epoch {state.progress.epoch}")
+        return differences(then, self.config)
+
+    def _incomplete(self, step: int, error: UserError) -> UserError:
+        older = [one for one in self.checkpoints.steps() if one < step]
+        remedy = (
+            f"remove this folder to go on from {self.checkpoints.folder / str(older[-1])}"
+            if older
+            else f"start a new run, from its weights by weights.init={self.folder}"
+        )
+        return UserError(f"{self.checkpoints.folder / str(step)}: {error}; {remedy}")
+
+    def _republish(self, state: TrainState, found: Checkpoint, changed: bool) -> None:
+        """Write the published weights again where they are not those of this checkpoint, as after a kill."""
+        if not distributed.is_main():
+            return
+        if not self.published.holds("last", state):
+            self.log.say(f"{self.published.file('last')} was not of step {state.progress.step}; it is written again")
+            self.publish("last", state)
+        published = found.meta.get("published") or {}
+        self.published.reopen(published.get("best"), self.checkpoints.folder / str(found.step) / BEST)
+        if changed or not (
+            state.progress.due and self.published.step("best") == state.progress.step
+        ):  # else validated again
+            self.published.settle(state)
+
+    def _remember(self, state: TrainState, changed: Mapping[str, tuple[Any, Any]]) -> None:
+        """Record what was typed now, and accepted: the next resume goes on with it."""
+        kept = {key: values for key, values in changed.items() if not key.startswith(OF_ONE_START)}
+        if not kept:
+            return
+        self.save(state)
+        if distributed.is_main() and provenance.exists(self.folder):
+            provenance.write(self.folder, self.written, self.overrides)
 
     def summarise(self, state: TrainState, diagnostics: Mapping[str, float | None] | None = None) -> None:
         """Write summary.json; `diagnostics` are the scores of `trainer.probes`."""
@@ -176,6 +256,15 @@ def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Seq
             f"{key}: the run began with {json.dumps(before)} and would go on with {json.dumps(after)}; leave it out, "
             f"or add 'trainer.allow=[{','.join(changed)}]' if you mean it"
         )
+
+
+def rescale(progress: Progress, changed: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Count the epoch in batches of the present size; return a sentence about it if the size changed."""
+    then, now = changed.get("data.batch_size", (None, None))
+    if not isinstance(then, int) or not isinstance(now, int) or not progress.batch:
+        return []
+    before, progress.batch = progress.batch, progress.batch * then // now
+    return [f"data.batch_size: {before} batches of {then} count as {progress.batch} of {now} in this epoch"]
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -177,6 +177,8 @@ def owned(folder: Path, say: Callable[[str], object] = print) -> Iterator[Lock |
                 refusal = str(error)
         if refusal := distributed.share(refusal):
             raise UserError(refusal)
+        if lock is not None and (left := [*atomic.clean(folder), *atomic.clean(folder / "checkpoints")]):
+            say(f"{folder}: removed {len(left)} files that a stopped process had begun: {', '.join(left[:3])}")
         yield lock
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from densepred import output
+from densepred import atomic, output
+from densepred.errors import UserError
 
 METRICS, TIMING, TEXT = "metrics.jsonl", "timing.jsonl", "train.log"
 
@@ -51,6 +53,7 @@ class Log:
         self.folder, self.enabled = folder, enabled
         self.loggers: Sequence[Logger] = ()
         self._written = False
+        self._hashed: dict[str, tuple[int, Any]] = {}
 
     def say(self, text: str) -> None:
         """Write a message to the terminal and to train.log."""
@@ -94,10 +97,46 @@ class Log:
                 logger.image(name, pixels, step)
 
     def position(self) -> dict[str, int]:
-        """Return the length in bytes of every file that grows with the steps, for `rewind`."""
+        """Sync the log to the disk; return the length in bytes of each file that grows with the steps, for `rewind`."""
         for logger in self.loggers:
             logger.flush()
+        for path in [*self._growing(), self.folder / TEXT]:
+            if path.exists():
+                atomic.sync(path)
         return {str(path.relative_to(self.folder)): path.stat().st_size for path in self._growing()}
+
+    def digests(self, position: Mapping[str, int]) -> dict[str, str]:
+        """Return the SHA-256 of metrics.jsonl and timing.jsonl up to their length in `position`."""
+        return {name: self._prefix(name, position[name]) for name in (METRICS, TIMING) if name in position}
+
+    def check(self, position: Mapping[str, int], digests: Mapping[str, str]) -> None:
+        """Raise UserError if metrics.jsonl is shorter than `position` records, or differs from its digest.
+
+        timing.jsonl, which nothing depends on, is a warning.
+        """
+        for name in (METRICS, TIMING):
+            path, length = self.folder / name, position.get(name, 0)
+            size = path.stat().st_size if path.is_file() else 0
+            if size < length:
+                fact = f"{path}: {size} bytes, where {length} were recorded: its end is lost"
+            elif name in digests and self._prefix(name, length) != digests[name]:
+                fact = f"{path}: its lines differ from those that were recorded"
+            else:
+                continue
+            if name == METRICS:
+                raise UserError(f"{fact}; put the file back from a copy")
+            self.warn(fact)
+
+    def _prefix(self, name: str, length: int) -> str:
+        """Return the digest of the first `length` bytes; each byte is read once, however often this is called."""
+        done, sha = self._hashed.get(name, (0, hashlib.sha256()))
+        if done > length:
+            done, sha = 0, hashlib.sha256()
+        with (self.folder / name).open("rb") as file:
+            file.seek(done)
+            sha.update(file.read(length - done))
+        self._hashed[name] = length, sha
+        return sha.hexdigest()
 
     def rewind(self, position: Mapping[str, int]) -> None:
         """Truncate the files to `position`: the steps that follow are taken, and logged, again."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from densepred.errors import UserError
 from densepred.rundir.console import duration, number
 
 FORMER_NAMES = {"better": "mode"}
@@ -70,9 +71,18 @@ class Progress:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def restore(self, data: Mapping[str, Any]) -> None:
+    def restore(self, data: Mapping[str, Any]) -> list[str]:
+        """Take over the counters of a checkpoint; return a sentence if another score selects the best weights now."""
+        monitor, mode = self.monitor, self.mode
         for name, value in data.items():
-            setattr(self, FORMER_NAMES.get(name, name), value)
+            present = FORMER_NAMES.get(name, name)
+            if present not in self.__slots__:
+                raise UserError(f"holds progress.{name}, which is no counter")
+            setattr(self, present, value)
+        if self.monitor == monitor:
+            return []
+        former, self.monitor, self.mode, self.best, self.since_best = self.monitor, monitor, mode, {}, 0
+        return [f"{monitor} selects the best weights from now on, {former} did before; the next validation begins"]
 
 
 class Meter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,20 +13,31 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from densepred.atomic import write_json
+from densepred.atomic import replace, write_json
 from densepred.build import renamed
+from densepred.errors import UserError
 from densepred.rundir import commit, secrets
 
 OF_ONE_START = ("trainer.resume=", "trainer.allow=")  # settings of one start, not of the run
+OVERRIDES = "overrides.txt"
 PACKAGES = ("densepred", "torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "safetensors")
 
 
 def write(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Write config.yaml (interpolations unresolved), overrides.txt and environment.json."""
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(dict(config))), encoding="utf-8")
-    kept = [secrets.redacted(word) for word in overrides if not word.startswith(OF_ONE_START)]
-    (folder / "overrides.txt").write_text("".join(f"{word}\n" for word in kept), encoding="utf-8")
+    """Write config.yaml (interpolations unresolved), environment.json and overrides.txt.
+
+    Each is whole or absent, and overrides.txt comes last: a folder with it has a complete record.
+    """
+    text = OmegaConf.to_yaml(OmegaConf.create(dict(config))).encode("utf-8")
+    replace(folder / "config.yaml", lambda temporary: temporary.write_bytes(text))
     write_json(folder / "environment.json", environment())
+    words = "".join(f"{word}\n" for word in of_run(overrides)).encode("utf-8")
+    replace(folder / OVERRIDES, lambda temporary: temporary.write_bytes(words))
+
+
+def of_run(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that belong to a run rather than to one start of it, with their secrets hidden."""
+    return [secrets.redacted(word) for word in overrides if not word.startswith(OF_ONE_START)]
 
 
 def as_written(config: DictConfig) -> dict[str, Any]:
@@ -35,14 +48,23 @@ def as_written(config: DictConfig) -> dict[str, Any]:
 
 
 def exists(folder: Path) -> bool:
-    return (folder / "overrides.txt").is_file()
+    return (folder / OVERRIDES).is_file()
 
 
 def overrides(folder: Path) -> list[str]:
-    """Return the overrides that a run was started with, under the present names of their keys."""
-    if not exists(folder):
-        return []
-    written = (folder / "overrides.txt").read_text(encoding="utf-8").splitlines()
+    """Return the overrides that a run was started with, under the present names of their keys.
+
+    Those of the newest checkpoint count where overrides.txt differs, as after a loss of power. Raises UserError where
+    neither has them: a run that was never recorded cannot go on.
+    """
+    written = _written(folder)
+    found = of_checkpoint(folder)
+    if found is not None and found[1] != written:
+        fact = "is missing" if written is None else "differs"
+        print(f"note: {folder / OVERRIDES} {fact}: settings are those of checkpoint {found[0]}", file=sys.stderr)
+        written = found[1]
+    if written is None:
+        raise UserError(f"{folder}: {_not_a_run(folder)}")
     config = folder / "config.yaml"
     if not config.is_file():
         return written
@@ -52,6 +74,41 @@ def overrides(folder: Path) -> list[str]:
     if changed := [f"{old} -> {new}" for old, new in zip(written, present, strict=True) if old != new]:
         print(f"note: {folder}: settings under their present names: {', '.join(changed)}", file=sys.stderr)
     return present
+
+
+def of_checkpoint(folder: Path) -> tuple[int, list[str]] | None:
+    """Return step and overrides of the newest checkpoint whose state.json is whole and records them."""
+    places = [path for path in (folder / "checkpoints").glob("*") if path.name.isdecimal()]
+    for path in sorted(places, key=lambda path: int(path.name), reverse=True):
+        try:
+            text = (path / "state.json").read_bytes()
+            manifest = json.loads((path / "manifest.json").read_bytes())
+            words = json.loads(text).get("overrides")
+            whole = manifest["files"]["state.json"]["sha256"] == hashlib.sha256(text).hexdigest()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+        if whole and isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return int(path.name), words
+    return None
+
+
+def _written(folder: Path) -> list[str] | None:
+    try:
+        return (folder / OVERRIDES).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{folder / OVERRIDES}: is no text; put it back from a copy") from error
+
+
+def _not_a_run(folder: Path) -> str:
+    """Return what a folder without a record is, and what to type."""
+    for run in (folder.parent, folder.parent.parent):
+        if exists(run) and "checkpoints" in (folder.name, folder.parent.name):
+            return f"a part of a run; give the run itself: {run}"
+    if (folder / "multirun.yaml").is_file():
+        return "the folder of a sweep; give the folder of one of its runs"
+    return f"holds no run: {OVERRIDES} is missing. A run that ended before it was recorded is started again, in full"
 
 
 def environment() -> dict[str, Any]:

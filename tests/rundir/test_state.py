@@ -74,7 +74,8 @@ def test_the_names_in_a_checkpoint_are_those_of_older_runs() -> None:
     assert names == slots | {"meter.total"}
     average = {name for name in state["tensors"] if name.startswith("average.")}
     assert average == {"average.n_averaged", *(f"average.module.{name}" for name in state["weights"])}
-    assert state["meta"].keys() == {"progress", "meter", "scaler"}
+    assert state["meta"].keys() == {"format", "progress", "meter", "scaler", "parameters", "tensors"}
+    assert state["meta"]["parameters"] == ["0.weight", "0.bias", "1.weight", "1.bias"]
     assert state["meta"]["meter"] == {"steps": 1, "images": 5}
 
 
@@ -82,7 +83,7 @@ def test_the_names_in_a_checkpoint_are_those_of_older_runs() -> None:
 def test_a_checkpoint_without_its_counters_is_refused(lost: str) -> None:
     state = begun().state_dict()
     del state["meta"][lost]
-    with pytest.raises(UserError, match=f"the checkpoint lacks {lost}"):
+    with pytest.raises(UserError, match=f"lacks {lost}"):
         begun().load_state_dict(state)
 
 
