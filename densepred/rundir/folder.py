@@ -128,15 +128,15 @@ class Run:
         self._remember(state, changed)
 
     def settle_best(self, state: TrainState) -> None:
-        """Bring best.safetensors back to what the counters tell, if a resumed run validated anew and found otherwise."""
+        """Bring best.safetensors back to the counters, if the first validation after a resume was no better."""
         if distributed.is_main() and self.published.in_doubt:
             self.published.settle(state)
 
     def _start_again(self) -> None:
         if self.published.file("last").is_file():
             raise UserError(
-                f"{self.folder}: has last.safetensors and no checkpoint to go on from; put {self.checkpoints.folder} back, "
-                f"or start a new run from these weights by weights.init={self.folder}"
+                f"{self.folder}: has last.safetensors and no checkpoint to go on from; put {self.checkpoints.folder} "
+                f"back, or start a new run from these weights by weights.init={self.folder}"
             )
         self.log.say(f"no complete checkpoint in {self.folder}; starting at step 0")
         self.log.rewind({})

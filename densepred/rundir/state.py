@@ -57,8 +57,8 @@ class TrainState:
         """Return the three parts of a checkpoint.
 
         weights: the model's tensors by name; tensors: `optimizer.<index>.<slot>`, `average.<name>` and
-        `meter.<loss>`; meta, ready for JSON: its format number, the counters `progress`, `meter` and `scaler`, the names
-        of the optimizer's parameters in their order, and type and shape of each of `tensors`.
+        `meter.<loss>`; meta, ready for JSON: its format number, the counters `progress`, `meter` and `scaler`, the
+        names of the optimizer's parameters in their order, and type and shape of each of `tensors`.
         """
         tensors: dict[str, Tensor] = {}
         if self.optimizer is not None:
@@ -186,6 +186,17 @@ class TrainState:
 def _afresh(changed: Collection[str]) -> str | None:
     """Return the setting because of which the state of the optimizer does not fit, if there is one."""
     return next((key for key in changed if key.startswith("optimizer") and not key.startswith(KEEP_SLOTS)), None)
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give each tensor of an optimizer the strides of its parameter, which files do not keep.
+
+    With other strides (channels_last) foreach updates take one kernel per tensor, and fused optimizers raise.
+    """
+    for parameter, slots in optimizer.state.items():
+        for name, value in slots.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                slots[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _slots(tensors: Mapping[str, Tensor], parameters: Sequence[str]) -> dict[str, dict[str, Tensor]]:

@@ -59,8 +59,7 @@ def _write(handle: int, block: memoryview) -> None:
 def _blocks(tensors: Mapping[str, Tensor]) -> Iterator[memoryview]:
     yield memoryview(_header(tensors))
     for value in tensors.values():
-        raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-        data = memoryview(raw)
+        data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
         for start in range(0, len(data), BLOCK):
             yield data[start : start + BLOCK]
 

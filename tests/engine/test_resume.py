@@ -268,9 +268,10 @@ def test_an_exception_in_validation_leaves_the_checkpoint_of_its_step(
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert running.train(whole, "trainer.max_steps=4") == 0
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="in validation"):
+    with monkeypatch.context() as patch:
         patch.setattr(validator, "evaluate", fail)
-        running.train(parts, "trainer.max_steps=4")
+        with pytest.raises(RuntimeError, match="in validation"):
+            running.train(parts, "trainer.max_steps=4")
     assert read_header(parts / "last.safetensors")["step"] == 3
     assert running.train(parts, "trainer.max_steps=4", f"trainer.resume={parts}") == 0
     assert (parts / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
