@@ -58,7 +58,7 @@ def clean(folder: Path) -> list[str]:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a file a second name, which stays with it when the first is replaced; copy it where links are unknown."""
+    """Add the name `target` to a file; it stays when the first is replaced. Copy the file if links are unknown."""
     try:
         os.link(source, target)
     except OSError:

@@ -77,7 +77,7 @@ def overrides(folder: Path) -> list[str]:
 
 
 def of_checkpoint(folder: Path) -> tuple[int, list[str]] | None:
-    """Return step and overrides of the newest checkpoint whose state.json is whole and records them."""
+    """Return step and overrides of the newest checkpoint with a whole state.json that records them."""
     places = [path for path in (folder / "checkpoints").glob("*") if path.name.isdecimal()]
     for path in sorted(places, key=lambda path: int(path.name), reverse=True):
         try:

@@ -57,8 +57,8 @@ class TrainState:
         """Return the three parts of a checkpoint.
 
         weights: the model's tensors by name; tensors: `optimizer.<index>.<slot>`, `average.<name>` and
-        `meter.<loss>`; meta, ready for JSON: its format number, the counters `progress`, `meter` and `scaler`, the
-        names of the optimizer's parameters in their order, and type and shape of each of `tensors`.
+        `meter.<loss>`; meta, ready for JSON: counters `progress`, `meter`, `scaler`. `parameters` names
+        the optimizer's parameters in their order, and `meta["tensors"]` has type and shape of each of `tensors`.
         """
         tensors: dict[str, Tensor] = {}
         if self.optimizer is not None:

@@ -19,10 +19,12 @@ from densepred.engine import trainer
 from densepred.errors import UserError
 from densepred.rundir import provenance, tensor_file
 from densepred.rundir.checkpoints import BEST, FILES, MANIFEST
+from densepred.rundir.progress import Progress
 from densepred.weights.file import read_tensors, save_weights
 from densepred.weights.header import read_header
 from tests import running
 
+UPDATE = Progress.update
 WORDS = ("trainer.max_steps=4", "trainer.ema=0.9")
 
 
@@ -171,7 +173,7 @@ def test_a_tensor_that_is_missing_or_of_another_form_is_refused_by_name(
         resumed(run)
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_or_gone_does_not_begin_anew(run: Path) -> None:
+def test_a_run_with_all_checkpoints_damaged_or_gone_does_not_begin_anew(run: Path) -> None:
     before = (run / "metrics.jsonl").read_bytes()
     for folder in (run / "checkpoints").iterdir():
         (folder / FILES[0]).write_bytes(b"")
@@ -207,23 +209,8 @@ def test_published_weights_that_lag_behind_are_written_again(run: Path, capsys: 
 
 def scores(monkeypatch: pytest.MonkeyPatch, values: Mapping[int, float]) -> None:
     """Let validations find these scores, by step."""
-    from densepred.engine import validator
-
-    original = validator.evaluate
-
-    def evaluate(*arguments: Any) -> dict[str, float | None]:
-        return {**original(*arguments), "miou": values[STEP[0]]}
-
-    def call(self: validator.Validator) -> None:
-        STEP[0] = self.state.progress.step
-        called(self)
-
-    called = validator.Validator.__call__
-    monkeypatch.setattr(validator, "evaluate", evaluate)
-    monkeypatch.setattr(validator.Validator, "__call__", call)
-
-
-STEP = [0]
+    found = lambda self, other: UPDATE(self, {**other, "miou": values[self.step]})  # noqa: E731
+    monkeypatch.setattr(Progress, "update", found)
 
 
 def test_best_and_the_newest_checkpoints_remain_and_a_worse_validation_changes_nothing(
