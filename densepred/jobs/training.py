@@ -31,7 +31,7 @@ from densepred.jobs.crowding import warn_of_caps
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
 from densepred.optimizer import freeze, optimizer_of
-from densepred.rundir import console, provenance, secrets, splits
+from densepred.rundir import console, images, provenance, secrets, splits
 from densepred.rundir.folder import Run, begun_info
 from densepred.rundir.lock import Lock, owned
 from densepred.rundir.log import Log
@@ -125,6 +125,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, len(train_loader)))
     for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
         log.say(note)
+    if distributed.is_main() and not resume:
+        images.show_training(log, train.info, train_loader.first(settings.trainer.pictures))
     for fact in effects.without(settings, task, model, fitter, len(train_loader)):
         log.warn(fact)
     try:

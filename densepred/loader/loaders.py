@@ -17,7 +17,7 @@ from densepred import distributed
 from densepred.errors import out_of_memory
 from densepred.loader.samples import Item, TrainingSamples, random_generator, stack
 from densepred.loader.workers import calm_worker
-from densepred.types import Batch, UserError
+from densepred.types import Batch, Sample, UserError
 
 MOST_BAD = 0.01  # with a larger share of unreadable samples, skipping would hide a broken dataset
 
@@ -69,7 +69,7 @@ class TrainingLoader:
     """The batches of an epoch, from any batch on."""
 
     def __init__(self, samples: TrainingSamples, order: Order, workers: int, timeout: float, pin: bool) -> None:
-        self.order = order
+        self.order, self.samples = order, samples
         self.most_bad = max(1, int(MOST_BAD * len(samples)))
         self.bad: set[str] = set()
         self.loader = _loader(samples, order, workers, timeout, pin, stack)
@@ -79,6 +79,11 @@ class TrainingLoader:
 
     def close(self) -> None:
         _end_workers(self.loader)
+
+    def first(self, count: int) -> list[Sample]:
+        """Return the first samples of the first batch as the network gets them, read in this process."""
+        self.order.epoch, self.order.start = 0, 0
+        return [self.samples.augmented(key)[0] for key in next(iter(self.order))[:count]]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         self.order.epoch, self.order.start = epoch, start

@@ -51,15 +51,19 @@ class TrainingSamples(TorchDataset[Item]):
         return len(self.dataset)
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        epoch, index = key
-        generator = random_generator("augment", self.seed, epoch, index)
         try:
-            sample, skipped = self._read(index)
-            sample = with_image(self.augment(sample, generator), self.codec)
-            image = self.codec.corrupt(sample.image, generator)
-            return Item(image, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
+            sample, skipped = self.augmented(key)
+            return Item(sample.image, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
         except UserError as error:
             return Item(error=str(error))
+
+    def augmented(self, key: tuple[int, int]) -> tuple[Sample, str | None]:
+        """Return the input of the network with its ground truth; also why another sample takes its place, or None."""
+        epoch, index = key
+        generator = random_generator("augment", self.seed, epoch, index)
+        found, skipped = self._read(index)
+        sample = with_image(self.augment(found, generator), self.codec)
+        return replace(sample, image=self.codec.corrupt(sample.image, generator)), skipped
 
     def _read(self, index: int) -> tuple[Sample, str | None]:
         """Return the sample; if it is unreadable and may be skipped, the next readable one and the reason."""

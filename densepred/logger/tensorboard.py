@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 FOLDER = "tensorboard"
+SCORES = {"IoU": "iou", "Dice": "dice", "precision": "precision", "recall": "recall", "AP": "ap"}
+CHARTS = {
+    "loss": {"training and validation": ["Multiline", ["(train|valid)/loss/total$"]]},
+    "classes": {name: ["Multiline", [f"valid/{score}/"]] for name, score in SCORES.items()},
+}
+"""Charts of the page "custom scalars": all classes in one chart per score, and both losses in one."""
+SETTINGS = re.compile(r"seed|(data|trainer|optimizer|scheduler)\..*|(model|encoder|decoder|loss)\._target_")
+"""Settings of the page "HPARAMS"."""
 
 
 class TensorBoard:
     """Opens a file of events at the first entry."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        self.folder = folder / FOLDER
+        self.folder, self.config = folder / FOLDER, config
         self._writer: SummaryWriter | None = None
 
     def scalars(self, values: Mapping[str, float], step: int, epoch: int) -> None:
@@ -40,4 +50,18 @@ class TensorBoard:
     def _open(self) -> SummaryWriter:
         if self._writer is None:
             self._writer = SummaryWriter(str(self.folder))
+            self._writer.add_custom_scalars(CHARTS)
+            self._hyperparameters(self._writer)
         return self._writer
+
+    def _hyperparameters(self, writer: SummaryWriter) -> None:
+        """Describe the run for the table HPARAMS; `SummaryWriter.add_hparams` would make a folder of its own for it."""
+        monitor = self.config.get("trainer.monitor") or self.config.get("task.monitor")
+        values = {key: value for key, value in self.config.items() if SETTINGS.fullmatch(key) and _plain(value)}
+        scores = {f"valid/{name}": 0.0 for name in (monitor, "loss/total") if name}
+        for summary in hparams(values, scores):
+            writer._get_file_writer().add_summary(summary)
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str | int | float | bool)

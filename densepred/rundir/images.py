@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from densepred.draw import heads, maps
-from densepred.draw.comparison import compare
+from densepred.draw.comparison import LEGIBLE, compare, draw, side_by_side
 from densepred.loader.crops import focus
 from densepred.ops.geometry.annotation import apply_to_annotation
 from densepred.ops.geometry.warp import Warp
 from densepred.ops.resize import resample
 from densepred.rundir.log import Log
 from densepred.task import Task
-from densepred.types import Annotation, Batch, Outputs
+from densepred.types import Annotation, Batch, Info, Outputs, Sample
 
 
 class ValidationImages:
     """Draw `count` samples, spread evenly over the `total` of this process.
 
-    `valid/sample_<i>` has image, ground truth and prediction; `heads/sample_<i>/<head>` the network's output maps
-    and their targets.
+    `valid/<i>_<id>` has image, ground truth and prediction; `heads/<i>_<id>/<head>` the network's output maps and their
+    targets.
     """
 
     def __init__(self, log: Log, task: Task, count: int, total: int) -> None:
@@ -39,25 +39,36 @@ class ValidationImages:
             if self.position in self.positions and self.log.enabled:
                 number = self.positions.index(self.position)
                 prediction, truth = _pair(batch, found, index)
-                self._sample(number, batch, index, prediction, truth)
-                self._heads(number, batch, index, outputs)
+                name = f"{number}_{batch.frames[index].id}"
+                self._sample(name, batch, index, prediction, truth)
+                self._heads(name, batch, index, outputs)
             self.position += 1
 
-    def _sample(self, number: int, batch: Batch, index: int, prediction: Annotation, truth: Annotation) -> None:
+    def _sample(self, name: str, batch: Batch, index: int, prediction: Annotation, truth: Annotation) -> None:
         image = maps.rgb(batch.image[index])
         if image.shape[-2:] != truth.size:
             image = maps.rgb(resample.resize(image[None] / 255, truth.size, align_corners=False)[0])
-        flat = [name for name, spec in self.task.heads.items() if len(spec.strides) == 1]
-        weights = {name: value[index] for name, value in batch.targets.items() if name.removesuffix("_weight") in flat}
+        flat = [head for head, spec in self.task.heads.items() if len(spec.strides) == 1]
+        weights = {key: value[index] for key, value in batch.targets.items() if key.removesuffix("_weight") in flat}
         tiles = maps.weights(weights, truth.size)
-        self.log.picture(f"valid/sample_{number}", compare(image, prediction, truth, self.task.info, tiles), self.step)
+        self.log.picture(f"valid/{name}", compare(image, prediction, truth, self.task.info, tiles), self.step)
 
-    def _heads(self, number: int, batch: Batch, index: int, outputs: Outputs) -> None:
-        predicted = {name: outputs[name][-1][index] for name in self.task.heads}
-        targets = {name: value[index] for name, value in batch.targets.items()}
+    def _heads(self, name: str, batch: Batch, index: int, outputs: Outputs) -> None:
+        predicted = {head: outputs[head][-1][index] for head in self.task.heads}
+        targets = {key: value[index] for key, value in batch.targets.items()}
         pictures = heads.pictures(batch.image[index], predicted, targets, self.task.heads, self.task.info)
-        for name, picture in pictures:
-            self.log.picture(f"heads/sample_{number}/{name}", picture, self.step)
+        for head, picture in pictures:
+            self.log.picture(f"heads/{name}/{head}", picture, self.step)
+
+
+def show_training(log: Log, info: Info, samples: Sequence[Sample]) -> None:
+    """Draw training samples as the network gets them, beside their ground truth: `train/<i>_<id>` at step 0.
+
+    Wrong labels and augmentation that goes too far are seen here first.
+    """
+    for number, sample in enumerate(samples):
+        picture = side_by_side([maps.rgb(sample.image), draw(sample.image, sample.truth, info, largest=LEGIBLE)])
+        log.picture(f"train/{number}_{sample.frame.id}", picture, 0)
 
 
 def _pair(batch: Batch, found: Sequence[Annotation], index: int) -> tuple[Annotation, Annotation]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from densepred.codec.semantic import Semantic
 from densepred.draw import maps
 from densepred.loss.ce import CrossEntropy
-from densepred.rundir.images import ValidationImages
+from densepred.rundir.images import ValidationImages, show_training
 from densepred.task import Task
-from densepred.types import Annotation, Batch, Frame, Info
+from densepred.types import Annotation, Batch, Frame, Info, Sample
 from tests.rundir.test_log import opened
 
 OUTPUTS = {"semantic": [torch.zeros(1, 2, 2, 3)]}
@@ -35,8 +38,8 @@ def test_pictures_show_the_same_samples_each_time(tmp_path: Path) -> None:
     log.close()
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
-    assert board.Tags()["images"] == ["valid/sample_0", "valid/sample_1"]
-    assert [event.step for event in board.Images("valid/sample_1")] == [1, 2]
+    assert board.Tags()["images"] == ["valid/0_1", "valid/1_3"]
+    assert [event.step for event in board.Images("valid/1_3")] == [1, 2]
     assert images.positions == [1, 3]
 
 
@@ -62,4 +65,20 @@ def _picture(folder: Path, targets: dict[str, torch.Tensor]):
     log.close()
     board = EventAccumulator(str(folder / "tensorboard"))
     board.Reload()
-    return board.Images("valid/sample_0")[0]
+    return board.Images("valid/0_x")[0]
+
+
+def test_training_samples_stand_beside_their_ground_truth(tmp_path: Path) -> None:
+    log, info = opened(tmp_path), Info(classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)))
+    truth = Annotation((2, 3), semantic=torch.ones(2, 3, dtype=torch.uint8))
+    image = torch.full((3, 2, 3), 99, dtype=torch.uint8)
+    show_training(log, info, [Sample(image, truth, Frame("ship/7", (2, 3)))] * 2)
+    log.close()
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    assert board.Tags()["images"] == ["train/0_ship/7", "train/1_ship/7"]
+    (event,) = board.Images("train/1_ship/7")
+    assert (event.step, event.height, event.width) == (0, 2, 3 + maps.GAP + 3)
+    picture = np.array(Image.open(io.BytesIO(event.encoded_image_string)))
+    assert (picture[:, :3] == 99).all()
+    assert (picture[:, -3:] == 54).all()  # half image, half the colour of the class
