@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside single scalars."""
+"""Charts, pictures and settings on the pages of TensorBoard."""
 
 from __future__ import annotations
 
