@@ -61,7 +61,7 @@ def _check_places(source: Path, output: Path) -> None:
 
 
 def _tensors(source: Path, key: str | None) -> dict[str, Tensor]:
-    from densepred.weights import pickles
+    from densepred.hub import pickles
     from densepred.weights.file import read_tensors
 
     if source.suffix == ".safetensors":

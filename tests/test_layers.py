@@ -20,7 +20,7 @@ FLOORS = (
     ("errors", "atomic", "distributed", "settings", "output"),
     ("types", "home"),
     ("contracts", "nn", "scheduler", "optimizer"),
-    ("build", "loader", "ops"),
+    ("build", "hub", "loader", "ops"),
     ("encoder",),
     ("codec", "dataset", "decoder", "logger", "loss", "metric", "model", "transform", "upsample", "draw", "task"),
     ("weights",),
@@ -35,7 +35,7 @@ FLOORS = (
 )
 """Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own."""
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
-FOUNDATION = {"errors", "types", "contracts", "nn", "distributed", "home", "ops"}
+FOUNDATION = {"errors", "types", "contracts", "nn", "distributed", "home", "ops", "hub"}
 LOOSE = 14
 """The most modules that may stand at the top level of the package, beside the commands."""
 BANNED_NAMES = {"utils", "util", "common", "misc", "core", "helpers", "helper", "base", "lib", "tools", "manager"}

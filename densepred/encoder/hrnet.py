@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from densepred.contracts import Encoder
-from densepred.nn import BatchNorm2d, adapt_input, adapt_statistics, choose
+from densepred.hub import published
+from densepred.nn import BatchNorm2d, adapt_statistics, choose
 from densepred.types import Pyramid, UserError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -93,18 +94,8 @@ class HRNet(Encoder):
                 f"encoder.pretrained: an HRNet of these widths has no published weights; set false, or choose one of "
                 f"{', '.join(PUBLISHED.values())}"
             )
-        import timm  # slow to import, and only these weights need it
-
-        try:
-            theirs = timm.create_model(name, pretrained=True).state_dict()
-        except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"the weights of {name} cannot be downloaded: {str(error).splitlines()[0]}; set "
-                "encoder.pretrained=false or name a file by weights.encoder"
-            ) from error
         channels = self.conv1.in_channels
-        theirs["conv1.weight"] = adapt_input(theirs["conv1.weight"], channels)
-        self.load_state_dict({key: theirs[key] for key in self.state_dict()})
+        self.load_state_dict(published.of_timm(name).take(self.state_dict(), "conv1.weight", channels))
         self.mean, self.std = adapt_statistics(MEAN, channels), adapt_statistics(STD, channels)
 
     def forward(self, image: Tensor) -> Pyramid:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights, resnet
 
 from densepred.contracts import Encoder
-from densepred.nn import BatchNorm2d, adapt_input, adapt_statistics, choose
+from densepred.hub import published
+from densepred.nn import BatchNorm2d, adapt_statistics, choose
 from densepred.types import Pyramid, UserError
 
 BUILDERS = {18: resnet.resnet18, 34: resnet.resnet34, 50: resnet.resnet50, 101: resnet.resnet101}
@@ -70,15 +71,8 @@ class ResNet(Encoder):
             dilate(stage, rates, dilated)
 
     def _load(self, name: str, in_channels: int) -> None:
-        try:
-            state = dict(get_model_weights(name)["DEFAULT"].get_state_dict(progress=False, check_hash=True))
-        except OSError as error:
-            raise UserError(
-                f"the weights of {name} cannot be downloaded: {error}; set encoder.pretrained=false or name a file "
-                "by weights.encoder"
-            ) from error
-        state["conv1.weight"] = adapt_input(state["conv1.weight"], in_channels)
-        self.body.load_state_dict({key: value for key, value in state.items() if not key.startswith("fc.")})
+        state = published.from_address(get_model_weights(name)["DEFAULT"].url)
+        self.body.load_state_dict(state.take(self.body.state_dict(), "conv1.weight", in_channels))
         self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
 
     def forward(self, image: Tensor) -> Pyramid:

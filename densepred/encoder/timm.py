@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from densepred.contracts import Encoder
 from densepred.errors import suggest
+from densepred.hub import published
+from densepred.hub.published import State
 from densepred.nn import adapt_statistics, ceil_div
 from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid, UserError
@@ -44,7 +46,8 @@ class Timm(Encoder):
         options = {"in_chans": in_channels, "output_stride": output_stride, "drop_path_rate": drop_path}
         if name.startswith("hrnet"):
             options = {**options, "feature_location": ""}  # else its maps are those of the classifier
-        self.body = create(name, pretrained, {key: value for key, value in options.items() if value is not None})
+        state = published.of_timm(name) if pretrained else None
+        self.body = create(name, state, {key: value for key, value in options.items() if value is not None})
         facts: Any = self.body
         self.strides = tuple(facts.feature_info.reduction())
         self.channels = tuple(facts.feature_info.channels())
@@ -97,21 +100,44 @@ def check_name(name: str) -> None:
 
 
 def create(
-    name: str, pretrained: bool, options: dict[str, Any], ways: Sequence[dict[str, Any]] = ANY_SIZE
+    name: str, state: State | None, options: dict[str, Any], ways: Sequence[dict[str, Any]] = ANY_SIZE
 ) -> nn.Module:
-    """Return timm's feature extractor with the first options for inputs of any size that it accepts."""
+    """Return timm's feature extractor with the first options for inputs of any size that it accepts.
+
+    `state` holds published weights, if it is to start from them.
+    """
     told: dict[str, Any] = {**options, **ways[0]}
+    if state is not None:  # else timm would open files of its cache without restriction
+        told["pretrained_cfg_overlay"] = {"state_dict": dict(state.tensors), "custom_load": False}
     try:
-        return timm.create_model(name, pretrained=pretrained, features_only=True, **told)
+        body = timm.create_model(name, pretrained=state is not None, features_only=True, **told)
     except (AssertionError, OSError, RuntimeError, TypeError) as error:
         if isinstance(error, TypeError) and len(ways) > 1:
-            return create(name, pretrained, options, ways[1:])
+            return create(name, state, options, ways[1:])
         asked = ", ".join(f"{key}={value}" for key, value in options.items())
         remedy = "null for what it lacks"
-        if pretrained and not isinstance(error, TypeError):
-            remedy = "encoder.pretrained=false, or name a file by weights.encoder"
+        if state is not None and not isinstance(error, TypeError):
+            remedy = f"encoder.pretrained=false, or remove {state.path} if it is of another model"
         elif options.get("output_stride"):
             remedy = "encoder.output_stride=null"
         raise UserError(
             f"encoder.name={name}: timm refuses {asked}: {str(error).splitlines()[0]}; set {remedy}"
         ) from error
+    if state is not None:
+        check_taken(name, body, state)
+    for part in body.modules():  # timm keeps them beside the model
+        if isinstance(facts := getattr(part, "pretrained_cfg", None), dict):
+            facts.pop("state_dict", None)
+    return body
+
+
+def check_taken(name: str, body: nn.Module, state: State) -> None:
+    """Refuse a file of another model: where only features are wanted, timm skips names that it does not know."""
+    held = {value.double().sum().item() for value in state.tensors.values() if value.ndim > 1}
+    own = [value for value in body.state_dict().values() if value.ndim > 1]
+    taken = sum(value.double().sum().item() in held for value in own)
+    if taken < len(own) / 2:  # some families change the shapes of a few
+        raise UserError(
+            f"{state.path}: {taken} of {len(own)} weights of {name} come from it: it is of another model; remove it to "
+            "fetch it again"
+        )

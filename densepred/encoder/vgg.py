@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from torchvision.models import get_model_weights, vgg
 
 from densepred.contracts import Encoder
-from densepred.nn import adapt_input, adapt_statistics, choose, initialise
+from densepred.hub import published
+from densepred.nn import adapt_statistics, choose, initialise
 from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid, UserError
 
@@ -60,15 +61,8 @@ class VGG(Encoder):
             self._load(f"vgg{depth}_bn" if batch_norm else f"vgg{depth}", in_channels)
 
     def _load(self, name: str, in_channels: int) -> None:
-        try:
-            state = dict(get_model_weights(name)["DEFAULT"].get_state_dict(progress=False, check_hash=True))
-        except OSError as error:
-            raise UserError(
-                f"the weights of {name} cannot be downloaded: {error}; set encoder.pretrained=false or name a file "
-                "by weights.encoder"
-            ) from error
-        state["features.0.weight"] = adapt_input(state["features.0.weight"], in_channels)
-        self.body.load_state_dict({key: state[key] for key in self.body.state_dict()})
+        state = published.from_address(get_model_weights(name)["DEFAULT"].url)
+        self.body.load_state_dict(state.take(self.body.state_dict(), "features.0.weight", in_channels))
         self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
 
     def forward(self, image: Tensor) -> Pyramid:

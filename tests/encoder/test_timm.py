@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,10 +9,11 @@ import timm
 import torch
 
 from densepred.encoder.timm import Timm
+from densepred.hub import published
 from densepred.types import UserError
 
 
-def published(encoder: Timm, batch: int, channels: int, size: tuple[int, int]) -> None:
+def publishes(encoder: Timm, batch: int, channels: int, size: tuple[int, int]) -> None:
     features = encoder(torch.rand(batch, channels, *size)).features
     want = [
         (batch, c, -(-size[0] // s), -(-size[1] // s)) for c, s in zip(encoder.channels, encoder.strides, strict=True)
@@ -31,7 +33,7 @@ def published(encoder: Timm, batch: int, channels: int, size: tuple[int, int]) -
 def test_families_that_differ_from_residual_networks(name: str, strides: tuple[int, ...]) -> None:
     encoder = Timm(4, name)
     assert encoder.strides == strides
-    published(encoder, 1, 4, (37, 45))
+    publishes(encoder, 1, 4, (37, 45))
 
 
 def test_hrnet_gives_the_maps_of_its_branches() -> None:
@@ -39,7 +41,7 @@ def test_hrnet_gives_the_maps_of_its_branches() -> None:
 
 
 def test_one_value_per_channel_does_not_stop_training() -> None:
-    published(Timm(3, "mobilenetv3_small_050"), 1, 3, (1, 1))
+    publishes(Timm(3, "mobilenetv3_small_050"), 1, 3, (1, 1))
 
 
 def test_features_of_whole_cells_equal_timms_own() -> None:
@@ -55,13 +57,8 @@ def test_features_of_whole_cells_equal_timms_own() -> None:
 
 
 def test_statistics_come_with_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = timm.create_model
-
-    def untrained(name: str, pretrained: bool, **options: Any) -> torch.nn.Module:
-        assert pretrained
-        return real(name, pretrained=False, **options)
-
-    monkeypatch.setattr(timm, "create_model", untrained)
+    state = timm.create_model("resnet10t").state_dict()
+    monkeypatch.setattr(published, "of_timm", lambda name: published.State(state, Path(name)))
     monkeypatch.setattr(
         timm, "get_pretrained_cfg", lambda name: SimpleNamespace(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
     )
