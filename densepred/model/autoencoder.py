@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
 from densepred.model.linear_autoencoder import reconstructs
-from densepred.nn import Normalise, ceil_div, initialise_head
+from densepred.nn import Normalise, ceil_div, crop, initialise_head
 from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, Pyramid, UserError
 
@@ -93,10 +93,10 @@ class Autoencoder(Normalise, Model):
         if self.flat is not None:
             latent = self.flat.up(latent).unflatten(1, self.flat.shape)
         finest, stride = self.decoder(self.level(latent))[-1], self.decoder.strides[-1]
-        return self.denormalise(self.head(finest[..., : ceil_div(size[0], stride), : ceil_div(size[1], stride)]))
+        return self.denormalise(self.head(crop(finest, ceil_div(size[0], stride), ceil_div(size[1], stride))))
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
-        size = (int(image.shape[-2]), int(image.shape[-1]))
+        size = (image.shape[-2], image.shape[-1])  # not int(...), which torch.export takes for a fixed size
         return {"image": [self.decode(self.encode(image), size)]}
 
     def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
