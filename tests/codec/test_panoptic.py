@@ -45,8 +45,9 @@ def test_targets_are_those_of_a_loop() -> None:
     np.testing.assert_allclose(drawn[near], heat[near], atol=1e-5)
     assert drawn[~near].max() < 0.012  # one pixel more than three sigmas, as in the published code
     np.testing.assert_allclose(targets["offset"].numpy(), offset, atol=1e-4)
-    assert torch.equal(targets["offset_weight"], (truth.instances > 0).float())
+    assert torch.equal(targets["offset_weight"], truth.instances > 0)
     assert (targets["center_weight"] == 1).all()
+    assert sum(value.nbytes for value in targets.values()) == 19 * truth.instances.numel()
     assert torch.equal(targets["semantic_weight"], torch.where(truth.instances == 3, 5.0, 1.0))
     assert targets["center"].shape == (1, 60, 80)
 
