@@ -6,14 +6,24 @@ Every function works without a process group too, where the world is one process
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import TCPStore
 from torch.nn.parallel import DistributedDataParallel
+
+from densepred.errors import UserError
+from densepred.process.parent import stop_with_parent
+
+OWN_DEVICE = ("SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND", "SLURM_TRES_PER_TASK")
+"""Variables with which Slurm shows each task only the devices of its own."""
+
+FRESH = "it begins anew; type hydra.run.dir=DIR trainer.resume=auto"
 
 PROBE = 256  # side of a test image in pixels: larger than the stride of any encoder
 
@@ -39,11 +49,19 @@ def device() -> torch.device:
         return torch.device("cpu")
     if accelerator.type == "mps":
         return accelerator
-    return torch.device(accelerator.type, int(os.environ.get("LOCAL_RANK", 0)))
+    own = torch.accelerator.device_count() == 1  # each task of Slurm may see one, its own
+    return torch.device(accelerator.type, 0 if own else int(os.environ.get("LOCAL_RANK", 0)))
 
 
 def join(timeout_seconds: float = 600.0) -> torch.device:
-    """Join the process group that torchrun or `trainer.devices` describes; return the device of this process."""
+    """Join the process group that torchrun, srun or `trainer.devices` describes; return the device of this process.
+
+    `timeout_seconds` is the longest wait for another process. A rank stops when its launcher ends. Raises UserError if
+    this machine has fewer accelerators than processes of the run.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        stop_with_parent()
+        require_devices(torch.accelerator.device_count() if torch.accelerator.is_available() else 0)
     where = device()
     if where.type == "cuda":
         torch.cuda.set_device(where)
@@ -52,6 +70,17 @@ def join(timeout_seconds: float = 600.0) -> torch.device:
         own = where if where.type == "cuda" else None  # else NCCL guesses the device, and connects at its first use
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds), device_id=own)
     return where
+
+
+def require_devices(count: int, environment: Mapping[str, str] = os.environ) -> None:
+    """Raise UserError if a node has fewer accelerators, `count`, than processes; without any the CPU does."""
+    local = int(environment.get("LOCAL_WORLD_SIZE", environment.get("WORLD_SIZE", "1")))
+    if 0 < count < local and not (count == 1 and any(name in environment for name in OWN_DEVICE)):
+        how = "--ntasks-per-node" if "SLURM_PROCID" in environment else "trainer.devices or --nproc-per-node"
+        raise UserError(
+            f"{local} processes on this node, which has {count} accelerators; set {how} to {count}, or ask for "
+            f"{local} (--gpus-per-node={local})"
+        )
 
 
 def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module:
@@ -77,6 +106,20 @@ def unused(model: nn.Module, channels: int, device: torch.device) -> bool:
     total = torch.stack([stage.float().sum() for stages in outputs.values() for stage in stages]).sum()
     learned = [value for value in model.parameters() if value.requires_grad]
     return any(grad is None for grad in torch.autograd.grad(total, learned, allow_unused=True))
+
+
+def remembered(name: str, make: Callable[[], str]) -> str:
+    """Return the text that `make` gave to an earlier attempt of this run under torchrun, else call it."""
+    again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        if again:
+            print(f"warning: torchrun kept no {name} of the first attempt: {FRESH}", file=sys.stderr, flush=True)
+        return make()
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    key = f"densepred/{os.environ.get('TORCHELASTIC_RUN_ID')}/{name}"
+    if not store.check([key]):
+        store.set(key, make())
+    return store.get(key).decode()
 
 
 def leave(failed: bool = False) -> None:
@@ -123,6 +166,16 @@ def anywhere_each(flags: Tensor, more: Sequence[bool]) -> list[bool]:
     box = torch.cat([flags.float(), flags.new_tensor(list(more), dtype=torch.float32)])
     dist.all_reduce(box, op=dist.ReduceOp.MAX)
     return [bool(value) for value in box.tolist()]
+
+
+def anyone(word: str, flag: bool) -> bool:
+    """Return True once any process has called this with a true flag; no process waits for another."""
+    if world() == 1:
+        return flag
+    store, key = dist.distributed_c10d._get_default_store(), f"densepred/{word}"
+    if flag:
+        store.set(key, "1")
+    return flag or store.check([key])
 
 
 def total(values: Tensor) -> Tensor:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 import errno
+import json
+import re
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +15,18 @@ from typing import Any
 
 class UserError(ValueError):
     """A mistake that the user can correct. The message is one line: the file or key, the fact, the remedy."""
+
+
+class MachineError(UserError):
+    """A failure of the machine or of another process of the run; what is saved is good, and can be resumed."""
+
+
+class WorkerKilled(MachineError):  # noqa: N818 - named after the fact
+    """A loader worker ended before its time."""
+
+
+class PeerLost(MachineError):  # noqa: N818 - named after the fact
+    """Another process of the run ended, or does not answer."""
 
 
 class Notice(UserWarning):
@@ -37,8 +52,11 @@ def notices(tell: Callable[[str], object]) -> Iterator[None]:
         warnings.showwarning = show
 
 
-EXHAUSTED = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-"""Words of torch and CUDA's libraries for memory that ran out."""
+EXHAUSTED = (
+    r"can't allocate memory|[Cc]annot allocate memory|out of memory|std::bad_alloc|can't start new thread|"
+    r"failed to map segment|[Uu]nable to mmap|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED"
+)
+"""Texts of Python, the loader of libraries, and torch, if memory runs out."""
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -47,7 +65,7 @@ def out_of_memory(error: BaseException) -> bool:
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and any(word in text for word in EXHAUSTED))
+        or (isinstance(error, RuntimeError | ImportError | OSError) and bool(re.search(EXHAUSTED, text)))
     )
 
 
@@ -64,17 +82,117 @@ SYSTEM = {
     errno.EEXIST: "choose another path: a file has this name",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EIO: "check the disk",
+    errno.ESTALE: "check the network file system",
+    errno.ENOENT: "check the path: it does not exist, or was moved or deleted in the meantime",
+    errno.EISDIR: "choose another path: a folder has this name",
+    errno.ENOTEMPTY: "choose another path: the folder is not empty",
+    errno.ENOMEM: "close other programs, or lower data.workers or data.batch_size",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u), or lower data.workers",
+    errno.EPIPE: "its reader has ended: write to a file instead of a pipe",
+    errno.EADDRINUSE: "set MASTER_PORT to another port",
 }
 """Remedies for refusals of the operating system, by error number."""
 
 
 def system_error(error: OSError) -> str | None:
     """Return the sentence for a refusal of the operating system; None if it may be a mistake of densepred."""
-    if error.errno not in SYSTEM:
-        return None
     where = error.filename2 or error.filename
+    if where is None and error.errno in (None, errno.ENOENT, errno.ECHILD, errno.EBADF):
+        # numpy and Pillow tell of a full disk without its number
+        full = re.search(r"\d+ requested and \d+ written|encoder error", str(error))
+        return f"the disk: a file could not be written ({error}); {SYSTEM[errno.ENOSPC]}" if full else None
     fact = (error.strerror or "input or output failed").lower()
-    return f"{where or 'the operating system'}: {fact}; {SYSTEM[error.errno]}"
+    remedy = SYSTEM.get(error.errno or 0, "check the path and the disk")
+    return f"{where or 'the operating system'}: {fact}; {remedy}"
+
+
+MEMORY = (
+    "memory ran out; lower data.batch_size or data.crop, or set trainer.precision=bf16 "
+    "(trainer.accumulate=2 keeps the size of a step; if it was in validation, lower data.valid_batch_size)"
+)
+PEER = (
+    "another process of this run ended or did not answer within trainer.timeout_s: see its own message; the last "
+    "checkpoint is complete"
+)
+RUNTIME: tuple[tuple[str, type[UserError], str], ...] = (
+    (
+        r"shared memory|Bus error|</torch_",
+        WorkerKilled,
+        "/dev/shm: the shared memory of the loader's processes is full; set data.workers=0, lower data.batch_size, or "
+        "enlarge it (docker run --shm-size=8g)",
+    ),
+    (
+        "without overflow",
+        UserError,
+        "a number is too large for float32; lower optimizer.lr or optimizer.weight_decay",
+    ),
+    (
+        "DataLoader worker",
+        WorkerKilled,
+        "a loader worker was killed, often because memory ran out; lower data.workers or data.batch_size",
+    ),
+    (
+        "DataLoader timed out",
+        WorkerKilled,
+        "no batch came within data.timeout_s; is the disk slow, or a loader worker stopped? raise data.timeout_s or "
+        "set data.workers=0",
+    ),
+    (r"(?i)gloo|nccl|Connection (closed|reset) by peer|Connection refused|Broken pipe", PeerLost, PEER),
+    (
+        r"client socket has (timed out|failed)|clients? joined|waiting for clients|Timed out after .* waiting for",
+        PeerLost,
+        "the processes of this run did not find each other within trainer.timeout_s; check that MASTER_ADDR and "
+        "MASTER_PORT are reachable from every node and that all processes were started",
+    ),
+)
+"""Failures that torch raises as a RuntimeError, by its text: the kind and the sentence."""
+
+
+def classed(error: BaseException) -> UserError | None:
+    """Return the error as one of the user or the machine, with its sentence; None if it may be a mistake of densepred.
+
+    The one place that decides this for errors of the operating system, of memory, of torch's processes, of encodings,
+    YAML and JSON.
+    """
+    if isinstance(error, UserError):
+        return error
+    if out_of_memory(error):
+        return MachineError(MEMORY)
+    if isinstance(error, OSError):
+        sentence = system_error(error)
+        return None if sentence is None else MachineError(sentence)
+    if isinstance(error, RuntimeError) and not isinstance(error, RecursionError):
+        return next((_told(error, kind, said) for text, kind, said in RUNTIME if re.search(text, str(error))), None)
+    sentence = _unreadable(error)
+    return None if sentence is None else UserError(sentence)
+
+
+def _told(error: RuntimeError, kind: type[UserError], sentence: str) -> UserError:
+    """Return the error with its sentence; the text of a lost connection names the peer, so it is kept."""
+    lines = str(error).splitlines()
+    return kind(f"{sentence} ({shown(lines[0])})" if kind is PeerLost and lines else sentence)
+
+
+def _unreadable(error: BaseException) -> str | None:
+    """Return the sentence for text that cannot be read, with the file if the error names it."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"a file is not text in UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
+    if isinstance(error, RecursionError) and _parsed(error):
+        return "a file or an override is nested too deep; check its brackets"
+    if type(error).__module__.split(".")[0] == "yaml":
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        place = f"{mark.name}, line {mark.line + 1}" if mark is not None else getattr(error, "name", "a YAML file")
+        fact = getattr(error, "problem", None) or getattr(error, "reason", None) or "no YAML"
+        return f"{place}: {fact}; mend the file"
+    if isinstance(error, json.JSONDecodeError):
+        return f"a JSON file is damaged: {error}; mend the file, or make it again"
+    return None
+
+
+def _parsed(error: BaseException) -> bool:
+    """Look for a parser among the functions that raised an error."""
+    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(str(name).split(".")[0] in ("json", "yaml", "omegaconf", "antlr4", "hydra") for name in frames)
 
 
 def suggest(word: str, words: Iterable[str], otherwise: str | None = None, count: int = 1) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from densepred.cli import command, compose, overrides
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
+from densepred.process import ranks
 from densepred.rundir import secrets
 from densepred.weights import header
 
@@ -57,10 +58,13 @@ def evaluate(cfg: DictConfig) -> int:
     from densepred.jobs import evaluation  # with torch, which --help does without
 
     job = evaluation.EvaluationJob(settings, Path(command.folder()))
-    if settings.devices > 1 and "WORLD_SIZE" not in os.environ:
+    if note := ranks.idle_tasks(settings.devices, "devices"):
+        warnings.warn(note, Notice, stacklevel=2)
+    if ranks.must_start(settings.devices):
         from densepred.jobs import launch
 
-        return launch.launch(evaluation.work, job, settings.devices, 0)
+        timeout = min(settings.data.timeout_s, settings.timeout_s)
+        return launch.launch(evaluation.work, job, settings.devices, 0, timeout, "type the command again")
     return evaluation.work(job)
 
 

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from densepred.cli import command, compose
 from densepred.errors import Notice, UserError, out_of_memory
 from densepred.home import expand
+from densepred.process.stop import Stopped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,9 +83,10 @@ def predict(cfg: DictConfig) -> int:
     writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
     failed = []
     work = list(zip(files, names, places, ids, strict=True))
-    for file, name, place, number in ProgressBar("predicting", len(work), "image").over(work):
+    bar = ProgressBar("predicting", len(work), "image").over(work)
+    for done, (file, name, place, number) in enumerate(bar):
         try:
-            with explained(file, settings.tile):
+            with stopping(done, len(files)), explained(file, settings.tile):
                 pixels = model.read(file, settings.max_pixels)
                 given = None if boxes is None else boxes(pixels, number, name.with_suffix("").as_posix())
                 writer.add(place, number, name.as_posix(), pixels, one(model, pixels, settings, given))
@@ -105,6 +107,15 @@ def predict(cfg: DictConfig) -> int:
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
     return PARTIAL if failed else 0
+
+
+@contextmanager
+def stopping(done: int, count: int) -> Iterator[None]:
+    """Tell how many images were predicted if a signal comes at the next."""
+    try:
+        yield
+    except Stopped as reason:
+        raise Stopped(f"{done} of {count} images are predicted; type the command again for all of them") from reason
 
 
 @contextmanager

@@ -44,6 +44,7 @@ class TrainerSettings:
     devices: int = 1
     threads: int | None = None
     max_restarts: int = 0
+    timeout_s: float = 600.0
     log_every: int = 10
     pictures: int = 4
     probes: bool = False
@@ -111,6 +112,7 @@ class EvalSettings:
     skip_stages: int = 0
     precision: str = "fp32"
     devices: int = 1
+    timeout_s: float = 600.0
     threads: int | None = None
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import warnings
 
 from omegaconf import DictConfig
 
 from densepred.cli import command, compose, flags, stride
 from densepred.cli.inherit import inherited
 from densepred.cli.typed import Typed
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.home import expand
+from densepred.process import ranks
 from densepred.rundir import provenance, secrets
 
 EXAMPLES = """
@@ -21,6 +22,7 @@ densepred-train 'metric=[confusion,boundary_iou]' trainer.monitor=boundary_iou
 densepred-train dataset=folder dataset.root=DIR data.crop=256
 densepred-train experiment=camvid_unet dataset.root=DIR
 densepred-train trainer.resume=RUN                          continue a run that was stopped
+densepred-train trainer.resume=auto hydra.run.dir=RUN       begin it, or continue if it has begun
 densepred-train weights.init=RUN dataset=folder dataset.root=OTHER
 densepred-train --multirun model=unet,deeplabv3 loss=ce,focal
 """
@@ -33,7 +35,7 @@ def main() -> None:
 def prepared(arguments: list[str]) -> list[str]:
     """Return overrides to put before those that are typed: of a run to go on from, and the model's output stride."""
     resumed = recorded(arguments)
-    if any(word.startswith("trainer.resume=") for word in arguments):
+    if any(word.startswith("trainer.resume=") and word != f"trainer.resume={command.AUTO}" for word in arguments):
         return resumed
     typed = Typed("train", command.configs(), [*flags.split(sys.argv[1:])[0], *arguments])
     before = inherited(typed)
@@ -43,7 +45,9 @@ def prepared(arguments: list[str]) -> list[str]:
 def recorded(arguments: list[str]) -> list[str]:
     """Return the overrides that `trainer.resume=RUN` was started with, except those that are typed again."""
     folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "null")
-    if folder == "null":
+    if folder == command.AUTO:
+        require_folder(arguments)
+    if folder in ("null", command.AUTO):
         return []
     if not folder.strip("'\" "):
         raise UserError("trainer.resume= names no folder; type trainer.resume=RUN, or leave it out")
@@ -58,18 +62,37 @@ def recorded(arguments: list[str]) -> list[str]:
     return secrets.typed_again(f"trainer.resume={run}", before, arguments)
 
 
+def require_folder(arguments: list[str]) -> None:
+    """Raise UserError unless a folder is typed in which `trainer.resume=auto` can begin or go on."""
+    typed = next((word.partition("=")[2] for word in arguments if word.startswith("hydra.run.dir=")), "")
+    if not typed or "${now:" in typed:
+        raise UserError("trainer.resume=auto: the folder must be the same at every start; add hydra.run.dir=DIR")
+    path = expand(typed.strip("'\""))
+    if path.exists() and not path.is_dir():
+        raise UserError(f"hydra.run.dir={path}: is a file; choose a folder")
+    from densepred.rundir import lock  # with torch
+
+    others = path.is_dir() and any(one.name != lock.FILE for one in path.iterdir())
+    if others and not (provenance.exists(path) or (path / "checkpoints").is_dir()):
+        raise UserError(f"hydra.run.dir={path}: holds other files and no run; choose another folder")
+
+
 def train(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
-    from densepred.jobs import training  # with torch, which --help does without
+    from densepred.jobs import resuming, training  # with torch, which --help does without
 
     used = {str(group) for group in compose.INJECTED} - compose.idle_groups(cfg)
     job = training.TrainingJob(
         settings, provenance.as_written(cfg), command.folder(), command.choices(), used, command.overrides()
     )
-    if settings.trainer.devices > 1 and "WORLD_SIZE" not in os.environ:
+    if note := ranks.idle_tasks(settings.trainer.devices, "trainer.devices"):
+        warnings.warn(note, Notice, stacklevel=2)
+    if ranks.must_start(settings.trainer.devices):
         from densepred.jobs import launch
 
-        return launch.launch(training.work, job, settings.trainer.devices, settings.trainer.max_restarts)
+        trainer, go_on = settings.trainer, f"resume with: {resuming.command(job.folder)}"
+        timeout = min(settings.data.timeout_s, trainer.timeout_s)
+        return launch.launch(training.work, job, trainer.devices, trainer.max_restarts, timeout, go_on)
     return training.work(job)
 
 

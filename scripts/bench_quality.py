@@ -197,9 +197,9 @@ def our_step(task: Any, model: Any, given: Any) -> Any:
     import tempfile
 
     from densepred.build.instantiate import build
-    from densepred.engine.signals import StopFlag
     from densepred.engine.trainer import Trainer
     from densepred.engine.validator import Validator
+    from densepred.process.stop import StopFlag
     from densepred.rundir.folder import Run
     from densepred.rundir.log import Log
     from densepred.rundir.progress import Progress

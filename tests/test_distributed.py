@@ -17,6 +17,7 @@ from densepred.build.instantiate import build
 from densepred.cli import compose
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
+from densepred.errors import UserError
 from densepred.jobs import parts
 from densepred.types import HeadSpec
 from tests.conftest import PATIENCE, composed
@@ -109,6 +110,26 @@ def test_without_a_group_the_world_is_one_process() -> None:
     assert distributed.gather_rows(rows) is rows
     assert distributed.anywhere(True, CPU)
     assert not distributed.anywhere(False, CPU)
+
+
+@pytest.mark.parametrize(
+    ("count", "environment", "remedy"),
+    [
+        (4, {"LOCAL_WORLD_SIZE": "8", "SLURM_PROCID": "0"}, "set --ntasks-per-node to 4"),
+        (1, {"WORLD_SIZE": "2"}, "set trainer.devices or --nproc-per-node to 1"),
+        (8, {"LOCAL_WORLD_SIZE": "8"}, None),
+        (1, {"LOCAL_WORLD_SIZE": "8", "SLURM_GPUS_PER_TASK": "1"}, None),
+        (0, {"LOCAL_WORLD_SIZE": "8"}, None),
+    ],
+)
+def test_more_processes_than_accelerators_are_refused(
+    count: int, environment: dict[str, str], remedy: str | None
+) -> None:
+    if remedy is None:
+        distributed.require_devices(count, environment)
+        return
+    with pytest.raises(UserError, match=f"which has {count} accelerators; {remedy}"):
+        distributed.require_devices(count, environment)
 
 
 def test_parameters_that_no_output_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:

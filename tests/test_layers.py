@@ -17,8 +17,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 COMPONENTS = ("codec", "dataset", "decoder", "encoder", "logger", "loss", "metric", "model", "transform", "upsample")
 COMMANDS = ("train", "eval", "predict", "import_", "export", "report")
 FLOORS = (
-    ("errors", "atomic", "distributed", "settings", "output"),
-    ("types", "home"),
+    ("errors", "atomic", "settings", "output"),
+    ("process",),
+    ("types", "home", "distributed"),
     ("contracts", "nn", "scheduler", "optimizer"),
     ("build", "hub", "loader", "ops"),
     ("encoder",),

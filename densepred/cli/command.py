@@ -1,7 +1,7 @@
 """Run a command: compose its configuration by Hydra, make a fresh folder per run, report errors on one line.
 
-Exit codes: 0 done; 1 a mistake in densepred; 2 a mistake in the user's config or data. Commands may return others,
-such as 75 for a run that was stopped and can be resumed.
+Exit codes: 0 done; 1 a mistake in densepred; 2 a mistake in the user's config or data; 75 stopped by a signal, can be
+resumed; 130 stopped by a signal, to be typed again. Commands may return others.
 """
 
 from __future__ import annotations
@@ -29,9 +29,16 @@ from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.note import is_first
 from densepred.cli.typed import Typed, config_dirs
-from densepred.errors import UserError, notices, system_error
+from densepred.errors import UserError, classed, notices
 from densepred.home import expand
-from densepred.rundir import secrets
+from densepred.process import slurm
+from densepred.process.parent import PARENT, stop_with_parent
+from densepred.process.stop import StopFlag, Stopped
+from densepred.rundir import provenance, secrets
+
+STOPPED, INTERRUPTED = 75, 130
+AUTO = "auto"
+AGAIN = "nothing was kept; type the command again"
 
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
@@ -66,7 +73,13 @@ def run(
     register()
     sweep.register()
     flags.register()
-    sys.exit(_Run(function, name, prepare, free)())
+    with StopFlag() as stop:
+        code = _Run(function, name, prepare, free)(stop)
+        if stop.raised:  # the end of an interpreter with torch takes a second or two
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
 
 
 def folder() -> Path:
@@ -95,11 +108,27 @@ class _Run:
         self.error: Exception | None = None
         self.folder: Path | None = None
         self.prepared: list[str] = []
+        self.full: str | None = None
 
-    def __call__(self) -> int:
-        full = os.environ.get("HYDRA_FULL_ERROR")
+    def __call__(self, stop: StopFlag) -> int:
+        """Return the exit code; a signal that no part of the command takes itself ends it at once."""
+        try:
+            with stop.interruptible():
+                if PARENT in os.environ:
+                    stop_with_parent()
+                code = self._called()
+            # Code that was cut may hide it, or fail for it: imports of torch, components of one's own.
+            if not stop.raised or code in (STOPPED, INTERRUPTED):
+                return self._report() if self.error is not None else code
+            raise Stopped
+        except Stopped as reason:
+            return self._stopped(stop, reason)
+
+    def _called(self) -> int:
+        self.full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
         try:
+            slurm.adopt()
             self._check_flags(sys.argv[1:])
             first, words = flags.split(flags.at_home(sys.argv[1:]))
             words = [overrides_.understood(word) for word in words]
@@ -110,8 +139,8 @@ class _Run:
         except Exception as error:
             self.error = error
         finally:
-            _restore("HYDRA_FULL_ERROR", full)
-        return self._report(full == "1") if self.error is not None else self.code or 0
+            _restore("HYDRA_FULL_ERROR", self.full)
+        return self.code or 0
 
     def _check_flags(self, arguments: list[str]) -> None:
         flags.check_config(arguments, self.name, config_dirs(arguments))
@@ -128,7 +157,7 @@ class _Run:
 
     def _job(self, cfg: DictConfig) -> int | None:
         _restore("HYDRA_FULL_ERROR", None)
-        self.folder = folder()
+        self.folder = folder() if is_first() else None  # the first process shares its folder
         try:
             secrets.collect(cfg)
             groups.check_choices(Typed(self.name, configs(), ()), choices())
@@ -142,12 +171,11 @@ class _Run:
             self.error = error
         return self.code
 
-    def _report(self, full: bool) -> int:
+    def _report(self) -> int:
         """Print the error on one line, keep the traceback where it can be found."""
-        error = self.error
+        error, full = self.error, self.full == "1"
         assert error is not None
-        if isinstance(error, OSError) and (told := system_error(error)):
-            error = UserError(told)
+        error = classed(error) or error
         users = isinstance(error, UserError | HydraException | OmegaConfBaseException)
         trace = "".join(traceback.format_exception(self.error))
         if full:
@@ -161,6 +189,16 @@ class _Run:
         if users and self.folder is not None:
             _remove_empty(self.folder)
         return 2 if users else 1
+
+    def _stopped(self, stop: StopFlag, reason: Stopped) -> int:
+        """Tell on one line how to go on; return the exit code. The folder of a run that kept nothing is removed."""
+        recorded = self.folder is not None and provenance.exists(self.folder)
+        if self.folder is not None and not recorded:
+            _remove_empty(self.folder)
+        kept = str(reason) or (f"resume with: densepred-train trainer.resume={self.folder}" if recorded else AGAIN)
+        if is_first():
+            print(f"stopped by {stop.name}; {kept}", file=sys.stderr, flush=True)
+        return STOPPED if recorded or reason.resumable else INTERRUPTED
 
 
 class Claim(Callback):
@@ -176,10 +214,12 @@ class Claim(Callback):
             config.hydra.run.dir = str(expand(config.hydra.run.dir))
             if not is_first():
                 config.hydra.run.dir = "."  # the first process shares its folder
+            elif resume == AUTO:
+                Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
             elif resume:
                 config.hydra.run.dir = str(expand(resume))
             elif self.exclusive and not os.environ.get(sweep.CLAIMED):
-                config.hydra.run.dir = str(claim(Path(config.hydra.run.dir)))
+                config.hydra.run.dir = str(restarted(lambda: claim(Path(config.hydra.run.dir))))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         with read_write(config.hydra):  # Hydra writes there itself
@@ -197,6 +237,15 @@ def claim(path: Path) -> Path:
             return attempt
         except FileExistsError:
             number += 1
+
+
+def restarted(make: Callable[[], Path]) -> Path:
+    """Return the folder that `make` makes; under `torchrun --max-restarts` a run that starts again keeps its first."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return make()
+    from densepred import distributed  # with torch
+
+    return Path(distributed.remembered("folder", lambda: str(make().absolute())))
 
 
 def _keep(trace: str, folder: Path | None) -> str:

@@ -104,10 +104,12 @@ def _other_world(tree: Tree) -> bool:
 
 
 def _alone(tree: Tree) -> bool:
-    return at(tree, "trainer.devices") == 1 and "WORLD_SIZE" not in os.environ
+    devices = at(tree, "devices") if at(tree, "trainer") is None else at(tree, "trainer.devices")
+    return devices == 1 and "WORLD_SIZE" not in os.environ
 
 
 TIMEOUT = ("data.timeout_s", _is("data.workers", 0), "data.workers=0 loads without a process that could hang")
+ALONE = "it is the longest wait of several processes for one another; this job has one"
 BOXES = ("box_threshold", _is("boxes", None), "it is the least score of a box in boxes=, which is not given")
 SPLIT = "only random splits use it, such as 'dataset.splits={train: 0.8, valid: 0.2}'"
 
@@ -129,6 +131,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
         _alone,
         "only processes that trainer.devices starts are restarted",
     ),
+    ("trainer.timeout_s", _alone, ALONE),
     ("trainer.devices", _other_world, "torchrun or a scheduler has started the processes, and their number counts"),
     ("trainer.allow", _is("trainer.resume", None), "it names settings that may change with trainer.resume=RUN"),
     ("task.monitor", _not(_is("trainer.monitor", None)), "trainer.monitor replaces it"),
@@ -156,6 +159,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
 
 EVAL: tuple[tuple[str, Condition, str], ...] = (
     TIMEOUT,
+    ("timeout_s", _alone, ALONE),
     BOXES,
     ("data.(crop|drop_last)", _always, "an evaluation takes whole images, all of them, as the run validated them"),
     ("data.on_bad", _always, "an evaluation without some of its images is no evaluation; it stops at a damaged file"),

@@ -37,6 +37,8 @@ RANGES = (
     ("trainer.devices", 1, BIG),
     ("trainer.threads", 1, BIG),
     ("trainer.max_restarts", 0, BIG),
+    ("trainer.timeout_s", 1, 1e6),
+    ("timeout_s", 1, 1e6),
     ("trainer.log_every", 1, BIG),
     ("trainer.pictures", 0, BIG),
     ("trainer.keep_last", 1, BIG),

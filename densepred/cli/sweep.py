@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,12 +21,17 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from densepred.errors import UserError
 from densepred.home import expand
+from densepred.process.parent import PARENT
+from densepred.process.stop import Stopped
 from densepred.rundir import secrets
 
 CLAIMED = "DENSEPRED_CLAIMED"
 """Environment variable of the jobs of a sweep: their folders exist already."""
 
 TABLE = "table.md"
+
+RESUMABLE = 75
+"""The exit code of a job that was stopped and can be resumed."""
 
 
 FULL = "HYDRA_FULL_ERROR"
@@ -82,6 +88,7 @@ class Processes(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
         self.jobs: list[SweepJob] = []
+        self.stopped = False
         self.columns: dict[str, None] = {}  # those that any job asks for, in order
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -91,6 +98,8 @@ class Processes(Launcher):
         batch = []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             batch.append(self._run(number, list(filter_overrides(overrides)), list(overrides)))
+            if self.stopped:
+                break
         self.jobs += batch
         rows = cells(self.jobs, list(self.columns))
         print(aligned(rows), flush=True)
@@ -98,6 +107,8 @@ class Processes(Launcher):
         (sweep / TABLE).write_text(markdown(rows), encoding="utf-8")
         print(f"  table in {sweep / TABLE}", flush=True)
         print(f"  {winner(self.jobs)}", flush=True)
+        if self.stopped:
+            raise Stopped(unfinished(batch[-1], job_overrides[len(batch) :]), resumable=batch[-1].code == RESUMABLE)
         failed = [job for job in batch if job.code]
         return [result(job, len(failed), len(batch)) for job in batch]
 
@@ -111,16 +122,33 @@ class Processes(Launcher):
         print(f"job {number}: {' '.join(map(secrets.redacted, shown))} -> {folder}", flush=True)
         begin = time.monotonic()
         command = [*_program(), *overrides, _quoted("hydra.run.dir", folder)]
-        code = subprocess.run(command, env=_environment(), check=False).returncode
+        code = self._ended(subprocess.Popen(command, env=_environment()))
         summary = _summary(folder)
         seconds, monitor, mode = time.monotonic() - begin, summary.get("monitor"), summary.get("mode")
         return SweepJob(number, shown, folder, code, seconds, _best(summary), scores(summary), monitor, mode)
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> int:
+        """Return the exit code of a job. A signal is passed on, and the sweep ends with the job."""
+        try:
+            return process.wait()
+        except Stopped:
+            self.stopped = True
+            process.send_signal(signal.SIGUSR1)  # it may have got the signal itself, and this one asks again only
+            return process.wait()
+
+
+def unfinished(job: SweepJob, rest: Sequence[Sequence[str]]) -> str:
+    """Tell how to go on with a sweep that was stopped in `job`; `rest` are the overrides of those not begun."""
+    first = f"densepred-train trainer.resume={job.folder}" if job.code == RESUMABLE else "type its command again"
+    words = [" ".join(map(secrets.redacted, filter_overrides(overrides))) for overrides in rest]
+    later = f"; not begun: {', '.join(f'[{text}]' for text in words)}" if words else ""
+    return f"job {job.number}: {first}{later}"
 
 
 def _environment() -> dict[str, str]:
     """Return the environment of a job: HYDRA_FULL_ERROR as the user has it, not as `command.run` sets it."""
     names = {name: value for name, value in os.environ.items() if name != FULL}
-    return {**names, CLAIMED: "1", **({} if TYPED is None else {FULL: TYPED})}
+    return {**names, CLAIMED: "1", PARENT: str(os.getpid()), **({} if TYPED is None else {FULL: TYPED})}
 
 
 def _program() -> list[str]:

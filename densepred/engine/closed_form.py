@@ -14,9 +14,9 @@ import torch
 from densepred import distributed
 from densepred.contracts import ClosedForm
 from densepred.engine.evaluate import share_buffers
-from densepred.engine.signals import StopFlag, Stopped
 from densepred.engine.validator import Validator
 from densepred.loader.loaders import TrainingLoader
+from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir.folder import Run
 from densepred.rundir.progress import Progress
 from densepred.rundir.progress_bar import ProgressBar

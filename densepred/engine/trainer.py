@@ -14,11 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 from densepred import distributed
 from densepred.engine import foreach
 from densepred.engine.amp import Precision
-from densepred.engine.signals import NonFinite, StopFlag, Stopped
 from densepred.engine.validator import Validator
 from densepred.loader.ahead import ahead
 from densepred.loader.loaders import TrainingLoader
 from densepred.loader.samples import random_generator
+from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir.console import number
 from densepred.rundir.folder import Run
 from densepred.rundir.progress import Progress
@@ -28,6 +28,10 @@ from densepred.scheduler import Scheduler
 from densepred.settings import TrainerSettings
 from densepred.task import Task
 from densepred.types import Batch
+
+
+class NonFinite(Exception):  # noqa: N818 - it is no error of the program
+    """Too many steps in a row had a loss or gradient that is not finite."""
 
 
 class Trainer:
@@ -61,9 +65,16 @@ class Trainer:
             self.run.restore(self.state, settings.allow)
             self._place(len(train))
         self.started = self.saved = time.monotonic()
-        self.before = progress.seconds
+        self.before, self.first = progress.seconds, progress.step
         self.agreed = [False, False, distributed.anywhere(self._out_of_time(), self.device)]
         self.state.train_mode()
+        with self.stop.deferred():
+            self._fit(train, resume)
+        return progress
+
+    def _fit(self, train: TrainingLoader, resume: bool) -> None:
+        """Train with signals deferred: they are polled at every step."""
+        progress = self.progress
         if progress.due:
             self._validate()
         if resume and self._finished():
@@ -79,7 +90,6 @@ class Trainer:
         if progress.validated != progress.step:
             self._save(due=True)
             self._validate()
-        return progress
 
     def lengths(self, batches: int) -> tuple[int | None, int]:
         """Return the steps of the run, None if time alone ends it, and those between validations."""
@@ -104,10 +114,7 @@ class Trainer:
     def _epoch(self, train: TrainingLoader, bar: ProgressBar) -> None:
         """Train through the rest of the current epoch."""
         progress = self.progress
-        source = train.epoch(progress.epoch, progress.batch)
-        if self.settings.accumulate == 1:  # else a whole group of batches would lie on the device
-            source = ahead(source, self.device)
-        for batches in chunks(source, self.settings.accumulate):
+        for batches in self._batches(train):
             self._step(batches)
             progress.batch += len(batches)
             if progress.batch >= len(train):
@@ -123,6 +130,26 @@ class Trainer:
                 self._validate()
             if self._finished():
                 return
+
+    def _batches(self, train: TrainingLoader) -> Iterator[list[Batch]]:
+        """Yield the batches of the rest of the epoch, step by step.
+
+        A signal that comes while a process alone waits for one saves and raises Stopped. Several processes finish the
+        step together.
+        """
+        source = train.epoch(self.progress.epoch, self.progress.batch)
+        if self.settings.accumulate == 1:  # else a whole group of batches would lie on the device
+            source = ahead(source, self.device)
+        batches = chunks(source, self.settings.accumulate)
+        if distributed.world() > 1:
+            yield from batches
+            return
+        try:
+            yield from self.stop.waiting(batches)
+        except Stopped:
+            if self.progress.step > self.first:
+                self._save(due=False)
+            raise
 
     def _step(self, batches: Sequence[Batch]) -> None:
         """Take one optimizer step on the mean loss of `batches`; if it is not finite, only the counters change."""

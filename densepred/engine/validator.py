@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from densepred import distributed
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate, share_buffers
-from densepred.engine.signals import StopFlag, Stopped
 from densepred.loader.loaders import EvaluationLoader
+from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir.folder import Run
 from densepred.rundir.images import ValidationImages
 from densepred.rundir.log import finite
@@ -40,7 +41,9 @@ class Validator:
         state, progress, begun = self.state, self.state.progress, time.monotonic()
         share_buffers(state.eval_model)
         self.images.open(progress.step)
-        found = evaluate(state.eval_model, self.task, self.loader, state.device, self.precision, self._seen)
+        # The checkpoint is written: nothing is lost. Several processes leave the pass at a batch, see `_seen`.
+        with self.stop.interruptible() if distributed.world() == 1 else nullcontext():
+            found = evaluate(state.eval_model, self.task, self.loader, state.device, self.precision, self._seen)
         values = {name: finite(value) for name, value in found.items()}
         if bad := [name for name, value in found.items() if value is not None and values[name] is None]:
             self.run.log.warn(f"step {progress.step}: not finite in validation, written as null: {', '.join(bad)}")
@@ -54,7 +57,6 @@ class Validator:
         self.run.log.say(progress.line(values, state.meter.loss))
 
     def _seen(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
-        # Several processes must finish a pass together.
-        if self.stop.raised and distributed.world() == 1:
+        if distributed.anyone("stop", self.stop.raised):
             raise Stopped
         self.images.show(batch, found, outputs)

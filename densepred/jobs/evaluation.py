@@ -32,6 +32,7 @@ from densepred.jobs.parts import evaluation_loader, random_split, read_as_traine
 from densepred.jobs.per_image import PerImage
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
+from densepred.loader.workers import end_children
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console, splits
 from densepred.settings import EvalSettings
@@ -66,11 +67,12 @@ def work(job: EvaluationJob) -> int:
     settings = job.settings
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    device = distributed.join()
+    device = distributed.join(settings.timeout_s)
     try:
         with explained(), notices(_warn):
             _evaluate(job, device)
     finally:
+        end_children()
         distributed.leave(failed=sys.exc_info()[0] is not None)
     return 0
 

@@ -1,64 +1,44 @@
-"""`trainer.devices=N`: start N processes with torch's elastic launcher."""
+"""`trainer.devices=N`: N processes on this machine, started again if one of them dies."""
 
 from __future__ import annotations
 
-import functools
-import logging
-import signal
+import sys
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, record
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from densepred.errors import MachineError, UserError
+from densepred.jobs.attempt import STOPPED, Attempt, failure
+from densepred.process.stop import StopFlag, Stopped
 
-from densepred.errors import UserError
-
-STOPPED = 75
+PATIENCE = 30.0
+"""The longest time that a halted process may hold up the others, in seconds; `data.timeout_s` if that is shorter."""
 
 
-def launch(function: Callable[[Any], int], job: Any, processes: int, restarts: int) -> int:
+def launch(
+    function: Callable[[Any], int], job: Any, processes: int, restarts: int, timeout_s: float, go_on: str
+) -> int:
     """Call `function(job)` in `processes` processes; return the exit code.
 
-    If one dies all end, and start again at most `restarts` times.
+    If one dies all end, and start again at most `restarts` times; mistakes of the user are not tried again. `go_on`
+    tells in messages how to continue. Raises Stopped after a signal if no process could tell that it can be resumed.
     """
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # failures arrive as exceptions
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=restarts,
-        monitor_interval=0.5,
-        start_method="spawn",
-    )
-    try:
-        return max(elastic_launch(config, _Reporting(function))(job).values())
-    except SignalException as stopped:
-        # The processes received the signal too, and had half a minute to save.
-        print(f"stopped by {signal.Signals(stopped.sigval).name}; resume with trainer.resume={job.folder}", flush=True)
-        return STOPPED
-    except ChildFailedError as failed:
-        rank, failure = failed.get_first_failure()
-        report: Any = failure.message  # annotated as str; for an exception it is a mapping
-        report = str(report["message"] if isinstance(report, dict) else report)
-        kind, _, message = report.partition(": ")
-        if kind == UserError.__name__:
-            raise UserError(message) from failed
-        raise RuntimeError(f"process {rank} ended with exit code {failure.exitcode}: {report}") from failed
-
-
-class _Reporting:
-    """A function that reports its exception's message to the launcher; a class, so that it can be pickled."""
-
-    def __init__(self, function: Callable[[Any], int]) -> None:
-        self.function = function
-        functools.update_wrapper(self, function)  # the launcher reads its names
-
-    def __call__(self, job: Any) -> int:
-        code = record(self.function)(job)
-        assert code is not None
-        return code
+    with StopFlag() as stop:
+        for number in range(restarts + 1):
+            attempt = Attempt(function, job, processes, number, min(timeout_s, PATIENCE))
+            stop.at_once = attempt.kill
+            try:
+                outcomes = attempt.watch(stop)
+            finally:
+                attempt.kill()
+            error = failure(outcomes, processes, list(attempt.outcomes), go_on)
+            if any(outcome.code == STOPPED for outcome in outcomes) and (stop.raised or error is None):
+                return STOPPED
+            if stop.raised:
+                raise Stopped
+            if error is None:
+                return max(outcome.code for outcome in outcomes)
+            if number == restarts or (isinstance(error, UserError) and not isinstance(error, MachineError)):
+                raise error
+            text = f"warning: {error}; all start again from the last checkpoint ({number + 1} of {restarts})"
+            print(text.replace(f"; {go_on}", ""), file=sys.stderr, flush=True)
+    raise AssertionError("every attempt returns or raises")

@@ -19,18 +19,19 @@ from densepred.engine.amp import gradient_scaler
 from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.diagnostics import probe
 from densepred.engine.ema import moving_average
-from densepred.engine.signals import NonFinite, StopFlag, Stopped
-from densepred.engine.trainer import Trainer
+from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
-from densepred.errors import UserError, notices
-from densepred.jobs import effects, overlap, parts
-from densepred.jobs.blocks import closing, opening, to_type
+from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
+from densepred.jobs import effects, overlap, parts, resuming
+from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
 from densepred.jobs.crowding import warn_of_caps
 from densepred.loader import by_name
-from densepred.loader.loaders import EvaluationLoader, TrainingLoader, WorkerKilled, explained
+from densepred.loader.loaders import EvaluationLoader, TrainingLoader, explained
+from densepred.loader.workers import end_children
 from densepred.optimizer import freeze, optimizer_of
+from densepred.process.stop import StopFlag, Stopped, held
 from densepred.rundir import console, images, provenance, secrets, splits
 from densepred.rundir.folder import Run, begun_info
 from densepred.rundir.lock import Lock, owned
@@ -65,31 +66,46 @@ def work(job: TrainingJob) -> int:
     output.install(job.secrets)
     if mistakes := check(vars(job.settings)):
         raise UserError("; and ".join(mistakes))
-    device = distributed.join()
+    device = distributed.join(job.settings.trainer.timeout_s)
     folder = distributed.share(job.folder)
     log, stop = Log(folder, enabled=distributed.is_main()), StopFlag()
     try:
-        with explained(), notices(log.warn), stop, owned(folder, log.say) as lock:
+        with explained(), notices(log.warn), stop, stop.interruptible(), owned(folder, log.say) as lock:
             _train(job, folder, device, log, stop, lock)
-    except (Stopped, WorkerKilled) as reason:
-        # A signal to all processes of a run ends a worker that has only just been started.
-        if isinstance(reason, WorkerKilled) and not stop.raised:
-            raise
-        log.say(f"stopped; resume with: {to_type('densepred-train', f'trainer.resume={folder}')}")
-        return STOPPED
+    except Stopped:
+        return _stopped(job, folder, log)
     except NonFinite as reason:
         log.warn(str(reason))
         return NON_FINITE
+    except Exception as reason:
+        # A signal to all processes of a run ends a worker that has only just been started, and a process that leaves
+        # a validation is lost to the others. Code that was cut may fail too.
+        if stop.raised:
+            if not isinstance(reason, WorkerKilled | PeerLost):
+                log.warn(f"after {stop.name}: {type(reason).__name__}: {reason}")
+            return _stopped(job, folder, log)
+        if not isinstance(reason, MachineError):
+            raise
+        raise type(reason)(f"{reason}; resume with: {resuming.command(folder)}") from reason
     finally:
+        end_children()
         log.close()
         distributed.leave(failed=sys.exc_info()[0] is not None)
     return 0
 
 
+def _stopped(job: TrainingJob, folder: Path, log: Log) -> int:
+    """Leave a record if the run was stopped before it had one, and tell how to go on; return the exit code."""
+    if distributed.is_main() and not provenance.exists(folder):
+        provenance.write(folder, job.written, job.overrides)
+    log.say(f"stopped; resume with: {resuming.command(folder)}")
+    return STOPPED
+
+
 def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag, lock: Lock | None) -> None:
     settings = job.settings
     _configure_torch(settings, device)
-    resume = settings.trainer.resume is not None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    resume = resuming.resumes(settings.trainer.resume, folder)
     train, valid = _datasets(settings, begun_info(folder) if resume else None, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
     torch.manual_seed(settings.seed)
@@ -104,7 +120,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
     # Also when a run is resumed that died before it was recorded.
     if distributed.is_main() and not provenance.exists(folder):
-        provenance.write(folder, job.written, job.overrides)
+        with held():
+            provenance.write(folder, job.written, job.overrides)
     record = splits.record(settings.dataset.get("root"), {"train": train, "valid": valid})
     if distributed.is_main() and record is not None:
         _record_splits(record, folder, settings, resume, log)

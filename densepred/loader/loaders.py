@@ -6,6 +6,7 @@ run resumes in the middle of an epoch by starting at batch k, whatever the numbe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -14,9 +15,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from densepred import distributed
-from densepred.errors import out_of_memory
+from densepred.errors import classed
 from densepred.loader.samples import Item, TrainingSamples, random_generator, stack
-from densepred.loader.workers import calm_worker
+from densepred.loader.workers import calm_worker, end_workers
+from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
 
 MOST_BAD = 0.01  # with a larger share of unreadable samples, skipping would hide a broken dataset
@@ -78,7 +80,7 @@ class TrainingLoader:
         return len(self.order)
 
     def close(self) -> None:
-        _end_workers(self.loader)
+        end_workers(self.loader)
 
     def first(self, count: int) -> list[Sample]:
         """Return the first samples of the first batch as the network gets them, read in this process."""
@@ -124,30 +126,23 @@ class EvaluationLoader:
         return len(self.loader)
 
     def close(self) -> None:
-        _end_workers(self.loader)
+        end_workers(self.loader)
 
 
 def _loader(samples, batches, workers: int, timeout: float, pin: bool, collate) -> DataLoader:
-    return DataLoader(
-        samples,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=_Collate(collate),
-        pin_memory=pin,
-        persistent_workers=workers > 0,
-        worker_init_fn=calm_worker,
-        timeout=timeout if workers else 0,
-    )
-
-
-def _end_workers(loader: DataLoader) -> None:
-    """End the workers now: those alive at Python's exit print a traceback. One that hangs is killed."""
-    iterator = getattr(loader, "_iterator", None)
-    if iterator is not None:
-        iterator._shutdown_workers()
-        for worker in iterator._workers:
-            if worker.is_alive():
-                worker.kill()
+    with warnings.catch_warnings():
+        # More workers than processors are slower, not wrong; torch's warning would come at every start of a run.
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        return DataLoader(
+            samples,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=_Collate(collate),
+            pin_memory=pin,
+            persistent_workers=workers > 0,
+            worker_init_fn=calm_worker,
+            timeout=timeout if workers else 0,
+        )
 
 
 class _Collate:
@@ -166,43 +161,24 @@ class _Collate:
 def _guarded(loader: DataLoader) -> Iterator:
     """Yield the loader's batches. Raises UserError for an error in a worker."""
     with explained():
-        for batch in loader:
+        with held():  # torch cannot take back an iterator that is cut while its workers start
+            batches = iter(loader)
+        for batch in batches:
             if isinstance(batch, Item):
                 raise UserError(batch.error)
             yield batch
 
 
-class WorkerKilled(UserError):  # noqa: N818 - named after the fact
-    """A loader worker ended before its time."""
-
-
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn torch's errors about a worker into a UserError; a signal raises them wherever the program is."""
+    """Turn torch's errors about a worker, memory or another process into a UserError.
+
+    A signal raises those about a worker wherever the program is.
+    """
     try:
         yield
-    except RuntimeError as error:
-        text = str(error)
-        if "shared memory" in text or "Bus error" in text or "</torch_" in text:
-            raise WorkerKilled(
-                "/dev/shm: the shared memory of the loader's processes is full; set data.workers=0, lower "
-                "data.batch_size, or enlarge it (docker run --shm-size=8g)"
-            ) from error
-        if out_of_memory(error):
-            raise UserError(
-                "memory ran out; lower data.batch_size or data.crop, or set trainer.precision=bf16 "
-                "(trainer.accumulate=2 keeps the size of a step; if it was in validation, lower data.valid_batch_size)"
-            ) from error
-        if "without overflow" in text:
-            raise UserError(
-                "a number is too large for float32; lower optimizer.lr or optimizer.weight_decay"
-            ) from error
-        if "DataLoader worker" in text:
-            raise WorkerKilled(
-                "a loader worker was killed, often because memory ran out; lower data.workers or data.batch_size"
-            ) from error
-        if "timed out" in text:
-            raise UserError(
-                "no batch came within data.timeout_s; is the disk slow? raise data.timeout_s or set data.workers=0"
-            ) from error
-        raise
+    except (RuntimeError, MemoryError) as error:
+        found = classed(error)
+        if found is None:
+            raise
+        raise found from error

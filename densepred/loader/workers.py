@@ -1,4 +1,4 @@
-"""Number, signals and end of loader workers: it outlives a signal to the whole process group, never its parent."""
+"""Number, signals and end of loader workers: they outlive a signal to the process group, never their parent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 import torch
+from torch._C import _remove_worker_pids  # pyright: ignore[reportAttributeAccessIssue]
+from torch.utils.data import DataLoader
 
 AUTO, FEW, MANY = "auto", 2, 16
 """A number of workers by the machine; the number on a CPU, which also computes; the most beside an accelerator."""
 
 LINGER = 60.0
 """Seconds that a loader worker stays after SIGTERM."""
+
+FAREWELL = 0.5
+"""Seconds that workers have to end by themselves when their loader is closed."""
 
 
 def number(wanted: int | str, device: torch.device) -> int:
@@ -57,3 +62,36 @@ def _linger(number: int, frame: FrameType | None) -> None:
     end = threading.Timer(LINGER, os._exit, (128 + number,))
     end.daemon = True
     end.start()
+
+
+def end_workers(loader: DataLoader) -> None:
+    """End the workers now: those alive at Python's exit print a traceback. Kill those that hang or are halted."""
+    iterator = getattr(loader, "_iterator", None)
+    if iterator is not None:
+        late = threading.Timer(FAREWELL, _kill, (iterator,))
+        late.daemon = True
+        late.start()
+        try:
+            iterator._shutdown_workers()
+        finally:
+            late.cancel()
+            _kill(iterator)
+
+
+def _kill(iterator) -> None:
+    """Kill the workers that are left, and take them from the list of torch, which would raise an error."""
+    if iterator._worker_pids_set:
+        _remove_worker_pids(id(iterator))
+        iterator._worker_pids_set = False
+    for worker in iterator._workers:
+        if worker.is_alive():
+            worker.kill()
+
+
+def end_children() -> None:
+    """Kill every process that multiprocessing has started here, those of a loader that was never finished too."""
+    former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises an error for each
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join(FAREWELL)
+    signal.signal(signal.SIGCHLD, former)

@@ -30,6 +30,7 @@ OF_ONE_START = ("trainer.resume", "trainer.allow")
 """Settings of one start, not of the run."""
 
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
+FREE += ("trainer.timeout_s",)
 FREE += (
     "data.workers",
     "data.timeout_s",

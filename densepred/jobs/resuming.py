@@ -1,0 +1,45 @@
+"""Going on with a run: whether it does, from a folder that every process sees, and what to type."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from densepred import distributed
+from densepred.errors import UserError
+from densepred.jobs.blocks import to_type
+from densepred.rundir import provenance
+from densepred.rundir.checkpoints import Checkpoints
+
+AUTO = "auto"
+
+
+def command(folder: Path) -> str:
+    """Return the command that continues a run."""
+    return to_type("densepred-train", f"trainer.resume={folder}")
+
+
+def resumes(wanted: str | None, folder: Path) -> bool:
+    """Return True if a run with `trainer.resume=wanted` goes on; rank 0 decides for all.
+
+    It does if a run is named, if `auto` finds one that has begun, and if the launcher has started the processes again.
+    Raises UserError if another host does not see the checkpoints that rank 0 sees.
+    """
+    again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    begun = wanted == AUTO and (provenance.exists(folder) or (folder / "checkpoints").is_dir())
+    found = distributed.share(again or begun or wanted not in (None, AUTO))
+    if found:
+        _require_shared(folder)
+    return found
+
+
+def _require_shared(folder: Path) -> None:
+    steps = Checkpoints(folder / "checkpoints").steps() if folder.is_dir() else None
+    everyone = distributed.gather((socket.gethostname(), steps))
+    first = everyone[0]
+    if blind := sorted({host for host, found in everyone if found != first[1]}):
+        raise UserError(
+            f"{folder}: {', '.join(blind)} does not see the checkpoints that {first[0]} sees; put the run on a disk "
+            "that all nodes share"
+        )

@@ -1,0 +1,149 @@
+"""Stopping on request: SIGTERM, SIGINT, SIGHUP and SIGUSR1 raise a flag that every phase of a command polls.
+
+Phases in which nothing can be lost are interruptible: there the signal raises `Stopped` at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+SAME = 0.3
+"""Seconds in which signals count as one: `timeout`, job managers and launchers send theirs more than once."""
+
+T = TypeVar("T")
+
+
+class Stopped(BaseException):
+    """The command was asked to stop. Like KeyboardInterrupt it passes handlers of `Exception`.
+
+    Its text, if any, tells what is kept and how to go on; `resumable` if a run can be resumed.
+    """
+
+    def __init__(self, text: str = "", resumable: bool = False) -> None:
+        super().__init__(text)
+        self.resumable = resumable
+
+
+class _Hold:
+    """Blocks of this process that must not be cut, and the flag that a signal raised meanwhile."""
+
+    depth = 0
+    flag: StopFlag | None = None
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Hold Stopped back inside the block, which is short and must not be cut; raise it behind it.
+
+    Unlike `StopFlag.deferred` it needs no flag: the start of worker processes uses it.
+    """
+    _Hold.depth += 1
+    try:
+        yield
+    finally:
+        _Hold.depth -= 1
+    if _Hold.depth == 0 and _Hold.flag is not None:
+        flag, _Hold.flag = _Hold.flag, None
+        if flag.interrupts:
+            raise Stopped
+
+
+class StopFlag:
+    """Raised by the first signal; a second SIGTERM, SIGINT or SIGHUP ends the process at once.
+
+    Its handlers act inside a `with` statement, which restores the former ones. SIGUSR1 only asks, however often it
+    comes, so that launchers can pass a request on. `at_once` is called before the process ends at once.
+    """
+
+    def __init__(self, at_once: Callable[[], object] = lambda: None) -> None:
+        self.raised = False
+        self.number: int | None = None
+        self.at_once = at_once
+        self._interruptible, self._time, self._process = False, 0.0, 0
+
+    @property
+    def name(self) -> str:
+        """The name of the signal that came first."""
+        return "a signal" if self.number is None else signal.Signals(self.number).name
+
+    @property
+    def interrupts(self) -> bool:
+        """True inside `interruptible`."""
+        return self._interruptible
+
+    def __enter__(self) -> StopFlag:
+        self._process = os.getpid()
+        kept = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # nohup
+        wanted = [number for number in SIGNALS if number != signal.SIGHUP or not kept]
+        self._former = {number: signal.signal(number, self._on_signal) for number in wanted}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let a signal raise Stopped inside the block; raise it at once if one has come before."""
+        if self.raised:
+            raise Stopped
+        former, self._interruptible = self._interruptible, True
+        try:
+            yield
+        finally:
+            self._interruptible = former
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let a signal only raise the flag inside the block, which polls it or is short; raise Stopped behind it."""
+        former, self._interruptible = self._interruptible, False
+        try:
+            yield
+        finally:
+            self._interruptible = former
+        if former and self.raised:
+            raise Stopped
+
+    def waiting(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items; a signal during the wait for one raises Stopped."""
+        iterator = iter(())
+        with self.interruptible():
+            iterator = iter(items)
+        while True:
+            with self.interruptible():
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a child that has not set its own handlers yet: its parent decides
+            return
+        now = time.monotonic()
+        if self.raised:
+            if number != signal.SIGUSR1 and now - self._time > SAME:
+                self._end(number)
+            return
+        self.raised, self.number, self._time = True, number, now
+        if _Hold.depth:
+            _Hold.flag = self
+        elif self._interruptible:
+            raise Stopped
+
+    def _end(self, number: int) -> None:
+        try:
+            self.at_once()
+            text = f"ended at once by a second signal ({signal.Signals(number).name}); what was complete stays\n"
+            os.write(2, text.encode())
+        except OSError:
+            pass
+        finally:
+            os._exit(128 + number)

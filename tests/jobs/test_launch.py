@@ -1,0 +1,101 @@
+"""Several processes: the failure that explains the others, deaths, halts, and a new start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from densepred import distributed
+from densepred.errors import MachineError, UserError
+from densepred.jobs.attempt import Outcome, failure
+from densepred.jobs.launch import launch
+
+GO_ON = "type the command again"
+
+
+def found(*outcomes: Outcome) -> Exception | None:
+    return failure(list(outcomes), len(outcomes), list(range(len(outcomes))), GO_ON)
+
+
+def test_ends_without_a_failure_have_none() -> None:
+    assert found(Outcome("code", 0), Outcome("code", 75)) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "text"),
+    [
+        (Outcome("user", text="b.png: damaged"), UserError, "b.png: damaged"),
+        (Outcome("died", text="was killed by SIGKILL"), MachineError, "process 1 of 2 was killed by SIGKILL; type"),
+        (Outcome("stalled", text="was halted"), MachineError, "process 1 of 2 was halted; type the command again"),
+        (Outcome("machine", text="memory ran out"), MachineError, "memory ran out; type the command again"),
+    ],
+)
+def test_the_cause_is_named_and_not_the_processes_that_lost_it(first: Outcome, kind: type, text: str) -> None:
+    error = found(Outcome("lost", text="another process ended"), first)
+    assert type(error) is kind
+    assert str(error).startswith(text)
+
+
+def test_a_mistake_of_ours_keeps_its_traceback() -> None:
+    error = found(Outcome("code"), Outcome("bug", text="KeyError: 'x'", trace="Traceback of process 1"))
+    assert isinstance(error, RuntimeError)
+    assert error.__notes__ == ["Traceback of process 1"]
+    assert str(error) == "process 1 of 2: KeyError: 'x'"
+
+
+def behave(job: tuple[str, str]) -> int:
+    """A job of two processes, in which the second misbehaves in its first attempt."""
+    folder, act = job
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - of a process that ends
+    distributed.join(60)
+    again = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+    if distributed.rank() == 1 and not again:
+        if act == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if act == "halt":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if act == "refuse":
+            raise UserError("b.png: damaged")
+    distributed.total(torch.ones(1))
+    Path(folder, f"{distributed.rank()}.{again}").touch()
+    distributed.leave()
+    return 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("act", "error", "text"),
+    [
+        ("die", MachineError, "process 1 of 2 was killed by SIGKILL, often because memory ran out; type"),
+        ("halt", MachineError, r"process 1 of 2 was halted \(SIGSTOP\) for 2 seconds"),
+        ("refuse", UserError, "^b.png: damaged$"),
+    ],
+)
+def test_a_process_that_fails_ends_all_and_is_named(tmp_path: Path, act: str, error: type, text: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(error, match=text):
+        launch(behave, (str(tmp_path), act), 2, 0, 2.0, GO_ON)
+    assert time.monotonic() - begun < 600, "the process group's own timeout did not end it"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", ["die", "halt"])
+def test_all_start_again_with_a_rendezvous_of_their_own(
+    tmp_path: Path, act: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert launch(behave, (str(tmp_path), act), 2, 1, 2.0, GO_ON) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"0.1", "1.1"}
+    assert "all start again from the last checkpoint (1 of 1)" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_mistakes_of_the_user_are_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"b\.png: damaged"):
+        launch(behave, (str(tmp_path), "refuse"), 2, 3, 2.0, GO_ON)
