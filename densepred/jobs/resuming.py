@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from densepred import distributed
 from densepred.errors import UserError
 from densepred.jobs.blocks import to_type
 from densepred.rundir import provenance
 from densepred.rundir.checkpoints import Checkpoints
+from densepred.rundir.log import Log
 
 AUTO = "auto"
+STOPPED = 75
 
 
 def command(folder: Path) -> str:
     """Return the command that continues a run."""
     return to_type("densepred-train", f"trainer.resume={folder}")
+
+
+def stopped(folder: Path, written: Mapping[str, Any], overrides: Sequence[str], log: Log) -> int:
+    """Leave a record if the run was stopped before it had one, and tell how to go on; return the exit code."""
+    if distributed.is_main() and not provenance.exists(folder):
+        provenance.write(folder, written, overrides)
+    log.say(f"stopped; resume with: {command(folder)}")
+    return STOPPED
 
 
 def resumes(wanted: str | None, folder: Path) -> bool:

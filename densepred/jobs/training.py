@@ -44,7 +44,7 @@ from densepred.types import HeadSpec, Info
 from densepred.weights import pretrained
 
 FORMAT = 1
-NON_FINITE, STOPPED = 3, 75
+NON_FINITE = 3
 BUILT = ("model", "encoder", "decoder", "upsample", "task")
 
 
@@ -73,7 +73,7 @@ def work(job: TrainingJob) -> int:
         with explained(), notices(log.warn), stop, stop.interruptible(), owned(folder, log.say) as lock:
             _train(job, folder, device, log, stop, lock)
     except Stopped:
-        return _stopped(job, folder, log)
+        return resuming.stopped(folder, job.written, job.overrides, log)
     except NonFinite as reason:
         log.warn(str(reason))
         return NON_FINITE
@@ -83,7 +83,7 @@ def work(job: TrainingJob) -> int:
         if stop.raised:
             if not isinstance(reason, WorkerKilled | PeerLost):
                 log.warn(f"after {stop.name}: {type(reason).__name__}: {reason}")
-            return _stopped(job, folder, log)
+            return resuming.stopped(folder, job.written, job.overrides, log)
         if not isinstance(reason, MachineError):
             raise
         raise type(reason)(f"{reason}; resume with: {resuming.command(folder)}") from reason
@@ -92,14 +92,6 @@ def work(job: TrainingJob) -> int:
         log.close()
         distributed.leave(failed=sys.exc_info()[0] is not None)
     return 0
-
-
-def _stopped(job: TrainingJob, folder: Path, log: Log) -> int:
-    """Leave a record if the run was stopped before it had one, and tell how to go on; return the exit code."""
-    if distributed.is_main() and not provenance.exists(folder):
-        provenance.write(folder, job.written, job.overrides)
-    log.say(f"stopped; resume with: {resuming.command(folder)}")
-    return STOPPED
 
 
 def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag, lock: Lock | None) -> None:
@@ -156,6 +148,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     for reason in sorted(train_loader.bad):
         log.warn(f"left out: {reason}")
     log.say(closing(progress, folder, settings.task, settings.model))
+    run.require_written()
     if progress.diverged:
         raise NonFinite(
             "the last validation loss is not finite: training diverged; lower optimizer.lr, or set trainer.clip=1 or "

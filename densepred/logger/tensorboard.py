@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class TensorBoard:
 
     def _open(self) -> SummaryWriter:
         if self._writer is None:
-            self._writer = SummaryWriter(str(self.folder))
+            self._writer = _direct(self.folder)
             self._writer.add_custom_scalars(CHARTS)
             self._hyperparameters(self._writer)
         return self._writer
@@ -65,3 +66,47 @@ class TensorBoard:
 
 def _plain(value: object) -> bool:
     return isinstance(value, str | int | float | bool)
+
+
+class _Direct:
+    """The writer of a file of events in place of TensorBoard's thread, which prints a traceback if the disk is full.
+
+    A record that was cut ends what TensorBoard reads of a file, so nothing is written behind it.
+    """
+
+    def __init__(self, writer: Any) -> None:
+        self.writer, self.broken = writer, False
+
+    def write(self, data: bytes) -> None:
+        self._unless_broken(lambda: self.writer.write(data))
+
+    def flush(self) -> None:
+        self._unless_broken(self.writer.flush)
+
+    def close(self) -> None:
+        self._unless_broken(self.writer.close)
+
+    def _unless_broken(self, act: Callable[[], object]) -> None:
+        if self.broken:
+            return
+        try:
+            act()
+        except OSError:
+            self.broken = True
+            raise
+
+
+def _direct(folder: Path) -> SummaryWriter:
+    """Return a writer that raises OSError where a record cannot be written."""
+    shown, threading.excepthook = threading.excepthook, lambda arguments: None
+    try:
+        writer = SummaryWriter(str(folder))
+        assert writer.file_writer is not None
+        events = writer.file_writer.event_writer
+        thread = events._async_writer
+        thread.flush()
+        thread._worker.stop()
+        events._async_writer = _Direct(thread._writer)  # pyright: ignore[reportAttributeAccessIssue]
+    finally:
+        threading.excepthook = shown
+    return writer

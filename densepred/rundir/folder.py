@@ -20,6 +20,7 @@ from densepred.rundir import provenance, schema
 from densepred.rundir.checkpoints import BEST, META, Checkpoint, Checkpoints
 from densepred.rundir.lock import Lock
 from densepred.rundir.log import Log
+from densepred.rundir.losses import Losses
 from densepred.rundir.progress import Progress
 from densepred.rundir.provenance import flatten
 from densepred.rundir.published import Published
@@ -64,32 +65,32 @@ class Run:
         self.folder, self.header, self.log, self.lock = folder, dict(header), log, lock
         self.written, self.overrides = config, provenance.of_run(overrides)
         self.config, self.published = flatten(config), Published(folder, log)
+        self.losses = Losses(folder, log.warn)
         self.checkpoints = Checkpoints(folder / "checkpoints", keep, warn=log.warn)
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint, then `last.safetensors`. A full disk does not end the run."""
         if not distributed.is_main():
             return
+        self.losses.require_folder()
         if self.lock is not None:
             self.lock.require()
         step, parts = state.progress.step, state.state_dict()
-        position = self.log.position()
-        meta = {
-            **parts["meta"],
-            "config": self.config,
-            "overrides": self.overrides,
-            "environment": numerics(),
-            "files": position,
-            "digests": self.log.digests(position),
-            "published": {"best": self.published.best},
-            "info": self.header.get("info"),
-        }
-        try:
+        with self.losses.writing("checkpoint", f"step {step}: no checkpoint written in {self.folder}"):
+            position = self.log.position()
+            meta = {
+                **parts["meta"],
+                "config": self.config,
+                "overrides": self.overrides,
+                "environment": numerics(),
+                "files": position,
+                "digests": self.log.digests(position),
+                "published": {"best": self.published.best},
+                "info": self.header.get("info"),
+            }
             self.checkpoints.save(step, parts["weights"], parts["tensors"], meta, self.published.file("best"))
-        except OSError as error:
-            self.log.warn(f"step {step}: no checkpoint written in {self.folder}: {error}; free some space")
-            return
-        self.publish("last", state)
+        if "checkpoint" not in self.losses.lost:
+            self.publish("last", state)
 
     def publish(self, name: str, state: TrainState) -> None:
         """Write `name`.safetensors, weights with their description, for eval, predict and fine-tuning."""
@@ -97,10 +98,13 @@ class Run:
             return
         progress = state.progress
         header = {**self.header, "step": progress.step, "metrics": progress.last if name == "best" else {}}
-        try:
+        path = self.folder / f"{name}{SUFFIX}"
+        with self.losses.writing(path.name, f"{path} could not be written"):
             self.published.write(name, state.eval_model.state_dict(), header)
-        except OSError as error:
-            self.log.warn(f"{self.folder / name}.safetensors could not be written: {error}; free some space")
+
+    def require_written(self) -> None:
+        """Raise MachineError if a result of the run could not be written."""
+        self.losses.require_none(self.log.waiting())
 
     def restore(self, state: TrainState, allow: Sequence[str]) -> None:
         """Continue from the newest complete checkpoint, or from the start where there is none.
@@ -190,8 +194,7 @@ class Run:
         if not distributed.is_main():
             return
         progress, speeds = state.progress, state.meter.speeds
-        write_json(
-            self.folder / "summary.json",
+        self._write_summary(
             {
                 "monitor": progress.monitor,
                 "mode": progress.mode,
@@ -204,6 +207,11 @@ class Run:
                 **({"probe": dict(diagnostics)} if diagnostics is not None else {}),
             },
         )
+
+    def _write_summary(self, values: Mapping[str, Any]) -> None:
+        path = self.folder / "summary.json"
+        with self.losses.writing(path.name, f"{path} could not be written"):
+            write_json(path, values)
 
 
 def begun_info(folder: Path) -> dict[str, Any] | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 from torch import Tensor
 
 from densepred import atomic, output
 from densepred.errors import UserError
+from densepred.rundir.lines import Lines
 
 METRICS, TIMING, TEXT = "metrics.jsonl", "timing.jsonl", "train.log"
 
@@ -43,6 +46,15 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def tell(text: str, stream: TextIO) -> None:
+    """Print a line. A terminal or a pipe that is gone does not end a run: train.log has the text too."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 class Log:
     """The log of one run folder. Only the main process writes; on the others every method does nothing.
 
@@ -52,20 +64,22 @@ class Log:
     def __init__(self, folder: Path, enabled: bool = True) -> None:
         self.folder, self.enabled = folder, enabled
         self.loggers: Sequence[Logger] = ()
-        self._written = False
+        self._ended: list[Logger] = []  # those that could not write
+        self._written, self._told = False, False
+        self._lines = {name: Lines(folder / name) for name in (METRICS, TIMING, TEXT)}
         self._hashed: dict[str, tuple[int, Any]] = {}
 
     def say(self, text: str) -> None:
         """Write a message to the terminal and to train.log."""
         if self.enabled:
-            print(output.clean(text), flush=True)
+            tell(output.clean(text), sys.stdout)
             self.note(text)
 
     def warn(self, text: str) -> None:
         """Write a warning to standard error and to train.log."""
         if self.enabled:
             text = f"warning: {output.clean(text, output.MESSAGE)}"
-            print(text, file=sys.stderr, flush=True)
+            tell(text, sys.stderr)
             self.note(text)
 
     def note(self, text: str) -> None:
@@ -93,13 +107,21 @@ class Log:
         """Write an image (3, H, W) uint8 to the loggers."""
         if self.enabled and self.loggers:
             pixels = image.cpu().numpy()
-            for logger in self.loggers:
-                logger.image(name, pixels, step)
+            self._each(lambda logger: logger.image(name, pixels, step))
+
+    def waiting(self) -> list[str]:
+        """Return the files with lines that the disk has refused so far."""
+        return [name for name, lines in self._lines.items() if name != TEXT and lines.flush() is not None]
 
     def position(self) -> dict[str, int]:
-        """Sync the log to the disk; return the length in bytes of each file that grows with the steps, for `rewind`."""
-        for logger in self.loggers:
-            logger.flush()
+        """Sync the log to the disk; return the length in bytes of each file that grows with the steps.
+
+        Raises OSError if lines wait: a run that is resumed from such a checkpoint would lack them.
+        """
+        self._each(lambda logger: logger.flush())
+        for name in (METRICS, TIMING):
+            if (error := self._lines[name].flush()) is not None:
+                raise error
         for path in [*self._growing(), self.folder / TEXT]:
             if path.exists():
                 atomic.sync(path)
@@ -152,20 +174,34 @@ class Log:
                     file.truncate(length)
 
     def close(self) -> None:
-        for logger in self.loggers:
-            logger.close()
+        self._each(lambda logger: logger.close())
 
     def _log(self, values: Mapping[str, float | None], step: int, epoch: int) -> None:
         self._written = True
         known = {name: value for name, value in values.items() if value is not None}
-        for logger in self.loggers:
-            logger.scalars(known, step, epoch)
+        self._each(lambda logger: logger.scalars(known, step, epoch))
+
+    def _each(self, act: Callable[[Logger], object]) -> None:
+        """Call every logger. One that cannot write is left out from then on, with a warning."""
+        for logger in list(self.loggers):
+            try:
+                act(logger)
+            except OSError as error:
+                self.loggers = [other for other in self.loggers if other is not logger]
+                self._ended.append(logger)
+                fact = (error.strerror or str(error)).lower()
+                self.warn(f"{type(logger).__name__}: {fact}; its records end here, metrics.jsonl goes on")
 
     def _append(self, name: str, line: str) -> None:
-        with (self.folder / name).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        error = self._lines[name].add(line)
+        if error is not None and not self._told:
+            self._told = True  # train.log may be one of the files, so the terminal alone
+            fact = (error.strerror or str(error)).lower()
+            text = f"warning: {self.folder / name}: {fact}; lines wait in memory until they can be written"
+            tell(text, sys.stderr)
+        self._told = error is not None
 
     def _growing(self) -> list[Path]:
         own = [self.folder / METRICS, self.folder / TIMING]
-        files = [*own, *(path for logger in self.loggers for path in logger.files())]
+        files = [*own, *(path for logger in [*self.loggers, *self._ended] for path in logger.files())]
         return [path for path in files if path.exists()]
