@@ -149,7 +149,7 @@ def test_every_module_of_ops_has_its_test() -> None:
 def test_tests_stand_where_the_code_stands() -> None:
     """A folder of tests is named after a room, or holds tests of no single room."""
     rooms = {path.parent.relative_to(PACKAGE) for path in FILES}
-    others = {Path(name) for name in ("contracts", "golden", "gpu", "program", "reference")}
+    others = {Path(name) for name in ("contracts", "fuzz", "golden", "gpu", "program", "reference")}
     for path in (ROOT / "tests").rglob("test_*.py"):
         assert path.parent.relative_to(ROOT / "tests") in rooms | others, path
 

@@ -7,13 +7,15 @@ kind and keep the contract of its kind. So nothing that a component happens to i
 from __future__ import annotations
 
 import importlib
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from densepred import contracts
-from densepred.types import ORIENTATIONS, Info, UserError
+from densepred.errors import shown
+from densepred.types import ORIENTATIONS, Annotation, Info, UserError
 
 KINDS: dict[str, type] = {
     "model": contracts.Model,
@@ -25,6 +27,10 @@ KINDS: dict[str, type] = {
     "metric": contracts.Metric,
 }
 DEPTH = 16
+MOST = 2**16  # classes, keypoints, channels: more than any dataset has
+LONGEST = 1_000  # characters of a name
+WIDEST = 1e6  # of numbers that describe a dataset, and of whole numbers in the nodes of a file, such as channels
+AREA, SIDE = 2**26, 2**15  # pixels of an input, and of its side, that a file may ask for
 TEXT = re.compile(r"[\w .,+-]*", re.ASCII)  # no paths, addresses or names of model hubs
 
 
@@ -37,6 +43,13 @@ def check(node: Any, at: str, trusted: Sequence[str] = ()) -> None:
 
 def check_info(data: Mapping[str, Any]) -> None:
     """Raise UserError unless the description of a dataset holds only words and numbers, each where they belong."""
+    _check_form(data)
+    for key, plausible in PLAUSIBLE.items():
+        if key in data and not plausible(data):
+            raise UserError(f"info.{key}: holds values that no dataset has; use another checkpoint")
+
+
+def _check_form(data: Mapping[str, Any]) -> None:
     for entry in fields(Info):
         value = data.get(entry.name, ())
         if entry.name == "max_value":
@@ -57,6 +70,37 @@ def check_info(data: Mapping[str, Any]) -> None:
             raise UserError(f"info.{entry.name}: not of the expected form; use another checkpoint")
 
 
+def _words(values: Any) -> bool:
+    return len(values) <= MOST and all(isinstance(value, str) and len(value) <= LONGEST for value in values)
+
+
+def _indices(pairs: Any, below: int, each: int | None) -> bool:
+    """Check for whole numbers from 0 to `below`, in groups of `each`; None: without groups."""
+    rows = pairs if each else [pairs]
+    right = all(isinstance(row, list | tuple) and len(row) == (each or len(row)) for row in rows)
+    return right and all(type(value) is int and 0 <= value < below for row in rows for value in row)
+
+
+def _numbers(values: Any, low: float) -> bool:
+    return len(values) <= MOST and all(math.isfinite(value) and low <= value <= WIDEST for value in values)
+
+
+PLAUSIBLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "classes": lambda info: _words(info["classes"]),
+    "keypoints": lambda info: _words(info["keypoints"]),
+    "provides": lambda info: set(info["provides"]) <= {field.name for field in fields(Annotation)},
+    "things": lambda info: _indices(info["things"], len(info.get("classes", ())), None),
+    "palette": lambda info: len(info["palette"]) <= MOST and _indices(info["palette"], 256, 3),
+    "limbs": lambda info: len(info["limbs"]) <= MOST and _indices(info["limbs"], len(info.get("keypoints", ())), 2),
+    "mirrored": lambda info: _indices(info["mirrored"] or (), len(info.get("keypoints", ())), 2),
+    "sigmas": lambda info: _numbers(info["sigmas"], 0),
+    "channels": lambda info: type(info["channels"]) is int and 1 <= info["channels"] <= MOST,
+    "mean": lambda info: _numbers(info["mean"], -WIDEST),
+    "std": lambda info: _numbers(info["std"], 0),
+}
+"""Checks of the values of each entry, beside its form."""
+
+
 def _leaves(node: Any, depth: int) -> list[Any]:
     if isinstance(node, list | tuple) and depth:
         return [leaf for value in node for leaf in _leaves(value, depth - 1)]
@@ -68,6 +112,10 @@ def _check(node: Any, at: str, kind: str, trusted: tuple[str, ...], depth: int) 
     if depth > DEPTH:
         raise UserError(f"{at}: nested more than {DEPTH} deep; use another checkpoint")
     if isinstance(node, list | tuple):
+        if len(node) > MOST:
+            raise UserError(f"{at}: {len(node)} entries, more than {MOST}; use another checkpoint")
+        if at.startswith("transform") and len(node) == 2 and _area(node) > AREA:
+            raise UserError(f"{at}: inputs of {shown(node)} pixels do not fit into memory; use another checkpoint")
         for i, value in enumerate(node):
             _check(value, f"{at}[{i}]", kind if kind == "loss" else "", trusted, depth + 1)
     elif isinstance(node, Mapping):
@@ -82,8 +130,21 @@ def _check(node: Any, at: str, kind: str, trusted: tuple[str, ...], depth: int) 
             raise UserError(f"{at}: {node[:80]}: an interpolation inside a file is never resolved; write the value")
         if not TEXT.fullmatch(node) and at != "task.monitor":  # such as iou/sky, never more than a name in a table
             raise UserError(f"{at}: {node[:80]!r}: not a plain word; a file may not name paths or addresses")
+    elif isinstance(node, int) and abs(node) > _most(at):
+        raise UserError(f"{at}: {shown(node)}: no component of a checkpoint has such a number; use another checkpoint")
+    elif isinstance(node, float) and math.isnan(node):
+        raise UserError(f"{at}: not a number; use another checkpoint")
     elif node is not None and not isinstance(node, bool | int | float):
         raise UserError(f"{at}: a {type(node).__name__}; a file may hold only numbers, words, lists and mappings")
+
+
+def _most(at: str) -> float:
+    """Return the largest whole number that may stand at a place of a node."""
+    return math.inf if at.endswith("seed") else SIDE if at.startswith("transform") else WIDEST
+
+
+def _area(sides: Sequence[Any]) -> float:
+    return math.prod(abs(side) for side in sides if isinstance(side, int | float))
 
 
 def _kind(key: str, parent: str) -> str:

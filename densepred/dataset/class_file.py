@@ -29,7 +29,7 @@ def read(path: Path) -> tuple[list[Entry], int | None]:
     """Return the classes of the file and the id of void pixels. Raises UserError if the file has another form."""
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: is no JSON file ({error}); write {FORM}") from error
     if not isinstance(data, dict) or "classes" not in data:
         data = {"classes": data}
@@ -50,7 +50,7 @@ def _listed(classes: Any, path: Path) -> list[Any]:
         return classes
     if isinstance(classes, dict) and classes:
         pairs = list(classes.items())
-        if all(re.fullmatch(r"\d+", key) and isinstance(name, str) for key, name in pairs):
+        if all(re.fullmatch(r"\d{1,9}", key) and isinstance(name, str) for key, name in pairs):
             return [{"id": int(key), "name": name} for key, name in sorted(pairs, key=lambda pair: int(pair[0]))]
         if all(isinstance(number, int) and not isinstance(number, bool) for _, number in pairs):
             return [{"id": number, "name": name} for name, number in sorted(pairs, key=lambda pair: pair[1])]
@@ -85,7 +85,7 @@ def _painted(entries: list[Entry], palette: Any, path: Path) -> list[Entry]:
 
 
 def _whole(value: Any, name: str, path: Path) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\d+", value.strip()):
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip()):
         return int(value)
     if type(value) is not int:
         raise UserError(f"{path}: {name} is {shown(value)}; write a whole number")

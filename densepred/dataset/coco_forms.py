@@ -5,7 +5,6 @@ Many exporters write them. Read as COCO's they would be other objects, so clear 
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from densepred.dataset.coco import CocoFile, Entry, Id, Record
+from densepred.dataset.coco_fields import FAR
 from densepred.errors import Notice, UserError, shown
 
 Corners = tuple[float, float, float, float]
@@ -53,8 +53,8 @@ def _place(id: object, entries: dict[Id, Entry]) -> Entry | None:
 
 
 def _coordinates(values: object) -> list[float] | None:
-    """Return a list of finite numbers as it is; None for anything else, which is refused where it is read."""
-    plain = isinstance(values, list) and all(type(value) in (int, float) and math.isfinite(value) for value in values)
+    """Return a list of numbers below FAR as it is; None for anything else, which is refused where it is read."""
+    plain = isinstance(values, list) and all(type(value) in (int, float) and abs(value) < FAR for value in values)
     return values if plain and isinstance(values, list) and values else None
 
 

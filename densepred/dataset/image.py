@@ -15,11 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from densepred.dataset import image_layout
 from densepred.dataset.image_file import MAX_PIXELS, load_npy, opened, pages, unmapped
 from densepred.types import WHITE, UserError
 
 WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_ORIENTATION, _PHOTOMETRIC = 0x0112, 262
+_ORIENTATION, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x0112, 262, 339
+_SIGNED = 2  # value of SampleFormat
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits of a value as cameras deliver them, whatever the type of the file."""
 
@@ -73,6 +75,8 @@ def turned_by_decoding(image: Image.Image) -> int:
 
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation of an open image, 1 to 8."""
+    if raw := image.info.get("exif"):
+        image_layout.check_exif(raw)
     found = image.getexif().get(_ORIENTATION, 1)
     return found if found in range(1, 9) else 1
 
@@ -117,6 +121,8 @@ def _refuse_as_mask(image: Image.Image, path: Path, max_pixels: int) -> None:
     """Raise UserError for files with changed ids, and for those that would be read in part only."""
     if image.format in ("JPEG", "MPO"):
         raise UserError(f"{path}: is a JPEG, and its compression changes labels; save masks as PNG")
+    if image.format == "WEBP" and not image_layout.is_lossless_webp(path):
+        raise UserError(f"{path}: is a lossy WebP, and its compression changes labels; save masks as PNG")
     found, _ = pages(image, path, max_pixels)
     if len(found) > 1:
         raise UserError(
@@ -184,7 +190,10 @@ def _refuse_hidden_bits(image: Image.Image, path: Path) -> None:
     raw = next((part for tile in getattr(image, "tile", ()) for part in _texts(tile[3])), "")
     if ";16" in raw and image.mode not in WIDE:
         raise UserError(f"{path}: has 16 bits per colour, but 8 are read; save it as .npy or as 16-bit grey")
-    samples = getattr(image, "tag_v2", {}).get(277, 0)
+    tags = getattr(image, "tag_v2", {})
+    if _SIGNED in np.ravel(tags.get(_SAMPLE_FORMAT, 1)) and image.mode not in ("F", *WIDE):
+        raise UserError(f"{path}: holds signed integers of 8 bits, which are read as unsigned; save it with 16 bits")
+    samples = tags.get(277, 0)
     if samples > len(image.getbands()):
         raise UserError(f"{path}: has {samples} bands in one page; save them as .npy or as pages")
 

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from densepred.dataset import image_layout
+from densepred.errors import shown
 from densepred.types import UserError
 
 EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".npy"))
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
 MAX_PAGES = 256
+PIXEL = 3  # bytes of a pixel in 8-bit colour, by which `max_pixels` is counted
 _SUBFILE = 254  # TIFF's NewSubfileType; bit 0 marks a reduced copy of another page
 
 
@@ -28,6 +31,7 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     Errors while the image is used become UserErrors too.
     """
     check_file(path)
+    image_layout.check(path)
     limit = Image.MAX_IMAGE_PIXELS
     try:
         # Our own limit replaces Pillow's, which only warns, is not a setting and does not name the file
@@ -35,7 +39,7 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
-                check_pixels(path, image.height, image.width, max_pixels)
+                check_pixels(path, image.height, image.width, max_pixels, _bytes(image))
                 unmapped(image)
                 yield image
     except UserError:
@@ -59,6 +63,8 @@ def check_file(path: Path) -> None:
     """Raise UserError unless this is a regular file with content: opening a pipe would wait forever."""
     try:
         status = os.stat(path)
+    except ValueError as error:  # a zero byte
+        raise UserError(f"{shown(str(path))}: no file has such a name; correct the name") from error
     except OSError as error:
         what = "is a link that leads nowhere" if path.is_symlink() else (error.strerror or "cannot be opened").lower()
         raise UserError(f"{path}: {what}; restore or remove it") from error
@@ -69,8 +75,19 @@ def check_file(path: Path) -> None:
         raise UserError(f"{path}: is empty (0 bytes); replace or remove the file")
 
 
-def check_pixels(path: Path, height: int, width: int, max_pixels: int) -> None:
-    """Raise UserError for images of more than `max_pixels`."""
+def _bytes(image: Image.Image) -> int:
+    """Return the bytes of a pixel."""
+    wide = 4 if image.mode in ("I", "F") else 2 if image.mode.startswith("I;16") else 1
+    return wide * len(image.getbands())
+
+
+def check_pixels(path: Path, height: int, width: int, max_pixels: int, size: int = PIXEL) -> None:
+    """Raise UserError for images that need more memory than `max_pixels` pixels of PIXEL bytes; theirs has `size`."""
+    if height * width * size > max_pixels * PIXEL and height * width <= max_pixels:
+        raise UserError(
+            f"{path}: {height}x{width} pixels of {size} bytes need the memory of {height * width * size // PIXEL} "
+            f"pixels in colour, more than {max_pixels}; raise max_pixels if you trust the file"
+        )
     if height * width > max_pixels:
         raise UserError(
             f"{path}: {height}x{width} is {height * width} pixels, more than {max_pixels}; "
@@ -83,12 +100,13 @@ def load_npy(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     check_file(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # numpy parses the header as Python, so tokens of any kind may be wrong
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an array ({reason}); save it again with numpy.save") from error
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise UserError(f"{path}: has shape {array.shape}; save it as (height, width) or (height, width, channels)")
-    check_pixels(path, array.shape[0], array.shape[1], max_pixels)
+    each = array.dtype.itemsize * (array.shape[2] if array.ndim == 3 else 1)
+    check_pixels(path, array.shape[0], array.shape[1], max_pixels, max(each, 1))
     return array
 
 
@@ -113,6 +131,6 @@ def pages(image: Image.Image, path: Path, max_pixels: int = MAX_PIXELS) -> tuple
     marked = [index for index, small in enumerate(reduced) if not small] or list(range(len(sizes)))
     width, height = max((sizes[index] for index in marked), key=lambda size: size[0] * size[1])
     kept = [i for i in marked if sizes[i][0] * 2 > width or sizes[i][1] * 2 > height]
-    check_pixels(path, height * len(kept), width, max_pixels)
+    check_pixels(path, height, width, max_pixels, _bytes(image) * len(kept))
     image.seek(kept[0])
     return kept, len(sizes) - len(kept)

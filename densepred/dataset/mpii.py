@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.io import loadmat
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, paths
+from densepred.dataset import coco, coco_fields, mat_file, paths
 from densepred.dataset.image import read_image
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
@@ -186,11 +185,9 @@ def _heads(path: Path, count: int) -> Tensor | None:
     """Return the boxes of heads, (count, 4) float32; None if there is no such file."""
     if not path.is_file():
         return None
-    if path.stat().st_size > LARGEST:
-        raise UserError(f"{path}: more than {LARGEST >> 20} MB, too large for heads; set dataset.heads=null")
     try:
-        found = np.asarray(loadmat(path, variable_names=["headboxes_src"])["headboxes_src"], dtype=np.float32)
-    except Exception as error:  # scipy raises almost any type on damaged files
+        found = mat_file.read(path, "headboxes_src", LARGEST).astype(np.float32)
+    except (ValueError, OSError) as error:
         raise UserError(f"{path}: headboxes_src cannot be read ({error}); set dataset.heads=null") from error
     if found.shape != (2, 2, count):
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import warnings
 from pathlib import Path
 
@@ -23,10 +24,10 @@ DELIMITERS = ",;\t|"
 Row = tuple[Pair, str | None]
 
 
-def read_list(path: Path, root: Path, has_masks: bool) -> list[Row]:
+def read_list(path: Path, root: Path, has_masks: bool, outside: bool = False) -> list[Row]:
     """Return the pairs and splits of a CSV file with the columns image, mask and perhaps split.
 
-    Paths are relative to `root`. The split is None if there is no such column.
+    Paths are relative to `root`, and lead out of it only with `outside`. The split is None if there is no such column.
     """
     needed = COLUMNS[: 1 + has_masks]
     rows = _cells(path, needed, root)
@@ -49,6 +50,8 @@ def read_list(path: Path, root: Path, has_masks: bool) -> list[Row]:
     if not rows:
         raise UserError(f"{path}: needs rows below its first line with the columns {', '.join(needed)}")
     out = [_row(path, root, line, cells, columns, needed) for line, cells in rows]
+    if not outside:
+        _refuse_outside(path, root, [pair for pair, _ in out])
     _check_twice(path, [pair.id for pair, _ in out])
     return out
 
@@ -106,9 +109,23 @@ def _row(path: Path, root: Path, line: int, cells: list[str], columns: dict[str,
     values = {name: cells[place] if place < len(cells) else "" for name, place in columns.items()}
     if not all(values[name] for name in needed):
         raise UserError(f"{path}: line {line} names no {' or '.join(needed)}; complete or remove it")
+    if any("\0" in values[name] or not Path(values[name]).name for name in needed):
+        raise UserError(f"{path}: line {line} holds {shown(','.join(cells))}, no path to a file; correct it")
     mask = root / expand(values["mask"]) if "mask" in needed else None
     image = root / expand(values["image"])
     return Pair(str(Path(values["image"]).with_suffix("")), image, mask), values.get("split")
+
+
+def _refuse_outside(path: Path, root: Path, pairs: list[Pair]) -> None:
+    """Raise UserError for the first file outside `root`; links are not followed: they are the user's."""
+    folder = os.path.abspath(root)
+    files = [file for pair in pairs for file in (pair.image, pair.mask) if file is not None]
+    found = [file for file in files if not Path(os.path.abspath(file)).is_relative_to(folder)]
+    if found:
+        raise UserError(
+            f"{path}: {shown(str(found[0]))} and {len(found) - 1} more lie outside {root}; add dataset.outside=true if "
+            "you trust the list, or correct its paths"
+        )
 
 
 def _is_file(root: Path, cell: str) -> bool:

@@ -42,6 +42,7 @@ class PairedFolder(Dataset):
     exif: str = "auto"
     seed: int = 0
     group: str | None = None
+    outside: bool = False  # let the list name files outside `root`
     max_pixels: int = MAX_PIXELS
 
     def __len__(self) -> int:
@@ -109,7 +110,7 @@ class PairedFolder(Dataset):
     def _from_list(self, name: str, split: str, folder: str) -> Pairs:
         """Read one file per split, or one file with a column `split`, or one file that is to be divided."""
         path = paths.below(self._root, name, folder)
-        rows = pair_list.read_list(path, self._root, self.masks is not None)
+        rows = pair_list.read_list(path, self._root, self.masks is not None, self.outside)
         if "{split}" in name or not folder:
             return [pair for pair, _ in rows]
         if rows[0][1] is None:

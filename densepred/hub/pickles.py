@@ -53,13 +53,13 @@ def _restricted(path: Path) -> Any:
 
 def _check_archive(path: Path) -> None:
     """Raise UserError for compressed archives: a few bytes could fill the memory, and torch writes none."""
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
             size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise UserError(f"{path}: damaged: {error}; fetch it again") from error
     if packed or size > path.stat().st_size:
         raise UserError(f"{path}: a compressed archive, which torch does not write; fetch it again from its source")

@@ -75,6 +75,8 @@ class BoxFile:
         data = read_json(path)
         beside = path.with_name("images.json")
         about = data if isinstance(data, dict) else read_json(beside) if beside.is_file() else {}
+        if not isinstance(about, dict):
+            raise UserError(f"boxes={path}: {beside} holds no mapping; write it again, or remove it")
         records = data.get("annotations") if isinstance(data, dict) else data
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise UserError(f"boxes={path}: holds no list of detections; give a JSON file of COCO results")
@@ -125,17 +127,23 @@ class BoxFile:
     def _names(self, about: Mapping[str, Any]) -> FileNames[Id]:
         """Map paths without extension to ids."""
         named: list[tuple[str, Id]] = []
-        for number, record in enumerate(about.get("images") or ()):
-            file = record.get("file_name") if isinstance(record, dict) else None
-            if not isinstance(file, str):
+        for number, record in enumerate(self._listed(about, "images")):
+            file = record.get("file_name")
+            if not isinstance(file, str) or not PurePosixPath(normal(file)).name:
                 raise UserError(f"boxes={self.path}: images[{number}] has no file_name; give it one")
             id = identity(record, "id", f"boxes={self.path}: images[{number}]")
             named.append((PurePosixPath(normal(file)).with_suffix("").as_posix(), id))
         return FileNames(named)
 
+    def _listed(self, about: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+        found = about.get(key) or []
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise UserError(f"boxes={self.path}: {key!r} is no list of mappings; write it in COCO's format")
+        return found
+
     def _classes(self, about: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[Id, int]:
         """Map the file's categories to classes of the top-down model; others are left out."""
-        given = about.get("categories")
+        given = self._listed(about, "categories")
         if given:
             ids = [identity(entry, "id", f"boxes={self.path}: categories") for entry in given]
             known = self.selection.classes([str(entry.get("name")) for entry in given])

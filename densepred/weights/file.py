@@ -9,14 +9,18 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from densepred import atomic
 from densepred.build import renamed
@@ -32,6 +36,7 @@ from densepred.weights.header import find_weights, read_header
 if TYPE_CHECKING:
     from densepred.task import Task
 
+LEAST = 1_000  # tensors that a model may have whatever its file holds
 FEW = 5  # names of a long list that messages show
 
 
@@ -110,7 +115,9 @@ def load_model(
     described, task = described_task(read_header(file), file, trust, codec, losses)
     info = task.info
     try:
-        check_shapes(_model(described, task, info, trust, "meta").state_dict(), shapes(file), file)
+        found = shapes(file)
+        with at_most(LEAST + 4 * len(found), file):
+            check_shapes(_model(described, task, info, trust, "meta").state_dict(), found, file)
         model = _model(described, task, info, trust, "cpu")
     except UserError as error:
         raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
@@ -134,6 +141,23 @@ def described_task(
         return described, _task(described["task"], Info.from_json(described["info"]), tuple(trust), losses)
     except UserError as error:
         raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
+
+
+@contextlib.contextmanager
+def at_most(count: int, path: Path) -> Iterator[None]:
+    """Raise UserError while a model is built with more than `count` tensors: its file has far fewer."""
+    registered = itertools.count(1)
+
+    def watch(module: nn.Module, name: str, tensor: object) -> None:
+        if next(registered) > count:
+            raise UserError(f"{path}: its model would have more tensors than the file; use another checkpoint")
+
+    hooks = [register_module_parameter_registration_hook(watch), register_module_buffer_registration_hook(watch)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _task(node: Mapping[str, Any], info: Info, trust: tuple[str, ...], losses: bool) -> Task:

@@ -163,10 +163,20 @@ def _depth(node: Any) -> int:
     return depth
 
 
+def _is_tensor(entry: Any) -> bool:
+    """Check the form of an entry: whole numbers from 0 on, and as many bytes as the shape needs at most."""
+    shape, place = entry["shape"], entry["data_offsets"]
+    plain = isinstance(entry["dtype"], str) and isinstance(shape, list) and isinstance(place, list) and len(place) == 2
+    return plain and len(shape) <= DEEPEST and all(type(side) is int and side >= 0 for side in (*shape, *place))
+
+
 def _check_extent(header: dict[str, Any], size: int, path: Path) -> None:
     """Raise UserError unless the tensors fill the rest of the file without gap or overlap."""
     try:
-        places = sorted(tuple(entry["data_offsets"]) for name, entry in header.items() if name != "__metadata__")
+        entries = [entry for name, entry in header.items() if name != "__metadata__"]
+        if not all(_is_tensor(entry) for entry in entries):
+            raise TypeError("a tensor without type, shape and place")
+        places = sorted(tuple(entry["data_offsets"]) for entry in entries)
         ends = [0, *(end for _, end in places)]
         whole = all(begin == before <= end for (begin, end), before in zip(places, ends, strict=False))
     except (TypeError, KeyError, ValueError) as error:

@@ -64,3 +64,23 @@ def test_paths_may_begin_with_the_home_folder(root: Path, monkeypatch: pytest.Mo
     data = Folder("~", split="valid", list="~/list.csv")
     assert data[0].image.shape == (3, 7, 9)
     assert len(Folder("/", images="~/images/{split}", masks="~/masks/{split}")) == 2
+
+
+@pytest.mark.parametrize("cell", ["../secret.png", "/etc/hostname", "a/../../secret.png", "~/x.png"])
+def test_files_outside_the_root_need_the_users_word(tmp_path: Path, cell: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "list.csv").write_text(f"image,mask\n{cell},a.png\nb.png,b.png\n")
+    with pytest.raises(UserError, match=r"list\.csv: .*outside .*dataset\.outside=true"):
+        read_list(root / "list.csv", root, True)
+    (first, _), (second, _) = read_list(root / "list.csv", root, True, outside=True)
+    assert second.image == root / "b.png"
+    assert first.image not in (second.image, root)
+
+
+def test_links_out_of_the_root_and_paths_back_into_it_are_read(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path)
+    (root / "list.csv").write_text(f"image,mask\nlink/a.png,x/../b.png\n{root}/c.png,d.png\n")
+    assert len(read_list(root / "list.csv", root, True)) == 2
