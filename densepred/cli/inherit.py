@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from densepred.build import renamed
 from densepred.cli import compose, overrides
@@ -93,10 +92,9 @@ def _of_header(source: Path, typed: Typed, taken: Sequence[str]) -> list[str]:
 def _written(run: Path) -> dict[str, Any]:
     """Return the configuration of a run under the present names of its keys; {} if it is not readable."""
     try:
-        found = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"), resolve=False)
-    except (OSError, OmegaConfBaseException):
+        return renamed.node(provenance.configuration(run / "config.yaml"), set())
+    except UserError:
         return {}
-    return renamed.node(found, set()) if isinstance(found, dict) else {}
 
 
 def _differing(before: Any, after: Any, key: str) -> Iterator[str]:

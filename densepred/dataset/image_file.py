@@ -99,7 +99,7 @@ def load_npy(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Map an array (H, W) or (H, W, C) from disk, without unpickling."""
     check_file(path)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would open zip files and pickles too
     except Exception as error:  # numpy parses the header as Python, so tokens of any kind may be wrong
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an array ({reason}); save it again with numpy.save") from error

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from densepred.atomic import replace, write_json
 from densepred.build import renamed
@@ -68,9 +70,7 @@ def overrides(folder: Path) -> list[str]:
     config = folder / "config.yaml"
     if not config.is_file():
         return written
-    former = OmegaConf.to_container(OmegaConf.load(config), resolve=False)
-    assert isinstance(former, dict)
-    present = renamed.words(written, flatten({str(key): value for key, value in former.items()}))
+    present = renamed.words(written, flatten(configuration(config)))
     if changed := [f"{old} -> {new}" for old, new in zip(written, present, strict=True) if old != new]:
         print(f"note: {folder}: settings under their present names: {', '.join(changed)}", file=sys.stderr)
     return present
@@ -109,6 +109,17 @@ def _not_a_run(folder: Path) -> str:
     if (folder / "multirun.yaml").is_file():
         return "the folder of a sweep; give the folder of one of its runs"
     return f"holds no run: {OVERRIDES} is missing. A run that ended before it was recorded is started again, in full"
+
+
+def configuration(path: Path) -> dict[str, Any]:
+    """Return the configuration in a file of a run, its interpolations unresolved. Raises UserError if it is damaged."""
+    try:
+        found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (OSError, ValueError, RecursionError, OmegaConfBaseException, YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:160]}); restore the file") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds no mapping; restore the file")
+    return {str(key): value for key, value in found.items()}
 
 
 def environment() -> dict[str, Any]:

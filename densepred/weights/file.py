@@ -162,10 +162,13 @@ def at_most(count: int, path: Path) -> Iterator[None]:
 
 def _task(node: Mapping[str, Any], info: Info, trust: tuple[str, ...], losses: bool) -> Task:
     """Build the task; without `losses`, unknown ones give way to a loss of their kind, which nothing computes."""
-    own = {name: loss for name, loss in node.get("losses", {}).items() if foreign(loss) - {*trust}}
-    if losses or not own:
+    parts = [node.get(key) or {} for key in ("losses", "metrics")]
+    if losses or not all(isinstance(part, Mapping) for part in parts):
         return build(node, trust, "task", info=info)
-    metrics = {name: one for name, one in (node.get("metrics") or {}).items() if not foreign(one) - {*trust}}
+    own = {name: loss for name, loss in parts[0].items() if foreign(loss) - {*trust}}
+    if not own:
+        return build(node, trust, "task", info=info)
+    metrics = {name: one for name, one in parts[1].items() if not foreign(one) - {*trust}}
     for kinds in itertools.product(PLACES, repeat=len(own)):
         instead = {name: {"_target_": kind} for name, kind in zip(own, kinds, strict=True)}
         with contextlib.suppress(UserError):  # a loss of the other kind
