@@ -188,3 +188,13 @@ class ReportSettings:
     license: str | None = None
     data_license: str | None = None
     overwrite: bool = False
+
+
+@dataclass
+class CheckSettings:
+    """`densepred-check`."""
+
+    dataset: Any = MISSING
+    format: str = "text"
+    html: str | None = None
+    data: DataSettings = field(default_factory=DataSettings)

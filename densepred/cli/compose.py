@@ -20,6 +20,7 @@ from densepred.cli.typed import paths
 from densepred.errors import UserError, suggest
 from densepred.settings import (
     LENGTHS,
+    CheckSettings,
     EvalSettings,
     ExportSettings,
     ImportSettings,
@@ -42,6 +43,7 @@ def register() -> None:
         "import": ImportSettings,
         "export": ExportSettings,
         "report": ReportSettings,
+        "check": CheckSettings,
     }.items():
         store.store(name=f"{name}_schema", node=node, provider="densepred")
 

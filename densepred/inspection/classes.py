@@ -1,0 +1,99 @@
+"""Faults of class maps: void, classes that a split lacks, shares that differ between splits, rare classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+
+from densepred.inspection.facts import Facts
+from densepred.inspection.finding import Finding
+from densepred.jobs.class_weights import median_frequency
+
+NEARLY = 0.9
+"""Share of void above which an image is nearly void."""
+SHIFT = 0.1
+"""Total variation distance of the class shares of two splits above which they differ."""
+RARE = 0.05
+"""Share of the most frequent class's pixels below which the classes are imbalanced."""
+
+SPLITS = "'dataset.splits={train: 0.8, valid: 0.2}'"
+
+
+def counts(found: Sequence[Facts], classes: int) -> torch.Tensor:
+    """Return the pixels of each class in each image with a class map, (N, K) int64."""
+    rows = [one.pixels for one in found if one.void is not None and one.error is None]
+    return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), classes)
+
+
+def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
+    """Yield the faults of the class maps of all splits."""
+    tables = {split: counts(found, len(names)) for split, found in splits.items()}
+    tables = {split: table for split, table in tables.items() if len(table)}
+    for split in tables:
+        yield from void(split, splits[split])
+        yield from missing(split, names, tables[split])
+    if "train" in tables:
+        for other in tables.keys() - {"train"}:
+            yield from shift(other, names, tables["train"], tables[other])
+        yield from imbalance(names, tables["train"])
+
+
+def void(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
+    """Yield the images whose pixels are nearly all void."""
+    shares = [(one.void / (one.size[0] * one.size[1]), one.id) for one in found if one.void is not None]
+    bad = sorted((pair for pair in shares if pair[0] > NEARLY), reverse=True)
+    if bad:
+        yield Finding(
+            "error" if len(bad) == len(shares) and bad[-1][0] == 1 and split == "train" else "warning",
+            "void",
+            f"{split}: more than {NEARLY:.0%} of the pixels are void in {len(bad)} of {len(shares)} images",
+            "remove these images; if their ids are classes, name them: dataset.classes, dataset.label_map",
+            tuple(name for _, name in bad),
+        )
+
+
+def missing(split: str, names: Sequence[str], table: torch.Tensor) -> Iterator[Finding]:
+    """Yield the classes without a pixel in a split."""
+    absent = [name for name, total in zip(names, table.sum(0).tolist(), strict=True) if not total]
+    if absent:
+        effect = "are never learnt" if split == "train" else "have no score"
+        yield Finding(
+            "warning",
+            "missing_classes",
+            f"{split}: {len(absent)} of {len(names)} classes never occur and {effect}: {', '.join(absent)}",
+            f"move images with them to this split, divide one folder at random by {SPLITS}, or leave the classes out",
+        )
+
+
+def shift(other: str, names: Sequence[str], train: torch.Tensor, table: torch.Tensor) -> Iterator[Finding]:
+    """Yield one finding if the shares of the classes differ from those of training.
+
+    The measure is the total variation distance: half the sum of the absolute differences.
+    """
+    first, second = (one.sum(0).double() / one.sum().clamp(min=1) for one in (train, table))
+    distance = float((first - second).abs().sum() / 2)
+    if distance > SHIFT:
+        order = (first - second).abs().argsort(descending=True)[:3].tolist()
+        most = ", ".join(f"{names[i]} {first[i]:.1%} -> {second[i]:.1%}" for i in order)
+        yield Finding(
+            "warning",
+            "class_shift",
+            f"{other}: {distance:.0%} of the pixels have another class than in train ({most})",
+            f"if the splits are yours to choose, divide one folder at random by {SPLITS}",
+        )
+
+
+def imbalance(names: Sequence[str], table: torch.Tensor) -> Iterator[Finding]:
+    """Yield one finding with weights if some classes are rare."""
+    totals = table.sum(0)
+    rare = [i for i, n in enumerate(totals.tolist()) if 0 < n < RARE * int(totals.max())]
+    if rare:
+        weights = ",".join(f"{value:.3g}" for value in median_frequency(table).tolist())
+        shares = ", ".join(f"{names[i]} {totals[i] / totals.sum():.2%}" for i in rare)
+        yield Finding(
+            "note",
+            "rare_classes",
+            f"train: {len(rare)} classes have under {RARE:.0%} of the pixels of the most frequent one: {shares}",
+            f"task=semantic loss=ce loss.class_weights=[{weights}]",
+        )

@@ -1,0 +1,60 @@
+"""Images of two splits that look alike, by a perceptual hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from densepred.inspection.facts import Facts
+from densepred.inspection.finding import Finding
+
+NEAR = 4
+"""Bits of 64 in which the hashes of near-duplicates may differ."""
+ROWS = 256  # rows of hashes that are compared at once: memory stays small
+
+
+def pairs(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return (bits, i, j) for each pair of hashes that differ in at most NEAR bits, nearest first.
+
+    All pairs are compared, so the time grows with the product of both lengths.
+    """
+    first, second = np.array(one, dtype=np.uint64), np.array(other, dtype=np.uint64)
+    found = []
+    for start in range(0, len(first), ROWS):
+        bits = np.bitwise_count(first[start : start + ROWS, None] ^ second[None])
+        rows, columns = np.nonzero(bits <= NEAR)
+        found += [(int(bits[i, j]), start + int(i), int(j)) for i, j in zip(rows, columns, strict=True)]
+    return sorted(found)
+
+
+def findings(splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
+    """Yield one finding per two splits with images that look alike."""
+    hashed = {split: [one for one in found if one.hash is not None] for split, found in splits.items()}
+    for split, found in splits.items():
+        flat = [one.id for one in found if one.hash is None and one.error is None]
+        if flat:
+            fact = f"{split}: {len(flat)} images are nearly of one brightness, and are not compared with others"
+            yield Finding("note", "flat_images", fact, "remove them if they are failed exposures", tuple(flat))
+    names = list(hashed)
+    for index, split in enumerate(names):
+        for other in names[index + 1 :]:
+            near = pairs([one.hash or 0 for one in hashed[split]], [one.hash or 0 for one in hashed[other]])
+            if near:
+                yield _leak(split, other, [(hashed[split][i].id, hashed[other][j].id) for _, i, j in near], splits)
+
+
+def _leak(split: str, other: str, near: Sequence[tuple[str, str]], splits: Mapping[str, Sequence[Facts]]) -> Finding:
+    images = tuple(dict.fromkeys(name for _, name in near))
+    shown = ", ".join(f"{a} = {b}" for a, b in near[:3])
+    return Finding(
+        "warning",
+        "near_duplicates",
+        f"{other}: {len(images)} of {len(splits[other])} images look like images of {split} ({shown}), so scores on "
+        f"{other} are too high",
+        f"move each pair to one split; of one folder with names such as scene3_007: {GROUP}",
+        images,
+    )
+
+
+GROUP = "'dataset.splits={train: 0.8, valid: 0.2}' 'dataset.group=(.+)_'"

@@ -1,0 +1,33 @@
+"""What remains of one sample once it has been read: a few numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Objects:
+    """Numbers of objects of one image, crowds left out; `count` is None if its ground truth has no objects at all."""
+
+    count: int | None = None
+    empty: int = 0  # boxes without an area, or ids without a visible pixel
+    tiny: int = 0
+    outside: int = 0  # boxes that reach more than one pixel beyond the image
+    stray: int = 0  # instances with a labelled keypoint more than one pixel outside of their box
+
+
+@dataclass(slots=True)
+class Facts:
+    """What remains of one sample. An unreadable one has its id and `error` only."""
+
+    id: str
+    error: str | None = None
+    size: tuple[int, int] = (0, 0)
+    channels: int = 0
+    mean: tuple[float, ...] = ()  # per channel, of the image in [0, 1]
+    square: tuple[float, ...] = ()  # mean of the squares per channel
+    hash: int | None = None  # 64 bits: perceptual hash of the brightness; None for a flat image
+    pixels: tuple[int, ...] = ()  # of each class
+    void: int | None = None  # pixels; None without a class map
+    objects: Objects = field(default_factory=Objects)
+    thumbnail: bytes | None = None  # JPEG

@@ -1,0 +1,34 @@
+"""A finding in a dataset: its facts, its samples and the override or command that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+LEVELS = ("error", "warning", "note")
+"""An error ends a training, a warning lowers its scores or makes them wrong, a note is a fact to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of fault. `samples` are the ids of all samples concerned, worst first."""
+
+    level: str
+    kind: str
+    fact: str
+    remedy: str
+    samples: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "count": len(self.samples)}
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Sort by level, then by the number of samples."""
+    return sorted(findings, key=lambda one: (LEVELS.index(one.level), -len(one.samples), one.kind))
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """Return 2 if a training would fail, otherwise 0."""
+    return 2 if any(one.level == "error" for one in findings) else 0

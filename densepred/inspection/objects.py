@@ -1,0 +1,76 @@
+"""Faults of objects: none, tiny ones, boxes off the image, keypoints outside of boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from densepred.inspection.facts import Facts, Objects
+from densepred.inspection.finding import Finding
+from densepred.types import Annotation
+
+TINY = 16
+"""Pixels below which an object is tiny: a square of four by four."""
+
+
+def measure(truth: Annotation) -> Objects:
+    """Count the objects of one image, and those with a fault."""
+    if truth.boxes is None and truth.instances is None and truth.keypoints is None:
+        return Objects()
+    keep = torch.ones(truth.count, dtype=torch.bool) if truth.crowd is None else ~truth.crowd
+    found = Objects(int(keep.sum()))
+    areas = None
+    if truth.instances is not None:
+        numbers = torch.bincount(truth.instances.flatten().long(), minlength=truth.count + 1)
+        areas = numbers[1 : truth.count + 1][keep]
+    elif truth.boxes is not None:
+        areas = (truth.boxes[:, 2:] - truth.boxes[:, :2]).clamp(min=0).prod(1)[keep]
+    if areas is not None:
+        found.empty, found.tiny = int((areas <= 0).sum()), int(((areas > 0) & (areas < TINY)).sum())
+    if truth.boxes is not None:
+        boxes, (height, width) = truth.boxes[keep], truth.size
+        limit = torch.tensor([width, height], dtype=boxes.dtype)
+        found.outside = int(((boxes[:, :2] < -1.5) | (boxes[:, 2:] > limit + 0.5)).any(1).sum())
+        if truth.keypoints is not None:
+            found.stray = _stray(truth.keypoints[keep], boxes)
+    return found
+
+
+def _stray(points: torch.Tensor, boxes: torch.Tensor) -> int:
+    """Count instances with a keypoint outside of the box. points: (N, K, 3), boxes: (N, 4)"""
+    low, high = boxes[:, None, :2] - 1, boxes[:, None, 2:] + 1
+    outside = ((points[..., :2] < low) | (points[..., :2] > high)).any(-1) & (points[..., 2] > 0)
+    return int(outside.any(1).sum())
+
+
+REMEDIES = {
+    "empty": ("objects without an area", "correct or remove them in the annotations: they teach nothing"),
+    "tiny": (
+        f"objects of fewer than {TINY} pixels",
+        "enlarge the images in transform, and see that task.codec.min_area, where there is one, lets them through",
+    ),
+    "outside": ("boxes that reach beyond their image", "clip them in the annotations, or check the size of the images"),
+    "stray": ("instances with keypoints outside of their boxes", "check the order of the columns and the boxes"),
+}
+
+
+def findings(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
+    """Yield a finding for each kind of faulty object in a split."""
+    known = [one for one in found if one.objects.count is not None]
+    total = sum(one.objects.count or 0 for one in known)
+    for kind, (words, remedy) in REMEDIES.items():
+        bad = sorted((one for one in known if getattr(one.objects, kind)), key=lambda o: -getattr(o.objects, kind))
+        if bad:
+            number = sum(getattr(one.objects, kind) for one in bad)
+            fact = f"{split}: {number} of {total} are {words}, in {len(bad)} images"
+            yield Finding("note" if kind == "tiny" else "warning", f"{kind}_objects", fact, remedy, _ids(bad))
+    without = [one for one in known if not one.objects.count]
+    if without:
+        fact = f"{split}: {len(without)} of {len(known)} images hold no object"
+        level = "error" if len(without) == len(known) and split == "train" else "note"
+        yield Finding(level, "no_objects", fact, "label them, or remove those that were never labelled", _ids(without))
+
+
+def _ids(found: Sequence[Facts]) -> tuple[str, ...]:
+    return tuple(one.id for one in found)

@@ -1,0 +1,48 @@
+"""All findings of a dataset, and their reports as text and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from densepred.inspection.facts import Facts
+from densepred.inspection.finding import Finding
+
+FEW = 5
+"""Samples that the text shows per finding; JSON has all."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What an inspection found. `shares` has one row per split: the share of each class, void last."""
+
+    findings: list[Finding]
+    splits: dict[str, dict[str, Any]]
+    classes: list[str]
+    shares: dict[str, list[float]]
+    facts: dict[str, list[Facts]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "splits": self.splits,
+            "classes": self.classes,
+            "shares": self.shares,
+            "findings": [one.to_json() for one in self.findings],
+        }
+
+
+def text(report: Report) -> str:
+    """Return the findings, worst first, in lines for a terminal."""
+    lines = ["densepred-check", ""]
+    for split, row in report.splits.items():
+        sizes = ", ".join(f"{size} ({count})" for size, count in row["sizes"].items())
+        lines += [f"  {split:<6} {row['images']} images, {row['objects']} objects, sizes {sizes}"]
+        lines += [f"         channels {row['channels']}, mean {row['mean']}, std {row['std']}, crop {row['crop']}"]
+    for one in report.findings:
+        lines += ["", f"{one.level}: {one.kind}: {one.fact}"]
+        if one.samples:
+            more = f", and {len(one.samples) - FEW} more" if len(one.samples) > FEW else ""
+            lines += [f"  samples: {', '.join(one.samples[:FEW])}{more}"]
+        lines += [f"  remedy: {one.remedy}"]
+    lines += [] if report.findings else ["", "nothing found"]
+    return "\n".join(lines)

@@ -1,0 +1,107 @@
+"""One pass over the samples of a split: each is decoded once, in workers, and reduced to a few numbers."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import imagehash
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from tqdm import tqdm
+
+from densepred.contracts import Dataset
+from densepred.errors import Notice, UserError
+from densepred.inspection import objects
+from densepred.inspection.facts import Facts
+from densepred.loader import workers as processes
+from densepred.loader.samples import checked
+from densepred.types import VOID, Annotation, unit_scale
+
+THUMBNAIL = 128
+"""Longest side of a thumbnail in pixels."""
+FLAT = 0.01
+"""Standard deviation of an image in [0, 1] below which it shows nothing that a hash could tell apart."""
+
+
+class Scan(TorchDataset[Facts]):
+    """The facts of each sample of a split."""
+
+    def __init__(self, data: Dataset, thumbnails: bool) -> None:
+        self.data, self.thumbnails = data, thumbnails
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Facts:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Notice)  # facts of single files become findings of the whole set
+            try:
+                sample = checked(self.data[index])
+            except UserError as error:
+                return Facts(self._name(index), str(error))
+        image = unit_scale(sample.image)
+        grey = Image.fromarray((image[:3].mean(0) * 255).byte().numpy())
+        facts = Facts(
+            sample.frame.id,
+            size=(image.shape[1], image.shape[2]),
+            channels=len(image),
+            mean=tuple(image.mean((1, 2)).tolist()),
+            square=tuple(image.square().mean((1, 2)).tolist()),
+            hash=perceptual_hash(grey) if float(image.std()) >= FLAT else None,
+            objects=objects.measure(sample.truth),
+            thumbnail=jpeg(image) if self.thumbnails else None,
+        )
+        _count_classes(facts, sample.truth, len(self.data.info.classes))
+        return facts
+
+    def _name(self, index: int) -> str:
+        files = self.data.files()
+        return str(index) if files is None else str(files[index])
+
+
+def _count_classes(facts: Facts, truth: Annotation, classes: int) -> None:
+    if truth.semantic is None:
+        return
+    labels = truth.semantic
+    facts.void = int((labels == VOID).sum())
+    facts.pixels = tuple(torch.bincount(labels[labels != VOID].flatten().long(), minlength=classes).tolist())
+
+
+def perceptual_hash(grey: Image.Image) -> int:
+    """Return the 64 bits of the DCT hash of ImageHash (`phash`)."""
+    return int("".join("1" if bit else "0" for bit in imagehash.phash(grey).hash.flatten()), 2)
+
+
+def jpeg(image: Tensor) -> bytes:
+    """Return a thumbnail of an image (C, H, W) in [0, 1]; the first three channels, or the first alone."""
+    shown = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+    picture = Image.fromarray((shown.clamp(0, 1) * 255).byte().permute(1, 2, 0).contiguous().numpy())
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
+def scan(data: Dataset, split: str, workers: int, thumbnails: bool = False) -> list[Facts]:
+    """Read every sample once, with a progress bar on a terminal."""
+    number = min(workers, len(data))
+    calm = processes.calm_worker if number else None
+    loader = DataLoader(Scan(data, thumbnails), batch_size=None, num_workers=number, worker_init_fn=calm)
+    return list(tqdm(loader, split, len(data), unit="image", disable=None))
+
+
+def statistics(found: list[Facts]) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation per channel over all pixels of the readable images of most channels."""
+    channels = max((one.channels for one in found), default=0)
+    alike = [one for one in found if one.channels == channels and one.error is None]
+    if not alike:
+        return [], []
+    weights = np.array([one.size[0] * one.size[1] for one in alike], dtype=np.float64)
+    mean = np.average([one.mean for one in alike], axis=0, weights=weights)
+    square = np.average([one.square for one in alike], axis=0, weights=weights)
+    return mean.round(4).tolist(), np.sqrt(np.maximum(square - mean**2, 0)).round(4).tolist()

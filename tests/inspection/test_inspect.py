@@ -1,0 +1,114 @@
+"""Faults drawn into a small tree are found, and gone once their remedy is typed or followed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import forked
+from tests.dataset import folder_tree
+
+WORDS = ("dataset=folder", "data.workers=0", "format=json")
+
+
+def draw(root: Path) -> None:
+    """Draw six images of noise per split, in two classes of equal share."""
+    rng = np.random.default_rng(0)
+    half = (np.arange(64 * 64) % 2).reshape(64, 64).astype(np.uint8)
+    for split in ("train", "val"):
+        for index in range(3):
+            noise = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((64, 64))
+            folder_tree.write(root / f"images/{split}/{index}.png", np.asarray(noise))
+            folder_tree.write(root / f"masks/{split}/{index}.png", half)
+
+
+def check(root: Path, *words: str) -> tuple[int, dict[str, dict[str, object]]]:
+    code, out, errors = forked.run("check", *WORDS, f"dataset.root={root}", *words, folder=root)
+    assert out, errors
+    return code, {one["kind"]: one for one in json.loads(out)["findings"]}
+
+
+def test_a_sound_tree_has_no_fault(tmp_path: Path) -> None:
+    draw(tmp_path)
+    code, found = check(tmp_path)
+    assert code == 0
+    assert [kind for kind, one in found.items() if one["level"] != "note"] == []
+    assert set(found) == {"no_test"}
+
+
+def test_images_of_two_sizes_get_a_crop_that_fits(tmp_path: Path) -> None:
+    draw(tmp_path)
+    for folder in ("images", "masks"):
+        path = tmp_path / folder / "train" / "0.png"
+        with Image.open(path) as image:
+            larger = image.resize((96, 96), Image.Resampling.NEAREST)
+        larger.save(path)
+    code, found = check(tmp_path)
+    assert code == 2
+    assert found["sizes"]["samples"] == ["0"]
+    code, again = check(tmp_path, *shlex.split(str(found["sizes"]["remedy"])))
+    assert code == 0
+    assert "sizes" not in again
+
+
+def test_a_damaged_image_fails_unless_it_is_skipped(tmp_path: Path) -> None:
+    draw(tmp_path)
+    path = tmp_path / "images/train/1.png"
+    path.write_bytes(path.read_bytes()[:-200])
+    code, found = check(tmp_path)
+    assert code == 2
+    assert found["unreadable"]["samples"] == [str(path)]
+    assert "data.on_bad=skip" in str(found["unreadable"]["remedy"])
+    code, again = check(tmp_path, "data.on_bad=skip")
+    assert (code, again["unreadable"]["level"]) == (0, "note")
+
+
+def test_a_copy_in_another_split_is_found_though_it_was_compressed(tmp_path: Path) -> None:
+    draw(tmp_path)
+    with Image.open(tmp_path / "images/train/2.png") as image:
+        image.save(tmp_path / "images/val/1.jpg", quality=60)
+    (tmp_path / "images/val/1.png").unlink()
+    _, found = check(tmp_path)
+    assert found["near_duplicates"]["samples"] == ["1"]
+
+
+def test_rare_missing_and_void_pixels(tmp_path: Path) -> None:
+    draw(tmp_path)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:2] = 1
+    for index in range(3):
+        folder_tree.write(tmp_path / f"masks/train/{index}.png", mask)
+        folder_tree.write(tmp_path / f"masks/val/{index}.png", np.zeros_like(mask))
+    void = np.full_like(mask, 255)
+    void[0] = 0
+    folder_tree.write(tmp_path / "masks/val/1.png", void)
+    _, found = check(tmp_path, "dataset.classes=2", "dataset.ignore_index=255")
+    assert found["void"]["samples"] == ["1"]
+    assert found["missing_classes"]["fact"] == "valid: 1 of 2 classes never occur and have no score: class_1"
+    weights = re.search(r"class_weights=\[(.*)\]", str(found["rare_classes"]["remedy"]))
+    assert weights is not None
+    rare = 2 / 64  # share of the pixels; the median of two frequencies is their mean, 1/2
+    assert [float(word) for word in weights[1].split(",")] == pytest.approx([0.5 / (1 - rare), 0.5 / rare], rel=5e-3)
+
+
+def test_the_page_holds_thumbnails_and_loads_nothing(tmp_path: Path) -> None:
+    draw(tmp_path)
+    with Image.open(tmp_path / "images/train/2.png") as image:
+        image.save(tmp_path / "images/val/1.png")
+    check(tmp_path, "html=report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "data:image/jpeg;base64," in page
+    assert "near_duplicates" in page
+    assert not re.search(r"(src|href)=.?(http|//)|@import|<script", page)
+
+
+def test_a_format_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    code, _, errors = forked.run("check", "format=xml", folder=tmp_path)
+    assert code == 2
+    assert "text or json" in errors
