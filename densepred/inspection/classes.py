@@ -40,7 +40,7 @@ def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]]) -> Ite
 
 
 def void(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
-    """Yield the images whose pixels are nearly all void."""
+    """Yield the images with nearly all pixels void."""
     shares = [(one.void / (one.size[0] * one.size[1]), one.id) for one in found if one.void is not None]
     bad = sorted((pair for pair in shares if pair[0] > NEARLY), reverse=True)
     if bad:

@@ -1,4 +1,4 @@
-"""What remains of one sample once it has been read: a few numbers."""
+"""Facts of one sample that remain once it has been read: a few numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Objects:
 
 @dataclass(slots=True)
 class Facts:
-    """What remains of one sample. An unreadable one has its id and `error` only."""
+    """Facts of one sample. An unreadable one has its id and `error` only."""
 
     id: str
     error: str | None = None

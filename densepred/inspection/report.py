@@ -14,7 +14,7 @@ FEW = 5
 
 @dataclass(slots=True)
 class Report:
-    """What an inspection found. `shares` has one row per split: the share of each class, void last."""
+    """Results of one inspection. `shares` has one row per split: the share of each class, void last."""
 
     findings: list[Finding]
     splits: dict[str, dict[str, Any]]
