@@ -23,10 +23,11 @@ from densepred.dataset.image_header import read_header
 from densepred.dataset.mpii import Mpii
 from densepred.dataset.pair_list import read_list
 from densepred.errors import UserError
+from densepred.hub import pickles
 from densepred.results.ids import image_ids, known_ids
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.types import Info
-from densepred.weights import header, pickles
+from densepred.weights import header
 from densepred.weights.file import load_model, read_tensors
 from tests.dataset import coco_tree, folder_tree, mpii_tree
 from tests.fuzz.mutations import BYTES, JSON, TEXT, Change
