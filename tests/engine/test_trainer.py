@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 from densepred.engine import trainer
 from densepred.errors import UserError
-from densepred.jobs import training
+from densepred.jobs import resuming, training
 from tests import running
 
 
@@ -55,7 +55,7 @@ def test_a_stopped_run_resumes_bit_for_bit(
     assert running.train(tmp_path / "whole", *options) == 0
     with monkeypatch.context() as patch:
         stop_at(patch, 3)  # in the middle of the second epoch of three batches
-        assert running.train(tmp_path / "parts", *options) == training.STOPPED
+        assert running.train(tmp_path / "parts", *options) == resuming.STOPPED
     assert running.metrics(tmp_path / "parts")[-1]["step"] < 7
     assert running.train(tmp_path / "parts", *options, f"trainer.resume={tmp_path / 'parts'}") == 0
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")

@@ -18,7 +18,7 @@ import torch
 from densepred import distributed
 from densepred.cli import compose
 from densepred.engine import trainer
-from densepred.jobs import evaluation, training
+from densepred.jobs import evaluation, resuming, training
 from tests import running
 from tests.conftest import REPOSITORY, composed
 from tests.engine.test_device import PLAIN, RUN, SMALL, TASKS
@@ -96,7 +96,7 @@ def test_a_stopped_run_resumes_bit_for_bit(
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "_backward", stopping)
         job = running.bare_job(tmp_path / "parts", *_replaced(words), "trainer.pictures=1")
-        assert training.work(job) == training.STOPPED
+        assert training.work(job) == resuming.STOPPED
     train(tmp_path / "parts", *words, f"trainer.resume={tmp_path / 'parts'}")
     first, second = running.weights(tmp_path / "whole"), running.weights(tmp_path / "parts")
     assert all(torch.equal(first[key], second[key]) for key in first)
