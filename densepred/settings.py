@@ -21,6 +21,7 @@ class DataSettings:
     crop: Any = None  # [height, width], or one number for a square
     drop_last: bool = False
     on_bad: str = "error"
+    foreground: float = 0.0
     max_pixels: int = 100_000_000
     timeout_s: float = 120.0
     allow_overlap: bool = False

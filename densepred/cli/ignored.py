@@ -161,7 +161,11 @@ EVAL: tuple[tuple[str, Condition, str], ...] = (
     TIMEOUT,
     ("timeout_s", _alone, ALONE),
     BOXES,
-    ("data.(crop|drop_last)", _always, "an evaluation takes whole images, all of them, as the run validated them"),
+    (
+        "data.(crop|drop_last|foreground)",
+        _always,
+        "an evaluation takes whole images, all of them, as the run validated them",
+    ),
     ("data.on_bad", _always, "an evaluation without some of its images is no evaluation; it stops at a damaged file"),
     ("dataset.(seed|group)", _no_random_split, SPLIT),
 )

@@ -25,6 +25,7 @@ RANGES = (
     ("data.workers", 0, BIG),
     ("data.crop", 1, BIG),
     ("data.max_pixels", 1, BIG),
+    ("data.foreground", 0, 1),
     ("data.timeout_s", ABOVE_0, 1e6),
     ("trainer.epochs", 1, BIG),
     ("trainer.max_steps", 1, BIG),

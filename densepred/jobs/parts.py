@@ -87,7 +87,7 @@ def training_loader(
     if codec.top_down:
         augment.require_framing("train")
         data = Instances(data)
-    samples = TrainingSamples(data, augment, codec, seed, settings.on_bad == "skip")
+    samples = TrainingSamples(data, augment, codec, seed, settings.on_bad == "skip", settings.foreground)
     order = Order(len(samples), settings.batch_size, seed, settings.drop_last)
     number = workers.number(settings.workers, device)
     return TrainingLoader(samples, order, number, settings.timeout_s, device.type == "cuda")

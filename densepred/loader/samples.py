@@ -15,10 +15,13 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from densepred.contracts import Codec, Dataset
-from densepred.types import Annotation, Batch, Frame, Sample, UserError, unit_scale
+from densepred.types import VOID, Annotation, Batch, Frame, Sample, UserError, unit_scale
 
 SLACK = 1e-3
 """By how much floats of a dataset may leave 0 to 1."""
+
+ATTEMPTS = 20
+"""Draws of a crop before one without an object is taken."""
 
 Augment = Callable[[Sample, torch.Generator], Sample]
 
@@ -44,8 +47,11 @@ class Item:
 class TrainingSamples(TorchDataset[Item]):
     """Augmented samples with their targets, by (epoch, index)."""
 
-    def __init__(self, dataset: Dataset, augment: Augment, codec: Codec, seed: int, skip_bad: bool) -> None:
+    def __init__(
+        self, dataset: Dataset, augment: Augment, codec: Codec, seed: int, skip_bad: bool, foreground: float = 0.0
+    ) -> None:
         self.dataset, self.augment, self.codec, self.seed, self.skip_bad = dataset, augment, codec, seed, skip_bad
+        self.foreground = foreground
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -62,8 +68,25 @@ class TrainingSamples(TorchDataset[Item]):
         epoch, index = key
         generator = random_generator("augment", self.seed, epoch, index)
         found, skipped = self._read(index)
-        sample = with_image(self.augment(found, generator), self.codec)
+        moved = self.augment(found, generator)
+        if self.foreground and not has_object(moved.truth):
+            moved, generator = self._again(found, moved, generator, epoch, index)
+        sample = with_image(moved, self.codec)
         return replace(sample, image=self.codec.corrupt(sample.image, generator)), skipped
+
+    def _again(
+        self, sample: Sample, moved: Sample, generator: torch.Generator, epoch: int, index: int
+    ) -> tuple[Sample, torch.Generator]:
+        """Augment again until an object is in view, in the share `foreground` of samples, if the image has one."""
+        chosen = torch.rand((), generator=random_generator("foreground", self.seed, epoch, index)).item()
+        if chosen >= self.foreground or not has_object(sample.truth):
+            return moved, generator
+        for attempt in range(ATTEMPTS):
+            generator = random_generator("augment", self.seed, epoch, index, attempt)
+            moved = self.augment(sample, generator)
+            if has_object(moved.truth):
+                break
+        return moved, generator
 
     def _read(self, index: int) -> tuple[Sample, str | None]:
         """Return the sample; if it is unreadable and may be skipped, the next readable one and the reason."""
@@ -76,6 +99,17 @@ class TrainingSamples(TorchDataset[Item]):
                     raise
                 reason = reason or str(error)
         raise UserError(f"no sample of the dataset can be read; the first error is: {reason}")
+
+
+def has_object(truth: Annotation) -> bool:
+    """Look for a labelled object: an instance, or a pixel of a class other than the first and void."""
+    if truth.instances is not None:
+        return bool((truth.instances > 0).any())
+    if truth.boxes is not None:
+        return len(truth.boxes) > 0
+    if truth.semantic is not None:
+        return bool(((truth.semantic > 0) & (truth.semantic != VOID)).any())
+    return True
 
 
 class EvaluationSamples(TorchDataset[Item]):
