@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,10 +46,30 @@ def convert(cfg: DictConfig) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(output, state, {ORIGIN: json.dumps(origin)})
     header.raw_header(output)
+    for line in contents(state, family):
+        print(line)
     count = sum(value.numel() for value in state.values())
     print(f"{output}: {len(state)} tensors, {count:,} numbers, family {family or 'unknown, names kept as they are'}")
     print(f"use it: densepred-train model=... weights.model={output}  (or weights.encoder=, weights.init=)")
     return 0
+
+
+def contents(state: dict[str, Tensor], family: str | None) -> Iterator[str]:
+    """Yield a line per part of a file: its tensors, their numbers, and the widths of its first and last layer."""
+    from densepred.weights import families
+
+    parts: dict[str, list[Tensor]] = {}
+    for name, value in state.items():
+        parts.setdefault(name.partition(".")[0], []).append(value)
+    for part, values in parts.items():
+        yield f"  {part}: {len(values)} tensors, {sum(value.numel() for value in values):,} numbers"
+    convs = [(name, value) for name, value in state.items() if value.ndim in (2, 4)]
+    if convs:
+        (first, start), (last, end) = convs[0], convs[-1]
+        yield f"  first layer {first}: {start.shape[1]} channels in; last layer {last}: {end.shape[0]} channels out"
+    if family is not None:
+        one = families.family(family)
+        yield f"  family {family}: {one.name}" + "".join(f"; needs {key}={value}" for key, value in one.expects.items())
 
 
 def _check_places(source: Path, output: Path) -> None:

@@ -30,6 +30,7 @@ EXAMPLES = """
 densepred-predict ckpt=RUN input=IMAGE
 densepred-predict ckpt=RUN input=DIR output=predictions
 densepred-predict ckpt=RUN split=valid output=predictions
+densepred-predict ckpt=torchvision:deeplabv3_resnet50 input=IMAGE
 densepred-predict ckpt=POSE_RUN input=DIR boxes=DETECTION_RUN_OR_JSON
 densepred-predict ckpt=AUTOENCODER_OR_PCA_RUN input=DIR latents=true
 densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
@@ -53,6 +54,7 @@ def predict(cfg: DictConfig) -> int:
     import torch
 
     from densepred import predictor
+    from densepred.cli import published
     from densepred.engine import caps
     from densepred.results import person_boxes
     from densepred.results.files import OverlaySettings, Results
@@ -63,7 +65,8 @@ def predict(cfg: DictConfig) -> int:
     ids = image_ids(files, source, known)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    model = predictor.load(settings.ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
+    ckpt = published.checkpoint(settings.ckpt)
+    model = predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
     model.model.skip_stages(settings.skip_stages)
     if settings.flip:
         model.task.require_mirror()

@@ -11,11 +11,25 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from densepred.contracts import Encoder
+from densepred.hub import published, renaming
+from densepred.nn import adapt_statistics
 from densepred.types import Pyramid, UserError
 
 HEADS = (1, 2, 5, 8)
 REDUCTIONS = (8, 4, 2, 1)
 EPS = 1e-6  # of the norms of blocks and stages; those of patches and of attention keep 1e-5, as published
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+NARROW, WIDE = (32, 64, 160, 256), (64, 128, 320, 512)
+PUBLISHED: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {
+    (NARROW, (2, 2, 2, 2)): "nvidia/mit-b0",
+    (WIDE, (2, 2, 2, 2)): "nvidia/mit-b1",
+    (WIDE, (3, 4, 6, 3)): "nvidia/mit-b2",
+    (WIDE, (3, 4, 18, 3)): "nvidia/mit-b3",
+    (WIDE, (3, 8, 27, 3)): "nvidia/mit-b4",
+    (WIDE, (3, 6, 40, 3)): "nvidia/mit-b5",
+}
+"""Repositories at Hugging Face with ImageNet weights, by widths and depths."""
 
 
 class MixTransformer(Encoder):
@@ -31,6 +45,7 @@ class MixTransformer(Encoder):
         widths: Sequence[int] = (32, 64, 160, 256),
         depths: Sequence[int] = (2, 2, 2, 2),
         drop_path: float = 0.1,
+        pretrained: bool = False,
     ) -> None:
         super().__init__()
         if len(widths) != 4 or len(depths) != 4:
@@ -50,6 +65,22 @@ class MixTransformer(Encoder):
         )
         for part in self.modules():
             _initialise(part)
+        if pretrained:
+            self._load(PUBLISHED.get((tuple(widths), tuple(depths))), in_channels)
+
+    def _load(self, name: str | None, channels: int) -> None:
+        if name is None:
+            raise UserError(
+                "encoder.pretrained: a Mix Transformer of these widths and depths has no published weights; set false, "
+                "or choose encoder=mit_b0 to mit_b5"
+            )
+        found = published.from_hugging_face(name)
+        part = "segformer.encoder."
+        theirs = {key.removeprefix(part): value for key, value in found.tensors.items() if key.startswith(part)}
+        state, _ = renaming.rename(theirs, renaming.MIT_RULES, renaming.MIT_MERGES)
+        taken = published.State(state, found.path).take(self.state_dict(), "stages.0.embed.weight", channels)
+        self.load_state_dict(taken)
+        self.mean, self.std = adapt_statistics(MEAN, channels), adapt_statistics(STD, channels)
 
     def forward(self, image: Tensor) -> Pyramid:
         features: list[Tensor] = []

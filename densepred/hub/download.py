@@ -26,6 +26,8 @@ CONNECT_S = 1.8
 """Longest wait for a name and a connection. `urlopen` alone may wait for minutes where packets are dropped."""
 STALL_S = 20.0
 BLOCK = 1 << 20  # bytes
+ABSENT = "the server answered 404"
+"""Fact in the message for a file that is not at its address."""
 SIDE = ".sha256"
 """Suffix of the file that keeps the digest of a download that nothing else tells."""
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from densepred.errors import Notice, UserError
 from densepred.hub import pickles
-from densepred.hub.download import Published, fetch, named_digest, verify
+from densepred.hub.download import ABSENT, Published, fetch, named_digest, verify
 from densepred.nn import adapt_input
 
 OTHERWISE = "set encoder.pretrained=false, or name a file by weights.encoder"
@@ -96,9 +96,15 @@ def from_hugging_face(repository: str, name: str | None = None, sha256: str = ""
             known = sha256 or (blob if len(blob) == 64 else "")
             verify(Published(f"{constants.ENDPOINT}/{repository}/resolve/main/{one}", path, known))
             return State(read(path), path)
-    url = f"{constants.ENDPOINT}/{repository}/resolve/main/{names[0]}"
-    path = fetch(Published(url, folder() / f"{repository.replace('/', '--')}--{names[0]}", sha256), otherwise)
-    return State(read(path), path)
+    for one in names:
+        path = folder() / f"{repository.replace('/', '--')}--{one}"
+        url = f"{constants.ENDPOINT}/{repository}/resolve/main/{one}"
+        try:
+            return State(read(fetch(Published(url, path, sha256), otherwise)), path)
+        except UserError as error:
+            if ABSENT not in str(error) or one == names[-1]:  # older repositories hold a pickle only
+                raise
+    raise AssertionError(names)
 
 
 def of_timm(name: str, otherwise: str = OTHERWISE) -> State:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from densepred.contracts import Model
 from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.trainer import Trainer
@@ -16,7 +19,6 @@ def without(
     settings: TrainSettings, task: Task, model: Model, fitter: Trainer | ClosedFormFit, batches: int
 ) -> Iterator[str]:
     """Yield a sentence for each setting that cannot act; `batches` are those of an epoch."""
-    yield from _statistics(settings.dataset, getattr(model, "encoder", None))
     lengths = [name for name, spec in task.heads.items() if spec.positive]
     if lengths and not model.bounds:
         yield (
@@ -29,15 +31,20 @@ def without(
         yield from _patience(settings.trainer.patience, steps, interval)
 
 
-def _statistics(dataset: dict[str, Any], encoder: Any) -> Iterator[str]:
-    mean, std = getattr(encoder, "mean", None), getattr(encoder, "std", None)
-    for key, expected in (("mean", mean), ("std", std)):
-        given = dataset.get(key)
-        if expected is not None and given is not None and list(given) != list(expected):
+@torch.no_grad()
+def typed_statistics(dataset: dict[str, Any], model: Model) -> Iterator[str]:
+    """Give the model the dataset's typed mean and std; yield a sentence where these replace those of its weights."""
+    for key in ("mean", "std"):
+        given, own = dataset.get(key), getattr(model, key, None)
+        if given is None or not isinstance(own, Tensor) or own.numel() != len(given):
+            continue
+        typed = own.new_tensor(list(given)).view_as(own)
+        if not torch.equal(own, typed):
             yield (
-                f"dataset.{key}={list(given)}: has no effect: the pretrained weights of the encoder expect "
-                f"{list(expected)}, and images are normalised by these"
+                f"dataset.{key}={list(given)}: typed, so it replaces {[round(x, 4) for x in own.flatten().tolist()]}, "
+                "which the pretrained weights expect"
             )
+            own.copy_(typed)
 
 
 def _warmup(warmup: float, steps: int | None) -> Iterator[str]:

@@ -262,6 +262,7 @@ def _start(model: Model, settings: TrainSettings, task: Task, log: Log, resume: 
         for note in notes:
             log.say(note)
         raise
+    notes += effects.typed_statistics(settings.dataset, model)
     return notes
 
 

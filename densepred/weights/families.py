@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from densepred.hub import renaming
 from densepred.weights import keymap
 
 
@@ -23,27 +24,15 @@ class Family:
     expects: Mapping[str, object] = field(default_factory=dict)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    merges: renaming.Merges = ()
 
     def matches(self, names: Collection[str]) -> bool:
         """Match each of the marks with some name of a file."""
         return all(any(re.fullmatch(mark, name) for name in names) for mark in self.marks)
 
     def rename(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """Return the tensors under our names, and the names of those that no model needs.
-
-        Tensors without a rule keep their names.
-        """
-        ours: dict[str, Tensor] = {}
-        extras: list[str] = []
-        for name, value in state.items():
-            found = next(((m, to) for pattern, to in self.rules if (m := re.fullmatch(pattern, name))), None)
-            if found is None:
-                ours[name] = value
-            elif found[1] is None:
-                extras.append(name)
-            else:
-                ours[found[0].expand(found[1])] = value
-        return ours, extras
+        """Return the tensors under our names, and the names of those that no model needs."""
+        return renaming.rename(state, self.rules, self.merges)
 
 
 def families() -> dict[str, Family]:
@@ -54,7 +43,11 @@ def families() -> dict[str, Family]:
 def family(module: str) -> Family:
     """Return the family of one module of `keymap/`."""
     table = importlib.import_module(f"{keymap.__name__}.{module}")
-    more = {name: getattr(table, name.upper()) for name in ("expects", "mean", "std") if hasattr(table, name.upper())}
+    more = {
+        name: getattr(table, name.upper())
+        for name in ("expects", "mean", "std", "merges")
+        if hasattr(table, name.upper())
+    }
     return Family(table.NAME, table.MARKS, table.RULES, **more)
 
 

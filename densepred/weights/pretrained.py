@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from densepred.build.allowlist import check_info
 from densepred.contracts import Model
 from densepred.errors import UserError
+from densepred.hub import zoo
 from densepred.settings import WeightsSettings
 from densepred.types import HeadSpec, Info
 from densepred.weights.coverage import Coverage, Names, copy_matching
@@ -63,7 +63,7 @@ def load_encoder(model: Model, source: str, say: Say) -> None:
     if not isinstance(encoder, nn.Module):
         raise UserError("weights.encoder: this model has no encoder; use weights.init")
     own = encoder.state_dict()
-    state = _read("encoder", source)
+    _, state = _open("encoder", source)
     best = max((_encoder_part(one) for one in candidates(state)), key=lambda one: one.matched(own))
     prefixed = [_prefixed(best, f"{name}.") for name, _ in encoder.named_children()]
     best = max(best, *prefixed, key=lambda one: one.matched(own)) if prefixed else best
@@ -83,15 +83,14 @@ def load_encoder(model: Model, source: str, say: Say) -> None:
 
 def load_matching(model: Model, source: str, heads: Heads, say: Say, least: float = LEAST) -> None:
     """Load every tensor that fits. Channels of heads are matched by the names of classes, keypoints and limbs."""
-    path = _find("init", source)
-    description = read_header(path) if has_description(path) else {}
+    description, state = _open("init", source)
     before, after = former_names(description, heads), _names(heads(None))
-    best, coverage = _copy_best(model, read_tensors(path), before, after)
+    best, coverage = _copy_best(model, state, before, after)
     if not coverage.taken:
         raise UserError(
             f"weights.init={source}: no tensor in it fits this model; choose the model that it was made for"
         )
-    say(coverage.text(str(path)))
+    say(coverage.text(source))
     if coverage.taken < least * (coverage.total - len({"mean", "std"} & {*coverage.missing})):
         made = " ".join(f"{group}={name}" for group, name in options(description).items() if group != "task")
         raise UserError(
@@ -108,8 +107,7 @@ def load_matching(model: Model, source: str, heads: Heads, say: Say, least: floa
 
 def load_model(model: Model, source: str, heads: Heads, say: Say) -> None:
     """Load a whole model: every tensor must fit, and the settings that the family of the file expects must hold."""
-    path = _find("model", source)
-    description = read_header(path) if has_description(path) else {}
+    description, state = _open("model", source)
     before, after = former_names(description, heads), _names(heads(None))
     for head in after if before else ():
         if before and before.get(head, after[head]) != after[head]:
@@ -117,7 +115,7 @@ def load_model(model: Model, source: str, heads: Heads, say: Say) -> None:
                 f"weights.model={source}: its channels of {head} are {', '.join(before[head])}, those of this dataset "
                 f"{', '.join(after[head])}; use weights.init, which matches them by name"
             )
-    best, coverage = _copy_best(model, read_tensors(path))
+    best, coverage = _copy_best(model, state)
     if best.family is not None:  # those models normalise outside, so their files hold no statistics
         coverage.missing = [name for name in coverage.missing if name not in ("mean", "std")]
     say(coverage.text(source))
@@ -223,12 +221,12 @@ def _copy_statistics(model: Model, family: Family | None, say: Say) -> None:
         say(f"  images are normalised as for {family.name}: mean {list(family.mean)}, std {list(family.std)}")
 
 
-def _read(key: str, source: str) -> dict[str, Tensor]:
-    return read_tensors(_find(key, source))
-
-
-def _find(key: str, place: str) -> Path:
+def _open(key: str, place: str) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+    """Return the description of a file, {} if it has none, and its tensors; `place` may name published weights."""
+    if zoo.is_name(place):
+        return {}, zoo.state(place, f"name a file by weights.{key}").tensors
     try:
-        return find_weights(place)
+        path = find_weights(place)
     except UserError as error:
         raise UserError(f"weights.{key}: {error}") from error
+    return read_header(path) if has_description(path) else {}, read_tensors(path)

@@ -35,7 +35,7 @@ def test_lengths_that_the_run_does_not_reach(tmp_path: Path, words: tuple[str, .
     assert told is None or told in found[0]
 
 
-def test_statistics_beside_pretrained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_typed_statistics_win_over_those_of_pretrained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Plain, "mean", (0.5, 0.5, 0.5))
     monkeypatch.setattr(Plain, "std", (0.2, 0.2, 0.2))
     from tests.dataset import folder_tree
@@ -47,11 +47,11 @@ def test_statistics_beside_pretrained_weights(tmp_path: Path, monkeypatch: pytes
         tmp_path / "run", "encoder.widths=[4,8]", *words, "dataset.mean=[0.1,0.2,0.3]", "dataset.std=[0.2,0.2,0.2]"
     )
     assert running.training.work(job) == 0
-    found = [line for line in (tmp_path / "run/train.log").read_text().splitlines() if "has no effect" in line]
+    found = [line for line in (tmp_path / "run/train.log").read_text().splitlines() if "replaces" in line]
     assert len(found) == 1
-    assert "dataset.mean=[0.1, 0.2, 0.3]: has no effect: the pretrained weights of the encoder expect" in found[0]
+    assert "dataset.mean=[0.1, 0.2, 0.3]: typed, so it replaces [0.5, 0.5, 0.5]" in found[0]
     weights = running.weights(tmp_path / "run")
-    assert torch.equal(weights["mean"].flatten(), torch.full((3,), 0.5))  # as the notice has it
+    assert torch.equal(weights["mean"].flatten(), torch.tensor([0.1, 0.2, 0.3]))
 
 
 def test_lengths_that_a_model_does_not_keep_above_0(tmp_path: Path) -> None:

@@ -6,5 +6,6 @@ its names. RULES are pairs (pattern, replacement). The first pattern that fully 
 before.
 
 Optional: EXPECTS, attributes of our model, such as {"encoder.fuse": "bilinear"}, without which the same weights give
-other outputs; MEAN and STD, the statistics of images in [0, 1] that the weights were trained with.
+other outputs; MEAN and STD, the statistics of images in [0, 1] that the weights were trained with; MERGES, pairs
+(patterns, replacement) of tensors that one of ours joins along its first dimension.
 """
