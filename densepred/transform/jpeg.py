@@ -32,4 +32,4 @@ class Jpeg:
         image = sample.image if eight else unit_scale(sample.image).clamp(0, 1).mul(255).round().to(torch.uint8)
         found = decode_jpeg(encode_jpeg(image.contiguous(), quality))
         assert isinstance(found, Tensor)  # of one image
-        return Sample(found if eight else unit_scale(found), sample.truth, sample.frame)
+        return Sample(found.contiguous() if eight else unit_scale(found).contiguous(), sample.truth, sample.frame)
