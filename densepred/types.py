@@ -248,6 +248,7 @@ class Batch:
     frames: list[Frame] = field(default_factory=list)
     truths: list[Annotation] = field(default_factory=list)  # untransformed; only in evaluation
     skipped: list[str] = field(default_factory=list)  # samples that could not be read and were replaced by others
+    missed: int = 0  # samples that hold no object although data.foreground asked for one
     owners: list[int] | None = None  # of crops: the index in `truths` of each
     given: list[Annotation] = field(default_factory=list)  # of crops: boxes per image, see `Codec.merge_instances`
 

@@ -145,8 +145,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     finally:
         train_loader.close()
         valid_loader.close()
-    for reason in sorted(train_loader.bad):
-        log.warn(f"left out: {reason}")
+    for fact in train_loader.facts():
+        log.warn(fact)
     log.say(closing(progress, folder, settings.task, settings.model))
     run.require_written()
     if progress.diverged:

@@ -74,6 +74,7 @@ class TrainingLoader:
         self.order, self.samples = order, samples
         self.most_bad = max(1, int(MOST_BAD * len(samples)))
         self.bad: set[str] = set()
+        self.missed = 0
         self.loader = _loader(samples, order, workers, timeout, pin, stack)
 
     def __len__(self) -> int:
@@ -85,12 +86,13 @@ class TrainingLoader:
     def first(self, count: int) -> list[Sample]:
         """Return the first samples of the first batch as the network gets them, read in this process."""
         self.order.epoch, self.order.start = 0, 0
-        return [self.samples.augmented(key)[0] for key in next(iter(self.order))[:count]]
+        return [self.samples.augmented(key).sample for key in next(iter(self.order))[:count]]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         self.order.epoch, self.order.start = epoch, start
         for batch in _guarded(self.loader):
             self.bad.update(batch.skipped)
+            self.missed += batch.missed
             if len(self.bad) > self.most_bad:
                 raise UserError(
                     f"{len(self.bad)} samples cannot be read, more than {MOST_BAD:.0%} of the dataset; "

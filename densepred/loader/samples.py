@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,7 +42,16 @@ class Item:
     frame: Frame | None = None
     truth: Annotation | None = None
     skipped: str | None = None
+    missed: bool = False
     error: str | None = None
+
+
+class Drawn(NamedTuple):
+    """An augmented sample, why it takes the place of another, and whether it should hold an object and does not."""
+
+    sample: Sample
+    skipped: str | None
+    missed: bool
 
 
 class TrainingSamples(TorchDataset[Item]):
@@ -58,35 +68,34 @@ class TrainingSamples(TorchDataset[Item]):
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
         try:
-            sample, skipped = self.augmented(key)
-            return Item(sample.image, self.codec.encode(sample.truth), sample.frame, skipped=skipped)
+            sample, skipped, missed = self.augmented(key)
+            targets = self.codec.encode(sample.truth)
+            return Item(sample.image, targets, sample.frame, skipped=skipped, missed=missed)
         except UserError as error:
             return Item(error=str(error))
 
-    def augmented(self, key: tuple[int, int]) -> tuple[Sample, str | None]:
-        """Return the input of the network with its ground truth; also why another sample takes its place, or None."""
+    def augmented(self, key: tuple[int, int]) -> Drawn:
+        """Return the input of the network with its ground truth."""
         epoch, index = key
         generator = random_generator("augment", self.seed, epoch, index)
         found, skipped = self._read(index)
-        moved = self.augment(found, generator)
-        if self.foreground and not has_object(moved.truth):
-            moved, generator = self._again(found, moved, generator, epoch, index)
+        moved, missed = self.augment(found, generator), False
+        if self._wants_object(found, key) and not has_object(moved.truth):
+            for attempt in range(ATTEMPTS):
+                generator = random_generator("augment", self.seed, epoch, index, attempt)
+                moved = self.augment(found, generator)
+                if has_object(moved.truth):
+                    break
+            missed = not has_object(moved.truth)
         sample = with_image(moved, self.codec)
-        return replace(sample, image=self.codec.corrupt(sample.image, generator)), skipped
+        return Drawn(replace(sample, image=self.codec.corrupt(sample.image, generator)), skipped, missed)
 
-    def _again(
-        self, sample: Sample, moved: Sample, generator: torch.Generator, epoch: int, index: int
-    ) -> tuple[Sample, torch.Generator]:
-        """Augment again until an object is in view, in the share `foreground` of samples, if the image has one."""
-        chosen = torch.rand((), generator=random_generator("foreground", self.seed, epoch, index)).item()
-        if chosen >= self.foreground or not has_object(sample.truth):
-            return moved, generator
-        for attempt in range(ATTEMPTS):
-            generator = random_generator("augment", self.seed, epoch, index, attempt)
-            moved = self.augment(sample, generator)
-            if has_object(moved.truth):
-                break
-        return moved, generator
+    def _wants_object(self, sample: Sample, key: tuple[int, int]) -> bool:
+        """Choose the share `foreground` of the samples, among images with an object."""
+        if not self.foreground:
+            return False
+        chosen = torch.rand((), generator=random_generator("foreground", self.seed, *key)).item()
+        return chosen < self.foreground and has_object(sample.truth)
 
     def _read(self, index: int) -> tuple[Sample, str | None]:
         """Return the sample; if it is unreadable and may be skipped, the next readable one and the reason."""
@@ -202,6 +211,7 @@ def stack(items: Sequence[Item]) -> Batch:
         [item.frame for item in items if item.frame is not None],
         [item.truth for item in items if item.truth is not None],
         [item.skipped for item in items if item.skipped],
+        missed=sum(item.missed for item in items),
     )
 
 

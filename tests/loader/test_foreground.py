@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from densepred.loader.samples import TrainingSamples, has_object
+from densepred.loader.samples import TrainingSamples, has_object, stack
 from densepred.transform.crop import Crop
 from densepred.transform.pipeline import Pipeline
 from densepred.types import VOID, Annotation, Frame, Sample
@@ -58,3 +58,17 @@ def test_what_counts_as_an_object() -> None:
     assert has_object(Annotation((1, 2), semantic=torch.tensor([[0, 3]], dtype=torch.uint8)))
     assert not has_object(Annotation((1, 2), boxes=torch.zeros(0, 4)))
     assert has_object(Annotation((1, 2), boxes=torch.ones(1, 4)))
+
+
+def test_samples_that_hold_no_object_after_all_draws_are_counted() -> None:
+    class Corner(One):
+        def __getitem__(self, index: int) -> Sample:
+            semantic = torch.zeros(64, 64, dtype=torch.uint8)
+            semantic[0, 0] = 1
+            image = torch.zeros(1, 64, 64, dtype=torch.uint8)
+            return Sample(image, Annotation((64, 64), semantic=semantic), Frame("x", (64, 64)))
+
+    samples = TrainingSamples(Corner(), Pipeline([Crop((8, 8))]), Copy(), 3, False, 1.0)  # type: ignore[arg-type]
+    items = [samples[(0, index)] for index in range(50)]
+    empty = sum(not item.targets["semantic"].any() for item in items if item.targets is not None)
+    assert 0 < empty == stack(items).missed
