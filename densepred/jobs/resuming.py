@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def resumes(wanted: str | None, folder: Path) -> bool:
 
 def _require_shared(folder: Path) -> None:
     steps = Checkpoints(folder / "checkpoints").steps() if folder.is_dir() else None
-    everyone = distributed.gather((socket.gethostname(), steps))
+    everyone = distributed.gather((platform.node(), steps))
     first = everyone[0]
     if blind := sorted({host for host, found in everyone if found != first[1]}):
         raise UserError(
