@@ -78,8 +78,8 @@ def work(job: TrainingJob) -> int:
         log.warn(str(reason))
         return NON_FINITE
     except Exception as reason:
-        # A signal to all processes of a run ends a worker that has only just been started, and a process that leaves
-        # a validation is lost to the others. Code that was cut may fail too.
+        # A signal to all processes of a run ends a worker that has only just been started. A process that leaves a
+        # validation is lost to the others. Code that was cut may fail too.
         if stop.raised:
             if not isinstance(reason, WorkerKilled | PeerLost):
                 log.warn(f"after {stop.name}: {type(reason).__name__}: {reason}")
