@@ -91,7 +91,8 @@ def _whole_images(tree: Tree) -> bool:
 
 def _no_random_split(tree: Tree) -> bool:
     splits = at(tree, "dataset.splits")
-    return isinstance(splits, dict) and not any(isinstance(part, float) for part in splits.values())
+    folded = at(tree, "dataset.folds") is not None
+    return not folded and isinstance(splits, dict) and not any(isinstance(part, float) for part in splits.values())
 
 
 def _by_time(tree: Tree) -> bool:

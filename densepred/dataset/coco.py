@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from densepred.dataset import paths
-from densepred.dataset.division import divide, tell_unused
+from densepred.dataset.coco_choice import Choice
 from densepred.dataset.image_file import check_pixels
 from densepred.dataset.palette import Colour, voc_palette
 from densepred.dataset.paths import Patterns, inside
@@ -62,29 +62,21 @@ class Skip(Exception):  # noqa: N818, it is no error
     """An annotation without content, as an empty polygon: it is left out and counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A split of the images: a file of its own, or a fraction of one file's images by `seed` and `group`."""
-
-    split: str
-    splits: Mapping[str, Any]
-    seed: int
-    group: str | None
-
-
 def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: int, choice: Choice) -> CocoFile:
     """Read and check the JSON file of a split, and find the folder of its images."""
-    fractions = paths.fractions(choice.splits, choice.split)
+    fractions = paths.fractions(choice.splits, choice.source)
     if fractions:
-        paths.of_split(fractions, choice.split)
+        paths.of_split(fractions, choice.source)
         images, annotations = _undivided(images), _undivided(annotations)
-    names = [""] if fractions else paths.split_names(choice.splits, choice.split)
+    names = [""] if fractions else paths.split_names(choice.splits, choice.source)
     path, name = paths.find(root, annotations, names, "annotations")
     folder, _ = paths.find(root, images, [name], "images")
     data = load(path)
     entries, categories = read_entries(data, path, folder, max_pixels), read_categories(data, path)
-    if fractions:
+    if fractions or choice.folded:
         entries = _part(data, entries, fractions, choice)
+    if choice.folded and not fractions:
+        choice.tell_named(root, annotations, path)
     return CocoFile(path, name, data, entries, categories)
 
 
@@ -97,11 +89,8 @@ def _undivided(patterns: Patterns) -> list[str]:
 
 def _part(data: Record, entries: dict[Id, Entry], fractions: Mapping[str, float], choice: Choice) -> dict[Id, Entry]:
     """Return the images of the chosen split, and drop the annotations of the others from `data`."""
-    found = divide([entry.name for entry in entries.values()], fractions, choice.seed, choice.group)
-    split = paths.split_word(choice.split)
-    if split == "train":
-        tell_unused(found, fractions)
-    kept = {id: entry for (id, entry), place in zip(entries.items(), found, strict=True) if place == split}
+    chosen = choice.members([entry.name for entry in entries.values()], fractions)
+    kept = {id: entry for (id, entry), wanted in zip(entries.items(), chosen, strict=True) if wanted}
     others = entries.keys() - kept.keys()
     data["annotations"] = [
         record

@@ -17,6 +17,7 @@ from torch import Tensor
 from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, coco_forms, orientation, paths, run_length
 from densepred.dataset.coco import Entry, Id, Record, Skip
+from densepred.dataset.division import chosen_fold
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.reader import Reader
@@ -57,8 +58,10 @@ class CocoInstances(Dataset):
         seed: int = 0,
         group: str | None = None,
         max_pixels: int = MAX_PIXELS,
+        folds: int | None = None,
+        fold: int | None = None,
     ) -> None:
-        choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
+        choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group, chosen_fold(folds, fold))
         file = coco.open_file(root, images, annotations, max_pixels, choice)
         coco_forms.check(file)
         self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))

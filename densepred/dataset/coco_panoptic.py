@@ -16,6 +16,7 @@ import torch
 from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, orientation, paths
 from densepred.dataset.coco import Entry, Record
+from densepred.dataset.division import chosen_fold
 from densepred.dataset.image import read_mask
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
@@ -49,8 +50,10 @@ class CocoPanoptic(Dataset):
         seed: int = 0,
         group: str | None = None,
         max_pixels: int = MAX_PIXELS,
+        folds: int | None = None,
+        fold: int | None = None,
     ) -> None:
-        choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group)
+        choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group, chosen_fold(folds, fold))
         file = coco.open_file(root, images, annotations, max_pixels, choice)
         self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
         self._max_pixels = max_pixels

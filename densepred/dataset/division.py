@@ -12,6 +12,9 @@ from itertools import accumulate
 from densepred.errors import Notice, UserError
 
 ORDER = ("train", "valid", "test")
+FOLDED = ("train", "valid")
+"""The splits that folds divide."""
+
 SEEDS = 100  # seeds that are tried for a remedy
 
 
@@ -37,6 +40,47 @@ def divide(
     return found
 
 
+def chosen_fold(folds: int | None, fold: int | None) -> tuple[int, int] | None:
+    """Return the number of folds and the one for validation, counted from 0; None without folds.
+
+    Raises UserError unless 2 <= folds and 0 <= fold < folds, or if only one of them is given.
+    """
+    if folds is None:
+        if fold is not None:
+            raise UserError(f"dataset.fold: {fold}, but dataset.folds is not given; type dataset.folds=5 too")
+        return None
+    if folds < 2:
+        raise UserError(f"dataset.folds: {folds}; give 2 or more, or null for none")
+    if fold is None or not 0 <= fold < folds:
+        fact = "is not given" if fold is None else f"is {fold}"
+        every = ",".join(map(str, range(folds)))
+        raise UserError(
+            f"dataset.fold: {fact}; with dataset.folds={folds} give 0 to {folds - 1}: the fold for validation "
+            f"(-m dataset.fold={every} trains one run of each)"
+        )
+    return folds, fold
+
+
+def divide_folds(names: Sequence[str], folds: tuple[int, int], seed: int, group: str | None = None) -> list[str]:
+    """Return "valid" per name in the chosen fold, "train" per name in the others.
+
+    folds: their number and the chosen one, as from `chosen_fold`.
+
+    A name's fold depends on `seed`, the number of folds and the name (or its `group`) alone. The draw is
+    independent of that of `divide`. Raises UserError if any fold is empty.
+    """
+    count, chosen = folds
+    groups = [_group(name, group) for name in names]
+    found = _folds(groups, count, seed)
+    empty = sorted({*range(count)} - {*found.values()})
+    if empty:
+        better = next((s for s in range(SEEDS) if len({*_folds(groups, count, s).values()}) == count), None)
+        remedy = "type fewer" if better is None else f"type fewer, or dataset.seed={better}"
+        what = f"{len(names)} images" + (f" in {len(set(groups))} groups" if group is not None else "")
+        raise UserError(f"dataset.folds: of {count} folds of {what}, fold {empty[0]} is empty; {remedy}")
+    return ["valid" if found[one] == chosen else "train" for one in groups]
+
+
 def tell_unused(found: Sequence[str | None], fractions: Mapping[str, float]) -> None:
     """Tell how many images fractions below 1 leave out."""
     if None in found:
@@ -53,7 +97,12 @@ def _draw(groups: Sequence[str], fractions: Mapping[str, float], seed: int) -> l
     return [next((n for n, edge in zip(order, edges, strict=True) if places[g] < edge), None) for g in groups]
 
 
-def _place(seed: int, name: str) -> float:
+def _folds(groups: Sequence[str], count: int, seed: int) -> dict[str, int]:
+    """Return the fold per group."""
+    return {group: int(_place(f"{seed}\nfold", group) * count) for group in set(groups)}
+
+
+def _place(seed: int | str, name: str) -> float:
     """Return a number in [0, 1), evenly distributed over names and seeds."""
     text = f"{seed}\n{unicodedata.normalize('NFC', name)}"
     return (int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 11) / 2**53

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from densepred.contracts import Dataset
 from densepred.dataset import orientation, pair_list, paths
-from densepred.dataset.division import divide, tell_unused
+from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_unused
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import check_white, describe, measure_white, read_headers
 from densepred.dataset.pairs import Pair, pair_folders
 from densepred.dataset.reader import statistics
+from densepred.errors import Notice
 from densepred.types import Info, UserError
 
 Pairs = list[Pair]
@@ -25,6 +27,8 @@ class PairedFolder(Dataset):
     """`images` and `masks` are folders within `root`; {split} in them is the folder that `splits` names.
 
     If `splits` holds fractions, one folder is divided by a hash of `seed` and name, and equal `group`s stay together.
+    With `folds`, the images of training and of validation together, or those of training if these are named apart, are
+    divided into so many; `fold` is the validation split, and the others are the training split.
     A subclass adds how masks are read, and sets `pairs` and `info`.
     """
 
@@ -44,6 +48,8 @@ class PairedFolder(Dataset):
     group: str | None = None
     outside: bool = False  # let the list name files outside `root`
     max_pixels: int = MAX_PIXELS
+    folds: int | None = None
+    fold: int | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -58,6 +64,7 @@ class PairedFolder(Dataset):
         """
         self._root = paths.dataset_root(self.root)
         self._splits = paths.known_splits(self.splits, SPLITS)
+        self._fold = chosen_fold(self.folds, self.fold)
         self.pairs = self._pairs(self.split)
         return self._pairs("train") if self.split != "train" and self._has_training() else self.pairs
 
@@ -81,18 +88,42 @@ class PairedFolder(Dataset):
         return self._images
 
     def _pairs(self, split: str) -> Pairs:
+        """Return the pairs of a split, sorted by name if they are divided."""
+        word = paths.split_word(split)
+        if self._fold is None or word not in FOLDED:
+            return self._of_split(split, (word,))
+        pool = sorted(self._of_split("train", FOLDED), key=lambda pair: pair.id)
+        if word == self.split == "train":
+            self._tell_named(pool)
+        places = divide_folds([pair.id for pair in pool], self._fold, self.seed, self.group)
+        return [pair for pair, place in zip(pool, places, strict=True) if place == word]
+
+    def _tell_named(self, pool: Pairs) -> None:
+        """Tell if validation images of their own are left out, because folds divide those of training."""
+        if paths.fractions(self._splits, "train") or "valid" not in self._splits:
+            return
+        try:
+            others = {pair.image for pair in self._of_split("valid", ("valid",))} - {pair.image for pair in pool}
+        except UserError:  # there are none
+            return
+        if others:
+            text = f"{len(others)} images of the valid split are unused; dataset.splits.test={self._splits['valid']}"
+            warnings.warn(f"dataset.folds: divides the training images; {text} tests on them", Notice, stacklevel=2)
+
+    def _of_split(self, split: str, wanted: Collection[str]) -> Pairs:
+        """Return the pairs of a split that is named, or those in the `wanted` splits if they are fractions."""
         fractions = paths.fractions(self._splits, split)
         name = paths.of_split(fractions or self._splits, split)
         folder = "" if fractions else str(name)
         pairs = self._from_folders(folder) if self.list is None else self._from_list(str(self.list), split, folder)
-        return self._divided(pairs, fractions, paths.split_word(split)) if fractions else pairs
+        return self._divided(pairs, fractions, wanted) if fractions else pairs
 
-    def _divided(self, pairs: Pairs, fractions: Mapping[str, float], split: str) -> Pairs:
+    def _divided(self, pairs: Pairs, fractions: Mapping[str, float], wanted: Collection[str]) -> Pairs:
         pairs = sorted(pairs, key=lambda pair: pair.id)
         found = divide([pair.id for pair in pairs], fractions, self.seed, self.group)
-        if split == self.split == "train":
+        if "train" in wanted and self.split == "train":
             tell_unused(found, fractions)
-        return [pair for pair, place in zip(pairs, found, strict=True) if place == split]
+        return [pair for pair, place in zip(pairs, found, strict=True) if place in wanted]
 
     def _has_training(self) -> bool:
         """Look for the files of training; a dataset may hold test images alone."""

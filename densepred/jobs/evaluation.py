@@ -28,7 +28,7 @@ from densepred.jobs import overlap
 from densepred.jobs.blocks import images_line
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
-from densepred.jobs.parts import evaluation_loader, random_split, read_as_trained
+from densepred.jobs.parts import evaluation_loader, random_split, read_as_trained, record
 from densepred.jobs.per_image import PerImage
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
@@ -163,7 +163,7 @@ def compare_splits(
     """Refuse test images that stand in another split; tell if the images differ from those of the run."""
     if split == "test":
         overlap.check_test(node, data, allowed)
-    now = splits.record(node.get("root"), {split: data})
+    now = record(dict(node), {split: data})
     if now is None:
         return
     then = splits.read(path.parent)

@@ -51,7 +51,7 @@ def check_test(node: Mapping[str, Any], data: Dataset, allowed: bool) -> None:
 def _refuse_valid_as_test(node: Mapping[str, Any], allowed: bool) -> None:
     """Raise UserError if `test` names the images of `valid`, as in trees without public labels of the test images."""
     places = node.get("splits")
-    if allowed or not isinstance(places, Mapping) or "test" not in places:
+    if allowed or not isinstance(places, Mapping) or "test" not in places or node.get("folds") is not None:
         return
     name = places["test"]
     if isinstance(name, float) or name != places.get("valid", places.get("val")) or _apart(node):

@@ -18,6 +18,7 @@ from densepred.loader import workers
 from densepred.loader.crops import Crops, Instances
 from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
 from densepred.loader.samples import EvaluationSamples, TrainingSamples
+from densepred.rundir import splits
 from densepred.rundir.log import Logger
 from densepred.settings import DataSettings
 from densepred.task import Task
@@ -58,6 +59,12 @@ def random_split(node: Node) -> bool:
     """Look for fractions in the node of a dataset."""
     parts = node.get("splits")
     return isinstance(parts, Mapping) and any(isinstance(part, float) for part in parts.values())
+
+
+def record(node: Node, datasets: Mapping[str, Dataset]) -> splits.Record | None:
+    """Return the record of the splits of a dataset, with what decides its folds; None if it has no files."""
+    folds = {key: node.get(key) for key in splits.FOLDS} if node.get("folds") is not None else None
+    return splits.record(node.get("root"), datasets, folds)
 
 
 def further_split(node: Node) -> Dataset | None:

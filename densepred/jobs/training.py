@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,7 +114,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     if distributed.is_main() and not provenance.exists(folder):
         with held():
             provenance.write(folder, job.written, job.overrides)
-    record = splits.record(settings.dataset.get("root"), {"train": train, "valid": valid})
+    record = parts.record(settings.dataset, {"train": train, "valid": valid})
     if distributed.is_main() and record is not None:
         _record_splits(record, folder, settings, resume, log)
     if distributed.is_main():
@@ -277,7 +277,7 @@ def _record_splits(record: splits.Record, folder: Path, settings: TrainSettings,
         log.warn(f"{folder} began when random splits were drawn otherwise: some validation images were trained on")
     test = parts.further_split(settings.dataset)
     found = None if test is None else splits.record(settings.dataset.get("root"), {"test": test})
-    splits.write(folder, record if found is None else splits.Record(record.root, {**record.splits, **found.splits}))
+    splits.write(folder, record if found is None else replace(record, splits={**record.splits, **found.splits}))
 
 
 def _header(

@@ -20,6 +20,9 @@ FILE = "splits.json"
 MOST = 200_000
 """Names of a split that are written; of larger splits there is the digest alone."""
 
+FOLDS = ("folds", "fold", "seed", "group")
+"""The settings of a dataset that decide its folds."""
+
 FEW = 3  # names that messages show
 
 
@@ -37,19 +40,20 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The splits that a run was trained with, below `root`."""
+    """The splits that a run was trained with, below `root`; `folds` holds the settings `FOLDS` if there are folds."""
 
     root: str
     splits: Mapping[str, Members]
+    folds: Mapping[str, Any] | None = None
 
 
-def record(root: object, datasets: Mapping[str, Dataset]) -> Record | None:
+def record(root: object, datasets: Mapping[str, Dataset], folds: Mapping[str, Any] | None = None) -> Record | None:
     """Return the record of datasets that are read from files, None for others."""
     listed = {split: data.files() for split, data in datasets.items()}
     if any(files is None for files in listed.values()):
         return None
     folder = os.path.abspath(expand(str(root or ".")))
-    return Record(folder, {split: _members(files or (), folder) for split, files in listed.items()})
+    return Record(folder, {split: _members(files or (), folder) for split, files in listed.items()}, folds)
 
 
 def write(folder: Path, found: Record) -> None:
@@ -57,7 +61,8 @@ def write(folder: Path, found: Record) -> None:
         split: {**members.brief(), **({"names": members.names} if members.count <= MOST else {})}
         for split, members in found.splits.items()
     }
-    write_json(folder / FILE, {"root": found.root, "splits": splits})
+    folds = {} if found.folds is None else {"folds": dict(found.folds)}
+    write_json(folder / FILE, {"root": found.root, **folds, "splits": splits})
 
 
 def read(folder: Path) -> Record | None:
@@ -71,7 +76,8 @@ def read(folder: Path) -> Record | None:
             str(split): Members(int(one["count"]), str(one["digest"]), _names(one.get("names")))
             for split, one in data["splits"].items()
         }
-        return Record(str(data["root"]), splits)
+        folds = data.get("folds")
+        return Record(str(data["root"]), splits, None if folds is None else {key: folds[key] for key in FOLDS})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({type(error).__name__}); remove it to go on without it") from error
 
@@ -95,6 +101,8 @@ def files(run: Path, split: str) -> tuple[Path, list[str]]:
 def changes(then: Record, now: Record) -> list[str]:
     """Return one sentence per split that differs, and one if images of another split were trained on."""
     out = []
+    if now.folds != then.folds and then.folds is not None:
+        out.append(f"the run was trained with {_folds(then.folds)}, this is {_folds(now.folds)}")
     for split, members in now.splits.items():
         before = then.splits.get(split)
         if before is not None and before.digest != members.digest:
@@ -115,6 +123,13 @@ def trained_on(then: Record, now: Record) -> list[str]:
 
 def few(names: Sequence[str]) -> str:
     return ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")
+
+
+def _folds(folds: Mapping[str, Any] | None) -> str:
+    if folds is None:
+        return "no folds"
+    more = [f"{key}={folds[key]}" for key in ("seed", "group") if folds[key]]
+    return f"fold {folds['fold']} of {folds['folds']}" + (f" ({', '.join(more)})" if more else "")
 
 
 def _moves(before: Members, members: Members) -> str:
