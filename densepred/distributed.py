@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -94,7 +95,11 @@ def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module
         return model
     synchronised = any(isinstance(part, nn.SyncBatchNorm) for part in model.modules())
     search = unused(model, channels, device)
-    return DistributedDataParallel(model, find_unused_parameters=search, broadcast_buffers=not synchronised)
+    if not synchronised:
+        return DistributedDataParallel(model, find_unused_parameters=search)
+    with warnings.catch_warnings():  # the name that replaces it is younger than the oldest torch of this project
+        warnings.filterwarnings("ignore", ".*broadcast_buffers.* is deprecated", FutureWarning)
+        return DistributedDataParallel(model, find_unused_parameters=search, broadcast_buffers=False)
 
 
 def unused(model: nn.Module, channels: int, device: torch.device) -> bool:
