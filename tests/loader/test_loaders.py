@@ -231,3 +231,13 @@ def test_bytes_and_floats_in_one_batch_are_equally_bright(codec: Codec) -> None:
 def test_an_image_of_unknown_scale_is_refused(image: torch.Tensor, why: str) -> None:
     with pytest.raises(UserError, match=rf"a: the dataset returned .*{why}.*0 to 1"):
         samples.checked(Sample(image, Annotation((8, 8)), Frame("a", (8, 8))))
+
+
+def test_a_loader_tells_what_it_left_out_and_what_it_missed() -> None:
+    found = loader()
+    assert found.facts() == []
+    found.bad.update({"b.png: damaged", "a.png: damaged"})
+    found.missed = 3
+    first, second, third = found.facts()
+    assert (first, second) == ("left out: a.png: damaged", "left out: b.png: damaged")
+    assert third.startswith("data.foreground: 3 samples got no object")
