@@ -16,6 +16,7 @@ from densepred.weights import header
 EXAMPLES = """
 densepred-eval ckpt=RUN                                     on the validation split of its dataset
 densepred-eval ckpt=RUN dataset.split=test
+densepred-eval 'ckpt=[RUN1,RUN2]'                           the mean of their probabilities, on the dataset of the first
 densepred-eval ckpt=RUN 'metric=[confusion,boundary_iou]'   with other metrics than the run
 densepred-eval ckpt=RUN codec.threshold=0.4                 with other settings of the codec than the run
 densepred-eval ckpt=RUN oracle=ladder                       also with ground truth in place of each head
@@ -36,7 +37,7 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
     words = {word.partition("=")[0]: word.partition("=")[2] for word in arguments}
     if "dataset" in words or "ckpt" not in words:
         return []
-    path = header.find_weights(words["ckpt"].strip("'\""))
+    path = header.find_weights(_first(words["ckpt"]))
     stored = header.read_header(path).get("dataset")
     stored = stored if isinstance(stored, dict) else {}
     option = stored.get("option")
@@ -47,6 +48,11 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return [f"dataset={option}", *secrets.typed_again(str(path), _untyped(typed, words), arguments)]
+
+
+def _first(ckpt: str) -> str:
+    """Return the checkpoint, or the first of a list of them."""
+    return ckpt.strip("'\"[] ").split(",")[0].strip("'\" ") if ckpt.startswith("[") else ckpt.strip("'\"")
 
 
 def _untyped(recorded: list[str], words: dict[str, str]) -> list[str]:

@@ -30,6 +30,7 @@ EXAMPLES = """
 densepred-predict ckpt=RUN input=IMAGE
 densepred-predict ckpt=RUN input=DIR output=predictions
 densepred-predict ckpt=RUN split=valid output=predictions
+densepred-predict 'ckpt=[RUN1,RUN2]' input=DIR uncertainty=true
 densepred-predict ckpt=torchvision:deeplabv3_resnet50 input=IMAGE
 densepred-predict ckpt=POSE_RUN input=DIR boxes=DETECTION_RUN_OR_JSON
 densepred-predict ckpt=AUTOENCODER_OR_PCA_RUN input=DIR latents=true
@@ -37,7 +38,7 @@ densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
 PARTIAL = 4
-KINDS = ("labels", "latents", "overlays", "probabilities", "instances", "panoptic", "reconstructions")
+KINDS = ("labels", "latents", "overlays", "probabilities", "uncertainty", "instances", "panoptic", "reconstructions")
 """Folders of results."""
 
 
@@ -55,7 +56,7 @@ def predict(cfg: DictConfig) -> int:
 
     from densepred import predictor
     from densepred.cli import published
-    from densepred.engine import caps
+    from densepred.engine import caps, ensemble
     from densepred.results import person_boxes
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
@@ -65,7 +66,7 @@ def predict(cfg: DictConfig) -> int:
     ids = image_ids(files, source, known)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    ckpt = published.checkpoint(settings.ckpt)
+    ckpt = [published.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
     model = predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
     model.model.skip_stages(settings.skip_stages)
     if settings.flip:
@@ -83,7 +84,8 @@ def predict(cfg: DictConfig) -> int:
     if isinstance(boxes, person_boxes.BoxFile):
         boxes.require([(number, name.with_suffix("").as_posix()) for number, name in zip(ids, names, strict=True)])
     claim(output, source, settings)
-    writer = Results(output, model.info, OverlaySettings(settings.overlay, settings.threshold), known)
+    overlays = OverlaySettings(settings.overlay, settings.threshold, settings.probabilities, settings.uncertainty)
+    writer = Results(output, model.info, overlays, known)
     failed = []
     work = list(zip(files, names, places, ids, strict=True))
     bar = ProgressBar("predicting", len(work), "image").over(work)
@@ -150,9 +152,17 @@ def _tell_missing(settings: Any, kinds: Collection[str]) -> None:
     """Tell which files are wanted and do not exist, because the model predicts nothing for them."""
     if settings.probabilities and "probabilities" not in kinds:
         warnings.warn("probabilities=true: the model of this checkpoint predicts none", Notice, stacklevel=2)
+    if settings.uncertainty and "uncertainty" not in kinds:
+        text = "uncertainty=true: the model of this checkpoint predicts no probabilities of classes"
+        warnings.warn(text, Notice, stacklevel=2)
     if settings.coco_ids and not any(kind.endswith(".json") for kind in kinds):
         text = f"coco_ids={settings.coco_ids}: has no effect: this model predicts nothing for a COCO file"
         warnings.warn(text, Notice, stacklevel=2)
+
+
+def runs_of(ckpt: object) -> list[str]:
+    """Return the checkpoints of `ckpt`, one text or a list; see `engine.ensemble`, which imports torch."""
+    return [str(one) for one in ckpt] if isinstance(ckpt, list | tuple) and ckpt else [str(ckpt)]
 
 
 def chosen(settings: Any) -> tuple[Path, list[Path]]:
@@ -165,7 +175,7 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
     from densepred.rundir import splits
     from densepred.weights.header import find_weights
 
-    run = find_weights(settings.ckpt).parent
+    run = find_weights(runs_of(settings.ckpt)[0]).parent
     root, names = splits.files(run, settings.split)
     source = expand(settings.input) if settings.input is not None else root
     files = [source / name for name in names]
@@ -220,7 +230,8 @@ def claim(output: Path, source: Path, settings: Any) -> None:
     from densepred import atomic
     from densepred.dataset.listing import RECORD, record
 
-    ours = {"ckpt": os.path.abspath(expand(settings.ckpt)), "input": os.path.abspath(source), "split": settings.split}
+    runs = [os.path.abspath(expand(one)) for one in runs_of(settings.ckpt)]
+    ours = {"ckpt": runs[0] if len(runs) == 1 else runs, "input": os.path.abspath(source), "split": settings.split}
     former = record(output)
     if former is not None and any(former.get(key) != value for key, value in ours.items()):
         holds = f"holds predictions of ckpt={former.get('ckpt')} input={former.get('input')}"
@@ -254,7 +265,7 @@ def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | Non
         blend=settings.blend,
         flip=settings.flip,
         scales=settings.scales,
-        probabilities=settings.probabilities,
+        probabilities=settings.probabilities or settings.uncertainty,
         boxes=boxes,
     )
 

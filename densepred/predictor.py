@@ -18,6 +18,7 @@ from densepred.build.instantiate import build
 from densepred.contracts import Model, Unpadded
 from densepred.dataset.image import from_array, from_image, read_image
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.engine import ensemble
 from densepred.engine.amp import Precision
 from densepred.engine.flip import Heads, logits, with_mirror
 from densepred.engine.flip import probabilities as head_probabilities
@@ -33,7 +34,6 @@ from densepred.ops.resize import resample
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Frame, Info, Outputs, Sample, unit_scale
-from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
@@ -56,7 +56,7 @@ class Windows:
 
 
 def load(
-    run_or_file: str | Path,
+    run_or_file: str | Path | Sequence[str],
     device: str | None = None,
     precision: str = "fp32",
     trust: Sequence[str] = (),
@@ -65,14 +65,14 @@ def load(
     """Load the predictor of a run folder (its best weights), a file of weights, or an ONNX file of densepred-export.
 
     Nothing in the file is executed; `trust` names packages of your own that hold its architecture. `codec` replaces
-    settings of the task's codec, such as a threshold.
+    settings of the task's codec, such as a threshold. A list of runs becomes their ensemble, see `engine.ensemble`.
     Raises UserError if the file is not a checkpoint of densepred or is damaged.
     """
-    path = find_weights(str(run_or_file))
-    if path.suffix == session.SUFFIX:
+    first, *others = ensemble.listed(run_or_file)
+    if not others and (path := find_weights(first)).suffix == session.SUFFIX:
         model, task, header = session.load(path, trust, codec)
     else:
-        model, task, header = load_model(path, trust, codec, losses=False)
+        model, task, header = ensemble.load([first, *others], trust, codec, losses=False)
     nodes = header.get("transform", [])
     transform = Pipeline([build(node, tuple(trust), "transform") for node in nodes], task.info.mirrored)
     where = torch.device(device) if device else distributed.device()

@@ -97,7 +97,7 @@ class TrainSettings:
 class EvalSettings:
     """`densepred-eval`: a dataset that is not given is the one that the checkpoint was trained on."""
 
-    ckpt: str = MISSING
+    ckpt: Any = MISSING  # or a list
     output: str = MISSING
     trust: list[str] = field(default_factory=list)
     dataset: Any = MISSING
@@ -121,7 +121,7 @@ class EvalSettings:
 class PredictSettings:
     """`densepred-predict`."""
 
-    ckpt: str = MISSING
+    ckpt: Any = MISSING  # or a list
     input: str | None = None
     split: str | None = None
     output: str = MISSING
@@ -137,6 +137,7 @@ class PredictSettings:
     overlay: bool = True
     threshold: float = 0.3
     probabilities: bool = False
+    uncertainty: bool = False
     latents: bool = False
     coco_ids: str | None = None
     overwrite: bool = False

@@ -17,6 +17,7 @@ from densepred import atomic, distributed, output
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset, Model
 from densepred.dataset.paths import split_word
+from densepred.engine import ensemble
 from densepred.engine.ablation import Ablation, gradient_shares
 from densepred.engine.amp import Precision
 from densepred.engine.diagnostics import probe
@@ -39,8 +40,7 @@ from densepred.settings import EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Batch, Outputs
-from densepred.weights.file import load_model
-from densepred.weights.header import find_weights
+from densepred.weights.header import find_weights, read_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,20 @@ def work(job: EvaluationJob) -> int:
 
 def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     settings = job.settings
-    path = find_weights(settings.ckpt)
-    model, task, header = load_model(path, settings.trust, settings.codec)
+    paths = [find_weights(one) for one in ensemble.listed(settings.ckpt)]
+    path = paths[0]
+    model, task, header = ensemble.load(settings.ckpt, settings.trust, settings.codec)
+    if len(paths) > 1 and (settings.ablate is not None or settings.probes):
+        raise UserError("ckpt: ablate and probes look into one model; give one run, or leave them out")
     if settings.metric is not None:
         task.metrics = build(settings.metric, None, "metric")
     model.skip_stages(settings.skip_stages)
     node = dict(settings.dataset)
     split = split_word(str(node.pop("split", "valid")))
     data = make_dataset(read_as_trained(node, header["info"]), split)
-    compare_splits(path, header, node, split, data, settings.data.allow_overlap)
+    for member in paths:
+        described = header if member == path else read_header(member)
+        compare_splits(member, described, node, split, data, settings.data.allow_overlap)
     warn_of_missing(data, task.codec, split)
     data = as_trained(task, data, path)
     transform = Pipeline(
@@ -104,7 +109,8 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
         job.folder.mkdir(parents=True, exist_ok=True)
     written = each.write(job.folder)
     if distributed.is_main():
-        facts = {"checkpoint": str(path), "step": header.get("step"), "split": split, "samples": len(data)}
+        shown = str(path) if len(paths) == 1 else [str(one) for one in paths]
+        facts = {"checkpoint": shown, "step": header.get("step"), "split": split, "samples": len(data)}
         _report(values, facts, images_line(data), job.folder, sections, written)
 
 

@@ -127,6 +127,8 @@ def _evaluations(places: Sequence[Path]) -> Iterator[tuple[Path, Evaluation]]:
     for path in sorted({path for place in places for path in place.rglob(EVALUATION)}):
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(facts["checkpoint"], list):
+                raise ValueError("it is of an ensemble, and the report compares single runs")
             yield Path(facts["checkpoint"]).resolve(), _evaluation(path.parent, facts)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             text = f"{path}: left out of the report: {type(error).__name__}: {str(error)[:100]}"

@@ -7,6 +7,7 @@ Every file is complete or absent. The joint JSON files are built at the end, fro
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import warnings
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -36,10 +38,15 @@ JOINT = ("instances", "detections", "keypoints")
 
 @dataclass(frozen=True, slots=True)
 class OverlaySettings:
-    """Settings of the overlays that accompany results; `threshold` hides uncertain boxes and joints in them."""
+    """Settings of what accompanies results; `threshold` hides uncertain boxes and joints in overlays.
+
+    probabilities, uncertainty: write the class probabilities of an annotation that has them, or their entropy.
+    """
 
     overlay: bool = True
     threshold: float = 0.3
+    probabilities: bool = True
+    uncertainty: bool = False
 
 
 class Results:
@@ -81,7 +88,9 @@ class Results:
             if (highest := hidden(found, self.overlays.threshold)) is not None:
                 self.hidden.append(highest)
             self._png("overlays", place, Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()))
-        if found.probabilities is not None:
+        if found.probabilities is not None and self.overlays.uncertainty:
+            self._png("uncertainty", place, Image.fromarray(entropy_map(found.probabilities).cpu().numpy()))
+        if found.probabilities is not None and self.overlays.probabilities:
             self._array("probabilities", place, found.probabilities.half().cpu().numpy())
         self._record(place, image_id, file_name, found)
         if found.instances is not None:
@@ -200,6 +209,16 @@ def indexed(labels: np.ndarray, info: Info) -> Image.Image:
     image = Image.fromarray(labels)
     image.putpalette([value for colour in info.palette for value in colour])
     return image
+
+
+def entropy_map(probabilities: Tensor) -> Tensor:
+    """Return the entropy of class probabilities (K, H, W), divided by ln K, as uint16 (H, W).
+
+    0 is certainty and 65535 is K equal probabilities: value / 65535 is normalised, times ln K it is in nats.
+    """
+    share = probabilities.float()
+    entropy = torch.special.entr(share).sum(0) / math.log(len(share))
+    return (entropy.clamp(0, 1) * LARGEST_ID).round().to(torch.uint16)
 
 
 def clean(folder: Path) -> None:
