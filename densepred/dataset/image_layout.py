@@ -1,7 +1,7 @@
 """Layout of image files, looked at before Pillow opens them: what would take it minutes or fill the memory is refused.
 
-Pillow reads the comments of a PPM byte by byte and keeps every segment of a JPEG. It joins the blocks of a GIF's comments
-one by one. It reads each entry of a TIFF's directory, though all entries may point to the same bytes.
+Pillow reads the comments of a PPM byte by byte and keeps every segment of a JPEG. It joins the blocks of a GIF's
+comments one by one. It reads each entry of a TIFF's directory, though all entries may point to the same bytes.
 """
 
 from __future__ import annotations

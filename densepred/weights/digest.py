@@ -1,8 +1,8 @@
 """Digests in the header of a file of weights: a damaged file is recognised before its weights are used.
 
 `__metadata__` holds, under `densepred.sha256`, 128 hexadecimal digits. The first 64 are the SHA-256 of the tensors, in
-parts that two threads hash at once. The others are that of the header, in which they count as zeros themselves. Files without
-this key, of other programs and of earlier versions, are read as they are.
+parts that two threads hash at once. The others are that of the header, in which they count as zeros themselves. Files
+without this key, of other programs and of earlier versions, are read as they are.
 """
 
 from __future__ import annotations
