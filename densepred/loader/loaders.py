@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from densepred import distributed
 from densepred.errors import classed
-from densepred.loader.samples import Item, TrainingSamples, random_generator, stack
+from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, random_generator, stack
 from densepred.loader.workers import calm_worker, end_workers
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
@@ -82,6 +82,15 @@ class TrainingLoader:
 
     def close(self) -> None:
         end_workers(self.loader)
+
+    def facts(self) -> Iterator[str]:
+        """Yield what was left out so far, and the shares that were not reached."""
+        yield from (f"left out: {reason}" for reason in sorted(self.bad))
+        if self.missed:
+            yield (
+                f"data.foreground={self.samples.foreground:g}: {self.missed} samples got no object in {ATTEMPTS} "
+                "draws, so their share was smaller; give larger crops"
+            )
 
     def first(self, count: int) -> list[Sample]:
         """Return the first samples of the first batch as the network gets them, read in this process."""

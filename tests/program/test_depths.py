@@ -16,6 +16,7 @@ from densepred.build.allowlist import check_info
 from densepred.cli import compose
 from densepred.errors import UserError
 from densepred.jobs import evaluation
+from densepred.weights.header import KEY
 from tests import running
 from tests.conftest import composed
 from tests.dataset.files import write
@@ -91,10 +92,9 @@ def forget_white(run: Path) -> None:
         with safe_open(path, "pt") as file:
             metadata = dict(file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-        (key,) = metadata
-        header = json.loads(metadata[key])
+        header = json.loads(metadata[KEY])
         del header["info"]["max_value"]
-        save_file(tensors, path, {key: json.dumps(header)})
+        save_file(tensors, path, {KEY: json.dumps(header)})  # nor did they hold digests
 
 
 def test_integers_of_bytes_given_to_a_model_of_bytes_are_bytes(tmp_path: Path) -> None:
