@@ -97,16 +97,6 @@ class TrainingLoader:
         self.order.epoch, self.order.start = 0, 0
         return [self.samples.augmented(key).sample for key in next(iter(self.order))[:count]]
 
-    def facts(self) -> list[str]:
-        """Return what training has to tell of its samples: those left out, and those without the object asked for."""
-        found = [f"left out: {reason}" for reason in sorted(self.bad)]
-        if self.missed:
-            found.append(
-                f"data.foreground: {self.missed} samples got no object in all draws; enlarge data.crop, or draw from "
-                "larger objects"
-            )
-        return found
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         self.order.epoch, self.order.start = epoch, start
         for batch in _guarded(self.loader):
