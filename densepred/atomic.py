@@ -67,7 +67,12 @@ def link(source: Path, target: Path) -> None:
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` write a file beside `path`, then rename it to `path`."""
+    """Let `write` write a file beside `path`, then rename it to `path`.
+
+    Raises OSError if `path` is something else than a file: renaming would put a file in the place of a device.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "is no regular file, and is not replaced by one", str(path))
     temporary = temporary_name(path)
     try:
         write(temporary)
