@@ -226,7 +226,7 @@ class Predictor:
     def _forward(self, x: Tensor, run: Callable[[Tensor], Outputs] | None = None) -> Heads:
         """Return the predictions of every head for (B, C, H, W), at the model's stride."""
         with self.precision.autocast():
-            outputs = (run or self.model)(x)
+            outputs = self.model(x) if run is None else run(x)
         return {name: outputs[name][-1].float() for name in self.task.heads}
 
     def _average(self, x: Tensor, views: Sequence[tuple[float, bool]], windows: Windows) -> Heads:

@@ -106,6 +106,7 @@ class EvalSettings:
     oracle: Any = None
     ablate: str | None = None
     probes: bool = False
+    calibrate: bool = False
     flip: bool = False
     boxes: str | None = None
     box_threshold: float = 0.0

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from densepred.contracts import Model
+from densepred.engine import temperature
 from densepred.engine.flip import logits, probabilities
 from densepred.errors import Notice, UserError, shown
 from densepred.ops.resize import resample
@@ -69,21 +70,29 @@ def listed(ckpt: object) -> list[str]:
 
 
 def load(
-    ckpt: object, trust: Sequence[str] = (), codec: Mapping[str, Any] | None = None, losses: bool = True
+    ckpt: object,
+    trust: Sequence[str] = (),
+    codec: Mapping[str, Any] | None = None,
+    losses: bool = True,
+    scaled: bool = True,
 ) -> tuple[Model, Task, dict[str, Any]]:
     """Return the model, task and description of a run, or of the ensemble of several; see `load_model`.
 
     Task, losses, metrics and description are those of the first. Raises UserError if classes, task, heads or the
-    reading of images differ.
+    reading of images differ. With `scaled`, temperatures beside the weights are applied.
     """
     first, *others = [find_weights(one) for one in listed(ckpt)]
     model, task, described = load_model(first, trust, codec, losses)
+    if scaled:
+        temperature.apply(model, task, first)
     if not others:
         return model, task, described
     members = [model]
     for path in others:
         member, other, header = load_model(path, trust, codec, losses)
         _compare(first, task, described, path, other, header)
+        if scaled:
+            temperature.apply(member, other, path)
         members.append(member)
     return Ensemble(members, task.heads).eval(), task, described
 

@@ -23,9 +23,10 @@ from densepred.engine.amp import Precision
 from densepred.engine.diagnostics import probe
 from densepred.engine.evaluate import evaluate
 from densepred.engine.oracle import Oracle
+from densepred.engine.temperature import Samples
 from densepred.errors import Notice, UserError, notices
 from densepred.home import expand
-from densepred.jobs import overlap
+from densepred.jobs import calibrating, overlap
 from densepred.jobs.blocks import images_line
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
@@ -81,7 +82,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     settings = job.settings
     paths = [find_weights(one) for one in ensemble.listed(settings.ckpt)]
     path = paths[0]
-    model, task, header = ensemble.load(settings.ckpt, settings.trust, settings.codec)
+    model, task, header = ensemble.load(settings.ckpt, settings.trust, settings.codec, scaled=not settings.calibrate)
     if len(paths) > 1 and (settings.ablate is not None or settings.probes):
         raise UserError("ckpt: ablate and probes look into one model; give one run, or leave them out")
     if settings.metric is not None:
@@ -89,6 +90,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     model.skip_stages(settings.skip_stages)
     node = dict(settings.dataset)
     split = split_word(str(node.pop("split", "valid")))
+    calibrating.check(settings, paths, split)
     data = make_dataset(read_as_trained(node, header["info"]), split)
     for member in paths:
         described = header if member == path else read_header(member)
@@ -102,7 +104,10 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     loader = evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
     try:
         each = PerImage(task)
-        values, sections = _scored(settings, model.to(device), task.to(device), loader, device, split, each)
+        samples = Samples(task, len(data), model.align_corners) if settings.calibrate else None
+        values, sections = _scored(settings, model.to(device), task.to(device), loader, device, split, each, samples)
+        if samples is not None:
+            sections.append(Section("calibration", *calibrating.finish(samples, path, split)))
     finally:
         loader.close()
     if distributed.is_main():
@@ -122,6 +127,7 @@ def _scored(
     device: torch.device,
     split: str,
     each: PerImage,
+    samples: Samples | None,
 ) -> tuple[dict[str, float | None], list[Section]]:
     """Return the metrics, and the sections of the oracle and of the ablation if they are wanted."""
     precision = Precision(settings.precision, device)
@@ -130,6 +136,8 @@ def _scored(
 
     def seen(batch: Batch, found: list[Annotation], outputs: Outputs) -> None:
         each(batch, found, outputs)
+        if samples is not None:
+            samples(batch, found, outputs)
         if oracle is not None:
             oracle(batch, found, outputs)
 

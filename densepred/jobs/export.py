@@ -16,6 +16,7 @@ from densepred import atomic
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset, Model
 from densepred.dataset.paths import split_word
+from densepred.engine import temperature
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
 from densepred.errors import Notice
@@ -48,6 +49,9 @@ def work(settings: ExportSettings) -> int:
         torch.set_num_threads(settings.threads)
     path = find_weights(settings.ckpt)
     model, task, header = load_model(path, settings.trust)
+    if (path.parent / temperature.FILE).is_file():
+        text = f"{path.parent / temperature.FILE}: is not exported; probabilities are those of the network"
+        warnings.warn(text, Notice, stacklevel=2)
     model.skip_stages(settings.skip_stages)
     network = Network(model, task.heads, settings.argmax, settings.probabilities).eval()
     image = example(task.info.channels, settings.size)

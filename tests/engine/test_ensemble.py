@@ -37,16 +37,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_an_ensemble_averages_probabilities(runs: list[str]) -> None:
-    alone = [predictor.load(run)(PIXELS, probabilities=True).probabilities.double() for run in runs]
+    alone = [predictor.load(run)(PIXELS, probabilities=True).need("probabilities").double() for run in runs]
     both = predictor.load(runs)(PIXELS, probabilities=True)
     mean = (alone[0] + alone[1]) / 2
     assert not torch.allclose(alone[0], alone[1], atol=1e-3)
-    torch.testing.assert_close(both.probabilities.double(), mean, rtol=0, atol=1e-5)
-    assert torch.equal(both.semantic.long(), mean.argmax(0))
+    torch.testing.assert_close(both.need("probabilities").double(), mean, rtol=0, atol=1e-5)
+    assert torch.equal(both.need("semantic").long(), mean.argmax(0))
 
 
 def test_one_run_in_a_list_is_that_run(runs: list[str]) -> None:
-    assert torch.equal(predictor.load(runs[:1])(PIXELS).semantic, predictor.load(runs[0])(PIXELS).semantic)
+    assert torch.equal(
+        predictor.load(runs[:1])(PIXELS).need("semantic"), predictor.load(runs[0])(PIXELS).need("semantic")
+    )
 
 
 def test_runs_that_differ_in_classes_or_transforms_are_refused(runs: list[str], tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_uncertainty_is_the_normalised_entropy(runs: list[str], tmp_path: Path) 
     assert not (tmp_path / "out/probabilities").exists()
     stored = np.asarray(Image.open(tmp_path / "out/uncertainty/a.png"))
     assert stored.dtype == np.uint16
-    share = predictor.load(runs)(PIXELS, probabilities=True).probabilities.double().numpy()
+    share = predictor.load(runs)(PIXELS, probabilities=True).need("probabilities").double().numpy()
     expected = -(share * np.log(np.maximum(share, 1e-300))).sum(0) / math.log(len(share))
     assert np.abs(stored / 65535 - expected).max() < 1e-4
 
