@@ -11,6 +11,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,12 @@ class Checkpoints:
         atomic.fault("checkpoint:begin")
         with atomic.new_folder(self.folder / str(step), "checkpoint") as folder:
             atomic.fault("checkpoint:made")
-            digests = {WEIGHTS: tensor_file.write(folder / WEIGHTS, weights)}
+            with ThreadPoolExecutor(1) as pool:  # writing, syncing and hashing leave Python's lock
+                written = pool.submit(tensor_file.write, folder / WEIGHTS, weights)
+                digests = {STATE: tensor_file.write(folder / STATE, tensors)}
+                atomic.fault("checkpoint:state")
+                digests[WEIGHTS] = written.result()
             atomic.fault("checkpoint:weights")
-            digests[STATE] = tensor_file.write(folder / STATE, tensors)
-            atomic.fault("checkpoint:state")
             text = atomic.as_json(meta)
             (folder / META).write_bytes(text)
             digests[META] = hashlib.sha256(text).hexdigest()

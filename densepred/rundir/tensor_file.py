@@ -1,4 +1,4 @@
-"""Write a safetensors file and its digest in one pass: the bytes are hashed by a second thread while they are written.
+"""Write a safetensors file and its digest in one pass: a second thread hashes while this one writes.
 
 `safetensors.torch.save_file` tells no digest, and reading the file again costs as much as writing it. The form is
 specified at https://huggingface.co/docs/safetensors: the length of a header, the header as JSON, the tensors' bytes.
@@ -10,12 +10,15 @@ import hashlib
 import json
 import os
 import struct
+from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from densepred import atomic
 
 NAMES = {
     torch.float64: "F64",
@@ -32,21 +35,25 @@ NAMES = {
 }
 """Data types by the name that the format gives them."""
 
-BLOCK = 1 << 22  # bytes written at a time, while the block before is hashed
+BLOCK = 1 << 22  # bytes written at a time, while blocks before are hashed
+PENDING = 32  # blocks that may wait to be hashed; those of a GPU are copies in memory
 ALIGNMENT = 8  # bytes; a header is padded to a multiple, and tensors stand by falling size of their elements
 
 
 def write(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write named tensors; return the SHA-256 of the file in hexadecimal. It is not synced to the disk."""
+    """Write named tensors; return the SHA-256 of the file in hexadecimal. It is on the disk by then."""
     order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     sha = hashlib.sha256()
     with path.open("wb", buffering=0) as file, ThreadPoolExecutor(1) as hasher:
-        hashed = hasher.submit(sha.update, b"")
+        waiting: deque[Future[None]] = deque()
         for block in _blocks({name: tensors[name] for name in order}):
-            hashed.result()
-            hashed = hasher.submit(sha.update, block)
+            waiting.append(hasher.submit(sha.update, block))
             _write(file.fileno(), block)
-        hashed.result()
+            if len(waiting) > PENDING:
+                waiting.popleft().result()
+        atomic.sync(path)
+        for hashed in waiting:
+            hashed.result()
     return sha.hexdigest()
 
 
