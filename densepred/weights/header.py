@@ -14,7 +14,7 @@ from typing import Any
 
 from densepred.errors import UserError
 from densepred.home import expand
-from densepred.weights import digest
+from densepred.weights import digest, mistaken
 
 FORMAT = 1
 ORIENTATIONS = ("stored", "upright")  # of labels; see `types.ORIENTATIONS`, which imports torch
@@ -38,6 +38,8 @@ def find_weights(run_or_file: str | Path) -> Path:
         raise UserError(f"{text}: an address, not a file; download it first")
     if path.is_dir():
         found = [path / f"{name}{SUFFIX}" for name in ("best", "last") if (path / f"{name}{SUFFIX}").is_file()]
+        if not found and (kind := mistaken.folder(path)):
+            raise UserError(f"{path}: is {kind}")
         if not found:
             raise UserError(f"{path}: neither best{SUFFIX} nor last{SUFFIX} in this folder; give the folder of a run")
         return found[0]
@@ -50,10 +52,18 @@ def find_weights(run_or_file: str | Path) -> Path:
 
 def read_header(path: Path) -> dict[str, Any]:
     """Return the description of the model and its task. Its form is checked, the names in it are not."""
-    metadata = raw_header(path).get("__metadata__")
+    found = raw_header(path)
+    metadata = found.get("__metadata__")
     text = metadata.get(KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
-        raise UserError(f"{path}: holds no description of its model; give a file that densepred wrote")
+        if run := mistaken.run_of(path):
+            raise UserError(f"{path}: is a part of a checkpoint, without a description; give the run itself: {run}")
+        if kind := mistaken.state(found, path):
+            raise UserError(f"{path}: is {kind}")
+        raise UserError(
+            f"{path}: holds no description of its model, as files of other programs; densepred-train takes it by "
+            "weights.init=FILE or weights.encoder=FILE, or give a file that densepred wrote"
+        )
     header = parse(text, path)
     if header.get(DIGEST) and digest.KEY not in (metadata or {}):
         raise UserError(f"{path}: its header lost its digest: the file is damaged; use another checkpoint")
@@ -115,6 +125,8 @@ def placed_header(path: Path) -> tuple[dict[str, Any], int]:
         raise UserError(f"{path}: is empty; use another checkpoint")
     if path.suffix in EXPORTED:
         raise UserError(f"{path}: {EXPORTED[path.suffix]}")
+    if not text.startswith(b"{") and (kind := mistaken.file(start, path)):
+        raise UserError(f"{path}: is {kind}")
     if not text.startswith(b"{") and _pickled(start, path):  # a length may begin with the bytes of a pickle
         raise UserError(f"{path}: is a pickle, which may run code when it is opened; convert it with densepred-import")
     if length > LARGEST:

@@ -16,10 +16,11 @@ from densepred.errors import UserError
 from densepred.hub import zoo
 from densepred.settings import WeightsSettings
 from densepred.types import HeadSpec, Info
+from densepred.weights import mistaken
 from densepred.weights.coverage import Coverage, Names, copy_matching
 from densepred.weights.families import Family, families
 from densepred.weights.file import read_tensors
-from densepred.weights.header import find_weights, has_description, options, read_header
+from densepred.weights.header import find_weights, has_description, options, raw_header, read_header
 
 OURS = "encoder."
 WRAPPERS = ("module.", "_orig_mod.", "model.")  # of DataParallel, of compiled modules, of training programs
@@ -229,4 +230,6 @@ def _open(key: str, place: str) -> tuple[Mapping[str, Any], Mapping[str, Tensor]
         path = find_weights(place)
     except UserError as error:
         raise UserError(f"weights.{key}: {error}") from error
+    if kind := mistaken.state(raw_header(path), path):
+        raise UserError(f"weights.{key}={path}: is {kind}")
     return read_header(path) if has_description(path) else {}, read_tensors(path)
