@@ -72,7 +72,7 @@ def require_folder(arguments: list[str]) -> None:
         raise UserError(f"hydra.run.dir={path}: is a file; choose a folder")
     from densepred.rundir import lock  # with torch
 
-    others = path.is_dir() and any(one.name != lock.FILE for one in path.iterdir())
+    others = path.is_dir() and not lock.is_unfinished_start(path)
     if others and not (provenance.exists(path) or (path / "checkpoints").is_dir()):
         raise UserError(f"hydra.run.dir={path}: holds other files and no run; choose another folder")
 

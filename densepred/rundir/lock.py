@@ -182,6 +182,13 @@ def owned(folder: Path, say: Callable[[str], object] = print) -> Iterator[Lock |
         yield lock
 
 
+def is_unfinished_start(folder: Path) -> bool:
+    """Return True if a folder holds no file but a lock: a start that was killed before its record leaves that."""
+    return not any(
+        path.name != FILE and not atomic.OURS.fullmatch(path.name) for path in folder.rglob("*") if not path.is_dir()
+    )
+
+
 def read(path: Path) -> Owner | None:
     """Return the owner that a lock names, None without a lock. Raises UserError if it cannot be read."""
     for attempt in range(20):  # a file system without links shows it empty for a moment

@@ -125,18 +125,19 @@ class Log:
         for path in [*self._growing(), self.folder / TEXT]:
             if path.exists():
                 atomic.sync(path)
-        return {str(path.relative_to(self.folder)): path.stat().st_size for path in self._growing()}
+        text = [self.folder / TEXT] if (self.folder / TEXT).exists() else []
+        return {str(path.relative_to(self.folder)): path.stat().st_size for path in [*self._growing(), *text]}
 
     def digests(self, position: Mapping[str, int]) -> dict[str, str]:
-        """Return the SHA-256 of metrics.jsonl and timing.jsonl up to their length in `position`."""
-        return {name: self._prefix(name, position[name]) for name in (METRICS, TIMING) if name in position}
+        """Return the SHA-256 of metrics.jsonl, timing.jsonl and train.log up to their length in `position`."""
+        return {name: self._prefix(name, position[name]) for name in (METRICS, TIMING, TEXT) if name in position}
 
     def check(self, position: Mapping[str, int], digests: Mapping[str, str]) -> None:
         """Raise UserError if metrics.jsonl is shorter than `position` records, or differs from its digest.
 
-        timing.jsonl, which nothing depends on, is a warning.
+        timing.jsonl and train.log, which nothing depends on, are a warning.
         """
-        for name in (METRICS, TIMING):
+        for name in (METRICS, TIMING, TEXT):
             path, length = self.folder / name, position.get(name, 0)
             size = path.stat().st_size if path.is_file() else 0
             if size < length:

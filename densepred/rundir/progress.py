@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -38,13 +39,14 @@ class Progress:
     def update(self, values: Mapping[str, float | None]) -> bool:
         """Record a validation; return True if it is the best so far.
 
-        An undefined value is never best, nor is any value of a model with an undefined loss.
+        A value that is undefined or not finite is never best, nor is any value of a model with an undefined loss.
         """
         self.validated, self.due = self.step, False
         self.last = {"step": self.step, "epoch": self.epoch, **values}
         value, best = values.get(self.monitor), self.best.get(self.monitor)
         if (
             value is None
+            or not math.isfinite(value)
             or self.diverged
             or (best is not None and (value <= best if self.mode == "max" else value >= best))
         ):
@@ -79,10 +81,25 @@ class Progress:
             if present not in self.__slots__:
                 raise UserError(f"holds progress.{name}, which is no counter")
             setattr(self, present, value)
+        if not isinstance(self.best, dict) or not isinstance(self.last, dict):
+            raise UserError("holds progress.best or progress.last that are no mapping")
         if self.monitor == monitor:
-            return []
+            return self._checked_best()
         former, self.monitor, self.mode, self.best, self.since_best = self.monitor, monitor, mode, {}, 0
         return [f"{monitor} selects the best weights from now on, {former} did before; the next validation begins"]
+
+    def _checked_best(self) -> list[str]:
+        """Drop best weights whose score is no number, which nothing is better than; tell it in one sentence.
+
+        A checkpoint holds such a score only if it was damaged, or written by another program.
+        """
+        if not self.best:
+            return []
+        value = self.best.get(self.monitor)
+        if type(value) in (int, float) and math.isfinite(value) and type(self.best.get("step")) is int:
+            return []
+        self.best, self.since_best = {}, 0
+        return [f"the best {self.monitor} so far is {str(value)[:20]!r}, which is no score; the next validation begins"]
 
 
 class Meter:

@@ -168,3 +168,12 @@ def test_a_run_in_use_is_not_resumed(tmp_path: Path) -> None:
     assert err.count("\n") == 1
     assert f"in use by process {os.getpid()} on" in err
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_lock_and_empty_folders_are_a_start_that_did_not_come_to_its_record(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "run.lock").write_text("{}")
+    (tmp_path / ".run.lock.host.0123456789ab.tmp").write_text("")
+    assert lock.is_unfinished_start(tmp_path)
+    (tmp_path / "checkpoints" / "a.png").touch()
+    assert not lock.is_unfinished_start(tmp_path)

@@ -121,3 +121,16 @@ def test_numbers_that_are_not_finite_are_null_and_no_points(tmp_path: Path) -> N
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
     assert board.Tags()["scalars"] == ["valid/miou", "time/seconds"]
+
+
+def test_a_changed_or_shorter_train_log_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log(tmp_path)
+    log.say("a line of text")
+    position = log.position()
+    digests = log.digests(position)
+    Log(tmp_path).check(position, digests)
+    assert capsys.readouterr().err == ""
+    for text, fact in (("another text here", "its lines differ"), ("a", "its end is lost")):
+        (tmp_path / "train.log").write_text(text)
+        Log(tmp_path).check(position, digests)
+        assert fact in capsys.readouterr().err

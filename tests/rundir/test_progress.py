@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import pytest
+
+from densepred.errors import UserError
 from densepred.rundir.progress import Progress
 
 
@@ -14,3 +20,29 @@ def test_the_line_names_both_losses_and_keeps_its_columns() -> None:
     assert " ".join(first.split()) == f"{counters} train loss - valid loss 1.5000 miou 0.2500 0:00 *"
     assert " ".join(second.split()) == f"{counters} train loss 0.7500 valid loss 12.2500 miou 0.00125 0:00 *"
     assert len(first) == len(second)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "0.9", None, True])
+def test_a_damaged_best_score_is_dropped_with_a_sentence(value: Any) -> None:
+    stored = Progress("miou", "max", step=5, best={"step": 4, "miou": 0.5}).to_json()
+    progress = Progress("miou", "max")
+    notes = progress.restore({**stored, "best": {"step": 4, "miou": value}})
+    assert [note.startswith("the best miou so far is") for note in notes] == [True]
+    assert progress.best == {}
+    assert progress.update({"miou": 0.1}), "the next validation is the best"
+    assert Progress("miou", "max").restore(stored) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_a_score_that_is_not_finite_is_never_best(value: float | None, mode: str) -> None:
+    progress = Progress("miou", mode)
+    assert not progress.update({"miou": value})
+    assert progress.update({"miou": 0.5})
+    assert not progress.update({"miou": value})
+    assert progress.best["miou"] == 0.5
+
+
+def test_best_scores_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(UserError, match=r"progress\.best"):
+        Progress("miou", "max").restore({"best": "0.9"})
