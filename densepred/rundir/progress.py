@@ -89,7 +89,7 @@ class Progress:
         return [f"{monitor} selects the best weights from now on, {former} did before; the next validation begins"]
 
     def _checked_best(self) -> list[str]:
-        """Drop best weights whose score is no number, which nothing is better than; tell it in one sentence.
+        """Drop best weights if their score is no finite number, as no score would be better; tell it in one sentence.
 
         A checkpoint holds such a score only if it was damaged, or written by another program.
         """

@@ -1,4 +1,4 @@
-"""What a file or folder is that was given in place of a run, and which command takes it: told from its first bytes."""
+"""Name the kind of a file or folder given in place of a run, by its first bytes, and the command that takes it."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_parts_of_a_run_name_the_run(run: Path) -> None:
         find_weights(run)
 
 
-def test_a_state_elsewhere_and_weights_of_other_programs_are_told_apart(run: Path, tmp_path: Path) -> None:
+def test_a_state_elsewhere_is_refused_and_weights_of_other_programs_are_read(run: Path, tmp_path: Path) -> None:
     state = (run / "checkpoints" / "4" / "state.safetensors").rename(tmp_path / "state.safetensors")
     with pytest.raises(UserError, match="the state of a checkpoint"):
         read_header(state)
