@@ -105,7 +105,7 @@ def predict(cfg: DictConfig) -> int:
     if len(failed) == len(files):
         raise UserError(f"{source}: none of {len(files)} images could be predicted; see the lines above")
     writer.join(places)
-    _tell_missing(settings, writer.kinds.values())
+    _tell_missing(settings, writer.kinds)
     writer.tell_of_hidden()
     caps.tell_of_full(model.task.codec, len(files) - len(failed))
     written = [*writer.kinds.values(), *([] if latents is None else latents.join(model.basis()))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from densepred import eval, predict, predictor
 from densepred.engine import ensemble
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.jobs import evaluation
 from densepred.results.files import entropy_map
 from densepred.settings import EvalSettings
@@ -80,8 +81,14 @@ def test_evaluation_scores_the_ensemble(runs: list[str], tmp_path: Path) -> None
 def test_uncertainty_is_the_normalised_entropy(runs: list[str], tmp_path: Path) -> None:
     write(tmp_path / "in/a.png", PIXELS)
     words = (f"ckpt=[{runs[0]},{runs[1]}]", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}")
-    assert predict.predict(composed(*words, "uncertainty=true", name="predict")) == 0
-    assert not (tmp_path / "out/probabilities").exists()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Notice)  # what was written is not told as missing
+        assert predict.predict(composed(*words, "uncertainty=true", "probabilities=true", name="predict")) == 0
+    (tmp_path / "out/probabilities/a.npy").unlink()
+    again = (*words, "uncertainty=true", "overwrite=true")
+    with pytest.warns(Notice, match="former predictions are replaced"):
+        assert predict.predict(composed(*again, name="predict")) == 0
+    assert not (tmp_path / "out/probabilities/a.npy").exists()
     stored = np.asarray(Image.open(tmp_path / "out/uncertainty/a.png"))
     assert stored.dtype == np.uint16
     share = predictor.load(runs)(PIXELS, probabilities=True).need("probabilities").double().numpy()
