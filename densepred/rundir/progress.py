@@ -96,7 +96,8 @@ class Progress:
         if not self.best:
             return []
         value = self.best.get(self.monitor)
-        if type(value) in (int, float) and math.isfinite(value) and type(self.best.get("step")) is int:
+        known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if known and type(self.best.get("step")) is int:
             return []
         self.best, self.since_best = {}, 0
         return [f"the best {self.monitor} so far is {str(value)[:20]!r}, which is no score; the next validation begins"]
