@@ -68,6 +68,7 @@ class WeightsSettings:
 @dataclass
 class SweepSettings:
     columns: list[str] = field(default_factory=list)
+    retry: bool = False
 
 
 @dataclass

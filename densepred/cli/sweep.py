@@ -19,6 +19,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from densepred.cli.ledger import Entry, Ledger, identity
 from densepred.errors import UserError
 from densepred.home import expand
 from densepred.process.parent import PARENT
@@ -117,15 +118,28 @@ class Processes(Launcher):
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         self.columns |= dict.fromkeys(OmegaConf.select(config, "sweep.columns") or ())
-        folder = expand(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)
+        sweep = expand(config.hydra.sweep.dir)
+        folder, ledger, own = sweep / str(config.hydra.sweep.subdir), Ledger(sweep), identity(config)
+        former = ledger.former(folder, own)
+        label = f"job {number}: {' '.join(map(secrets.redacted, shown))} -> {folder}"
+        retry = bool(OmegaConf.select(config, "sweep.retry"))
+        if former and (former.state == "done" or (former.state == "failed" and not retry)):
+            again = "" if former.state == "done" else f", exit code {former.code}; sweep.retry=true runs it again"
+            print(f"{label}: {former.state} before, skipped{again}", flush=True)
+            return _job(number, shown, folder, former.code or 0, former.seconds)
         folder.mkdir(parents=True, exist_ok=True)
-        print(f"job {number}: {' '.join(map(secrets.redacted, shown))} -> {folder}", flush=True)
+        print(f"{label}{': goes on' if former else ''}", flush=True)
+        resume = ["trainer.resume=auto"] if former and "trainer" in config else []
         begin = time.monotonic()
-        command = [*_program(), *overrides, _quoted("hydra.run.dir", folder)]
+        words = [secrets.redacted(word) for word in shown]
+        place = os.path.relpath(folder, sweep)
+        ledger.write(Entry(number, words, own, "begun", place))
+        command = [*_program(), *overrides, *resume, _quoted("hydra.run.dir", folder)]
         code = self._ended(subprocess.Popen(command, env=_environment()))
-        summary = _summary(folder)
-        seconds, monitor, mode = time.monotonic() - begin, summary.get("monitor"), summary.get("mode")
-        return SweepJob(number, shown, folder, code, seconds, _best(summary), scores(summary), monitor, mode)
+        job = _job(number, shown, folder, code, time.monotonic() - begin)
+        state = "done" if code == 0 else "stopped" if code == RESUMABLE or self.stopped else "failed"
+        ledger.write(Entry(number, words, own, state, place, code, job.value, job.seconds))
+        return job
 
     def _ended(self, process: subprocess.Popen[bytes]) -> int:
         """Return the exit code of a job. A signal is passed on, and the sweep ends with the job."""
@@ -143,6 +157,12 @@ def unfinished(job: SweepJob, rest: Sequence[Sequence[str]]) -> str:
     words = [" ".join(map(secrets.redacted, filter_overrides(overrides))) for overrides in rest]
     later = f"; not begun: {', '.join(f'[{text}]' for text in words)}" if words else ""
     return f"job {job.number}: {first}{later}"
+
+
+def _job(number: int, overrides: list[str], folder: Path, code: int, seconds: float) -> SweepJob:
+    found = _summary(folder)
+    monitor, mode = found.get("monitor"), found.get("mode")
+    return SweepJob(number, overrides, folder, code, seconds, _best(found), scores(found), monitor, mode)
 
 
 def _environment() -> dict[str, str]:

@@ -129,3 +129,23 @@ def test_the_lab_goes_through_every_upsampling() -> None:
     tree = yaml.safe_load((REPOSITORY / "configs" / "experiment" / "upsampling_lab.yaml").read_text())
     named = tree["hydra"]["sweeper"]["params"]["upsample"].split(",")
     assert sorted(named) == sorted(path.stem for path in (REPOSITORY / "configs" / "upsample").glob("*.yaml"))
+
+
+def test_the_same_command_again_writes_in_no_finished_folder(tmp_path: Path) -> None:
+    words = ("seed=1,3,5", "hydra.sweep.dir=multirun/x")
+    first, before = sweeping(tmp_path, *words), jobs_of(tmp_path)
+    again = sweeping(tmp_path, *words)
+    assert jobs_of(tmp_path) == before, "the same processes"
+    assert again.stdout[again.stdout.index("job  overrides") :] == first.stdout[first.stdout.index("job  overrides") :]
+    assert again.stdout.count("skipped") == 3
+    other = sweeping(tmp_path, "seed=5,1", "hydra.sweep.dir=multirun/x")
+    assert other.returncode == 2
+    assert "holds a job of other settings" in other.stderr
+    assert jobs_of(tmp_path) == before
+    retried = sweeping(tmp_path, *words, "sweep.retry=true")
+    assert retried.stdout.count("skipped") == 2
+    assert [n for n, job in jobs_of(tmp_path).items() if job != before[n]] == [1]
+
+
+def jobs_of(folder: Path) -> dict[int, list[Any]]:
+    return {int(p.parent.name): json.loads(p.read_text()) for p in (folder / "multirun" / "x").glob("*/job.json")}
