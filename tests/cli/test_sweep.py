@@ -149,3 +149,30 @@ def test_the_same_command_again_writes_in_no_finished_folder(tmp_path: Path) -> 
 
 def jobs_of(folder: Path) -> dict[int, list[Any]]:
     return {int(p.parent.name): json.loads(p.read_text()) for p in (folder / "multirun" / "x").glob("*/job.json")}
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_of_eight_ends_with_the_table_of_an_undisturbed_one(tmp_path: Path) -> None:
+    words = ("seed=1,5,6,7,8,9,10,11", "hydra.sweep.dir=multirun/x")
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole, folder = sweeping(tmp_path / "whole", *words), tmp_path / "killed"
+    (folder / "program.py").write_text(PROGRAM)
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "program.py", "--multirun", *words]
+    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("job 3:"):
+                process.kill()
+                break
+    again = sweeping(folder, *words)
+    assert again.returncode == whole.returncode == 0, again.stderr
+    assert again.stdout.count("skipped") == 3
+    assert table(again.stdout) == table(whole.stdout)
+    assert len(table(again.stdout)) == 8
+
+
+def table(text: str) -> list[list[str]]:
+    """Return the rows without seconds and folder."""
+    return [line.split()[:-2] for line in text[text.index("job  overrides") :].splitlines()[1:9]]
