@@ -16,7 +16,7 @@ from densepred.errors import UserError
 NAME = "ledger.jsonl"
 
 OF_ONE_START = (("hydra",), ("sweep",), ("trainer", "resume"), ("trainer", "allow"))
-"""What is no part of a job's identity: folders, and settings of one start."""
+"""Parts of the config outside a job's identity: folders, and settings of one start."""
 
 
 def identity(config: DictConfig) -> str:
