@@ -36,6 +36,7 @@ FREE += (
     "data.workers",
     "data.timeout_s",
     "data.allow_overlap",
+    "dataset.outside",
     "trainer.threads",
     "trainer.devices",
     "trainer.probes",
@@ -47,6 +48,9 @@ FREE += (
 
 LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm")
 """Settings that earlier runs began without; they resume with the present value."""
+
+IMPLIED = {"data.foreground": 0.0, "encoder.pretrained": False}
+"""Values that earlier runs had without the setting."""
 
 
 class Run:
@@ -153,7 +157,8 @@ class Run:
         except UserError as error:
             raise self._incomplete(found.step, error) from error
         then = renamed.flat(found.meta["config"])
-        then = {key: self.config[key] for key in LATER if key in self.config} | then
+        implied = {key: IMPLIED.get(key, self.config[key]) for key in (*LATER, *IMPLIED) if key in self.config}
+        then = implied | then
         refuse_changes(then, self.config, allow)
         return differences(then, self.config)
 

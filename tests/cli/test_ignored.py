@@ -89,17 +89,19 @@ def test_evaluation_and_prediction_tell_theirs() -> None:
 
 USED = {
     "train": {
-        "data": {"batch_size", "valid_batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"},
+        "data": {"batch_size", "valid_batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"}
+        | {"foreground"},
         "trainer": {"max_steps", "max_minutes", "deterministic", "threads", "pictures", "probes", "resume", "monitor"},
     },
     "eval": {
         "": {"ckpt", "output", "trust", "dataset", "metric", "codec", "oracle", "probes", "flip", "boxes", "data"}
-        | {"skip_stages", "precision", "devices", "threads", "ablate"},
+        | {"skip_stages", "precision", "devices", "threads", "ablate", "calibrate"},
         "data": {"batch_size", "valid_batch_size", "workers", "max_pixels", "allow_overlap"},
     },
     "predict": {
         "": {"ckpt", "input", "split", "output", "trust", "codec", "tile", "flip", "boxes", "scales", "overlay"}
-        | {"probabilities", "coco_ids", "max_pixels", "skip_stages", "precision", "threads", "latents", "overwrite"},
+        | {"probabilities", "coco_ids", "max_pixels", "skip_stages", "precision", "threads", "latents", "overwrite"}
+        | {"uncertainty"},
     },
 }
 """Plain settings that act in every job, or that the command itself refuses or tells where they do not."""
