@@ -83,14 +83,15 @@ class TrainingLoader:
     def close(self) -> None:
         end_workers(self.loader)
 
-    def facts(self) -> Iterator[str]:
-        """Yield what was left out so far, and the shares that were not reached."""
-        yield from (f"left out: {reason}" for reason in sorted(self.bad))
+    def facts(self) -> list[str]:
+        """Return what was left out so far, and the shares that were not reached."""
+        found = [f"left out: {reason}" for reason in sorted(self.bad)]
         if self.missed:
-            yield (
+            found.append(
                 f"data.foreground={self.samples.foreground:g}: {self.missed} samples got no object in {ATTEMPTS} "
                 "draws, so their share was smaller; give larger crops"
             )
+        return found
 
     def first(self, count: int) -> list[Sample]:
         """Return the first samples of the first batch as the network gets them, read in this process."""

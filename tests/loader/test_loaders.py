@@ -240,4 +240,4 @@ def test_a_loader_tells_what_it_left_out_and_what_it_missed() -> None:
     found.missed = 3
     first, second, third = found.facts()
     assert (first, second) == ("left out: a.png: damaged", "left out: b.png: damaged")
-    assert third.startswith("data.foreground: 3 samples got no object")
+    assert third.startswith("data.foreground=0: 3 samples got no object in 20 draws")
