@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from densepred.errors import Notice, UserError
 from densepred.jobs import parts
 from densepred.rundir import splits
 
+START = 4096  # bytes
 FRACTIONS = "'dataset.splits={train: 0.8, valid: 0.2}'"
 
 
@@ -24,6 +26,7 @@ def check(one: str, first: Dataset, other: str, second: Dataset, allowed: bool) 
     known = {identity(file): file for file in files}
     common = [(known[key], file) for file in others if (key := identity(file)) in known]
     if not common:
+        _tell_copies(one, files, other, others)
         return
     pairs = [str(a) if a == b else f"{a} = {b}" for a, b in common]
     fact = f"{len(common)} of the {len(others)} images of {other} are also in {one} ({splits.few(pairs)})"
@@ -35,6 +38,30 @@ def check(one: str, first: Dataset, other: str, second: Dataset, allowed: bool) 
         f"dataset.splits: {fact}; {divide}; give each split images of its own, "
         "or data.allow_overlap=true if you mean it"
     )
+
+
+def _tell_copies(one: str, files: Sequence[Path], other: str, others: Sequence[Path]) -> None:
+    """Issue a notice about images of one split that are copies, byte by byte, of images of the other."""
+    known: dict[tuple[int, bytes], Path] = {}
+    for file in files:
+        if (start := _start(file)) is not None:
+            known.setdefault(start, file)
+    alike = [(known[start], file) for file in others if (start := _start(file)) is not None and start in known]
+    copies = [f"{a} = {b}" for a, b in alike if filecmp.cmp(a, b, shallow=False)]
+    if copies:
+        text = (
+            f"{len(copies)} of the {len(others)} images of {other} are copies of images of {one} ({splits.few(copies)})"
+        )
+        warnings.warn(f"{text}, so scores on {other} are too high; remove them from one split", Notice, stacklevel=3)
+
+
+def _start(file: Path) -> tuple[int, bytes] | None:
+    """Return the length of a file and its first bytes, which tell nearly all files apart; None if it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return os.fstat(opened.fileno()).st_size, opened.read(START)
+    except OSError:
+        return None
 
 
 def check_test(node: Mapping[str, Any], data: Dataset, allowed: bool) -> None:

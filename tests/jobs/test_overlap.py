@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,16 @@ def test_coco_has_no_test_images_in_place_of_missing_ones(tmp_path: Path) -> Non
         coco_tree.tree(tmp_path, split)
     with pytest.raises(UserError, match=r"instances_test2017\.json: is missing"):
         CocoInstances(str(tmp_path), split="test")
+
+
+def test_copies_under_other_names_are_counted(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        folder_tree.tree(tmp_path, split)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Notice)
+        compare(Folder, tmp_path)
+    source = next((tmp_path / "images/train").iterdir())
+    for kind in ("images", "masks"):
+        (tmp_path / kind / "val/copy.png").write_bytes((tmp_path / kind / "train" / f"{source.stem}.png").read_bytes())
+    with pytest.warns(Notice, match=r"1 of the 3 images of valid are copies of images of train \(.* = .*copy\.png\)"):
+        compare(Folder, tmp_path)
