@@ -5,6 +5,7 @@ medians and wait for the device, the first steps are left out.
 
     python scripts/bench_gpu.py
     python scripts/bench_gpu.py --dry      tiny sizes, on any device: a check that the script runs
+    python scripts/bench_gpu.py --only heads --only "steps:HRNet"      some of the tables and rows
 """
 
 from __future__ import annotations
@@ -55,6 +56,13 @@ WAYS = {
     "trainer=gpu, compiled": (*GPU, "trainer.compile=true"),
     "trainer=gpu, EMA": (*GPU, "trainer.ema=0.999"),
 }
+HEADINGS = {
+    "steps": "| model | way | images/s | ms per step | kernels | waits | peak GB |\n|---|---|---|---|---|---|---|",
+    "loops": "| plain loop | images/s | ms per step |\n|---|---|---|",
+    "heads": "| cross-entropy, ms | plain | compiled | bands | densepred |\n|---|---|---|---|---|",
+    "pipeline": "| loader processes | images/s |\n|---|---|",
+}
+ONLY = "steps, loops, heads or pipeline, and a text that its rows contain; may be given more than once"
 HEADS = ((16, 19, 1024, 4), (8, 150, 512, 4), (16, 19, 1024, 8), (16, 150, 1024, 4))
 
 
@@ -141,8 +149,8 @@ def step(args: argparse.Namespace, *words: str) -> str:
     return f"{1e3 * size / steps.median:.0f} | {steps.median:.1f} | {steps.kernels} | {steps.waits} | {memory:.1f}"
 
 
-def loops(args: argparse.Namespace) -> Iterator[str]:
-    """Yield rows on plain loops with models of torchvision and SMP: bf16, channels_last, AdamW, cross-entropy."""
+def loops(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
+    """Return rows on plain loops with models of torchvision and SMP: bf16, channels_last, AdamW, cross-entropy."""
     from torchvision.models import segmentation
 
     models: dict[str, Callable[[], nn.Module]] = {
@@ -154,13 +162,12 @@ def loops(args: argparse.Namespace) -> Iterator[str]:
         models["SMP U-Net, ResNet-34"] = partial(smp.Unet, "resnet34", encoder_weights=None, classes=21)
     if args.dry:
         models = {"one convolution": partial(nn.Conv2d, 3, 21, 3, padding=1)}
-    for name, make in models.items():
-        yield f"| {name} | {loop(args, make())} |"
+    return [(name, partial(loop, args, make)) for name, make in models.items()]
 
 
-def loop(args: argparse.Namespace, model: nn.Module) -> str:
+def loop(args: argparse.Namespace, make: Callable[[], nn.Module]) -> str:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    model = make().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = torch.optim.AdamW(model.parameters())
     size, batch = ((64, 96), 2) if args.dry else ((512, 1024), args.batch)
     image = torch.rand(batch, 3, *size, device=device).contiguous(memory_format=torch.channels_last)
@@ -233,30 +240,45 @@ def pipeline(args: argparse.Namespace, workers: int) -> str:
     return f"{images / (time.perf_counter() - begun):.0f}"
 
 
+def is_wanted(only: list[str], table: str, name: str) -> bool:
+    return not only or any(table == word.partition(":")[0] and word.partition(":")[2] in name for word in only)
+
+
+def tables(args: argparse.Namespace) -> dict[str, list[tuple[str, Callable[[], str]]]]:
+    """Return the rows of each table, by its name in HEADINGS; a row is measured when it is called."""
+    one = 1 if args.dry else None
+    families = [(name, words, way) for name, words in list(FAMILIES.items())[:one] for way in list(WAYS)[:one]]
+    steps = [(f"{name} | {way}", partial(step, args, *words, *WAYS[way])) for name, words, way in families]
+    heads = [
+        (
+            f"{batch} images of {side}, {classes} classes, stride {stride}",
+            partial(head, batch, classes, side, stride, args.dry),
+        )
+        for batch, classes, side, stride in HEADS[:one]
+    ]
+    workers = [(str(count), partial(pipeline, args, count)) for count in ((0, 2) if args.dry else (1, 2, 4, 8, 16))]
+    return {"steps": steps, "loops": loops(args), "heads": heads, "pipeline": workers}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--dry", action="store_true", help="tiny sizes, the first family only")
+    parser.add_argument("--only", action="append", default=[], metavar="TABLE[:TEXT]", help=ONLY)
     args = parser.parse_args()
     register()
     sweep.register()
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
     print(f"{card}, torch {torch.__version__}, batches of {args.batch}, 512 x 1024 (pose: 256 x 192)\n")
-    print("| model | way | images/s | ms per step | kernels | waits | peak GB |\n|---|---|---|---|---|---|---|")
-    for name, words in list(FAMILIES.items())[: 1 if args.dry else None]:
-        for way, more in list(WAYS.items())[: 1 if args.dry else None]:
-            print(f"| {name} | {way} | {step(args, *words, *more)} |", flush=True)
-    print("\n| plain loop | images/s | ms per step |\n|---|---|---|")
-    for row in loops(args):
-        print(row, flush=True)
-    print("\n| cross-entropy, ms | plain | compiled | bands | densepred |\n|---|---|---|---|---|")
-    for batch, classes, side, stride in HEADS[: 1 if args.dry else None]:
-        where = f"{batch} images of {side}, {classes} classes, stride {stride}"
-        print(f"| {where} | {head(batch, classes, side, stride, args.dry)} |", flush=True)
-    print("\n| loader processes | images/s |\n|---|---|")
-    for workers in (0, 2) if args.dry else (1, 2, 4, 8, 16):
-        print(f"| {workers} | {pipeline(args, workers)} |", flush=True)
+    for table, rows in tables(args).items():
+        chosen = [(name, row) for name, row in rows if is_wanted(args.only, table, name)]
+        if not chosen:
+            continue
+        print(HEADINGS[table])
+        for name, row in chosen:
+            print(f"| {name} | {row()} |", flush=True)
+        print()
 
 
 if __name__ == "__main__":
