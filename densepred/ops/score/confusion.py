@@ -24,30 +24,33 @@ def confusion(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
     """
     guesses, labels = _as_bytes(prediction, "prediction"), _as_bytes(truth, "ground truth")
     count = _count_by_bytes if labels.device.type == "cpu" else _count_by_classes
-    table = count(guesses, labels, classes)
-    outside = table[classes:].sum(1)
-    if outside.any():
-        raise _outside(labels, classes, int(outside.sum()))
-    return table[:classes]
+    return count(guesses, labels, classes)
 
 
 def _count_by_bytes(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """Count all pairs of bytes, in which nothing needs masking, and then take classes from the table: (255, K + 1)."""
+    """Count all pairs of bytes, in which nothing needs masking, and then take the classes from the table."""
     pairs = zip(prediction.flatten().split(CHUNK), truth.flatten().split(CHUNK), strict=True)
     table = torch.zeros(BYTES, BYTES, dtype=torch.int64)
     for guess, label in pairs:
         table += pair_table(label, guess, BYTES, BYTES)
-    return torch.cat((table[:VOID, :classes], table[:VOID, classes:].sum(1, keepdim=True)), 1)
+    if table[classes:VOID].any():
+        raise _refused(truth, classes)
+    return torch.cat((table[:classes, :classes], table[:classes, classes:].sum(1, keepdim=True)), 1)
 
 
 def _count_by_classes(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """Count as `_count_by_bytes` in a small table, as an accelerator's shared memory holds it: (K + 1, K + 1).
+    """Count in a table that an accelerator's shared memory holds; it waits for the device once per map.
 
-    A count waits for the device: here once per map. The last row holds labels that are no class.
+    A label of no class becomes a negative index, which `bincount` refuses without another wait.
     """
-    columns, rows = classes + 1, classes + 2
-    known = truth.to(torch.int32).clamp(max=classes).masked_fill_(truth == VOID, columns)
-    return pair_table(known, prediction.to(torch.int32).clamp(max=classes), rows, columns)[:columns]
+    known = truth.to(torch.int32).masked_fill_(truth == VOID, classes)
+    known = known.masked_fill_(is_outside(truth, classes), -classes)
+    try:
+        return pair_table(known, prediction.to(torch.int32).clamp(max=classes), classes + 1, classes + 1)[:classes]
+    except RuntimeError as error:
+        if is_outside(truth, classes).any():
+            raise _refused(truth, classes) from error
+        raise
 
 
 def _as_bytes(labels: Tensor, what: str) -> Tensor:
@@ -60,10 +63,15 @@ def _as_bytes(labels: Tensor, what: str) -> Tensor:
     return labels.to(torch.uint8)
 
 
-def _outside(labels: Tensor, classes: int, pixels: int) -> UserError:
-    label = int(labels[(labels >= classes) & (labels != VOID)].max())
+def is_outside(labels: Tensor, classes: int) -> Tensor:
+    """Return where a class map holds neither a class nor VOID, (H, W) bool."""
+    return (labels >= classes) & (labels != VOID)
+
+
+def _refused(truth: Tensor, classes: int) -> UserError:
+    bad = truth[is_outside(truth, classes)]
     return UserError(
-        f"ground truth: {pixels} pixels hold labels that are no class, such as {label} of {classes} classes "
+        f"ground truth: {len(bad)} pixels hold labels that are no class, such as {int(bad.max())} of {classes} classes "
         f"(0 to {classes - 1}); correct the dataset, or map them by dataset.label_map ({VOID}: void)"
     )
 

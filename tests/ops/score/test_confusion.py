@@ -47,8 +47,7 @@ def test_both_ways_count_every_byte_that_can_be_predicted(way: Callable[..., tor
     prediction = torch.randint(0, 256, (61, 67), generator=draw, dtype=torch.uint8)
     truth = torch.randint(0, classes, (61, 67), generator=draw).to(torch.uint8)
     truth[torch.rand(61, 67, generator=draw) < 0.1] = VOID
-    assert way(prediction, truth, classes)[:classes].tolist() == slow(prediction, truth, classes)
-    assert way(prediction, truth, classes)[classes:].sum() == 0
+    assert way(prediction, truth, classes).tolist() == slow(prediction, truth, classes)
 
 
 @pytest.mark.parametrize("way", ["_count_by_bytes", "_count_by_classes"])
