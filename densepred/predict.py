@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from densepred.predictor import Predictor
     from densepred.results.latents import Latents
+    from densepred.results.person_boxes import BoxFile, Detector
     from densepred.types import Annotation, Info
 
 EXAMPLES = """
@@ -52,11 +53,7 @@ def predict(cfg: DictConfig) -> int:
     source, files = chosen(settings)
     output = expand(settings.output)
     places = destinations(files, source, output)
-    import torch
-
-    from densepred import predictor
-    from densepred.cli import published
-    from densepred.engine import caps, ensemble
+    from densepred.engine import caps
     from densepred.results import person_boxes
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
@@ -64,19 +61,8 @@ def predict(cfg: DictConfig) -> int:
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    ckpt = [published.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
-    model = predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
-    model.model.skip_stages(settings.skip_stages)
-    if settings.flip:
-        model.task.require_mirror()
-    boxes = None
-    if settings.boxes is not None:
-        model.require_instances()
-        boxes = person_boxes.open_boxes(
-            settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
-        )
+    model = loaded(settings)
+    boxes = boxes_for(model, settings)
     tell_images(files, model.info, settings.max_pixels)
     latents = open_latents(model, settings, output)
     folder = source if source.is_dir() else source.parent
@@ -112,6 +98,35 @@ def predict(cfg: DictConfig) -> int:
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
     return PARTIAL if failed else 0
+
+
+def loaded(settings: Any) -> Predictor:
+    """Load the checkpoint of the settings, prepared for them."""
+    import torch
+
+    from densepred import predictor
+    from densepred.cli import published
+    from densepred.engine import ensemble
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    ckpt = [published.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
+    return predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
+
+
+def boxes_for(model: Predictor, settings: Any) -> BoxFile | Detector | None:
+    """Return the source of boxes that the settings name; make the model ready for the settings."""
+    from densepred.results import person_boxes
+
+    model.model.skip_stages(settings.skip_stages)
+    if settings.flip:
+        model.task.require_mirror()
+    if settings.boxes is None:
+        return None
+    model.require_instances()
+    return person_boxes.open_boxes(
+        settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
+    )
 
 
 @contextmanager

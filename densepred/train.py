@@ -7,7 +7,7 @@ import warnings
 
 from omegaconf import DictConfig
 
-from densepred.cli import command, compose, flags, stride
+from densepred.cli import claim, command, compose, flags, stride
 from densepred.cli.inherit import inherited
 from densepred.cli.typed import Typed
 from densepred.errors import Notice, UserError
@@ -35,7 +35,7 @@ def main() -> None:
 def prepared(arguments: list[str]) -> list[str]:
     """Return overrides to put before those that are typed: of a run to go on from, and the model's output stride."""
     resumed = recorded(arguments)
-    if any(word.startswith("trainer.resume=") and word != f"trainer.resume={command.AUTO}" for word in arguments):
+    if any(word.startswith("trainer.resume=") and word != f"trainer.resume={claim.AUTO}" for word in arguments):
         return resumed
     typed = Typed("train", command.configs(), [*flags.split(sys.argv[1:])[0], *arguments])
     before = inherited(typed)
@@ -45,9 +45,9 @@ def prepared(arguments: list[str]) -> list[str]:
 def recorded(arguments: list[str]) -> list[str]:
     """Return the overrides that `trainer.resume=RUN` was started with, except those that are typed again."""
     folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "null")
-    if folder == command.AUTO:
+    if folder == claim.AUTO:
         require_folder(arguments)
-    if folder in ("null", command.AUTO):
+    if folder in ("null", claim.AUTO):
         return []
     if not folder.strip("'\" "):
         raise UserError("trainer.resume= names no folder; type trainer.resume=RUN, or leave it out")

@@ -18,9 +18,8 @@ from typing import Any, NoReturn
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred import output
@@ -30,14 +29,12 @@ from densepred.cli.compose import complete, register
 from densepred.cli.note import is_first
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError, classed, notices
-from densepred.home import expand
 from densepred.process import slurm
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir import provenance, secrets
 
 STOPPED, INTERRUPTED = 75, 130
-AUTO = "auto"
 AGAIN = "nothing was kept; type the command again"
 
 Function = Callable[[DictConfig], int | None]
@@ -74,7 +71,7 @@ def run(
     sweep.register()
     flags.register()
     with StopFlag() as stop:
-        code = _Run(function, name, prepare, free)(stop)
+        code = Invocation(function, name, prepare, free)(stop)
         if stop.raised:  # the end of an interpreter with torch takes a second or two
             sys.stdout.flush()
             sys.stderr.flush()
@@ -84,34 +81,55 @@ def run(
 
 def folder() -> Path:
     """Return the folder that this run writes to, in the first process; `distributed.share` passes it to the others."""
-    return Path(HydraConfig.get().runtime.output_dir)
+    return Path(_composed().runtime.output_dir)
 
 
 def choices() -> dict[str, str]:
     """Return the option chosen in each config group, such as {"model": "unet"}."""
-    return {key: str(value) for key, value in HydraConfig.get().runtime.choices.items() if "/" not in key}
+    return {key: str(value) for key, value in _composed().runtime.choices.items() if "/" not in key}
 
 
 def overrides() -> list[str]:
     """Return the overrides as they were typed, their interpolations unresolved."""
-    words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    words = OmegaConf.to_container(_composed().overrides.task, resolve=False)
     assert isinstance(words, list)
     return [str(word) for word in words]
 
 
-class _Run:
-    """One invocation of a command. It keeps the exit code, which Hydra does not return."""
+def _composed() -> Any:
+    """Return what Hydra recorded about the command; raise UserError outside of one."""
+    if not HydraConfig.initialized():
+        raise UserError(
+            "cfg: a command's function was called outside its command: its folder and the chosen options are unknown; "
+            "call densepred.api.train('experiment=...'), api.evaluate(run) or api.predict(run, image)"
+        )
+    return HydraConfig.get()
 
-    def __init__(self, function: Function, name: str, prepare: Prepare | None, free: Sequence[str]) -> None:
+
+class Invocation:
+    """One invocation of a command with the words of `sys.argv`. It keeps the exit code, which Hydra does not return."""
+
+    def __init__(
+        self,
+        function: Function,
+        name: str,
+        prepare: Prepare | None = None,
+        free: Sequence[str] = (),
+        raises: bool = False,
+    ) -> None:
         self.function, self.name, self.prepare, self.free = function, name, prepare, free
         self.code: int | None = 0
         self.error: Exception | None = None
         self.folder: Path | None = None
         self.prepared: list[str] = []
         self.full: str | None = None
+        self.raises = raises
 
     def __call__(self, stop: StopFlag) -> int:
-        """Return the exit code; a signal that no part of the command takes itself ends it at once."""
+        """Return the exit code; a signal that no part of the command takes itself ends it at once.
+
+        With `raises`, errors and stops are raised instead of printed: UserError with the sentence, and Stopped.
+        """
         try:
             with stop.interruptible():
                 if PARENT in os.environ:
@@ -177,6 +195,13 @@ class _Run:
         assert error is not None
         error = classed(error) or error
         users = isinstance(error, UserError | HydraException | OmegaConfBaseException)
+        if users and self.folder is not None:
+            _remove_empty(self.folder)
+        if self.raises:
+            if not users:
+                raise error
+            sentence = hydra_errors.sentence(error, Typed(self.name, configs(), sys.argv[1:]))
+            raise UserError(output.clean(sentence, output.MESSAGE)) from error
         trace = "".join(traceback.format_exception(self.error))
         if full:
             sys.stderr.write(trace)
@@ -186,8 +211,6 @@ class _Run:
             kept = "" if full else f"; {_keep(trace, self.folder)}"
             message = f"{type(error).__name__}: {hydra_errors.flat(str(error))}; this is a mistake in densepred{kept}"
         print(f"error: {output.clean(message, output.MESSAGE)}", file=sys.stderr)
-        if users and self.folder is not None:
-            _remove_empty(self.folder)
         return 2 if users else 1
 
     def _stopped(self, stop: StopFlag, reason: Stopped) -> int:
@@ -196,56 +219,11 @@ class _Run:
         if self.folder is not None and not recorded:
             _remove_empty(self.folder)
         kept = str(reason) or (f"resume with: densepred-train trainer.resume={self.folder}" if recorded else AGAIN)
+        if self.raises:
+            raise Stopped(f"stopped by {stop.name}; {kept}") from reason
         if is_first():
             print(f"stopped by {stop.name}; {kept}", file=sys.stderr, flush=True)
         return STOPPED if recorded or reason.resumable else INTERRUPTED
-
-
-class Claim(Callback):
-    """Hydra's callback that makes the folder of a run; with `exclusive`, a suffix keeps two runs out of one folder."""
-
-    def __init__(self, exclusive: bool) -> None:
-        self.exclusive = exclusive
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        HydraConfig.instance().set_config(config)  # the name of the folder is made of the chosen options
-        resume = OmegaConf.select(config, "trainer.resume")
-        with read_write(config.hydra):
-            config.hydra.run.dir = str(expand(config.hydra.run.dir))
-            if not is_first():
-                config.hydra.run.dir = "."  # the first process shares its folder
-            elif resume == AUTO:
-                Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
-            elif resume:
-                config.hydra.run.dir = str(expand(resume))
-            elif self.exclusive and not os.environ.get(sweep.CLAIMED):
-                config.hydra.run.dir = str(restarted(lambda: claim(Path(config.hydra.run.dir))))
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        with read_write(config.hydra):  # Hydra writes there itself
-            config.hydra.sweep.dir = str(expand(config.hydra.sweep.dir))
-
-
-def claim(path: Path) -> Path:
-    """Make a folder that did not exist, and return it: `path`, or `path_1`, `path_2`..."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number = 0
-    while True:
-        attempt = path.with_name(f"{path.name}_{number}") if number else path
-        try:
-            attempt.mkdir()
-            return attempt
-        except FileExistsError:
-            number += 1
-
-
-def restarted(make: Callable[[], Path]) -> Path:
-    """Return the folder that `make` makes; under `torchrun --max-restarts` a run that starts again keeps its first."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return make()
-    from densepred import distributed  # with torch
-
-    return Path(distributed.remembered("folder", lambda: str(make().absolute())))
 
 
 def _keep(trace: str, folder: Path | None) -> str:

@@ -34,7 +34,7 @@ from densepred.jobs.parts import evaluation_loader, random_split, read_as_traine
 from densepred.jobs.per_image import PerImage
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
-from densepred.loader.workers import end_children
+from densepred.loader.workers import ending_children
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console, splits
 from densepred.settings import EvalSettings
@@ -62,6 +62,7 @@ class Section:
     table: str
 
 
+@ending_children()
 def work(job: EvaluationJob) -> int:
     """Evaluate; return the exit code."""
     output.install(job.secrets)
@@ -73,7 +74,6 @@ def work(job: EvaluationJob) -> int:
         with explained(), notices(_warn):
             _evaluate(job, device)
     finally:
-        end_children()
         distributed.leave(failed=sys.exc_info()[0] is not None)
     return 0
 

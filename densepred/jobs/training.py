@@ -29,7 +29,7 @@ from densepred.jobs.content import require_content, warn_of_missing
 from densepred.jobs.crowding import warn_of_caps
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, explained
-from densepred.loader.workers import end_children
+from densepred.loader.workers import ending_children
 from densepred.optimizer import freeze, optimizer_of
 from densepred.process.stop import StopFlag, Stopped, held
 from densepred.rundir import console, images, provenance, secrets, splits
@@ -61,6 +61,7 @@ class TrainingJob:
     secrets: tuple[str, ...] = field(default_factory=output.secrets)
 
 
+@ending_children()
 def work(job: TrainingJob) -> int:
     """Train; return the exit code. Raises UserError for settings that do not fit."""
     output.install(job.secrets)
@@ -88,7 +89,6 @@ def work(job: TrainingJob) -> int:
             raise
         raise type(reason)(f"{reason}; resume with: {resuming.command(folder)}") from reason
     finally:
-        end_children()
         log.close()
         distributed.leave(failed=sys.exc_info()[0] is not None)
     return 0

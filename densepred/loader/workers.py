@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
@@ -88,10 +90,21 @@ def _kill(iterator) -> None:
             worker.kill()
 
 
-def end_children() -> None:
-    """Kill every process that multiprocessing has started here, those of a loader that was never finished too."""
-    former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler raises an error for each
-    for child in multiprocessing.active_children():
-        child.kill()
-        child.join(FAREWELL)
-    signal.signal(signal.SIGCHLD, former)
+@contextmanager
+def ending_children() -> Iterator[None]:
+    """Kill every process that multiprocessing has started inside, those of a loader that was never finished too.
+
+    Those from before stay: a program that calls densepred may have some of its own.
+    """
+    before = {child.pid for child in multiprocessing.active_children()}
+    try:
+        yield
+    finally:
+        children = [child for child in multiprocessing.active_children() if child.pid not in before]
+        main = threading.current_thread() is threading.main_thread()
+        former = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if main else None  # torch's raises an error for each
+        for child in children:
+            child.kill()
+            child.join(FAREWELL)
+        if main:
+            signal.signal(signal.SIGCHLD, former)

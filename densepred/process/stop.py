@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -60,7 +61,12 @@ class StopFlag:
 
     Its handlers act inside a `with` statement, which restores the former ones. SIGUSR1 only asks, however often it
     comes, so that launchers can pass a request on. `at_once` is called before the process ends at once.
+
+    Outside the main thread Python allows no handlers, so the flag stays down there.
     """
+
+    ends = True
+    """False in a program that calls densepred, such as a notebook: a second signal raises KeyboardInterrupt there."""
 
     def __init__(self, at_once: Callable[[], object] = lambda: None) -> None:
         self.raised = False
@@ -81,7 +87,8 @@ class StopFlag:
     def __enter__(self) -> StopFlag:
         self._process = os.getpid()
         kept = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # nohup
-        wanted = [number for number in SIGNALS if number != signal.SIGHUP or not kept]
+        main = threading.current_thread() is threading.main_thread()
+        wanted = [number for number in SIGNALS if main and (number != signal.SIGHUP or not kept)]
         self._former = {number: signal.signal(number, self._on_signal) for number in wanted}
         return self
 
@@ -139,6 +146,9 @@ class StopFlag:
             raise Stopped
 
     def _end(self, number: int) -> None:
+        if not StopFlag.ends:
+            self.at_once()
+            raise KeyboardInterrupt(f"a second signal ({signal.Signals(number).name}); what was complete stays")
         try:
             self.at_once()
             text = f"ended at once by a second signal ({signal.Signals(number).name}); what was complete stays\n"

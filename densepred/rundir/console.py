@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 
 from densepred import output
 
 UNDEFINED = "-"
+
+
+def in_notebook() -> bool:
+    """Return True in the kernel of a notebook: its output is no terminal, but bars are visible there."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and hasattr(shell, "kernel")
 
 
 def block(rows: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from densepred.rundir.console import duration
+from densepred.rundir.console import duration, in_notebook
 
 EVERY = 30.0
 """Seconds between two lines where the output is no terminal, as in the log of a cluster's job."""
@@ -35,10 +35,17 @@ class ProgressBar:
         left: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.label, self.total, self.unit, self.initial, self.left = label, total, unit, initial, left
-        terminal = sys.stderr.isatty()
+        terminal = sys.stderr.isatty() or in_notebook()
         self.lines = enabled and not terminal
         self.bar = tqdm(
-            total=total, initial=initial, unit=unit, desc=label, disable=not (enabled and terminal), leave=False
+            total=total,
+            initial=initial,
+            unit=unit,
+            desc=label,
+            disable=not (enabled and terminal),
+            leave=False,
+            position=0 if in_notebook() else None,  # its output cannot move the cursor up
+            mininterval=1.0 if in_notebook() else 0.1,  # and each update is a message
         )
         self.count, self.text = initial, ""
         self.begun = self.printed = time.monotonic()

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from densepred.cli import command
+from densepred.cli import claim
 from tests.conftest import PATIENCE, REPOSITORY
 
 
 def test_two_runs_never_claim_one_folder(tmp_path: Path) -> None:
-    claimed = [command.claim(tmp_path / "runs" / "a") for _ in range(20)]
+    claimed = [claim.claim(tmp_path / "runs" / "a") for _ in range(20)]
     assert len(set(claimed)) == 20
     assert all(path.is_dir() for path in claimed)
 
@@ -27,7 +27,7 @@ def test_processes_that_start_at_once_get_folders_of_their_own(tmp_path: Path) -
         for child in range(2):
             children.append(os.fork())
             if children[-1] == 0:
-                (command.claim(tmp_path / "runs" / str(attempt)) / str(child)).touch()
+                (claim.claim(tmp_path / "runs" / str(attempt)) / str(child)).touch()
                 os._exit(0)
         assert all(os.waitpid(child, 0)[1] == 0 for child in children)
     found = [len(list(folder.iterdir())) for folder in (tmp_path / "runs").iterdir()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -112,3 +113,19 @@ def test_the_number_of_workers_follows_the_processors_beside_a_gpu(monkeypatch: 
     for processes, expected in ((2, 12), (8, 3), (64, 1)):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
         assert workers.number("auto", gpu) == expected
+
+
+def test_children_from_before_outlive_a_training() -> None:
+    """A program that calls densepred may have children of its own."""
+    context = multiprocessing.get_context("fork")
+    mine = context.Process(target=time.sleep, args=(PATIENCE,))
+    mine.start()
+    try:
+        with workers.ending_children():
+            theirs = context.Process(target=time.sleep, args=(PATIENCE,))
+            theirs.start()
+        assert not theirs.is_alive()
+        assert mine.is_alive()
+    finally:
+        mine.kill()
+        mine.join()

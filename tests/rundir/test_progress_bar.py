@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import types
+
 import pytest
 
-from densepred.rundir import progress_bar
+from densepred.rundir import console, progress_bar
 from densepred.rundir.progress_bar import ProgressBar
 
 
@@ -60,3 +63,12 @@ def test_short_work_and_other_processes_are_silent(clock: Clock, capsys: pytest.
         clock.now += 100
         bar.update()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its standard error is no terminal, and shows what bars write."""
+    shell = types.SimpleNamespace(kernel=object())
+    for found, bar in ((None, False), (shell, True), (types.SimpleNamespace(), False)):
+        monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda found=found: found))
+        assert console.in_notebook() is bar
+        assert ProgressBar("training", 3, "step").bar.disable is not bar

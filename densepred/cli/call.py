@@ -1,0 +1,81 @@
+"""Commands called from Python: composed, checked and run by the same code, with exceptions instead of exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from densepred import output
+from densepred.cli import flags, sweep
+from densepred.cli.command import Function, Invocation, Prepare
+from densepred.cli.compose import register
+from densepred.errors import UserError
+from densepred.process.stop import StopFlag, Stopped
+
+TAKEN = ("--config-dir", "-cd", "--config-name", "-cn")
+"""Flags that a call may have; the others ask for text, or for several runs."""
+_LOCK = RLock()  # the words of a command are those of the process
+
+
+def call(
+    function: Function, name: str, words: Sequence[str], prepare: Prepare | None = None, free: Sequence[str] = ()
+) -> tuple[int, Path | None]:
+    """Run `densepred-<name> words` in this process; return its exit code and its folder.
+
+    The arguments are those of `command.run`. Raises UserError with the sentence that the command would print; other
+    errors as they are. A signal raises KeyboardInterrupt with the way to go on.
+    """
+    _check(words)
+    with _LOCK, _as_typed(name, words), StopFlag() as stop:
+        ran = Invocation(function, name, prepare, free, raises=True)
+        try:
+            return ran(stop), ran.folder
+        except Stopped as reason:
+            raise KeyboardInterrupt(str(reason)) from None
+
+
+def quoted(value: object) -> str:
+    """Return a path, or a list of them, as a value that Hydra reads as it is."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(quoted(one) for one in value)}]"
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(value))
+    return f"'{escaped}'"
+
+
+def _check(words: Sequence[str]) -> None:
+    for word in words:
+        if not isinstance(word, str):
+            raise UserError(f"{word!r}: overrides are texts; write 'key=value', such as 'trainer.max_steps=20'")
+    for flag in flags.split(words)[0]:
+        if flag.startswith("-") and flag.partition("=")[0] not in TAKEN:
+            raise UserError(f"{flag}: from Python there are overrides alone; type the command in a shell")
+
+
+@contextmanager
+def _as_typed(name: str, words: Sequence[str]) -> Iterator[None]:
+    """Let the process look as if the command was typed; what the caller had of Hydra and of the streams comes back."""
+    argv, path, streams = sys.argv, list(sys.path), (sys.stdout, sys.stderr)
+    hydra, composed = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    sys.argv = [f"densepred-{name}", *words]
+    sys.path.append(os.getcwd())  # as the command does: components in the working directory
+    output.install()
+    register()
+    sweep.register()
+    flags.register()
+    GlobalHydra.instance().clear()
+    ends, StopFlag.ends = StopFlag.ends, False
+    try:
+        yield
+    finally:
+        StopFlag.ends = ends
+        sys.argv, sys.path[:] = argv, path
+        sys.stdout, sys.stderr = streams
+        GlobalHydra.instance().hydra, HydraConfig.instance().cfg = hydra, composed

@@ -1,0 +1,65 @@
+"""The folder of a run: made anew by Hydra's callback, or the one that is resumed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from densepred.cli import sweep
+from densepred.cli.note import is_first
+from densepred.home import expand
+
+AUTO = "auto"
+
+
+class Claim(Callback):
+    """Hydra's callback that makes the folder of a run; with `exclusive`, a suffix keeps two runs out of one folder."""
+
+    def __init__(self, exclusive: bool) -> None:
+        self.exclusive = exclusive
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        HydraConfig.instance().set_config(config)  # the name of the folder is made of the chosen options
+        resume = OmegaConf.select(config, "trainer.resume")
+        with read_write(config.hydra):
+            config.hydra.run.dir = str(expand(config.hydra.run.dir))
+            if not is_first():
+                config.hydra.run.dir = "."  # the first process shares its folder
+            elif resume == AUTO:
+                Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
+            elif resume:
+                config.hydra.run.dir = str(expand(resume))
+            elif self.exclusive and not os.environ.get(sweep.CLAIMED):
+                config.hydra.run.dir = str(restarted(lambda: claim(Path(config.hydra.run.dir))))
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with read_write(config.hydra):  # Hydra writes there itself
+            config.hydra.sweep.dir = str(expand(config.hydra.sweep.dir))
+
+
+def claim(path: Path) -> Path:
+    """Make a folder that did not exist, and return it: `path`, or `path_1`, `path_2`..."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while True:
+        attempt = path.with_name(f"{path.name}_{number}") if number else path
+        try:
+            attempt.mkdir()
+            return attempt
+        except FileExistsError:
+            number += 1
+
+
+def restarted(make: Callable[[], Path]) -> Path:
+    """Return the folder that `make` makes; under `torchrun --max-restarts` a run that starts again keeps its first."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return make()
+    from densepred import distributed  # with torch
+
+    return Path(distributed.remembered("folder", lambda: str(make().absolute())))
