@@ -20,7 +20,7 @@ from typing import Any
 from densepred.dataset import paths
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.image_file import check_pixels
-from densepred.dataset.palette import Colour, voc_palette
+from densepred.dataset.palette import Colour, default_palette
 from densepred.dataset.paths import Patterns, inside
 from densepred.errors import Notice, UserError, shown
 
@@ -189,8 +189,8 @@ def read_categories(data: Record, path: Path) -> dict[Id, Record]:
 
 
 def palette(categories: Mapping[Id, Record], path: Path, first: int = 0) -> tuple[Colour, ...]:
-    """Return the colour per category: its `color`, else that of VOC, where the first category is class `first`."""
-    defaults = voc_palette(first + len(categories))[first:]
+    """Return the colour per category: its `color`, else a default one, where the first category is class `first`."""
+    defaults = default_palette(first + len(categories))[first:]
     return tuple(
         default if record.get("color") is None else _colour(record["color"], f"{path}: category {shown(id)}")
         for (id, record), default in zip(categories.items(), defaults, strict=True)

@@ -12,7 +12,7 @@ import numpy as np
 from densepred.dataset import instance_ids
 from densepred.dataset.id_map import annotate, read_ids, separate_parts
 from densepred.dataset.paired_folder import PairedFolder, Pairs
-from densepred.dataset.palette import parse_palette, voc_palette
+from densepred.dataset.palette import default_palette, parse_palette
 from densepred.dataset.reader import Reader
 from densepred.errors import Notice
 from densepred.types import Frame, Info, Sample, UserError
@@ -40,7 +40,7 @@ class InstanceFolder(PairedFolder):
     def __post_init__(self) -> None:
         names = instance_ids.class_names(self.classes)
         self._ids = instance_ids.from_settings(names, self.things, self.divisor, self.ignore_index, self.label_map)
-        palette = voc_palette(len(names)) if self.palette is None else parse_palette(self.palette, len(names))
+        palette = default_palette(len(names)) if self.palette is None else parse_palette(self.palette, len(names))
         train = self.find_pairs()
         self._refuse_class_masks(train)
         info = Info(provides=())

@@ -14,7 +14,7 @@ from densepred.dataset import class_file
 from densepred.dataset.class_file import Entry
 from densepred.dataset.image import read_mask_palette
 from densepred.dataset.labels import Labels, number
-from densepred.dataset.palette import Colour, PaletteRecord, parse_palette, voc_palette
+from densepred.dataset.palette import Colour, PaletteRecord, default_palette, parse_palette
 from densepred.errors import Notice
 from densepred.types import VOID, UserError
 
@@ -53,7 +53,7 @@ def _legend(entries: Sequence[Entry], ignored: set[int], label_map: Mapping[int,
     times = Counter(colour for _, _, colour, _ in entries)
     colours = {colour: mapping[value] for value, _, colour, _ in entries if colour is not None and times[colour] == 1}
     shared = frozenset(colour for colour, count in times.items() if colour is not None and count > 1)
-    defaults = voc_palette(len(kept))
+    defaults = default_palette(len(kept))
     palette = tuple(colour or defaults[index] for index, (_, _, colour, _) in enumerate(kept))
     return Legend(palette, Labels(tuple(name for _, name, _, _ in kept), mapping, colours, shared))
 
@@ -76,7 +76,7 @@ def from_settings(
     ignored = set() if ignore_index is None else {ignore_index}
     mapping = number(range(len(names)), ignored, label_map)
     if palette is None:
-        return Legend(voc_palette(len(names)), Labels(names, mapping))
+        return Legend(default_palette(len(names)), Labels(names, mapping))
     colours = parse_palette(palette, len(names))
     if len(set(colours)) < len(colours):
         raise UserError("dataset.palette: two classes have the same colour; give each its own")

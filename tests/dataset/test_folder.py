@@ -35,7 +35,7 @@ def test_pairs_are_found_by_name_in_folders_of_any_depth(root: Path) -> None:
     )
     assert torch.equal(sample.truth.semantic, torch.from_numpy(np.array(Image.open(root / "masks/val/b/c.png"))))
     assert data.info.classes == ("class_0", "class_1", "class_2")
-    assert data.info.palette == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    assert data.info.palette == ((0, 0, 0), (230, 159, 0), (86, 180, 233))
     assert data.info == Folder(str(root), split="train").info
 
 
