@@ -41,6 +41,7 @@ class TrainerSettings:
     compile: bool = False
     channels_last: bool = False
     sync_norm: bool = True
+    fused_loss: bool = True
     deterministic: bool = True
     devices: int = 1
     threads: int | None = None

@@ -34,6 +34,8 @@ class Task(nn.Module):
     models with and without stages are comparable.
     """
 
+    kernels = True  # whether losses may use kernels of their own on a CUDA device
+
     def __init__(
         self,
         info: Info,
@@ -133,7 +135,7 @@ class Task(nn.Module):
             pred, target = pred[..., None], target[..., None]
             weight, distance = (None if extra is None else extra[..., None] for extra in (weight, distance))
         if isinstance(loss, SummedLoss):
-            sums = banded.sums(loss, pred, target, weight, align_corners, distance)
+            sums = banded.sums(loss, pred, target, weight, align_corners, distance, self.kernels)
             return loss.value(distributed.gather_rows(sums) if every_rank else sums)
         pred = leave_out_coarse(pred, loss.target, target, weight, align_corners)
         full = resample.resize(pred.float(), (target.shape[-2], target.shape[-1]), align_corners)

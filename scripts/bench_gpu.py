@@ -34,7 +34,7 @@ from densepred.cli.compose import complete, register, settings
 from densepred.engine.trainer import Trainer
 from densepred.jobs import parts, training
 from densepred.loss.ce import CrossEntropy
-from densepred.ops.loss import banded
+from densepred.ops.loss import banded, fused
 from densepred.rundir import provenance
 from densepred.types import Batch
 
@@ -59,7 +59,7 @@ WAYS = {
 HEADINGS = {
     "steps": "| model | way | images/s | ms per step | kernels | waits | peak GB |\n|---|---|---|---|---|---|---|",
     "loops": "| plain loop | images/s | ms per step |\n|---|---|---|",
-    "heads": "| cross-entropy, ms | plain | compiled | bands | densepred |\n|---|---|---|---|---|",
+    "heads": "| cross-entropy, ms | plain | compiled | bands | kernels | densepred |\n|---|---|---|---|---|---|",
     "pipeline": "| loader processes | images/s |\n|---|---|",
 }
 ONLY = "steps, loops, heads or pipeline, and a text that its rows contain; may be given more than once"
@@ -189,7 +189,7 @@ def loop(args: argparse.Namespace, make: Callable[[], nn.Module]) -> str:
 
 
 def head(batch: int, classes: int, side: int, stride: int, dry: bool) -> str:
-    """Return milliseconds of cross-entropy, forward and backward: plain, compiled, in bands, by densepred's rule."""
+    """Return milliseconds of cross-entropy, both passes: plain, compiled, in bands, by kernels, by densepred's rule."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batch, side = (1, 64) if dry else (batch, side)
     logits = torch.randn(batch, classes, side // stride, side // stride, device=device, requires_grad=True)
@@ -205,8 +205,12 @@ def head(batch: int, classes: int, side: int, stride: int, dry: bool) -> str:
     def bands() -> Tensor:
         return loss.value(banded._Sums.apply(logits, loss, labels, None, False, None))
 
+    def kernels() -> Tensor:
+        return loss.value(fused.sums(loss, logits, labels, None, False))
+
     compiled = plain if dry else torch.compile(plain)
-    return " | ".join(timed(way, 2 if dry else 10) for way in (plain, compiled, bands, ruled))
+    ways = (plain, compiled, bands, kernels if fused.chosen(loss, logits) else None, ruled)
+    return " | ".join("" if way is None else timed(way, 2 if dry else 10) for way in ways)
 
 
 def timed(way: Callable[[], Tensor], count: int) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 from densepred.contracts import Model
 from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.trainer import Trainer
+from densepred.ops.loss import fused
 from densepred.settings import TrainSettings
 from densepred.task import Task
 
@@ -24,6 +25,11 @@ def without(
         yield (
             f"head {lengths[0]} holds lengths, and this model does not keep them above 0: boxes may have no area; "
             "model=encoder_decoder and others with its heads do"
+        )
+    if settings.trainer.fused_loss and _on_cuda(model) and not fused.installed():
+        yield (
+            "trainer.fused_loss=true: has no effect: Triton cannot be imported, so operations of torch compute the "
+            "loss; pip install triton"
         )
     if isinstance(fitter, Trainer):
         steps, interval = fitter.lengths(batches)
@@ -45,6 +51,10 @@ def typed_statistics(dataset: dict[str, Any], model: Model) -> Iterator[str]:
                 "which the pretrained weights expect"
             )
             own.copy_(typed)
+
+
+def _on_cuda(model: Model) -> bool:
+    return any(weight.device.type == "cuda" for weight in model.parameters())
 
 
 def _warmup(warmup: float, steps: int | None) -> Iterator[str]:

@@ -109,6 +109,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
         warn_of_caps(train, task)
     warn_of_missing(valid, task.codec, "valid")
     model, task = _placed(model, settings, device), task.to(device)
+    task.kernels = settings.trainer.fused_loss
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
     # Also when a run is resumed that died before it was recorded.
     if distributed.is_main() and not provenance.exists(folder):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from densepred.ops.loss.cross_entropy import CrossEntropyTerm, cross_entropy_sums
 from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class
-from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
 
 
@@ -31,6 +31,6 @@ class CrossEntropy(SoftmaxLoss):
         weights = per_class(self.class_weights, logits, "loss.class_weights")
         return cross_entropy_sums(logits, target, weight, weights, self.smoothing)
 
-    def terms(self, softmax: Softmax) -> list[Term]:
-        weights = per_class(self.class_weights, softmax.exponentials, "loss.class_weights")
+    def terms(self, softmax: Probabilities) -> list[Term]:
+        weights = per_class(self.class_weights, softmax.like, "loss.class_weights")
         return [CrossEntropyTerm(softmax, weights, self.smoothing)]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from densepred.ops.loss.focal import FocalTerm, focal_sums
 from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class
-from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
 from densepred.types import UserError
 
@@ -44,5 +44,5 @@ class Focal(SoftmaxLoss):
         logits = two_channels(at_least_float32(pred))
         return focal_sums(logits, target, weight, self.alphas(logits), self.gamma)
 
-    def terms(self, softmax: Softmax) -> list[Term]:
-        return [FocalTerm(softmax, self.alphas(softmax.exponentials), self.gamma)]
+    def terms(self, softmax: Probabilities) -> list[Term]:
+        return [FocalTerm(softmax, self.alphas(softmax.like), self.gamma)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Loss, SummedLoss
-from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.types import UserError
 
 EXAMPLE = "loss=sum +loss@loss.terms.a.loss=ce +loss@loss.terms.b.loss=lovasz +loss.terms.b.weight=0.5"
@@ -74,6 +74,7 @@ class Joined(SummedLoss):
         self.losses = nn.ModuleList(loss for _, loss in terms)
         self.target = terms[0][1].target
         self.distance = any(loss.distance for _, loss in terms)
+        self.fused = all(getattr(loss, "fused", False) for _, loss in terms)
         self.linear = len(terms) == 1 and terms[0][1].linear
         self.widths: list[int] = []  # sums of each loss; they depend on the number of classes
 
@@ -105,7 +106,7 @@ class Joined(SummedLoss):
 class JoinedSoftmax(Joined, SoftmaxLoss):
     """A weighted sum of losses that share one softmax and its closed form."""
 
-    def terms(self, softmax: Softmax) -> list[Term]:
+    def terms(self, softmax: Probabilities) -> list[Term]:
         each: list[list[Term]] = [cast(SoftmaxLoss, loss).terms(softmax) for loss in self.summed]
         self.widths = [sum(term.width for term in terms) for terms in each]
         return [term for terms in each for term in terms]

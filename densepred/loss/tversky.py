@@ -6,7 +6,7 @@ from torch import Tensor
 
 from densepred.ops.loss.labels import at_least_float32, at_least_zero
 from densepred.ops.loss.overlap import OverlapTerm, overlap_sums, tversky_loss
-from densepred.ops.loss.softmax import Softmax, SoftmaxLoss, Term
+from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
 
 
@@ -40,7 +40,7 @@ class Tversky(SoftmaxLoss):
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
 
-    def terms(self, softmax: Softmax) -> list[Term]:
+    def terms(self, softmax: Probabilities) -> list[Term]:
         return [OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:

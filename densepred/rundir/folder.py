@@ -46,7 +46,7 @@ FREE += (
 """Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
 
 
-LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm")
+LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_loss")
 """Settings that earlier runs began without; they resume with the present value."""
 
 IMPLIED = {"data.foreground": 0.0, "encoder.pretrained": False}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from densepred.encoder.plain import Plain
+from densepred.jobs import effects
+from densepred.ops.loss import banded, fused
 from tests import running
 
 
@@ -62,3 +65,26 @@ def test_lengths_that_a_model_does_not_keep_above_0(tmp_path: Path) -> None:
         job = running.bare_job(tmp_path / model, *words, *small, f"model={model}", *more)
         assert running.training.work(job) == 0
         assert ("head size holds lengths" in (tmp_path / model / "train.log").read_text()) == told
+
+
+def test_kernels_of_losses_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "_on_cuda", lambda model: True)
+    monkeypatch.setattr(fused, "installed", lambda: False)
+    (told,) = notices(tmp_path / "1", "trainer.max_steps=1")
+    assert "trainer.fused_loss=true: has no effect: Triton cannot be imported" in told
+    assert notices(tmp_path / "2", "trainer.max_steps=1", "trainer.fused_loss=false") == []
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_fused_loss_reaches_every_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernels: bool) -> None:
+    asked = list[bool]()
+    sums = banded.sums
+
+    def noted(*arguments: Any) -> torch.Tensor:
+        if len(arguments[1]) > 1:  # a task tries its losses on one empty pixel first
+            asked.append(arguments[-1])
+        return sums(*arguments)
+
+    monkeypatch.setattr(banded, "sums", noted)
+    assert running.train(tmp_path, "trainer.max_steps=1", f"trainer.fused_loss={str(kernels).lower()}") == 0
+    assert set(asked) == {kernels}

@@ -2,7 +2,7 @@
 
 The enlarged (B, K, H, W) tensor, its softmax and its gradient never exist: a band is enlarged, summed, differentiated
 and forgotten, and only the gradient of the coarse logits stays. On a CUDA device logits are enlarged as a whole where
-that takes a small part of its memory: see `fits`.
+that takes a small part of its memory: see `fits`. Losses of a softmax have kernels of their own there: see `fused`.
 B images, K channels, S sums, h x w logits, H x W the ground truth.
 """
 
@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from densepred.contracts import Band, SummedLoss
 from densepred.nn import products
+from densepred.ops.loss import fused
 from densepred.ops.loss.labels import aligned
 from densepred.ops.loss.left_out import leave_out_coarse
 from densepred.ops.resize.bands import Enlarger
@@ -34,13 +35,16 @@ def sums(
     weight: Tensor | None = None,
     align_corners: bool = False,
     distance: Tensor | None = None,
+    kernels: bool = True,
 ) -> Tensor:
     """Return `loss.statistics(resize(logits, target.shape[-2:], align_corners), target, weight)`, differentiable.
 
     logits: (B, K, h, w)
     result: (B, S), at least float32
-    `distance` is passed to a loss with `loss.distance`.
+    `distance` is passed to a loss with `loss.distance`. Without `kernels` torch alone computes.
     """
+    if kernels and fused.chosen(loss, logits):
+        return fused.sums(loss, logits, target, None if weight is None else aligned(weight, target), align_corners)
     logits = leave_out_coarse(logits, loss.target, target, weight, align_corners)
     if weight is not None:
         weight = aligned(weight, target)

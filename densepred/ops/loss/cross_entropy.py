@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from densepred.ops.loss.labels import counted, scaled
-from densepred.ops.loss.softmax import Coefficients, Softmax
+from densepred.ops.loss.softmax import Coefficients, Probabilities
 
 
 def cross_entropy_sums(
@@ -39,17 +39,16 @@ class CrossEntropyTerm:
 
     width = 2
 
-    def __init__(self, softmax: Softmax, class_weights: Tensor | None, smoothing: float) -> None:
+    def __init__(self, softmax: Probabilities, class_weights: Tensor | None, smoothing: float) -> None:
         self.softmax, self.sharp = softmax, 1 - smoothing
         self.truth_weight = scaled(softmax.weight, class_weights, softmax.labels)
-        self.average = smoothed(softmax.exponentials, class_weights, smoothing)
+        self.average = smoothed(softmax.like, class_weights, smoothing)
 
     def sums(self) -> Tensor:
         softmax = self.softmax
-        loss = softmax.truth.log().mul_(self.truth_weight).mul_(-self.sharp)
+        loss = (softmax.log_truth * self.truth_weight).mul_(-self.sharp)
         if self.average is not None:
-            scores = softmax.exponentials.log().sub_(softmax.total.log()[:, None])
-            loss -= torch.einsum("k,bkrw->brw", self.average, scores).mul_(softmax.weight)
+            loss -= softmax.mean_log(self.average).mul_(softmax.weight)
         return torch.stack([loss.sum((1, 2)), self.truth_weight.sum((1, 2))], 1)
 
     def coefficients(self, grad: Tensor) -> Coefficients:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from densepred.ops.loss.labels import counted, scaled
-from densepred.ops.loss.softmax import Coefficients, Softmax
+from densepred.ops.loss.softmax import Coefficients, Probabilities
 
 TINY = 1e-12
 """The least 1 - p: powers under 1 have an infinite gradient at 0."""
@@ -29,10 +29,10 @@ class FocalTerm:
 
     width = 2
 
-    def __init__(self, softmax: Softmax, alpha: Tensor | None, gamma: float) -> None:
+    def __init__(self, softmax: Probabilities, alpha: Tensor | None, gamma: float) -> None:
         self.softmax, self.gamma = softmax, gamma
-        self.rest = (1 - softmax.truth).clamp_min_(TINY)
-        self.log_truth = softmax.truth.log()
+        self.rest = softmax.rest.clamp_min_(TINY)
+        self.log_truth = softmax.log_truth
         self.scale = scaled(softmax.weight, alpha, softmax.labels)
 
     def sums(self) -> Tensor:

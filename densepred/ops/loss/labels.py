@@ -21,7 +21,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 def counting(target: Tensor, weight: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Return labels as int64 and weights in `dtype`, (B, H, W), both 0 where the class map is void."""
     known = target != VOID
-    labels = target.long().mul_(known)  # long() copies: class maps are uint8
+    labels = target.to(torch.int64, copy=True).mul_(known)
     return labels, known.to(dtype) if weight is None else known * weight.to(dtype)
 
 

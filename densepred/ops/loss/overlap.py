@@ -10,8 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from densepred.ops.loss.labels import counted, one_hot, ratio, sum_by_label
-from densepred.ops.loss.softmax import Coefficients, Softmax
+from densepred.ops.loss.labels import counted, one_hot, ratio
+from densepred.ops.loss.softmax import Coefficients, Probabilities
 
 TINY = 1e-12
 """The least loss of a class that is raised to a power."""
@@ -29,27 +29,18 @@ def overlap_sums(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tenso
 class OverlapTerm:
     """The sums and the gradient of `overlap_sums` for one band of rows, in closed form."""
 
-    def __init__(self, softmax: Softmax) -> None:
+    def __init__(self, softmax: Probabilities) -> None:
         self.softmax, self.width = softmax, 3 * softmax.classes
 
     def sums(self) -> Tensor:
-        softmax = self.softmax
-        truth = softmax.truth * softmax.weight
-        return torch.cat(
-            [
-                sum_by_label(truth, softmax.labels, softmax.classes),
-                softmax.areas(),
-                sum_by_label(softmax.weight, softmax.labels, softmax.classes),
-            ],
-            1,
-        )
+        return self.softmax.overlaps()
 
     def coefficients(self, grad: Tensor) -> Coefficients:
         softmax = self.softmax
         by_intersection, by_predicted, _ = grad.unflatten(1, (3, -1)).unbind(1)
         rise = by_intersection.gather(1, softmax.labels.flatten(1)).view_as(softmax.weight)
         rise.mul_(softmax.truth)
-        mean = torch.einsum("bk,bkrw->brw", by_predicted, softmax.exponentials).div_(softmax.total).add_(rise)
+        mean = softmax.mean(by_predicted).add_(rise)
         return Coefficients(mean.mul_(softmax.weight).neg_(), rise.mul_(softmax.weight), by_predicted)
 
 

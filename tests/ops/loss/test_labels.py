@@ -93,3 +93,11 @@ def test_settings_out_of_range_are_refused_by_key() -> None:
             labels.at_least_zero(value, "loss.k")
     with pytest.raises(UserError, match=r"loss\.k has 2 values for 3 classes"):
         labels.per_class(torch.ones(2), torch.zeros(1, 3, 1, 1), "loss.k")
+
+
+def test_class_maps_of_int64_are_left_as_they_are() -> None:
+    target = torch.tensor([[[0, 255, 1]]])
+    labels_of, weight = labels.counting(target, None, torch.float32)
+    assert target.tolist() == [[[0, 255, 1]]]
+    assert labels_of.tolist() == [[[0, 0, 1]]]
+    assert weight.tolist() == [[[1, 0, 1]]]
