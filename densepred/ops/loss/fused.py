@@ -8,6 +8,7 @@ run, whatever `trainer.deterministic` is. B images, K classes, h x w logits, H x
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple, TypeGuard
@@ -17,9 +18,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from densepred.contracts import SummedLoss
+from densepred.errors import Notice
+from densepred.ops.loss.cross_entropy import CrossEntropyTerm, cross_entropy_sums
 from densepred.ops.loss.softmax import Coefficients, SoftmaxBand, SoftmaxLoss
 from densepred.ops.resize.bands import row_taps
-from densepred.ops.resize.resample import two_channels
+from densepred.ops.resize.resample import resize, two_channels
 from densepred.types import VOID
 
 PIXELS, MOST_ROWS = 512, 8
@@ -42,7 +45,38 @@ def chosen(loss: SummedLoss, logits: Tensor) -> TypeGuard[SoftmaxLoss]:
     """Return True if the kernels compute this loss: of a softmax, on a CUDA device, of logits up to float32."""
     if logits.device.type != "cuda" or not installed() or not isinstance(loss, SoftmaxLoss):
         return False
-    return loss.fused and logits.dtype in (torch.float32, torch.bfloat16, torch.float16) and logits.numel() > 0
+    fitting = logits.dtype in (torch.float32, torch.bfloat16, torch.float16) and logits.numel() > 0
+    return loss.fused and fitting and works(logits.device)
+
+
+@cache
+def works(device: torch.device) -> bool:
+    """Return True if kernels run on a device and agree with torch on a few pixels; else give a notice, once."""
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+            reason = None if _agrees(device) else "results differ from those of torch"
+    except Exception as error:  # whatever a compiler, a driver or a folder of compiled kernels raises
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    if reason is not None:
+        warnings.warn(
+            f"trainer.fused_loss: Triton fails on {device} ({reason}), so operations of torch compute losses; "
+            "Triton needs a C compiler and the headers of Python, or set trainer.fused_loss=false",
+            Notice,
+            stacklevel=2,
+        )
+    return reason is None
+
+
+def _agrees(device: torch.device) -> bool:
+    logits = torch.arange(12.0, device=device).sin().view(1, 3, 2, 2).requires_grad_()
+    target = torch.tensor([[[0, 1, 2], [VOID, 2, 0], [1, 1, 0]]], dtype=torch.uint8).to(device)
+    wanted = cross_entropy_sums(resize(logits, (3, 3)), target, None, None, 0.0)
+    (gradient,) = torch.autograd.grad(wanted[:, 0].sum(), logits)
+    with torch.cuda.device_of(logits):
+        softmax = FusedSoftmax(logits.detach(), target, None, align_corners=False)
+        band = SoftmaxBand(softmax, [CrossEntropyTerm(softmax, None, 0.0)])
+        pairs = (band.sums(), wanted), (band.gradient(torch.ones_like(wanted)), gradient)
+        return all(torch.allclose(found, other, rtol=1e-4, atol=1e-5) for found, other in pairs)
 
 
 def sums(loss: SoftmaxLoss, logits: Tensor, target: Tensor, weight: Tensor | None, align_corners: bool) -> Tensor:
@@ -210,7 +244,7 @@ class FusedSoftmax:
         where = (-(-self.source[1] // across), -(-self.source[0] // STRIP), len(gradient) * blocks)
         kernels().adjoint[where](
             self.logits, *maps, *extra, left, right, *tables, self.classes, *self.size, *self.source,
-            *self.logits.stride(), **flags, TILE=tile, CELLS=across, STRIP=STRIP, num_warps=1,
+            *self.logits.stride(), **flags, TILE=tile, CELLS=across, STRIP=STRIP, num_warps=2,
         )  # fmt: skip
         flat = (-(-self.source[0] * self.source[1] // cells), blocks, len(gradient))
         kernels().join[flat](left, right, gradient, *numbers, TILE=tile, CELLS=cells)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
+from densepred.errors import Notice
 from densepred.loss.bce import BinaryCrossEntropy
 from densepred.loss.ce import CrossEntropy
 from densepred.loss.ce_dice import CrossEntropyDice
@@ -126,10 +127,37 @@ class _Unknown(SoftmaxLoss):
     ],
     ids=lambda value: getattr(type(value), "__name__", str(value)),
 )
-def test_the_rule_takes_losses_of_a_softmax_on_cuda(loss: SummedLoss, dtype: torch.dtype, wanted: bool) -> None:
+def test_the_rule_takes_losses_of_a_softmax_on_cuda(
+    monkeypatch: pytest.MonkeyPatch, loss: SummedLoss, dtype: torch.dtype, wanted: bool
+) -> None:
+    monkeypatch.setattr(fused, "works", lambda device: True)
     on_cuda: Any = _OnCuda(dtype)
     assert fused.chosen(loss, on_cuda) == wanted
     assert not fused.chosen(loss, torch.zeros(1, 2, 1, 1, dtype=dtype))
+
+
+@interpreted
+def test_a_trial_before_the_first_loss_passes_where_kernels_work() -> None:
+    fused.works.cache_clear()
+    with torch.inference_mode():
+        assert fused.works(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_kernels_that_fail_or_differ_are_left_out_with_a_notice(monkeypatch: pytest.MonkeyPatch, wrong: bool) -> None:
+    def fail(*_: Any) -> bool:
+        if wrong:
+            return False
+        raise RuntimeError("Failed to find C compiler\nand more")
+
+    fused.works.cache_clear()
+    monkeypatch.setattr(fused, "_agrees", fail)
+    on_cuda: Any = _OnCuda(torch.float32)
+    reason = "results differ" if wrong else r"RuntimeError: Failed to find C compiler\)"
+    with pytest.warns(Notice, match=rf"trainer.fused_loss: Triton fails on cuda \({reason}"):
+        assert not fused.chosen(CrossEntropy(), on_cuda)
+    assert not fused.chosen(CrossEntropy(), on_cuda)
+    fused.works.cache_clear()
 
 
 def test_kernels_are_used_where_the_rule_takes_them_and_not_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
