@@ -9,9 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from densepred.draw import maps
+from densepred.draw import maps, mistakes
 from densepred.draw.boxes import boxes
 from densepred.draw.instances import caption, distinct, outlines, overlay
+from densepred.draw.panel import Entry, classes, panel
 from densepred.draw.pose import skeletons
 from densepred.types import Annotation, Info
 
@@ -21,6 +22,7 @@ SIDE = 40
 """Minimum side in pixels of half of the instances, for their numbers ..."""
 LARGEST = 1600
 """... unless the picture would be longer than this."""
+OF_TRUTH, OF_PREDICTION = (230, 159, 0), (86, 180, 233)
 
 
 def draw(image: Tensor, found: Annotation, info: Info, threshold: float = 0.0, largest: int = LARGEST) -> Tensor:
@@ -31,7 +33,7 @@ def draw(image: Tensor, found: Annotation, info: Info, threshold: float = 0.0, l
     """
     picture = maps.rgb(image)
     if not by_instance(found):
-        return picture if found.semantic is None else maps.overlay(picture, found.semantic.cpu(), info.palette)
+        return picture if found.semantic is None else _classes_over(picture, found.semantic.cpu(), info)
     found, numbers = confident(found, threshold)
     picture, found = enlarged(picture, found, largest)
     if found.instances is not None:
@@ -105,36 +107,63 @@ def _magnification(found: Annotation) -> int:
 
 
 def compare(
-    image: Tensor, prediction: Annotation, truth: Annotation, info: Info, more: Sequence[Tensor] = ()
+    image: Tensor,
+    prediction: Annotation,
+    truth: Annotation,
+    info: Info,
+    weights: Sequence[Tensor] = (),
+    title: str = "",
 ) -> Tensor:
-    """Draw image, ground truth, prediction and error side by side, then `more` tiles of the same size.
+    """Draw image, ground truth, prediction and error side by side with captions and a legend, then maps of weights.
 
     Ground truth equal to the image is drawn once. Fields of the ground truth without prediction are left out.
     """
-    parts = [maps.rgb(image)]
+    tiles, legend = [("image", maps.rgb(image))], list[Entry]()
     if by_instance(prediction):
         known = _fields_of(truth, prediction)
-        parts += [draw(image, one, info, largest=LEGIBLE) for one in (known, prediction)]
+        pictures = [draw(image, one, info, largest=LEGIBLE) for one in (known, prediction)]
+        tiles += zip(("ground truth", "prediction"), pictures, strict=True)
         if prediction.instances is not None and truth.instances is not None:
-            parts.append(contours(image, prediction.instances.cpu(), truth.instances.cpu()))
+            tiles.append(("outlines", contours(image, prediction.instances.cpu(), truth.instances.cpu())))
+            legend += [("ground truth alone", OF_TRUTH), ("prediction alone", OF_PREDICTION), ("both", (255, 255, 255))]
     elif prediction.semantic is not None and truth.semantic is not None:
         guess, labels = prediction.semantic.cpu(), truth.semantic.cpu()
-        parts += [maps.colours(labels, info.palette), maps.colours(guess, info.palette), maps.errors(guess, labels)]
+        kinds = mistakes.kinds(guess, labels, info)
+        tiles += [
+            ("ground truth", maps.colours(labels, info.palette)),
+            ("prediction", maps.colours(guess, info.palette)),
+        ]
+        tiles.append(("errors", mistakes.draw(image, kinds)))
+        legend += classes([labels, guess], info.classes, info.palette) + mistakes.legend(kinds, guess, labels, info)
     if prediction.image is not None and truth.image is not None:
         clean = maps.rgb(truth.image.cpu())
-        if not torch.equal(clean, parts[0]):  # the network input was corrupted
-            parts.append(clean)
-        parts += [maps.rgb(prediction.image.cpu()), maps.difference(prediction.image, truth.image)]
-    return side_by_side([*parts, *more])
+        if not torch.equal(clean, tiles[0][1]):  # the network input was corrupted
+            tiles.append(("clean image", clean))
+        error = maps.difference(prediction.image, truth.image)
+        tiles += [("reconstruction", maps.rgb(prediction.image.cpu())), (f"error x {maps.GAIN}", error)]
+    return panel([*tiles, *(("weights of pixels", one) for one in weights)], legend, title)
+
+
+def _classes_over(picture: Tensor, labels: Tensor, info: Info) -> Tensor:
+    return maps.overlay(picture, labels, info.palette, clear=maps.backgrounds(info))
+
+
+def class_legend(found: Annotation, info: Info) -> list[Entry]:
+    """Return the names and colours of the classes in a picture of `draw`; captions name those of instances."""
+    if found.semantic is None or found.instances is not None:
+        return []
+    clear = {info.classes[i] for i in maps.backgrounds(info) if i < len(info.classes)}
+    return [entry for entry in classes([found.semantic], info.classes, info.palette) if entry[0] not in clear]
 
 
 def contours(image: Tensor, found: Tensor, truth: Tensor) -> Tensor:
-    """Draw outlines over a faint image: ground truth green, prediction red, both yellow."""
-    grey = maps.rgb(image).float().mean(0) * 0.5
+    """Draw outlines over a faint image: ground truth orange, prediction blue, both white."""
+    grey = (maps.rgb(image).float().mean(0) * 0.5).round().to(torch.uint8)
     a, b = outlines(found.long()), outlines(truth.long())
-    bright = torch.tensor(255.0)
-    red, green = torch.where(a, bright, grey * ~b), torch.where(b, bright, grey * ~a)
-    return torch.stack([red, green, grey * ~(a | b)]).round().to(torch.uint8)
+    picture = grey.expand(3, -1, -1).clone()
+    for where, colour in ((b, OF_TRUTH), (a, OF_PREDICTION), (a & b, (255, 255, 255))):
+        picture[:, where] = torch.tensor(colour, dtype=torch.uint8)[:, None]
+    return picture
 
 
 def side_by_side(parts: Sequence[Tensor]) -> Tensor:

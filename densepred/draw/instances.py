@@ -81,6 +81,8 @@ def overlay(
         stuff = (ids == 0) & (labels != VOID)
         for thing in info.things:
             stuff &= labels != thing
+        for background in maps.backgrounds(info):
+            stuff &= labels != background
         above = torch.where(stuff, maps.colours(labels, info.palette), above)
         share = torch.where(stuff, opacity, share)
     mixed = (maps.rgb(image).float() * (1 - share) + above.float() * share).round().to(torch.uint8)

@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.types import VOID, unit_scale
+from densepred.types import VOID, Info, unit_scale
 
 GAP = 4  # white pixels between pictures
 GAIN = 4  # of reconstruction errors, which are small: 0.25 is drawn as white
-WRONG, RIGHT, UNKNOWN = (220, 40, 40), (235, 235, 235), (0, 0, 0)
 
 
 def rgb(image: Tensor) -> Tensor:
@@ -30,17 +29,27 @@ def colours(labels: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
     return table.to(labels.device)[labels.long()].permute(2, 0, 1)
 
 
-def overlay(image: Tensor, labels: Tensor, palette: Sequence[Sequence[int]], opacity: float = 0.5) -> Tensor:
-    """Draw a class map over its image; VOID stays clear."""
+BACKGROUND = ("background", "_background_", "bg")
+
+
+def backgrounds(info: Info) -> list[int]:
+    """Return the classes that stay clear in overlays: those named background, and those in black."""
+    black = [i for i, colour in enumerate(info.palette) if tuple(colour) == (0, 0, 0)]
+    return sorted({*black, *(i for i, name in enumerate(info.classes) if name.lower() in BACKGROUND)})
+
+
+def overlay(
+    image: Tensor,
+    labels: Tensor,
+    palette: Sequence[Sequence[int]],
+    opacity: float = 0.5,
+    clear: Sequence[int] = (),
+) -> Tensor:
+    """Draw a class map over its image; VOID and the classes in `clear` stay clear."""
     below, above = rgb(image).float(), colours(labels, palette).float()
-    share = torch.where(labels == VOID, 0.0, opacity)
+    hidden = torch.isin(labels.long(), torch.tensor([VOID, *clear]))
+    share = torch.where(hidden, 0.0, opacity)
     return (below * (1 - share) + above * share).round().to(torch.uint8)
-
-
-def errors(prediction: Tensor, truth: Tensor) -> Tensor:
-    """Draw the errors of a class map (H, W): wrong red, right grey, unknown black."""
-    code = torch.where(truth == VOID, 2, (prediction == truth).long())
-    return torch.tensor([WRONG, RIGHT, UNKNOWN], dtype=torch.uint8)[code].permute(2, 0, 1)
 
 
 def heat(values: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from densepred import atomic
 from densepred.dataset.coco import Id
-from densepred.draw.comparison import draw, hidden
+from densepred.draw.comparison import class_legend, draw, hidden
+from densepred.draw.panel import with_legend
 from densepred.errors import Notice, UserError
 from densepred.results import coco
 from densepred.results.coco import Categories
@@ -84,7 +85,8 @@ class Results:
             self._reconstruction(place, found.image.cpu())
             return
         if self.overlays.overlay:
-            picture = draw(pixels, found, self.info, self.overlays.threshold)
+            drawn = draw(pixels, found, self.info, self.overlays.threshold)
+            picture = with_legend(drawn, class_legend(found, self.info))
             if (highest := hidden(found, self.overlays.threshold)) is not None:
                 self.hidden.append(highest)
             self._png("overlays", place, Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()))
@@ -96,8 +98,21 @@ class Results:
         if found.instances is not None:
             self._ids(place, found.instances.cpu().numpy())
         if found.semantic is not None:
+            if "labels" not in self.kinds:
+                self._names()
             # Last: its presence marks the image as done.
             self._png("labels", place, indexed(found.semantic.cpu().numpy(), self.info))
+
+    def _names(self) -> None:
+        """Write ids, names and colours of the classes beside their maps, in the form that dataset=folder reads."""
+        colours = [*self.info.palette, *[None] * len(self.info.classes)]
+        pairs = zip(self.info.classes, colours, strict=False)
+        entries = [
+            {"id": index, "name": name, **({} if colour is None else {"color": list(colour)})}
+            for index, (name, colour) in enumerate(pairs)
+        ]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        atomic.write_json(self.folder / "classes.json", {"classes": entries})
 
     def tell_of_hidden(self) -> None:
         """Issue a notice about overlays that show nothing, though something was found."""

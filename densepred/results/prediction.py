@@ -14,7 +14,8 @@ from PIL import Image, ImageShow
 from torch import Tensor
 
 from densepred.draw import maps
-from densepred.draw.comparison import draw
+from densepred.draw.comparison import class_legend, draw
+from densepred.draw.panel import with_legend
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.rundir.console import in_notebook
@@ -46,7 +47,8 @@ class Prediction:
         return Image.fromarray(drawn.permute(1, 2, 0).contiguous().cpu().numpy())
 
     def _drawn(self) -> Tensor:
-        return draw(self.image, self.annotation, self.info, self.threshold)
+        picture = draw(self.image, self.annotation, self.info, self.threshold)
+        return with_legend(picture, class_legend(self.annotation, self.info))
 
     def show(self) -> None:
         """Show the picture: below the cell of a notebook, elsewhere in the viewer of the machine."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from densepred.draw import heads, maps
-from densepred.draw.comparison import LEGIBLE, compare, draw, side_by_side
+from densepred.draw.comparison import LEGIBLE, class_legend, compare, draw
+from densepred.draw.panel import panel
 from densepred.loader.crops import focus
 from densepred.ops.geometry.annotation import apply_to_annotation
 from densepred.ops.geometry.warp import Warp
@@ -51,7 +52,8 @@ class ValidationImages:
         flat = [head for head, spec in self.task.heads.items() if len(spec.strides) == 1]
         weights = {key: value[index] for key, value in batch.targets.items() if key.removesuffix("_weight") in flat}
         tiles = maps.weights(weights, truth.size)
-        self.log.picture(f"valid/{name}", compare(image, prediction, truth, self.task.info, tiles), self.step)
+        picture = compare(image, prediction, truth, self.task.info, tiles, batch.frames[index].id)
+        self.log.picture(f"valid/{name}", picture, self.step)
 
     def _heads(self, name: str, batch: Batch, index: int, outputs: Outputs) -> None:
         predicted = {head: outputs[head][-1][index] for head in self.task.heads}
@@ -67,7 +69,9 @@ def show_training(log: Log, info: Info, samples: Sequence[Sample]) -> None:
     Wrong labels and augmentation that goes too far are seen here first.
     """
     for number, sample in enumerate(samples):
-        picture = side_by_side([maps.rgb(sample.image), draw(sample.image, sample.truth, info, largest=LEGIBLE)])
+        drawn = draw(sample.image, sample.truth, info, largest=LEGIBLE)
+        tiles = [("image as the network gets it", maps.rgb(sample.image)), ("ground truth", drawn)]
+        picture = panel(tiles, class_legend(sample.truth, info), sample.frame.id)
         log.picture(f"train/{number}_{sample.frame.id}", picture, 0)
 
 

@@ -7,6 +7,7 @@ import torch
 from densepred.dataset.shapes import Shapes
 from densepred.draw import boxes, instances
 from densepred.draw.comparison import LEGIBLE, compare, confident, contours, draw, enlarged
+from densepred.draw.panel import LINE
 from densepred.types import VOID, Annotation, Info
 
 INFO = Info(classes=("sky", "car", "dog"), things=(1, 2), palette=((0, 0, 200), (200, 0, 0), (0, 180, 0)))
@@ -108,17 +109,19 @@ def test_every_field_of_an_unsure_person_is_left_out() -> None:
     assert confident(found, 0.5)[0].need("head_boxes").tolist() == [[4.0, 5.0, 6.0, 7.0]]
 
 
-def test_truth_shows_only_what_the_prediction_has_and_contours_meet_in_yellow() -> None:
+def test_truth_shows_only_what_the_prediction_has_and_contours_meet_in_white() -> None:
     data = Shapes("valid", size=(37, 45), counts={"valid": 2})
     truth = data[0].truth
     found = Annotation(truth.size, instances=truth.instances, categories=truth.categories)
     picture = compare(data[0].image, found, truth, data.info)
     tile = 45 * (-(-LEGIBLE // 45))
-    assert picture.shape == (3, 37 * (-(-LEGIBLE // 45)), 4 * tile + 3 * 4)
-    assert picture[:, :, tile + 4 : 2 * tile + 4].equal(picture[:, :, 2 * tile + 8 : 3 * tile + 8])
+    height = 37 * (-(-LEGIBLE // 45))
+    assert picture.shape == (3, LINE + height + LINE, 4 * tile + 3 * 4)
+    drawn = picture[:, LINE : LINE + height]
+    assert drawn[:, :, tile + 4 : 2 * tile + 4].equal(drawn[:, :, 2 * tile + 8 : 3 * tile + 8])
     edges = contours(data[0].image, truth.instances, truth.instances)
     on = instances.outlines(truth.instances.long())
-    assert edges[:, on].T.unique(dim=0).tolist() == [[255, 255, 0]]
+    assert edges[:, on].T.unique(dim=0).tolist() == [[255, 255, 255]]
 
 
 def test_nothing_found_is_drawn_as_nothing() -> None:

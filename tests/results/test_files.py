@@ -13,6 +13,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from densepred.dataset import class_file
 from densepred.dataset.shapes import Shapes
 from densepred.draw.comparison import hidden
 from densepred.errors import Notice, UserError
@@ -278,3 +279,15 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path: Path) -> N
     results.clean(tmp_path)
     left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     assert left == {"labels/a.png", "labels/.hidden", "notes.tmp"}
+
+
+def test_names_of_the_ids_stand_beside_the_class_maps(tmp_path: Path) -> None:
+    """In the form of classes.json, so that predictions can be a dataset."""
+    labels = torch.tensor([[0, 1, 2]], dtype=torch.uint8)
+    results = Results(tmp_path, INFO, OverlaySettings())
+    results.add(Path("a"), 1, "a.png", torch.zeros(3, 1, 3, dtype=torch.uint8), Annotation((1, 3), semantic=labels))
+    entries, ignored = class_file.read(tmp_path / "classes.json")
+    assert [(entry.id, entry.name, entry.colour) for entry in entries] == [
+        (index, name, colour) for index, (name, colour) in enumerate(zip(INFO.classes, INFO.palette, strict=True))
+    ]
+    assert ignored is None

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from densepred.codec.semantic import Semantic
 from densepred.draw import maps
+from densepred.draw.panel import GAP, LINE
 from densepred.loss.ce import CrossEntropy
 from densepred.rundir.images import ValidationImages, show_training
 from densepred.task import Task
@@ -52,8 +53,8 @@ def test_weights_of_targets_are_one_more_tile(tmp_path: Path) -> None:
     assert [tile.tolist() for tile in maps.weights(stacked, (2, 2))] == [maps.heat(weight).tolist()]
     board = _picture(tmp_path / "with", {"semantic_weight": torch.rand(1, 2, 3)})
     plain = _picture(tmp_path / "without", {})
-    assert (board.height, board.width) == (4, 5 * 6 + 4 * maps.GAP)
-    assert plain.width == 4 * 6 + 3 * maps.GAP
+    assert (board.height, board.width) == (2 * LINE + 4 * 60 + LINE, 5 * 360 + 4 * GAP)
+    assert plain.width == 4 * 360 + 3 * GAP
 
 
 def _picture(folder: Path, targets: dict[str, torch.Tensor]):
@@ -78,7 +79,7 @@ def test_training_samples_stand_beside_their_ground_truth(tmp_path: Path) -> Non
     board.Reload()
     assert board.Tags()["images"] == ["train/0_ship/7", "train/1_ship/7"]
     (event,) = board.Images("train/1_ship/7")
-    assert (event.step, event.height, event.width) == (0, 2, 3 + maps.GAP + 3)
-    picture = np.array(Image.open(io.BytesIO(event.encoded_image_string)))
-    assert (picture[:, :3] == 99).all()
-    assert (picture[:, -3:] == 54).all()  # half image, half the colour of the class
+    assert (event.step, event.height, event.width) == (0, 2 * LINE + 240 + LINE, 360 + GAP + 360)
+    picture = np.array(Image.open(io.BytesIO(event.encoded_image_string)))[2 * LINE : -LINE]
+    assert (picture[:, :360] == 99).all()
+    assert (picture[:, -360:] == 54).all()  # half image, half the colour of the class

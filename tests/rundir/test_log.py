@@ -89,12 +89,10 @@ def test_secrets_stay_out_of_what_is_recorded(tmp_path: Path) -> None:
     assert "${oc.env:USER}" in text
 
 
-def test_colours_errors_and_overlays_are_follow_the_palette() -> None:
+def test_colours_and_overlays_are_follow_the_palette() -> None:
     palette = ((255, 0, 0), (0, 255, 0))
     truth = torch.tensor([[0, 1, VOID]], dtype=torch.uint8)
-    guess = torch.tensor([[0, 0, 1]], dtype=torch.uint8)
     assert maps.colours(truth, palette)[:, 0].T.tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 0]]
-    assert maps.errors(guess, truth)[:, 0].T.tolist() == [list(maps.RIGHT), list(maps.WRONG), list(maps.UNKNOWN)]
     image = torch.full((3, 1, 3), 100, dtype=torch.uint8)
     assert maps.overlay(image, truth, palette)[:, 0].T.tolist() == [[178, 50, 50], [50, 178, 50], [100, 100, 100]]
 

@@ -1,0 +1,101 @@
+"""Pictures in a row with captions, and a legend of colours below them. All are (3, H, W) uint8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from densepred import output
+from densepred.draw.boxes import from_image, to_image
+
+Entry = tuple[str, tuple[int, int, int]]
+"""A line of a legend: text and colour."""
+
+SIDE = 360
+"""Minimum length in pixels of the longer side of a picture; small ones are enlarged by a whole factor."""
+LARGEST = 800
+"""Length in pixels to which the longer side of a larger picture is reduced."""
+GAP, TEXT, LINE, SWATCH = 4, 14, 22, 14
+LONGEST = 60  # characters of a caption
+
+
+def panel(tiles: Sequence[tuple[str, Tensor]], legend: Sequence[Entry] = (), title: str = "") -> Tensor:
+    """Place pictures side by side, each below its caption, then the legend. All get the size of the largest one."""
+    size = _size(tiles)
+    width, top = len(tiles) * size[0] + (len(tiles) - 1) * GAP, LINE * (2 if title else 1)
+    rows = _rows(legend, width)
+    page = Image.new("RGB", (width, top + size[1] + LINE * len(rows)), (255, 255, 255))
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(TEXT)
+    pen.text((GAP, 3), output.name(title, 2 * LONGEST), fill=(0, 0, 0), font=font)
+    for number, (caption, picture) in enumerate(tiles):
+        left = number * (size[0] + GAP)
+        pen.text((left + GAP, top - LINE + 3), output.name(caption, LONGEST), fill=(0, 0, 0), font=font)
+        page.paste(_resized(to_image(picture), size), (left, top))
+    for number, row in enumerate(rows):
+        _draw_row(pen, row, top + size[1] + number * LINE, font)
+    return from_image(page)
+
+
+def with_legend(picture: Tensor, legend: Sequence[Entry]) -> Tensor:
+    """Return a picture of at least `SIDE` pixels with its legend below it; unchanged without one."""
+    if not legend:
+        return picture
+    factor = max(1, -(-SIDE // max(picture.shape[-2:])))
+    large = picture.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
+    width = large.shape[-1]
+    rows = _rows(legend, width)
+    strip = Image.new("RGB", (width, LINE * len(rows)), (255, 255, 255))
+    pen, font = ImageDraw.Draw(strip), ImageFont.load_default(TEXT)
+    for number, row in enumerate(rows):
+        _draw_row(pen, row, number * LINE, font)
+    return torch.cat([large.cpu(), from_image(strip)], 1)
+
+
+def classes(labels: Sequence[Tensor], names: Sequence[str], palette: Sequence[tuple[int, int, int]]) -> list[Entry]:
+    """Return an entry per class that one of the class maps (H, W) shows, in the order of the ids."""
+    present: list[int] = np.unique(np.concatenate([one.cpu().numpy().reshape(-1) for one in labels])).tolist()
+    return [(names[i], palette[i]) for i in present if i < min(len(names), len(palette))]
+
+
+def _size(tiles: Sequence[tuple[str, Tensor]]) -> tuple[int, int]:
+    """Return width and height of every picture of a panel."""
+    height, width = max((tuple(picture.shape[-2:]) for _, picture in tiles), key=max)
+    side = max(height, width)
+    factor = LARGEST / side if side > LARGEST else -(-SIDE // side)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    smaller = size[0] < image.width
+    return image.resize(size, Image.Resampling.BOX if smaller else Image.Resampling.NEAREST)
+
+
+def _rows(legend: Sequence[Entry], width: int) -> list[list[tuple[int, Entry]]]:
+    """Return the entries of each line with their places; a line is as wide as the picture."""
+    font = ImageFont.load_default(TEXT)
+    rows: list[list[tuple[int, Entry]]] = []
+    x = 0
+    for text, colour in legend:
+        text = output.name(text, LONGEST)
+        need = SWATCH + 3 * GAP + round(font.getlength(text))
+        if not rows or x + need > width:
+            rows.append([])
+            x = GAP
+        rows[-1].append((x, (text, colour)))
+        x += need + 2 * GAP
+    return rows
+
+
+def _draw_row(
+    pen: ImageDraw.ImageDraw,
+    row: Sequence[tuple[int, Entry]],
+    top: int,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> None:
+    for x, (text, colour) in row:
+        pen.rectangle((x, top + 4, x + SWATCH, top + 4 + SWATCH), fill=colour, outline=(0, 0, 0))
+        pen.text((x + SWATCH + GAP, top + 3), text, fill=(0, 0, 0), font=font)
