@@ -23,11 +23,10 @@ from densepred.ops.loss import banded, fused
 from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.ops.resize.resample import resize
 from densepred.types import VOID
+from tests.ops.loss.interpreted import interpreted
 from tests.ops.loss.scenes import FUSED, check_fused, drawn
 
-pytest.importorskip("triton")
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, of inf and NaN in the interpreter
-interpreted = pytest.mark.skipif(torch.cuda.is_available(), reason="tests/gpu/test_fused.py runs compiled kernels")
 
 
 @interpreted

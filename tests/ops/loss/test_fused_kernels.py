@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from densepred.ops.loss.fused import FusedSoftmax
 from densepred.ops.resize.resample import resize
 from densepred.types import VOID
+from tests.ops.loss.interpreted import interpreted
 from tests.ops.loss.scenes import drawn
 
-pytest.importorskip("triton")
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="tests/gpu/test_fused.py runs compiled kernels")
 
-
+@interpreted
 def test_the_maps_of_a_softmax_are_those_of_torch() -> None:
     logits, target, weight = drawn(3, (2, 3), (5, 8))
     target[1, 2] = VOID
