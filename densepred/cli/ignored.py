@@ -139,7 +139,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
     ("sweep.columns", lambda tree: CLAIMED not in os.environ, "it is for the table of --multirun"),
     ("encoder.pretrained", _not(_is("weights.encoder", None)), "weights.encoder replaces these weights"),
     ("dataset.(seed|group)", _no_random_split, SPLIT),
-    ("dataset.(images|mask_suffix)", _not(_is("dataset.list", None)), "dataset.list names the files"),
+    ("dataset.(images|image_suffix|mask_suffix)", _not(_is("dataset.list", None)), "dataset.list names the files"),
     (
         "model.(kernel|dropout)",
         _both(_made("model", "model.fcn."), _is("model.width", None)),

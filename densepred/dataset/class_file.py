@@ -25,8 +25,11 @@ class Entry(NamedTuple):
     ignore: bool
 
 
-def read(path: Path) -> tuple[list[Entry], int | None]:
-    """Return the classes of the file and the id of void pixels. Raises UserError if the file has another form."""
+def read(path: Path, unlabelled: int | None = None) -> tuple[list[Entry], int | None]:
+    """Return the classes of the file and the id of void pixels. Classes without an id leave out `unlabelled`.
+
+    Raises UserError if the file has another form.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
@@ -34,7 +37,8 @@ def read(path: Path) -> tuple[list[Entry], int | None]:
     if not isinstance(data, dict) or "classes" not in data:
         data = {"classes": data}
     classes = _listed(data["classes"], path)
-    entries = [_entry(index, entry, path) for index, entry in enumerate(classes)]
+    free = [index for index in range(len(classes) + 1) if index != unlabelled]
+    entries = [_entry(free[index], entry, path) for index, entry in enumerate(classes)]
     palette = next((data[key] for key in PALETTES if data.get(key) is not None), None)
     if palette is not None:
         entries = _painted(entries, palette, path)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from densepred.dataset import paths
+from densepred.dataset import layouts, paths
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.image_file import check_pixels
 from densepred.dataset.palette import Colour, default_palette
@@ -69,8 +69,15 @@ def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: in
         paths.of_split(fractions, choice.source)
         images, annotations = _undivided(images), _undivided(annotations)
     names = [""] if fractions else paths.split_names(choice.splits, choice.source)
-    path, name = paths.find(root, annotations, names, "annotations")
-    folder, _ = paths.find(root, images, [name], "images")
+    others = [] if fractions else paths.other_words(choice.source, names)
+    try:
+        path, name = paths.find(root, annotations, [*names, *others], "annotations")
+        folder, _ = paths.find(root, images, [name], "images")
+    except UserError as error:
+        raise layouts.explained(error, paths.dataset_root(root), "coco_instances") from error
+    if name in others:
+        text = f"{path}: read as {choice.source}, because no annotations are called {' or '.join(names)}"
+        warnings.warn(text, Notice, stacklevel=2)
     data = load(path)
     entries, categories = read_entries(data, path, folder, max_pixels), read_categories(data, path)
     if fractions or choice.folded:

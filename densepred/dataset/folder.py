@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from densepred.dataset import legend
+from densepred.dataset import class_lists, legend
 from densepred.dataset.labels import parse_label_map
 from densepred.dataset.paired_folder import PairedFolder, Pairs
 from densepred.dataset.reader import Reader
@@ -14,12 +14,17 @@ from densepred.types import Info, Sample
 
 @dataclass(eq=False)
 class Folder(PairedFolder):
-    """Masks hold class ids, or colours. Classes are those of `classes`, else of classes.json, else of the masks."""
+    """Masks hold class ids, or colours.
+
+    Classes are those of `classes`, else of classes.json or of a file that an annotation program wrote, else of the
+    masks. The id `unlabelled` is void, and the other ids number the classes.
+    """
 
     classes: Sequence[str] | int | None = None
     palette: Sequence[Sequence[int]] | None = None
     ignore_index: int | None = None
     label_map: Mapping[int, int] | None = None
+    unlabelled: int | None = None
 
     def __post_init__(self) -> None:
         train = self.find_pairs()
@@ -36,8 +41,11 @@ class Folder(PairedFolder):
     def _legend(self, train: Pairs) -> legend.Legend:
         path, label_map = self._root / "classes.json", parse_label_map(self.label_map)
         if self.classes is not None:
-            return legend.from_settings(self.classes, self.ignore_index, label_map, self.palette)
+            return legend.from_settings(self.classes, self.ignore_index, label_map, self.palette, self.unlabelled)
         if path.is_file():
-            return legend.from_json(path, self.ignore_index, label_map)
+            return legend.from_json(path, self.ignore_index, label_map, self.unlabelled)
+        folders = dict.fromkeys([self._root, *(pair.image.parent for pair in train[:1])])
+        if named := class_lists.find(folders):
+            return legend.from_entries(named[1], named[0], {self.ignore_index, self.unlabelled}, label_map)
         masks = [pair.mask for pair in train if pair.mask is not None]
-        return legend.from_masks(masks, self.ignore_index, label_map, self.max_pixels)
+        return legend.from_masks(masks, self.ignore_index, label_map, self.max_pixels, self.unlabelled)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class InstanceFolder(PairedFolder):
     id // divisor. An id of a thing that it divides is a crowd, a group that was not separated. `ignore_index` is
     the id of unknown pixels. `label_map` maps further values of id // divisor to classes, or to 255 for void.
     """
+
+    option: ClassVar[str] = "instance_folder"
 
     masks: str | None = "instances/{split}"
     classes: Sequence[str] = ("background", "object")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from densepred.dataset import smoothed
 from densepred.dataset.palette import PaletteRecord, colour_of
 from densepred.types import MAX_CLASSES, VOID, UserError
 
@@ -55,6 +56,7 @@ class Labels:
                 raise self._unknown(path, low if low < 0 else high, np.unique(mask))
             labels = self._table[mask]
         if (labels == _UNKNOWN).any():
+            smoothed.refuse(mask, path)
             raise self._unknown(path, int(mask[labels == _UNKNOWN][0]), np.unique(mask))
         return torch.from_numpy(labels.astype(np.uint8))
 
@@ -93,6 +95,12 @@ class Labels:
             y, x = np.argwhere(codes == stray)[0]
             if colour in self.shared:
                 raise UserError(f"{path}: several classes have the same colour {colour}; give each its own")
+            count = int((labels == _UNKNOWN).sum())
+            if smoothed.is_blend((labels == _UNKNOWN)[inverse].reshape(codes.shape), count):
+                raise UserError(
+                    f"{path}: the mask is anti-aliased: {count} colours of no class, such as {colour} at x={x} y={y}, "
+                    f"lie along the edges of classes; {smoothed.REMEDY}"
+                )
             raise UserError(
                 f"{path}: the colour {colour} at x={x} y={y} ({int((codes == stray).sum())} pixels) is of no class; "
                 "correct the mask or add the colour to classes.json"

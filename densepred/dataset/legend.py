@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from densepred.dataset import class_file
+from densepred.dataset import class_file, smoothed
 from densepred.dataset.class_file import Entry
 from densepred.dataset.image import read_mask_palette
 from densepred.dataset.labels import Labels, number
@@ -30,18 +30,25 @@ class Legend:
     labels: Labels
 
 
-def from_json(path: Path, ignore_index: int | None, label_map: Mapping[int, int]) -> Legend:
+def from_json(
+    path: Path, ignore_index: int | None, label_map: Mapping[int, int], unlabelled: int | None = None
+) -> Legend:
     """Read classes.json, see `class_file`. Only names are required.
 
     Raises UserError if the file is damaged, or if two classes have the same id or name.
     """
-    entries, own = class_file.read(path)
+    entries, own = class_file.read(path, unlabelled)
+    return from_entries(entries, path, {own, ignore_index, unlabelled}, label_map)
+
+
+def from_entries(entries: Sequence[Entry], path: Path, void: set[int | None], label_map: Mapping[int, int]) -> Legend:
+    """Return the legend of classes that the file `path` lists; `void` are ids of void pixels."""
     for field, index in (("id", 0), ("name", 1)):
         (value, times), *_ = Counter(entry[index] for entry in entries).most_common(1) or [(None, 0)]
         if times > 1:
             raise UserError(f"{path}: the {field} {value!r} is given twice; give each class its own")
     ignored = {value for value, _, _, ignore in entries if ignore}
-    ignored |= {value for value in (own, ignore_index) if value is not None}
+    ignored |= {value for value in void if value is not None}
     return _legend(entries, ignored, label_map, path)
 
 
@@ -63,30 +70,42 @@ def from_settings(
     ignore_index: int | None,
     label_map: Mapping[int, int],
     palette: Sequence[Sequence[int]] | None = None,
+    unlabelled: int | None = None,
 ) -> Legend:
-    """Take the names in the order of their ids, or number the classes. With a palette, masks may hold its colours."""
+    """Take the names in the order of their ids, or number the classes. With a palette, masks may hold its colours.
+
+    The id `unlabelled` is void and no class's: with 0, the ids of classes begin at 1.
+    """
     names = tuple(f"class_{i}" for i in range(classes)) if isinstance(classes, int) else tuple(map(str, classes))
     if not names or len(set(names)) < len(names):
         raise UserError(f"dataset.classes: {list(names)}; give different names, or a count above 0")
-    if ignore_index is not None and 0 <= ignore_index < len(names):
+    ids = [value for value in range(len(names) + 1) if value != unlabelled][: len(names)]
+    if ignore_index in ids:
         raise UserError(
-            f"dataset.ignore_index: {ignore_index} is also class {names[ignore_index]!r}; choose an id that is no "
-            f"class's, or add 'dataset.label_map={{{ignore_index}: {VOID}}}'"
+            f"dataset.ignore_index: {ignore_index} is also class {names[ids.index(ignore_index)]!r}; choose an id that "
+            f"is no class's, or add 'dataset.label_map={{{ignore_index}: {VOID}}}'"
         )
-    ignored = set() if ignore_index is None else {ignore_index}
-    mapping = number(range(len(names)), ignored, label_map)
+    ignored = {value for value in (ignore_index, unlabelled) if value is not None}
+    mapping = number(ids, ignored, label_map)
     if palette is None:
         return Legend(default_palette(len(names)), Labels(names, mapping))
     colours = parse_palette(palette, len(names))
     if len(set(colours)) < len(colours):
         raise UserError("dataset.palette: two classes have the same colour; give each its own")
-    return Legend(colours, Labels(names, mapping, {colour: mapping[i] for i, colour in enumerate(colours)}))
+    return Legend(colours, Labels(names, mapping, {colour: mapping[i] for i, colour in zip(ids, colours, strict=True)}))
 
 
-def from_masks(masks: Sequence[Path], ignore_index: int | None, label_map: Mapping[int, int], limit: int) -> Legend:
+def from_masks(
+    masks: Sequence[Path],
+    ignore_index: int | None,
+    label_map: Mapping[int, int],
+    limit: int,
+    unlabelled: int | None = None,
+) -> Legend:
     """Count the classes in an evenly spread sample of masks.
 
-    Raises UserError unless the ids, after `label_map`, are 0, 1, ... without gaps and palettes agree.
+    Raises UserError unless the ids, after `label_map`, are 0, 1, ... without gaps and palettes agree. With an id
+    `unlabelled`, the others are numbered in their order.
     """
     found: dict[int, Path] = {}
     palettes, highest = PaletteRecord(), list[int | None]()
@@ -96,10 +115,13 @@ def from_masks(masks: Sequence[Path], ignore_index: int | None, label_map: Mappi
             palettes.check(mask, palette, path)
         if mask.ndim == 3 and (mask != mask[..., :1]).any():
             raise UserError(f"{path}: the mask is coded by colours; list them in classes.json (name and color)")
-        values = [value for value in np.unique(mask).tolist() if value != ignore_index]
+        smoothed.refuse(mask, path)
+        values = [value for value in np.unique(mask).tolist() if value not in (ignore_index, unlabelled)]
         highest.append(values[-1] if values == list(range(len(values))) else None)
         for value in values:
             found.setdefault(value, path)
+    if unlabelled is not None:
+        return _numbered(sorted(found), {ignore_index, unlabelled}, label_map)
     ids = sorted({label_map.get(value, value) for value in found} - {VOID} | set(label_map.values()) - {VOID})
     raw_void = VOID in found and VOID not in label_map
     if not raw_void and ids == list(range(len(ids))):
@@ -107,6 +129,21 @@ def from_masks(masks: Sequence[Path], ignore_index: int | None, label_map: Mappi
             _doubt_ids(highest, found)
         return from_settings(len(ids), ignore_index, label_map)
     raise _gap(found, ids)
+
+
+def _numbered(ids: Sequence[int], void: set[int | None], label_map: Mapping[int, int]) -> Legend:
+    """Return a class per id that is not in `label_map`, called after the id, with a notice if ids are missing."""
+    kept = [value for value in ids if value not in label_map]
+    if not kept:
+        raise UserError("dataset.unlabelled: the masks hold no other id; correct it, or give dataset.classes")
+    mapping = number(kept, {value for value in void if value is not None}, label_map)
+    names = tuple(f"class_{value}" for value in kept)
+    missing = sorted({*range(min(kept), max(kept))} - {*kept, *label_map, *void})
+    if missing:
+        few = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        text = f"the masks that were searched lack {len(missing)} ids below {max(kept)} ({few}), which are no classes"
+        warnings.warn(f"dataset.unlabelled: {text}; dataset.classes={max(kept)} keeps them", Notice, stacklevel=3)
+    return Legend(voc_palette(len(names)), Labels(names, mapping))
 
 
 def _doubt_ids(highest: Sequence[int | None], found: Mapping[int, Path]) -> None:

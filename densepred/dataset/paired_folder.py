@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from densepred.contracts import Dataset
-from densepred.dataset import orientation, pair_list, paths
+from densepred.dataset import layouts, orientation, pair_list, paths
 from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_unused
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import check_white, describe, measure_white, read_headers
-from densepred.dataset.pairs import Pair, pair_folders
+from densepred.dataset.pairs import NoPairs, Pair, pair_folders
 from densepred.dataset.reader import statistics
 from densepred.errors import Notice
 from densepred.types import Info, UserError
@@ -32,12 +33,15 @@ class PairedFolder(Dataset):
     A subclass adds how masks are read, and sets `pairs` and `info`.
     """
 
+    option: ClassVar[str] = "folder"
+
     root: str
     split: str = "train"
     splits: Mapping[str, str | float] | None = None
     images: str = "images/{split}"
     masks: str | None = "masks/{split}"
     mask_suffix: str = ""
+    image_suffix: str = ""
     list: str | None = None  # a CSV file instead of folders
     channels: int | None = None
     mean: Sequence[float] | None = None
@@ -65,8 +69,17 @@ class PairedFolder(Dataset):
         self._root = paths.dataset_root(self.root)
         self._splits = paths.known_splits(self.splits, SPLITS)
         self._fold = chosen_fold(self.folds, self.fold)
-        self.pairs = self._pairs(self.split)
+        try:
+            self.pairs = self._pairs(self.split)
+        except NoPairs as error:
+            raise self._explained(error) from error
         return self._pairs("train") if self.split != "train" and self._has_training() else self.pairs
+
+    def _explained(self, error: NoPairs) -> UserError:
+        """Return the error with the words for the layout that is there, unless files were found in training."""
+        if self.list is not None or (self.split != "train" and self._has_training()):
+            return error
+        return layouts.explained(error, self._root, self.option)
 
     def with_statistics(self, labels: Info, train: Pairs) -> Info:
         """Return `labels` with the channels, white, mean and std that are set, or else measured in `train`."""
@@ -115,6 +128,8 @@ class PairedFolder(Dataset):
         fractions = paths.fractions(self._splits, split)
         name = paths.of_split(fractions or self._splits, split)
         folder = "" if fractions else str(name)
+        if not fractions and self.list is None:
+            folder = paths.present(self._root, self.images, folder, split)
         pairs = self._from_folders(folder) if self.list is None else self._from_list(str(self.list), split, folder)
         return self._divided(pairs, fractions, wanted) if fractions else pairs
 
@@ -136,7 +151,8 @@ class PairedFolder(Dataset):
 
     def _from_folders(self, folder: str) -> Pairs:
         masks = None if self.masks is None else paths.below(self._root, self.masks, folder)
-        return pair_folders(paths.below(self._root, self.images, folder), masks, self.mask_suffix)
+        images = paths.below(self._root, self.images, folder)
+        return pair_folders(images, masks, self.mask_suffix, self.image_suffix, tell=True)
 
     def _from_list(self, name: str, split: str, folder: str) -> Pairs:
         """Read one file per split, or one file with a column `split`, or one file that is to be divided."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from densepred.dataset.image_file import EXTENSIONS
 from densepred.dataset.listing import image_files
+from densepred.errors import Notice
 from densepred.types import UserError
+
+BYPRODUCTS = ("_seg", "_flows", "_cp_masks", "_cp_output", "_outlines", "_overlay", "_color", "_viz")
+"""Ends of names that annotation programs give to further files beside an image and its mask."""
+
+
+class NoPairs(UserError):  # noqa: N818, named after the fact
+    """The folders hold no pair of an image and a mask, so they may have another layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +31,82 @@ class Pair:
     mask: Path | None
 
 
-def pair_folders(images: Path, masks: Path | None, mask_suffix: str = "", image_suffix: str = "") -> list[Pair]:
-    """Pair files by relative path without suffix and extension, in the order of their names."""
-    found = _by_stem(images, image_suffix)
+def pair_folders(
+    images: Path, masks: Path | None, mask_suffix: str = "", image_suffix: str = "", tell: bool = False
+) -> list[Pair]:
+    """Pair files by relative path without suffix and extension, in the order of their names.
+
+    A suffix with a dot, such as `_mask.png`, includes the extension. Images and masks may share a folder: files with
+    the suffix of masks are masks, and the others are images. With `tell`, a notice counts what the suffixes leave out.
+    """
+    shared = masks is not None and os.path.realpath(images) == os.path.realpath(masks)
+    if shared and mask_suffix == image_suffix:
+        raise NoPairs(
+            f"{images}: holds images and masks, and both dataset.image_suffix and dataset.mask_suffix are "
+            f"{mask_suffix!r}; add the end of the masks' names, such as dataset.mask_suffix=_mask"
+        )
+    _require(images)
+    labels, odd = ({}, []) if masks is None else _by_stem(masks, mask_suffix)
+    apart = set(labels.values()) if shared else set[Path]()
+    found, left = _by_stem(images, image_suffix, apart)
+    if shared:
+        found, others = _without_byproducts(found, labels)
+        odd, left = [], [path for path in left if path not in apart] + others
     if not found:
-        raise UserError(f"{images}: holds no images ({', '.join(sorted(EXTENSIONS))}); check dataset.root and splits")
+        ends = f" whose names end in {image_suffix}" if image_suffix else ""
+        kinds = ", ".join(sorted(EXTENSIONS))
+        raise NoPairs(f"{images}: holds no images{ends} ({kinds}); check dataset.root and splits")
+    if tell:
+        _tell_left_out(left, images, "image")
+        _tell_left_out(odd, masks, "mask")
     if masks is None:
         return [Pair(name, path, None) for name, path in sorted(found.items())]
-    labels = _by_stem(masks, mask_suffix)
     _check_partners(found, labels, images, masks)
     return [Pair(name, path, labels[name]) for name, path in sorted(found.items())]
 
 
-def _by_stem(folder: Path, suffix: str) -> dict[str, Path]:
-    """Return the files by relative path without extension and suffix, as composed Unicode."""
+def _require(folder: Path) -> None:
     if not folder.is_dir():
-        raise UserError(f"{folder}: is no folder; check dataset.root, dataset.images, dataset.masks and dataset.splits")
+        raise NoPairs(f"{folder}: is no folder; check dataset.root, dataset.images, dataset.masks and dataset.splits")
+
+
+def _by_stem(folder: Path, suffix: str, without: Collection[Path] = ()) -> tuple[dict[str, Path], list[Path]]:
+    """Return the files by relative path without suffix and extension, as composed Unicode, and those without it."""
+    _require(folder)
     out: dict[str, Path] = {}
+    left: list[Path] = []
     for path in image_files(folder):
-        name = unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+        if path in without:
+            continue
+        relative = path.relative_to(folder)
+        whole = relative.as_posix() if "." in suffix else relative.with_suffix("").as_posix()
+        name = unicodedata.normalize("NFC", whole)
         if not name.endswith(suffix):
+            left.append(path)
             continue
         name = name[: len(name) - len(suffix)]
         if name in out:
             raise UserError(f"{path} and {out[name].name}: have the same name without extension; keep one of them")
         out[name] = path
-    return out
+    return out, left
+
+
+def _without_byproducts(images: Mapping[str, Path], masks: Mapping[str, Path]) -> tuple[dict[str, Path], list[Path]]:
+    """Return the images of a shared folder, and the files that a program wrote beside an image that has a mask."""
+    extra = {
+        name
+        for name in images
+        for end in BYPRODUCTS
+        if name.endswith(end) and name[: -len(end)] in images.keys() & masks
+    } - masks.keys()
+    return {name: path for name, path in images.items() if name not in extra}, [images[name] for name in sorted(extra)]
+
+
+def _tell_left_out(files: list[Path], folder: Path | None, what: str) -> None:
+    if files:
+        names = ", ".join(path.name for path in files[:3]) + (", ..." if len(files) > 3 else "")
+        text = f"{folder}: {len(files)} files left out, because their names are no {what}'s ({names})"
+        warnings.warn(f"{text}: dataset.image_suffix and dataset.mask_suffix choose", Notice, stacklevel=3)
 
 
 def _check_partners(images: Mapping[str, Path], masks: Mapping[str, Path], here: Path, there: Path) -> None:
@@ -62,4 +122,5 @@ def _check_partners(images: Mapping[str, Path], masks: Mapping[str, Path], here:
         for names, what in ((alone, "images without a mask"), (lonely, "masks without an image"))
         if names
     ]
-    raise UserError(f"{here} and {there}: {' and '.join(parts)}; {hint}")
+    kind = UserError if images.keys() & masks.keys() or "case" in hint else NoPairs
+    raise kind(f"{here} and {there}: {' and '.join(parts)}; {hint}")

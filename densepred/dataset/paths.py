@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
 from densepred.dataset.file_names import normal
-from densepred.errors import UserError, shown
+from densepred.errors import Notice, UserError, shown
 from densepred.home import expand
 
 T = TypeVar("T")
@@ -115,6 +116,25 @@ def find(root: str, patterns: Patterns, names: Sequence[str], key: str) -> tuple
             return path, name
     others = f" (nor is there {', '.join(str(path) for path, _ in tried[1:])})" if len(tried) > 1 else ""
     raise UserError(f"{tried[0][0]}: is missing{others}; check dataset.root, dataset.{key} and dataset.splits")
+
+
+def other_words(split: str, names: Sequence[str]) -> list[str]:
+    """Return the usual words for a split that are not among `names`."""
+    word = split_word(split)
+    return [other for other in (word, *ALIASES) if split_word(other) == word and other not in names]
+
+
+def present(root: Path, pattern: str, name: str, split: str) -> str:
+    """Return the name of a split for which the folder exists: `name`, else another word with a notice."""
+    if "{split}" not in pattern or below(root, pattern, name).exists():
+        return name
+    word = split_word(split)
+    others = [other for other in other_words(split, [name]) if below(root, pattern, other).is_dir()]
+    if not others:
+        return name
+    text = f"{below(root, pattern, name)}: is not there, so {word} is read from {below(root, pattern, others[0]).name}"
+    warnings.warn(f"{text}, as dataset.splits.{word}={others[0]} does", Notice, stacklevel=2)
+    return others[0]
 
 
 def inside(folder: Path, name: object, where: str) -> Path:

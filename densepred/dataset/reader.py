@@ -53,7 +53,7 @@ class Reader:
         image = self._turned(path, size)
         found = (image.shape[1], image.shape[2])
         if found != size:
-            hint = "one of them is turned by 90 degrees" if found == size[::-1] else "make them equal"
+            hint = "one of them is turned by 90 degrees" if found == size[::-1] else _factor(found, size)
             raise UserError(
                 f"{path}: the image is {found[0]}x{found[1]} but {partner} is "
                 f"{size[0]}x{size[1]} (height x width); {hint}"
@@ -71,6 +71,17 @@ class Reader:
                 "dataset.exif=upright if masks were drawn on images as viewers show them, else dataset.exif=stored"
             )
         return upright if upright.shape[1:] == size else image
+
+
+def _factor(image: tuple[int, int], labels: tuple[int, int]) -> str:
+    """Return the remedy for labels of another size, with the factor if there is one."""
+    factor = image[0] / labels[0]
+    if factor > 1 and all(-(-side // round(factor)) == part for side, part in zip(image, labels, strict=True)):
+        return (
+            f"the labels are 1/{round(factor)} of the image: enlarge them {round(factor)} times with the nearest "
+            "neighbour, or shrink the images"
+        )
+    return "make them equal"
 
 
 def statistics(

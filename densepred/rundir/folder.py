@@ -49,7 +49,7 @@ FREE += (
 LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_loss")
 """Settings that earlier runs began without; they resume with the present value."""
 
-IMPLIED = {"data.foreground": 0.0, "encoder.pretrained": False}
+IMPLIED = {"data.foreground": 0.0, "dataset.image_suffix": "", "dataset.unlabelled": None, "encoder.pretrained": False}
 """Values that earlier runs had without the setting."""
 
 

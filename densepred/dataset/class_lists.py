@@ -1,0 +1,107 @@
+"""Names, ids and colours of classes in the files that annotation programs write beside their masks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from densepred.dataset.class_file import Entry
+from densepred.dataset.palette import parse_colour
+from densepred.errors import Notice, UserError, shown
+
+Lists = Callable[[Path], list[Entry]]
+
+
+def find(folders: Iterable[Path]) -> tuple[Path, list[Entry]] | None:
+    """Return the first file that names classes in any of the folders, and its classes; a notice tells it."""
+    for folder in folders:
+        for name, read in FILES.items():
+            if (path := folder / name).is_file() and (entries := read(path)):
+                warnings.warn(f"{path}: names the {len(entries)} classes of the masks", Notice, stacklevel=2)
+                return path, entries
+    return None
+
+
+def labelmap(path: Path) -> list[Entry]:
+    """Read CVAT's labelmap.txt, lines `name:red,green,blue:parts:actions`; the line number is the id.
+
+    Source: https://docs.cvat.ai/docs/manual/advanced/formats/format-smask/
+    """
+    rows = [line.split(":") for line in _lines(path) if line and not line.startswith("#")]
+    entries = list[Entry]()
+    for index, row in enumerate(rows):
+        parts = row[1].split(",") if len(row) > 1 else []
+        if not all(re.fullmatch(r"\s*\d{1,3}\s*", part) for part in parts) or not row[0]:
+            raise UserError(f"{path}: {shown(':'.join(row))} is no class; write name:red,green,blue::")
+        where = f"{path}: the colour of {shown(row[0])}"
+        entries.append(Entry(index, row[0], parse_colour([*map(int, parts)], where) if parts else None, False))
+    return entries
+
+
+def pixel_values(path: Path) -> list[Entry]:
+    """Read Roboflow's _classes.csv, with the columns `Pixel Value` and `Class`; one of another form names no classes.
+
+    Source: https://roboflow.com/formats/semantic-segmentation-masks
+    """
+    rows = [[cell.strip() for cell in row] for row in csv.reader(_lines(path)) if row]
+    if not rows or [cell.casefold() for cell in rows[0][:2]] != ["pixel value", "class"]:
+        return []
+    entries = list[Entry]()
+    for row in rows[1:]:
+        if len(row) < 2 or not re.fullmatch(r"\d{1,5}", row[0]) or not row[1]:
+            raise UserError(f"{path}: the line {shown(','.join(row))} is no class; write id, name")
+        entries.append(Entry(int(row[0]), row[1], None, False))
+    return entries
+
+
+def nnunet(path: Path) -> list[Entry]:
+    """Read nnU-Net's dataset.json, `labels` of names to ids (or, in version 1, of ids to names); `ignore` is void.
+
+    Source: https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md
+    """
+    try:
+        data = json.loads("\n".join(_lines(path)))
+    except (ValueError, RecursionError):
+        return []
+    labels = data.get("labels") if isinstance(data, dict) else None
+    if not isinstance(labels, dict):
+        return []
+    entries = sorted(_label(name, value, path) for name, value in labels.items())
+    _tell_modalities(data.get("channel_names", data.get("modality")), data, path)
+    return entries
+
+
+def _label(name: str, value: Any, path: Path) -> Entry:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,5}", name):
+        name, value = value, int(name)
+    if isinstance(value, list):
+        raise UserError(
+            f"{path}: the label {shown(name)} is a region of several ids {shown(value)}, which may overlap; "
+            "give dataset.classes, the name of each id in masks"
+        )
+    if type(value) is not int:
+        raise UserError(f"{path}: the label {shown(name)} is {shown(value)}; write its id in masks")
+    return Entry(value, name, None, name == "ignore")
+
+
+def _tell_modalities(channels: Any, data: dict[str, Any], path: Path) -> None:
+    """Tell if images consist of several files, because one of them is read: RGB in one file is no such case."""
+    if isinstance(channels, dict) and len(channels) > 1 and {*map(str, channels.values())} != {"R", "G", "B"}:
+        names = ", ".join(map(str, channels.values()))
+        text = f"{path}: images have {len(channels)} channels ({names}); of those in files of their own, one is read"
+        warnings.warn(f"{text}, the one that dataset.image_suffix names", Notice, stacklevel=2)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); save it as UTF-8, or give dataset.classes") from error
+
+
+FILES: dict[str, Lists] = {"labelmap.txt": labelmap, "_classes.csv": pixel_values, "dataset.json": nnunet}

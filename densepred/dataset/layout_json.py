@@ -1,0 +1,87 @@
+"""JSON files of annotation programs, recognised by their content, and the words that read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from densepred.dataset.file_names import normal
+from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, pattern, quoted, split_of, split_words
+
+LARGEST = 1 << 28
+"""Bytes of a JSON file that is opened to see what it holds."""
+SEVERAL = 50
+"""JSON files that are opened at most."""
+
+
+def layouts(tree: Tree) -> Iterator[Found]:
+    """Yield the words that read the JSON files of a folder."""
+    names = [name for name in tree.files if name.lower().endswith(".json")]
+    contents = {name: data for name in names[:SEVERAL] if (data := _content(tree.root / name)) is not None}
+    coco = {name: data for name, data in contents.items() if _is_coco(data)}
+    if coco:
+        yield from _coco(tree, coco)
+
+
+def _content(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes()) if path.stat().st_size <= LARGEST else None
+    except (OSError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _is_coco(data: Any) -> bool:
+    lists = ("images", "annotations", "categories")
+    return isinstance(data, dict) and all(isinstance(data.get(key), list) for key in lists) and bool(data["images"])
+
+
+def _coco(tree: Tree, files: Mapping[str, dict[str, Any]]) -> Iterator[Found]:
+    """Yield the words for COCO files: a pattern if there is one per split, otherwise the first file, to be divided."""
+    groups: dict[str, dict[str, str]] = {}
+    for name in files:
+        text, word = pattern(name)
+        if word is not None:
+            groups.setdefault(text, {})[word] = name
+    whole = next((text for text, ones in groups.items() if {"train", "valid"} <= {*map(split_of, ones)}), None)
+    if whole is None:
+        name = next(iter(files))
+        yield from _words(tree, name, files[name], name, FRACTIONS)
+        return
+    word = next(word for word in groups[whole] if split_of(word) == "train")
+    name = groups[whole][word]
+    official = {"train2017": "train", "val2017": "val", "test2017": "test"}
+    yield from _words(tree, whole, files[name], name, split_words(official.get(word, word) for word in groups[whole]))
+
+
+def _words(tree: Tree, annotations: str, data: Mapping[str, Any], example: str, splits: str) -> Iterator[Found]:
+    place = _images(tree, data, example)
+    if place is None:
+        return
+    option, task = _option(data)
+    images = pattern(place)[0] if "{split}" in annotations else place
+    words = [f"dataset={option}", quoted("dataset.annotations", annotations), quoted("dataset.images", images)]
+    yield Found("COCO's JSON format", " ".join([*words, splits, task]).strip().replace("  ", " "))
+
+
+def _images(tree: Tree, data: Mapping[str, Any], example: str) -> str | None:
+    """Return the folder below which the first image of a file lies, nearest to the file's own; None if it is absent."""
+    first = data["images"][0]
+    name = normal(str(first.get("file_name", ""))) if isinstance(first, dict) else ""
+    places = {
+        file[: -len(name)].rstrip("/") or "." for file in tree.files if name and (f"/{file}").endswith(f"/{name}")
+    }
+    beside = example.rpartition("/")[0] or "."
+    word = pattern(example)[1]
+    return min(places, key=lambda place: (place != beside, pattern(place)[1] != word, len(place)), default=None)
+
+
+def _option(data: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the dataset and the task for the content of a COCO file."""
+    records = [record for record in data["annotations"] if isinstance(record, dict)]
+    if any("segments_info" in record for record in records):
+        return "coco_panoptic", "task=panoptic"
+    if any(record.get("keypoints") for record in records):
+        return "coco_keypoints", "task=pose"
+    return "coco_instances", "" if any(record.get("segmentation") for record in records) else "task=detection_fcos"

@@ -1,0 +1,32 @@
+"""An error about a dataset's folders, with the words that read the layout that is there instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from densepred.dataset import layout_json, layout_official, layout_pairs
+from densepred.dataset.layout_tree import Found, Tree, listed
+from densepred.errors import UserError
+
+
+def explained(error: UserError, root: Path, option: str) -> UserError:
+    """Return the error with the words that read the folder in place of its remedy, if the layout is known.
+
+    option: the dataset that was typed
+    """
+    try:
+        found = next(known(listed(root), option), None)
+    except OSError:
+        return error
+    if found is None:
+        return error
+    fact = str(error).rpartition("; ")[0] or str(error)
+    return UserError(f"{fact}; this looks like {found.what}: type {found.words.strip()}")
+
+
+def known(tree: Tree, option: str) -> Iterator[Found]:
+    """Yield the layouts that fit, the most specific first."""
+    yield from layout_official.layouts(tree)
+    yield from layout_json.layouts(tree)
+    yield from layout_pairs.layouts(tree, option)

@@ -1,0 +1,236 @@
+"""Layouts that people bring: each is read at once, or the error holds the words that read it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from densepred.build.instantiate import build
+from densepred.contracts import Dataset
+from densepred.errors import Notice, UserError
+from tests.dataset.coco_tree import note
+from tests.dataset.files import picture, write
+
+Plain = Callable[..., dict[str, Any]]
+Draw = Callable[[Path], None]
+
+SIZE = (37, 45)
+NAMES = [f"{word}{number}" for word in ("cell", "field") for number in range(1, 7)]
+SPLITS = {"train": NAMES[:8], "val": NAMES[8:]}
+COLOURS = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]], np.uint8)
+
+
+def truth(name: str) -> np.ndarray:
+    """Return a class map (H, W) of 0, 1 and 2 in three regions at places that depend on the name."""
+    ids = np.zeros(SIZE, np.uint8)
+    start = NAMES.index(name)
+    ids[5 + start : 15 + start, 4:20] = 1
+    ids[8:30, 25 : 31 + start] = 2
+    return ids
+
+
+def objects(name: str) -> np.ndarray:
+    """Return a map of instances (H, W): one per region."""
+    return truth(name).astype(np.uint16)
+
+
+def pair(root: Path, image: str, mask: str, split: str = "train", ids: Callable[[str], np.ndarray] = truth) -> None:
+    """Draw the images and masks of a split; {} in the paths is the name."""
+    for name in SPLITS[split]:
+        write(root / image.format(name), picture(SIZE))
+        write(root / mask.format(name), ids(name))
+
+
+def everything(image: str, mask: str, ids: Callable[[str], np.ndarray] = truth) -> Draw:
+    def draw(root: Path) -> None:
+        for split in SPLITS:
+            pair(root, image, mask, split, ids)
+
+    return draw
+
+
+def halves(image: str, mask: str, words: dict[str, str]) -> Draw:
+    """Draw a folder per split; `words` are their names."""
+
+    def draw(root: Path) -> None:
+        for split, word in words.items():
+            pair(root, image.replace("SPLIT", word), mask.replace("SPLIT", word), split)
+
+    return draw
+
+
+def cellpose(root: Path) -> None:
+    everything("{}_img.png", "{}_masks.png", objects)(root)
+    (root / "cell1_img_seg.npy").write_bytes(b"\x93NUMPY a pickle, never opened")
+
+
+def nnunet(root: Path) -> None:
+    everything("imagesTr/{}_0000.png", "labelsTr/{}.png")(root)
+    labels = {"background": 0, "wall": 1, "nucleus": 2}
+    text = {"channel_names": {"0": "R", "1": "G", "2": "B"}, "labels": labels, "numTraining": 12, "file_ending": ".png"}
+    (root / "dataset.json").write_text(json.dumps(text))
+
+
+def ade(root: Path) -> None:
+    for split, word in (("train", "train"), ("val", "val")):
+        pair(root, f"images/{word}/{{}}.png", f"masks/{word}/{{}}.png", split)
+
+
+def cvat_masks(root: Path) -> None:
+    everything("JPEGImages/{}.jpg", "SegmentationClass/{}.png", lambda name: COLOURS[truth(name)])(root)
+    everything("JPEGImages/{}.jpg", "SegmentationObject/{}.png", lambda name: COLOURS[truth(name)])(root)
+    rows = ["background:0,0,0::", "wall:128,0,0::", "nucleus:0,128,0::"]
+    (root / "labelmap.txt").write_text("# label:color_rgb:parts:actions\n" + "\n".join(rows) + "\n")
+    (root / "ImageSets/Segmentation").mkdir(parents=True)
+    (root / "ImageSets/Segmentation/default.txt").write_text("\n".join(NAMES))
+
+
+def roboflow_masks(root: Path) -> None:
+    halves("SPLIT/{}_png.rf.1a2b.jpg", "SPLIT/{}_png.rf.1a2b_mask.png", {"train": "train", "val": "valid"})(root)
+    for word in ("train", "valid"):
+        (root / word / "_classes.csv").write_text("Pixel Value, Class\n0, background\n1, wall\n2, nucleus\n")
+
+
+def regions(name: str) -> list[list[float]]:
+    """Return x, y, width and height of the regions 1 and 2 of `truth`."""
+    start = NAMES.index(name)
+    return [[4, 5 + start, 16, 10], [25, 8, 6 + start, 22]]
+
+
+def coco_file(names: list[str], file_name: str, outlines: bool = True) -> dict[str, Any]:
+    images = [
+        {"id": i, "file_name": file_name.format(name), "height": SIZE[0], "width": SIZE[1]}
+        for i, name in enumerate(names)
+    ]
+    notes = []
+    for image, name in enumerate(names):
+        for kind, (x, y, width, height) in enumerate(regions(name), 1):
+            outline = [[x, y, x + width, y, x + width, y + height, x, y + height]] if outlines else []
+            record = note(len(notes) + 1, kind, [x, y, width, height], width * height, segmentation=outline)
+            notes.append({**record, "image_id": image})
+    return {
+        "images": images,
+        "annotations": notes,
+        "categories": [{"id": 1, "name": "wall"}, {"id": 2, "name": "nucleus"}],
+    }
+
+
+def coco(file: str, image: str, file_name: str, outlines: bool = True) -> Draw:
+    """Draw one JSON file of all images."""
+
+    def draw(root: Path) -> None:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(json.dumps(coco_file(NAMES, file_name, outlines)))
+        for name in NAMES:
+            write(root / image.format(name), picture(SIZE))
+
+    return draw
+
+
+def roboflow_coco(root: Path) -> None:
+    for split, word in {"train": "train", "val": "valid"}.items():
+        for name in SPLITS[split]:
+            write(root / word / f"{name}_jpg.rf.1a.jpg", picture(SIZE))
+        data = coco_file(SPLITS[split], "{}_jpg.rf.1a.jpg")
+        data["categories"].insert(0, {"id": 0, "name": "cells"})
+        (root / word / "_annotations.coco.json").write_text(json.dumps(data))
+
+
+def official_coco(root: Path) -> None:
+    for split, names in SPLITS.items():
+        for name in names:
+            write(root / f"images/{split}/{name}.jpg", picture(SIZE))
+        path = root / f"annotations/instances_{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(coco_file(names, "{}.jpg")))
+
+
+VALID = {"train": "train", "val": "valid"}
+LAYOUTS: dict[str, tuple[Draw, str]] = {
+    "folders of ours": (halves("images/SPLIT/{}.jpg", "masks/SPLIT/{}.png", {"train": "train", "val": "val"}), ""),
+    "valid as a split": (halves("images/SPLIT/{}.jpg", "masks/SPLIT/{}.png", VALID), ""),
+    "split above": (halves("SPLIT/images/{}.jpg", "SPLIT/masks/{}.png", VALID), ""),
+    "other words": (halves("SPLIT_imgs/{}.jpg", "SPLIT_labels/{}.png", {"train": "training", "val": "validation"}), ""),
+    "not divided": (everything("images/{}.jpg", "masks/{}.png"), ""),
+    "one folder": (everything("{}.jpg", "{}_mask.png"), ""),
+    "one folder, extensions": (everything("{}.jpg", "{}.png"), ""),
+    "one folder per split": (halves("SPLIT/{}.png", "SPLIT/{}_label.png", VALID), ""),
+    "image suffix": (everything("imgs/{}_image.png", "labels/{}_label.png"), ""),
+    "camvid": (halves("SPLIT/{}.png", "SPLITannot/{}.png", {"train": "train", "val": "val"}), ""),
+    "cellpose": (cellpose, "instances"),
+    "nnunet": (nnunet, "names"),
+    "cvat masks": (cvat_masks, "names"),
+    "roboflow masks": (roboflow_masks, "names"),
+    "official coco": (official_coco, "boxes"),
+    "roboflow coco": (roboflow_coco, "boxes"),
+    "cvat coco": (coco("annotations/instances_default.json", "images/default/{}.jpg", "{}.jpg"), "boxes"),
+    "cvat coco, subfolders": (coco("annotations/instances_default.json", "images/a b/{}.jpg", "a b/{}.jpg"), "boxes"),
+    "label studio coco": (coco("result.json", "images/{}.jpg", "images\\{}.jpg"), "boxes"),
+    "labelme2coco": (coco("annotations.json", "JPEGImages/{}.jpg", "JPEGImages/{}.jpg"), "boxes"),
+    "images beside the json": (coco("data/labels.json", "data/{}.jpg", "{}.jpg"), "boxes"),
+    "boxes alone": (coco("result.json", "images/{}.jpg", "images/{}.jpg", outlines=False), "boxes alone"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_is_read_or_the_error_holds_the_words_that_read_it(layout: str, tmp_path: Path, plain: Plain) -> None:
+    draw, kind = LAYOUTS[layout]
+    draw(tmp_path)
+    typed = [f"dataset.root={tmp_path}"]
+    data = followed(plain, typed)
+    samples = {sample.frame.id: sample for part in data.values() for sample in (part[i] for i in range(len(part)))}
+    assert len(data["train"]) + len(data["valid"]) == len(samples) == len(NAMES)
+    for id, sample in samples.items():
+        name = re.sub(r"_img$|_(png|jpg)\.rf.*$", "", id.rpartition("/")[2])
+        compare(sample.truth, name, kind)
+    if kind in ("names", "boxes", "boxes alone"):
+        assert data["train"].info.classes[-2:] == ("wall", "nucleus")
+
+
+def followed(plain: Plain, typed: list[str]) -> dict[str, Dataset]:
+    """Build train and valid with the words that errors name, one after another."""
+    words = ["dataset=folder"]
+    for _ in range(3):
+        try:
+            return splits(plain, *words, *typed)
+        except UserError as error:
+            said = str(error)
+        assert "\n" not in said
+        found = re.search(r"; (?:this looks like [^:]*: |.*, or )type (dataset[.=].*)$", said)
+        assert found, said
+        new = shlex.split(found[1])
+        words = new if new[0].startswith("dataset=") else words + new
+    raise AssertionError(words)
+
+
+def splits(plain: Plain, *words: str) -> dict[str, Dataset]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Notice)
+        factory = build(plain(*words)["dataset"])
+        return {split: factory(split=split) for split in ("train", "valid")}
+
+
+def compare(found: Any, name: str, kind: str) -> None:
+    expected = truth(name)
+    if kind == "boxes alone":
+        assert found.semantic is None
+    elif kind == "instances":
+        assert torch.equal(found.instances, torch.from_numpy(expected.astype(np.int32)))
+    elif kind == "boxes":  # categories are in the order of the file; Roboflow's group takes a class of its own
+        first = 1 if int(found.semantic.max()) == 2 else 2
+        assert torch.equal(found.semantic > 0, torch.from_numpy(expected > 0))
+        assert torch.equal(found.semantic == first, torch.from_numpy(expected == 1))
+    else:
+        assert torch.equal(found.semantic, torch.from_numpy(expected))
+    if "boxes" in kind:
+        corners = [[x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5] for x, y, width, height in regions(name)]
+        assert found.boxes.tolist() == corners
