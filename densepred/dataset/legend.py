@@ -143,7 +143,7 @@ def _numbered(ids: Sequence[int], void: set[int | None], label_map: Mapping[int,
         few = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
         text = f"the masks that were searched lack {len(missing)} ids below {max(kept)} ({few}), which are no classes"
         warnings.warn(f"dataset.unlabelled: {text}; dataset.classes={max(kept)} keeps them", Notice, stacklevel=3)
-    return Legend(voc_palette(len(names)), Labels(names, mapping))
+    return Legend(default_palette(len(names)), Labels(names, mapping))
 
 
 def _doubt_ids(highest: Sequence[int | None], found: Mapping[int, Path]) -> None:
