@@ -19,7 +19,7 @@ SIGMA = 0.05
 
 
 class KeypointAp(Metric):
-    """Average precision and recall by object keypoint similarity (OKS), counted by pycocotools.
+    """Average precision and recall by object keypoint similarity (OKS), counted by pycocotools or hotcoco.
 
     OKS is the mean over the labelled keypoints of exp(-d^2 / (2 area (2 sigma)^2)): d is the distance, sigma the
     deviation among annotators of this keypoint. Areas and boxes are those of the ground truth. People without a

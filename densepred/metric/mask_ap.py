@@ -11,7 +11,7 @@ from densepred.types import Annotation, Info
 
 
 class MaskAp(Metric):
-    """Average precision and recall of masks, counted by pycocotools. Lin et al., ECCV 2014 (arXiv 1405.0312).
+    """Average precision and recall of masks, by pycocotools or hotcoco. Lin et al., ECCV 2014 (arXiv 1405.0312).
 
     `max_detections` limits the predictions per image, best first: the largest limit holds for all scores, each other
     one gives its own `ar<number>`. Masks are `masks` if an annotation has them, else its map of instances; masks

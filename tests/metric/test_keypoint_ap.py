@@ -197,7 +197,7 @@ def test_default_sigmas_give_one_notice_in_one_line(sigmas: tuple[float, ...]) -
         first = scored(pairs, placeholders).compute()
         scored(pairs, placeholders).compute()
     assert first == scored(pairs, info(2, sigmas=(0.05, 0.0500001))).compute()
-    assert len(told) == 1
+    assert len([text for text in told if "hotcoco" not in text]) == 1
     with pytest.warns(Notice, match=r"^keypoint_ap: the dataset has no sigmas for its 2 keypoints, so 0\.05 is used"):
         scored(pairs, placeholders).compute()
 
@@ -205,6 +205,7 @@ def test_default_sigmas_give_one_notice_in_one_line(sigmas: tuple[float, ...]) -
 def test_sigmas_that_were_measured_are_no_news() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "average precision is counted by hotcoco")
         scored([(people([(50, 52, 1), (90, 90, 1)]), people([(50, 50, 2), (90, 90, 2)]))], info(2)).compute()
 
 

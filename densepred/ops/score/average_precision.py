@@ -1,4 +1,4 @@
-"""COCO's average precision and recall, computed by pycocotools from annotations in memory.
+"""COCO's average precision and recall, computed by hotcoco or pycocotools from annotations in memory.
 
 Lin et al., ECCV 2014 (arXiv 1405.0312); https://cocodataset.org/#detection-eval and #keypoints-eval.
 """
@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import count
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+
+from densepred.ops.score import coco_engine
 
 FAR = 1e10
 SIZES = {"": (0.0, FAR), "_small": (0.0, 32.0**2), "_medium": (32.0**2, 96.0**2), "_large": (96.0**2, FAR)}
@@ -68,7 +67,7 @@ class Objects:
             entry["segmentation"] = {"size": list(self.size), "counts": mask}
         if self.keypoints is not None:
             for entry, points in zip(found, self.keypoints, strict=True):
-                entry |= {"keypoints": points.reshape(-1), "num_keypoints": int((points[:, 2] > 0).sum())}
+                entry |= {"keypoints": points.reshape(-1).tolist(), "num_keypoints": int((points[:, 2] > 0).sum())}
         return found
 
 
@@ -119,16 +118,17 @@ def curves(
     nor the number of processes matters.
     """
     ordered = in_order(pairs)
-    with redirect_stdout(None):  # pycocotools reports its progress by print
-        evaluation = COCOeval(*(_api([pair[side] for pair in ordered], categories) for side in (0, 1)), iouType=kind)
-        evaluation.params.maxDets = list(most)
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = [list(size) for size in SIZES.values()], list(SIZES)
-        if sigmas is not None:
-            evaluation.params.kpt_oks_sigmas = np.array(sigmas)
-        evaluation.evaluate()
-        evaluation.accumulate()
-    back = np.argsort(np.argsort(categories))  # pycocotools sorts them
-    return Curves(evaluation.eval["precision"][:, :, back], evaluation.eval["recall"][:, back])
+    params: dict[str, Any] = {
+        "maxDets": list(most),
+        "areaRng": [list(size) for size in SIZES.values()],
+        "areaRngLbl": list(SIZES),
+    }
+    if sigmas is not None:
+        params["kpt_oks_sigmas"] = np.array(sigmas)
+    truth, found = (_dataset([pair[side] for pair in ordered], categories) for side in (0, 1))
+    precision, recall = coco_engine.count(truth, found, kind, params)
+    back = np.argsort(np.argsort(categories))  # COCOeval sorts them
+    return Curves(precision[:, :, back], recall[:, back])
 
 
 def in_order(pairs: Iterable[Pair]) -> list[Pair]:
@@ -157,17 +157,22 @@ def numbers(stems: Sequence[str]) -> list[int] | None:
     return found if len(set(found)) == len(stems) else None
 
 
-def _api(images: Sequence[Objects], categories: Sequence[int]) -> COCO:
-    """Build pycocotools' index of a dataset. Ids count from 1, because there 0 means no match."""
-    ids = count(1)
-    api: Any = COCO()
-    api.dataset = {
+def _dataset(images: Sequence[Objects], categories: Sequence[int]) -> dict[str, Any]:
+    """Return a dataset in the form of COCO's JSON, without objects of other categories than these.
+
+    Ids count from 1, because there 0 means no match.
+    """
+    ids, kept = count(1), {*categories}
+    return {
         "images": [{"id": i, "height": found.size[0], "width": found.size[1]} for i, found in enumerate(images, 1)],
-        "categories": [{"id": category} for category in categories],
-        "annotations": [entry for i, found in enumerate(images, 1) for entry in found.entries(i, ids)],
+        "categories": [{"id": category, "name": str(category)} for category in categories],
+        "annotations": [
+            entry
+            for i, found in enumerate(images, 1)
+            for entry in found.entries(i, ids)
+            if entry["category_id"] in kept
+        ],
     }
-    api.createIndex()
-    return api
 
 
 def _mean(values: np.ndarray) -> float | None:
