@@ -109,6 +109,7 @@ class EvalSettings:
     ablate: str | None = None
     probes: bool = False
     calibrate: bool = False
+    pictures: int = 8
     flip: bool = False
     boxes: str | None = None
     box_threshold: float = 0.0

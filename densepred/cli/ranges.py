@@ -56,6 +56,7 @@ RANGES = (
     ("opset", 18, 24),
     ("tolerance", 0, 1),
     ("images", 0, BIG),
+    ("pictures", 0, 999),
     ("optimizer.lr", 0, 1e6),
     ("optimizer.weight_decay", 0, 1e6),
     ("optimizer.eps", 0, 1),

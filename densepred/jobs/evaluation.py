@@ -103,7 +103,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     boxes = _detected(settings, task, data)
     loader = evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
     try:
-        each = PerImage(task)
+        each = PerImage(task, settings.pictures)
         samples = Samples(task, len(data), model.align_corners) if settings.calibrate else None
         values, sections = _scored(settings, model.to(device), task.to(device), loader, device, split, each, samples)
         if samples is not None:
@@ -112,7 +112,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
         loader.close()
     if distributed.is_main():
         job.folder.mkdir(parents=True, exist_ok=True)
-    written = each.write(job.folder)
+    written = [*each.write(job.folder), *each.gallery.write(job.folder)]
     if distributed.is_main():
         shown = str(path) if len(paths) == 1 else [str(one) for one in paths]
         facts = {"checkpoint": shown, "step": header.get("step"), "split": split, "samples": len(data)}

@@ -15,11 +15,14 @@ from torch import Tensor
 
 from densepred import atomic, distributed
 from densepred.contracts import Metric
+from densepred.draw import matrix
+from densepred.jobs.gallery import Gallery
 from densepred.ops.score.confusion import confusion, per_class, pixel_accuracy
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Outputs
 
-MATRIX, MATRICES, SCORES = "confusion.csv", "per_image_confusion.json", "per_image.csv"
+MATRIX, PICTURE = "confusion.csv", "confusion.png"
+MATRICES, SCORES = "per_image_confusion.json", "per_image.csv"
 VOID = "void"
 Row = tuple[str, dict[str, float | None], list[list[int]]]
 
@@ -31,22 +34,25 @@ class PerImage:
     the task's own metrics of the image alone, if they need no probabilities; their means are not those of the dataset.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, pictures: int = 0) -> None:
+        self.gallery = Gallery(task, pictures)
         self.task, self.classes = task, task.info.classes
         self.rows: list[Row] = []
         metrics = task.new_metrics()
         self.options = [name for name, metric in metrics.items() if not metric.probabilities]
 
     def __call__(self, batch: Batch, found: list[Annotation], outputs: Outputs) -> None:
-        for name, prediction, truth in zip(_names(batch), found, batch.truths, strict=True):
+        for index, (name, prediction, truth) in enumerate(zip(_names(batch), found, batch.truths, strict=True)):
             if prediction.semantic is not None and truth.semantic is not None:
                 labels = truth.semantic.to(prediction.semantic.device)
-                matrix = confusion(prediction.semantic, labels, len(self.classes)).cpu()
-                iou, accuracy = per_class(matrix)["iou"].nanmean(), pixel_accuracy(matrix)
+                counts = confusion(prediction.semantic, labels, len(self.classes)).cpu()
+                iou, accuracy = per_class(counts)["iou"].nanmean(), pixel_accuracy(counts)
                 scores = {"miou": _number(iou), "pixel_accuracy": _number(accuracy)}
-                self.rows.append((name, scores, _entries(matrix)))
+                self.rows.append((name, scores, _entries(counts)))
             else:
                 self.rows.append((name, self._alone(prediction, truth), []))
+            if batch.owners is None:  # crops show one instance each
+                self.gallery.add(name, self.rows[-1][1], batch.image[index], prediction, truth)
 
     def _alone(self, prediction: Annotation, truth: Annotation) -> dict[str, float | None]:
         """Return the scores of one image that are not of single classes or thresholds."""
@@ -80,6 +86,9 @@ class PerImage:
             head = ["truth", *self.classes, VOID]
             lines = [[name, *line] for name, line in zip(self.classes, total.tolist(), strict=True)]
             written += [_write_csv(folder / MATRIX, [head, *lines]), folder / MATRICES]
+            picture = matrix.of_labels(total, self.classes, VOID)
+            atomic.replace(folder / PICTURE, lambda path: picture.save(path, format="PNG"))
+            written.append(folder / PICTURE)
         return written
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from densepred.cli import compose
-from densepred.jobs import evaluation
+from densepred.jobs import evaluation, parts
+from densepred.jobs.gallery import Gallery
 from densepred.reporting import compare, runs
+from densepred.types import Annotation, Info
 from tests import running
 from tests.conftest import composed
 
@@ -27,9 +31,15 @@ def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
         "dataset.counts={train: 10, valid: 3, test: 3}",
         "data.workers=0",
     )
-    cfg = composed(f"ckpt={run}", *words, "data.workers=0", "data.batch_size=2", name="eval")
+    cfg = composed(f"ckpt={run}", *words, "data.workers=0", "data.batch_size=2", "pictures=2", name="eval")
     assert evaluation.work(evaluation.EvaluationJob(compose.settings(cfg), tmp_path / "out")) == 0
-    assert "metrics.json, per_image.csv, confusion.csv, per_image_confusion.json" in capsys.readouterr().out
+    assert "per_image.csv, confusion.csv, per_image_confusion.json, confusion.png, pictures" in capsys.readouterr().out
+    means = {row["image"]: float(row["miou"]) for row in csv.DictReader((tmp_path / "out" / "per_image.csv").open())}
+    worst = sorted(means, key=lambda name: means[name])[:2]
+    names = [f"{number:03d}_{name.replace('/', '_')}.png" for number, name in enumerate(worst, 1)]
+    assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == names
+    with Image.open(tmp_path / "out" / "confusion.png") as picture:
+        assert min(picture.size) > 300
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
     rows = list(csv.reader((tmp_path / "out" / "confusion.csv").open()))
     matrix = np.array([[int(cell) for cell in row[1:]] for row in rows[1:]])
@@ -56,5 +66,18 @@ def test_other_tasks_have_their_own_metrics_per_image(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "out" / "per_image.csv").open()))
     mean = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
     assert len(rows) == 3
+    assert len(list((tmp_path / "out" / "pictures").iterdir())) == 3
     name = next(key for key in rows[0] if key != "image" and "mse" in key)
     assert np.mean([float(row[name]) for row in rows]) == pytest.approx(mean[name], rel=1e-5)
+
+
+def test_the_worst_come_first_in_the_direction_of_the_score(tmp_path: Path) -> None:
+    settings = running.job(tmp_path, "task=autoencoder", "model=autoencoder").settings
+    task = parts.task_and_model(settings.task, settings.model, Info(provides=()))[0]
+    found = Annotation((8, 8), image=torch.zeros(3, 8, 8))
+    gallery = Gallery(task, 2)
+    for name, error in (("a", 0.3), ("b", 0.1), ("c", None), ("d", 0.7)):
+        gallery.add(name, {"unknown": 1.0, "mse": error}, torch.zeros(3, 8, 8), found, found)
+    assert [path.name for path in gallery.write(tmp_path)] == ["pictures"]
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["001_d.png", "002_a.png"]
+    assert Gallery(task, 0).write(tmp_path) == []

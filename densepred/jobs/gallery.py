@@ -1,0 +1,70 @@
+"""Pictures of the images with the worst scores of an evaluation, the worst first."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from densepred import atomic, distributed
+from densepred.draw import maps
+from densepred.draw.comparison import compare
+from densepred.ops.resize import resample
+from densepred.task import Task
+from densepred.types import Annotation
+
+FOLDER = "pictures"
+
+
+class Gallery:
+    """Keeps the `count` images of this process with the worst first score that `PerImage` has."""
+
+    def __init__(self, task: Task, count: int) -> None:
+        self.task, self.count = task, count
+        self.modes = {"miou": "max", "pixel_accuracy": "max"}  # of class maps, whatever the metrics are
+        for metric in task.new_metrics().values():
+            self.modes |= metric.mode
+        self.kept: list[tuple[float, str, str, tuple[Tensor, Annotation, Annotation]]] = []
+
+    def add(
+        self, name: str, scores: Mapping[str, float | None], image: Tensor, found: Annotation, truth: Annotation
+    ) -> None:
+        """Add an image (C, H, W) as the network gets it; images without a score are left out."""
+        score = next((one for one in scores if one in self.modes), None)
+        value = None if score is None else scores[score]
+        if not self.count or score is None or value is None:
+            return
+        rank = value if self.modes[score] == "max" else -value
+        if len(self.kept) == self.count and rank >= self.kept[-1][0]:
+            return
+        self.kept.append((rank, name, f"{name}  {score} {value:.4f}", (image.cpu(), found, truth)))
+        self.kept.sort(key=lambda one: one[:2])
+        del self.kept[self.count :]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write `pictures/001_NAME.png`, ...; every process calls this. Only the first one writes."""
+        drawn = [(rank, name, self._png(title, *parts)) for rank, name, title, parts in self.kept]
+        worst = sorted((one for part in distributed.gather(drawn) for one in part), key=lambda one: one[:2])
+        worst = worst[: self.count]
+        if not distributed.is_main() or not worst:
+            return []
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        for former in (folder / FOLDER).glob("[0-9][0-9][0-9]_*.png"):  # of the same evaluation, typed again
+            former.unlink()
+        for number, (_, name, png) in enumerate(worst, 1):
+            file = folder / FOLDER / f"{number:03d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', name)[-80:]}.png"
+            atomic.replace(file, lambda path, png=png: path.write_bytes(png))
+        return [folder / FOLDER]
+
+    def _png(self, title: str, image: Tensor, found: Annotation, truth: Annotation) -> bytes:
+        picture = maps.rgb(image)
+        if picture.shape[-2:] != truth.size:
+            picture = maps.rgb(resample.resize(picture[None] / 255, truth.size, align_corners=False)[0])
+        panel = compare(picture, found, truth, self.task.info, title=title)
+        file = io.BytesIO()
+        Image.fromarray(panel.permute(1, 2, 0).contiguous().numpy()).save(file, "PNG")
+        return file.getvalue()
