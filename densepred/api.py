@@ -140,7 +140,7 @@ def predict(
     """Predict an image, or a list of images: paths, PIL images, arrays (H, W[, C]) or tensors (C, H, W).
 
     Overrides are those of `densepred-predict`, such as "tile=512" and "probabilities=true". A `Run` keeps its model for
-    the next call. Files, folders and videos of results are written by `predict_files`.
+    the next call. `predict_files` writes files of results.
     """
     for word in overrides:
         if (key := word.lstrip("+").partition("=")[0]) in OF_FILES:
