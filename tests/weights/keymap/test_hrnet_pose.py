@@ -34,3 +34,17 @@ def test_every_tensor_of_the_official_network_has_its_place(width: int) -> None:
     own = {name: value.shape for name, value in model.state_dict().items() if name not in ("mean", "std")}
     assert {name: value.shape for name, value in state.items()} == own
     assert sum(value.numel() for value in model.parameters()) == PARAMETERS[width]
+
+
+@pytest.mark.parametrize("head", ["keypoint_head", "head"])
+def test_mmposes_names_give_the_tensors_of_the_official_ones(head: str) -> None:
+    """mmpose's HRNet has the official modules below `backbone.`, and the last layer in the head."""
+    shapes = official.pose(32)
+    theirs = {name: torch.full((), float(number)) for number, name in enumerate(shapes)}
+    mmpose = {(f"{head}." if name.startswith("final_layer") else "backbone.") + name: x for name, x in theirs.items()}
+    assert matching_families(mmpose) == ["mmpose_hrnet"]
+    table, reference = family("mmpose_hrnet"), family("hrnet_pose")
+    state, extras = table.rename(mmpose)
+    assert not extras
+    assert state == reference.rename(theirs)[0]
+    assert (table.expects, table.mean, table.std) == (reference.expects, reference.mean, reference.std)
