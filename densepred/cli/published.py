@@ -81,10 +81,11 @@ def description(entry: zoo.Entry) -> Info:
     """Return the dataset of published weights: its classes, colours and statistics."""
     from densepred.dataset.palette import voc_palette
     from densepred.dataset.voc import CLASSES
+    from densepred.hub import ade20k
     from densepred.types import Info
 
-    if entry.classes == "voc":
-        names = CLASSES
+    if isinstance(entry.classes, str):
+        names = {"voc": CLASSES, "ade20k": ade20k.CLASSES}[entry.classes]
     else:
         assert isinstance(entry.classes, int)
         names = tuple(f"class {index}" for index in range(entry.classes))

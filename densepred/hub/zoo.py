@@ -29,7 +29,7 @@ class Entry:
 
     url, sha256: its address and the known digits of its SHA-256; "" for names that a library resolves.
     licence: of the weights, as their source states it. family: a module of `weights/keymap`.
-    options: the words that choose our model. classes: a list of CLASSES, or their number.
+    options: the words that choose our model. classes: voc, ade20k, or their number.
     mean, std: of images in [0, 1]. size: of training images. score: a published score, with its `source`.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,19 @@ def test_weights_without_a_known_model_are_refused() -> None:
 @pytest.mark.parametrize("entry", [entry for entry in zoo.entries().values() if entry.classes], ids=lambda e: e.name)
 def test_the_options_of_every_entry_compose(entry: zoo.Entry) -> None:
     assert checkpoints.composed(entry)["model"]["_target_"].startswith("densepred.model.")
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.entries() if "finetuned-ade" in name])
+def test_segformers_classes_are_those_of_ade20k(name: str) -> None:
+    """Compare labels 1, 13, 21, 90 and 150 with mmsegmentation's list of the classes, which counts from 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classes = checkpoints.description(zoo.entries()[name]).classes
+    assert len(set(classes)) == len(classes) == 150
+    assert [classes[label - 1] for label in (1, 13, 21, 90, 150)] == [
+        "wall",
+        "person",
+        "car",
+        "television receiver",
+        "flag",
+    ]
