@@ -120,15 +120,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
         _record_splits(record, folder, settings, resume, log)
     if distributed.is_main():
         log.loggers = parts.loggers(settings.logger, folder, provenance.flatten(job.written))
-    run = Run(
-        folder,
-        _header(job, task_node, train, record),
-        job.written,
-        log,
-        settings.trainer.keep_last,
-        lock,
-        job.overrides,
-    )
+    header = _header(job, task_node, train, record)
+    run = Run(folder, header, job.written, log, settings.trainer.keep_last, lock, job.overrides)
     state = _state(model, task, settings)
     validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, task, settings, run, validator, stop)
@@ -146,6 +139,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     finally:
         train_loader.close()
         valid_loader.close()
+        with held():  # the lock of the folder is kept until its files are written
+            run.writer.close()
     for fact in train_loader.facts():
         log.warn(fact)
     log.say(closing(progress, folder, settings.task, settings.model))

@@ -7,50 +7,28 @@ import resource
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from densepred import distributed
 from densepred.atomic import write_json
 from densepred.build import renamed
 from densepred.errors import UserError
 from densepred.rundir import provenance, schema
+from densepred.rundir.changes import IMPLIED, LATER, OF_ONE_START, differences, refuse_changes, rescale
 from densepred.rundir.checkpoints import BEST, META, Checkpoint, Checkpoints
 from densepred.rundir.lock import Lock
 from densepred.rundir.log import Log
 from densepred.rundir.losses import Losses
-from densepred.rundir.progress import Progress
 from densepred.rundir.provenance import flatten
 from densepred.rundir.published import Published
 from densepred.rundir.state import TrainState
+from densepred.rundir.writer import Copies, Writer
 from densepred.weights.header import SUFFIX, read_header
-
-OF_ONE_START = ("trainer.resume", "trainer.allow")
-"""Settings of one start, not of the run."""
-
-FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
-FREE += ("trainer.timeout_s",)
-FREE += (
-    "data.workers",
-    "data.timeout_s",
-    "data.allow_overlap",
-    "dataset.outside",
-    "trainer.threads",
-    "trainer.devices",
-    "trainer.probes",
-    "logger",
-    "sweep",
-)
-"""Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
-
-
-LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_loss")
-"""Settings that earlier runs began without; they resume with the present value."""
-
-IMPLIED = {"data.foreground": 0.0, "dataset.image_suffix": "", "dataset.unlabelled": None, "encoder.pretrained": False}
-"""Values that earlier runs had without the setting."""
 
 
 class Run:
@@ -69,45 +47,75 @@ class Run:
         self.folder, self.header, self.log, self.lock = folder, dict(header), log, lock
         self.written, self.overrides = config, provenance.of_run(overrides)
         self.config, self.published = flatten(config), Published(folder, log)
-        self.losses = Losses(folder, log.warn)
+        self.losses, self.writer = Losses(folder, log.warn), Writer()
         self.checkpoints = Checkpoints(folder / "checkpoints", keep, warn=log.warn)
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint, then `last.safetensors`. A full disk does not end the run."""
+        """Write a checkpoint, then `last.safetensors`, from copies, while training goes on. See `wait`.
+
+        A full disk does not end the run.
+        """
         if not distributed.is_main():
             return
+        self.wait()
         self.losses.require_folder()
         if self.lock is not None:
             self.lock.require()
-        step, parts = state.progress.step, state.state_dict()
-        with self.losses.writing("checkpoint", f"step {step}: no checkpoint written in {self.folder}"):
+        step, copies = state.progress.step, Copies()
+        fact = f"step {step}: no checkpoint written in {self.folder}"
+        with self.losses.writing("checkpoint", fact):
             position = self.log.position()
-            meta = {
-                **parts["meta"],
-                "config": self.config,
-                "overrides": self.overrides,
-                "environment": numerics(),
-                "files": position,
-                "digests": self.log.digests(position),
-                "published": {"best": self.published.best},
-                "info": self.header.get("info"),
-            }
-            self.checkpoints.save(step, parts["weights"], parts["tensors"], meta, self.published.file("best"))
-        if "checkpoint" not in self.losses.lost:
-            self.publish("last", state)
+        if "checkpoint" in self.losses.lost:
+            return
+        parts = state.state_dict()
+        weights, tensors = copies.of(parts["weights"]), copies.of(parts["tensors"])
+        published, header = copies.of(state.eval_model.state_dict()), self._described("last", state)
+        meta = {
+            **deepcopy(parts["meta"]),  # its counters go on
+            "config": self.config,
+            "overrides": self.overrides,
+            "environment": numerics(),
+            "files": position,
+            "info": self.header.get("info"),
+        }
+
+        def write() -> None:
+            with self.losses.writing("checkpoint", fact):
+                self.log.sync(position)
+                meta["digests"] = self.log.digests(position)
+                meta["published"] = {"best": self.published.best}
+                self.checkpoints.save(step, weights, tensors, meta, self.published.file("best"))
+            if "checkpoint" not in self.losses.lost:
+                self._publish("last", published, header)
+
+        self.writer.submit(write)
 
     def publish(self, name: str, state: TrainState) -> None:
-        """Write `name`.safetensors, weights with their description, for eval, predict and fine-tuning."""
+        """Write `name`.safetensors, weights with their description, for eval, predict and fine-tuning. See `wait`."""
         if not distributed.is_main():
             return
+        weights, header = Copies().of(state.eval_model.state_dict()), self._described(name, state)
+        self.writer.submit(lambda: self._publish(name, weights, header))
+
+    def wait(self) -> None:
+        """Wait until everything that was to be saved or published is on the disk, or was warned of.
+
+        Raises UserError if the folder is gone.
+        """
+        self.writer.wait()
+
+    def _described(self, name: str, state: TrainState) -> dict[str, Any]:
         progress = state.progress
-        header = {**self.header, "step": progress.step, "metrics": progress.last if name == "best" else {}}
+        return {**self.header, "step": progress.step, "metrics": dict(progress.last) if name == "best" else {}}
+
+    def _publish(self, name: str, weights: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
         path = self.folder / f"{name}{SUFFIX}"
         with self.losses.writing(path.name, f"{path} could not be written"):
-            self.published.write(name, state.eval_model.state_dict(), header)
+            self.published.write(name, weights, header)
 
     def require_written(self) -> None:
         """Raise MachineError if a result of the run could not be written."""
+        self.wait()
         self.losses.require_none(self.log.waiting())
 
     def restore(self, state: TrainState, allow: Sequence[str]) -> None:
@@ -138,6 +146,7 @@ class Run:
 
     def settle_best(self, state: TrainState) -> None:
         """Bring best.safetensors back to the counters, if the first validation after a resume was no better."""
+        self.wait()
         if distributed.is_main() and self.published.in_doubt:
             self.published.settle(state)
 
@@ -178,6 +187,7 @@ class Run:
         if not self.published.holds("last", state):
             self.log.say(f"{self.published.file('last')} was not of step {state.progress.step}; it is written again")
             self.publish("last", state)
+            self.wait()
         published = found.meta.get("published") or {}
         self.published.reopen(published.get("best"), self.checkpoints.folder / str(found.step) / BEST)
         if changed or not (
@@ -256,35 +266,6 @@ def numerics() -> dict[str, Any]:
         "processes": distributed.world(),
         "python": sys.version.split()[0],
     }
-
-
-def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    """Raise UserError where a setting differs from the run's first start and neither FREE nor `allowed` names it."""
-    changed = {
-        key: values
-        for key, values in differences(then, now).items()
-        if not any(key == name or key.startswith(f"{name}.") for name in [*FREE, *allowed])
-    }
-    for key, (before, after) in changed.items():
-        raise UserError(
-            f"{key}: the run began with {json.dumps(before)} and would go on with {json.dumps(after)}; leave it out, "
-            f"or add 'trainer.allow=[{','.join(changed)}]' if you mean it"
-        )
-
-
-def rescale(progress: Progress, changed: Mapping[str, tuple[Any, Any]]) -> list[str]:
-    """Count the epoch in batches of the present size; return a sentence about it if the size changed."""
-    then, now = changed.get("data.batch_size", (None, None))
-    if not isinstance(then, int) or not isinstance(now, int) or not progress.batch:
-        return []
-    before, progress.batch = progress.batch, progress.batch * then // now
-    return [f"data.batch_size: {before} batches of {then} count as {progress.batch} of {now} in this epoch"]
-
-
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return (then, now) for each key that differs."""
-    keys = [*then, *(key for key in now if key not in then)]
-    return {key: (then.get(key), now.get(key)) for key in keys if then.get(key) != now.get(key)}
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from pathlib import Path
 
 from densepred.errors import UserError
@@ -18,14 +19,20 @@ class Lines:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.waiting: list[str] = []
+        self._alone = threading.RLock()  # the thread that writes checkpoints warns too
 
     def add(self, line: str) -> OSError | None:
         """Append a line; return the error if it has to wait."""
-        self.waiting.append(line + "\n")
-        return self.flush()
+        with self._alone:
+            self.waiting.append(line + "\n")
+            return self.flush()
 
     def flush(self) -> OSError | None:
         """Write the lines that wait; return the error if they go on waiting. Raises UserError if the folder is gone."""
+        with self._alone:
+            return self._flush()
+
+    def _flush(self) -> OSError | None:
         if not self.waiting:
             return None
         try:

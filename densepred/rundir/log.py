@@ -114,7 +114,7 @@ class Log:
         return [name for name, lines in self._lines.items() if name != TEXT and lines.flush() is not None]
 
     def position(self) -> dict[str, int]:
-        """Sync the log to the disk; return the length in bytes of each file that grows with the steps.
+        """Return the length in bytes of each file that grows with the steps. See `sync`.
 
         Raises OSError if lines wait: a run that is resumed from such a checkpoint would lack them.
         """
@@ -122,11 +122,14 @@ class Log:
         for name in (METRICS, TIMING):
             if (error := self._lines[name].flush()) is not None:
                 raise error
-        for path in [*self._growing(), self.folder / TEXT]:
-            if path.exists():
-                atomic.sync(path)
         text = [self.folder / TEXT] if (self.folder / TEXT).exists() else []
         return {str(path.relative_to(self.folder)): path.stat().st_size for path in [*self._growing(), *text]}
+
+    def sync(self, position: Mapping[str, int]) -> None:
+        """Wait until the files of a position have reached the disk."""
+        for name in position:
+            if (self.folder / name).exists():
+                atomic.sync(self.folder / name)
 
     def digests(self, position: Mapping[str, int]) -> dict[str, str]:
         """Return the SHA-256 of metrics.jsonl, timing.jsonl and train.log up to their length in `position`."""

@@ -1,0 +1,64 @@
+"""Settings that differ between the first start of a run and a later one: refused, allowed, or without effect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from densepred.errors import UserError
+from densepred.rundir.progress import Progress
+
+OF_ONE_START = ("trainer.resume", "trainer.allow")
+"""Settings of one start, not of the run."""
+
+FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
+FREE += ("trainer.timeout_s",)
+FREE += (
+    "data.workers",
+    "data.timeout_s",
+    "data.allow_overlap",
+    "dataset.outside",
+    "trainer.threads",
+    "trainer.devices",
+    "trainer.probes",
+    "logger",
+    "sweep",
+)
+"""Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
+
+
+LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_loss")
+"""Settings that earlier runs began without; they resume with the present value."""
+
+IMPLIED = {"data.foreground": 0.0, "dataset.image_suffix": "", "dataset.unlabelled": None, "encoder.pretrained": False}
+"""Values that earlier runs had without the setting."""
+
+
+def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Raise UserError where a setting differs from the run's first start and neither FREE nor `allowed` names it."""
+    changed = {
+        key: values
+        for key, values in differences(then, now).items()
+        if not any(key == name or key.startswith(f"{name}.") for name in [*FREE, *allowed])
+    }
+    for key, (before, after) in changed.items():
+        raise UserError(
+            f"{key}: the run began with {json.dumps(before)} and would go on with {json.dumps(after)}; leave it out, "
+            f"or add 'trainer.allow=[{','.join(changed)}]' if you mean it"
+        )
+
+
+def rescale(progress: Progress, changed: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Count the epoch in batches of the present size; return a sentence about it if the size changed."""
+    then, now = changed.get("data.batch_size", (None, None))
+    if not isinstance(then, int) or not isinstance(now, int) or not progress.batch:
+        return []
+    before, progress.batch = progress.batch, progress.batch * then // now
+    return [f"data.batch_size: {before} batches of {then} count as {progress.batch} of {now} in this epoch"]
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return (then, now) for each key that differs."""
+    keys = [*then, *(key for key in now if key not in then)]
+    return {key: (then.get(key), now.get(key)) for key in keys if then.get(key) != now.get(key)}
