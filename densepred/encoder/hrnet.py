@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
@@ -142,7 +143,14 @@ class Fusion(nn.Module):
         """Resize bilinearly to the exact size, as the official code does, or repeat pixels and crop."""
         if self.fuse == "bilinear":
             return F.interpolate(x, size, mode="bilinear", align_corners=self.align_corners)
+        if torch.compiler.is_exporting():  # a crop would fix relations between the sides in the exported file
+            return _repeated(_repeated(x, -2, size[0], factor), -1, size[1], factor)
         return F.interpolate(x, scale_factor=factor, mode="nearest")[..., : size[0], : size[1]]
+
+
+def _repeated(x: Tensor, axis: int, length: int, factor: int) -> Tensor:
+    """Return the first `length` rows or columns of x with each repeated `factor` times."""
+    return x.index_select(axis, torch.arange(length, device=x.device) // factor)
 
 
 def _conv(before: int, after: int, kernel: int = 3, stride: int = 1, active: bool = True) -> nn.Sequential:

@@ -33,47 +33,39 @@ def require(package: str) -> Any:
 def program(network: Network, image: Tensor, size: Sequence[int] | None) -> ExportedProgram:
     """Trace a network with images (B, C, H, W); batch, height and width stay free, or the batch alone with a `size`.
 
-    Raises UserError if the model depends on the size in a way that cannot be traced.
+    Raises errors of torch.export if the model depends on the size in a way that cannot be traced.
     """
     free: dict[int, Any] = dict.fromkeys((0,) if size is not None else (0, 2, 3), Dim.DYNAMIC)
-    try:
-        with torch.no_grad(), _quiet():
-            return torch.export.export(
-                network.eval(),
-                (image,),
-                dynamic_shapes=(free,),
-                strict=False,
-                prefer_deferred_runtime_asserts_over_guards=True,
-            )
-    except Exception as error:  # torch.export raises errors of a dozen types
-        fact = str(error).strip().splitlines()
-        remedy = "set size=[HEIGHT,WIDTH] for images of one size" if size is None else "choose another model"
-        told = f"{type(error).__name__}: {fact[0][:160] if fact else ''}"
-        raise UserError(f"this model cannot be exported ({told}); {remedy}") from error
+    with torch.no_grad(), _quiet():
+        return torch.export.export(
+            network.eval(),
+            (image,),
+            dynamic_shapes=(free,),
+            strict=False,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
 
 
 def onnx_model(exported: ExportedProgram, names: Sequence[str], opset: int) -> Any:
-    """Return the ONNX program of an exported one; raise UserError if an operation has no counterpart."""
+    """Return the ONNX program of an exported one.
+
+    Raises UserError if a package is missing or the weights are too many, errors of torch.onnx if an operation has no
+    counterpart.
+    """
     for package in ("onnx", "onnxscript"):
         require(package)
     weights = sum(value.numel() * value.element_size() for value in exported.state_dict.values())
     if weights > LARGEST:
         raise UserError(f"{weights / 2**30:.1f} GiB of weights: ONNX files hold 2 GiB; set output=NAME.pt2")
-    try:
-        with _quiet(), contextlib.redirect_stdout(io.StringIO()):
-            found = torch.onnx.export(
-                exported,
-                dynamo=True,
-                input_names=[INPUT],
-                output_names=list(names),
-                opset_version=opset,
-                verbose=False,
-            )
-    except Exception as error:  # torch.onnx raises errors of several types
-        fact = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        raise UserError(
-            f"this model cannot be written as ONNX ({type(error).__name__}: {fact[:160]}); set output=NAME.pt2"
-        ) from error
+    with _quiet(), contextlib.redirect_stdout(io.StringIO()):
+        found = torch.onnx.export(
+            exported,
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=list(names),
+            opset_version=opset,
+            verbose=False,
+        )
     assert found is not None
     return found
 

@@ -23,9 +23,12 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 class Session:
-    """An ONNX file, opened by onnxruntime. Raises UserError if it is none, or was not written by densepred."""
+    """An ONNX file, opened by onnxruntime. Raises UserError if it cannot be opened.
 
-    def __init__(self, path: Path) -> None:
+    A `fresh` file was written a moment ago: the error is then that of onnxruntime, because the file is no user's.
+    """
+
+    def __init__(self, path: Path, fresh: bool = False) -> None:
         runtime = require("onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors
@@ -35,6 +38,8 @@ class Session:
         try:
             self.session = runtime.InferenceSession(str(path), options, [one for one in PROVIDERS if one in known])
         except Exception as error:  # onnxruntime raises errors of its own for each reason
+            if fresh:
+                raise
             fact = str(error).splitlines()[0][:160]
             raise UserError(f"{path}: onnxruntime cannot open it ({fact}); give a file of densepred-export") from error
         self.path, self.metadata = path, dict(self.session.get_modelmeta().custom_metadata_map)

@@ -22,6 +22,7 @@ from densepred.engine.evaluate import evaluate
 from densepred.errors import Notice
 from densepred.exporting import convert, parity
 from densepred.exporting.network import Network, example, heads_of
+from densepred.exporting.refusal import Refusal
 from densepred.exporting.session import SUFFIX, Session
 from densepred.home import expand
 from densepred.jobs import evaluation, parts
@@ -55,12 +56,17 @@ def work(settings: ExportSettings) -> int:
     model.skip_stages(settings.skip_stages)
     network = Network(model, task.heads, settings.argmax, settings.probabilities).eval()
     image = example(task.info.channels, settings.size)
-    exported = convert.program(network, image, settings.size)
+    name = f"model={header_.options(header).get('model', type(model).__name__)} of {path}"
+    refusal = Refusal(name, output, settings.size is not None)
+    with refusal.at("cannot be traced"):
+        exported = convert.program(network, image, settings.size)
     description = _description(header, model)
     output.parent.mkdir(parents=True, exist_ok=True)
     trial = output.with_name(f".{output.name}.trial{output.suffix}")
     try:
-        save, run = _written(exported, network, trial, output.suffix, settings.opset)
+        with refusal.at(f"cannot be written as {output.suffix}"):
+            save, run = _written(exported, network, trial, output.suffix, settings.opset)
+        run = _guarded(run, refusal)
         rows = parity.trials(network, run, task.heads, settings.tolerance, image, settings.size is not None)
         found, scores = _on_images(settings, path, header, task, network, run)
         rows += found
@@ -106,7 +112,7 @@ def _written(
             program.save(str(trial))
 
         save({})
-        return save, Session(trial)
+        return save, Session(trial, fresh=True)
 
     def save_program(metadata: Mapping[str, str]) -> None:
         torch.export.save(exported, str(trial), extra_files={EXTRA: json.dumps(dict(metadata))})
@@ -119,6 +125,17 @@ def _written(
         return dict(zip(network.names, module(image), strict=True))
 
     return save_program, run
+
+
+def _guarded(run: parity.Runner, refusal: Refusal) -> parity.Runner:
+    """Return the runner of a file with errors that name the model and the images."""
+
+    def guarded(image: Tensor) -> Mapping[str, Tensor]:
+        size = "x".join(map(str, (len(image), *image.shape[-2:])))
+        with refusal.at(f"was written, but its file does not run at {size}"):
+            return run(image)
+
+    return guarded
 
 
 Scores = dict[str, tuple[float | None, float | None]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ import torch
 
 from densepred import predictor
 from densepred.cli import compose
+from densepred.encoder import hrnet
 from densepred.errors import UserError
 from densepred.exporting import convert, parity
 from densepred.exporting.network import Network, example
+from densepred.exporting.refusal import Refusal
 from densepred.exporting.session import Session
 from densepred.jobs import export, parts
 from tests import companions, forked, running
@@ -97,6 +101,68 @@ def test_a_file_that_differs_is_refused_and_not_left(
         work(run, tmp_path / "bad.pt2", "size=[24,32]")
     assert not list(tmp_path.iterdir())
     assert "largest difference" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "words", "message"),
+    [
+        (
+            "densepred.exporting.convert.program",
+            [],
+            r"cannot be traced \(ValueError: odd\); type size=\[HEI",
+        ),
+        (
+            "torch.export.save",
+            [],
+            r"cannot be written as \.pt2 \(ValueError: odd\); type size=\[HEI",
+        ),
+        (
+            "torch.export.load",
+            ["size=[24,32]"],
+            r"cannot be written as \.pt2 \(ValueError: odd\); type out.*bad\.onnx",
+        ),
+    ],
+)
+def test_an_error_of_the_exporter_is_one_sentence_that_names_the_model(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, words: list[str], message: str
+) -> None:
+    def odd(*arguments: Any, **options: Any) -> Any:
+        raise ValueError("\nodd\nmore")
+
+    if place != "densepred.exporting.convert.program":  # tracing any size takes seconds
+        exported = SimpleNamespace(range_constraints={})
+        monkeypatch.setattr(convert, "program", lambda *given: exported)
+        monkeypatch.setattr("torch.export.save", lambda program, path, extra_files: Path(path).touch())
+    monkeypatch.setattr(place, odd)
+    with pytest.raises(UserError, match=rf"bad\.pt2: not written: model=\w+ of .*safetensors {message}"):
+        work(run, tmp_path / "bad.pt2", *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_the_runtime_names_the_size_and_those_of_the_machine_stay() -> None:
+    refusal = Refusal("model=unet of best.safetensors", Path("m.onnx"), sized=False)
+
+    def fails(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        raise RuntimeError("Eq(s6, s73)")
+
+    def full(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with pytest.raises(UserError, match=r"does not run at 2x5x7 \(RuntimeError: Eq\(s6, s73\)\); .*output=m\.pt2"):
+        export._guarded(fails, refusal)(torch.zeros(2, 3, 5, 7))
+    with pytest.raises(OSError, match="no space"):
+        export._guarded(full, refusal)(torch.zeros(2, 3, 5, 7))
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_enlargement_of_exported_fusions_is_that_of_the_model(factor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    fusion = hrnet.Fusion([4, 8], 1, 1, "nearest", False)
+    x = torch.rand(2, 3, 4, 5)
+    for size in ((4 * factor, 5 * factor), (4 * factor - 1, 5 * factor - factor + 1)):
+        want = fusion.enlarge(x, size, factor)
+        with monkeypatch.context() as patch:
+            patch.setattr("torch.compiler.is_exporting", lambda: True)
+            assert torch.equal(fusion.enlarge(x, size, factor), want)
 
 
 def test_a_program_of_one_size_is_compared_on_images_with_its_metrics(
