@@ -37,6 +37,15 @@ def without(
         yield from _patience(settings.trainer.patience, steps, interval)
 
 
+def slower(settings: TrainSettings, model: Model) -> Iterator[str]:
+    """Yield a sentence where a CUDA device computes far slower than it could; figures of `scripts/bench_gpu.py`."""
+    if _on_cuda(model) and settings.trainer.precision == "fp32" and settings.trainer.deterministic:
+        yield (
+            "float32 and deterministic algorithms: trainer=gpu trains without both, on an H200 five times faster for a "
+            "U-Net and twice for DeepLabV3"
+        )
+
+
 @torch.no_grad()
 def typed_statistics(dataset: dict[str, Any], model: Model) -> Iterator[str]:
     """Give the model the dataset's typed mean and std; yield a sentence where these replace those of its weights."""

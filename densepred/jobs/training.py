@@ -126,7 +126,8 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, task, settings, run, validator, stop)
     log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, len(train_loader)))
-    for note in [*notes, *([f"class weights (median frequency): {class_weights}"] if class_weights else [])]:
+    weights = [f"class weights (median frequency): {class_weights}"] if class_weights else []
+    for note in [*notes, *weights, *effects.slower(settings, model)]:
         log.say(note)
     if distributed.is_main() and not resume:
         images.show_training(log, train.info, train_loader.first(settings.trainer.pictures))

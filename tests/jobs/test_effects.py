@@ -75,6 +75,17 @@ def test_kernels_of_losses_that_cannot_be_imported(tmp_path: Path, monkeypatch: 
     assert notices(tmp_path / "2", "trainer.max_steps=1", "trainer.fused_loss=false") == []
 
 
+def test_the_default_on_a_cuda_device_tells_of_the_faster_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(folder: Path, *words: str) -> bool:
+        assert running.train(folder, "trainer.max_steps=1", *words) == 0
+        return "trainer=gpu trains without both" in (folder / "train.log").read_text()
+
+    assert not told(tmp_path / "cpu")
+    monkeypatch.setattr(effects, "_on_cuda", lambda model: True)
+    assert told(tmp_path / "default")
+    assert not told(tmp_path / "typed", "trainer.deterministic=false")
+
+
 @pytest.mark.parametrize("kernels", [True, False])
 def test_fused_loss_reaches_every_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernels: bool) -> None:
     asked = list[bool]()

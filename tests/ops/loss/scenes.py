@@ -114,6 +114,8 @@ def check_fused(
     torch.testing.assert_close(found.double(), wanted, rtol=2e-6, atol=2e-6 * float(wanted.detach().abs().max()))
     assert gradient.dtype == logits.dtype
     assert gradient.stride() == logits.stride() or classes == 1
-    # Triton's interpreter cuts digits off where a device rounds to the nearest.
-    rounding = torch.finfo(logits.dtype).eps / (2 if device == "cuda" else 1) + 4e-6
-    assert (gradient.double() - other).abs().max() <= rounding * other.abs().max()
+    # Triton's interpreter cuts digits off where a device rounds to the nearest. Gradients of a mean over many pixels
+    # are below the smallest normal number of float16, where the last digit has a fixed size.
+    form, parts = torch.finfo(logits.dtype), 2 if device == "cuda" else 1
+    last_digit = form.smallest_normal * form.eps / parts
+    assert (gradient.double() - other).abs().max() <= (form.eps / parts + 4e-6) * other.abs().max() + last_digit
