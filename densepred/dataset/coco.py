@@ -67,7 +67,7 @@ def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: in
     fractions = paths.fractions(choice.splits, choice.source)
     if fractions:
         paths.of_split(fractions, choice.source)
-        images, annotations = _undivided(images), _undivided(annotations)
+        images, annotations = undivided(images), undivided(annotations)
     names = [""] if fractions else paths.split_names(choice.splits, choice.source)
     others = [] if fractions else paths.other_words(choice.source, names)
     try:
@@ -81,20 +81,20 @@ def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: in
     data = load(path)
     entries, categories = read_entries(data, path, folder, max_pixels), read_categories(data, path)
     if fractions or choice.folded:
-        entries = _part(data, entries, fractions, choice)
+        entries = part(data, entries, fractions, choice)
     if choice.folded and not fractions:
         choice.tell_named(root, annotations, path)
     return CocoFile(path, name, data, entries, categories)
 
 
-def _undivided(patterns: Patterns) -> list[str]:
+def undivided(patterns: Patterns) -> list[str]:
     """Return the patterns without {split} and the mark before it; the root itself comes last."""
     several = [patterns] if isinstance(patterns, str) else list(patterns)
     found = [re.sub(r"[_/-]?\{split\}", "", str(pattern)) for pattern in several]
     return sorted(found, key=lambda pattern: pattern == "")
 
 
-def _part(data: Record, entries: dict[Id, Entry], fractions: Mapping[str, float], choice: Choice) -> dict[Id, Entry]:
+def part(data: Record, entries: dict[Id, Entry], fractions: Mapping[str, float], choice: Choice) -> dict[Id, Entry]:
     """Return the images of the chosen split, and drop the annotations of the others from `data`."""
     chosen = choice.members([entry.name for entry in entries.values()], fractions)
     kept = {id: entry for (id, entry), wanted in zip(entries.items(), chosen, strict=True) if wanted}

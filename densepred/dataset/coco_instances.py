@@ -63,6 +63,18 @@ class CocoInstances(Dataset):
     ) -> None:
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group, chosen_fold(folds, fold))
         file = coco.open_file(root, images, annotations, max_pixels, choice)
+        self._index(file, limit, most_instances, exif, max_value, max_pixels)
+
+    def _index(
+        self,
+        file: coco.CocoFile,
+        limit: int | None,
+        most_instances: int | None,
+        exif: str,
+        max_value: int | None,
+        max_pixels: int,
+    ) -> None:
+        """Check the annotations of the file, and describe what it provides."""
         coco_forms.check(file)
         self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
         self.path, categories = file.path, file.categories

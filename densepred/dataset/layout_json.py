@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from densepred.dataset.file_names import normal
-from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, pattern, quoted, split_of, split_words
+from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, divided, pattern, quoted, split_of, split_words
 
 LARGEST = 1 << 28
 """Bytes of a JSON file that is opened to see what it holds."""
@@ -23,6 +23,9 @@ def layouts(tree: Tree) -> Iterator[Found]:
     coco = {name: data for name, data in contents.items() if _is_coco(data)}
     if coco:
         yield from _coco(tree, coco)
+    if labelme := [name for name, data in contents.items() if _is_labelme(data)]:
+        known = ("{split}", "annotations/{split}", "labels/{split}")
+        yield Found("labelme's form", f"dataset=labelme {divided('dataset.annotations', labelme, known)}")
 
 
 def _content(path: Path) -> Any:
@@ -35,6 +38,10 @@ def _content(path: Path) -> Any:
 def _is_coco(data: Any) -> bool:
     lists = ("images", "annotations", "categories")
     return isinstance(data, dict) and all(isinstance(data.get(key), list) for key in lists) and bool(data["images"])
+
+
+def _is_labelme(data: Any) -> bool:
+    return isinstance(data, dict) and isinstance(data.get("shapes"), list) and "imagePath" in data
 
 
 def _coco(tree: Tree, files: Mapping[str, dict[str, Any]]) -> Iterator[Found]:

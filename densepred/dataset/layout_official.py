@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, quoted, split_words
+from densepred.dataset import yolo_file
+from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, divided, quoted, split_words
+from densepred.errors import UserError
 
 Look = Callable[[Tree], str | None]
 
@@ -49,10 +51,36 @@ def _cityscapes(tree: Tree) -> str | None:
     return "dataset=cityscapes" if tree.has("leftImg8bit", "gtFine") else None
 
 
+def _yolo(tree: Tree) -> str | None:
+    path = next((name for name in ("data.yaml", "dataset.yaml", "classes.txt") if tree.has(name)), None)
+    labels = [name for name in tree.files if "labels" in name.split("/")[:-1] and name.endswith(".txt")]
+    if path is None or not labels:
+        return None
+    try:
+        splits = yolo_file.read(tree.root / path, tree.root).splits
+        boxes = all(len(values) == yolo_file.BOX for _, (_, values) in yolo_file.rows(tree.root / labels[0]))
+    except UserError:  # which dataset=yolo tells
+        return "dataset=yolo"
+    parts = "" if "valid" in splits else FRACTIONS
+    return " ".join(filter(None, ["dataset=yolo", parts, "task=detection_fcos" if boxes else ""]))
+
+
+def _voc_boxes(tree: Tree) -> str | None:
+    files = [name for name in tree.files if name.endswith(".xml")]
+    if not files or not tree.images():
+        return None
+    lists = tree.has("ImageSets/Main/train.txt") and tree.any(r"ImageSets/Main/val(id)?\.txt")
+    known = ("Annotations/{split}", "{split}", "annotations/{split}")
+    words = "" if lists else divided("dataset.annotations", files, known)
+    return " ".join(filter(None, ["dataset=voc_detection", words, "task=detection_fcos"]))
+
+
 OFFICIAL: dict[str, Look] = {
     "nnU-Net's raw form": _nnunet,
     "CVAT's segmentation masks": _cvat_masks,
     "Roboflow's semantic masks": _roboflow_masks,
     "PASCAL VOC": _voc,
     "Cityscapes": _cityscapes,
+    "YOLO's form": _yolo,
+    "PASCAL VOC's boxes": _voc_boxes,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -95,3 +95,20 @@ def split_words(found: Iterable[str]) -> str:
 def quoted(key: str, value: str) -> str:
     """Return a word for the shell, in quotes if it holds a brace or a space."""
     return f"{key}={value}" if re.fullmatch(r"[\w./-]*", value, re.ASCII) else f"'{key}=\"{value}\"'"
+
+
+def divided(key: str, files: Iterable[str], known: Collection[str]) -> str:
+    """Return the words for annotation files in a folder per split; those of a random split if there are none.
+
+    key: the setting of the folder, which is left out for the `known` patterns
+    """
+    groups: dict[str, set[str]] = {}
+    for name in files:
+        text, word = pattern(name.rpartition("/")[0])
+        if word is not None:
+            groups.setdefault(text, set()).add(word)
+    whole = next((text for text, words in groups.items() if {"train", "valid"} <= {*map(split_of, words)}), None)
+    if whole is None:
+        return FRACTIONS
+    named = [] if whole in known else [quoted(key, whole)]
+    return " ".join([*named, split_words(groups[whole])]).strip()

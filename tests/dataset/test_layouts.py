@@ -19,6 +19,9 @@ from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
 from tests.dataset.coco_tree import note
 from tests.dataset.files import picture, write
+from tests.dataset.labelme_tree import save as save_labelme
+from tests.dataset.labelme_tree import shape
+from tests.dataset.voc_detection_tree import xml
 
 Plain = Callable[..., dict[str, Any]]
 Draw = Callable[[Path], None]
@@ -154,6 +157,60 @@ def official_coco(root: Path) -> None:
         path.write_text(json.dumps(coco_file(names, "{}.jpg")))
 
 
+def yolo(outlines: bool, *lines: str) -> Draw:
+    """Draw images and labels with a data.yaml, or a classes.txt if there are no `lines` for the splits."""
+
+    def draw(root: Path) -> None:
+        for split, names in SPLITS.items():
+            for name in names:
+                part = f"{split}/{name}" if lines else name
+                write(root / f"images/{part}.jpg", picture(SIZE))
+                rows = [yolo_row(kind, region, outlines) for kind, region in enumerate(regions(name))]
+                (root / f"labels/{part}.txt").parent.mkdir(parents=True, exist_ok=True)
+                (root / f"labels/{part}.txt").write_text("\n".join(rows))
+        text = "\n".join(["names: [wall, nucleus]", *lines]) if lines else "wall\nnucleus\n"
+        (root / ("data.yaml" if lines else "classes.txt")).write_text(text)
+
+    return draw
+
+
+def yolo_row(kind: int, region: list[float], outline: bool) -> str:
+    (x, y, width, height), (down, across) = region, SIZE
+    points = [x, y, x + width, y, x + width, y + height, x, y + height]
+    box = [(x + width / 2) / across, (y + height / 2) / down, width / across, height / down]
+    fractions = [value / (down if index % 2 else across) for index, value in enumerate(points)]
+    return " ".join(map(str, [kind, *(fractions if outline else box)]))
+
+
+def labelme(place: str) -> Draw:
+    def draw(root: Path) -> None:
+        for split, names in SPLITS.items():
+            for name in names:
+                shapes = [
+                    shape(label, [[x, y], [x + width, y + height]], "rectangle")
+                    for label, (x, y, width, height) in zip(("wall", "nucleus"), regions(name), strict=True)
+                ]
+                save_labelme(root, place.format(split=split, name=name), shapes, size=SIZE)
+        for path in root.rglob("*.json"):  # in the order of the alphabet, nucleus is class 1
+            path.write_text(path.read_text().replace('"wall"', '"a wall"'))
+
+    return draw
+
+
+def voc_boxes(root: Path) -> None:
+    for split, names in SPLITS.items():
+        for name in names:
+            write(root / f"JPEGImages/{name}.jpg", picture(SIZE))
+            boxes = [
+                (label, 0, x + 1, y + 1, x + width, y + height)
+                for label, (x, y, width, height) in zip(("a wall", "nucleus"), regions(name), strict=True)
+            ]
+            (root / "Annotations").mkdir(exist_ok=True)
+            (root / f"Annotations/{name}.xml").write_text(xml(f"{name}.jpg", *boxes))
+        (root / "ImageSets/Main").mkdir(parents=True, exist_ok=True)
+        (root / f"ImageSets/Main/{split}.txt").write_text("\n".join(names))
+
+
 VALID = {"train": "train", "val": "valid"}
 LAYOUTS: dict[str, tuple[Draw, str]] = {
     "folders of ours": (halves("images/SPLIT/{}.jpg", "masks/SPLIT/{}.png", {"train": "train", "val": "val"}), ""),
@@ -178,6 +235,13 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "labelme2coco": (coco("annotations.json", "JPEGImages/{}.jpg", "JPEGImages/{}.jpg"), "boxes"),
     "images beside the json": (coco("data/labels.json", "data/{}.jpg", "{}.jpg"), "boxes"),
     "boxes alone": (coco("result.json", "images/{}.jpg", "images/{}.jpg", outlines=False), "boxes alone"),
+    "yolo boxes": (yolo(False, "train: images/train", "val: images/val"), "boxes alone"),
+    "yolo polygons": (yolo(True, "path: /elsewhere", "train: images/train", "val: images/val"), "boxes"),
+    "yolo of label studio": (yolo(False), "boxes alone"),
+    "labelme, one folder": (labelme("{name}"), "boxes"),
+    "labelme, folders": (labelme("labels/{split}/{name}"), "boxes"),
+    "labelme, other folders": (labelme("marked_{split}/{name}"), "boxes"),
+    "voc boxes": (voc_boxes, "boxes alone"),
 }
 
 
@@ -193,7 +257,7 @@ def test_a_layout_is_read_or_the_error_holds_the_words_that_read_it(layout: str,
         name = re.sub(r"_img$|_(png|jpg)\.rf.*$", "", id.rpartition("/")[2])
         compare(sample.truth, name, kind)
     if kind in ("names", "boxes", "boxes alone"):
-        assert data["train"].info.classes[-2:] == ("wall", "nucleus")
+        assert [name.removeprefix("a ") for name in data["train"].info.classes[-2:]] == ["wall", "nucleus"]
 
 
 def followed(plain: Plain, typed: list[str]) -> dict[str, Dataset]:

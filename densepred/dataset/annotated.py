@@ -1,0 +1,141 @@
+"""Arguments, splits and classes that datasets of single annotation files share."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from densepred.dataset import coco, layouts, paths
+from densepred.dataset.coco_choice import Choice
+from densepred.dataset.coco_instances import OWN, CocoInstances
+from densepred.dataset.division import chosen_fold
+from densepred.dataset.file_names import normal
+from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.records import Records
+from densepred.errors import Notice, UserError, shown
+
+SPLITS: Mapping[str, paths.Patterns | float] = {"train": "train", "valid": ("val", "valid"), "test": "test"}
+
+
+@dataclass(eq=False)
+class Annotated(CocoInstances):
+    """Objects that a subclass gathers from its files; class 0 is the background.
+
+    `splits` holds names of folders, or fractions into which all files are divided by a hash of `seed` and name.
+    Without `classes` the labels of the training files are the classes, in the order of the alphabet.
+    """
+
+    option: ClassVar[str]
+
+    root: str
+    split: str = "train"
+    splits: Mapping[str, paths.Patterns | float] | None = None
+    classes: Sequence[str] | None = None
+    limit: int | None = None
+    most_instances: int | None = None
+    exif: str = "upright"
+    max_value: int | None = None
+    seed: int = 0
+    group: str | None = None
+    max_pixels: int = MAX_PIXELS
+    folds: int | None = None
+    fold: int | None = None
+
+    def __post_init__(self) -> None:
+        self._folder = paths.dataset_root(self.root)
+        splits = paths.known_splits(self.splits, SPLITS)
+        choice = Choice(self.split, splits, self.seed, self.group, chosen_fold(self.folds, self.fold))
+        fractions = paths.fractions(splits, choice.source)
+        if fractions:
+            paths.of_split(fractions, choice.source)
+        self._splits, self._divided = splits, bool(fractions)
+        records = self._gathered(choice.source)
+        file = records.file(self._class_names(records, choice.source), choice, fractions)
+        self._index(file, self.limit, self.most_instances, self.exif, self.max_value, self.max_pixels)
+
+    @abstractmethod
+    def gather(self, split: str) -> Records:
+        """Return the images and objects of a split, or all of them if `splits` holds fractions."""
+
+    def known_classes(self) -> list[str] | None:
+        """Return the classes that a file of the dataset lists; None if none does."""
+        return None
+
+    def find(self, patterns: paths.Patterns, split: str, key: str) -> Path:
+        """Return the file or folder of a split, the first of the patterns that exists."""
+        if self._divided:
+            return paths.find(self.root, coco.undivided(patterns), [""], key)[0]
+        names = paths.split_names(self._splits, split)
+        return paths.find(self.root, patterns, [*names, *paths.other_words(split, names)], key)[0]
+
+    def present(self, patterns: paths.Patterns, split: str) -> Path | None:
+        """Return the path that `find` does; None if there is none."""
+        try:
+            return self.find(patterns, split, "annotations")
+        except UserError:
+            return None
+
+    def _gathered(self, split: str) -> Records:
+        try:
+            return self.gather(split)
+        except UserError as error:
+            raise (layouts.explained(error, self._folder, self.option) if _absent(error) else error) from error
+
+    def _class_names(self, records: Records, split: str) -> list[str]:
+        given = self.known_classes() if self.classes is None else [str(name) for name in self.classes]
+        if given is None and split != "train" and not self._divided:
+            given = self._labels_of_training()
+        names = records.labels() if given is None else given
+        if not [name for name in names if name.lower() not in OWN]:
+            raise UserError(f"{records.path}: holds no labelled object; name the classes in dataset.classes")
+        return names
+
+    def _labels_of_training(self) -> list[str] | None:
+        """Return the labels of the training files; None, with a notice, if there are none: a dataset may be a test."""
+        try:
+            return self.gather("train").labels()
+        except UserError as error:
+            if not _absent(error):
+                raise
+        text = f"dataset.classes: no training files, so the labels of {self.split} are the classes; name them"
+        warnings.warn(f"{text} as in training to compare scores", Notice, stacklevel=2)
+        return None
+
+
+def _absent(error: UserError) -> bool:
+    """Return True if files are not there, and False if they are but cannot be read."""
+    return ": is missing" in str(error) or ": holds no" in str(error)
+
+
+def files_below(folder: Path, extension: str) -> list[Path]:
+    """Return the files with an extension below a folder, in the order of their names; hidden ones are left out."""
+    found = [path for path in folder.rglob("*") if path.suffix.lower() == extension and path.is_file()]
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def count(value: object, where: object) -> int:
+    """Return a size in pixels, or raise UserError."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{where}: its height or width is {shown(value)}; give pixels above 0")
+    return value
+
+
+def beside(path: Path, name: object, root: Path, folders: Sequence[Path] = ()) -> Path:
+    """Return the image that an annotation file names: relative to the file, or by its name in one of the folders.
+
+    Raises UserError if there is none within `root`.
+    """
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise UserError(f"{path}: names the image {shown(name)}; give a file name")
+    plain = PurePosixPath(normal(name))
+    whole = Path(os.path.normpath(path.parent / plain))
+    tried = [whole, *(folder / place for folder in (*folders, path.parent) for place in (plain, plain.name))]
+    for file in tried:
+        if file.is_relative_to(root) and file.is_file():
+            return file
+    raise UserError(f"{path}: its image {shown(name)} is missing; put it beside the file, or correct the name")

@@ -1,0 +1,64 @@
+"""labelme's JSON files, one per image: polygons, rectangles and circles.
+
+Source: https://github.com/wkentaro/labelme
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from densepred.dataset import coco
+from densepred.dataset.annotated import Annotated, beside, count, files_below
+from densepred.dataset.outline import outline
+from densepred.dataset.records import Records
+from densepred.errors import UserError
+
+OPEN = ("line", "linestrip", "point", "points")
+"""Shapes without an area."""
+
+
+@dataclass(eq=False)
+class Labelme(Annotated):
+    """Shapes with one `group_id` and one label are one object, as labelme's own converter to COCO has it."""
+
+    option: ClassVar[str] = "labelme"
+
+    annotations: str | Sequence[str] = ("{split}", "annotations/{split}", "labels/{split}")
+
+    def gather(self, split: str) -> Records:
+        folder = self.find(self.annotations, split, "annotations")
+        records = Records(folder, self._folder, self.max_pixels, self.exif != "stored")
+        found = [(path, data) for path in files_below(folder, ".json") if (data := _shapes(path)) is not None]
+        if not found:
+            raise UserError(f"{folder}: holds no JSON file of labelme; check dataset.annotations and dataset.splits")
+        for path, data in found:
+            size = [data.get("imageHeight"), data.get("imageWidth")]
+            given = None if None in size else (count(size[0], path), count(size[1], path))
+            image = records.image(beside(path, data.get("imagePath"), self._folder), given)
+            self._objects(records, image, path, data["shapes"])
+        return records
+
+    def _objects(self, records: Records, image: int, path: Path, shapes: list[Any]) -> None:
+        groups: dict[tuple[str, Any], list[list[float]]] = {}
+        for number, shape in enumerate(shapes):
+            where = f"{path}: shapes[{number}]"
+            if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"]:
+                raise UserError(f"{where}: has no label; give it one")
+            kind, group = shape.get("shape_type") or "polygon", shape.get("group_id")
+            if kind in OPEN:
+                records.told[f"shapes of the type {kind} left out, because they have no area"] += 1
+                continue
+            key = (shape["label"], ("shape", number) if group is None else ("group", str(group)))
+            groups.setdefault(key, []).append(outline(kind, shape.get("points"), where))
+        for (label, (kind, number)), outlines in groups.items():
+            place = f"{path.relative_to(self._folder).as_posix()}, {label!r}, {kind} {number}"
+            records.add(image, label, place, segmentation=outlines)
+
+
+def _shapes(path: Path) -> dict[str, Any] | None:
+    """Return the content of a file of labelme, None for another JSON file."""
+    data = coco.read_json(path)
+    return data if isinstance(data, dict) and isinstance(data.get("shapes"), list) else None

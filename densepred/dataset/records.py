@@ -1,0 +1,78 @@
+"""Images and objects of another program's files, gathered as records of COCO's, so that COCO's checks serve them."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from densepred.dataset import coco
+from densepred.dataset.coco import CocoFile, Record
+from densepred.dataset.coco_choice import Choice
+from densepred.dataset.image_header import read_header
+from densepred.errors import Notice, UserError, shown
+
+TURNED = 5
+"""EXIF orientations from here on exchange height and width."""
+
+
+class Records:
+    """`path` is the file or folder that messages name; image files lie below `folder`."""
+
+    def __init__(self, path: Path, folder: Path, max_pixels: int, upright: bool = True) -> None:
+        self.path, self.folder = path, folder
+        self._max_pixels, self._upright = max_pixels, upright
+        self._images: list[Record] = []
+        self._objects: list[Record] = []
+        self.told: Counter[str] = Counter()
+        """Counts of what a notice tells, such as shapes that are left out."""
+
+    def image(self, file: Path, size: tuple[int, int] | None = None) -> int:
+        """Add an image and return its number. Without a `size` (height, width), that of the file's header counts."""
+        if size is None:
+            header = read_header(file, self._max_pixels)
+            turned = self._upright and header.orientation >= TURNED
+            size = (header.size[1], header.size[0]) if turned else header.size
+        name = file.relative_to(self.folder).as_posix()
+        number = len(self._images) + 1
+        self._images.append({"id": number, "file_name": name, "height": size[0], "width": size[1]})
+        return number
+
+    def size(self, image: int) -> tuple[int, int]:
+        """Return height and width of an image."""
+        record = self._images[image - 1]
+        return record["height"], record["width"]
+
+    def add(self, image: int, label: str, place: str, **fields: Any) -> None:
+        """Add an object of the class `label`; `place` names its file and its number there, and is unique."""
+        self._objects.append({"id": place, "image_id": image, "label": label, **fields})
+
+    def labels(self) -> list[str]:
+        """Return the classes of the objects, sorted."""
+        return sorted({record["label"] for record in self._objects})
+
+    def file(self, classes: Sequence[str], choice: Choice, fractions: dict[str, float]) -> CocoFile:
+        """Return the records of the chosen split as a checked COCO file. Raises UserError for objects of no class."""
+        numbers = {name: number for number, name in enumerate(classes, 1)}
+        for record in self._objects:
+            label = record.pop("label")
+            if label not in numbers:
+                raise UserError(
+                    f"{self.path}: {record['id']}: its label {shown(label)} is not among the classes "
+                    f"{shown(list(classes))}; correct it, or name all in dataset.classes"
+                )
+            record["category_id"] = numbers[label]
+        categories = [{"id": number, "name": name} for name, number in numbers.items()]
+        data: Record = {"images": self._images, "annotations": self._objects, "categories": categories}
+        entries = coco.read_entries(data, self.path, self.folder, self._max_pixels)
+        known = coco.read_categories(data, self.path)
+        if fractions or choice.folded:
+            entries = coco.part(data, entries, fractions, choice)
+        self._tell()
+        return CocoFile(self.path, "", data, entries, known)
+
+    def _tell(self) -> None:
+        if facts := [f"{times} {what}" for what, times in self.told.most_common() if times]:
+            warnings.warn(f"{self.path}: {'; '.join(facts)}", Notice, stacklevel=2)

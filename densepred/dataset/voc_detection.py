@@ -1,0 +1,75 @@
+"""Boxes in PASCAL VOC's XML files.
+
+Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from xml.etree.ElementTree import Element
+
+from densepred.dataset import paths, xml_file
+from densepred.dataset.annotated import Annotated, beside, files_below
+from densepred.dataset.records import Records
+from densepred.errors import UserError, shown
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+DIFFICULT = "objects marked difficult, read as crowds: neither hits nor misses, as in VOC's evaluation"
+
+
+@dataclass(eq=False)
+class VocDetection(Annotated):
+    """`lists` names the files of a split; where there is no such list, the folder `annotations` holds them."""
+
+    option: ClassVar[str] = "voc_detection"
+
+    annotations: str | Sequence[str] = ("Annotations", "Annotations/{split}", "{split}", "annotations/{split}")
+    images: str | Sequence[str] = ("JPEGImages", "JPEGImages/{split}", "images/{split}", "images", "{split}")
+    lists: str = "ImageSets/Main/{split}.txt"
+    one_based: bool = True
+
+    def gather(self, split: str) -> Records:
+        files = self._files(split)
+        records = Records(files[0].parent, self._folder, self.max_pixels, self.exif != "stored")
+        folder = self.present(self.images, split)
+        images = [] if folder is None else [folder]
+        for path in files:
+            found = xml_file.read(path)
+            image = records.image(beside(path, found.findtext("filename"), self._folder, images))
+            for number, element in enumerate(found.findall("object"), 1):
+                self._object(records, image, path, number, element)
+        return records
+
+    def _files(self, split: str) -> list[Path]:
+        listed = None if self._divided else self.present(self.lists, split)
+        patterns = [self.annotations] if isinstance(self.annotations, str) else list(self.annotations)
+        if listed is None and not self._divided:
+            patterns = [pattern for pattern in patterns if "{split}" in pattern] or patterns
+        folder = self.find(patterns, split, "annotations")
+        if listed is None:
+            found = files_below(folder, ".xml")
+        else:
+            lines = (line.split() for line in listed.read_text(encoding="utf-8").splitlines())
+            found = [paths.inside(folder, f"{words[0]}.xml", str(listed)) for words in lines if words]
+        if not found:
+            raise UserError(f"{listed or folder}: holds no XML file; check dataset.annotations and dataset.splits")
+        return found
+
+    def _object(self, records: Records, image: int, path: Path, number: int, element: Element) -> None:
+        where, label = f"{path}: object {number}", (element.findtext("name") or "").strip()
+        corners = [element.findtext(f"bndbox/{name}") for name in CORNERS]
+        try:
+            x0, y0, x1, y1 = (float(text or "") for text in corners)
+        except ValueError as error:
+            raise UserError(f"{where}: its bndbox is {shown(corners)}; give xmin, ymin, xmax and ymax") from error
+        if not label or x1 < x0 or y1 < y0:
+            raise UserError(f"{where}: has the name {shown(label)} and the bndbox {shown(corners)}; correct it")
+        first = int(self.one_based)
+        box = [x0 - first, y0 - first, x1 - x0 + first, y1 - y0 + first]
+        difficult = (element.findtext("difficult") or "0").strip() == "1"
+        records.told[DIFFICULT] += difficult
+        place = f"{path.relative_to(self._folder).as_posix()}, object {number}"
+        records.add(image, label, place, bbox=box, iscrowd=int(difficult))

@@ -1,0 +1,67 @@
+"""YOLO's text files: boxes and polygons as fractions of the image, with the classes in data.yaml.
+
+Source: https://docs.ultralytics.com/datasets/segment/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from densepred.dataset import paths, yolo_file
+from densepred.dataset.annotated import Annotated
+from densepred.dataset.records import Records
+from densepred.errors import UserError, shown
+
+
+@dataclass(eq=False)
+class Yolo(Annotated):
+    """`data` is the file that lists the classes and where the images of each split are; the first that exists.
+
+    The labels of `images/a.jpg` are in `labels/a.txt`. An image without such a file, or with an empty one, has no
+    objects.
+    """
+
+    option: ClassVar[str] = "yolo"
+
+    data: str | Sequence[str] = ("data.yaml", "dataset.yaml", "classes.txt")
+
+    def known_classes(self) -> list[str] | None:
+        return self._described().names
+
+    def gather(self, split: str) -> Records:
+        described = self._described()
+        files = described.images(None if self._divided else split)
+        if self.split == split == "train" and not self._divided:
+            described.tell_unused(paths.split_word(name) for name in self._splits)
+        records = Records(described.path, self._folder, self.max_pixels, self.exif != "stored")
+        labels = [yolo_file.label_file(file, self._folder) for file in files]
+        missing = sum(not label.is_file() for label in labels)
+        if missing == len(files):
+            raise UserError(
+                f"{described.path}: none of the {missing} images of {split} has a label file, such as {labels[0]}; "
+                "check the folder `labels`"
+            )
+        records.told["images without a label file, read as images without objects"] = missing
+        for file, label in zip(files, labels, strict=True):
+            self._objects(records, records.image(file), label, described.names)
+        return records
+
+    def _described(self) -> yolo_file.Described:
+        return yolo_file.read(paths.find(self.root, self.data, [""], "data")[0], self._folder)
+
+    def _objects(self, records: Records, image: int, path: Path, names: list[str]) -> None:
+        height, width = records.size(image)
+        for number, (kind, values) in yolo_file.rows(path):
+            place = f"{path.relative_to(self._folder).as_posix()}, line {number}"
+            if kind >= len(names):
+                raise UserError(f"{path}: line {number}: {shown(kind)} is none of the {len(names)} classes; correct it")
+            if len(values) == yolo_file.BOX:
+                x, y, w, h = values
+                box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
+                records.add(image, names[kind], place, bbox=box)
+            else:
+                points = [value * (height if index % 2 else width) for index, value in enumerate(values)]
+                records.add(image, names[kind], place, segmentation=[points])

@@ -1,0 +1,158 @@
+"""The files of YOLO's form: data.yaml, lists of images, and a text file per image."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from densepred.dataset.file_names import normal
+from densepred.dataset.listing import image_files
+from densepred.dataset.paths import inside, split_word
+from densepred.errors import Notice, UserError, shown
+
+LARGEST = 1 << 24
+"""Bytes of a file that is read."""
+BOX, TRIANGLE, ROUNDING = 4, 6, 0.01
+FORM = "`class x y width height`, or `class x y x y x y ...` for a polygon, as fractions of the image"
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Described:
+    """Content of data.yaml: the names of the classes, and the folders or lists of images per split."""
+
+    path: Path
+    root: Path
+    names: list[str]
+    splits: dict[str, list[str]]
+    base: str = ""
+
+    def images(self, split: str | None) -> list[Path]:
+        """Return the images of a split, of all splits if it is None, sorted."""
+        word = None if split is None else split_word(split)
+        if word is not None and word not in self.splits:
+            known = ", ".join(self.splits)
+            raise UserError(
+                f"{self.path}: names no images for {word}, only for {known}; add them, or set dataset.splits"
+            )
+        chosen = self.splits if word is None else [word]
+        places = [place for name in chosen for place in self.splits[name]]
+        found = {file for place in places for file in self._at(self._place(place))}
+        if not found:
+            raise UserError(f"{self.path}: {', '.join(places)} holds no images; correct its paths")
+        return sorted(found)
+
+    def tell_unused(self, wanted: Iterable[str]) -> None:
+        if others := sorted(self.splits.keys() - set(wanted)):
+            text = f"{self.path}: images of {', '.join(others)} are in no split of dataset.splits"
+            warnings.warn(text, Notice, stacklevel=2)
+
+    def _place(self, word: str) -> Path:
+        """Return a path of the file. Leading `..`, which Roboflow writes, and a `path` of another machine fall away."""
+        parts = [part for part in PurePosixPath(normal(word)).parts if part != ".."]
+        tried = [
+            inside(self.root, "/".join((*before, *parts)) or ".", str(self.path))
+            for before in ((self.base,) if self.base else (), ())
+        ]
+        for path in tried:
+            if path.exists():
+                return path
+        raise UserError(f"{self.path}: {shown(word)} is missing in {self.root}; correct its paths")
+
+    def _at(self, place: Path) -> list[Path]:
+        if place.suffix != ".txt":
+            return image_files(place)
+        lines = [line.strip() for line in text(place).splitlines() if line.strip()]
+        return [self._place(line) for line in lines]
+
+
+def read(path: Path, root: Path) -> Described:
+    """Read data.yaml, or a list of names: then the images are in `images`, or in a folder of it per split."""
+    if path.suffix == ".txt":
+        names = [line.strip() for line in text(path).splitlines() if line.strip()]
+        here = {word: [f"images/{name}"] for name, word in _words() if (root / "images" / name).is_dir()}
+        return Described(path, root, _names(names, path), here or {"train": ["images"]})
+    try:
+        data = yaml.safe_load(text(path))
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())}); write it again") from error
+    if not isinstance(data, dict) or "names" not in data:
+        raise UserError(f"{path}: has no `names`; list the classes, such as names: [cat, dog]")
+    if data.get("kpt_shape") is not None:
+        raise UserError(f"{path}: describes keypoints (kpt_shape); export them as COCO for dataset=coco_keypoints")
+    names = _names(data["names"], path)
+    if data.get("nc") not in (None, len(names)):
+        raise UserError(f"{path}: nc is {shown(data['nc'])}, but there are {len(names)} names; correct one of them")
+    splits = {word: _listed(data[name], path) for name, word in _words() if data.get(name) is not None}
+    if not splits:
+        raise UserError(f"{path}: names no images; add `train: images/train` and `val: images/val`")
+    base = normal(str(data.get("path") or ""))
+    return Described(path, root, names, splits, "" if base == "." or _leaves(base) else base)
+
+
+def _words() -> list[tuple[str, str]]:
+    return [("train", "train"), ("val", "valid"), ("valid", "valid"), ("test", "test")]
+
+
+def _leaves(base: str) -> bool:
+    return base.startswith("/") or ":" in base or ".." in PurePosixPath(base).parts
+
+
+def _names(value: Any, path: Path) -> list[str]:
+    """Return the names of a list, or of a mapping from 0, 1, ... to names."""
+    listed = value
+    if isinstance(value, dict) and set(value) == set(range(len(value))):
+        listed = [value[number] for number in range(len(value))]
+    plain = isinstance(listed, list) and all(isinstance(name, str | int | float) for name in listed)
+    if not plain or not listed:
+        raise UserError(f"{path}: its names are {shown(value)}; give a list, or a mapping of 0, 1, ... to names")
+    return [str(name) for name in listed]
+
+
+def _listed(value: Any, path: Path) -> list[str]:
+    places = value if isinstance(value, list) else [value]
+    if not all(isinstance(place, str) and place for place in places):
+        raise UserError(f"{path}: {shown(value)} is no path of images; give a folder or a list of images")
+    return [str(place) for place in places]
+
+
+def text(path: Path) -> str:
+    """Return the content of a text file, or raise UserError."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"{path}: has more than {LARGEST >> 20} MB; it is no such file, remove it")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as text ({error}); write it again") from error
+
+
+def label_file(image: Path, root: Path) -> Path:
+    """Return the place of an image's labels: the last folder `images` becomes `labels`, the extension .txt."""
+    parts = list(image.relative_to(root).parts)
+    for index in range(len(parts) - 2, -1, -1):
+        if parts[index] == "images":
+            parts[index] = "labels"
+            break
+    return root.joinpath(*parts).with_suffix(".txt")
+
+
+def rows(path: Path) -> Iterator[tuple[int, tuple[int, list[float]]]]:
+    """Yield line number, class and numbers of each object; nothing if there is no file."""
+    for number, line in enumerate(text(path).splitlines() if path.is_file() else (), 1):
+        words = line.split()
+        if not words:
+            continue
+        kind, *rest = words
+        wanted = len(rest) == BOX or (len(rest) >= TRIANGLE and len(rest) % 2 == 0)
+        if not wanted or not all(NUMBER.fullmatch(word) for word in words) or not re.fullmatch(r"\d{1,6}(\.0+)?", kind):
+            raise UserError(f"{path}: line {number}: {shown(line)}; write {FORM}")
+        values = [float(word) for word in rest]
+        if not all(-ROUNDING <= value <= 1 + ROUNDING for value in values):
+            raise UserError(f"{path}: line {number}: {shown(line)} lies outside 0 to 1; write {FORM}")
+        yield number, (int(float(kind)), values)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from densepred.dataset.labelme import Labelme
+from densepred.errors import Notice, UserError
+from tests.dataset.labelme_tree import SIZE, SQUARE, save, shape, tree
+
+
+def test_shapes_become_masks(tmp_path: Path) -> None:
+    tree(tmp_path, "train")
+    found = Labelme(str(tmp_path))
+    truth = found[0].truth
+    assert found.info.classes == ("background", "cat", "dog")
+    wanted = torch.zeros(SIZE, dtype=torch.uint8)
+    wanted[5:15, 10:30] = 1
+    wanted[2:9, 2:8] = 2
+    assert truth.semantic is not None
+    assert torch.equal(truth.semantic, wanted)
+    assert truth.boxes is not None
+    assert truth.boxes.tolist() == [[9.5, 4.5, 29.5, 14.5], [1.5, 1.5, 7.5, 8.5]]
+
+
+def test_a_circle_has_its_area(tmp_path: Path) -> None:
+    save(tmp_path, "train/a", [shape("ball", [[20, 10], [26, 10]], "circle")])
+    areas = Labelme(str(tmp_path))[0].truth.areas
+    assert areas is not None
+    assert areas.item() == pytest.approx(math.pi * 36, rel=0.03)
+
+
+def test_shapes_of_a_group_are_one_object(tmp_path: Path) -> None:
+    apart = [[2, 2], [6, 2], [6, 6], [2, 6]]
+    save(tmp_path, "train/a", [shape("cat", SQUARE, group=3), shape("cat", apart, group=3), shape("cat", apart)])
+    truth = Labelme(str(tmp_path))[0].truth
+    assert truth.areas is not None
+    assert truth.areas.tolist() == [216, 16]
+
+
+def test_shapes_without_area_are_counted(tmp_path: Path) -> None:
+    save(tmp_path, "train/a", [shape("cat", SQUARE), shape("cat", [[1, 1]], "point"), shape("cat", SQUARE, "line")])
+    with pytest.warns(Notice, match="1 shapes of the type point left out.*1 shapes of the type line left out"):
+        found = Labelme(str(tmp_path))
+    assert found[0].truth.categories is not None
+    assert len(found[0].truth.categories) == 1
+
+
+def test_classes_are_those_of_training_in_every_split(tmp_path: Path) -> None:
+    tree(tmp_path, "train")
+    save(tmp_path, "val/b", [shape("dog", SQUARE)])
+    found = Labelme(str(tmp_path), "valid")
+    assert found.info.classes == ("background", "cat", "dog")
+    assert found[0].truth.categories is not None
+    assert found[0].truth.categories.tolist() == [2]
+    save(tmp_path, "val/b", [shape("cow", SQUARE)])
+    with pytest.raises(UserError, match=r"val/b.json.*its label 'cow' is not among the classes"):
+        Labelme(str(tmp_path), "valid")
+
+
+def test_files_of_one_folder_are_divided(tmp_path: Path) -> None:
+    for name in "abcdef":
+        save(tmp_path, name, [shape("cat", SQUARE)])
+    parts = [Labelme(str(tmp_path), split, {"train": 0.5, "valid": 0.5}) for split in ("train", "valid")]
+    assert sorted(path.stem for part in parts for path in part.files()) == list("abcdef")
+
+
+@pytest.mark.parametrize(
+    ("kind", "points", "said"),
+    [
+        ("mask", SQUARE, "shape of the type 'mask'; polygons, rectangles and circles can be read"),
+        ("rectangle", SQUARE, "give two corners"),
+        ("polygon", [[1, 2, 3]], "give x and y of each corner"),
+        ("polygon", [[1, "a"]], "finite numbers"),
+    ],
+)
+def test_another_shape_is_refused(tmp_path: Path, kind: str, points: list[list[float]], said: str) -> None:
+    save(tmp_path, "train/a", [shape("cat", points, kind)])
+    with pytest.raises(UserError, match=said):
+        Labelme(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["gone.jpg", "../../../etc/passwd", None, "a\0"])
+def test_an_image_that_is_not_there_is_refused(tmp_path: Path, name: str | None) -> None:
+    save(tmp_path, "train/a", [shape("cat", SQUARE)], imagePath=name)
+    with pytest.raises(UserError, match=r"a\.json: (its image|names the image)"):
+        Labelme(str(tmp_path))
+
+
+def test_images_of_a_folder_of_their_own(tmp_path: Path) -> None:
+    save(tmp_path, "train/a", [shape("cat", SQUARE)], imagePath="..\\pictures\\a.jpg")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "train/a.jpg").rename(tmp_path / "pictures/a.jpg")
+    assert [path.parent.name for path in Labelme(str(tmp_path)).files()] == ["pictures"]

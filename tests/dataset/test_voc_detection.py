@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from densepred.dataset.voc_detection import VocDetection
+from densepred.errors import Notice, UserError
+from tests.dataset.files import picture, write
+from tests.dataset.voc_detection_tree import SIZE, tree, xml
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for split in ("train", "val"):
+        tree(tmp_path, split)
+    return tmp_path
+
+
+def test_corners_count_pixels_from_1_and_difficult_objects_are_crowds(root: Path) -> None:
+    with pytest.warns(Notice, match="1 objects marked difficult"):
+        found = VocDetection(str(root))
+    assert found.info.classes == ("background", "cat", "dog")
+    truth = found[0].truth
+    assert truth.boxes is not None
+    assert truth.crowd is not None
+    assert truth.boxes.tolist() == [[9.5, 4.5, 29.5, 14.5], [-0.5, -0.5, 4.5, 4.5]]
+    assert truth.crowd.tolist() == [False, True]
+
+
+def test_corners_as_edges(root: Path) -> None:
+    boxes = VocDetection(str(root), one_based=False)[0].truth.boxes
+    assert boxes is not None
+    assert boxes[0].tolist() == [10.5, 5.5, 29.5, 14.5]
+
+
+def test_lists_name_the_files_of_a_split(root: Path) -> None:
+    assert [path.name for path in VocDetection(str(root), "valid").files()] == ["val_a.jpg"]
+    (root / "ImageSets/Main/train.txt").write_text("train_a  1\nval_a -1\n")
+    assert len(VocDetection(str(root))) == 2
+
+
+def test_files_beside_their_images_in_a_folder_per_split(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        write(tmp_path / f"{split}/{split}.jpg", picture(SIZE))
+        (tmp_path / f"{split}/{split}.xml").write_text(xml(f"{split}.jpg", ("cat", 0, 1, 1, 4, 4)))
+    for split in ("train", "valid"):
+        assert [path.name for path in VocDetection(str(tmp_path), split).files()] == [f"{split}.jpg"]
+
+
+def test_one_folder_is_divided(tmp_path: Path) -> None:
+    for name in "abcdef":
+        write(tmp_path / f"{name}.jpg", picture(SIZE))
+        (tmp_path / f"{name}.xml").write_text(xml(f"{name}.jpg", ("cat", 0, 1, 1, 4, 4)))
+    parts = [VocDetection(str(tmp_path), split, {"train": 0.5, "valid": 0.5}) for split in ("train", "valid")]
+    assert sorted(path.stem for part in parts for path in part.files()) == list("abcdef")
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]><annotation>&c;</annotation>'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "declares a document type"),
+        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>', "declares a document type"),
+        ("<annotation>", "cannot be read as XML"),
+        ("", "cannot be read as XML"),
+        (xml("train_a.jpg", ("cat", 0, "x", 1, 2, 2)), "object 1: its bndbox"),
+        (xml("train_a.jpg", ("cat", 0, 9, 1, 2, 2)), "object 1: has the name 'cat'"),
+        (xml("train_a.jpg", ("", 0, 1, 1, 2, 2)), "object 1: has the name ''"),
+        (xml("train_a.jpg", ("cat", 0, "nan", 1, 2, 2)), "finite numbers"),
+        (xml("gone.jpg"), "its image 'gone.jpg' is missing"),
+    ],
+)
+@pytest.mark.parametrize("code", ["utf-8", "utf-16"])
+def test_a_file_that_cannot_be_trusted_is_refused(root: Path, text: str, said: str, code: str) -> None:
+    (root / "Annotations/train_a.xml").write_text(text, encoding=code)
+    with pytest.raises(UserError, match=said):
+        VocDetection(str(root))
+
+
+def test_a_large_file_is_refused(root: Path) -> None:
+    (root / "Annotations/train_a.xml").write_bytes(b" " * ((1 << 22) + 1))
+    with pytest.raises(UserError, match="more than 4 MB"):
+        VocDetection(str(root))
