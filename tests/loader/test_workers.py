@@ -63,7 +63,7 @@ def script(folder: Path, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("when", ["before it began", "at work"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["fork", "forkserver", SLOW["spawn"]])
 def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, method: str, when: str) -> None:
     """The output of the program ends when the last process that holds it has ended."""
     call = [*script(tmp_path, ORPHAN), method, when]

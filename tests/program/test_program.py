@@ -55,7 +55,7 @@ def equal_runs(a: Path, b: Path) -> bool:
 
 def test_train_kill_resume_eval_predict(tmp_path: Path) -> None:
     options = (*TINY, "trainer.epochs=4", "data.workers=1")
-    code, out, _ = run("train", *options, "hydra.run.dir=whole", folder=tmp_path)
+    code, out, _ = forked.run("train", *options, "hydra.run.dir=whole", folder=tmp_path)
     assert code == 0
     assert "densepred-eval ckpt=" in out
 
@@ -88,7 +88,7 @@ def test_train_kill_resume_eval_predict(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)).save(path)
     (tmp_path / "images" / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
-    code, out, err = run("predict", "ckpt=whole", "input=images", "output=seen", folder=tmp_path)
+    code, out, err = forked.run("predict", "ckpt=whole", "input=images", "output=seen", folder=tmp_path)
     assert code == 4
     assert "broken.jpg" in err
     for name, size in sizes.items():
