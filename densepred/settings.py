@@ -204,3 +204,13 @@ class CheckSettings:
     format: str = "text"
     html: str | None = None
     data: DataSettings = field(default_factory=DataSettings)
+
+
+@dataclass
+class ConvertSettings:
+    """`densepred-convert`."""
+
+    dataset: Any = MISSING
+    output: str = MISSING
+    form: str = "folder"
+    data: DataSettings = field(default_factory=DataSettings)

@@ -32,7 +32,7 @@ GROUPS = {
 }
 """Sections of docs/options.md in their order; a group without a sentence here comes last."""
 UNQUOTED = {ord(sign): None for sign in "' "}
-COMMANDS = ("train", "eval", "predict", "import", "export", "report", "check")
+COMMANDS = ("train", "eval", "predict", "import", "export", "report", "check", "convert")
 HEADER = """\
 # Options
 

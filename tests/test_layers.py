@@ -15,7 +15,7 @@ PACKAGE = ROOT / "densepred"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 COMPONENTS = ("codec", "dataset", "decoder", "encoder", "logger", "loss", "metric", "model", "transform", "upsample")
-COMMANDS = ("train", "eval", "predict", "import_", "export", "report", "check")
+COMMANDS = ("train", "eval", "predict", "import_", "export", "report", "check", "convert")
 FLOORS = (
     ("errors", "atomic", "settings", "output"),
     ("process",),
@@ -32,8 +32,8 @@ FLOORS = (
     ("results",),
     ("jobs", "predict"),
     ("train", "eval"),
-    ("inspection",),
-    ("export", "report", "check", "api"),
+    ("inspection", "conversion"),
+    ("export", "report", "check", "convert", "api"),
 )
 """Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own."""
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}

@@ -21,6 +21,7 @@ from densepred.errors import UserError, suggest
 from densepred.settings import (
     LENGTHS,
     CheckSettings,
+    ConvertSettings,
     EvalSettings,
     ExportSettings,
     ImportSettings,
@@ -44,6 +45,7 @@ def register() -> None:
         "export": ExportSettings,
         "report": ReportSettings,
         "check": CheckSettings,
+        "convert": ConvertSettings,
     }.items():
         store.store(name=f"{name}_schema", node=node, provider="densepred")
 

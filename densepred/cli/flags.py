@@ -19,7 +19,7 @@ from densepred.errors import UserError, suggest
 from densepred.home import expand
 
 TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
-COMMANDS = ("train", "eval", "predict", "import", "export", "report", "check")
+COMMANDS = ("train", "eval", "predict", "import", "export", "report", "check", "convert")
 
 
 class Parser(argparse.ArgumentParser):

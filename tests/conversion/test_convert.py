@@ -1,0 +1,194 @@
+"""Converted datasets, read back by the overrides that the report prints, hold the same images and annotations."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as rle
+
+from densepred.cli import compose
+from densepred.contracts import Dataset
+from densepred.conversion.convert import convert
+from densepred.errors import UserError
+from densepred.jobs import parts
+from densepred.types import Annotation
+from tests import forked
+from tests.conftest import composed
+from tests.dataset import coco_tree, folder_tree
+from tests.dataset.files import picture, write
+
+SHAPES = ("dataset=shapes", "dataset.size=[37,45]", "dataset.counts={train: 3, valid: 2, test: 1}")
+SPLITS = ("train", "valid", "test")
+
+
+def datasets(words: Sequence[str], splits: Sequence[str] = SPLITS) -> dict[str, Dataset]:
+    node = compose.settings(composed(*words, "output=unused", name="convert")).dataset
+    return {split: parts.dataset(node, split) for split in splits}
+
+
+def run(words: Sequence[str], output: Path, form: str) -> tuple[str, list[list[str]]]:
+    """Convert, and return the report and the overrides in it."""
+    settings = compose.settings(composed(*words, f"output={output}", f"form={form}", name="convert"))
+    report = convert(settings, output)
+    return report, [shlex.split(line) for line in report.partition("to read it:\n")[2].splitlines()]
+
+
+def by_class(truth: Annotation) -> Annotation:
+    """Return the instances in the order of their classes, as maps of ids number them."""
+    assert truth.categories is not None
+    return truth.select(torch.argsort(truth.categories, stable=True))
+
+
+def assert_equal(one: Annotation, other: Annotation, fields: Sequence[str]) -> None:
+    for name in fields:
+        value, read = getattr(one, name), getattr(other, name)
+        if name == "masks":
+            assert [rle.decode(mask).tolist() for mask in value] == [rle.decode(mask).tolist() for mask in read]
+        else:
+            assert torch.equal(value, read), name
+
+
+ROWS = ("instances", "categories", "boxes", "areas", "crowd")
+
+
+def test_shapes_as_folders_are_read_back_equal(tmp_path: Path) -> None:
+    report, (labels, ids) = run(SHAPES, tmp_path / "out", "folder")
+    assert "train: 3 images, 0 of them without any annotation" in report
+    assert "instances with keypoints" in report
+    before, masks, maps = datasets(SHAPES), datasets(labels), datasets(ids)
+    for split, count in zip(SPLITS, (3, 2, 1), strict=True):
+        assert len(before[split]) == len(masks[split]) == len(maps[split]) == count
+        for index in range(count):
+            sample = before[split][index]
+            assert torch.equal(sample.image, masks[split][index].image)
+            assert_equal(sample.truth, masks[split][index].truth, ["semantic"])
+            assert_equal(by_class(sample.truth), maps[split][index].truth, ["semantic", *ROWS])
+    assert masks["train"].info.classes == maps["train"].info.classes == before["train"].info.classes
+    assert masks["train"].info.palette == maps["train"].info.palette == before["train"].info.palette
+    assert maps["train"].info.things == before["train"].info.things
+
+
+def test_shapes_as_coco_are_read_back_equal(tmp_path: Path) -> None:
+    report, (objects, people) = run(SHAPES, tmp_path / "out", "coco")
+    assert "nothing is left out" in report
+    before, masks, poses = datasets(SHAPES), datasets(objects), datasets(people)
+    figure, posed = before["train"].info.classes.index("figure"), 0
+    for split in SPLITS:
+        for index in range(len(before[split])):
+            sample, read = before[split][index], masks[split][index]
+            assert torch.equal(sample.image, read.image)
+            assert_equal(sample.truth, read.truth, ["semantic", *ROWS])
+            truth, found = sample.truth, poses[split][index].truth
+            assert truth.categories is not None
+            figures = truth.select(truth.categories == figure).need("keypoints")
+            figures = figures * (figures[..., 2:] > 0)
+            assert torch.equal(figures, found.need("keypoints"))
+            posed += len(figures)
+    assert posed
+    assert masks["train"].info.classes == before["train"].info.classes
+    assert poses["train"].info.keypoints == before["train"].info.keypoints
+    assert poses["train"].info.limbs == before["train"].info.limbs
+    assert poses["train"].info.mirrored == before["train"].info.mirrored
+
+
+def test_coco_is_read_back_equal_with_crowds_overlaps_and_ids_of_images(tmp_path: Path) -> None:
+    for split in ("train2017", "val2017"):
+        coco_tree.tree(tmp_path / "in", split)
+    words = ["dataset=coco_instances", f"dataset.root={tmp_path / 'in'}"]
+    report, (back,) = run(words, tmp_path / "out", "coco")
+    assert "test: left out, because it cannot be read" in report
+    assert "train: 2 images, 1 of them without any annotation" in report
+    before, after = datasets(words, ("train",))["train"], datasets(back, ("train",))["train"]
+    for index in range(2):
+        one, other = before[index], after[index]
+        assert torch.equal(one.image, other.image)
+        assert one.frame.number == other.frame.number
+        assert_equal(one.truth, other.truth, ["semantic", "masks", "ignore", *ROWS])
+
+
+def test_keypoints_of_coco_are_read_back_equal(tmp_path: Path) -> None:
+    for split in ("train2017", "val2017"):
+        coco_tree.tree(tmp_path / "in", split)
+    words = ["dataset=coco_keypoints", f"dataset.root={tmp_path / 'in'}"]
+    _, (back,) = run(words, tmp_path / "out", "coco")
+    before, after = datasets(words, ("train",))["train"], datasets(back, ("train",))["train"]
+    for index in range(2):
+        fields = ["keypoints", "categories", "boxes", "areas", "crowd", "ignore"]
+        assert_equal(before[index].truth, after[index].truth, fields)
+    with pytest.raises(UserError, match="type form=coco"):
+        run(words, tmp_path / "masks", "folder")
+    assert not (tmp_path / "masks").exists()
+
+
+def test_nuclei_are_read_back_equal(tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        folder_tree.tree(tmp_path / "in", split)
+    words = ["dataset=nuclei", f"dataset.root={tmp_path / 'in'}"]
+    for form, name in (("folder", "instance_folder"), ("coco", "coco_instances")):
+        report, readers = run(words, tmp_path / form, form)
+        assert "nothing is left out" in report
+        back = next(reader for reader in readers if reader[0] == f"dataset={name}")
+        before, after = datasets(words), datasets(back)
+        for split in SPLITS:
+            for index in range(2):
+                assert torch.equal(before[split][index].image, after[split][index].image)
+                assert_equal(before[split][index].truth, after[split][index].truth, ["semantic", *ROWS])
+
+
+def test_a_class_map_with_void_as_coco_has_one_region_per_class(tmp_path: Path) -> None:
+    mask = folder_tree.labels(3)
+    mask[0] = 255
+    for split in ("train", "valid"):
+        write(tmp_path / f"in/images/{split}/a.png", picture((37, 45)))
+        write(tmp_path / f"in/masks/{split}/a.png", mask)
+    words = [
+        "dataset=folder",
+        f"dataset.root={tmp_path / 'in'}",
+        "dataset.classes=[sky,road,tree]",
+        "dataset.ignore_index=255",
+    ]
+    report, _ = run(words, tmp_path / "out", "coco")
+    assert "2 images with void pixels: background in the result" in report
+    assert "6 classes of class maps: one region per class" in report
+    data = json.loads((tmp_path / "out/annotations/instances_val.json").read_text())
+    names: dict[Any, str] = {entry["id"]: entry["name"] for entry in data["categories"]}
+    found = {names[one["category_id"]]: rle.decode(one["segmentation"]).astype(bool) for one in data["annotations"]}
+    for index, name in enumerate(("sky", "road", "tree")):
+        assert np.array_equal(found[name], mask == index)
+
+
+def test_grey_images_of_16_bits_keep_their_values(tmp_path: Path) -> None:
+    values = np.arange(37 * 45, dtype=np.uint16).reshape(37, 45) * 2
+    for split in ("train", "valid"):
+        write(tmp_path / f"in/images/{split}/a.png", values)
+        write(tmp_path / f"in/masks/{split}/a.png", folder_tree.labels(2))
+    words = ["dataset=folder", f"dataset.root={tmp_path / 'in'}"]
+    _, (back,) = run(words, tmp_path / "out", "folder")
+    assert "dataset.max_value=4095" in back
+    before, after = datasets(words, ("train",))["train"], datasets(back, ("train",))["train"]
+    assert torch.equal(before[0].image, after[0].image)
+
+
+def test_a_folder_that_is_not_empty_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("kept")
+    code, _, errors = forked.run("convert", *SHAPES, "output=out", folder=tmp_path)
+    assert code == 2
+    assert "output=out: exists and is not empty; choose a new folder" in errors
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
+
+
+def test_the_command_prints_the_report(tmp_path: Path) -> None:
+    code, out, errors = forked.run("convert", *SHAPES, "output=my out", "form=coco", folder=tmp_path)
+    assert code == 0, errors
+    assert f"dataset=coco_instances 'dataset.root={tmp_path / 'my out'}'" in out
+    code, _, errors = forked.run("convert", *SHAPES, "output=other", "form=xml", folder=tmp_path)
+    assert code == 2
+    assert "give folder or coco" in errors
