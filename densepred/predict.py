@@ -1,23 +1,21 @@
-"""densepred-predict: apply a checkpoint to an image or a folder of images."""
+"""densepred-predict: apply a checkpoint to an image, a folder of images, or a video."""
 
 from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 import warnings
-from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from densepred.cli import command, compose
-from densepred.errors import Notice, UserError, out_of_memory
+from densepred.errors import Notice, UserError
 from densepred.home import expand
-from densepred.process.stop import Stopped
+from densepred.results.interruption import explained, stopping
+from densepred.results.places import destinations
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +29,8 @@ EXAMPLES = """
 densepred-predict ckpt=RUN input=IMAGE
 densepred-predict ckpt=RUN input=DIR output=predictions
 densepred-predict ckpt=RUN split=valid output=predictions
+densepred-predict ckpt=RUN input=clip.mp4
+densepred-predict ckpt=RUN input=FRAMES fps=25
 densepred-predict 'ckpt=[RUN1,RUN2]' input=DIR uncertainty=true
 densepred-predict ckpt=torchvision:deeplabv3_resnet50 input=IMAGE
 densepred-predict ckpt=POSE_RUN input=DIR boxes=DETECTION_RUN_OR_JSON
@@ -52,6 +52,10 @@ def predict(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
     source, files = chosen(settings)
     output = expand(settings.output)
+    from densepred.results import video
+
+    if settings.fps is not None or video.is_video(source):
+        return predict_video(settings, source, files, output)
     places = destinations(files, source, output)
     from densepred.engine import caps
     from densepred.results import person_boxes
@@ -100,6 +104,41 @@ def predict(cfg: DictConfig) -> int:
     return PARTIAL if failed else 0
 
 
+def predict_video(settings: Any, source: Path, files: list[Path], output: Path) -> int:
+    """Predict a video, or images as the frames of one, and write its overlays as a video. Returns the exit status."""
+    from densepred.engine import caps
+    from densepred.results import video
+    from densepred.results.files import OverlaySettings, Results
+
+    clip, name = video.chosen(settings, source, files)
+    model = loaded(settings)
+    boxes = boxes_for(model, settings)
+    claim(output, source, settings)
+    options = OverlaySettings(False, settings.threshold, settings.probabilities, settings.uncertainty)
+    writer, places = Results(output, model.info, options), []
+
+    def picture(index: int, frame: Any) -> Any:
+        with stopping(index, clip.count), explained(source, settings.tile):
+            pixels = model.read(frame)
+            found = one(model, pixels, settings, None if boxes is None else boxes(pixels, None, ""))
+            if settings.frames:
+                places.append(Path(name, f"{index + 1:06d}"))
+                writer.add(places[-1], index + 1, f"{places[-1].as_posix()}.png", pixels, found)
+            elif found.semantic is not None and index == 0:
+                writer.names()
+            writer.note_hidden(found)
+            return video.overlay(pixels, found, model.info, settings.threshold)
+
+    done = video.write(clip, output / f"{name}.mp4", picture)
+    writer.join(places)
+    _tell_missing(settings, writer.kinds)
+    writer.tell_of_hidden()
+    caps.tell_of_full(model.task.codec, done)
+    kinds = ", ".join(f"{output}/{kind}" for kind in [f"{name}.mp4", *writer.kinds.values()])
+    print(f"{done} frames predicted: {kinds}")
+    return 0
+
+
 def loaded(settings: Any) -> Predictor:
     """Load the checkpoint of the settings, prepared for them."""
     import torch
@@ -127,27 +166,6 @@ def boxes_for(model: Predictor, settings: Any) -> BoxFile | Detector | None:
     return person_boxes.open_boxes(
         settings.boxes, model.info, settings.box_threshold, settings.precision, settings.trust
     )
-
-
-@contextmanager
-def stopping(done: int, count: int) -> Iterator[None]:
-    """Tell how many images were predicted if a signal comes at the next."""
-    try:
-        yield
-    except Stopped as reason:
-        raise Stopped(f"{done} of {count} images are predicted; type the command again for all of them") from reason
-
-
-@contextmanager
-def explained(file: Path, tile: int | None) -> Iterator[None]:
-    """Raise UserError with a remedy if memory runs out at an image."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        hint = "tile=512" if tile is None else f"a smaller tile than {tile}"
-        raise UserError(f"{file}: memory ran out; try {hint}") from error
 
 
 def open_latents(model: Predictor, settings: Any, output: Path) -> Latents | None:
@@ -217,25 +235,6 @@ def images(source: Path, output: Path | None = None) -> list[Path]:
     return found
 
 
-def destinations(files: list[Path], source: Path, output: Path) -> list[Path]:
-    """Return the path of each image's results below the output folder, without suffix: all differ.
-
-    An image keeps its extension if another would get the same path: a.jpg beside a.png, or a.jpg beside a.jpg.tif and
-    a.png. Paths that differ only in case, or in the form of an accent, count as the same: some disks hold one of them.
-    """
-    folder = source if source.is_dir() else source.parent
-    if source.is_dir() and output.resolve() == source.resolve():
-        raise UserError(f"output={output}: is the folder of the images; choose another so that nothing is mixed up")
-    names = [file.relative_to(folder) for file in files]
-    places = [name.with_suffix("") for name in names]
-    while True:
-        counts = Counter(map(_folded, places))
-        if not (again := [i for i, place in enumerate(places) if counts[_folded(place)] > 1 and place != names[i]]):
-            return places
-        for index in again:
-            places[index] = names[index]
-
-
 def claim(output: Path, source: Path, settings: Any) -> None:
     """Leave the record of this command in the output folder.
 
@@ -283,10 +282,6 @@ def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | Non
         probabilities=settings.probabilities or settings.uncertainty,
         boxes=boxes,
     )
-
-
-def _folded(path: Path) -> str:
-    return unicodedata.normalize("NFC", path.as_posix()).casefold()
 
 
 if __name__ == "__main__":

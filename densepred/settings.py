@@ -144,6 +144,8 @@ class PredictSettings:
     uncertainty: bool = False
     latents: bool = False
     coco_ids: str | None = None
+    fps: float | None = None
+    frames: bool = False
     overwrite: bool = False
     max_pixels: int = 400_000_000
     skip_stages: int = 0

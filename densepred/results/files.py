@@ -87,8 +87,7 @@ class Results:
         if self.overlays.overlay:
             drawn = draw(pixels, found, self.info, self.overlays.threshold)
             picture = with_legend(drawn, class_legend(found, self.info))
-            if (highest := hidden(found, self.overlays.threshold)) is not None:
-                self.hidden.append(highest)
+            self.note_hidden(found)
             self._png("overlays", place, Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()))
         if found.probabilities is not None and self.overlays.uncertainty:
             self._png("uncertainty", place, Image.fromarray(entropy_map(found.probabilities).cpu().numpy()))
@@ -99,11 +98,11 @@ class Results:
             self._ids(place, found.instances.cpu().numpy())
         if found.semantic is not None:
             if "labels" not in self.kinds:
-                self._names()
+                self.names()
             # Last: its presence marks the image as done.
             self._png("labels", place, indexed(found.semantic.cpu().numpy(), self.info))
 
-    def _names(self) -> None:
+    def names(self) -> None:
         """Write ids, names and colours of the classes beside their maps, in the form that dataset=folder reads."""
         colours = [*self.info.palette, *[None] * len(self.info.classes)]
         pairs = zip(self.info.classes, colours, strict=False)
@@ -113,6 +112,11 @@ class Results:
         ]
         self.folder.mkdir(parents=True, exist_ok=True)
         atomic.write_json(self.folder / "classes.json", {"classes": entries})
+
+    def note_hidden(self, found: Annotation) -> None:
+        """Count an overlay that shows nothing of what was found."""
+        if (highest := hidden(found, self.overlays.threshold)) is not None:
+            self.hidden.append(highest)
 
     def tell_of_hidden(self) -> None:
         """Issue a notice about overlays that show nothing, though something was found."""
