@@ -69,6 +69,7 @@ class WeightsSettings:
 @dataclass
 class SweepSettings:
     columns: list[str] = field(default_factory=list)
+    parallel: int = 1
     retry: bool = False
 
 

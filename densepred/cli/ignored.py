@@ -137,6 +137,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
     ("trainer.allow", _is("trainer.resume", None), "it names settings that may change with trainer.resume=RUN"),
     ("task.monitor", _not(_is("trainer.monitor", None)), "trainer.monitor replaces it"),
     ("sweep.columns", lambda tree: CLAIMED not in os.environ, "it is for the table of --multirun"),
+    ("sweep.parallel", lambda tree: CLAIMED not in os.environ, "it is the number of jobs of --multirun at a time"),
     ("encoder.pretrained", _not(_is("weights.encoder", None)), "weights.encoder replaces these weights"),
     ("dataset.(seed|group)", _no_random_split, SPLIT),
     ("dataset.(images|image_suffix|mask_suffix)", _not(_is("dataset.list", None)), "dataset.list names the files"),

@@ -40,6 +40,7 @@ RANGES = (
     ("trainer.max_restarts", 0, BIG),
     ("trainer.timeout_s", 1, 1e6),
     ("timeout_s", 1, 1e6),
+    ("sweep.parallel", 1, BIG),
     ("trainer.log_every", 1, BIG),
     ("trainer.pictures", 0, BIG),
     ("trainer.keep_last", 1, BIG),

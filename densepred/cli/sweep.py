@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from densepred.cli import pool
 from densepred.cli.ledger import Entry, Ledger, identity
+from densepred.cli.pool import Place, Running
+from densepred.cli.rows import aligned, markdown
+from densepred.cli.rows import shown as score_text
 from densepred.errors import UserError
 from densepred.home import expand
 from densepred.process.parent import PARENT
@@ -90,17 +93,14 @@ class Processes(Launcher):
         self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
         self.jobs: list[SweepJob] = []
         self.stopped = False
+        self.cut: list[SweepJob] = []  # jobs that a signal has stopped
         self.columns: dict[str, None] = {}  # those that any job asks for, in order
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         sweep = expand(self.config.hydra.sweep.dir)
         sweep.mkdir(parents=True, exist_ok=True)
         (sweep / "multirun.yaml").unlink(missing_ok=True)  # Hydra's copy holds raw overrides, secrets included
-        batch = []
-        for number, overrides in enumerate(job_overrides, initial_job_idx):
-            batch.append(self._run(number, list(filter_overrides(overrides)), list(overrides)))
-            if self.stopped:
-                break
+        batch = self._ran(job_overrides, initial_job_idx)
         self.jobs += batch
         rows = cells(self.jobs, list(self.columns))
         print(aligned(rows), flush=True)
@@ -109,15 +109,40 @@ class Processes(Launcher):
         print(f"  table in {sweep / TABLE}", flush=True)
         print(f"  {winner(self.jobs)}", flush=True)
         if self.stopped:
-            raise Stopped(unfinished(batch[-1], job_overrides[len(batch) :]), resumable=batch[-1].code == RESUMABLE)
+            text = unfinished(sweep, self.cut, job_overrides[len(batch) :])
+            raise Stopped(text, resumable=any(job.code == RESUMABLE for job in self.cut))
         failed = [job for job in batch if job.code]
         return [result(job, len(failed), len(batch)) for job in batch]
 
-    def _run(self, number: int, shown: list[str], overrides: list[str]) -> SweepJob:
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+    def _ran(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[SweepJob]:
+        """Run jobs until all have ended, or a signal has stopped them; return those that ran or were skipped."""
+        configs = [self._composed(number, overrides) for number, overrides in enumerate(job_overrides, first)]
+        count = max(int(OmegaConf.select(config, "sweep.parallel") or 1) for config in configs)
+        batch: list[SweepJob] = []
+        together = min(count, len(configs)) > 1
+        free = _places(count, configs) if together else [{}]
+        starts = [
+            partial(self._start, first + i, list(words), config, batch, together)
+            for i, (words, config) in enumerate(zip(job_overrides, configs, strict=True))
+        ]
+        self.stopped = not pool.run(starts, free)
+        return sorted(batch, key=lambda job: job.number)
+
+    def _composed(self, number: int, overrides: Sequence[str]) -> DictConfig:
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         self.columns |= dict.fromkeys(OmegaConf.select(config, "sweep.columns") or ())
+        return config
+
+    def _start(
+        self, number: int, overrides: list[str], config: DictConfig, batch: list[SweepJob], together: bool, place: Place
+    ) -> Running | None:
+        """Start a job; None, and its result in `batch`, if it has ended before.
+
+        With `together` its output goes to a file.
+        """
+        shown = list(filter_overrides(overrides))
         sweep = expand(config.hydra.sweep.dir)
         folder, ledger, own = sweep / str(config.hydra.sweep.subdir), Ledger(sweep), identity(config)
         former = ledger.former(folder, own)
@@ -126,37 +151,54 @@ class Processes(Launcher):
         if former and (former.state == "done" or (former.state == "failed" and not retry)):
             again = "" if former.state == "done" else f", exit code {former.code}; sweep.retry=true runs it again"
             print(f"{label}: {former.state} before, skipped{again}", flush=True)
-            return _job(number, shown, folder, former.code or 0, former.seconds)
+            batch.append(_job(number, shown, folder, former.code or 0, former.seconds))
+            return None
         folder.mkdir(parents=True, exist_ok=True)
         print(f"{label}{': goes on' if former else ''}", flush=True)
         resume = ["trainer.resume=auto"] if former and "trainer" in config else []
         begin = time.monotonic()
         words = [secrets.redacted(word) for word in shown]
-        place = os.path.relpath(folder, sweep)
-        ledger.write(Entry(number, words, own, "begun", place))
+        at = os.path.relpath(folder, sweep)
+        ledger.write(Entry(number, words, own, "begun", at))
         command = [*_program(), *overrides, *resume, _quoted("hydra.run.dir", folder)]
-        code = self._ended(subprocess.Popen(command, env=_environment()))
-        job = _job(number, shown, folder, code, time.monotonic() - begin)
-        state = "done" if code == 0 else "stopped" if code == RESUMABLE or self.stopped else "failed"
-        ledger.write(Entry(number, words, own, state, place, code, job.value, job.seconds))
-        return job
+        output = folder.with_name(f"{folder.name}.log") if together else None
+        process = pool.start(command, {**_environment(), **place}, output)
 
-    def _ended(self, process: subprocess.Popen[bytes]) -> int:
-        """Return the exit code of a job. A signal is passed on, and the sweep ends with the job."""
-        try:
-            return process.wait()
-        except Stopped:
-            self.stopped = True
-            process.send_signal(signal.SIGUSR1)  # it may have got the signal itself, and this one asks again only
-            return process.wait()
+        def end(code: int) -> None:
+            job = _job(number, shown, folder, code, time.monotonic() - begin)
+            state = "done" if code == 0 else "stopped" if code == RESUMABLE or pool.stopping() else "failed"
+            ledger.write(Entry(number, words, own, state, at, code, job.value, job.seconds))
+            batch.append(job)
+            if state == "stopped" and pool.stopping():
+                self.cut.append(job)
+            if output is not None:
+                score = f", {job.monitor} {score_text(job.value)}" if job.value is not None else ""
+                print(
+                    f"job {number}: {job.ending} after {job.seconds:.0f} s{score}{pool.why(code, output)}", flush=True
+                )
+
+        return Running(process, end)
 
 
-def unfinished(job: SweepJob, rest: Sequence[Sequence[str]]) -> str:
-    """Tell how to go on with a sweep that was stopped in `job`; `rest` are the overrides of those not begun."""
-    first = f"densepred-train trainer.resume={job.folder}" if job.code == RESUMABLE else "type its command again"
+def _places(count: int, configs: Sequence[DictConfig]) -> list[Place]:
+    """Return the places of `sweep.parallel=count`, and tell them."""
+    import torch
+
+    each = max(int(OmegaConf.select(config, "trainer.devices") or 1) for config in configs)
+    free = pool.places(count, each, torch.cuda.device_count())
+    told = ", ".join(dict.fromkeys(f"{name}={value}" for place in free for name, value in place.items()))
+    print(f"{count} jobs at a time: {told}; their output is in the file .log beside each folder", flush=True)
+    return free
+
+
+def unfinished(sweep: Path, jobs: Sequence[SweepJob], rest: Sequence[Sequence[str]]) -> str:
+    """Tell how to go on with a sweep that was stopped in `jobs`; `rest` are the overrides of those not begun."""
+    again = f"type its command again with hydra.sweep.dir={sweep}"
+    one = jobs[0] if len(jobs) == 1 else None
+    first = f"densepred-train trainer.resume={one.folder}" if one and one.code == RESUMABLE else again
     words = [" ".join(map(secrets.redacted, filter_overrides(overrides))) for overrides in rest]
     later = f"; not begun: {', '.join(f'[{text}]' for text in words)}" if words else ""
-    return f"job {job.number}: {first}{later}"
+    return f"job {', '.join(str(job.number) for job in jobs) or '-'}: {first}{later}"
 
 
 def _job(number: int, overrides: list[str], folder: Path, code: int, seconds: float) -> SweepJob:
@@ -235,7 +277,7 @@ def winner(jobs: Sequence[SweepJob]) -> str:
     ties = [str(job.number) for job in done if job.value == best.value and job is not best]
     equal = f" (as good: job {', '.join(ties)})" if ties else ""
     own = " ".join(secrets.redacted(word) for word in best.overrides if word not in _shared(jobs))
-    return f"best of {len(jobs)} by {best.monitor}: job {best.number}, {own}, {_shown(best.value)}{equal}{bad}"
+    return f"best of {len(jobs)} by {best.monitor}: job {best.number}, {own}, {score_text(best.value)}{equal}{bad}"
 
 
 def _shared(jobs: Sequence[SweepJob]) -> set[str]:
@@ -250,23 +292,5 @@ def cells(jobs: Sequence[SweepJob], columns: Sequence[str] = ()) -> list[list[st
     for job in jobs:
         own = " ".join(secrets.redacted(word) for word in job.overrides if word not in shared)
         values = [job.scores.get(name) for name in columns] if columns else [job.value]
-        rows.append([str(job.number), own, job.ending, *map(_shown, values), f"{job.seconds:.0f}", str(job.folder)])
+        rows.append([str(job.number), own, job.ending, *map(score_text, values), f"{job.seconds:.0f}", str(job.folder)])
     return rows
-
-
-def _shown(value: Any) -> str:
-    """Format a score: four decimals, two digits if small, two decimals if large; `-` if absent."""
-    if isinstance(value, float):
-        size = abs(value)
-        return f"{value:.1e}" if 0 < size < 0.001 else f"{value:.4f}" if size < 10 else f"{value:.2f}"
-    return "-" if value is None else str(value)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], ""])

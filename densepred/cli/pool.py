@@ -1,0 +1,115 @@
+"""Several jobs of a sweep at a time: a GPU for each, or a share of the processors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from densepred.errors import UserError
+from densepred.process.stop import Stopped, held
+
+VISIBLE, THREADS = "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"
+EVERY = 0.1
+"""Seconds between two looks at the jobs."""
+
+Place = Mapping[str, str]
+"""Environment variables of a job that give it its GPUs or threads."""
+
+
+@dataclass
+class Running:
+    """A job that has begun, and what to do with its exit code."""
+
+    process: subprocess.Popen[bytes]
+    end: Callable[[int], object]
+
+
+def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.environ) -> list[Place]:
+    """Return the variables for `jobs` jobs of `each` devices at a time, on a machine with `gpus` visible GPUs.
+
+    Raises UserError if there are GPUs, and fewer than the jobs take. Threads that are set already are not divided.
+    """
+    if not gpus:
+        count = max(1, len(os.sched_getaffinity(0)) // (jobs * each)) if hasattr(os, "sched_getaffinity") else 1
+        return [{THREADS: environment.get(THREADS, str(count))}] * jobs
+    if jobs * each > gpus:
+        needed = f"{jobs} jobs of {each} GPUs" if each > 1 else f"{jobs} jobs"
+        raise UserError(
+            f"sweep.parallel={jobs}: {needed} at a time, and {gpus} GPUs are visible; type "
+            f"sweep.parallel={max(1, gpus // each)}, or set {VISIBLE}= to train on the CPU"
+        )
+    named = [name.strip() for name in environment.get(VISIBLE, "").split(",") if name.strip()]
+    names = (named or [str(number) for number in range(gpus)])[:gpus]
+    return [{VISIBLE: ",".join(names[job * each : (job + 1) * each])} for job in range(jobs)]
+
+
+def start(command: Sequence[str], environment: Mapping[str, str], output: Path | None) -> subprocess.Popen[bytes]:
+    """Start a job, with its output appended to a file if one is given."""
+    if output is None:
+        return subprocess.Popen(command, env=environment)
+    with output.open("ab") as file:
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+
+
+def why(code: int, output: Path) -> str:
+    """Return what a job that failed printed last; "" for others."""
+    lines = [line for line in output.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return f": {lines[-1]}" if code and lines else ""
+
+
+class _Now:
+    """The state of the jobs of this process."""
+
+    stopping = False
+
+
+def stopping() -> bool:
+    """Return True if the jobs end because they were asked to."""
+    return _Now.stopping
+
+
+def run(starts: Sequence[Callable[[Place], Running | None]], free: Sequence[Place]) -> bool:
+    """Call the starts, as many at a time as there are places; return False if a signal stopped them.
+
+    A start returns None if it has nothing to run. A signal is passed on to all jobs that run, and an error of a start
+    stops them too; both wait until they have ended.
+    """
+    _Now.stopping = False
+    waiting, places, running = deque(starts), deque(free), list[tuple[Running, Place]]()
+    try:
+        while waiting or running:
+            while waiting and places:
+                with held():
+                    begun = waiting.popleft()(places[0])
+                    if begun is not None:
+                        running.append((begun, places.popleft()))
+            with held():
+                _reap(running, places)
+            if running:
+                time.sleep(EVERY)
+    except BaseException as reason:
+        _Now.stopping = True
+        for job, _ in running:
+            job.process.send_signal(signal.SIGUSR1)  # it may have got the signal itself, and this one asks again only
+        for job, _ in running:
+            job.end(job.process.wait())
+        if not isinstance(reason, Stopped):
+            raise
+        return False
+    return True
+
+
+def _reap(running: list[tuple[Running, Place]], places: deque[Place]) -> None:
+    """Take the jobs that have ended out of `running`, and give their places back."""
+    for job, place in list(running):
+        code = job.process.poll()
+        if code is not None:
+            running.remove((job, place))
+            places.append(place)
+            job.end(code)
