@@ -36,6 +36,23 @@ class Caption(NamedTuple):
     room: tuple[float, float] | None = None
 
 
+class _Places:
+    """Places of the captions written so far, at most `most`: one comparison with all of them at a time."""
+
+    def __init__(self, most: int) -> None:
+        self.corners, self.count = np.empty((4, most)), 0  # float64, as the numbers of Python
+
+    def add(self, place: Box) -> None:
+        self.corners[:, self.count] = place
+        self.count += 1
+
+    def meet(self, place: Box) -> bool:
+        """Return True if a place shares a point with any of those, edges included."""
+        left, top, right, bottom = self.corners[:, : self.count]
+        overlap = (left <= place[2]) & (place[0] <= right) & (top <= place[3]) & (place[1] <= bottom)
+        return bool(overlap.any())
+
+
 def boxes(picture: Tensor, corners: Tensor, colours: Sequence[tuple[int, int, int]], texts: Sequence[str]) -> Tensor:
     """Draw boxes (N, 4) on a picture, each with its text above the upper left corner."""
     image = to_image(picture)
@@ -76,7 +93,7 @@ def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
     side = max(image.size)
     points = (max(11, min(28, round(side / 50))), max(11, min(16, round(side / 90))), SMALL)
     large, middle, small = (ImageFont.load_default(size) for size in points)
-    taken: list[Box] = []
+    taken = _Places(len(captions))
     for given in captions:
         caption = given._replace(text=output.name(given.text, LONGEST))  # class names come from files
         if caption.room is not None:
@@ -87,7 +104,7 @@ def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
         left, top, right, bottom = pen.textbbox((0, 0), caption.text, font=large)
         size = (right - left + 4, bottom - top + 4)
         x, y, _, _ = place = _free(caption.point, size, image.size, caption.at, taken)
-        taken.append(place)
+        taken.add(place)
         pen.rectangle(place, fill=caption.colour)
         pen.text((x + 2 - left, y + 2 - top), caption.text, fill=_ink(caption.colour), font=large)
 
@@ -104,7 +121,7 @@ def _fit(pen: ImageDraw.ImageDraw, caption: Caption, choices: Sequence[tuple[str
 
 
 def _free(
-    point: tuple[float, float], size: tuple[float, float], bounds: tuple[int, int], at: str, taken: Sequence[Box]
+    point: tuple[float, float], size: tuple[float, float], bounds: tuple[int, int], at: str, taken: _Places
 ) -> Box:
     """Return the place of a text: its point, or if that is taken, the nearest free place above or below."""
     width, height = size
@@ -114,13 +131,9 @@ def _free(
         left = min(max(0.0, x), max(0.0, bounds[0] - 1 - width))
         top = min(max(0.0, y + step * (height + 1)), max(0.0, bounds[1] - 1 - height))
         found.append((left, top, left + width, top + height))
-        if not any(_meet(found[-1], other) for other in taken):
+        if not taken.meet(found[-1]):
             return found[-1]
     return found[0]
-
-
-def _meet(a: Box, b: Box) -> bool:
-    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
 
 
 def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:

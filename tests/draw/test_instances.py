@@ -74,9 +74,12 @@ def test_a_box_is_drawn_along_its_inner_pixels() -> None:
 
 def test_words_do_not_cover_one_another_and_stay_inside() -> None:
     places: list[boxes.Box] = []
+    taken = boxes._Places(5)
     for _ in range(5):
-        places.append(boxes._free((99, 50), (30, 10), (100, 100), "corner", places))
-    assert not any(boxes._meet(a, b) for i, a in enumerate(places) for b in places[:i])
+        places.append(boxes._free((99, 50), (30, 10), (100, 100), "corner", taken))
+        taken.add(places[-1])
+    spans = [(y0, y1) for _, y0, _, y1 in places]  # all in one column
+    assert all(b[1] < a[0] or a[1] < b[0] for i, a in enumerate(spans) for b in spans[:i])
     assert all(x0 >= 0 and y0 >= 0 and x1 < 100 and y1 < 100 for x0, y0, x1, y1 in places)
 
 
