@@ -6,6 +6,7 @@ import difflib
 import errno
 import json
 import re
+import shlex
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -204,6 +205,11 @@ def suggest(word: str, words: Iterable[str], otherwise: str | None = None, count
     if near := difflib.get_close_matches(word, words, count):
         return f"did you mean {' or '.join(near)}?"
     return f"known: {', '.join(words) or 'none'}" if otherwise is None else otherwise
+
+
+def in_shell(word: str) -> str:
+    """Return an override as the shell needs it: in quotes if it holds brackets, braces, blanks or other signs."""
+    return shlex.quote(word)
 
 
 def shown(value: object) -> str:

@@ -58,6 +58,19 @@ def test_commands_are_quoted_for_every_shell(page: Path) -> None:
     assert [command for command in unquoted if re.search(r"[\[\]{}*?();&!]", command)] == []
 
 
+HAND_WRITTEN = [page for page in PAGES if page.name != "options.md"]
+"""Its lines are comments of YAML files, where nothing is typed into a shell."""
+
+
+@pytest.mark.parametrize("page", HAND_WRITTEN, ids=lambda page: page.name)
+def test_overrides_in_sentences_are_quoted_for_every_shell(page: Path) -> None:
+    """Newcomers copy them from a sentence too; it may go on in the next line."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    words = [re.sub(r"'[^']*'|\"[^\"]*\"", "", " ".join(code.split())) for code in re.findall(r"`([^`]+)`", text)]
+    words = [word for word in words if not re.match(r"# test:|[\w.]+\(", word)]
+    assert [word for word in words if re.search(r"[\w.]+=[\[{]", word) and word != "thresholds=[]"] == []
+
+
 def test_the_tests_that_show_reliability_exist() -> None:
     page = (REPOSITORY / "docs/reliability.md").read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)

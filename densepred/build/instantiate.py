@@ -13,7 +13,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from densepred.build import allowlist, renamed
+from densepred.build import allowlist, renamed, value_types
 from densepred.errors import UserError, suggest
 
 SHARED = ("upsample", "loss", "encoder", "decoder", "metric")
@@ -94,7 +94,8 @@ def _check(node: Any, at: str, shared: Mapping[str, Any], runtime: Iterable[str]
         except UserError as error:
             yield str(error)
         else:
-            yield from _unfit(make, node, at, runtime, [key for key in node if not _special(key)], False)
+            values = {key: value for key, value in node.items() if not _special(key)}
+            yield from _unfit(make, node, at, runtime, values, False)
 
 
 def find(path: Any, at: str) -> Callable[..., Any]:
@@ -121,10 +122,13 @@ def _unfit(
     node: Mapping[Any, Any],
     at: str,
     runtime: Iterable[str],
-    given: Iterable[str],
+    values: Mapping[Any, Any],
     guarded: bool,
 ) -> Iterator[str]:
-    """Yield the mistakes in the keys of a node, compared with the signature of the class or function it names."""
+    """Yield the mistakes in the keys and values of a node, compared with the signature of what it names.
+
+    The values of a config from a file are not compared: what was built once is built again.
+    """
     partial = node.get("_partial_", False)
     if not isinstance(partial, bool):
         yield f"{_join(at, '_partial_')}: {partial}: neither true nor false; give one of them"
@@ -134,7 +138,7 @@ def _unfit(
     parameters = _parameters(make)
     if parameters is None:
         return
-    given, runtime = list(given), list(runtime)
+    given, runtime = list(values), list(runtime)
     open_ended = not guarded and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     for key in given:
@@ -144,6 +148,8 @@ def _unfit(
             yield f"{_join(at, key)}: it is called {now} now; type {_join(at, now)}=..."
         elif key not in named and not open_ended and not (at == "optimizer" and key == "groups" and "params" in named):
             yield f"{_join(at, key)}: {_name(make)} has no argument {key}; {suggest(key, set(named) - set(runtime))}"
+        elif key in named and not guarded and (wrong := value_types.misfit(make, named[key], values[key])):
+            yield f"{_join(at, key)}: {wrong}"
     for key, parameter in named.items():
         if not partial and parameter.default is parameter.empty and key not in given and key not in runtime:
             yield f"{_join(at, key)}: {_name(make)} needs this argument; give it"

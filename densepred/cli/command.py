@@ -32,7 +32,7 @@ from densepred.errors import UserError, classed, notices
 from densepred.process import slurm
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.stop import StopFlag, Stopped
-from densepred.rundir import provenance, secrets
+from densepred.rundir import console, provenance, secrets
 
 STOPPED, INTERRUPTED = 75, 130
 AGAIN = "nothing was kept; type the command again"
@@ -222,6 +222,7 @@ class Invocation:
         if self.raises:
             raise Stopped(f"stopped by {stop.name}; {kept}") from reason
         if is_first():
+            console.after_interrupt()
             print(f"stopped by {stop.name}; {kept}", file=sys.stderr, flush=True)
         return STOPPED if recorded or reason.resumable else INTERRUPTED
 

@@ -12,7 +12,7 @@ from densepred.build import renamed
 from densepred.cli import synonyms
 from densepred.cli.compose import one_line
 from densepred.cli.typed import Typed, at, paths
-from densepred.errors import UserError, suggest
+from densepred.errors import UserError, in_shell, suggest
 
 KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
@@ -36,6 +36,8 @@ def sentence(error: Exception, typed: Typed) -> str:
         return _key(found[1], _given(found[1], typed), typed)
     if found := re.search(r"Multiple values for ([\w/]+)", text):
         return f"+{found[1]}: an option of {found[1]} is chosen already; type {found[1]}=... without +"
+    if found := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text):
+        return _ambiguous(found[1], found[2], typed)
     if found := re.search(r"Error merging override (\S+)", text):
         return _value(found[1], error, typed)
     return one_line(error) + (f"; {one_line(error.__cause__)}" if error.__cause__ else "")
@@ -104,8 +106,19 @@ def _value(override: str, error: Exception, typed: Typed) -> str:
         return f"{key}: {value}; {_section(key, value, typed)}"
     kind = re.search(r"(?:could not be converted to|is not a valid) (\w+)", reason)
     if "is not a ListConfig" in reason:
-        return f"{key}: {value}; give a list, [{value}]"
+        return f"{key}: {value}; give a list: type {in_shell(f'{key}=[{value}]')}"
     return f"{key}: {value}; " + (f"give {KINDS[kind[1]]}" if kind and kind[1] in KINDS else reason)
+
+
+def _ambiguous(key: str, value: str, typed: Typed) -> str:
+    """Return what to type instead of values with a bare comma: a decimal point, a list, or a sweep."""
+    fraction = re.fullmatch(r"([-+]?\d+),(\d+)", value)
+    before = at(typed.chosen(), key.lstrip("+~"))
+    if fraction and (isinstance(before, float) or fraction[1].strip("-+") == "0"):
+        meant = f"decimals have a point: type {key}={fraction[1]}.{fraction[2]}"
+    else:
+        meant = f"type {in_shell(f'{key}=[{value}]')} for a list"
+    return f"{key}: {value}; {meant}, or add --multirun for one run per value"
 
 
 def _section(key: str, value: str, typed: Typed) -> str:

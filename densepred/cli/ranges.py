@@ -83,14 +83,14 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
         if value is not None and value not in words:
             yield f"{key}: {value}; choose one of {', '.join(words)}"
     if OmegaConf.select(config, "scales") == []:
-        yield "scales: []; give at least one size of the image, such as [1.0]"
+        yield "scales: []; give at least one size of the image, such as 'scales=[1.0]'"
     workers = OmegaConf.select(config, "data.workers")
     if workers is not None and workers != "auto" and type(workers) is not int:
         yield f"data.workers: {workers}; give a number of processes, or auto"
     crop = OmegaConf.select(config, "data.crop")
     whole = OmegaConf.is_list(crop) and len(crop) == 2 and all(type(side) is int for side in crop)
     if crop is not None and not whole:
-        yield f"data.crop: {crop}; give two lengths, [height,width], or one for a square"
+        yield f"data.crop: {crop}; give two lengths, 'data.crop=[HEIGHT,WIDTH]', or one for a square"
 
 
 def _bounds(low: float, high: float) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from densepred.errors import Notice
 from densepred.nn import products
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -18,12 +20,27 @@ def gradient_scaler(name: str, device: torch.device) -> torch.amp.GradScaler:
     return torch.amp.GradScaler(device.type, enabled=name == "fp16")
 
 
+def native(name: str) -> bool:
+    """Return True if this CPU has instructions for the products of a data type."""
+    wide = torch.cpu._is_amx_tile_supported()
+    if name == "fp16":
+        return wide and torch.cpu._is_amx_fp16_supported()
+    return name == "fp32" or wide or torch.cpu._is_avx512_bf16_supported()
+
+
 class Precision:
     """Autocast to `name` on `device`; `scaler` is needed for training alone."""
 
     def __init__(self, name: str, device: torch.device, scaler: torch.amp.GradScaler | None = None) -> None:
         self.device, self.dtype = device.type, TYPES[name]
         self.scaler = gradient_scaler(name, device) if scaler is None else scaler
+        if device.type == "cpu" and not native(name):
+            warnings.warn(
+                f"precision {name}: this CPU has no instructions for {name} and emulates them, so every step is much "
+                "slower than in fp32; type trainer.precision=fp32 (precision=fp32 for other commands)",
+                Notice,
+                stacklevel=2,
+            )
 
     @contextmanager
     def autocast(self) -> Iterator[None]:

@@ -54,7 +54,7 @@ class Validator:
         else:
             self.run.settle_best(state)
         self.run.summarise(state)
-        self.run.log.say(progress.line(values, state.meter.loss))
+        self.run.log.say(progress.line(values, state.meter.loss()))
 
     def _seen(self, batch: Batch, found: Sequence[Annotation], outputs: Outputs) -> None:
         if distributed.anyone("stop", self.stop.raised):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
+from densepred.errors import in_shell
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from densepred.jobs.class_weights import median_frequency
@@ -95,5 +96,5 @@ def imbalance(names: Sequence[str], table: torch.Tensor) -> Iterator[Finding]:
             "note",
             "rare_classes",
             f"train: {len(rare)} classes have under {RARE:.0%} of the pixels of the most frequent one: {shares}",
-            f"task=semantic loss=ce loss.class_weights=[{weights}]",
+            f"task=semantic loss=ce {in_shell(f'loss.class_weights=[{weights}]')}",
         )

@@ -11,7 +11,7 @@ from typing import Any
 from densepred import distributed
 from densepred.errors import UserError
 from densepred.jobs.blocks import to_type
-from densepred.rundir import provenance
+from densepred.rundir import console, provenance
 from densepred.rundir.checkpoints import Checkpoints
 from densepred.rundir.log import Log
 
@@ -28,7 +28,10 @@ def stopped(folder: Path, written: Mapping[str, Any], overrides: Sequence[str], 
     """Leave a record if the run was stopped before it had one, and tell how to go on; return the exit code."""
     if distributed.is_main() and not provenance.exists(folder):
         provenance.write(folder, written, overrides)
-    log.say(f"stopped; resume with: {command(folder)}")
+    if distributed.is_main():
+        console.after_interrupt()
+    steps = Checkpoints(folder / "checkpoints").steps()
+    log.say(f"stopped{f' at step {steps[-1]}' if steps else ' before the first step'}; resume with: {command(folder)}")
     return STOPPED
 
 

@@ -61,7 +61,7 @@ class Autoencoder(Normalise, Model):
         if values is not None and size is None:
             raise UserError(
                 f"model.values: {values} values per image need images of one size; set 'model.size=[H,W]', which "
-                "data.crop=[H,W] does too, or leave model.values out and give model.latent_channels"
+                "'data.crop=[H,W]' does too, or leave model.values out and give model.latent_channels"
             )
         self.align_corners = align_corners
         self.encoder = encoder(in_channels=channels)

@@ -125,5 +125,5 @@ def _check(towers: Sequence[Sequence[str]], heads: Mapping[str, HeadSpec]) -> No
     if sorted(named) != sorted(heads):
         raise UserError(
             f"model.towers holds {', '.join(named)}, but the heads of the task are {', '.join(heads)}; give each head "
-            "one tower, such as model.towers=[[class],[distances,centerness]], or choose another model"
+            "one tower, such as 'model.towers=[[class],[distances,centerness]]', or choose another model"
         )

@@ -97,7 +97,7 @@ def _run(folder: Path, root: Path, evaluations: Sequence[tuple[Path, Evaluation]
     own = tuple(one for checkpoint, one in evaluations if here in checkpoint.parents)
     return Run(
         folder,
-        str(folder.relative_to(root)) if folder != root else folder.name,
+        _name(folder, root),
         str(summary["monitor"]),
         str(summary.get("mode", "max")),
         {name: value for name, value in (summary.get("best") or {}).items() if name not in ("step", "epoch")},
@@ -109,6 +109,12 @@ def _run(folder: Path, root: Path, evaluations: Sequence[tuple[Path, Evaluation]
         curves(folder / METRICS),
         own,
     )
+
+
+def _name(folder: Path, root: Path) -> str:
+    """Return the path below `root`; the folder of a sweep's job is a number, which alone would look like a rank."""
+    name = str(folder.relative_to(root)) if folder != root else folder.name
+    return f"job {name}" if name.isdecimal() else name
 
 
 def curves(path: Path) -> dict[str, list[tuple[int, float]]]:

@@ -17,6 +17,17 @@ def in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
+def is_terminal() -> bool:
+    """Return True if messages are read on a terminal."""
+    return sys.stderr.isatty()
+
+
+def after_interrupt() -> None:
+    """Begin a new line on a terminal, which shows ^C where the cursor was."""
+    if is_terminal():
+        print(file=sys.stderr, flush=True)
+
+
 def block(rows: Mapping[str, str]) -> str:
     """Return aligned lines `name  value`."""
     shown = {output.name(name): output.clean(value) for name, value in rows.items()}

@@ -106,7 +106,8 @@ class Progress:
 class Meter:
     """Mean losses and speed between two log entries; sums stay on the device until they are read.
 
-    `loss` is the mean total of the last entry.
+    The total is also summed between two validations, for their lines. Of a resumed run it goes back as far as the
+    sums of the checkpoint do.
     """
 
     def __init__(self) -> None:
@@ -114,13 +115,22 @@ class Meter:
         self.steps, self.images = 0, 0
         self.begun, self.paused = time.monotonic(), 0.0
         self.speeds: list[float] = []
-        self.loss: float | None = None
+        self.total: Tensor | None = None
+        self.total_steps = 0
 
     def add(self, terms: Mapping[str, Tensor], images: int) -> None:
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
         self.steps += 1
         self.images += images
+        self.total = terms["total"] if self.total is None else self.total + terms["total"]
+        self.total_steps += 1
+
+    def loss(self) -> float | None:
+        """Return the mean total since this was last called; None without a step since."""
+        mean = None if self.total is None else self.total.item() / self.total_steps
+        self.total, self.total_steps = None, 0
+        return mean
 
     def pause(self, seconds: float) -> None:
         """Exclude seconds that were not spent on training from the speed."""
@@ -134,7 +144,6 @@ class Meter:
         self.sums, self.steps, self.images = {}, 0, 0
         self.begun, self.paused = time.monotonic(), 0.0
         self.speeds.append(speed)
-        self.loss = means.get("total", self.loss)
         return means, speed
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
@@ -142,3 +151,4 @@ class Meter:
 
     def restore(self, sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
         self.sums, self.steps, self.images = dict(sums), counts["steps"], counts["images"]
+        self.total, self.total_steps = self.sums.get("total"), self.steps

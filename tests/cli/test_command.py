@@ -105,6 +105,14 @@ def test_a_wrong_key_exits_2_with_one_line(ran: Any) -> None:
     [
         (["--epochs=3"], "--epochs: there is no such flag; type trainer.epochs=3"),
         (["-cn", "eval"], "--config-name eval: it belongs to another command; type densepred-eval instead"),
+        (
+            ["optimizer.lr=0,01"],
+            "optimizer.lr: 0,01; decimals have a point: type optimizer.lr=0.01, or add --multirun for one run per value",  # noqa: E501
+        ),
+        (
+            ["data.crop=256,192"],
+            "data.crop: 256,192; type 'data.crop=[256,192]' for a list, or add --multirun for one run per value",
+        ),
         (["model.encoder=resnet18"], "model.encoder: encoder is a group; type encoder=resnet18"),
     ],
 )

@@ -24,7 +24,7 @@ from tests.conftest import composed
         ("data.timeout_s=0", r"data\.timeout_s: 0\.0; give a number above 0, at most 1e\+06"),
         ("transform.train.0.low=nan", r"transform\.train\.0\.low: nan; give a finite number"),
         ("data.crop=0", r"data\.crop: \[0, 0\]; give 1 or more"),
-        ("data.crop=big", r"data\.crop: big; give two lengths, \[height,width\], or one for a square"),
+        ("data.crop=big", r"data\.crop: big; give two lengths, 'data.crop=\[HEIGHT,WIDTH\]', or one for a square"),
         ("data.crop=[32]", r"data\.crop: \[32\]; give two lengths"),
         ("data.crop=1.5", r"data\.crop: 1\.5; give two lengths"),
     ],

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
 from densepred.errors import UserError
-from densepred.rundir.progress import Progress
+from densepred.rundir.progress import Meter, Progress
 
 
 def test_the_line_names_both_losses_and_keeps_its_columns() -> None:
@@ -46,3 +47,24 @@ def test_a_score_that_is_not_finite_is_never_best(value: float | None, mode: str
 def test_best_scores_that_are_no_mapping_are_refused() -> None:
     with pytest.raises(UserError, match=r"progress\.best"):
         Progress("miou", "max").restore({"best": "0.9"})
+
+
+def test_the_loss_of_a_line_is_the_mean_since_the_line_before() -> None:
+    """However often the log is read in between; a line without a step since has none."""
+    meter = Meter()
+    for value in (4.0, 2.0):
+        meter.add({"total": torch.tensor(value)}, 1)
+    assert meter.loss() == 3.0
+    assert meter.loss() is None
+    meter.add({"total": torch.tensor(1.0)}, 1)
+    assert meter.read()[0] == {"total": pytest.approx(7 / 3)}
+    meter.add({"total": torch.tensor(3.0)}, 1)
+    assert meter.loss() == 2.0
+
+
+def test_the_loss_of_a_line_goes_back_as_far_as_the_checkpoint() -> None:
+    meter, resumed = Meter(), Meter()
+    meter.add({"total": torch.tensor(4.0)}, 1)
+    resumed.restore(*meter.state())
+    resumed.add({"total": torch.tensor(2.0)}, 1)
+    assert resumed.loss() == 3.0
