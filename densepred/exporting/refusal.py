@@ -44,4 +44,4 @@ class Refusal:
     def remedy(self) -> str:
         """Return what may work instead: one size, or the other format."""
         other = self.output.with_suffix(".pt2" if self.output.suffix == SUFFIX else SUFFIX)
-        return f"type output={other}" if self.sized else f"type size=[HEIGHT,WIDTH], or output={other}"
+        return f"type output={other}" if self.sized else f"type 'size=[HEIGHT,WIDTH]', or output={other}"
