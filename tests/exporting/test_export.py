@@ -109,12 +109,12 @@ def test_a_file_that_differs_is_refused_and_not_left(
         (
             "densepred.exporting.convert.program",
             [],
-            r"cannot be traced \(ValueError: odd\); type size=\[HEI",
+            r"cannot be traced \(ValueError: odd\); type 'size=\[HEI",
         ),
         (
             "torch.export.save",
             [],
-            r"cannot be written as \.pt2 \(ValueError: odd\); type size=\[HEI",
+            r"cannot be written as \.pt2 \(ValueError: odd\); type 'size=\[HEI",
         ),
         (
             "torch.export.load",
