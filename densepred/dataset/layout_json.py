@@ -26,6 +26,12 @@ def layouts(tree: Tree) -> Iterator[Found]:
     if labelme := [name for name, data in contents.items() if _is_labelme(data)]:
         known = ("{split}", "annotations/{split}", "labels/{split}")
         yield Found("labelme's form", f"dataset=labelme {divided('dataset.annotations', labelme, known)}")
+    for what, option, fits in (
+        ("VIA's form", "via", _is_via),
+        ("Label Studio's form", "label_studio", _is_label_studio),
+    ):
+        if names := [name for name, data in contents.items() if fits(data)]:
+            yield Found(what, f"dataset={option} {_files(names)}")
 
 
 def _content(path: Path) -> Any:
@@ -42,6 +48,27 @@ def _is_coco(data: Any) -> bool:
 
 def _is_labelme(data: Any) -> bool:
     return isinstance(data, dict) and isinstance(data.get("shapes"), list) and "imagePath" in data
+
+
+def _is_via(data: Any) -> bool:
+    files = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
+    entries = list(files.values()) if isinstance(files, dict) else []
+    return bool(entries) and all(isinstance(one, dict) and {"filename", "regions"} <= one.keys() for one in entries)
+
+
+def _is_label_studio(data: Any) -> bool:
+    tasks = data if isinstance(data, list) else []
+    return bool(tasks) and all(isinstance(one, dict) and {"annotations", "data"} <= one.keys() for one in tasks)
+
+
+def _files(names: list[str]) -> str:
+    """Return the words for a file per split, or for the first file, to be divided."""
+    found = [(text, word) for text, word in map(pattern, names) if word is not None]
+    for text, _ in found:
+        words = {word for other, word in found if other == text}
+        if {"train", "valid"} <= {*map(split_of, words)}:
+            return f"{quoted('dataset.annotations', text)} {split_words(words)}".strip()
+    return f"{quoted('dataset.annotations', names[0])} {FRACTIONS}"
 
 
 def _coco(tree: Tree, files: Mapping[str, dict[str, Any]]) -> Iterator[Found]:

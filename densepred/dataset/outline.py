@@ -10,6 +10,13 @@ from densepred.errors import UserError, shown
 
 SIDES = 64
 """Corners of the polygon that a circle becomes."""
+FIELDS = {
+    "polygon": ("all_points_x", "all_points_y"),
+    "rect": ("x", "y", "width", "height"),
+    "circle": ("cx", "cy", "r"),
+    "ellipse": ("cx", "cy", "rx", "ry"),
+}
+"""Shapes of VIA, and the numbers that each has."""
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> list[float]:
@@ -44,3 +51,21 @@ def outline(kind: str, points: Any, where: str) -> list[float]:
         return rectangle(x0, y0, x1, y1)
     radius = math.hypot(x1 - x0, y1 - y0)
     return ellipse(x0, y0, radius, radius)
+
+
+def region(shape: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the shape of a region of VIA as fields of a COCO annotation: a box, or a polygon."""
+    kind = shape.get("name")
+    if kind not in FIELDS:
+        raise UserError(f"{where}: has the shape {shown(kind)}; {', '.join(FIELDS)} can be read, so draw it as one")
+    if kind == "polygon":
+        across, down = (coco_fields.numbers(shape.get(key), where, key) for key in FIELDS[kind])
+        if len(across) != len(down):
+            raise UserError(f"{where}: has {len(across)} x and {len(down)} y; give both of each corner")
+        return {"segmentation": [[value for point in zip(across, down, strict=True) for value in point]]}
+    values = coco_fields.numbers([shape.get(key) for key in FIELDS[kind]], where, kind)
+    if kind == "rect":
+        return {"bbox": values}
+    x, y, *radii = values
+    (angle,) = coco_fields.numbers([shape.get("theta") or 0], where, "theta")
+    return {"segmentation": [ellipse(x, y, radii[0], radii[-1], angle)]}

@@ -16,11 +16,14 @@ import torch
 
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset
+from densepred.dataset.outline import rectangle
 from densepred.errors import Notice, UserError
 from tests.dataset.coco_tree import note
 from tests.dataset.files import picture, write
+from tests.dataset.label_studio_tree import brush, result, task
 from tests.dataset.labelme_tree import save as save_labelme
 from tests.dataset.labelme_tree import shape
+from tests.dataset.via_tree import region
 from tests.dataset.voc_detection_tree import xml
 
 Plain = Callable[..., dict[str, Any]]
@@ -211,6 +214,34 @@ def voc_boxes(root: Path) -> None:
         (root / f"ImageSets/Main/{split}.txt").write_text("\n".join(names))
 
 
+def via(root: Path) -> None:
+    for split, names in SPLITS.items():
+        files = {}
+        for name in names:
+            write(root / f"{split}/{name}.jpg", picture(SIZE))
+            found = [
+                region({"name": "polygon", "all_points_x": corners[::2], "all_points_y": corners[1::2]}, kind=label)
+                for label, corners in zip(("a wall", "nucleus"), map(rectangle_of, regions(name)), strict=True)
+            ]
+            files[name] = {"filename": f"{name}.jpg", "size": 1, "regions": found, "file_attributes": {}}
+        (root / f"{split}/via_region_data.json").write_text(json.dumps(files))
+
+
+def rectangle_of(region: list[float]) -> list[float]:
+    x, y, width, height = region
+    return rectangle(x, y, x + width, y + height)
+
+
+def label_studio(root: Path) -> None:
+    tasks = []
+    for name in NAMES:
+        write(root / f"images/{name}.jpg", picture(SIZE))
+        masks = [result("brushlabels", label, rle=brush(truth(name) == kind)) for kind, label in LABELS.items()]
+        tasks.append(task(len(tasks), f"0a1b2c3d-{name}.jpg", *masks))
+    (root / "project-1-at-2026.json").write_text(json.dumps(tasks))
+
+
+LABELS = {1: "a wall", 2: "nucleus"}
 VALID = {"train": "train", "val": "valid"}
 LAYOUTS: dict[str, tuple[Draw, str]] = {
     "folders of ours": (halves("images/SPLIT/{}.jpg", "masks/SPLIT/{}.png", {"train": "train", "val": "val"}), ""),
@@ -241,6 +272,8 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "labelme, one folder": (labelme("{name}"), "boxes"),
     "labelme, folders": (labelme("labels/{split}/{name}"), "boxes"),
     "labelme, other folders": (labelme("marked_{split}/{name}"), "boxes"),
+    "via": (via, "boxes"),
+    "label studio": (label_studio, "boxes"),
     "voc boxes": (voc_boxes, "boxes alone"),
 }
 

@@ -1,0 +1,73 @@
+"""Label Studio's export as JSON: rectangles, polygons, ellipses and brush masks.
+
+Source: https://labelstud.io/guide/export
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+from densepred.dataset import brush, coco
+from densepred.dataset.annotated import Annotated, beside
+from densepred.dataset.records import Records
+from densepred.errors import UserError, shown
+
+KINDS = ("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels")
+UPLOAD = re.compile(r"^[0-9a-f]{8}-")
+"""Beginning that Label Studio gives to the name of an uploaded file."""
+
+
+@dataclass(eq=False)
+class LabelStudio(Annotated):
+    """The first of several annotations of an image counts. Images are found by name in the folder `images`."""
+
+    option: ClassVar[str] = "label_studio"
+
+    annotations: str | Sequence[str] = ("{split}.json", "annotations/{split}.json", "{split}/annotations.json")
+    images: str | Sequence[str] = ("images", "images/{split}", "{split}", ".")
+
+    def gather(self, split: str) -> Records:
+        path = self.find(self.annotations, split, "annotations")
+        data = coco.read_json(path)
+        if not isinstance(data, list) or not all(isinstance(t, dict) and "annotations" in t for t in data):
+            raise UserError(f"{path}: holds no tasks with annotations; export from Label Studio as JSON, not JSON-MIN")
+        folder = self.find(self.images, split, "images")
+        records = Records(path, self._folder, self.max_pixels, self.exif != "stored")
+        for number, task in enumerate(data):
+            where = f"task {shown(task.get('id', number))}"
+            given = [one for one in task["annotations"] if isinstance(one, dict) and not one.get("was_cancelled")]
+            records.told["further annotations of an image left out"] += max(0, len(given) - 1)
+            image = records.image(self._file(path, task, folder, where))
+            results = given[0].get("result") if given else []
+            for place, result in enumerate(results if isinstance(results, list) else []):
+                self._object(records, image, result, f"{where}, result {place}")
+        return records
+
+    def _file(self, path: Path, task: dict[str, Any], folder: Path, where: str) -> Path:
+        data = task.get("data")
+        names = [value for value in data.values() if isinstance(value, str)] if isinstance(data, dict) else []
+        if len(names) > 1 and isinstance(data, dict) and isinstance(data.get("image"), str):
+            names = [data["image"]]
+        if len(names) != 1:
+            raise UserError(f"{path}: {where}: its data are {shown(data)}; give the image under `image`")
+        name = re.split(r"[/\\=]", unquote(names[0]))[-1]
+        plain = UPLOAD.sub("", name)
+        known = plain if plain != name and not (folder / name).is_file() else name
+        return beside(path, known, self._folder, [folder])
+
+    def _object(self, records: Records, image: int, result: Any, place: str) -> None:
+        kind = result.get("type") if isinstance(result, dict) else None
+        if kind not in KINDS:
+            records.told[f"results of the type {kind} left out, because they mark no area"] += 1
+            return
+        where, given = f"{records.path}: {place}", result.get("value")
+        value: dict[str, Any] = given if isinstance(given, dict) else {}
+        labels = value.get(kind)
+        if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str):
+            raise UserError(f"{where}: its {kind} are {shown(labels)}; give one")
+        records.add(image, labels[0], place, **brush.fields(kind, value, records.size(image), where))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from densepred.dataset.via import Via
+from densepred.errors import Notice, UserError
+from tests.dataset.via_tree import SIZE, SQUARE, region, save
+
+RECT = {"name": "rect", "x": 2, "y": 3, "width": 5, "height": 6}
+
+
+@pytest.mark.parametrize("project", [False, True])
+@pytest.mark.parametrize("numbered", [False, True])
+def test_polygons_become_masks(tmp_path: Path, project: bool, numbered: bool) -> None:
+    regions = [region(SQUARE, kind="cat")]
+    save(tmp_path, "train", dict(enumerate(regions)) if numbered else regions, project)
+    found = Via(str(tmp_path))
+    wanted = torch.zeros(SIZE, dtype=torch.uint8)
+    wanted[5:15, 10:30] = 1
+    assert found.info.classes == ("background", "cat")
+    assert found[0].truth.semantic is not None
+    assert torch.equal(found[0].truth.semantic, wanted)
+
+
+def test_rectangles_are_boxes_and_regions_without_attributes_one_class(tmp_path: Path) -> None:
+    save(tmp_path, "train", [region(RECT)])
+    found = Via(str(tmp_path))
+    assert found.info.classes == ("background", "object")
+    assert found[0].truth.boxes is not None
+    assert found[0].truth.boxes.tolist() == [[1.5, 2.5, 6.5, 8.5]]
+
+
+def test_an_ellipse_has_its_area_when_turned(tmp_path: Path) -> None:
+    shape = {"name": "ellipse", "cx": 20, "cy": 10, "rx": 9, "ry": 4, "theta": math.pi / 2}
+    save(tmp_path, "train", [region(shape)])
+    truth = Via(str(tmp_path))[0].truth
+    assert truth.areas is not None
+    assert truth.boxes is not None
+    assert truth.areas.item() == pytest.approx(math.pi * 36, rel=0.05)
+    assert truth.boxes[0].tolist() == pytest.approx([15.5, 0.5, 23.5, 18.5], abs=1)
+
+
+def test_the_attribute_of_the_class_is_chosen(tmp_path: Path) -> None:
+    save(tmp_path, "train", [region(SQUARE, kind={"cat": True, "dog": False}, note="x"), region(RECT, kind="dog")])
+    with pytest.raises(UserError, match=r"regions have \['kind', 'note'\]; name the one"):
+        Via(str(tmp_path))
+    assert Via(str(tmp_path), attribute="kind").info.classes == ("background", "cat", "dog")
+
+
+def test_regions_without_area_are_counted(tmp_path: Path) -> None:
+    save(tmp_path, "train", [region(SQUARE), region({"name": "point", "cx": 1, "cy": 1})])
+    with pytest.warns(Notice, match="1 regions of the shape point left out"):
+        Via(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("regions", "said"),
+    [
+        ([region({"name": "star"})], "has the shape 'star'"),
+        ([region({**SQUARE, "all_points_x": [1]})], "has 1 x and 4 y"),
+        ([region({**RECT, "x": None})], "finite numbers"),
+        ([region(SQUARE, kind="")], "its class is ''"),
+        ([{}], "lack shape_attributes"),
+        (3, "lack shape_attributes"),
+    ],
+)
+def test_a_region_of_another_form_is_refused(tmp_path: Path, regions: Any, said: str) -> None:
+    save(tmp_path, "train", regions)
+    with pytest.raises(UserError, match=said):
+        Via(str(tmp_path))
