@@ -16,7 +16,8 @@ T = TypeVar("T")
 Patterns = str | Sequence[str]
 """Path within the root in which {split} stands for the split's name. Of several, the first that exists counts."""
 
-Splits = Mapping[str, Patterns]
+Splits = Mapping[str, Patterns | float]
+"""Places of the splits, or their fractions of one set."""
 
 
 ALIASES = {"training": "train", "val": "valid", "validation": "valid", "testing": "test"}
