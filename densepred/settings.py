@@ -39,7 +39,7 @@ class TrainerSettings:
     clip: float | None = None
     ema: float | None = None
     compile: bool = False
-    channels_last: bool = False
+    channels_last: Any = "auto"  # or true, false
     sync_norm: bool = True
     fused_loss: bool = True
     deterministic: bool = True

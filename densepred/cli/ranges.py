@@ -87,6 +87,9 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
     workers = OmegaConf.select(config, "data.workers")
     if workers is not None and workers != "auto" and type(workers) is not int:
         yield f"data.workers: {workers}; give a number of processes, or auto"
+    layout = OmegaConf.select(config, "trainer.channels_last")
+    if layout is not None and layout != "auto" and type(layout) is not bool:
+        yield f"trainer.channels_last: {layout}; give true, false or auto"
     crop = OmegaConf.select(config, "data.crop")
     whole = OmegaConf.is_list(crop) and len(crop) == 2 and all(type(side) is int for side in crop)
     if crop is not None and not whole:

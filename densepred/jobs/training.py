@@ -22,7 +22,7 @@ from densepred.engine.ema import moving_average
 from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
-from densepred.jobs import effects, overlap, parts, resuming
+from densepred.jobs import effects, layout, overlap, parts, resuming
 from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
@@ -104,6 +104,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     task, model = parts.task_and_model(task_node, settings.model, train.info)
     valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
     notes = _start(model, settings, task, log, resume)
+    notes += layout.settle(settings.trainer, job.written, model, device, folder if resume else None)
     require_content(train, task.codec)
     if distributed.is_main():
         warn_of_caps(train, task)
@@ -232,8 +233,8 @@ def _configure_torch(settings: TrainSettings, device: torch.device) -> None:
 
 def _placed(model: Model, settings: TrainSettings, device: torch.device) -> Model:
     model = _synchronised(model, settings, device)
-    layout = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
-    return model.to(device=device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+    order = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
+    return model.to(device=device, memory_format=order)  # pyright: ignore[reportCallIssue]
 
 
 def _synchronised(model: Model, settings: TrainSettings, device: torch.device) -> Model:

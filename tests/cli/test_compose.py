@@ -155,6 +155,7 @@ def test_a_length_that_is_typed_replaces_the_lengths_in_files(typed: list[str], 
         (["+trainer.epoch=3"], ["trainer.epoch", "did you mean epochs?"]),
         (["+other=3"], ["other: there is no such key"]),
         (["trainer.epochs=0", "data.workers=-1"], ["trainer.epochs", "data.workers"]),
+        (["trainer.channels_last=perhaps"], ["trainer.channels_last: perhaps; give true, false or auto"]),
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_a_sentence(typed: list[str], words: list[str]) -> None:
