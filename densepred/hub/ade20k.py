@@ -1,7 +1,4 @@
-"""Names of the 150 classes of ADE20K's scene parsing benchmark, in the order of its labels.
-
-Label 0 of its files is "other" and no class; class 0 here is their label 1. These are the first names of each class.
-"""
+"""Names of the 150 classes of ADE20K's scene parsing benchmark, in the order of its labels."""
 
 NAMES = """
 wall; building; sky; floor; tree; ceiling; road; bed; windowpane; grass; cabinet; sidewalk; person; earth; door;
