@@ -20,6 +20,7 @@ densepred-train                                             the default model on
 densepred-train model=deeplabv3 loss=focal trainer.max_steps=200
 densepred-train 'metric=[confusion,boundary_iou]' trainer.monitor=boundary_iou
 densepred-train dataset=folder dataset.root=DIR data.crop=256
+densepred-train recipe=finetune dataset.root=DIR            your own images, ImageNet weights, lengths from the data
 densepred-train experiment=camvid_unet dataset.root=DIR
 densepred-train trainer.resume=RUN                          continue a run that was stopped
 densepred-train trainer.resume=auto hydra.run.dir=RUN       begin it, or continue if it has begun
@@ -78,8 +79,10 @@ def require_folder(arguments: list[str]) -> None:
 
 
 def train(cfg: DictConfig) -> int:
+    from densepred.jobs import recipe, resuming, training  # with torch, which --help does without
+
+    recipe.choose(cfg, command.choices(), command.overrides())
     settings = compose.settings(cfg)
-    from densepred.jobs import resuming, training  # with torch, which --help does without
 
     used = {str(group) for group in compose.INJECTED} - compose.idle_groups(cfg)
     job = training.TrainingJob(

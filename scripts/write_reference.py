@@ -28,6 +28,7 @@ GROUPS = {
     "scheduler": "The factor on the learning rate over the run.",
     "trainer": "Length, precision, checkpoints; see [configuration.md](configuration.md#keys-of-densepred-train).",
     "logger": "Where numbers and images go beside metrics.jsonl. Several as `logger=[csv,wandb]`, none as `logger=[]`.",
+    "recipe": "Defaults for data of one's own; crop and length come from the data. See [recipes.md](recipes.md).",
     "experiment": "A complete recipe: choices of options and the values that differ from their defaults.",
 }
 """Sections of docs/options.md in their order; a group without a sentence here comes last."""

@@ -14,7 +14,7 @@ from densepred.cli.typed import Typed, at
 from densepred.errors import UserError
 
 MISSING = object()
-SEVERAL = ("metric", "logger", "experiment")
+SEVERAL = ("metric", "logger", "experiment", "recipe")
 """Groups of which several options may be chosen, or none."""
 
 

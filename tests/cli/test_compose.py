@@ -21,7 +21,7 @@ from tests.conftest import composed
 
 CONFIGS = command.configs()
 FILES = sorted(CONFIGS.rglob("*.yaml"))
-COMPONENTS = [path for path in FILES if path.parent.name not in ("configs", "experiment")]
+COMPONENTS = [path for path in FILES if path.parent.name not in ("configs", "experiment", "recipe")]
 
 
 GIVEN = {"dataset": {"split"}, "upsample": {"factor"}}
