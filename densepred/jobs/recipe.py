@@ -17,7 +17,7 @@ from densepred.errors import Notice, UserError
 from densepred.jobs import parts
 
 LOOKED_AT = 16
-"""Images whose sizes are measured."""
+"""Largest number of images to measure."""
 STEP = 32
 """Sides of crops are multiples of the stride of the encoder's deepest level."""
 PASSES, LEAST_STEPS, MOST_STEPS, VALIDATIONS = 40, 1000, 20_000, 40
