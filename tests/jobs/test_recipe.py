@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["finetune", "binary"])
-def test_a_recipe_trains_and_says_what_it_chose(name: str, root: Path) -> None:
+def test_a_recipe_trains_and_prints_its_choices(name: str, root: Path) -> None:
     code, out, errors = forked.run("train", f"recipe={name}", f"dataset.root={root}", *LIGHT, folder=root)
     assert code == 0, errors
     assert f"recipe={name}: data.crop=[32,64]: sides of 3 training images are at least 45 and 70" in errors
