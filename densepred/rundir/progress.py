@@ -123,8 +123,9 @@ class Meter:
             self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
         self.steps += 1
         self.images += images
-        self.total = terms["total"] if self.total is None else self.total + terms["total"]
-        self.total_steps += 1
+        if (total := terms.get("total")) is not None:  # a model in closed form has no loss
+            self.total = total if self.total is None else self.total + total
+            self.total_steps += 1
 
     def loss(self) -> float | None:
         """Return the mean total since this was last called; None without a step since."""

@@ -95,13 +95,13 @@ USED = {
     },
     "eval": {
         "": {"ckpt", "output", "trust", "dataset", "metric", "codec", "oracle", "probes", "flip", "boxes", "data"}
-        | {"skip_stages", "precision", "devices", "threads", "ablate", "calibrate"},
+        | {"skip_stages", "precision", "devices", "threads", "ablate", "calibrate", "pictures"},
         "data": {"batch_size", "valid_batch_size", "workers", "max_pixels", "allow_overlap"},
     },
     "predict": {
         "": {"ckpt", "input", "split", "output", "trust", "codec", "tile", "flip", "boxes", "scales", "overlay"}
         | {"probabilities", "coco_ids", "max_pixels", "skip_stages", "precision", "threads", "latents", "overwrite"}
-        | {"uncertainty"},
+        | {"uncertainty", "fps", "frames"},
     },
 }
 """Plain settings that act in every job, or that the command itself refuses or tells where they do not."""

@@ -64,7 +64,7 @@ def test_a_folder_named_by_a_number_is_found(home: Path) -> None:
     assert code == 0, err
     assert (home / "2019/splits.json").is_file()
     code, _, err = forked.run("predict", "ckpt=2019", "input=2018_05/images", "scales=[]", folder=home)
-    assert (code, err) == (2, "error: scales: []; give at least one size of the image, such as [1.0]\n")
+    assert (code, err) == (2, "error: scales: []; give at least one size of the image, such as 'scales=[1.0]'\n")
     code, _, err = forked.run("predict", "ckpt=2019", "split=valid", "output=~nobody_here/x", folder=home)
     assert code == 2
     assert err.count("\n") == 1
