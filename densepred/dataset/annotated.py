@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from abc import abstractmethod
@@ -77,14 +78,14 @@ class Annotated(CocoInstances):
         """Return the path that `find` does; None if there is none."""
         try:
             return self.find(patterns, split, "annotations")
-        except UserError:
+        except paths.Absent:
             return None
 
     def _gathered(self, split: str) -> Records:
         try:
             return self.gather(split)
-        except UserError as error:
-            raise (layouts.explained(error, self._folder, self.option) if _absent(error) else error) from error
+        except paths.Absent as error:
+            raise layouts.explained(error, self._folder, self.option) from error
 
     def _class_names(self, records: Records, split: str) -> list[str]:
         given = self.known_classes() if self.classes is None else [str(name) for name in self.classes]
@@ -97,19 +98,11 @@ class Annotated(CocoInstances):
 
     def _labels_of_training(self) -> list[str] | None:
         """Return the labels of the training files; None, with a notice, if there are none: a dataset may be a test."""
-        try:
+        with contextlib.suppress(paths.Absent):
             return self.gather("train").labels()
-        except UserError as error:
-            if not _absent(error):
-                raise
         text = f"dataset.classes: no training files, so the labels of {self.split} are the classes; name them"
         warnings.warn(f"{text} as in training to compare scores", Notice, stacklevel=2)
         return None
-
-
-def _absent(error: UserError) -> bool:
-    """Return True if files are not there, and False if they are but cannot be read."""
-    return ": is missing" in str(error) or ": holds no" in str(error)
 
 
 def files_below(folder: Path, extension: str) -> list[Path]:

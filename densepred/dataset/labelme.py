@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from densepred.dataset import coco
+from densepred.dataset import coco, paths
 from densepred.dataset.annotated import Annotated, beside, count, files_below
 from densepred.dataset.outline import outline
 from densepred.dataset.records import Records
@@ -33,7 +33,7 @@ class Labelme(Annotated):
         records = Records(folder, self._folder, self.max_pixels, self.exif != "stored")
         found = [(path, data) for path in files_below(folder, ".json") if (data := _shapes(path)) is not None]
         if not found:
-            raise UserError(f"{folder}: holds no JSON file of labelme; check dataset.annotations and dataset.splits")
+            raise paths.Absent(f"{folder}: holds no JSON file of labelme; check dataset.annotations and dataset.splits")
         for path, data in found:
             size = [data.get("imageHeight"), data.get("imageWidth")]
             given = None if None in size else (count(size[0], path), count(size[1], path))

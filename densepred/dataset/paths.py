@@ -26,6 +26,10 @@ ALIASES = {"training": "train", "val": "valid", "validation": "valid", "testing"
 PER_CENT = 100
 
 
+class Absent(UserError):  # noqa: N818, named after the fact
+    """Files of a dataset are not there; the folder may hold another layout."""
+
+
 def split_word(word: str) -> str:
     """Return the split that a word of the user means."""
     return ALIASES.get(word, word)
@@ -116,7 +120,7 @@ def find(root: str, patterns: Patterns, names: Sequence[str], key: str) -> tuple
         if path.exists():
             return path, name
     others = f" (nor is there {', '.join(str(path) for path, _ in tried[1:])})" if len(tried) > 1 else ""
-    raise UserError(f"{tried[0][0]}: is missing{others}; check dataset.root, dataset.{key} and dataset.splits")
+    raise Absent(f"{tried[0][0]}: is missing{others}; check dataset.root, dataset.{key} and dataset.splits")
 
 
 def other_words(split: str, names: Sequence[str]) -> list[str]:

@@ -55,7 +55,7 @@ class VocDetection(Annotated):
             lines = (line.split() for line in listed.read_text(encoding="utf-8").splitlines())
             found = [paths.inside(folder, f"{words[0]}.xml", str(listed)) for words in lines if words]
         if not found:
-            raise UserError(f"{listed or folder}: holds no XML file; check dataset.annotations and dataset.splits")
+            raise paths.Absent(f"{listed or folder}: holds no XML file; check dataset.annotations and dataset.splits")
         return found
 
     def _object(self, records: Records, image: int, path: Path, number: int, element: Element) -> None:

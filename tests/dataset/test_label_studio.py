@@ -81,3 +81,13 @@ def test_the_short_export_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.json").write_text('[{"id": 1, "image": "a.png", "label": []}]')
     with pytest.raises(UserError, match="not JSON-MIN"):
         LabelStudio(str(tmp_path))
+
+
+def test_training_files_that_cannot_be_read_are_no_missing_ones(tmp_path: Path) -> None:
+    """Else the labels of validation would be the classes, with a notice that there are no training files."""
+    save(tmp_path, "train", result("rectanglelabels", "cat", **BOX, rotation=0))
+    save(tmp_path, "val", result("rectanglelabels", "cat", **BOX, rotation=0))
+    assert len(LabelStudio(str(tmp_path), split="valid")) == 1
+    (tmp_path / "train.json").write_text('[{"label": "cat"}]')
+    with pytest.raises(UserError, match="holds no tasks"):
+        LabelStudio(str(tmp_path), split="valid")
