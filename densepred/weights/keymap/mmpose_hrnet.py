@@ -9,7 +9,7 @@ NAME = "mmpose HRNet"
 MARKS = (r"backbone\.stage4\.0\.fuse_layers\.0\.1\.0\.weight", r"(?:keypoint_)?head\.final_layer\.weight")
 RULES = (
     (r"(?:keypoint_)?head\.final_layer\.(weight|bias)", r"heads.heatmap.convs.0.\1"),
-    (r"backbone\.((?:conv1|bn1|conv2|bn2|layer1|transition[123]|stage[234])\..+)", r"encoder.\1"),
+    (rf"backbone\.({hrnet_pose.BODY})", r"encoder.\1"),
 )
 EXPECTS = hrnet_pose.EXPECTS
 MEAN, STD = hrnet_pose.MEAN, hrnet_pose.STD
