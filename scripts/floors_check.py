@@ -66,7 +66,7 @@ def tried(python: Path, folder: Path) -> None:
         ["-m", "densepred.train", *SMALL, "trainer.max_steps=2", "hydra.run.dir=run"],
         ["-m", "densepred.eval", "ckpt=run", "output=scores"],
         ["-m", "densepred.predict", "ckpt=run", f"input={image}", "output=predictions"],
-        ["-m", "densepred.import_", "--help"],
+        ["-m", "densepred.commands.import_", "--help"],
         [
             "-m",
             "pytest",

@@ -18,6 +18,11 @@ from pathlib import Path
 from hydra.core.global_hydra import GlobalHydra
 
 
+def module(command: str) -> str:
+    """Return the module of a command."""
+    return f"densepred.{command}" if command in ("train", "eval", "predict") else f"densepred.commands.{command}"
+
+
 def run(command: str, *words: str, folder: Path, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Run `densepred-<command> words` in a folder. Returns its exit code, its output and its errors."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -50,7 +55,7 @@ def _child(command: str, words: Sequence[str], folder: Path, environment: Mappin
     for ignored in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
         warnings.simplefilter("ignore", ignored)
     GlobalHydra.instance().clear()
-    name = f"densepred.{command}"
+    name = module(command)
     sys.argv = [name, *words]
     sys.modules.pop(name, None)
     code = 0

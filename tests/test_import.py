@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from densepred import import_
+from densepred.commands import import_
 from densepred.errors import UserError
 from tests import forked
 from tests.conftest import composed

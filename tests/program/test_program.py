@@ -25,7 +25,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITOR
 
 
 def start(command: str, *words: str, folder: Path) -> subprocess.Popen[str]:
-    call = [sys.executable, "-m", f"densepred.{command}", *words]
+    call = [sys.executable, "-m", forked.module(command), *words]
     return subprocess.Popen(
         call, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

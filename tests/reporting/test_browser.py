@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from densepred import report
+from densepred.commands import report
 from tests.conftest import PATIENCE, composed
 from tests.reporting.test_report import draw
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densepred import report
+from densepred.commands import report
 from densepred.errors import Notice, UserError
 from densepred.reporting import svg
 from tests import running
