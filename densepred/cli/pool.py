@@ -24,10 +24,10 @@ Place = Mapping[str, str]
 
 @dataclass
 class Running:
-    """A job that has begun, and what to do with its exit code."""
+    """A job that has begun, and what to do with its exit code, and with True if it was asked to end."""
 
     process: subprocess.Popen[bytes]
-    end: Callable[[int], object]
+    end: Callable[[int, bool], object]
 
 
 def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.environ) -> list[Place]:
@@ -63,24 +63,12 @@ def why(code: int, output: Path) -> str:
     return f": {lines[-1]}" if code and lines else ""
 
 
-class _Now:
-    """The state of the jobs of this process."""
-
-    stopping = False
-
-
-def stopping() -> bool:
-    """Return True if the jobs end because they were asked to."""
-    return _Now.stopping
-
-
 def run(starts: Sequence[Callable[[Place], Running | None]], free: Sequence[Place]) -> bool:
     """Call the starts, as many at a time as there are places; return False if a signal stopped them.
 
     A start returns None if it has nothing to run. A signal is passed on to all jobs that run, and an error of a start
     stops them too; both wait until they have ended.
     """
-    _Now.stopping = False
     waiting, places, running = deque(starts), deque(free), list[tuple[Running, Place]]()
     try:
         while waiting or running:
@@ -94,11 +82,10 @@ def run(starts: Sequence[Callable[[Place], Running | None]], free: Sequence[Plac
             if running:
                 time.sleep(EVERY)
     except BaseException as reason:
-        _Now.stopping = True
         for job, _ in running:
             job.process.send_signal(signal.SIGUSR1)  # it may have got the signal itself, and this one asks again only
         for job, _ in running:
-            job.end(job.process.wait())
+            job.end(job.process.wait(), True)
         if not isinstance(reason, Stopped):
             raise
         return False
@@ -112,4 +99,4 @@ def _reap(running: list[tuple[Running, Place]], places: deque[Place]) -> None:
         if code is not None:
             running.remove((job, place))
             places.append(place)
-            job.end(code)
+            job.end(code, False)

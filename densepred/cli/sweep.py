@@ -164,12 +164,12 @@ class Processes(Launcher):
         output = folder.with_name(f"{folder.name}.log") if together else None
         process = pool.start(command, {**_environment(), **place}, output)
 
-        def end(code: int) -> None:
+        def end(code: int, stopping: bool) -> None:
             job = _job(number, shown, folder, code, time.monotonic() - begin)
-            state = "done" if code == 0 else "stopped" if code == RESUMABLE or pool.stopping() else "failed"
+            state = "done" if code == 0 else "stopped" if code == RESUMABLE or stopping else "failed"
             ledger.write(Entry(number, words, own, state, at, code, job.value, job.seconds))
             batch.append(job)
-            if state == "stopped" and pool.stopping():
+            if state == "stopped" and stopping:
                 self.cut.append(job)
             if output is not None:
                 score = f", {job.monitor} {score_text(job.value)}" if job.value is not None else ""

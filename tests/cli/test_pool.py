@@ -35,16 +35,17 @@ def test_processors_are_divided_and_threads_that_are_set_stay() -> None:
 
 
 def test_no_more_jobs_run_than_there_are_places_and_an_error_ends_them() -> None:
-    alive, most, codes = set[int](), list[int](), list[int]()
+    alive, most, codes, asked = set[int](), list[int](), list[int](), list[bool]()
 
     def start(number: int, place: pool.Place) -> pool.Running:
         process = subprocess.Popen([sys.executable, "-S", "-c", f"raise SystemExit({number})"])
         alive.add(number)
         most.append(len(alive))
 
-        def end(code: int) -> None:
+        def end(code: int, stopping: bool) -> None:
             alive.remove(number)
             codes.append(code)
+            asked.append(stopping)
 
         return pool.Running(process, end)
 
@@ -59,6 +60,7 @@ def test_no_more_jobs_run_than_there_are_places_and_an_error_ends_them() -> None
     with pytest.raises(UserError, match="refused"):
         pool.run([lambda place: start(9, place), refused], [{}, {}])
     assert not alive
+    assert asked == [*[False] * 5, True]
 
 
 @pytest.mark.slow
