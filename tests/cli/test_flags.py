@@ -16,13 +16,14 @@ from hydra._internal.utils import get_args_parser
 import densepred
 from densepred.cli import flags
 from densepred.errors import UserError
+from tests import forked
 from tests.conftest import REPOSITORY
 
 
-@pytest.mark.parametrize("name", ["train", "eval", "predict", "import_"])
+@pytest.mark.parametrize("name", ["train", "eval", "predict", "import_", "export", "report", "check", "convert"])
 def test_the_version_is_printed_without_torch(name: str) -> None:
     code = (
-        f"import sys; sys.argv = ['x', '--version']; from densepred import {name} as module\n"
+        f"import sys; sys.argv = ['x', '--version']; import {forked.module(name)} as module\n"
         "try: module.main()\n"
         "finally: assert 'torch' not in sys.modules"
     )
