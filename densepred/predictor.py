@@ -110,7 +110,8 @@ class Predictor:
 
         image: a path, a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W); uint8, floats in 0..1, or
             integers. White in integers other than uint8 is `info.max_value`; if training saw none, it is 65535 in
-            uint16, and 255 in other types unless a value is larger.
+            uint16, and 255 in other types unless a value is larger. Arrays and tensors hold the channels of the model;
+            of files and PIL images its bands (`info.bands`) are taken.
         tile: side of a sliding window in pixels; None predicts the whole image at once.
         overlap: fraction of a window that its neighbours cover too.
         blend: "gaussian" weights overlapping windows by a Gaussian. "none" keeps the central part of each window and
@@ -210,18 +211,18 @@ class Predictor:
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
-        channels, white, upright = self.info.channels, self.info.max_value, self.info.exif != "stored"
+        info, white, upright = self.info, self.info.max_value, self.info.exif != "stored"
         if isinstance(image, str | Path):
-            return read_image(expand(image), channels, max_pixels, upright, white)
+            return read_image(expand(image), info.reads, max_pixels, upright, white)
         if isinstance(image, Image.Image):
-            return from_image(image, channels, white, upright=upright)
+            return from_image(image, info.reads, white, upright=upright)
         if isinstance(image, list | tuple) or (isinstance(image, np.ndarray | Tensor) and image.ndim == 4):
             raise UserError("image: several images; call model.batch(images), which returns one annotation per image")
         if not isinstance(image, np.ndarray | Tensor) or image.ndim not in (2, 3):
             raise UserError(f"image: {type(image).__name__} {getattr(image, 'shape', '')}; give a path or one image")
         if isinstance(image, Tensor):
             image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
-        return from_array(image, channels, white)
+        return from_array(image, info.channels, white)
 
     def _forward(self, x: Tensor, run: Callable[[Tensor], Outputs] | None = None) -> Heads:
         """Return the predictions of every head for (B, C, H, W), at the model's stride."""

@@ -59,6 +59,7 @@ class Info:
     mirrored: tuple[tuple[int, int], ...] | None = ()  # pairs of keypoints that swap in a flip; None: do not mirror
     sigmas: tuple[float, ...] = ()  # one per keypoint, for OKS
     channels: int = 3
+    bands: tuple[int, ...] = ()  # of the files that are the channels, counted from 1; (): channels is a number alone
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of images in [0, 1], one per channel
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     provides: tuple[str, ...] = ("semantic",)  # the fields of Annotation that its ground truth fills
@@ -75,6 +76,11 @@ class Info:
             )
         if min(self.std, default=1.0) <= 0:
             raise UserError(f"std holds {min(self.std)}; give positive values")
+
+    @property
+    def reads(self) -> int | tuple[int, ...]:
+        """The bands of a file that images are made of, or the number of channels that they are converted to."""
+        return self.bands or self.channels
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -86,7 +86,7 @@ def _add(
         )
     seen[place.casefold()] = place
     target = root / "images" / form.name(split) / place
-    file = pictures.write(sample.image, target, source, form.info.max_value, max_pixels)
+    file = pictures.write(sample.image, target, source, form.info, max_pixels)
     form.add(sample, split, place, file)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from densepred.dataset.image import read_image
 from densepred.dataset.paths import inside
 from densepred.errors import UserError, shown
-from densepred.types import WHITE
+from densepred.types import WHITE, Info
 
 
 def place_of(id: str, split: str) -> str:
@@ -26,16 +26,17 @@ def place_of(id: str, split: str) -> str:
     return name
 
 
-def write(image: Tensor, place: Path, source: Path | None, max_value: int | None, max_pixels: int) -> Path:
+def write(image: Tensor, place: Path, source: Path | None, info: Info, max_pixels: int) -> Path:
     """Write an image (C, H, W), uint8 or float32 in [0, 1], and return its file: `place` with an extension.
 
     8 bits in one or three channels become a PNG as the dataset reads them, upright. 16 bits in one channel become a PNG
-    of the same integers. Other images are copied from `source`, if that reads as the same image. Raises UserError if
-    no file holds the image without loss.
+    of the same integers. Bands that were picked from a file become an array (.npy) of these bands alone. Other images
+    are copied from `source`, if that reads as the same image. Raises UserError if no file holds the image without loss.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     path = place.with_name(f"{place.name}.png")
     values = image.permute(1, 2, 0).numpy()
+    max_value = info.max_value
     white = max_value or WHITE
     if image.dtype == torch.uint8 and len(image) in (1, 3):
         Image.fromarray(np.ascontiguousarray(values.squeeze(2) if len(image) == 1 else values)).save(path)
@@ -45,6 +46,10 @@ def write(image: Tensor, place: Path, source: Path | None, max_value: int | None
         if torch.equal(read_image(path, 1, max_pixels, max_value=max_value), image):
             return path
         path.unlink()
+    if info.bands:
+        path = place.with_name(f"{place.name}.npy")
+        np.save(path, np.ascontiguousarray(values), allow_pickle=False)
+        return path
     return _copied(image, place, source, max_value, max_pixels)
 
 

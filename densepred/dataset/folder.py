@@ -33,7 +33,7 @@ class Folder(PairedFolder):
             found = self._legend(train)
             labels, info = found.labels, Info(found.labels.classes, palette=found.palette)
         self.info = self.with_statistics(info, train)
-        self._read = Reader(labels, self.info.channels, self.max_pixels, self.exif, self.info.max_value)
+        self._read = Reader(labels, self.info.reads, self.max_pixels, self.exif, self.info.max_value)
 
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +23,9 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
 MAX_PAGES = 256
 PIXEL = 3  # bytes of a pixel in 8-bit colour, by which `max_pixels` is counted
+WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_SAMPLES = 277  # TIFF's SamplesPerPixel
+_NOTED = re.compile(r"ImageJ=[^\0]*?\nimages=(\d+)|\{\"shape\": \[(\d+), .*\"truncated\": true")
 _SUBFILE = 254  # TIFF's NewSubfileType; bit 0 marks a reduced copy of another page
 
 
@@ -32,25 +37,107 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """
     check_file(path)
     image_layout.check(path)
-    limit = Image.MAX_IMAGE_PIXELS
+    with damage(path), _by_pillow(path, FORMATS) as image:
+        check_pixels(path, image.height, image.width, max_pixels, _bytes(image))
+        unmapped(image)
+        yield image
+
+
+@contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into a UserError that names the file."""
     try:
-        # Our own limit replaces Pillow's, which only warns, is not a setting and does not name the file
-        Image.MAX_IMAGE_PIXELS = None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                check_pixels(path, image.height, image.width, max_pixels, _bytes(image))
-                unmapped(image)
-                yield image
+        yield
     except UserError:
         raise
     except MemoryError as error:
         raise UserError(f"{path}: not enough memory to decode it; lower max_pixels or remove the file") from error
-    except Exception as error:  # Pillow's plug-ins raise nearly every type on damaged files
+    except Exception as error:  # Pillow's plug-ins raise nearly every type
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an image ({reason}); replace or remove the file") from error
+
+
+@contextmanager
+def _by_pillow(path: Path, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """Open an image without Pillow's own limit, which only warns, is not a setting and does not name the file."""
+    limit = Image.MAX_IMAGE_PIXELS
+    try:
+        Image.MAX_IMAGE_PIXELS = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=formats) as image:
+                yield image
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def beyond_pillow(path: Path) -> str | None:
+    """Return why Pillow cannot read a TIFF, or not as it is; None if it can, or the file is no TIFF."""
+    check_file(path)
+    with path.open("rb") as file:
+        if file.read(4) not in image_layout.TIFF:
+            return None
+    image_layout.check(path)
+    try:
+        with logged("PIL.TiffImagePlugin"), _by_pillow(path, ("TIFF",)) as image:
+            return hidden_values(image)
+    except Exception as error:  # as above
+        return " ".join(str(error).split()).replace(f" {str(path)!r}", "") or type(error).__name__
+
+
+@contextmanager
+def logged(name: str) -> Iterator[list[str]]:
+    """Collect the errors that a library logs under this name, in place of printing them."""
+    found: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.ERROR:
+                found.append(record.getMessage())
+
+    logger, handler = logging.getLogger(name), Collector()
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+def hidden_values(image: Image.Image) -> str | None:
+    """Return what Pillow would drop in silence: half of 16-bit colour, bands of a TIFF; None if it drops nothing.
+
+    Call it before decoding, after which Pillow no longer knows how the pixels were stored.
+    """
+    raw = next((part for tile in getattr(image, "tile", ()) for part in _texts(tile[3])), "")
+    if ";16" in raw and image.mode not in WIDE:
+        return "has 16 bits per colour, but 8 are read; save it as .npy or as 16-bit grey"
+    if (count := samples(image)) > len(image.getbands()):
+        return f"has {count} bands in one page; save them as .npy or as pages"
+    return None
+
+
+def hidden_slices(description: object, depth: int, pages: int) -> str | None:
+    """Return what a TIFF holds beyond its pages, by ImageDepth and notes of ImageJ and tifffile; None if nothing."""
+    if depth > 1:
+        return f"is a volume of {depth} slices in one page; save each slice as an image"
+    found = _NOTED.match(str(description))
+    count = int(found[1] or found[2]) if found else 0
+    return (
+        f"holds {count} images in {pages} pages, and the others would be lost; save them as pages or as .npy"
+        if (count > pages)
+        else None
+    )
+
+
+def samples(image: Image.Image) -> int:
+    """Return the bands of a page of a TIFF; 0 for other formats."""
+    return getattr(image, "tag_v2", {}).get(_SAMPLES, 0)
+
+
+def _texts(args: object) -> list[str]:
+    return [part for part in (args if isinstance(args, tuple) else (args,)) if isinstance(part, str)]
 
 
 def unmapped(image: Image.Image) -> None:
@@ -128,9 +215,15 @@ def pages(image: Image.Image, path: Path, max_pixels: int = MAX_PIXELS) -> tuple
         reduced.append(bool(getattr(image, "tag_v2", {}).get(_SUBFILE, 0) & 1))
     if len(sizes) > MAX_PAGES:
         raise UserError(f"{path}: has more than {MAX_PAGES} pages; save them as separate images")
-    marked = [index for index, small in enumerate(reduced) if not small] or list(range(len(sizes)))
-    width, height = max((sizes[index] for index in marked), key=lambda size: size[0] * size[1])
-    kept = [i for i in marked if sizes[i][0] * 2 > width or sizes[i][1] * 2 > height]
+    kept = full_size(sizes, reduced)
+    width, height = max((sizes[index] for index in kept), key=lambda size: size[0] * size[1])
     check_pixels(path, height, width, max_pixels, _bytes(image) * len(kept))
     image.seek(kept[0])
     return kept, len(sizes) - len(kept)
+
+
+def full_size(sizes: Sequence[tuple[int, int]], reduced: Sequence[bool]) -> list[int]:
+    """Return the pages that are no previews, see `pages`, by the sizes and the marks of all."""
+    marked = [index for index, small in enumerate(reduced) if not small] or list(range(len(sizes)))
+    width, height = max((sizes[index] for index in marked), key=lambda size: size[0] * size[1])
+    return [i for i in marked if sizes[i][0] * 2 > width or sizes[i][1] * 2 > height]

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from densepred.dataset.image import WIDE, highest, orientation_of, turned_by_decoding, white_of
-from densepred.dataset.image_file import MAX_PIXELS, load_npy, opened, pages
+from densepred.dataset.image import highest, orientation_of, turned_by_decoding
+from densepred.dataset.image_file import MAX_PIXELS, WIDE, opened, pages
+from densepred.dataset.intensity import white_of
+from densepred.dataset.raster import open_raster
 from densepred.types import Info, UserError
 
 SAMPLED = 32  # at least as many files of a dataset are described, and fewer than twice as many
@@ -33,11 +35,11 @@ class Header:
 
 def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
     """Describe an image without decoding it."""
-    if path.suffix.lower() == ".npy":
-        array = load_npy(path, max_pixels)
-        depth = "floats" if array.dtype.kind == "f" else f"{8 * array.dtype.itemsize} bits"
-        channels = array.shape[2] if array.ndim == 3 else 1
-        return Header(path, channels, channels, depth, (array.shape[0], array.shape[1]))
+    if (raster := open_raster(path, max_pixels)) is not None:
+        size = raster.size if raster.orientation <= 4 else raster.size[::-1]
+        return Header(
+            path, raster.channels, raster.bands, raster.depth, raster.size, raster.previews, raster.orientation
+        )
     with opened(path, max_pixels) as image:
         found, previews = pages(image, path, max_pixels)
         grey = image.mode in ("1", "L", "LA", "F", *WIDE)
@@ -95,6 +97,21 @@ def describe(headers: Sequence[Header], info: Info) -> str:
     if any(header.wide for header in headers):
         white = info.max_value
         parts.append("the type tells white" if white is None else f"white is {white} (dataset.max_value sets it)")
+    parts += _left_out(headers, info)
+    if previews := sum(header.previews > 0 for header in headers):
+        parts.append(f"previews in {previews} of {len(headers)} are left out")
+    if turned := sum(header.orientation > 1 for header in headers):
+        how = "as stored" if info.exif == "stored" else "as viewers show them"
+        parts.append(f"EXIF orientation in {turned} of {len(headers)}: read {how}")
+    return "; ".join(parts)
+
+
+def _left_out(headers: Sequence[Header], info: Info) -> list[str]:
+    """Tell which bands are left out, and which images are converted to the number of channels."""
+    parts = []
+    if info.bands:
+        counts = _list(map(str, sorted({header.bands for header in headers})))
+        return [f"bands {', '.join(map(str, info.bands))} of {counts} (dataset.channels)"]
     if lost := [header for header in headers if header.channels == info.channels < header.bands]:
         band = lost[0].bands
         parts.append(f"band {band} of {len(lost)} of {len(headers)} is left out (dataset.channels={band} keeps it)")
@@ -102,12 +119,7 @@ def describe(headers: Sequence[Header], info: Info) -> str:
         kinds = sorted({header.channels for header in converted})
         other = f"{_list(map(str, kinds))} channel{'s' if kinds != [1] else ''}"
         parts.append(f"{len(converted)} of {len(headers)} are converted from {other}")
-    if previews := sum(header.previews > 0 for header in headers):
-        parts.append(f"previews in {previews} of {len(headers)} are left out")
-    if turned := sum(header.orientation > 1 for header in headers):
-        how = "as stored" if info.exif == "stored" else "as viewers show them"
-        parts.append(f"EXIF orientation in {turned} of {len(headers)}: read {how}")
-    return "; ".join(parts)
+    return parts
 
 
 def describe_files(paths: Sequence[Path], info: Info, max_pixels: int) -> str:

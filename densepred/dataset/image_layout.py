@@ -21,6 +21,8 @@ SEGMENTS, SEGMENT_BYTES = 2_000, 2**25  # of a JPEG before its pixels; colour pr
 CHUNKS = 5_000  # of a PNG beside its pixels
 BLOCKS = 20_000  # of 255 bytes, of a GIF before its first frame
 ENTRIES, DIRECTORIES = 4_096, 300  # of a TIFF
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of a TIFF and of a BigTIFF."""
 WIDTHS = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
 """Bytes of a value by the type of a TIFF's entry."""
 
@@ -32,7 +34,7 @@ def check(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(8)
             problem = _problem(file, start, size)
-    except (OSError, struct.error):  # cut off, which opening the image tells
+    except (OSError, struct.error, ValueError, OverflowError):  # cut off, or a place beyond all files: opening tells
         return
     if problem:
         raise UserError(f"{path}: {problem}, as no camera or program writes; save the image again, or remove it")
@@ -41,7 +43,7 @@ def check(path: Path) -> None:
 def _problem(file: BinaryIO, start: bytes, size: int) -> str | None:
     if start[:1] == b"P" and start[1:2] in b"123456fF7":
         return _pnm(file)
-    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if start[:4] in TIFF:
         return directories(file, 0, size)
     if size <= SMALL:
         return None

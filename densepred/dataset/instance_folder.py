@@ -51,7 +51,7 @@ class InstanceFolder(PairedFolder):
             provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd")
             info = Info(names, self._ids.things, palette, provides=provides)
         self.info = self.with_statistics(info, train)
-        self._read = Reader(None, self.info.channels, self.max_pixels, self.exif, self.info.max_value)
+        self._read = Reader(None, self.info.reads, self.max_pixels, self.exif, self.info.max_value)
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]

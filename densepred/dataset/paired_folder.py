@@ -43,7 +43,7 @@ class PairedFolder(Dataset):
     mask_suffix: str = ""
     image_suffix: str = ""
     list: str | None = None  # a CSV file instead of folders
-    channels: int | None = None
+    channels: int | Sequence[int] | None = None  # a number, or bands from 1
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
     max_value: int | None = None
@@ -86,14 +86,23 @@ class PairedFolder(Dataset):
         headers = read_headers([pair.image for pair in train], self.max_pixels, strict=self.channels is None)
         if self.max_value is not None:
             check_white(self.max_value)
-        channels = max(header.channels for header in headers) if self.channels is None else self.channels
+        reads = max(header.channels for header in headers) if self.channels is None else self.channels
+        bands = tuple(reads) if isinstance(reads, Sequence) else ()
         white = measure_white(headers, self.max_pixels) if self.max_value is None else self.max_value
         mean, std = self.mean, self.std
         if mean is None or std is None:
-            measured = statistics(train, channels, self.max_pixels, white)
+            measured = statistics(train, reads, self.max_pixels, white)
             mean, std = measured[0] if mean is None else mean, measured[1] if std is None else std
         exif = orientation.measure(self.exif, [(pair.image, pair.mask) for pair in train], self.max_pixels)
-        info = replace(labels, channels=channels, mean=tuple(mean), std=tuple(std), max_value=white, exif=exif)
+        info = replace(
+            labels,
+            channels=len(bands) if isinstance(reads, Sequence) else reads,
+            bands=bands,
+            mean=tuple(mean),
+            std=tuple(std),
+            max_value=white,
+            exif=exif,
+        )
         self._images = describe(headers, info)
         return info
 

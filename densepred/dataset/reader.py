@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from densepred.dataset.image import read_image, read_mask_palette, read_stored, turn
+from densepred.dataset.intensity import Channels
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
 from densepred.types import ORIENTATIONS, Annotation, Frame, Sample, UserError
@@ -26,7 +27,7 @@ class Reader:
     """
 
     labels: Labels | None
-    channels: int
+    channels: Channels
     max_pixels: int
     exif: str = "auto"
     max_value: int | None = None
@@ -85,20 +86,22 @@ def _factor(image: tuple[int, int], labels: tuple[int, int]) -> str:
 
 
 def statistics(
-    pairs: Sequence[Pair], channels: int, max_pixels: int, max_value: int | None = None
+    pairs: Sequence[Pair], channels: int | Sequence[int], max_pixels: int, max_value: int | None = None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and std per channel: ImageNet's for RGB, else measured in an evenly spread sample of images.
 
-    Values are those of images in [0, 1].
+    Named bands are measured, three of them too: they need not be red, green and blue. Values are those of images in
+    [0, 1].
     """
     if channels == 3:
         return IMAGENET
     step = max(1, len(pairs) // 32)
-    sums = torch.zeros(3, channels, dtype=torch.float64)
+    count = len(channels) if isinstance(channels, Sequence) else channels
+    sums = torch.zeros(3, count, dtype=torch.float64)
     for pair in pairs[::step]:
         image = read_image(pair.image, channels, max_pixels, max_value=max_value)
         values = image.flatten(1).double() / (255 if image.dtype == torch.uint8 else 1)
-        sums += torch.stack((torch.full((channels,), values.shape[1]), values.sum(1), values.square().sum(1)))
+        sums += torch.stack((torch.full((count,), values.shape[1]), values.sum(1), values.square().sum(1)))
     mean = sums[1] / sums[0]
     std = (sums[2] / sums[0] - mean.square()).clamp_min(0).sqrt().clamp_min(1e-3)
     return tuple(round(v, 4) for v in mean.tolist()), tuple(round(v, 4) for v in std.tolist())

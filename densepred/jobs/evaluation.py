@@ -212,6 +212,12 @@ def as_trained(task: Task, data: Dataset, path: Path) -> Dataset:
 
     Raises UserError if its channels differ, or the names of its classes or keypoints.
     """
+    if task.info.channels == data.info.channels and task.info.bands != data.info.bands:
+        names = [list(info.bands) or "none" for info in (task.info, data.info)]
+        raise UserError(
+            f"{path} was trained on the bands {names[0]} of its images but the dataset names {names[1]}; set "
+            f"dataset.channels={list(task.info.bands) or task.info.channels}"
+        )
     if task.info.channels != data.info.channels:
         raise UserError(
             f"{path} was trained on images of {task.info.channels} channels but the dataset has {data.info.channels}; "

@@ -22,7 +22,8 @@ class ByName(Dataset):
     def __init__(self, dataset: Dataset, info: Info) -> None:
         given = dataset.info
         self.dataset = dataset
-        self.info = replace(info, channels=given.channels, mean=given.mean, std=given.std, provides=given.provides)
+        images = {name: getattr(given, name) for name in ("channels", "bands", "mean", "std", "provides")}
+        self.info = replace(info, **images)
         self.classes = torch.full((VOID + 1,), VOID, dtype=torch.uint8)  # of class maps, by the dataset's numbers
         for index, name in enumerate(given.classes):
             self.classes[index] = info.classes.index(name)

@@ -1,0 +1,71 @@
+"""Values of images of any type, as uint8 or as float32 in [0, 1]: the scale of an image is decided here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from densepred.types import WHITE, UserError
+
+Channels = int | Sequence[int] | None
+"""The number of channels that an image is converted to, or the bands that it is made of, from 1; None: as stored."""
+DEPTHS = (8, 10, 12, 14, 16)
+"""Bits of a value as cameras deliver them, whatever the type of the file."""
+
+
+def unit(values: np.ndarray, path: Path, max_value: int | None) -> np.ndarray:
+    """Return (H, W, C): 0..255 as uint8, other values as float32 in [0, 1]."""
+    values = values[..., None] if values.ndim == 2 else values
+    if values.dtype == np.uint8:
+        return np.array(values)
+    if values.dtype.kind in "iu":
+        low, high = int(values.min()), int(values.max())
+        small = values.dtype != np.uint16 and high <= 255
+        white = max_value or (255 if small else WHITE)
+        if low < 0 or (high > white and max_value in (None, WHITE)):
+            raise UserError(f"{path}: holds integers from {low} to {high}; 0 to {WHITE} can be read, so scale it")
+        if high > white:
+            raise UserError(
+                f"{path}: holds integers up to {high}, above {white}, which is white in the training images; train "
+                f"with dataset.max_value={white_of(high)}, or scale this image"
+            )
+        return values.astype(np.uint8) if white == 255 else values.astype(np.float32) / white
+    if values.dtype.kind != "f":
+        raise UserError(f"{path}: holds {values.dtype}; save it as uint8, uint16 or float32")
+    if lost := int((~np.isfinite(values)).sum()):
+        raise UserError(f"{path}: {lost} of its {values.size} numbers are NaN or infinite; write 0 in their place")
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 1):
+        raise UserError(f"{path}: holds floats from {low:g} to {high:g}; scale them to lie in 0 to 1")
+    return values.astype(np.float32)
+
+
+def fit(values: np.ndarray, channels: int | None, path: Path) -> Tensor:
+    """Convert (H, W, C) to a tensor (channels, H, W)."""
+    image = torch.from_numpy(values).permute(2, 0, 1)
+    if channels is None or len(image) == channels:
+        return image.contiguous()
+    if len(image) == 1 and channels == 3:
+        return image.expand(3, -1, -1).contiguous()
+    if len(image) == 3 and channels == 1:
+        grey = torch.einsum("chw,c->hw", image.float(), torch.tensor([0.299, 0.587, 0.114]))[None]
+        return grey.round_().to(torch.uint8) if image.dtype == torch.uint8 else grey
+    raise UserError(
+        f"{path}: has {len(image)} channels where {channels} are needed; convert it or set dataset.channels"
+    )
+
+
+def white_of(highest: int) -> int:
+    """Return white for integers up to `highest`: the largest value of the smallest usual depth that holds them."""
+    return next((2**bits - 1 for bits in DEPTHS if highest < 2**bits), highest)
+
+
+def pick(values: np.ndarray, bands: Sequence[int], path: Path) -> np.ndarray:
+    """Return these bands, counted from 1, of an image (H, W, C)."""
+    if not bands or min(bands) < 1 or max(bands) > values.shape[2]:
+        raise UserError(f"{path}: has {values.shape[2]} bands, dataset.channels asks for {list(bands)}; name others")
+    return values[..., [band - 1 for band in bands]]
