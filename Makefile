@@ -4,9 +4,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 SAMPLE ?= 60
 SEED ?= 0
-SOURCES := densepred hydra_plugins tests scripts
+SOURCES := densepred hydra_plugins tests scripts docs/site
 
-.PHONY: train test units test-gpu test-slow test-mutants test-floors lint format docs clean
+.PHONY: train test units test-gpu test-slow test-mutants test-floors lint format docs site clean
 
 train: $(INSTALLED)
 	$(BIN)/densepred-train experiment=shapes_unet
@@ -50,6 +50,11 @@ format: $(INSTALLED)
 # The tables of options and keys, from the comments in configs/.
 docs: $(INSTALLED)
 	$(BIN)/python scripts/write_reference.py
+
+# The website in build/site, with its own packages; a warning, such as a link that leads nowhere, is an error.
+site: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs/site . build/site
 
 # An editable install into a fresh environment; repeated only when pyproject.toml has changed.
 $(INSTALLED): pyproject.toml

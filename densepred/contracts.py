@@ -34,7 +34,7 @@ class Upsample(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
-        """Upsample x (B, in_channels, h, w) to (B, out_channels, *size).
+        """Upsample x (B, in_channels, h, w) to (B, out_channels, H, W), where `size` is (H, W).
 
         indices: argmax of the max pooling that is inverted, if there is one
         """

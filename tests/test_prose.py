@@ -14,6 +14,7 @@ FILES = sorted(
     for pattern in (
         "*.md",
         "docs/*.md",
+        "docs/site/*.py",
         "configs/**/*.yaml",
         "densepred/**/*.py",
         "hydra_plugins/*.py",
