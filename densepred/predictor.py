@@ -26,7 +26,7 @@ from densepred.errors import UserError
 from densepred.exporting import session
 from densepred.home import expand
 from densepred.loader.crops import cut_out
-from densepred.loader.samples import random_generator
+from densepred.loader.seeds import random_generator
 from densepred.nn import choose
 from densepred.ops.geometry.mirror import mirrored
 from densepred.ops.geometry.tiling import blend_weights, cut, cut_unpadded, positions

@@ -22,6 +22,7 @@ class DataSettings:
     drop_last: bool = False
     on_bad: str = "error"
     foreground: float = 0.0
+    balance: str | None = None
     max_pixels: int = 100_000_000
     timeout_s: float = 120.0
     allow_overlap: bool = False

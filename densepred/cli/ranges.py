@@ -12,6 +12,8 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 
 ON_BAD = ("error", "skip")
 
+BALANCES = ("classes",)
+
 BLENDS = ("gaussian", "none")
 
 BIG = float("inf")
@@ -77,7 +79,13 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
     plain = OmegaConf.to_container(config, resolve=False)
     for key, value in _infinite(plain):
         yield f"{key}: {value}; give a finite number"
-    choices = {"trainer.precision": PRECISIONS, "precision": PRECISIONS, "data.on_bad": ON_BAD, "blend": BLENDS}
+    choices = {
+        "trainer.precision": PRECISIONS,
+        "precision": PRECISIONS,
+        "data.on_bad": ON_BAD,
+        "data.balance": BALANCES,
+        "blend": BLENDS,
+    }
     for key, words in choices.items():
         value = OmegaConf.select(config, key)
         if value is not None and value not in words:

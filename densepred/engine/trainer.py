@@ -17,7 +17,7 @@ from densepred.engine.amp import Precision
 from densepred.engine.validator import Validator
 from densepred.loader.ahead import ahead
 from densepred.loader.loaders import TrainingLoader
-from densepred.loader.samples import random_generator
+from densepred.loader.seeds import random_generator
 from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir.console import number
 from densepred.rundir.folder import Run

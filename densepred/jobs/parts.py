@@ -14,7 +14,9 @@ from densepred import distributed
 from densepred.build import contract
 from densepred.build.instantiate import build
 from densepred.contracts import Codec, Dataset, Model
+from densepred.errors import UserError
 from densepred.loader import workers
+from densepred.loader.balance import ClassBalance, class_presence
 from densepred.loader.crops import Crops, Instances
 from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
 from densepred.loader.samples import EvaluationSamples, TrainingSamples
@@ -78,7 +80,10 @@ def pipeline(nodes: list[Node], info: Info, name: str, codec: Codec | None = Non
     """Build transforms; keypoints that must not be mirrored matter only to a `codec` that reads them."""
     read = codec is None or "keypoints" in codec.required
     mirrored = info.mirrored if read else info.mirrored or ()
-    return Pipeline(build(nodes, None, f"transform.{name}"), mirrored, lower_body(info.keypoints))
+    found = Pipeline(build(nodes, None, f"transform.{name}"), mirrored, lower_body(info.keypoints))
+    if name != "train":
+        found.refuse_mixing(name)
+    return found
 
 
 def task_and_model(task_node: Node, model_node: Node, info: Info) -> tuple[Task, Model]:
@@ -94,10 +99,25 @@ def training_loader(
     if codec.top_down:
         augment.require_framing("train")
         data = Instances(data)
-    samples = TrainingSamples(data, augment, codec, seed, settings.on_bad == "skip", settings.foreground)
+    skip_bad, classes = settings.on_bad == "skip", balance(data, settings, seed, codec)
+    samples = TrainingSamples(data, augment, codec, seed, skip_bad, settings.foreground, classes)
     order = Order(len(samples), settings.batch_size, seed, settings.drop_last)
     number = workers.number(settings.workers, device)
     return TrainingLoader(samples, order, number, settings.timeout_s, device.type == "cuda")
+
+
+def balance(data: Dataset, settings: DataSettings, seed: int, codec: Codec) -> ClassBalance | None:
+    """Return the draws of `data.balance=classes`, for which the dataset is read once; None without it.
+
+    Raises UserError for a codec that takes one instance at a time.
+    """
+    if settings.balance is None:
+        return None
+    if codec.top_down:
+        raise UserError(
+            "data.balance=classes: this task trains on single instances, each as often as the others; remove it"
+        )
+    return ClassBalance(class_presence(data, settings.on_bad == "skip"), seed, data.info.classes)
 
 
 def evaluation_loader(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from timm.layers.norm_act import convert_sync_batchnorm
 
 from densepred import distributed, output
 from densepred.build.instantiate import build, check
@@ -22,7 +20,7 @@ from densepred.engine.ema import moving_average
 from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
-from densepred.jobs import effects, layout, overlap, parts, resuming
+from densepred.jobs import effects, layout, overlap, parts, placement, resuming
 from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
@@ -96,7 +94,7 @@ def work(job: TrainingJob) -> int:
 
 def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag, lock: Lock | None) -> None:
     settings = job.settings
-    _configure_torch(settings, device)
+    placement.configure_torch(settings, device)
     resume = resuming.resumes(settings.trainer.resume, folder)
     train, valid = _datasets(settings, begun_info(folder) if resume else None, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
@@ -109,7 +107,7 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     if distributed.is_main():
         warn_of_caps(train, task)
     warn_of_missing(valid, task.codec, "valid")
-    model, task = _placed(model, settings, device), task.to(device)
+    model, task = placement.placed(model, settings, device), task.to(device)
     task.kernels = settings.trainer.fused_loss
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
     # Also when a run is resumed that died before it was recorded.
@@ -128,7 +126,9 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
     fitter = _fitter(state, task, settings, run, validator, stop)
     log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, len(train_loader)))
     weights = [f"class weights (median frequency): {class_weights}"] if class_weights else []
-    for note in [*notes, *weights, *effects.slower(settings, model)]:
+    balance = train_loader.samples.balance
+    drawn = [balance.describe()] if balance is not None else []
+    for note in [*notes, *weights, *drawn, *effects.slower(settings, model)]:
         log.say(note)
     if distributed.is_main() and not resume:
         images.show_training(log, train.info, train_loader.first(settings.trainer.pictures))
@@ -216,32 +216,6 @@ def _diagnose(state: TrainState, task: Task, validator: Validator, run: Run) -> 
     run.log.scalars("probe", values, state.progress.step, state.progress.epoch)
     run.summarise(state, values)
     run.log.say("  probe  " + "  ".join(f"{name} {console.number(value)}" for name, value in values.items()))
-
-
-def _configure_torch(settings: TrainSettings, device: torch.device) -> None:
-    if settings.trainer.threads:
-        torch.set_num_threads(settings.trainer.threads)
-    # warn_only: on GPUs some operations have no deterministic form, and models with them would be refused.
-    torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
-    if settings.trainer.deterministic:  # cuBLAS reads it when it is first used
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Trying algorithms pays for images of one size; without a crop every new size would be tried again.
-    torch.backends.cudnn.benchmark = not settings.trainer.deterministic and settings.data.crop is not None
-    # On accelerators TF32 is for the network alone: see `Precision`.
-    torch.set_float32_matmul_precision("high" if device.type == "cpu" else "highest")
-
-
-def _placed(model: Model, settings: TrainSettings, device: torch.device) -> Model:
-    model = _synchronised(model, settings, device)
-    order = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
-    return model.to(device=device, memory_format=order)  # pyright: ignore[reportCallIssue]
-
-
-def _synchronised(model: Model, settings: TrainSettings, device: torch.device) -> Model:
-    """Return the model with batch norms that share their statistics over several GPUs."""
-    if not settings.trainer.sync_norm or device.type != "cuda" or distributed.world() == 1:
-        return model
-    return cast(Model, convert_sync_batchnorm(model))  # torch's own converter drops the activations of timm's norms
 
 
 def _start(model: Model, settings: TrainSettings, task: Task, log: Log, resume: bool) -> list[str]:

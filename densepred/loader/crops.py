@@ -13,7 +13,8 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from densepred.contracts import Codec, Dataset
-from densepred.loader.samples import Augment, Item, checked, random_generator, stack
+from densepred.loader.samples import Augment, Item, checked, stack
+from densepred.loader.seeds import random_generator
 from densepred.types import Annotation, Batch, Sample, UserError
 
 

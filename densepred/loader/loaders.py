@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from densepred import distributed
 from densepred.errors import classed
-from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, random_generator, stack
+from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
+from densepred.loader.seeds import random_generator
 from densepred.loader.workers import calm_worker, end_workers
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
@@ -87,9 +88,12 @@ class TrainingLoader:
         """Return what was left out so far, and the shares that were not reached."""
         found = [f"left out: {reason}" for reason in sorted(self.bad)]
         if self.missed:
+            balanced, share = self.samples.balance is not None, self.samples.foreground
+            keys = [f"data.foreground={share:g}"] * (share > 0 or not balanced) + ["data.balance=classes"] * balanced
+            lack = "no object" if not balanced else "no object or not their class" if share else "not their class"
             found.append(
-                f"data.foreground={self.samples.foreground:g}: {self.missed} samples got no object in {ATTEMPTS} "
-                "draws, so their share was smaller; give larger crops"
+                f"{' and '.join(keys)}: {self.missed} samples got {lack} in {ATTEMPTS} draws, so their share was "
+                "smaller; give larger crops"
             )
         return found
 

@@ -5,10 +5,10 @@ Every random number of an augmentation is a pure function of (seed, epoch, index
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -16,21 +16,19 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from densepred.contracts import Codec, Dataset
+from densepred.loader.balance import ClassBalance, labels_in
+from densepred.loader.seeds import random_generator
 from densepred.types import VOID, Annotation, Batch, Frame, Sample, UserError, unit_scale
 
 SLACK = 1e-3
 """By how much floats of a dataset may leave 0 to 1."""
 
 ATTEMPTS = 20
-"""Draws of a crop before one without an object is taken."""
+"""Draws of a crop before one without the object or class that was asked for is taken."""
 
 Augment = Callable[[Sample, torch.Generator], Sample]
-
-
-def random_generator(*parts: int | str) -> torch.Generator:
-    """Return a generator that depends on `parts` alone, and is equal on every machine."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+TrainingAugment = Callable[[Sample, torch.Generator, Callable[[torch.Generator], Sample]], Sample]
+"""Also takes a function that reads another training sample, by random numbers of the generator."""
 
 
 @dataclass(slots=True)
@@ -41,16 +39,16 @@ class Item:
     targets: dict[str, Tensor] | None = None
     frame: Frame | None = None
     truth: Annotation | None = None
-    skipped: str | None = None
+    skipped: Sequence[str] = ()
     missed: bool = False
     error: str | None = None
 
 
 class Drawn(NamedTuple):
-    """An augmented sample, why it takes the place of another, and whether it should hold an object and does not."""
+    """An augmented sample, the errors of images that others replaced, and whether it lacks what it should hold."""
 
     sample: Sample
-    skipped: str | None
+    skipped: list[str]
     missed: bool
 
 
@@ -58,10 +56,17 @@ class TrainingSamples(TorchDataset[Item]):
     """Augmented samples with their targets, by (epoch, index)."""
 
     def __init__(
-        self, dataset: Dataset, augment: Augment, codec: Codec, seed: int, skip_bad: bool, foreground: float = 0.0
+        self,
+        dataset: Dataset,
+        augment: TrainingAugment,
+        codec: Codec,
+        seed: int,
+        skip_bad: bool,
+        foreground: float = 0.0,
+        balance: ClassBalance | None = None,
     ) -> None:
         self.dataset, self.augment, self.codec, self.seed, self.skip_bad = dataset, augment, codec, seed, skip_bad
-        self.foreground = foreground
+        self.foreground, self.balance = foreground, balance
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -77,18 +82,35 @@ class TrainingSamples(TorchDataset[Item]):
     def augmented(self, key: tuple[int, int]) -> Drawn:
         """Return the input of the network with its ground truth."""
         epoch, index = key
+        image, label = (index, None) if self.balance is None else self.balance.draw(epoch, index)
         generator = random_generator("augment", self.seed, epoch, index)
-        found, skipped = self._read(index)
-        moved, missed = self.augment(found, generator), False
-        if self._wants_object(found, key) and not has_object(moved.truth):
-            for attempt in range(ATTEMPTS):
-                generator = random_generator("augment", self.seed, epoch, index, attempt)
-                moved = self.augment(found, generator)
-                if has_object(moved.truth):
-                    break
-            missed = not has_object(moved.truth)
+        found, skipped = self._read(image)
+        object_wanted = self._wants_object(found, key)
+        label = label if label is not None and self._holds(found, label) else None
+
+        def good(sample: Sample) -> bool:
+            return (not object_wanted or has_object(sample.truth)) and (label is None or self._holds(sample, label))
+
+        reasons = [skipped] if skipped else []
+        another = partial(self._another, image, reasons)
+        moved = self.augment(found, generator, another)
+        for attempt in range(0 if good(moved) else ATTEMPTS):
+            generator = random_generator("augment", self.seed, epoch, index, attempt)
+            moved = self.augment(found, generator, another)
+            if good(moved):
+                break
         sample = with_image(moved, self.codec)
-        return Drawn(replace(sample, image=self.codec.corrupt(sample.image, generator)), skipped, missed)
+        return Drawn(replace(sample, image=self.codec.corrupt(sample.image, generator)), reasons, not good(moved))
+
+    def _another(self, image: int, reasons: list[str], generator: torch.Generator) -> Sample:
+        """Return an image of the dataset other than `image`, if it has more than one; add why it is a further one."""
+        offset = int(torch.randint(1, max(2, len(self.dataset)), (), generator=generator))
+        found, reason = self._read((image + offset) % len(self.dataset))
+        reasons += [reason] if reason else []
+        return found
+
+    def _holds(self, sample: Sample, label: int) -> bool:
+        return bool((labels_in(sample.truth, self.dataset.info) == label).any())
 
     def _wants_object(self, sample: Sample, key: tuple[int, int]) -> bool:
         """Choose the share `foreground` of the samples, among images with an object."""
@@ -210,7 +232,7 @@ def stack(items: Sequence[Item]) -> Batch:
         {name: torch.stack([target[name] for target in targets]) for name in targets[0]},
         [item.frame for item in items if item.frame is not None],
         [item.truth for item in items if item.truth is not None],
-        [item.skipped for item in items if item.skipped],
+        [reason for item in items for reason in item.skipped],
         missed=sum(item.missed for item in items),
     )
 

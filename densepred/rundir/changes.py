@@ -31,7 +31,13 @@ FREE += (
 LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_loss")
 """Settings that earlier runs began without; they resume with the present value."""
 
-IMPLIED = {"data.foreground": 0.0, "dataset.image_suffix": "", "dataset.unlabelled": None, "encoder.pretrained": False}
+IMPLIED = {
+    "data.balance": None,
+    "data.foreground": 0.0,
+    "dataset.image_suffix": "",
+    "dataset.unlabelled": None,
+    "encoder.pretrained": False,
+}
 """Values that earlier runs had without the setting."""
 
 

@@ -9,9 +9,12 @@ from torch import Generator, Tensor
 
 from densepred.contracts import Transform
 from densepred.ops.geometry.annotation import apply
+from densepred.ops.geometry.overlay import Another
 from densepred.ops.geometry.recolour import compose_colours, mean_colour, recolour
 from densepred.ops.geometry.warp import IDENTITY, Warp, compose, unmirrored
 from densepred.types import Annotation, Sample, UserError
+
+REMEDY = "list it in transform.train alone"
 
 
 @runtime_checkable
@@ -37,6 +40,15 @@ class LinearColour(Protocol):
     def colour(self, mean: Tensor, generator: Generator) -> Tensor: ...
 
 
+@runtime_checkable
+class Mixing(Protocol):
+    """A transform that combines a training sample with another one."""
+
+    def mix(self, sample: Sample, another: Another, generator: Generator) -> Sample:
+        """Return the mixture; `another` has passed through the transforms before this one."""
+        ...
+
+
 class Pipeline:
     """A chain of transforms.
 
@@ -47,7 +59,7 @@ class Pipeline:
 
     def __init__(
         self,
-        transforms: Sequence[Transform | Geometry | Framing | LinearColour],
+        transforms: Sequence[Transform | Geometry | Framing | LinearColour | Mixing],
         mirrored: Sequence[tuple[int, int]] | None = (),
         lower: Sequence[int] = (),
     ) -> None:
@@ -56,7 +68,8 @@ class Pipeline:
         self.mirrors = mirrored is not None
         self.mirrored = tuple((left, right) for left, right in mirrored or ())
 
-    def __call__(self, sample: Sample, generator: Generator) -> Sample:
+    def __call__(self, sample: Sample, generator: Generator, another: Another | None = None) -> Sample:
+        """Transform a sample; transforms that mix it with a further one get that from `another`."""
         start = 0
         while start < len(self.transforms):
             first = self.transforms[start]
@@ -64,9 +77,24 @@ class Pipeline:
                 sample, start = self._move(sample, start, generator)
             elif isinstance(first, LinearColour):
                 sample, start = self._recolour(sample, start, generator)
+            elif isinstance(first, Mixing):
+                sample, start = first.mix(sample, self._before(start, another), generator), start + 1
             else:
                 sample, start = _returned(first, first(sample, generator)), start + 1
         return sample
+
+    def _before(self, index: int, another: Another | None) -> Another:
+        """Return a reader of samples that have passed the transforms before `index`, except those that mix."""
+        if another is None:
+            raise UserError(f"transform: {type(self.transforms[index]).__name__} mixes training samples; {REMEDY}")
+        steps = [step for step in self.transforms[:index] if not isinstance(step, Mixing)]
+        inner = Pipeline(steps, self.mirrored if self.mirrors else None, self.lower)
+        return lambda generator: inner(another(generator), generator)
+
+    def refuse_mixing(self, name: str) -> None:
+        """Raise UserError if a transform mixes samples, of which only a training has several."""
+        if mixing := [type(step).__name__ for step in self.transforms if isinstance(step, Mixing)]:
+            raise UserError(f"transform.{name}: {' and '.join(mixing)} mixes training samples; {REMEDY}")
 
     def require_framing(self, name: str) -> None:
         """Raise UserError if no transform crops single instances."""

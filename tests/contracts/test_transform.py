@@ -32,14 +32,14 @@ def test_every_option_moves_everything_together(
         pipeline = Pipeline([build(node) for node in nodes[name]], data.info.mirrored)
         for index in range(4):
             before = data[index]
-            after = pipeline(before, Generator().manual_seed(index))
+            after = pipeline(before, Generator().manual_seed(index), lambda _: data[5])
             expected = crop if crop is not None and any("size" in node for node in nodes[name]) else size
             assert after.truth.size == expected
             assert after.image.shape == (3, *expected)
             assert after.image.dtype == before.image.dtype
             assert after.image.is_contiguous()
             assert after.frame.size == size
-            again = pipeline(data[index], Generator().manual_seed(index))
+            again = pipeline(data[index], Generator().manual_seed(index), lambda _: data[5])
             assert torch.equal(after.image, again.image)
             for field in data.info.provides:
                 assert getattr(after.truth, field) is not None

@@ -15,7 +15,7 @@ from densepred.cli import compose
 from densepred.contracts import Model
 from densepred.encoder.timm import Timm
 from densepred.engine.evaluate import any_size
-from densepred.jobs import parts, training
+from densepred.jobs import parts, placement
 from densepred.settings import TrainSettings
 from tests.conftest import composed
 
@@ -33,11 +33,11 @@ def test_synchronised_norms_compute_what_the_others_do(monkeypatch: pytest.Monke
     assert any(isinstance(part, BatchNormAct2d) for part in encoder.modules())
     image = torch.randn(1, 3, 64, 64)
     expected, names = encoder(image).features, list(encoder.state_dict())
-    assert training._synchronised(cast(Model, encoder), settings(), CUDA) is encoder  # one process
+    assert placement._synchronised(cast(Model, encoder), settings(), CUDA) is encoder  # one process
     monkeypatch.setattr(distributed, "world", lambda: 2)
-    assert training._synchronised(cast(Model, encoder), settings("trainer.sync_norm=false"), CUDA) is encoder
-    assert training._synchronised(cast(Model, encoder), settings(), torch.device("cpu")) is encoder
-    other = training._synchronised(cast(Model, encoder), settings(), CUDA)
+    assert placement._synchronised(cast(Model, encoder), settings("trainer.sync_norm=false"), CUDA) is encoder
+    assert placement._synchronised(cast(Model, encoder), settings(), torch.device("cpu")) is encoder
+    other = placement._synchronised(cast(Model, encoder), settings(), CUDA)
     norms = [part for part in other.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     assert norms
     assert all(isinstance(part, nn.SyncBatchNorm) for part in norms)
@@ -48,9 +48,9 @@ def test_synchronised_norms_compute_what_the_others_do(monkeypatch: pytest.Monke
 
 def test_deterministic_runs_fix_the_workspace_of_cublas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    training._configure_torch(settings("trainer.deterministic=false"), CUDA)
+    placement.configure_torch(settings("trainer.deterministic=false"), CUDA)
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
-    training._configure_torch(settings(), CUDA)
+    placement.configure_torch(settings(), CUDA)
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert torch.get_float32_matmul_precision() == "highest"
 
@@ -58,7 +58,7 @@ def test_deterministic_runs_fix_the_workspace_of_cublas(monkeypatch: pytest.Monk
 def test_algorithms_are_tried_for_images_of_one_size_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     for words, expected in ((("data.crop=[32,32]",), True), ((), False)):
-        training._configure_torch(settings("trainer.deterministic=false", *words), CUDA)
+        placement.configure_torch(settings("trainer.deterministic=false", *words), CUDA)
         assert torch.backends.cudnn.benchmark is expected
     torch.backends.cudnn.benchmark = True
     with any_size():

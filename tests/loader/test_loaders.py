@@ -110,7 +110,7 @@ class Copy:
 
 
 def broken_loader(bad: set[int], skip: bool) -> loaders.TrainingLoader:
-    one = samples.TrainingSamples(Broken(bad), lambda sample, generator: sample, Copy(), 0, skip)  # type: ignore[arg-type]
+    one = samples.TrainingSamples(Broken(bad), lambda sample, *_: sample, Copy(), 0, skip)  # type: ignore[arg-type]
     return loaders.TrainingLoader(one, loaders.Order(200, 8, 0, False), 0, 10, False)
 
 
