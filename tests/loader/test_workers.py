@@ -8,17 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 
 from densepred.loader import workers
-from tests import running
+from tests import cases, running
 from tests.conftest import PATIENCE, REPOSITORY
 
 METHODS = ("fork", "forkserver", "spawn")
-SLOW = {name: pytest.param(name, marks=pytest.mark.slow) for name in METHODS}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
 
 ORPHAN = """
@@ -62,16 +62,21 @@ def script(folder: Path, text: str) -> list[str]:
     return [sys.executable, str(path)]
 
 
-@pytest.mark.parametrize("when", ["before it began", "at work"])
-@pytest.mark.parametrize("method", ["fork", "forkserver", SLOW["spawn"]])
-def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, method: str, when: str) -> None:
+@pytest.mark.parametrize(
+    "case",
+    cases.few(
+        product(METHODS, ("before it began", "at work")), [("fork", "at work"), ("forkserver", "before it began")]
+    ),
+    ids=" ".join,
+)
+def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, case: tuple[str, str]) -> None:
     """The output of the program ends when the last process that holds it has ended."""
-    call = [*script(tmp_path, ORPHAN), method, when]
+    call = [*script(tmp_path, ORPHAN), *case]
     done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.stdout, done.stderr) == ("killed\n", "")
 
 
-@pytest.mark.parametrize("method", [SLOW["fork"], "forkserver", SLOW["spawn"]])
+@pytest.mark.parametrize("method", cases.few(METHODS, ["forkserver"]))
 def test_workers_of_every_start_method_give_the_same_run(tmp_path: Path, method: str) -> None:
     words = [word for word in running.TINY if not word.startswith("data.workers")]
     words += ["trainer.max_steps=2", "trainer.threads=1"]
@@ -82,7 +87,7 @@ def test_workers_of_every_start_method_give_the_same_run(tmp_path: Path, method:
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "alone" / "metrics.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("method", ["fork", SLOW["forkserver"], SLOW["spawn"]])
+@pytest.mark.parametrize("method", cases.few(METHODS, ["fork"]))
 def test_workers_survive_sigterm_until_the_run_has_saved(tmp_path: Path, method: str) -> None:
     """`timeout` and job managers signal all processes of a run: the run then saves, with its workers alive."""
     words = [word for word in running.TINY if not word.startswith("data.workers")]
