@@ -9,13 +9,26 @@ import re
 import shlex
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 
 class UserError(ValueError):
     """A mistake that the user can correct. The message is one line: the file or key, the fact, the remedy."""
+
+
+class Misfit(UserError):  # noqa: N818 - named after the fact
+    """Files of a dataset that do not fit it. `cause` names the kind of fault, for reports on many files.
+
+    values: the labels concerned; names: the files concerned, where these are several
+    """
+
+    def __init__(
+        self, message: str, cause: str = "unreadable", values: Sequence[int] = (), names: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.cause, self.values, self.names = cause, tuple(values), tuple(names)
 
 
 class MachineError(UserError):

@@ -207,6 +207,7 @@ class CheckSettings:
     dataset: Any = MISSING
     format: str = "text"
     html: str | None = None
+    classes_json: str | None = None
     data: DataSettings = field(default_factory=DataSettings)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
+from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from densepred.cli import command, compose
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.home import expand
 
 EXAMPLES = """
@@ -27,9 +30,9 @@ def check(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
     if settings.format not in FORMATS:
         raise UserError(f"format={settings.format}: there is no such format; give text or json")
-    place = None if settings.html is None else expand(settings.html)
-    if place is not None and not place.parent.is_dir():
-        raise UserError(f"html={place}: there is no folder {place.parent}; make it or choose another place")
+    place, table = _place("html", settings.html), _place("classes_json", settings.classes_json)
+    if table is not None and table.exists():
+        raise UserError(f"classes_json={table}: exists, and its names may have been edited; choose another place")
     from densepred import atomic  # the rest with torch, which --help does without
     from densepred.inspection import page, report
     from densepred.inspection.finding import exit_code
@@ -39,8 +42,26 @@ def check(cfg: DictConfig) -> int:
     if place is not None:
         written = page.page(found, f"densepred-check dataset={command.choices()['dataset']}")
         atomic.replace(place, lambda temporary: temporary.write_text(written, "utf-8", "backslashreplace"))
+    if table is not None:
+        _write_table(table, found.table)
     print(report.text(found) if settings.format == "text" else json.dumps(found.to_json(), indent=1))
     return exit_code(found.findings)
+
+
+def _place(key: str, path: str | None) -> Path | None:
+    place = None if path is None else expand(path)
+    if place is not None and not place.parent.is_dir():
+        raise UserError(f"{key}={place}: there is no folder {place.parent}; make it or choose another place")
+    return place
+
+
+def _write_table(place: Path, table: dict[str, Any] | None) -> None:
+    from densepred import atomic
+
+    if table is None:
+        warnings.warn(f"classes_json={place}: not written, because no masks in colours need it", Notice, stacklevel=2)
+        return
+    atomic.replace(place, lambda temporary: temporary.write_text(json.dumps(table, indent=1) + "\n", "utf-8"))
 
 
 if __name__ == "__main__":

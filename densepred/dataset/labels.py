@@ -12,9 +12,11 @@ from torch import Tensor
 
 from densepred.dataset import smoothed
 from densepred.dataset.palette import PaletteRecord, colour_of
+from densepred.errors import Misfit
 from densepred.types import MAX_CLASSES, VOID, UserError
 
 _UNKNOWN = -1
+IN_COLOURS = "the mask is coded by colours; list them in classes.json (name and color)"
 
 
 @dataclass(slots=True)
@@ -97,34 +99,39 @@ class Labels:
                 raise UserError(f"{path}: several classes have the same colour {colour}; give each its own")
             count = int((labels == _UNKNOWN).sum())
             if smoothed.is_blend((labels == _UNKNOWN)[inverse].reshape(codes.shape), count):
-                raise UserError(
+                raise Misfit(
                     f"{path}: the mask is anti-aliased: {count} colours of no class, such as {colour} at x={x} y={y}, "
-                    f"lie along the edges of classes; {smoothed.REMEDY}"
+                    f"lie along the edges of classes; {smoothed.REMEDY}",
+                    "blended_masks",
                 )
-            raise UserError(
+            raise Misfit(
                 f"{path}: the colour {colour} at x={x} y={y} ({int((codes == stray).sum())} pixels) is of no class; "
-                "correct the mask or add the colour to classes.json"
+                "correct the mask or add the colour to classes.json",
+                "unknown_colours",
             )
         return labels[inverse].reshape(codes.shape)
 
     def _of_grey(self, mask: np.ndarray, path: Path) -> np.ndarray:
         """Map ids that were saved as RGB with three equal values."""
         if (mask != mask[..., :1]).any():
-            raise UserError(f"{path}: the mask is coded by colours; list them in classes.json (name and color)")
+            raise Misfit(f"{path}: {IN_COLOURS}", "colour_masks")
         return self._table[mask[..., 0]]
 
-    def _unknown(self, path: Path, value: int, found: np.ndarray) -> UserError:
+    def _unknown(self, path: Path, value: int, found: np.ndarray) -> Misfit:
+        known = self._table[found.clip(0, len(self._table) - 1)] != _UNKNOWN
+        return Misfit(self._of_no_class(path, value, found), "unknown_labels", found[~known].tolist())
+
+    def _of_no_class(self, path: Path, value: int, found: np.ndarray) -> str:
+        """Return the message about an id of no class, with the remedy that fits the ids in the mask."""
         count = len(self.classes)
         what = f"{path}: the mask holds the id {value}, but there are {count} classes (0 to {count - 1})"
         if count == 2 and set(found.tolist()) == {0, 255}:
-            return UserError(f"{what}; if 255 is the second class, add 'dataset.label_map={{255: 1}}'")
+            return f"{what}; if 255 is the second class, add 'dataset.label_map={{255: 1}}'"
         if value == 255:
-            return UserError(f"{what}; if 255 means unknown, add dataset.ignore_index=255")
+            return f"{what}; if 255 means unknown, add dataset.ignore_index=255"
         if value < 0 or value > 65535:
-            return UserError(f"{what}; correct the mask")
-        return UserError(
-            f"{what}; correct it, raise dataset.classes, or add 'dataset.label_map={{{value}: CLASS}}' (255: void)"
-        )
+            return f"{what}; correct the mask"
+        return f"{what}; correct it, raise dataset.classes, or add 'dataset.label_map={{{value}: CLASS}}' (255: void)"
 
 
 def number(ids: Sequence[int], ignored: set[int], label_map: Mapping[int, int]) -> dict[int, int]:

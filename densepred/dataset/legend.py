@@ -13,9 +13,9 @@ import numpy as np
 from densepred.dataset import class_file, smoothed
 from densepred.dataset.class_file import Entry
 from densepred.dataset.image import read_mask_palette
-from densepred.dataset.labels import Labels, number
+from densepred.dataset.labels import IN_COLOURS, Labels, number
 from densepred.dataset.palette import Colour, PaletteRecord, default_palette, parse_palette
-from densepred.errors import Notice
+from densepred.errors import Misfit, Notice
 from densepred.types import VOID, UserError
 
 NUMBERED = 3  # different highest ids from which masks that leave none out seem to number instances
@@ -114,7 +114,7 @@ def from_masks(
         if palette is not None:
             palettes.check(mask, palette, path)
         if mask.ndim == 3 and (mask != mask[..., :1]).any():
-            raise UserError(f"{path}: the mask is coded by colours; list them in classes.json (name and color)")
+            raise Misfit(f"{path}: {IN_COLOURS}", "colour_masks")
         smoothed.refuse(mask, path)
         values = [value for value in np.unique(mask).tolist() if value not in (ignore_index, unlabelled)]
         highest.append(values[-1] if values == list(range(len(values))) else None)
@@ -158,17 +158,19 @@ def _doubt_ids(highest: Sequence[int | None], found: Mapping[int, Path]) -> None
         warnings.warn(f"{found[max(known)]}: it and the other masks: {text}", Notice, stacklevel=3)
 
 
-def _gap(found: Mapping[int, Path], ids: list[int]) -> UserError:
+def _gap(found: Mapping[int, Path], ids: list[int]) -> Misfit:
+    return Misfit(_of_gap(found, ids), "gaps_in_labels", sorted(found))
+
+
+def _of_gap(found: Mapping[int, Path], ids: list[int]) -> str:
     values = sorted(found)
     shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
     if values == [0, 255]:
-        return UserError(f"{found[255]}: masks hold the ids {shown}; add 'dataset.label_map={{255: 1}}'")
+        return f"{found[255]}: masks hold the ids {shown}; add 'dataset.label_map={{255: 1}}'"
     if 255 in found and ids == list(range(len(ids))):
-        return UserError(
-            f"{found[255]}: masks hold the ids {shown}; if 255 means unknown, add dataset.ignore_index=255"
-        )
+        return f"{found[255]}: masks hold the ids {shown}; if 255 means unknown, add dataset.ignore_index=255"
     example = ", ".join(f"{value}: {index}" for index, value in enumerate(values[:4]))
-    return UserError(
+    return (
         f"{found[values[-1]]}: masks hold the ids {shown}, with gaps; number them, "
         f"as 'dataset.label_map={{{example}}}', or give dataset.classes"
     )

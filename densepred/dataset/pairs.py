@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import unicodedata
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from densepred.dataset.image_file import EXTENSIONS
 from densepred.dataset.listing import image_files
-from densepred.errors import Notice
+from densepred.errors import Misfit, Notice
 from densepred.types import UserError
 
 BYPRODUCTS = ("_seg", "_flows", "_cp_masks", "_cp_output", "_outlines", "_overlay", "_color", "_viz")
 """Ends of names that annotation programs give to further files beside an image and its mask."""
 
 
-class NoPairs(UserError):  # noqa: N818, named after the fact
+class NoPairs(Misfit):
     """The folders hold no pair of an image and a mask, so they may have another layout."""
+
+    def __init__(self, message: str, cause: str = "no_files", names: Sequence[str] = ()) -> None:
+        super().__init__(message, cause, names=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +125,6 @@ def _check_partners(images: Mapping[str, Path], masks: Mapping[str, Path], here:
         for names, what in ((alone, "images without a mask"), (lonely, "masks without an image"))
         if names
     ]
-    kind = UserError if images.keys() & masks.keys() or "case" in hint else NoPairs
-    raise kind(f"{here} and {there}: {' and '.join(parts)}; {hint}")
+    kind = Misfit if images.keys() & masks.keys() or "case" in hint else NoPairs
+    files = [str(images[name]) for name in alone] + [str(masks[name]) for name in lonely]
+    raise kind(f"{here} and {there}: {' and '.join(parts)}; {hint}", "unpaired", names=files)

@@ -13,6 +13,7 @@ from densepred.dataset.image import read_image, read_mask_palette, read_stored, 
 from densepred.dataset.intensity import Channels
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
+from densepred.errors import Misfit
 from densepred.types import ORIENTATIONS, Annotation, Frame, Sample, UserError
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -55,9 +56,10 @@ class Reader:
         found = (image.shape[1], image.shape[2])
         if found != size:
             hint = "one of them is turned by 90 degrees" if found == size[::-1] else _factor(found, size)
-            raise UserError(
+            raise Misfit(
                 f"{path}: the image is {found[0]}x{found[1]} but {partner} is "
-                f"{size[0]}x{size[1]} (height x width); {hint}"
+                f"{size[0]}x{size[1]} (height x width); {hint}",
+                "sizes_differ",
             )
         return image
 
@@ -67,9 +69,10 @@ class Reader:
         image, orientation = read_stored(path, self.channels, self.max_pixels, self.max_value)
         upright = turn(image, orientation)
         if orientation != 1 and image.shape[1:] == upright.shape[1:] == size:
-            raise UserError(
+            raise Misfit(
                 f"{path}: has EXIF orientation {orientation} and its mask fits both orientations; set "
-                "dataset.exif=upright if masks were drawn on images as viewers show them, else dataset.exif=stored"
+                "dataset.exif=upright if masks were drawn on images as viewers show them, else dataset.exif=stored",
+                "orientation",
             )
         return upright if upright.shape[1:] == size else image
 

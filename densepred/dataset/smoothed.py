@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from densepred.errors import UserError
+from densepred.errors import Misfit
 
 MOST = 0.9
 """Share of the pixels between two labels that must lie along an edge."""
@@ -20,7 +20,7 @@ REMEDY = (
 
 
 def refuse(mask: np.ndarray, path: Path) -> None:
-    """Raise UserError for a mask of two labels with values in between along the edges, as smoothing leaves them.
+    """Raise Misfit for a mask of two labels with values in between along the edges, as smoothing leaves them.
 
     mask: (H, W) integers, or (H, W, 3) of equal values
     """
@@ -28,9 +28,11 @@ def refuse(mask: np.ndarray, path: Path) -> None:
     between = in_between(values)
     if between:
         low, high = int(values.min()), int(values.max())
-        raise UserError(
+        raise Misfit(
             f"{path}: the mask is anti-aliased: {low} and {high} are labels, and {len(between)} values between them "
-            f"lie along the edges; {REMEDY}"
+            f"lie along the edges; {REMEDY}",
+            "blended_masks",
+            (low, *between, high),
         )
 
 

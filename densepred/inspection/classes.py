@@ -63,7 +63,8 @@ def missing(split: str, names: Sequence[str], table: torch.Tensor) -> Iterator[F
             "warning",
             "missing_classes",
             f"{split}: {len(absent)} of {len(names)} classes never occur and {effect}: {', '.join(absent)}",
-            f"move images with them to this split, divide one folder at random by {SPLITS}, or leave the classes out",
+            "move images with them to this split, or leave the classes out; or divide one folder at random",
+            override=SPLITS,
         )
 
 
@@ -81,7 +82,8 @@ def shift(other: str, names: Sequence[str], train: torch.Tensor, table: torch.Te
             "warning",
             "class_shift",
             f"{other}: {distance:.0%} of the pixels have another class than in train ({most})",
-            f"if the splits are yours to choose, divide one folder at random by {SPLITS}",
+            "if the splits are yours to choose, divide one folder at random",
+            override=SPLITS,
         )
 
 
@@ -96,5 +98,6 @@ def imbalance(names: Sequence[str], table: torch.Tensor) -> Iterator[Finding]:
             "note",
             "rare_classes",
             f"train: {len(rare)} classes have under {RARE:.0%} of the pixels of the most frequent one: {shares}",
-            f"task=semantic loss=ce {in_shell(f'loss.class_weights=[{weights}]')}",
+            "weight the classes in the loss, by median frequency balancing",
+            override=f"task=semantic loss=ce {in_shell(f'loss.class_weights=[{weights}]')}",
         )

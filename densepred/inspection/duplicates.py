@@ -52,8 +52,9 @@ def _leak(split: str, other: str, near: Sequence[tuple[str, str]], splits: Mappi
         "near_duplicates",
         f"{other}: {len(images)} of {len(splits[other])} images look like images of {split} ({shown}), so scores on "
         f"{other} are too high",
-        f"move each pair to one split; of one folder with names such as scene3_007: {GROUP}",
+        "move each pair to one split; of one folder with names such as scene3_007, divide it by scenes",
         images,
+        GROUP,
     )
 
 

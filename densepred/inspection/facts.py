@@ -18,10 +18,14 @@ class Objects:
 
 @dataclass(slots=True)
 class Facts:
-    """Facts of one sample. An unreadable one has its id and `error` only."""
+    """Facts of one sample. One that cannot be used has its id, `error`, `cause` and `labels` only."""
 
     id: str
     error: str | None = None
+    cause: str = ""
+    labels: tuple[int, ...] = ()  # of no class
+    depth: str = ""  # of the file: "8 bits"
+    turned: bool = False  # by EXIF
     size: tuple[int, int] = (0, 0)
     channels: int = 0
     mean: tuple[float, ...] = ()  # per channel, of the image in [0, 1]

@@ -12,13 +12,14 @@ LEVELS = ("error", "warning", "note")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One kind of fault. `samples` are the ids of all samples concerned, worst first."""
+    """One kind of fault. `samples` are the ids of all samples concerned, worst first; `override` is ready to type."""
 
     level: str
     kind: str
     fact: str
     remedy: str
     samples: tuple[str, ...] = ()
+    override: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "count": len(self.samples)}

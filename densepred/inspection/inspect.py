@@ -4,60 +4,57 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import combinations
-from typing import Any
 
 from densepred.contracts import Dataset
 from densepred.errors import UserError
-from densepred.inspection import classes, duplicates, images, objects
+from densepred.inspection import classes, duplicates, images, objects, unusable
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding, worst_first
 from densepred.inspection.report import Report
-from densepred.inspection.scan import scan
-from densepred.jobs import overlap, parts
+from densepred.inspection.scan import each, scan
+from densepred.inspection.splits import Built, built
+from densepred.jobs import overlap
 from densepred.settings import CheckSettings
-
-SPLITS = ("train", "valid", "test")
 
 
 def inspect(settings: CheckSettings) -> Report:
     """Return the report of `train`, `valid` and, if there is one, `test`."""
-    findings: list[Finding] = []
-    data = dict(_built(settings.dataset, findings))
-    for one, other in combinations(data, 2):
-        try:
-            overlap.check(one, data[one], other, data[other], settings.data.allow_overlap)
-        except UserError as error:
-            fact, _, remedy = str(error).removeprefix("dataset.splits: ").partition("; ")
-            findings.append(Finding("error", "shared_files", fact, remedy))
     workers = settings.data.workers
     count = min(8, os.cpu_count() or 1) if not isinstance(workers, int) else workers
+    found = built(settings.dataset, partial(each, workers=count))
+    data = found.data
     facts = {split: scan(one, split, count, settings.html is not None) for split, one in data.items()}
     names = list(next(iter(data.values())).info.classes) if data else []
-    for split, found in facts.items():
-        skip, cropped = settings.data.on_bad == "skip", settings.data.crop is not None
-        findings += [*images.findings(split, found, skip, cropped), *objects.findings(split, found)]
-    findings += [*classes.findings(names, facts), *duplicates.findings(facts)]
-    if data:
-        findings += _mirrored(next(iter(data.values())))
-    summaries = {split: images.summary(found) for split, found in facts.items()}
-    return Report(worst_first(findings), summaries, names, _shares(names, facts), facts)
+    findings = [
+        *found.findings,
+        *_shared(data, settings.data.allow_overlap),
+        *_per_split(found, facts, settings),
+        *classes.findings(names, facts),
+        *duplicates.findings(facts),
+        *(_mirrored(next(iter(data.values()))) if data else ()),
+    ]
+    summaries = {split: images.summary(rows) for split, rows in facts.items()}
+    return Report(worst_first(findings), summaries, names, _shares(names, facts), facts, found.table)
 
 
-def _built(node: Mapping[str, Any], findings: list[Finding]) -> Iterator[tuple[str, Dataset]]:
-    """Yield the splits that can be built; the others become findings."""
-    for split in SPLITS:
+def _per_split(found: Built, facts: Mapping[str, list[Facts]], settings: CheckSettings) -> Iterator[Finding]:
+    skip, cropped = settings.data.on_bad == "skip", settings.data.crop is not None
+    for split, rows in facts.items():
+        yield from unusable.findings(split, found.data[split], rows, found.node, skip)
+        yield from images.findings(split, rows, cropped)
+        yield from objects.findings(split, rows)
+
+
+def _shared(data: Mapping[str, Dataset], allowed: bool) -> Iterator[Finding]:
+    """Yield a finding for each two splits that share files."""
+    for one, other in combinations(data, 2):
         try:
-            data = parts.dataset(dict(node), split)
+            overlap.check(one, data[one], other, data[other], allowed)
         except UserError as error:
-            level, kind = ("note", "no_test") if split == "test" else ("error", "refused")
-            fact, _, remedy = str(error).rpartition("; ")
-            findings.append(Finding(level, kind, f"{split}: {fact or remedy}", remedy))
-            continue
-        if len(data):
-            yield split, data
-        else:
-            findings.append(Finding("error", "empty_split", f"{split}: has no image", "check the paths of dataset"))
+            fact, _, remedy = str(error).removeprefix("dataset.splits: ").partition("; ")
+            yield Finding("error", "shared_files", fact, remedy)
 
 
 def _shares(names: list[str], facts: Mapping[str, list[Facts]]) -> dict[str, list[float]]:

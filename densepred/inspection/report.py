@@ -21,12 +21,14 @@ class Report:
     classes: list[str]
     shares: dict[str, list[float]]
     facts: dict[str, list[Facts]]
+    table: dict[str, Any] | None = None  # the classes.json that masks in colours need
 
     def to_json(self) -> dict[str, Any]:
         return {
             "splits": self.splits,
             "classes": self.classes,
             "shares": self.shares,
+            "classes_json": self.table,
             "findings": [one.to_json() for one in self.findings],
         }
 
@@ -44,5 +46,6 @@ def text(report: Report) -> str:
             more = f", and {len(one.samples) - FEW} more" if len(one.samples) > FEW else ""
             lines += [f"  samples: {', '.join(one.samples[:FEW])}{more}"]
         lines += [f"  remedy: {one.remedy}"]
+        lines += [f"  type: {one.override}"] if one.override else []
     lines += [] if report.findings else ["", "nothing found"]
     return "\n".join(lines)

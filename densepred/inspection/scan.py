@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import imagehash
 import numpy as np
@@ -15,12 +17,15 @@ from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
 from densepred.contracts import Dataset
-from densepred.errors import Notice, UserError
+from densepred.dataset.image_header import read_header
+from densepred.errors import Misfit, Notice, UserError
 from densepred.inspection import objects
 from densepred.inspection.facts import Facts
 from densepred.loader import workers as processes
 from densepred.loader.samples import checked
-from densepred.types import VOID, Annotation, unit_scale
+from densepred.types import VOID, Annotation, Sample, unit_scale
+
+R = TypeVar("R")
 
 THUMBNAIL = 128
 """Longest side of a thumbnail in pixels."""
@@ -28,22 +33,42 @@ FLAT = 0.01
 """Standard deviation of an image in [0, 1] below which it shows nothing that a hash could tell apart."""
 
 
-class Scan(TorchDataset[Facts]):
-    """The facts of each sample of a split."""
+class Each(TorchDataset[R]):
+    """Results of a function for each of some items, for the processes of a loader."""
 
-    def __init__(self, data: Dataset, thumbnails: bool) -> None:
-        self.data, self.thumbnails = data, thumbnails
+    def __init__(self, function: Callable[[Any], R], items: Sequence[Any]) -> None:
+        self.function, self.items = function, items
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self.items)
 
-    def __getitem__(self, index: int) -> Facts:
+    def __getitem__(self, index: int) -> R:
+        return self.function(self.items[index])
+
+
+def each(function: Callable[[Any], R], items: Sequence[Any], title: str, workers: int) -> list[R]:
+    """Apply a function to each item, in `workers` processes, with a progress bar on a terminal."""
+    number = min(workers, len(items))
+    calm = processes.calm_worker if number else None
+    loader = DataLoader(Each(function, items), batch_size=None, num_workers=number, worker_init_fn=calm)
+    return list(tqdm(loader, title, len(items), unit="image", disable=None))
+
+
+class Scan:
+    """From the index of a sample to its facts."""
+
+    def __init__(self, data: Dataset, thumbnails: bool) -> None:
+        self.data, self.thumbnails, self.files = data, thumbnails, data.files()
+
+    def __call__(self, index: int) -> Facts:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Notice)  # facts of single files become findings of the whole set
             try:
                 sample = checked(self.data[index])
             except UserError as error:
-                return Facts(self._name(index), str(error))
+                labels = error.values if isinstance(error, Misfit) else ()
+                cause = error.cause if isinstance(error, Misfit) else "unreadable"
+                return Facts(self._name(index), str(error), cause, labels)
         image = unit_scale(sample.image)
         grey = Image.fromarray((image[:3].mean(0) * 255).byte().numpy())
         facts = Facts(
@@ -56,12 +81,22 @@ class Scan(TorchDataset[Facts]):
             objects=objects.measure(sample.truth),
             thumbnail=jpeg(image) if self.thumbnails else None,
         )
+        facts.depth, facts.turned = self._header(index, sample)
         _count_classes(facts, sample.truth, len(self.data.info.classes))
         return facts
 
     def _name(self, index: int) -> str:
-        files = self.data.files()
-        return str(index) if files is None else str(files[index])
+        return str(index) if self.files is None else str(self.files[index])
+
+    def _header(self, index: int, sample: Sample) -> tuple[str, bool]:
+        """Return the depth of an image file, and True if EXIF turns it; without a file, the depth of the sample."""
+        try:
+            header = None if self.files is None else read_header(self.files[index])
+        except UserError:  # a file that only its own dataset can read
+            header = None
+        if header is None:
+            return "8 bits" if sample.image.dtype == torch.uint8 else "floats", False
+        return header.depth, header.orientation != 1
 
 
 def _count_classes(facts: Facts, truth: Annotation, classes: int) -> None:
@@ -88,11 +123,8 @@ def jpeg(image: Tensor) -> bytes:
 
 
 def scan(data: Dataset, split: str, workers: int, thumbnails: bool = False) -> list[Facts]:
-    """Read every sample once, with a progress bar on a terminal."""
-    number = min(workers, len(data))
-    calm = processes.calm_worker if number else None
-    loader = DataLoader(Scan(data, thumbnails), batch_size=None, num_workers=number, worker_init_fn=calm)
-    return list(tqdm(loader, split, len(data), unit="image", disable=None))
+    """Read every sample once."""
+    return each(Scan(data, thumbnails), range(len(data)), split, workers)
 
 
 def statistics(found: list[Facts]) -> tuple[list[float], list[float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -13,25 +12,7 @@ from PIL import Image
 
 from tests import forked
 from tests.dataset import folder_tree
-
-WORDS = ("dataset=folder", "data.workers=0", "format=json")
-
-
-def draw(root: Path) -> None:
-    """Draw six images of noise per split, in two classes of equal share."""
-    rng = np.random.default_rng(0)
-    half = (np.arange(64 * 64) % 2).reshape(64, 64).astype(np.uint8)
-    for split in ("train", "val"):
-        for index in range(3):
-            noise = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((64, 64))
-            folder_tree.write(root / f"images/{split}/{index}.png", np.asarray(noise))
-            folder_tree.write(root / f"masks/{split}/{index}.png", half)
-
-
-def check(root: Path, *words: str) -> tuple[int, dict[str, dict[str, object]]]:
-    code, out, errors = forked.run("check", *WORDS, f"dataset.root={root}", *words, folder=root)
-    assert out, errors
-    return code, {one["kind"]: one for one in json.loads(out)["findings"]}
+from tests.inspection.drawn import check, draw
 
 
 def test_a_sound_tree_has_no_fault(tmp_path: Path) -> None:
@@ -52,7 +33,7 @@ def test_images_of_two_sizes_get_a_crop_that_fits(tmp_path: Path) -> None:
     code, found = check(tmp_path)
     assert code == 2
     assert found["sizes"]["samples"] == ["0"]
-    code, again = check(tmp_path, *shlex.split(str(found["sizes"]["remedy"])))
+    code, again = check(tmp_path, *shlex.split(str(found["sizes"]["override"])))
     assert code == 0
     assert "sizes" not in again
 
@@ -91,7 +72,7 @@ def test_rare_missing_and_void_pixels(tmp_path: Path) -> None:
     _, found = check(tmp_path, "dataset.classes=2", "dataset.ignore_index=255")
     assert found["void"]["samples"] == ["1"]
     assert found["missing_classes"]["fact"] == "valid: 1 of 2 classes never occur and have no score: class_1"
-    weights = re.search(r"class_weights=\[(.*)\]", str(found["rare_classes"]["remedy"]))
+    weights = re.search(r"class_weights=\[(.*)\]", str(found["rare_classes"]["override"]))
     assert weights is not None
     rare = 2 / 64  # share of the pixels; the median of two frequencies is their mean, 1/2
     assert [float(word) for word in weights[1].split(",")] == pytest.approx([0.5 / (1 - rare), 0.5 / rare], rel=5e-3)

@@ -1,0 +1,90 @@
+"""The splits of a dataset, as far as they can be built; what stands in the way becomes findings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from densepred.contracts import Dataset
+from densepred.errors import Misfit, Notice, UserError
+from densepred.inspection import masks
+from densepred.inspection.finding import Finding
+from densepred.inspection.masks import Read
+from densepred.jobs import parts
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(slots=True)
+class Built:
+    """The splits that could be built from `node`, the settings of the dataset that read them."""
+
+    node: dict[str, Any]
+    data: dict[str, Dataset] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    table: dict[str, Any] | None = None  # classes.json for masks in colours
+
+
+def built(node: Mapping[str, Any], read: Read) -> Built:
+    """Build the splits. If their masks are refused, go on with the settings that read them, which a finding gives."""
+    found = Built(dict(node))
+    with noted(found.findings):
+        errors = _build(found)
+        refused = [error for error in errors.values() if _of_masks(error)]
+        if refused and (cure := masks.survey(found.node, SPLITS, read)) is not None:
+            found.node |= cure.settings
+            found.table = cure.table
+            found.findings += [cure.finding()] if cure.kind else []
+            errors = _build(found)
+    found.findings += [_refused(split, error) for split, error in errors.items()]
+    return found
+
+
+@contextmanager
+def noted(findings: list[Finding]) -> Iterator[None]:
+    """Turn the notices that are issued meanwhile into findings, each once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Notice)
+        yield
+    texts = dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, Notice))
+    for text in texts:
+        fact, _, remedy = text.rpartition("; ")
+        findings.append(Finding("note", "notice", fact or text, remedy if fact else "see that this is so"))
+    for one in caught:
+        if not issubclass(one.category, Notice):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+def _build(found: Built) -> dict[str, UserError]:
+    """Set the splits that can be built; return the errors of the others."""
+    errors: dict[str, UserError] = {}
+    found.data = {}
+    for split in SPLITS:
+        try:
+            data = parts.dataset(found.node, split)
+        except UserError as error:
+            errors[split] = error
+            continue
+        if len(data):
+            found.data[split] = data
+        else:
+            errors[split] = Misfit(f"{split}: has no image; check the paths of dataset", "empty_split")
+    return errors
+
+
+def _of_masks(error: UserError) -> bool:
+    """Return False if files are absent or without partners: then no mask was read."""
+    return not isinstance(error, Misfit) or error.cause not in ("unpaired", "empty_split", "no_files")
+
+
+def _refused(split: str, error: UserError) -> Finding:
+    fact, _, remedy = str(error).rpartition("; ")
+    kind = error.cause if isinstance(error, Misfit) else "refused"
+    if split == "test" and kind in ("refused", "no_files", "empty_split"):
+        return Finding("note", "no_test", f"{split}: {fact or remedy}", remedy)
+    names = error.names if isinstance(error, Misfit) else ()
+    level = "warning" if split == "test" else "error"  # training reads no test images
+    return Finding(level, kind, f"{split}: {fact or remedy}", remedy, names)
