@@ -5,17 +5,15 @@ Source: https://github.com/mcordts/cityscapesScripts
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
-from densepred.contracts import Dataset
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import describe_files, white
+from densepred.dataset.image_header import white
 from densepred.dataset.labels import Labels
+from densepred.dataset.official import OfficialMasks
 from densepred.dataset.pairs import Pair, pair_folders
 from densepred.dataset.paths import dataset_root, name_of_split
-from densepred.dataset.reader import Reader
-from densepred.types import VOID, Info, Sample
+from densepred.types import VOID
 
 # Name, id in *_labelIds.png, colour; in the order of their train ids
 LABELS = (
@@ -44,7 +42,7 @@ _IMAGE, _MASK = "_leftImg8bit", "_gtFine_labelIds"
 SPLITS = {"train": "train", "valid": "val", "test": "val"}  # the labels of test are not public
 
 
-class Cityscapes(Dataset):
+class Cityscapes(OfficialMasks):
     """`root` holds leftImg8bit/<split>/<city> and gtFine/<split>/<city>."""
 
     def __init__(
@@ -55,24 +53,12 @@ class Cityscapes(Dataset):
         max_value: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.pairs: list[Pair] = pairs(root, splits, split, _MASK)
+        found = pairs(root, splits, split, _MASK)
         classes = tuple(name for name, _, _ in LABELS)
-        bright = white(self.files(), max_value, max_pixels)
-        self.info = Info(classes=classes, palette=tuple(colour for _, _, colour in LABELS), max_value=bright)
         train_ids = dict.fromkeys(range(IDS), VOID) | {value: index for index, (_, value, _) in enumerate(LABELS)}
-        self._read = Reader(Labels(classes, train_ids), 3, max_pixels, "stored", bright)
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def images_line(self) -> str:
-        return describe_files([pair.image for pair in self.pairs], self.info, self._read.max_pixels)
-
-    def files(self) -> Sequence[Path]:
-        return [pair.image for pair in self.pairs]
-
-    def __getitem__(self, index: int) -> Sample:
-        return self._read(self.pairs[index])
+        palette = tuple(colour for _, _, colour in LABELS)
+        bright = white([pair.image for pair in found], max_value, max_pixels)
+        self._open(found, Labels(classes, train_ids), palette, max_pixels, bright)
 
 
 def pairs(root: str, splits: Mapping[str, str] | None, split: str, suffix: str) -> list[Pair]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from densepred.dataset.class_file import Entry
+from densepred.dataset.coco import read_json
 from densepred.dataset.palette import parse_colour
 from densepred.errors import Notice, UserError, shown
 
@@ -95,6 +96,32 @@ def _tell_modalities(channels: Any, data: dict[str, Any], path: Path) -> None:
         names = ", ".join(map(str, channels.values()))
         text = f"{path}: images have {len(channels)} channels ({names}); of those in files of their own, one is read"
         warnings.warn(f"{text}, the one that dataset.image_suffix names", Notice, stacklevel=2)
+
+
+def vistas(path: Path) -> tuple[list[Entry], set[int]]:
+    """Read config.json of Mapillary Vistas: its labels in the order of their ids, and the ids of those with instances.
+
+    Labels that it does not evaluate are void. Where two have one readable name, the whole counts: `nature--snow`.
+    """
+    data = read_json(path)
+    listed = data.get("labels") if isinstance(data, dict) else None
+    if not isinstance(listed, list) or not listed or not all(isinstance(label, dict) for label in listed):
+        raise UserError(f"{path}: lists no labels; copy it from the archive again")
+    texts = [str(label.get("readable") or label.get("name")) for label in listed]
+    twice = {text for text in texts if texts.count(text) > 1}
+    entries, things = list[Entry](), set[int]()
+    for id, (label, text) in enumerate(zip(listed, texts, strict=True)):
+        where = f"{path}: label {id}"
+        flags = [label.get(key) for key in ("evaluate", "instances")]
+        if not all(isinstance(flag, bool) for flag in flags) or not isinstance(label.get("name"), str):
+            raise UserError(
+                f"{where} is {shown(label)}; name, evaluate and instances are expected: copy the file again"
+            )
+        colour = parse_colour(label.get("color"), f"{where}: its colour")
+        entries.append(Entry(id, label["name"] if text in twice else text, colour, not label["evaluate"]))
+        if label["instances"]:
+            things.add(id)
+    return entries, things
 
 
 def _lines(path: Path) -> list[str]:

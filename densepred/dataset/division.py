@@ -19,16 +19,20 @@ SEEDS = 100  # seeds that are tried for a remedy
 
 
 def divide(
-    names: Sequence[str], fractions: Mapping[str, float], seed: int, group: str | None = None
+    names: Sequence[str],
+    fractions: Mapping[str, float],
+    seed: int,
+    group: str | None = None,
+    key: str = "dataset.splits",
 ) -> list[str | None]:
     """Return the split per name, None where fractions below 1 leave it out.
 
     A name's split depends on `seed` and the name alone: adding or removing an image moves no other, and the counts
     follow the fractions about. Names stay together if the first bracket (or the whole match) of the regular expression
-    `group` is equal.
+    `group` is equal. Messages name the setting `key`.
     """
     if min(fractions.values()) <= 0 or sum(fractions.values()) > 1 + 1e-9:
-        raise UserError(f"dataset.splits: {dict(fractions)}; give fractions above 0 that add up to at most 1")
+        raise UserError(f"{key}: {dict(fractions)}; give fractions above 0 that add up to at most 1")
     groups = [_group(name, group) for name in names]
     found = _draw(groups, fractions, seed)
     empty = sorted(fractions.keys() - set(found))
@@ -36,7 +40,7 @@ def divide(
         better = next((s for s in range(SEEDS) if fractions.keys() <= {*_draw(groups, fractions, s)}), None)
         remedy = "give it more" if better is None else f"give it more, or type dataset.seed={better}"
         what = f"{len(names)} images" + (f" in {len(set(groups))} groups" if group is not None else "")
-        raise UserError(f"dataset.splits: {empty[0]}={fractions[empty[0]]:g} of {what} is none; {remedy}")
+        raise UserError(f"{key}: {empty[0]}={fractions[empty[0]]:g} of {what} is none; {remedy}")
     return found
 
 

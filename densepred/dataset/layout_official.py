@@ -47,6 +47,30 @@ def _voc(tree: Tree) -> str | None:
     return "dataset=voc" if tree.has("JPEGImages", "SegmentationClass", "ImageSets/Segmentation") else None
 
 
+def _pascal_context(tree: Tree) -> str | None:
+    masks = tree.has("SegmentationClassContext") or tree.has("59_context_labels") or tree.any(r"trainval/.*\.mat")
+    return "dataset=pascal_context" if tree.has("JPEGImages") and masks else None
+
+
+def _oxford_pets(tree: Tree) -> str | None:
+    return "dataset=oxford_pets" if tree.has("images", "annotations/trimaps") else None
+
+
+def _ade20k(tree: Tree) -> str | None:
+    numbered = tree.any(r"annotations/training/ADE_train_\d+\.png")
+    if not tree.has("images/training", "annotations/training") or not numbered:
+        return None
+    return "dataset=ade20k" + ("" if tree.has("objectInfo150.txt") else " dataset.names=null")
+
+
+def _mapillary(tree: Tree) -> str | None:
+    if not tree.has("training/images"):
+        return None
+    if tree.has("config_v2.0.json", "training/v2.0"):
+        return "dataset=mapillary dataset.version=v2.0"
+    return "dataset=mapillary" if tree.any(r"config(_v1\.2)?\.json") else None
+
+
 def _cityscapes(tree: Tree) -> str | None:
     return "dataset=cityscapes" if tree.has("leftImg8bit", "gtFine") else None
 
@@ -79,7 +103,11 @@ OFFICIAL: dict[str, Look] = {
     "nnU-Net's raw form": _nnunet,
     "CVAT's segmentation masks": _cvat_masks,
     "Roboflow's semantic masks": _roboflow_masks,
+    "PASCAL-Context": _pascal_context,
     "PASCAL VOC": _voc,
+    "Oxford-IIIT Pet": _oxford_pets,
+    "ADE20K": _ade20k,
+    "Mapillary Vistas": _mapillary,
     "Cityscapes": _cityscapes,
     "YOLO's form": _yolo,
     "PASCAL VOC's boxes": _voc_boxes,

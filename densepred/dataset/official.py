@@ -1,0 +1,99 @@
+"""Images and class masks in the tree of a published dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from densepred.contracts import Dataset
+from densepred.dataset import layouts, paths
+from densepred.dataset.image_header import describe_files
+from densepred.dataset.labels import Labels
+from densepred.dataset.pairs import Pair
+from densepred.dataset.palette import Colour
+from densepred.dataset.reader import Reader
+from densepred.errors import UserError
+from densepred.types import Info, Sample
+
+
+class OfficialMasks(Dataset):
+    """A subclass finds the pairs of a split and calls `_open`. Masks lie as the pixels of the image files do."""
+
+    pairs: list[Pair]
+
+    def _open(
+        self,
+        pairs: list[Pair],
+        labels: Labels,
+        palette: tuple[Colour, ...],
+        max_pixels: int,
+        max_value: int | None = None,
+    ) -> None:
+        self.pairs = pairs
+        self.info = Info(classes=labels.classes, palette=palette, max_value=max_value)
+        self._read = Reader(labels, 3, max_pixels, "stored", max_value)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def images_line(self) -> str:
+        return describe_files(self.files(), self.info, self._read.max_pixels)
+
+    def files(self) -> Sequence[Path]:
+        return [pair.image for pair in self.pairs]
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._read(self.pairs[index])
+
+
+@contextmanager
+def recognised(root: Path, option: str) -> Iterator[None]:
+    """Give an error about files that are not there the words for the layout that is, if it is known."""
+    try:
+        yield
+    except paths.Absent as error:
+        raise layouts.explained(error, root, option) from error
+
+
+def there(place: Path, remedy: str) -> Path:
+    """Return the file or folder, or raise Absent with the remedy if there is none."""
+    if not place.exists():
+        raise paths.Absent(f"{place}: is missing; {remedy}")
+    return place
+
+
+def complete(pairs: list[Pair], where: str) -> list[Pair]:
+    """Return the pairs, or raise UserError if there are none, or if files of them are missing.
+
+    where: the file or folder that names the pairs
+    """
+    if not pairs:
+        raise UserError(f"{where}: names no images; download it again")
+    files = [file for pair in pairs for file in (pair.image, pair.mask) if file is not None]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        text = f"{len(missing)} of the {len(files)} files that it names are missing, such as {missing[0]}"
+        raise UserError(f"{where}: {text}; download them again")
+    return pairs
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line that is neither blank nor a comment. Raises UserError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); download it again") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line.strip()
+
+
+def listed(path: Path, images: Path, masks: Path, extension: str = ".png") -> list[Pair]:
+    """Return the pair that each line of a list names by its first word, .jpg and `extension`. Raises UserError."""
+    pairs = []
+    for number, line in lines(path):
+        id, where = line.split()[0], f"{path}: line {number}"
+        image = paths.inside(images, f"{id}.jpg", where)
+        pairs.append(Pair(id, image, paths.inside(masks, f"{id}{extension}", where)))
+    return complete(pairs, str(path))
