@@ -73,7 +73,7 @@ class Run:
         """The lines of metrics.jsonl: step, epoch and the numbers that were measured there."""
         path = self.folder / METRICS
         if not path.is_file():
-            raise UserError(f"{path}: is not there; the run has logged nothing yet")
+            raise UserError(f"{path}: is not there: the run has logged nothing yet; train it first")
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
     @property

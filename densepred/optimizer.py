@@ -32,7 +32,7 @@ def parameter_groups(model: nn.Module, lr: float, weight_decay: float, groups: G
         decay = special.get("weight_decay", weight_decay) if parameter.ndim > 1 else 0.0
         found.setdefault((lr * special.get("lr", 1.0), decay), []).append(parameter)
     if not found:
-        raise UserError("trainer.freeze leaves nothing to train; freeze fewer parts")
+        raise UserError("trainer.freeze leaves nothing to train; name fewer parts")
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in found.items()]
 
 
@@ -83,7 +83,7 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> list[nn.Module]:
     for name in parts:
         if name not in dict(model.named_modules()):
             children = ", ".join(child for child, _ in model.named_children())
-            raise UserError(f"trainer.freeze: the model has no part '{name}'; it has {children}")
+            raise UserError(f"trainer.freeze: the model has no part '{name}'; name one of {children}")
         frozen.append(model.get_submodule(name).requires_grad_(False))
     return frozen
 
@@ -96,4 +96,4 @@ def _check(model: nn.Module, groups: Mapping[str, Mapping[str, float]]) -> None:
             hint = suggest(part, parts, f"it has {children}")
             raise UserError(f"optimizer.groups: the model has no part '{part}'; {hint}")
         if unknown := set(special) - {"lr", "weight_decay"}:
-            raise UserError(f"optimizer.groups.{part} has {sorted(unknown)}; it takes lr (a factor) and weight_decay")
+            raise UserError(f"optimizer.groups.{part} has {sorted(unknown)}; give lr (a factor) or weight_decay")

@@ -140,7 +140,7 @@ class Predictor:
         elif coarse:
             if tile is not None or len(views) != 2 or scales[0] != 1:
                 word = "scales" if tile is None else "tile"
-                raise UserError(f"{word}: head {coarse[0]} has a stride above 1; only flip=true can average it")
+                raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
             align = self.model.align_corners
             outputs = with_mirror(self._forward, self.task, x, align)
         else:

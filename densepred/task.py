@@ -115,7 +115,9 @@ class Task(nn.Module):
             if taken := [name for name in metric.mode if name in owners]:
                 prefix = f"metric.{option}.prefix={option.partition('_')[0]}_"
                 remedy = f", or set {prefix}" if hasattr(metric, "prefix") else ""
-                raise UserError(f"{owners[taken[0]]} and {option} both compute {taken[0]}; choose one of them{remedy}")
+                raise UserError(
+                    f"metric: {owners[taken[0]]} and {option} both compute {taken[0]}; choose one of them{remedy}"
+                )
             owners |= dict.fromkeys(metric.mode, option)
         return made
 
@@ -177,7 +179,7 @@ class Task(nn.Module):
             )
         for key, names in {"weights": self.weights, "stages": self.stages}.items():
             if unknown := set(names) - heads:
-                raise UserError(f"task.{key} names {sorted(unknown)}; the heads are {sorted(heads)}")
+                raise UserError(f"task.{key} names {sorted(unknown)}; name heads: {sorted(heads)}")
         for name, stages in self.stages.items():
             if isinstance(stages, str):
                 choose(f"task.stages.{name}", stages, (HALVING,))
@@ -193,7 +195,7 @@ class Task(nn.Module):
         if missing := set(self.codec.required) - {*self.info.provides, "image"}:  # every sample has an image
             given = ", ".join(sorted(self.info.provides)) or "images alone"
             raise UserError(
-                f"the task needs {', '.join(sorted(missing))}, but the dataset provides {given}; "
+                f"task: it needs {', '.join(sorted(missing))}, but the dataset provides {given}; "
                 "choose another task or dataset"
             )
         self.new_metrics()

@@ -68,14 +68,16 @@ class Info:
 
     def __post_init__(self) -> None:
         if len(self.classes) > MAX_CLASSES and "semantic" in self.provides:
-            raise UserError(f"{len(self.classes)} classes: at most {MAX_CLASSES} fit a class map; merge some of them")
+            raise UserError(
+                f"dataset.classes: {len(self.classes)}, but at most {MAX_CLASSES} fit a class map; merge some of them"
+            )
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise UserError(
-                f"images have {self.channels} channels but mean has {len(self.mean)} values and std {len(self.std)}; "
-                "give one value per channel"
+                f"info.mean has {len(self.mean)} values and info.std {len(self.std)}, but images have {self.channels} "
+                "channels; give one value per channel"
             )
         if min(self.std, default=1.0) <= 0:
-            raise UserError(f"std holds {min(self.std)}; give positive values")
+            raise UserError(f"info.std holds {min(self.std)}; give positive values")
 
     @property
     def reads(self) -> int | tuple[int, ...]:
@@ -95,7 +97,9 @@ class Info:
         try:
             return cls(**{str(key): tuples(value) for key, value in data.items()})
         except TypeError as error:
-            raise UserError(f"the description of the dataset is damaged: {error}; use another checkpoint") from error
+            raise UserError(
+                f"info: the description of the dataset is damaged: {error}; use another checkpoint"
+            ) from error
 
 
 ROW = {"row": True}

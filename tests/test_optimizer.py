@@ -61,9 +61,9 @@ def test_frozen_parameters_are_left_out() -> None:
 def test_unknown_parts_are_named_with_a_remedy() -> None:
     with pytest.raises(UserError, match=r"no part 'encodr'; did you mean encoder\?"):
         parameter_groups(Net(), 1.0, 0.0, {"encodr": {"lr": 0.1}})
-    with pytest.raises(UserError, match=r"trainer\.freeze: the model has no part 'neck'; it has encoder, decoder"):
+    with pytest.raises(UserError, match=r"trainer\.freeze: the model has no part 'neck'; name one of encoder, decoder"):
         freeze(Net(), ["neck"])
-    with pytest.raises(UserError, match="takes lr"):
+    with pytest.raises(UserError, match="give lr"):
         parameter_groups(Net(), 1.0, 0.0, {"encoder": {"rate": 0.1}})
 
 

@@ -88,7 +88,7 @@ def test_a_mirrored_view_adds_nothing_where_the_model_does_not_care(size: tuple[
 
 @pytest.mark.parametrize(("options", "word"), [({"scales": (0.5, 1.0)}, "scales"), ({"tile": 16}, "tile")])
 def test_sizes_and_windows_of_coarse_heads_are_refused(options: dict[str, object], word: str) -> None:
-    with pytest.raises(UserError, match=f"{word}: head box has a stride above 1; only flip=true"):
+    with pytest.raises(UserError, match=f"{word}: head box has a stride above 1; leave it out, or type flip=true"):
         averaged((16, 24), **options)
 
 

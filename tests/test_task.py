@@ -148,12 +148,12 @@ def test_the_last_stage_is_the_prediction() -> None:
         ({"losses": {"center": CrossEntropy()}}, r"task\.losses has \['center'\] but the heads are \['semantic'\]"),
         ({"losses": {"semantic": MeanSquaredError()}}, "is a loss for values, but head semantic holds classes"),
         ({"losses": {"semantic": CrossEntropy([1.0, 2.0])}}, r"loss\.class_weights has 2 values for 3 classes"),
-        ({"weights": {"centre": 1.0}}, r"task\.weights names \['centre'\]; the heads are"),
+        ({"weights": {"centre": 1.0}}, r"task\.weights names \['centre'\]; name heads: "),
         ({"stages": {"centre": [1.0]}}, r"task\.stages names"),
         ({"stages": {"semantic": "halve"}}, r"unknown task\.stages\.semantic: halve; did you mean halving"),
         (
             {"info": Info(classes=("a", "b"), provides=("boxes",))},
-            "the task needs semantic, but the dataset provides",
+            "task: it needs semantic, but the dataset provides",
         ),
         ({"info": Info(classes=("a",))}, "segmentation needs two or more"),
     ],
@@ -167,7 +167,7 @@ def test_metrics_that_compute_one_name_are_refused_unless_a_prefix_is_set() -> N
     info = Info(classes=("a", "b", "c"), provides=("semantic", "boxes", "instances"))
     both = {"box_ap": partial(BoxAp), "mask_ap": partial(MaskAp)}
     remedy = r"choose one of them, or set metric\.mask_ap\.prefix=mask_$"
-    with pytest.raises(UserError, match=f"^box_ap and mask_ap both compute ap; {remedy}"):
+    with pytest.raises(UserError, match=f"^metric: box_ap and mask_ap both compute ap; {remedy}"):
         task(info, metrics=both)
     made = task(info, metrics={**both, "mask_ap": partial(MaskAp, prefix="mask_")})
     assert {made.direction("ap"), made.direction("mask_ap")} == {"max"}

@@ -129,13 +129,13 @@ def _check(node: Any, at: str, kind: str, trusted: tuple[str, ...], depth: int) 
         if "${" in node:
             raise UserError(f"{at}: {node[:80]}: an interpolation inside a file is never resolved; write the value")
         if not TEXT.fullmatch(node) and at != "task.monitor":  # such as iou/sky, never more than a name in a table
-            raise UserError(f"{at}: {node[:80]!r}: not a plain word; a file may not name paths or addresses")
+            raise UserError(f"{at}: {node[:80]!r}: a path or an address; use another checkpoint")
     elif isinstance(node, int) and abs(node) > _most(at):
         raise UserError(f"{at}: {shown(node)}: no component of a checkpoint has such a number; use another checkpoint")
     elif isinstance(node, float) and math.isnan(node):
         raise UserError(f"{at}: not a number; use another checkpoint")
     elif node is not None and not isinstance(node, bool | int | float):
-        raise UserError(f"{at}: a {type(node).__name__}; a file may hold only numbers, words, lists and mappings")
+        raise UserError(f"{at}: a {type(node).__name__}; use another checkpoint")
 
 
 def _most(at: str) -> float:
@@ -159,7 +159,7 @@ def _key(key: Any, value: Any, at: str) -> None:
     if not isinstance(key, str):
         raise UserError(f"{at}: {str(key)[:80]!r} is not a key; use another checkpoint")
     if key == "pretrained" and value not in (False, None):
-        raise UserError(f"{at}.{key}: {str(value)[:80]}: a checkpoint brings its weights; only false is allowed here")
+        raise UserError(f"{at}.{key}: {str(value)[:80]}: a checkpoint brings its weights; use one with false here")
     if key.startswith("_") and key not in ("_target_", "_partial_"):
         raise UserError(f"{at}.{key[:80]}: not a key that densepred knows; use another checkpoint")
 

@@ -62,7 +62,7 @@ def _call(make: Callable[..., Any], at: str, guarded: bool, values: Mapping[str,
     except UserError:
         raise
     except (TypeError, ValueError) as error:
-        raise UserError(f"{at}: {_name(make)} does not accept its arguments: {error}") from error
+        raise UserError(f"{at}: {_name(make)} does not accept its arguments ({error}); correct them") from error
     except Exception as error:
         if not guarded:
             raise
@@ -105,8 +105,8 @@ def find(path: Any, at: str) -> Callable[..., Any]:
     try:
         found = pkgutil.resolve_name(path)
     except ModuleNotFoundError as error:
-        where = "it is looked for in the current folder and among the installed packages"
-        raise UserError(f"{at}: {path}: there is no module {error.name}; {where}") from error
+        remedy = "change to the folder that holds it, or install its package"
+        raise UserError(f"{at}: {path}: there is no module {error.name}; {remedy}") from error
     except AttributeError as error:
         raise UserError(f"{at}: {path}: {_absent(path)}") from error
     except Exception as error:  # importing the user's own module may fail in any way

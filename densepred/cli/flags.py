@@ -124,10 +124,10 @@ def unknown(flags: Iterable[str]) -> str | None:
 
 def refusal(flag: str, remedy: str | None) -> str:
     """Return the error message about an unknown flag; `remedy` is what to type if a key of that name exists."""
-    name = flag.partition("=")[0]
-    near = suggest(name, known())
+    flag = flag.partition("=")[0]
+    near = suggest(flag, known())
     hint = remedy or (near if near.startswith("did you mean") else "see --help")
-    return f"{name}: there is no such flag; {hint}"
+    return f"{flag}: there is no such flag; {hint}"
 
 
 def versions() -> str:

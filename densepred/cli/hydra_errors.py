@@ -47,7 +47,7 @@ def _option(error: MissingConfigException, typed: Typed) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     if not group:
         names = ", ".join(sorted(error.options or ())) or "none"
-        return f"{option}: there is no such config file; known: {names}"
+        return f"{option}: there is no such config file; choose one of {names}"
     options = sorted(error.options or typed.options(group))  # Hydra does not tell them for a list of options
     meant = synonyms.option(option, options)
     hint = f"type {group}={meant}" if meant else suggest(option, options)
@@ -101,7 +101,7 @@ def _value(override: str, error: Exception, typed: Typed) -> str:
     if "Cannot assign str to Dict" in reason:
         return f"{key}: {value}; give a mapping: type {key}.KEY=VALUE"
     if "list index out of range" in reason:
-        return f"{key}: {value}; the list is shorter; --cfg job prints it"
+        return f"{key}: {value}; the list is shorter; see --cfg job"
     if "is not a subclass of" in reason:
         return f"{key}: {value}; {_section(key, value, typed)}"
     kind = re.search(r"(?:could not be converted to|is not a valid) (\w+)", reason)

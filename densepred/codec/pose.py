@@ -60,7 +60,7 @@ class Pose(Codec):
         self.geometry = geometry or ("udp" if decode == "udp" else "cells")
         choose("task.codec.geometry", self.geometry, GEOMETRIES)
         if not info.keypoints:
-            raise UserError("the dataset names no keypoints; choose another task or dataset")
+            raise UserError("task.codec: the dataset names no keypoints; choose another task or dataset")
         if stride < 1 or not sigma > 0:
             raise UserError(
                 f"task.codec: stride {stride}, sigma {sigma}; give a stride of at least 1 and a sigma above 0"

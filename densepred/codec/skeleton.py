@@ -91,7 +91,7 @@ def skeleton(info: Info, limbs: str, neck: bool) -> Skeleton:
     """Return OpenPose's skeleton, or that of a dataset, with a `neck` between the shoulders if it has none."""
     choose("task.codec.limbs", limbs, SOURCES)
     if not info.keypoints:
-        raise UserError("the dataset names no keypoints; choose another task or dataset")
+        raise UserError("task.codec: the dataset names no keypoints; choose another task or dataset")
     if limbs == "openpose":
         return _make(info, OPENPOSE, OPENPOSE_LIMBS)
     if not info.limbs:

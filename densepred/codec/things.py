@@ -24,7 +24,7 @@ class Things:
     def __init__(self, info: Info) -> None:
         self.classes = tuple(info.things) or tuple(range(len(info.classes)))
         if not self.classes:
-            raise UserError("the dataset names no classes to detect; choose another task or dataset")
+            raise UserError("task.codec: the dataset names no classes to detect; choose another task or dataset")
         self.names = tuple(info.classes[i] for i in self.classes)
         self.channels = torch.full((max(self.classes) + 1,), -1)
         self.channels[list(self.classes)] = torch.arange(len(self.classes))

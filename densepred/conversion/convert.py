@@ -39,7 +39,7 @@ def convert(settings: ConvertSettings, output: Path) -> str:
         form = FORMS[settings.form](root, data["train"].info)
         for split, one in data.items():
             if one.info.classes != form.info.classes:
-                raise UserError(f"{split}: its classes differ from those of train; convert it by itself")
+                raise UserError(f"dataset.splits.{split}: its classes differ from those of train; convert it by itself")
             notes.append(_split(form, root, split, one, settings))
         form.finish()
     return _report(form, notes, output)

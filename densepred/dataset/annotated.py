@@ -129,6 +129,6 @@ def beside(path: Path, name: object, root: Path, folders: Sequence[Path] = ()) -
     whole = Path(os.path.normpath(path.parent / plain))
     tried = [whole, *(folder / place for folder in (*folders, path.parent) for place in (plain, plain.name))]
     for file in tried:
-        if file.is_relative_to(root) and file.is_file():
+        if file.is_relative_to(root) and os.path.isfile(file):  # False, unlike Path, for names that are too long
             return file
     raise UserError(f"{path}: its image {shown(name)} is missing; put it beside the file, or correct the name")

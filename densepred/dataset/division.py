@@ -59,7 +59,7 @@ def chosen_fold(folds: int | None, fold: int | None) -> tuple[int, int] | None:
         fact = "is not given" if fold is None else f"is {fold}"
         every = ",".join(map(str, range(folds)))
         raise UserError(
-            f"dataset.fold: {fact}; with dataset.folds={folds} give 0 to {folds - 1}: the fold for validation "
+            f"dataset.fold: {fact}, with dataset.folds={folds}; give 0 to {folds - 1}, the fold for validation "
             f"(-m dataset.fold={every} trains one run of each)"
         )
     return folds, fold

@@ -178,7 +178,7 @@ def _page(image: Image.Image, index: int, path: Path, max_value: int | None) -> 
     _refuse_hidden_bits(image, path)
     layer = _decode(image, path, None, max_value)
     if layer.shape[2] != 1:
-        raise UserError(f"{path}: page {index + 1} is in colour; pages are channels and must be grey")
+        raise UserError(f"{path}: page {index + 1} is in colour, and pages are channels; save each in grey")
     return layer
 
 

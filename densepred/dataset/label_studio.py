@@ -5,6 +5,7 @@ Source: https://labelstud.io/guide/export
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class LabelStudio(Annotated):
             raise UserError(f"{path}: {where}: its data are {shown(data)}; give the image under `image`")
         name = re.split(r"[/\\=]", unquote(names[0]))[-1]
         plain = UPLOAD.sub("", name)
-        known = plain if plain != name and not (folder / name).is_file() else name
+        known = plain if plain != name and not os.path.isfile(folder / name) else name
         return beside(path, known, self._folder, [folder])
 
     def _object(self, records: Records, image: int, result: Any, place: str) -> None:

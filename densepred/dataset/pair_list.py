@@ -42,13 +42,13 @@ def read_list(path: Path, root: Path, has_masks: bool, outside: bool = False) ->
         typed = rows.pop(0)[1]
         if missing := [name for name in needed if name not in columns]:
             raise UserError(
-                f"{path}: needs a first line with the columns {', '.join(needed)}; it has "
-                f"{shown(','.join(typed))}, without {' and '.join(missing)}"
+                f"{path}: its first line has {shown(','.join(typed))}, without {' and '.join(missing)}; "
+                f"name the columns {','.join(needed)} there"
             )
         if any(typed[place] != name for name, place in columns.items()):
             _tell(path, {name: shown(typed[place]) for name, place in columns.items()}, "other headings")
     if not rows:
-        raise UserError(f"{path}: needs rows below its first line with the columns {', '.join(needed)}")
+        raise UserError(f"{path}: has no rows below its first line; add one per image, with {','.join(needed)}")
     out = [_row(path, root, line, cells, columns, needed) for line, cells in rows]
     if not outside:
         _refuse_outside(path, root, [pair for pair, _ in out])

@@ -151,7 +151,7 @@ def inside(folder: Path, name: object, where: str) -> Path:
     if escapes or "\0" in name or not _encodable(name):
         raise UserError(f"{where}: its file_name {shown(name)} leads out of {folder}; give a path within it")
     path = folder / name
-    if "\\" in name and not path.exists():  # written on Windows
+    if "\\" in name and not os.path.exists(path):  # written on Windows; False, unlike Path, for names that are too long
         return folder / normal(name)
     return path
 

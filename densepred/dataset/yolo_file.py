@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator
@@ -61,7 +62,7 @@ class Described:
             for before in ((self.base,) if self.base else (), ())
         ]
         for path in tried:
-            if path.exists():
+            if os.path.exists(path):  # False, unlike Path, for names that are too long
                 return path
         raise UserError(f"{self.path}: {shown(word)} is missing in {self.root}; correct its paths")
 

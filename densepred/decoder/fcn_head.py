@@ -24,7 +24,7 @@ class FCNHead(Decoder):
         super().__init__()
         count = len(encoder.channels)
         if not -count <= level < count:
-            raise UserError(f"decoder.level: {level}; the encoder has {count} levels, -1 is the deepest of them")
+            raise UserError(f"decoder.level: {level}, and the encoder has {count} levels; give {-count} to {count - 1}")
         wide = encoder.channels[level]
         width = max(1, wide // 4) if width is None else width
         self.level = level

@@ -44,7 +44,7 @@ class SegNet(Decoder):
         inner = tuple(widths or own)
         if len(inner) != len(self.strides):
             raise UserError(
-                f"decoder.widths has {len(inner)} numbers; this encoder takes {len(self.strides)}, one "
+                f"decoder.widths has {len(inner)} numbers; give this encoder {len(self.strides)}, one "
                 f"for each of the strides {', '.join(str(one) for one in self.strides)}"
             )
         self.channels = (*inner[1:], inner[-1])

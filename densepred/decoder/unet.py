@@ -51,7 +51,7 @@ class UNet(Decoder):
         self.channels = tuple(widths or natural_widths(encoder, self.strides))
         if len(self.channels) != len(self.strides):
             raise UserError(
-                f"decoder.widths has {len(self.channels)} numbers; this encoder takes {len(self.strides)}, one "
+                f"decoder.widths has {len(self.channels)} numbers; give this encoder {len(self.strides)}, one "
                 f"for each of the strides {', '.join(str(one) for one in self.strides)}"
             )
         self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()

@@ -45,7 +45,7 @@ class UNetPlusPlus(Decoder):
         ends = tuple(widths or natural_widths(encoder, steps))
         if len(ends) != len(steps):
             raise UserError(
-                f"decoder.widths has {len(ends)} numbers; this encoder takes {len(steps)}, one "
+                f"decoder.widths has {len(ends)} numbers; give this encoder {len(steps)}, one "
                 f"for each of the strides {', '.join(str(one) for one in steps)}"
             )
         self.first = sum(one < stride for one in encoder.strides)

@@ -18,7 +18,7 @@ def check(settings: EvalSettings, paths: Sequence[Path], split: str) -> None:
     if not settings.calibrate:
         return
     if len(paths) > 1:
-        raise UserError("calibrate: fits one run; calibrate each, and the ensemble uses the temperature of each")
+        raise UserError("calibrate: fits one run; type it for each run, and the ensemble uses the temperature of each")
     if settings.flip or settings.skip_stages or settings.oracle is not None:
         raise UserError("calibrate: fits the network as it is; leave flip, skip_stages and oracle out")
     if split != "valid":

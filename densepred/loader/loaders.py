@@ -109,8 +109,8 @@ class TrainingLoader:
             self.missed += batch.missed
             if len(self.bad) > self.most_bad:
                 raise UserError(
-                    f"{len(self.bad)} samples cannot be read, more than {MOST_BAD:.0%} of the dataset; "
-                    f"repair the files: {sorted(self.bad)[0]}"
+                    f"data.on_bad=skip: {len(self.bad)} samples cannot be read, more than {MOST_BAD:.0%} of the "
+                    f"dataset; repair the files: {sorted(self.bad)[0]}"
                 )
             yield batch
 

@@ -129,7 +129,7 @@ class TrainingSamples(TorchDataset[Item]):
                 if not self.skip_bad:
                     raise
                 reason = reason or str(error)
-        raise UserError(f"no sample of the dataset can be read; the first error is: {reason}")
+        raise UserError(f"dataset.root: no sample of the dataset can be read; correct the first error: {reason}")
 
 
 def has_object(truth: Annotation) -> bool:

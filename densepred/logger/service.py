@@ -16,7 +16,9 @@ def package(name: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != name:
             raise
-        raise UserError(f"logger={name}: the package {name} is missing; pip install 'densepred[{extra}]'") from error
+        raise UserError(
+            f"logger={name}: the package {name} is missing; type pip install 'densepred[{extra}]'"
+        ) from error
 
 
 class RunId:

@@ -89,8 +89,8 @@ class UNetFirst(Normalise, Model):
         for length in image.shape[-2:]:
             if length < self.smallest or self.fit(length) != length:
                 raise UserError(
-                    f"an image of {image.shape[-2]}x{image.shape[-1]} does not fit U-Net without padding; its sides "
-                    f"must be {self.smallest} plus a multiple of {self.step}"
+                    f"model=unet_first: an image of {image.shape[-2]}x{image.shape[-1]} does not fit without padding; "
+                    f"give sides of {self.smallest} plus a multiple of {self.step}"
                 )
         x = self.normalise(image)
         features: list[Tensor] = []

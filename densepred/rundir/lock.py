@@ -87,7 +87,8 @@ class Lock:
             now = read(self.path)
         if now is not None and now.token != self.owner.token:
             raise UserError(
-                f"{self.path.parent}: taken over by {now}, as this process did not move; it stops without writing there"
+                f"{self.path.parent}: taken over by {now}, as this process did not move and stops; "
+                "wait for the end of the other, or stop it"
             )
 
     def _made(self) -> bool:

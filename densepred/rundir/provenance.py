@@ -108,7 +108,7 @@ def _not_a_run(folder: Path) -> str:
             return f"a part of a run; give the run itself: {run}"
     if (folder / "multirun.yaml").is_file():
         return "the folder of a sweep; give the folder of one of its runs"
-    return f"holds no run: {OVERRIDES} is missing. A run that ended before it was recorded is started again, in full"
+    return f"holds no run: {OVERRIDES} is missing; if the run ended before it was recorded, start it again"
 
 
 def configuration(path: Path) -> dict[str, Any]:

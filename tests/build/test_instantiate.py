@@ -74,7 +74,7 @@ def test_a_module_in_the_current_folder_may_be_named(tmp_path: Path, monkeypatch
         (node("Part", size=1, colr="red"), ["x.colr", "did you mean colour?"]),
         (node("Part", colour="red"), ["x.size", "needs this argument"]),
         (node("Prt", size=1), ["x._target_", "did you mean Part?"]),
-        ({"_target_": "no_such_module.Net"}, ["x._target_", "no module no_such_module", "current folder"]),
+        ({"_target_": "no_such_module.Net"}, ["x._target_", "no module no_such_module", "install its package"]),
         ({"_target_": "Net"}, ["x._target_", "module.Class"]),
         ({"_target_": "a..b"}, ["x._target_", "module.Class"]),
         ({"_target_": 3}, ["x._target_", "3"]),

@@ -56,7 +56,7 @@ def test_a_list_names_pairs_and_splits(root: Path) -> None:
     divided = Folder(str(root), split="train", list="all.csv", splits={"train": 0.75, "valid": 0.25}, seed=2)
     assert len(divided) == 3
     (root / "bad.csv").write_text("a,b\n1,2")
-    with pytest.raises(UserError, match=r"bad\.csv: needs a first line with the columns image, mask"):
+    with pytest.raises(UserError, match=r"bad\.csv: its first line has .*; name the columns image,mask there"):
         Folder(str(root), list="bad.csv")
 
 

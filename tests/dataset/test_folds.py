@@ -67,8 +67,8 @@ def test_folds_do_not_depend_on_the_draw_of_the_test_images() -> None:
     [
         (None, 0, "dataset.fold: 0, but dataset.folds is not given"),
         (1, 0, "dataset.folds: 1; give 2 or more"),
-        (5, 5, "dataset.fold: is 5; with dataset.folds=5 give 0 to 4"),
-        (3, None, r"dataset.fold: is not given; with dataset.folds=3 give 0 to 2.*-m dataset.fold=0,1,2"),
+        (5, 5, "dataset.fold: is 5, with dataset.folds=5; give 0 to 4"),
+        (3, None, r"dataset.fold: is not given, with dataset.folds=3; give 0 to 2.*-m dataset.fold=0,1,2"),
     ],
 )
 def test_folds_that_do_not_exist_are_refused(folds: int | None, fold: int | None, words: str) -> None:

@@ -44,7 +44,7 @@ def test_a_list_without_headings_loses_no_line(root: Path) -> None:
 
 def test_a_message_tells_what_was_found(root: Path) -> None:
     (root / "list.csv").write_text("picture;truth\n1;2\n")
-    with pytest.raises(UserError, match=r"it has 'picture,truth', without image and mask"):
+    with pytest.raises(UserError, match=r"its first line has 'picture,truth', without image and mask"):
         read_list(root / "list.csv", root, True)
     (root / "list.csv").write_text(rows().replace(",val", ",holdout"))
     with pytest.raises(UserError, match=r"no line has the split 'val'; it has 'holdout, train'"):

@@ -34,5 +34,5 @@ def test_dropout_is_on_the_map() -> None:
 
 @pytest.mark.parametrize("level", [2, -3])
 def test_a_level_that_is_not_there_is_refused(level: int) -> None:
-    with pytest.raises(UserError, match=r"decoder\.level: -?\d; the encoder has 2 levels"):
+    with pytest.raises(UserError, match=r"decoder\.level: -?\d, and the encoder has 2 levels; give -2 to 1"):
         FCNHead(Plain(3, widths=(8, 12)), level=level)

@@ -71,7 +71,7 @@ def test_an_encoder_that_begins_coarse_is_climbed_to_full_size() -> None:
 
 
 def test_wrong_numbers_are_refused_with_the_right_ones() -> None:
-    with pytest.raises(UserError, match=r"decoder\.widths has 1 numbers; this encoder takes 4, .* 8, 4, 2, 1"):
+    with pytest.raises(UserError, match=r"decoder\.widths has 1 numbers; give this encoder 4, .* 8, 4, 2, 1"):
         SegNet(Plain(3), Nearest, widths=(8,))
     with pytest.raises(UserError, match=r"decoder\.depths: \[2, 0\]; give at least one convolution per step"):
         SegNet(Plain(3), Nearest, depths=(2, 0))

@@ -66,7 +66,7 @@ def test_an_encoder_that_begins_coarse_is_climbed_to_full_size() -> None:
 
 
 def test_a_wrong_number_of_widths_is_refused_with_the_right_one() -> None:
-    with pytest.raises(UserError, match=r"decoder\.widths has 2 numbers; this encoder takes 4, .* 8, 4, 2, 1"):
+    with pytest.raises(UserError, match=r"decoder\.widths has 2 numbers; give this encoder 4, .* 8, 4, 2, 1"):
         UNet(Plain(3), Nearest, widths=(8, 4))
 
 

@@ -105,7 +105,7 @@ def test_other_strides_leave_rows_out() -> None:
 
 
 def test_what_does_not_fit_is_refused_with_the_remedy() -> None:
-    with pytest.raises(UserError, match=r"decoder\.widths has 2 numbers; this encoder takes 3, .* 4, 2, 1"):
+    with pytest.raises(UserError, match=r"decoder\.widths has 2 numbers; give this encoder 3, .* 4, 2, 1"):
         built(widths=(8, 4))
     with pytest.raises(UserError, match=r"unknown decoder\.attention: gate; .*none, scse"):
         built(attention="gate")

@@ -100,7 +100,7 @@ def test_a_coarse_decoder_leaves_the_last_step_to_the_task(plain: Plain) -> None
         (("decoder.skips=true",), r"UNet joins levels of the encoder; set decoder=code, or decoder\.skips=false"),
         (("decoder=fpn", "decoder.stride=1"), "FPN joins levels of the encoder; set decoder=code"),
         (("upsample=unpool",), r"reads only the latent, no pooling indices.*; use upsample=bilinear or another"),
-        (("decoder.widths=[4,4,4]",), r"decoder\.widths has 3 numbers; this encoder takes 2"),
+        (("decoder.widths=[4,4,4]",), r"decoder\.widths has 3 numbers; give this encoder 2"),
         (("model.values=7",), r"model\.values: 7 values per image need images of one size; set 'model\.size"),
         (("model.latent_channels=0",), r"model\.latent_channels=0"),
         (("model.kernel=2",), r"model\.kernel: 2; give an odd number"),

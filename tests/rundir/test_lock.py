@@ -151,7 +151,7 @@ def test_an_owner_that_was_taken_over_stops_before_it_writes(tmp_path: Path) -> 
         held.require()  # somebody removed it by hand: it is made again
         assert (tmp_path / FILE).is_file()
         write(tmp_path, replace(this_process(), pid=7))
-        with pytest.raises(UserError, match=r"taken over by process 7 on .*stops without writing"):
+        with pytest.raises(UserError, match=r"taken over by process 7 on .*wait for the end of the other"):
             held.require()
     assert (tmp_path / FILE).is_file()  # of the other
 

@@ -59,7 +59,7 @@ def _as_bytes(labels: Tensor, what: str) -> Tensor:
         return labels.to(torch.uint8)
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > VOID:
-        raise UserError(f"{what}: holds {low if low < 0 else high}; a class map holds 0 to 254, and {VOID} for void")
+        raise UserError(f"{what}: holds {low if low < 0 else high}; give classes from 0 to 254, and {VOID} for void")
     return labels.to(torch.uint8)
 
 
