@@ -68,9 +68,7 @@ class Info:
 
     def __post_init__(self) -> None:
         if len(self.classes) > MAX_CLASSES and "semantic" in self.provides:
-            raise UserError(
-                f"dataset.classes: {len(self.classes)}, but at most {MAX_CLASSES} fit a class map; merge some of them"
-            )
+            raise UserError(f"dataset.classes: {len(self.classes)}, and {MAX_CLASSES} fit a class map; merge some")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise UserError(
                 f"info.mean has {len(self.mean)} values and info.std {len(self.std)}, but images have {self.channels} "
@@ -97,9 +95,7 @@ class Info:
         try:
             return cls(**{str(key): tuples(value) for key, value in data.items()})
         except TypeError as error:
-            raise UserError(
-                f"info: the description of the dataset is damaged: {error}; use another checkpoint"
-            ) from error
+            raise UserError(f"info: its description is damaged: {error}; use another checkpoint") from error
 
 
 ROW = {"row": True}

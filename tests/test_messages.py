@@ -35,7 +35,7 @@ VERBS = (
     "start|stop|take|train|try|type|update|use|wait|write"
 )
 REMEDIES = (
-    r"\b(remedy|REMEDY|hint|guess|otherwise|known|meant|INSTALL|go_on|kind|EXPORTED|suggest|_absent|_not_a_run|"
+    r"\b(remedy|hint|guess|otherwise|known|lost|meant|go_on|kind|EXPORTED|suggest|_absent|_not_a_run|"
     r"_section)\b"
 )
 
@@ -80,6 +80,22 @@ def _errors() -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
+def _constants() -> dict[str, str]:
+    """Return the texts of constants of modules, which messages share."""
+    named = re.compile(r"^([A-Z_]+) = \(?\s*f?[\"']", re.MULTILINE)
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for source in _sources().values()
+        if named.search(source)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+        if isinstance(node.value.value, str)
+    }
+
+
 def _text(node: ast.AST) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
@@ -87,7 +103,9 @@ def _text(node: ast.AST) -> str:
         return "".join(map(_text, node.values))
     if isinstance(node, ast.BinOp):
         return _text(node.left) + _text(node.right)
-    return f"{{{ast.unparse(node.value if isinstance(node, ast.FormattedValue) else node)}}}"
+    source = ast.unparse(node.value if isinstance(node, ast.FormattedValue) else node)
+    constant = re.match(r"(?:\w+\.)?([A-Z_]+)\b", source)
+    return _constants().get(constant[1] if constant else "", f"{{{source}}}")
 
 
 def _found(node: ast.AST, module: str, within: str = "") -> Iterator[Message]:

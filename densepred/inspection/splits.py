@@ -71,7 +71,7 @@ def _build(found: Built) -> dict[str, UserError]:
         if len(data):
             found.data[split] = data
         else:
-            errors[split] = Misfit(f"{split}: has no image; check the paths of dataset", "empty_split")
+            errors[split] = Misfit(f"dataset.splits.{split}: has no image; check its path", "empty_split")
     return errors
 
 
