@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Collection
@@ -14,6 +13,7 @@ from omegaconf import DictConfig
 from densepred.cli import command, compose
 from densepred.errors import Notice, UserError
 from densepred.home import expand
+from densepred.results.inputs import chosen, claim
 from densepred.results.interruption import explained, stopping
 from densepred.results.places import destinations
 
@@ -39,8 +39,6 @@ densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
 PARTIAL = 4
-KINDS = ("labels", "latents", "overlays", "probabilities", "uncertainty", "instances", "panoptic", "reconstructions")
-"""Folders of results."""
 
 
 def main() -> None:
@@ -58,10 +56,11 @@ def predict(cfg: DictConfig) -> int:
         return predict_video(settings, source, files, output)
     places = destinations(files, source, output)
     from densepred.engine import caps
-    from densepred.results import person_boxes
+    from densepred.results import geo_windows, geotiff, person_boxes
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
     from densepred.rundir.progress_bar import ProgressBar
+    from densepred.types import VOID
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
@@ -76,15 +75,25 @@ def predict(cfg: DictConfig) -> int:
     claim(output, source, settings)
     overlays = OverlaySettings(settings.overlay, settings.threshold, settings.probabilities, settings.uncertainty)
     writer = Results(output, model.info, overlays, known)
+    maps = geotiff.writer(files, output, model.info)
     failed = []
     work = list(zip(files, names, places, ids, strict=True))
     bar = ProgressBar("predicting", len(work), "image").over(work)
     for done, (file, name, place, number) in enumerate(bar):
         try:
             with stopping(done, len(files)), explained(file, settings.tile):
-                pixels = model.read(file, settings.max_pixels)
+                if maps is not None and geo_windows.wanted(model, file, settings):
+                    geo_windows.predict(model, file, place, output, settings)
+                    maps.count += 1
+                    continue
+                pixels, _, void = model.stored(file, settings.max_pixels)
                 given = None if boxes is None else boxes(pixels, number, name.with_suffix("").as_posix())
-                writer.add(place, number, name.as_posix(), pixels, one(model, pixels, settings, given))
+                found = one(model, pixels, settings, given)
+                if void is not None and found.semantic is not None:
+                    found.semantic = found.semantic.masked_fill(void.to(found.semantic.device), VOID)
+                writer.add(place, number, name.as_posix(), pixels, found)
+                if maps is not None:
+                    maps.add(place, file, found)
                 if latents is not None:
                     size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
                     latents.add(place, name.as_posix(), size, model.encode(pixels))
@@ -98,7 +107,11 @@ def predict(cfg: DictConfig) -> int:
     _tell_missing(settings, writer.kinds)
     writer.tell_of_hidden()
     caps.tell_of_full(model.task.codec, len(files) - len(failed))
-    written = [*writer.kinds.values(), *([] if latents is None else latents.join(model.basis()))]
+    written = [
+        *writer.kinds.values(),
+        *([f"{geotiff.KIND}/"] if maps is not None and maps.count else []),
+        *([] if latents is None else latents.join(model.basis())),
+    ]
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
     return PARTIAL if failed else 0
@@ -191,74 +204,6 @@ def _tell_missing(settings: Any, kinds: Collection[str]) -> None:
     if settings.coco_ids and not any(kind.endswith(".json") for kind in kinds):
         text = f"coco_ids={settings.coco_ids}: has no effect: this model predicts nothing for a COCO file"
         warnings.warn(text, Notice, stacklevel=2)
-
-
-def runs_of(ckpt: object) -> list[str]:
-    """Return the checkpoints of `ckpt`, one text or a list; see `engine.ensemble`, which imports torch."""
-    return [str(one) for one in ckpt] if isinstance(ckpt, list | tuple) and ckpt else [str(ckpt)]
-
-
-def chosen(settings: Any) -> tuple[Path, list[Path]]:
-    """Return the image or the folder of images, and the images: those of `input`, or of the split of a run."""
-    if settings.split is None:
-        if settings.input is None:
-            raise UserError("input is not given; add input=IMAGE_OR_FOLDER to the command, or split=valid")
-        source = expand(settings.input)
-        return source, images(source, expand(settings.output))
-    from densepred.rundir import splits
-    from densepred.weights.header import find_weights
-
-    run = find_weights(runs_of(settings.ckpt)[0]).parent
-    root, names = splits.files(run, settings.split)
-    source = expand(settings.input) if settings.input is not None else root
-    files = [source / name for name in names]
-    if missing := [file for file in files if not file.is_file()]:
-        raise UserError(
-            f"split={settings.split}: {len(missing)} of {len(files)} images of {run / splits.FILE} are gone, such as "
-            f"{missing[0]}; put them back, or type input=ROOT if the dataset was moved"
-        )
-    return source, files
-
-
-def images(source: Path, output: Path | None = None) -> list[Path]:
-    """List the image itself, or the images of a folder and its subfolders in order, without those below `output`."""
-    from densepred.dataset.image_file import EXTENSIONS
-    from densepred.dataset.listing import image_files
-
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise UserError(f"input={source}: there is no such file or folder; check the path")
-    found = image_files(source, output)
-    if not found:
-        raise UserError(f"input={source}: no images in it (looked for {', '.join(sorted(EXTENSIONS))}); check the path")
-    return found
-
-
-def claim(output: Path, source: Path, settings: Any) -> None:
-    """Leave the record of this command in the output folder.
-
-    Raises UserError if it holds results of another checkpoint or other images, except with `overwrite`; results of the
-    same are replaced, with a notice.
-    """
-    from densepred import atomic
-    from densepred.dataset.listing import RECORD, record
-
-    runs = [os.path.abspath(expand(one)) for one in runs_of(settings.ckpt)]
-    ours = {"ckpt": runs[0] if len(runs) == 1 else runs, "input": os.path.abspath(source), "split": settings.split}
-    former = record(output)
-    if former is not None and any(former.get(key) != value for key, value in ours.items()):
-        holds = f"holds predictions of ckpt={former.get('ckpt')} input={former.get('input')}"
-    else:
-        kinds = [kind for kind in KINDS if former is None and (output / kind).exists()]
-        holds = f"holds {', '.join(kinds)} without {RECORD}" if kinds else None
-    if holds and not settings.overwrite:
-        raise UserError(f"output={output}: {holds}; choose another output, or type overwrite=true to write over them")
-    if holds or former is not None:
-        text = "former predictions are replaced; those of images that are gone stay"
-        warnings.warn(f"output={output}: {text}", Notice, stacklevel=2)
-    output.mkdir(parents=True, exist_ok=True)
-    atomic.write_json(output / RECORD, {"command": "densepred-predict", **ours})
 
 
 def tell_images(files: list[Path], info: Info, max_pixels: int) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,21 +14,19 @@ from torch import Tensor
 
 from densepred import distributed
 from densepred.build.instantiate import build
-from densepred.contracts import Model, Unpadded
-from densepred.dataset.image import from_array, from_image, read_image
+from densepred.contracts import Model
+from densepred.dataset.image import Stored, from_array, from_image, read_stored
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.engine import ensemble
+from densepred.engine import ensemble, sliding
 from densepred.engine.amp import Precision
 from densepred.engine.flip import Heads, logits, with_mirror
 from densepred.engine.flip import probabilities as head_probabilities
+from densepred.engine.sliding import Windows
 from densepred.errors import UserError
 from densepred.exporting import session
 from densepred.home import expand
 from densepred.loader.crops import cut_out
 from densepred.loader.seeds import random_generator
-from densepred.nn import choose
-from densepred.ops.geometry.mirror import mirrored
-from densepred.ops.geometry.tiling import blend_weights, cut, cut_unpadded, positions
 from densepred.ops.resize import resample
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
@@ -41,18 +38,6 @@ Picture = str | Path | Image.Image | np.ndarray | Tensor
 
 TOGETHER = 32
 """Instances of an image per batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """Settings of the sliding window: see `Predictor.__call__`."""
-
-    tile: int | None
-    overlap: float
-    blend: str
-
-    def __post_init__(self) -> None:
-        choose("blend", self.blend, ("gaussian", "none"))
 
 
 def load(
@@ -209,11 +194,16 @@ class Predictor:
         sample = self.transform(Sample(pixels, Annotation(size), Frame("image", size)), random_generator("predict"))
         return unit_scale(sample.image[None].to(self.device)), sample.frame
 
+    def stored(self, path: Path, max_pixels: int = MAX_PIXELS) -> Stored:
+        """Read the image of a file, in the orientation of training, and where it has no data."""
+        stored = read_stored(path, self.info.reads, max_pixels, self.info.max_value)
+        return stored if self.info.exif == "stored" else stored.upright()
+
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
         info, white, upright = self.info, self.info.max_value, self.info.exif != "stored"
         if isinstance(image, str | Path):
-            return read_image(expand(image), info.reads, max_pixels, upright, white)
+            return self.stored(expand(image), max_pixels).image
         if isinstance(image, Image.Image):
             return from_image(image, info.reads, white, upright=upright)
         if isinstance(image, list | tuple) or (isinstance(image, np.ndarray | Tensor) and image.ndim == 4):
@@ -237,53 +227,44 @@ class Predictor:
         for scale, flipped in views:
             view = resample.resize(x, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
             view = view.flip(-1) if flipped else view
-            seen = self._abutting(view, windows) if windows.blend == "none" else self._blended(view, windows)
+            if windows.blend == "none":
+                seen = sliding.abutting(view, windows, self._window, self.model)
+            else:
+                seen = sliding.blended(view, windows, self._window)
             seen = self.task.codec.unflip(seen) if flipped else seen
             seen = self.task.codec.unscale(seen, scale) if scale != 1 else seen
             for name, value in seen.items():
                 total[name] = total.get(name, 0) + resample.resize(value, size) / len(views)
         return {name: logits(self.task.heads[name], value) for name, value in total.items()}
 
-    def _blended(self, x: Tensor, windows: Windows) -> Heads:
-        """Return probabilities, or values, at the full size of `x`, blended from windows if a tile is given."""
-        size, tile = (int(x.shape[-2]), int(x.shape[-1])), windows.tile
-        window = (min(tile or size[0], size[0]), min(tile or size[1], size[1]))
-        weight = blend_weights(window, x.device)
-        sums: Heads = {}
-        norm = torch.zeros(size, device=x.device)
-        starts = [positions(length, side, windows.overlap) for length, side in zip(size, window, strict=True)]
-        for top, left in product(*starts):
-            here = (..., slice(top, top + window[0]), slice(left, left + window[1]))
-            norm[here] += weight
-            for name, value in self._forward(x[here]).items():
-                full = self._upsampled(name, value, window)
-                sums.setdefault(name, full.new_zeros(1, full.shape[1], *size))[here] += full * weight
-        return {name: value.div_(norm) for name, value in sums.items()}
+    def _window(self, x: Tensor, size: tuple[int, int], run: Callable[[Tensor], Outputs] | None) -> Heads:
+        """Return the probabilities, or values, of each head for a window (1, C, h, w), at this size."""
+        align, heads = self.model.align_corners, self.task.heads
+        return {
+            name: head_probabilities(heads[name], resample.resize(value, size, align))
+            for name, value in self._forward(x, run).items()
+        }
 
-    def _abutting(self, x: Tensor, windows: Windows) -> Heads:
-        """Return probabilities, or values, at the full size of `x`, from the central parts of windows, side by side."""
-        size, model, tile = (int(x.shape[-2]), int(x.shape[-1])), self.model, windows.tile
-        if tile is not None and isinstance(model, Unpadded):
-            rows, columns = (cut_unpadded(length, tile, model) for length in size)
-            run, lost = model.valid, model.margin
-        else:
-            rows, columns = (cut(length, tile or length, windows.overlap) for length in size)
-            run, lost = None, 0
-        out: Heads = {}
-        for (down, kept), (across, held) in product(rows.windows(size[0]), columns.windows(size[1])):
-            predictions = self._forward(mirrored(x, down, across), run)
-            predicted = (down[1] - down[0] - 2 * lost, across[1] - across[0] - 2 * lost)
-            top, left = kept[0] - down[0] - lost, held[0] - across[0] - lost
-            for name, value in predictions.items():
-                full = self._upsampled(name, value, predicted)
-                part = full[..., top : top + kept[1] - kept[0], left : left + held[1] - held[0]]
-                whole = out.setdefault(name, full.new_empty(1, full.shape[1], *size))
-                whole[..., kept[0] : kept[1], held[0] : held[1]] = part
-        return out
+    @torch.inference_mode()
+    def rows(
+        self,
+        read: Callable[[int, int, int, int], Tensor],
+        size: tuple[int, int],
+        windows: Windows,
+    ) -> Iterator[tuple[int, Annotation]]:
+        """Predict the class map of an image window by window, without holding it: yield first rows and their rows.
 
-    def _upsampled(self, name: str, value: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return the probabilities, or values, of a head at this size."""
-        return head_probabilities(self.task.heads[name], resample.resize(value, size, self.model.align_corners))
+        `read` returns the pixels (C, h, w) of the window of a top, left, height and width. The result is that of a
+        call with this `tile`, blended. The task must be semantic segmentation, without transforms.
+        """
+
+        def pixels(*where: int) -> Tensor:
+            return unit_scale(read(*where)[None].to(self.device))
+
+        for top, found in sliding.blended_rows(pixels, size, windows, self._window):
+            outputs = {name: [logits(self.task.heads[name], value)] for name, value in found.items()}
+            frame = Frame("image", (int(outputs["semantic"][0].shape[-2]), size[1]))
+            yield top, self.task.decode(outputs, [frame], False)[0]
 
 
 def whole(size: tuple[int, int]) -> Annotation:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from densepred import predict
 from densepred.dataset.file_names import FileNames
 from densepred.dataset.pairs import pair_folders
+from densepred.results import inputs
 from densepred.results.ids import Known, image_ids
 
 PER_FOLDER = 1000
@@ -36,7 +37,7 @@ def measure(folder: Path, count: int) -> list[float]:
         path = folder / f"{number // PER_FOLDER}/{number}_x.png"
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    files, listing = timed(lambda: predict.images(folder))
+    files, listing = timed(lambda: inputs.images(folder))
     _, naming = timed(lambda: predict.destinations(files, folder, folder / "out"))
     _, numbering = timed(lambda: image_ids(files, folder))
     names = [(f"images/{file.relative_to(folder)}", number) for number, file in enumerate(files)]

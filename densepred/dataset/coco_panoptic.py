@@ -17,9 +17,9 @@ from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, orientation, paths
 from densepred.dataset.coco import Entry, Record
 from densepred.dataset.division import chosen_fold
-from densepred.dataset.image import read_mask
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
+from densepred.dataset.mask import read_mask
 from densepred.dataset.reader import Reader
 from densepred.errors import UserError, shown
 from densepred.ops.boxes import from_ids

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from densepred.dataset.image import read_mask
+from densepred.dataset.mask import read_mask
 from densepred.ops.boxes import from_ids
 from densepred.ops.regions.components import components
 from densepred.types import VOID, Annotation, UserError

@@ -1,4 +1,4 @@
-"""Read images and masks of any usual mode, without clipping values or converting ids to grey levels.
+"""Read images of any usual mode, without clipping values.
 
 Channels of each mode, unless `channels` is given:
 1, L, LA -> 1 channel; RGB, P, RGBA, CMYK, YCbCr and the like -> 3 (alpha is dropped); 8 bits stay uint8;
@@ -11,28 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from densepred.dataset import image_layout
+from densepred.dataset import image_layout, nodata
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, hidden_slices, hidden_values, opened, pages, unmapped
 from densepred.dataset.intensity import Channels, fit, pick, unit
-from densepred.dataset.raster import Raster, open_raster
+from densepred.dataset.raster import open_raster
 from densepred.types import UserError
 
 _ORIENTATION, _PHOTOMETRIC, _SAMPLE_FORMAT, _DESCRIPTION, _DEPTH = 0x0112, 262, 339, 270, 32997
 _SIGNED = 2  # value of SampleFormat
-MIN_IS_WHITE = (
-    "the mask is stored with 0 as white (MinIsWhite), so programs disagree about its ids; save it as PNG, or as TIFF "
-    "with 0 as black"
-)
-PAGES = (
-    "the mask has {} pages, and one would be read; save one mask per image, or if pages are classes, one page with the "
-    "id of each pixel's class"
-)
 
 
 def read_image(
@@ -50,34 +43,77 @@ def read_image(
     if a value is larger.
     Raises UserError if the file is damaged, too large or of a mode that would lose values.
     """
-    image, orientation = read_stored(path, channels, max_pixels, max_value)
-    return turn(image, orientation) if upright else image
+    stored = read_stored(path, channels, max_pixels, max_value)
+    return stored.upright().image if upright else stored.image
+
+
+class Stored(NamedTuple):
+    """An image (C, H, W) as it is stored, its EXIF orientation, 1 to 8, and where it has no data, (H, W) bool."""
+
+    image: Tensor
+    orientation: int = 1
+    void: Tensor | None = None
+
+    def upright(self) -> Stored:
+        """Return the image as viewers show it."""
+        void = None if self.void is None else turn(self.void[None], self.orientation)[0]
+        return Stored(turn(self.image, self.orientation), 1, void)
 
 
 def read_stored(
     path: str | Path, channels: Channels = None, max_pixels: int = MAX_PIXELS, max_value: int | None = None
-) -> tuple[Tensor, int]:
-    """Return an image as it is stored, (C, H, W), and its EXIF orientation, 1 to 8."""
+) -> Stored:
+    """Read an image as it is stored; pixels without data (GDAL's nodata) are black."""
     path = Path(path)
     if (raster := open_raster(path, max_pixels)) is not None:
-        values = unit(raster.read(channels), path, max_value)
-        values = _negative(values) if raster.inverted else values
-        return fit(values, None if isinstance(channels, Sequence) else channels, path), raster.orientation
+        stored = from_stored(raster.read(channels), path, channels, max_value, raster.nodata, raster.inverted)
+        return stored._replace(orientation=raster.orientation)
     with opened(path, max_pixels) as image:
         found, _ = pages(image, path, max_pixels)
-        _refuse_hidden_bits(image, path)
+        refuse_hidden_bits(image, path)
         turned = turned_by_decoding(image)
+        empty = nodata.declared(path) if image.format == "TIFF" else None
+        void = None
         if len(found) == 1:
-            values = _decode(image, path, channels, max_value)
+            values = _decode(image, path, channels, max_value, empty)
+            void = _missing(image, empty)
+            if void is not None:
+                values = np.where(void.numpy()[..., None], np.zeros(1, values.dtype), values)
         else:
-            layers = [_page(image, index, path, max_value) for index in found]
+            layers = [_page(image, index, path, max_value, empty) for index in found]
             if len({layer.shape for layer in layers}) > 1:
                 raise UserError(f"{path}: its pages have different sizes; save them as separate images")
             values = np.concatenate(layers, 2)
         # Only now, because Pillow decodes a PNG to look for EXIF
         orientation = orientation_of(image)
     stored = _chosen(values, channels, path)
-    return (turn_back(stored, turned), turned) if turned > 1 else (stored, orientation)
+    if turned > 1:
+        return Stored(turn_back(stored, turned), turned, None if void is None else turn_back(void[None], turned)[0])
+    return Stored(stored, orientation, void)
+
+
+def from_stored(
+    values: np.ndarray,
+    path: Path,
+    channels: Channels,
+    max_value: int | None,
+    empty: float | None,
+    negative: bool = False,
+) -> Stored:
+    """Convert the numbers (H, W, C) of the picked bands of a file; `empty` marks pixels without data."""
+    void = None if empty is None else torch.from_numpy(nodata.missing(values, empty))
+    values = unit(nodata.cleared(values, empty), path, max_value)
+    values = _negative(values) if negative else values
+    return Stored(fit(values, None if isinstance(channels, Sequence) else channels, path), 1, void)
+
+
+def _missing(image: Image.Image, empty: float | None) -> Tensor | None:
+    """Return where an image that Pillow has decoded holds no data, in the colours or numbers of the file."""
+    if empty is None or image.mode not in ("L", "LA", "RGB", "RGBA", "F", *WIDE):
+        return None
+    values = np.asarray(image)
+    bands = 1 if values.ndim == 2 else values.shape[2] - (image.mode in ("LA", "RGBA"))
+    return torch.from_numpy(nodata.missing(values if values.ndim == 2 else values[..., :bands], empty))
 
 
 def turned_by_decoding(image: Image.Image) -> int:
@@ -105,89 +141,28 @@ def turn_back(image: Tensor, orientation: int) -> Tensor:
     return turn(image, {6: 8, 8: 6}.get(orientation, orientation))
 
 
-def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Return the ids (H, W) of a mask as stored, or its colours (H, W, 3). EXIF is ignored.
-
-    Raises UserError for files with lossy compression, transparency, fractions or several pages, and for damaged files.
-    """
-    return read_mask_palette(path, max_pixels)[0]
-
-
-def read_mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return a mask as `read_mask` does, and its palette (N, 3) uint8; None without one."""
-    path = Path(path)
-    if (raster := open_raster(path, max_pixels)) is not None:
-        return _whole(_mask_values(raster), path), None
-    with opened(path, max_pixels) as image:
-        _refuse_as_mask(image, path, max_pixels)
-        colours = image.getpalette("RGB") if image.mode == "P" else None
-        turned = turned_by_decoding(image)
-        ids = _ids(image, path)
-        if turned > 1:
-            layers = torch.from_numpy(np.array(ids)).reshape(*ids.shape[:2], -1).movedim(-1, 0)
-            ids = turn_back(layers, turned).movedim(0, -1).numpy().squeeze(-1 if ids.ndim == 2 else ())
-        return ids, None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
-
-
-def _mask_values(raster: Raster) -> np.ndarray:
-    """Return the values (H, W) or (H, W, 3) of a mask that Pillow does not read."""
-    if raster.inverted:
-        raise UserError(f"{raster.path}: {MIN_IS_WHITE}")
-    if raster.pages > 1:
-        raise UserError(f"{raster.path}: {PAGES.format(raster.pages)}")
-    values = raster.values()
-    return values[..., 0] if raster.bands == 1 else values
-
-
-def _refuse_as_mask(image: Image.Image, path: Path, max_pixels: int) -> None:
-    """Raise UserError for files with changed ids, and for those that would be read in part only."""
-    if image.format in ("JPEG", "MPO"):
-        raise UserError(f"{path}: is a JPEG, and its compression changes labels; save masks as PNG")
-    if image.format == "WEBP" and not image_layout.is_lossless_webp(path):
-        raise UserError(f"{path}: is a lossy WebP, and its compression changes labels; save masks as PNG")
-    found, _ = pages(image, path, max_pixels)
-    if len(found) > 1:
-        raise UserError(f"{path}: {PAGES.format(len(found))}")
-    if image.format != "TIFF" and getattr(image, "is_animated", False):
-        raise UserError(f"{path}: the mask has several frames, and one would be read; save one mask per image")
-    if _inverted(image) and image.mode != "1":
-        raise UserError(f"{path}: {MIN_IS_WHITE}")
-    _refuse_hidden_bits(image, path)
-
-
-def _ids(image: Image.Image, path: Path) -> np.ndarray:
-    """Return the ids (H, W) or colours (H, W, 3) of an open mask."""
-    if image.mode in ("LA", "PA", "RGBA"):
-        low, _ = image.getchannel("A").getextrema()
-        if low != 255:
-            raise UserError(f"{path}: the mask is partly transparent; save it without an alpha channel")
-        return np.asarray(image)[..., 0] if image.mode != "RGBA" else np.asarray(image)[..., :3]
-    if image.mode not in ("1", "L", "P", "RGB", "F", *WIDE):
-        raise UserError(f"{path}: has mode {image.mode}, which masks cannot have; save it as grey or palette PNG")
-    values = np.asarray(image)
-    return values.astype(np.uint8) if values.dtype == bool else _whole(values, path)
-
-
-def _inverted(image: Image.Image) -> bool:
+def inverted(image: Image.Image) -> bool:
     """Return True for a TIFF in which 0 is white."""
     return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
-def _page(image: Image.Image, index: int, path: Path, max_value: int | None) -> np.ndarray:
+def _page(image: Image.Image, index: int, path: Path, max_value: int | None, empty: float | None) -> np.ndarray:
     image.seek(index)
-    _refuse_hidden_bits(image, path)
-    layer = _decode(image, path, None, max_value)
+    refuse_hidden_bits(image, path)
+    layer = _decode(image, path, None, max_value, empty)
     if layer.shape[2] != 1:
         raise UserError(f"{path}: page {index + 1} is in colour, and pages are channels; save each in grey")
     return layer
 
 
-def _decode(image: Image.Image, path: Path, channels: Channels, max_value: int | None = None) -> np.ndarray:
-    """Return values (H, W, C): uint8, or float32 in [0, 1]; 0 is black."""
+def _decode(
+    image: Image.Image, path: Path, channels: Channels, max_value: int | None = None, empty: float | None = None
+) -> np.ndarray:
+    """Return values (H, W, C): uint8, or float32 in [0, 1]; 0 is black, and so are numbers that equal `empty`."""
     if image.mode in ("F", *WIDE):
-        values = unit(np.asarray(image), path, max_value)
+        values = unit(nodata.cleared(np.asarray(image), empty), path, max_value)
         # Pillow inverts 8 bits and fewer, no others
-        return _negative(values) if _inverted(image) else values
+        return _negative(values) if inverted(image) else values
     every = isinstance(channels, Sequence)
     if (channels == 4 or every) and (image.mode == "RGBA" or "transparency" in image.info):
         image = image.convert("RGBA")
@@ -203,7 +178,7 @@ def _negative(values: np.ndarray) -> np.ndarray:
     return (255 if values.dtype == np.uint8 else 1) - values
 
 
-def _refuse_hidden_bits(image: Image.Image, path: Path) -> None:
+def refuse_hidden_bits(image: Image.Image, path: Path) -> None:
     """Raise UserError for values that Pillow would drop or change in silence, see `hidden_values`."""
     if lost := hidden_values(image):
         raise UserError(f"{path}: {lost}")
@@ -215,29 +190,19 @@ def _refuse_hidden_bits(image: Image.Image, path: Path) -> None:
         raise UserError(f"{path}: holds signed integers of 8 bits, which are read as unsigned; save it with 16 bits")
 
 
-def _whole(values: np.ndarray, path: Path) -> np.ndarray:
-    """Return ids as integers; floats must be whole numbers."""
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all() or (values != np.round(values)).any():
-            raise UserError(f"{path}: the mask holds fractions; save class ids as whole numbers")
-        values = values.astype(np.int64)
-    if values.dtype.kind not in "iub" or not (values.ndim == 2 or values.shape[2] == 3):
-        raise UserError(f"{path}: the mask is {values.dtype} of shape {values.shape}; save ids as (height, width)")
-    return np.array(values)
-
-
 def highest(path: Path, max_pixels: int = MAX_PIXELS) -> int:
     """Return the largest stored value of an image of integers."""
     if (raster := open_raster(path, max_pixels)) is not None:
-        return int(raster.values().max())
+        return int(nodata.cleared(raster.values(), raster.nodata).max())
     with opened(path, max_pixels) as image:
         found, _ = pages(image, path, max_pixels)
-        return max(_highest(image, index) for index in found)
+        empty = nodata.declared(path) if image.format == "TIFF" else None
+        return max(_highest(image, index, empty) for index in found)
 
 
-def _highest(image: Image.Image, page: int) -> int:
+def _highest(image: Image.Image, page: int, empty: float | None) -> int:
     image.seek(page)
-    return int(np.asarray(image).max())
+    return int(nodata.cleared(np.asarray(image), empty).max())
 
 
 def from_image(
@@ -249,7 +214,7 @@ def from_image(
 ) -> Tensor:
     """Convert an image in memory, as `read_image` does with a file."""
     path = Path(name)
-    _refuse_hidden_bits(image, path)
+    refuse_hidden_bits(image, path)
     unmapped(image)
     turned = turned_by_decoding(image)
     found = _chosen(_decode(image, path, channels, max_value), channels, path)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from densepred.dataset import nodata
 from densepred.dataset.image import highest, orientation_of, turned_by_decoding
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, opened, pages
 from densepred.dataset.intensity import white_of
@@ -26,6 +27,7 @@ class Header:
     size: tuple[int, int]
     previews: int = 0
     orientation: int = 1  # of EXIF
+    nodata: float | None = None  # the value of pixels without data
 
     @property
     def wide(self) -> bool:
@@ -38,7 +40,14 @@ def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
     if (raster := open_raster(path, max_pixels)) is not None:
         size = raster.size if raster.orientation <= 4 else raster.size[::-1]
         return Header(
-            path, raster.channels, raster.bands, raster.depth, raster.size, raster.previews, raster.orientation
+            path,
+            raster.channels,
+            raster.bands,
+            raster.depth,
+            raster.size,
+            raster.previews,
+            raster.orientation,
+            raster.nodata,
         )
     with opened(path, max_pixels) as image:
         found, previews = pages(image, path, max_pixels)
@@ -50,7 +59,8 @@ def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
         turned = orientation_of(image) if image.format != "PNG" or "exif" in image.info else 1
         as_stored = turned_by_decoding(image) <= 4
         size = (image.height, image.width) if as_stored else (image.width, image.height)
-        return Header(path, channels, channels + alpha, depth, size, previews, turned)
+        empty = nodata.declared(path) if image.format == "TIFF" else None
+        return Header(path, channels, channels + alpha, depth, size, previews, turned, empty)
 
 
 def read_headers(paths: Sequence[Path], max_pixels: int, strict: bool = True) -> list[Header]:
@@ -103,6 +113,8 @@ def describe(headers: Sequence[Header], info: Info) -> str:
     if turned := sum(header.orientation > 1 for header in headers):
         how = "as stored" if info.exif == "stored" else "as viewers show them"
         parts.append(f"EXIF orientation in {turned} of {len(headers)}: read {how}")
+    if empty := [header for header in headers if header.nodata is not None]:
+        parts.append(f"{len(empty)} of {len(headers)} name a value of pixels without data ({empty[0].nodata:g}): black")
     return "; ".join(parts)
 
 

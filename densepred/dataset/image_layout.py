@@ -25,6 +25,7 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """The first bytes of a TIFF and of a BigTIFF."""
 WIDTHS = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
 """Bytes of a value by the type of a TIFF's entry."""
+_ASCII = 2
 
 
 def check(path: Path) -> None:
@@ -139,11 +140,7 @@ def directories(file: BinaryIO, start: int, size: int) -> str | None:
 def _directories(file: BinaryIO, start: int) -> Iterator[tuple[int, int]]:
     """Yield the entries and the bytes of values of each directory."""
     file.seek(start)
-    head = file.read(16)
-    order = "<" if head[:2] == b"II" else ">"
-    big = head[2:4] in (b"+\0", b"\0+")
-    width, counted, pointer = (20, "Q", "Q") if big else (12, "H", "I")
-    (place,) = struct.unpack(order + pointer, head[8:16] if big else head[4:8])
+    order, width, counted, pointer, place = _start(file.read(16))
     seen: set[int] = set()
     while place and place not in seen:
         seen.add(place)
@@ -157,6 +154,47 @@ def _directories(file: BinaryIO, start: int) -> Iterator[tuple[int, int]]:
         facts = [struct.unpack_from(form, entries, i) for i in range(0, len(entries) - width + 1, width)]
         yield count, sum(number * WIDTHS[kind] for _, kind, number in facts if kind < len(WIDTHS))
         (place,) = struct.unpack(order + pointer, file.read(struct.calcsize(pointer)))
+
+
+def tags(file: BinaryIO) -> dict[int, bytes]:
+    """Return the entries of the first directory of a TIFF by their tag; {} if it is damaged."""
+    try:
+        file.seek(0)
+        order, width, counted, _, place = _start(file.read(16))
+        file.seek(place)
+        (count,) = struct.unpack(order + counted, file.read(struct.calcsize(counted)))
+        entries = file.read(min(count, ENTRIES) * width)
+    except (OSError, struct.error, ValueError, OverflowError):
+        return {}
+    rows = [entries[start : start + width] for start in range(0, len(entries) - width + 1, width)]
+    return {struct.unpack(f"{order}H", row[:2])[0]: row for row in rows}
+
+
+def text_of(file: BinaryIO, tag: int) -> str | None:
+    """Return the text of a tag in the first directory of a TIFF; None if it is absent or damaged."""
+    if (row := tags(file).get(tag)) is None:
+        return None
+    file.seek(0)
+    order, _, _, pointer, _ = _start(file.read(16))
+    kind, length = struct.unpack_from(f"{order}H{pointer}", row, 2)
+    if kind != _ASCII or length > LONGEST:
+        return None
+    value = row[4 + struct.calcsize(pointer) :]
+    if length > len(value):
+        file.seek(struct.unpack(order + pointer, value)[0])
+        value = file.read(length)
+    return value[:length].split(b"\0")[0].decode("ascii", "replace").strip()
+
+
+def _start(head: bytes) -> tuple[str, int, str, str, int]:
+    """Return the byte order of a TIFF, the bytes of an entry, two struct codes, and the place of the first directory.
+
+    The codes are those of numbers of entries and of places.
+    """
+    order = "<" if head[:2] == b"II" else ">"
+    if head[2:4] in (b"+\0", b"\0+"):
+        return order, 20, "Q", "Q", struct.unpack(f"{order}Q", head[8:16])[0]
+    return order, 12, "H", "I", struct.unpack(f"{order}I", head[4:8])[0]
 
 
 def is_lossless_webp(path: Path) -> bool:

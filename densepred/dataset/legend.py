@@ -12,8 +12,8 @@ import numpy as np
 
 from densepred.dataset import class_file, smoothed
 from densepred.dataset.class_file import Entry
-from densepred.dataset.image import read_mask_palette
 from densepred.dataset.labels import IN_COLOURS, Labels, number
+from densepred.dataset.mask import read_mask_palette
 from densepred.dataset.palette import Colour, PaletteRecord, default_palette, parse_palette
 from densepred.errors import Misfit, Notice
 from densepred.types import VOID, UserError

@@ -103,7 +103,8 @@ class PairedFolder(Dataset):
             max_value=white,
             exif=exif,
         )
-        self._images = describe(headers, info)
+        void = ", and void" if self.masks is not None and any(one.nodata is not None for one in headers) else ""
+        self._images = describe(headers, info) + void
         return info
 
     def images_line(self) -> str:

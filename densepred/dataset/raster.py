@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from densepred.dataset import tiff_file
+from densepred.dataset import geo_file, nodata, tiff_file
 from densepred.dataset.image_file import MAX_PIXELS, beyond_pillow, load_npy
 from densepred.dataset.intensity import pick
 
@@ -27,6 +27,8 @@ class Raster:
     inverted: bool = False  # 0 is white
     orientation: int = 1  # of EXIF
     pages: int = 1
+    nodata: float | None = None
+    lossy: bool = False
 
     @property
     def channels(self) -> int:
@@ -54,7 +56,12 @@ def open_raster(path: Path, max_pixels: int = MAX_PIXELS) -> Raster | None:
         return Raster(path, layers.shape[:2], layers.shape[2], array.dtype, lambda: layers)
     if (why := beyond_pillow(path)) is None:
         return None
-    found = tiff_file.read_layout(path, max_pixels, why)
+    try:
+        found = tiff_file.read_layout(path, max_pixels, why)
+    except tiff_file.NoDecoder:
+        if not geo_file.installed():
+            raise
+        return _by_gdal(path, max_pixels)
     return Raster(
         path,
         found.size,
@@ -66,4 +73,19 @@ def open_raster(path: Path, max_pixels: int = MAX_PIXELS) -> Raster | None:
         found.inverted,
         found.orientation,
         found.pages,
+        nodata.declared(path),
+    )
+
+
+def _by_gdal(path: Path, max_pixels: int) -> Raster:
+    found, empty = geo_file.read_layout(path, max_pixels), nodata.declared(path)
+    return Raster(
+        path,
+        found.size,
+        found.bands,
+        found.dtype,
+        lambda: geo_file.read_values(path),
+        found.alpha,
+        nodata=empty,
+        lossy=found.lossy,
     )

@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from densepred.dataset.image import read_image, read_mask_palette, read_stored, turn
+from densepred.dataset.image import Stored, read_image, read_stored
 from densepred.dataset.intensity import Channels
 from densepred.dataset.labels import Labels
+from densepred.dataset.mask import read_mask_palette
 from densepred.dataset.pairs import Pair
 from densepred.errors import Misfit
-from densepred.types import ORIENTATIONS, Annotation, Frame, Sample, UserError
+from densepred.types import ORIENTATIONS, VOID, Annotation, Frame, Sample, UserError
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -47,13 +48,19 @@ class Reader:
             self.labels.check_palette(mask, palette, pair.mask)
         labels = self.labels.encode(mask, pair.mask)
         size = (labels.shape[0], labels.shape[1])
-        image = self.image(pair.image, size, f"the mask {pair.mask}")
+        image, _, void = self.stored(pair.image, size, f"the mask {pair.mask}")
+        if void is not None:
+            labels[void] = VOID
         return Sample(image, Annotation(size, semantic=labels), Frame(pair.id, size))
 
     def image(self, path: Path, size: tuple[int, int], partner: str) -> Tensor:
         """Return the image, (C, H, W), in the orientation that fits `size`; `partner` names the source of the size."""
-        image = self._turned(path, size)
-        found = (image.shape[1], image.shape[2])
+        return self.stored(path, size, partner).image
+
+    def stored(self, path: Path, size: tuple[int, int], partner: str) -> Stored:
+        """Return the image as `image` does, and where it has no data."""
+        stored = self._turned(path, size)
+        found = (stored.image.shape[1], stored.image.shape[2])
         if found != size:
             hint = "one of them is turned by 90 degrees" if found == size[::-1] else _factor(found, size)
             raise Misfit(
@@ -61,20 +68,22 @@ class Reader:
                 f"{size[0]}x{size[1]} (height x width); {hint}",
                 "sizes_differ",
             )
-        return image
+        return stored
 
-    def _turned(self, path: Path, size: tuple[int, int]) -> Tensor:
-        if self.exif != "auto":
-            return read_image(path, self.channels, self.max_pixels, self.exif == "upright", self.max_value)
-        image, orientation = read_stored(path, self.channels, self.max_pixels, self.max_value)
-        upright = turn(image, orientation)
-        if orientation != 1 and image.shape[1:] == upright.shape[1:] == size:
+    def _turned(self, path: Path, size: tuple[int, int]) -> Stored:
+        stored = read_stored(path, self.channels, self.max_pixels, self.max_value)
+        if self.exif == "stored":
+            return stored
+        upright = stored.upright()
+        if self.exif == "upright":
+            return upright
+        if stored.orientation != 1 and stored.image.shape[1:] == upright.image.shape[1:] == size:
             raise Misfit(
-                f"{path}: has EXIF orientation {orientation} and its mask fits both orientations; set "
+                f"{path}: has EXIF orientation {stored.orientation} and its mask fits both orientations; set "
                 "dataset.exif=upright if masks were drawn on images as viewers show them, else dataset.exif=stored",
                 "orientation",
             )
-        return upright if upright.shape[1:] == size else image
+        return upright if upright.image.shape[1:] == size else stored
 
 
 def _factor(image: tuple[int, int], labels: tuple[int, int]) -> str:
@@ -102,8 +111,10 @@ def statistics(
     count = len(channels) if isinstance(channels, Sequence) else channels
     sums = torch.zeros(3, count, dtype=torch.float64)
     for pair in pairs[::step]:
-        image = read_image(pair.image, channels, max_pixels, max_value=max_value)
-        values = image.flatten(1).double() / (255 if image.dtype == torch.uint8 else 1)
+        image, _, void = read_stored(pair.image, channels, max_pixels, max_value)
+        values = (image.flatten(1) if void is None else image[:, ~void]).double() / (
+            255 if image.dtype == torch.uint8 else 1
+        )
         sums += torch.stack((torch.full((count,), values.shape[1]), values.sum(1), values.square().sum(1)))
     mean = sums[1] / sums[0]
     std = (sums[2] / sums[0] - mean.square()).clamp_min(0).sqrt().clamp_min(1e-3)

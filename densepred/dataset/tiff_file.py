@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from densepred.dataset import geo_file
 from densepred.dataset.image_file import MAX_PAGES, check_pixels, damage, full_size, hidden_slices, logged
 from densepred.types import UserError
 
@@ -30,6 +31,10 @@ ALPHA = (1, 2)  # of ExtraSamples
 ORIENTATION = 274
 SAFE = 2**26  # bytes that a strip or tile may fill in the worst case without being measured
 MOST = 1032  # bytes that one byte of deflate can become
+
+
+class NoDecoder(UserError):  # noqa: N818, named after the fact
+    """The library that reads this file is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def read_values(path: Path, max_pixels: int, why: str) -> np.ndarray:
 def _opened(path: Path, why: str) -> Iterator[list[TiffPage]]:
     """Yield the pages. Errors that tifffile only logs are errors too."""
     if find_spec("tifffile") is None:
-        raise UserError(f"{path}: Pillow cannot read this TIFF ({why}); type {INSTALL}, or save it as .npy or PNG")
+        raise NoDecoder(f"{path}: Pillow cannot read this TIFF ({why}); type {INSTALL}, or save it as .npy or PNG")
     from tifffile import TiffFile
 
     with damage(path), logged("tifffile") as faults, TiffFile(path) as file:
@@ -126,9 +131,9 @@ def _check(path: Path, page: TiffPage) -> None:
         return
     name = getattr(page.compression, "name", page.compression)
     if page.compression not in BY_IMAGECODECS:
-        raise UserError(f"{path}: is compressed by {name}; save it without compression, or by deflate or LZW")
+        raise NoDecoder(f"{path}: is compressed by {name}; type {geo_file.INSTALL}, or save it by deflate or LZW")
     if find_spec("imagecodecs") is None:
-        raise UserError(f"{path}: is compressed by {name}, which imagecodecs reads; type {INSTALL}, or save by deflate")
+        raise NoDecoder(f"{path}: is compressed by {name}, which imagecodecs reads; type {INSTALL}, or save by deflate")
 
 
 def _values(path: Path, page: TiffPage) -> np.ndarray:

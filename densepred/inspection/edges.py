@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from densepred.contracts import Dataset
-from densepred.dataset.image import read_mask, read_stored, turn
+from densepred.dataset.image import read_stored, turn
+from densepred.dataset.mask import read_mask
 from densepred.dataset.paired_folder import PairedFolder
 from densepred.dataset.pairs import Pair
 from densepred.errors import UserError
@@ -40,7 +41,7 @@ def better(pair: Pair, max_pixels: int) -> str | None:
     assert pair.mask is not None
     try:
         mask = read_mask(pair.mask, max_pixels)
-        image, orientation = read_stored(pair.image, None, max_pixels)
+        image, orientation, _ = read_stored(pair.image, None, max_pixels)
     except UserError:
         return None
     labels = mask.astype(np.int64) if mask.ndim == 2 else mask.astype(np.int64) @ np.array([65536, 256, 1])

@@ -12,7 +12,7 @@ import numpy as np
 from densepred.build.instantiate import build
 from densepred.dataset import smoothed
 from densepred.dataset.folder import Folder
-from densepred.dataset.image import read_mask
+from densepred.dataset.mask import read_mask
 from densepred.dataset.paired_folder import PairedFolder
 from densepred.errors import UserError
 from densepred.inspection.finding import Finding

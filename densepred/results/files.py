@@ -29,7 +29,7 @@ from densepred.errors import Notice, UserError
 from densepred.results import coco
 from densepred.results.coco import Categories
 from densepred.results.ids import Known
-from densepred.types import Annotation, Info
+from densepred.types import VOID, Annotation, Info
 
 RECORDS = ".records"
 LARGEST_ID = 65535  # in a PNG of 16 bits
@@ -226,7 +226,10 @@ def write_array(path: Path, values: np.ndarray) -> None:
 def indexed(labels: np.ndarray, info: Info) -> Image.Image:
     """Build a palette image of class ids (H, W), with the colours of the classes as its palette."""
     image = Image.fromarray(labels)
-    image.putpalette([value for colour in info.palette for value in colour])
+    colours = [value for colour in info.palette for value in colour]
+    # A PNG of a short palette has few bits per pixel, in which void would become another id
+    colours += [0] * (3 * (VOID + 1) - len(colours)) if labels.max(initial=0) == VOID else []
+    image.putpalette(colours)
     return image
 
 

@@ -17,10 +17,11 @@ from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.coco_panoptic import CocoPanoptic
 from densepred.dataset.folder import Folder
-from densepred.dataset.image import from_array, read_image, read_mask
+from densepred.dataset.image import from_array, read_image
 from densepred.dataset.image_header import read_header
 from densepred.dataset.instance_folder import InstanceFolder
 from densepred.dataset.intensity import white_of
+from densepred.dataset.mask import read_mask
 from densepred.dataset.mpii import Mpii
 from densepred.jobs.parts import read_as_trained
 from densepred.types import UserError

@@ -15,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from densepred.dataset.image import from_image, read_image, read_mask
+from densepred.dataset.image import from_image, read_image
 from densepred.dataset.image_header import read_header
+from densepred.dataset.mask import read_mask
 from densepred.types import UserError
 
 RANDOM = np.random.default_rng(0)

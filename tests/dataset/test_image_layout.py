@@ -14,8 +14,9 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from densepred.dataset import image_layout
-from densepred.dataset.image import read_image, read_mask
+from densepred.dataset.image import read_image
 from densepred.dataset.image_header import read_header
+from densepred.dataset.mask import read_mask
 from densepred.types import UserError
 
 VALUES = np.arange(12 * 10 * 3, dtype=np.uint8).reshape(12, 10, 3)

@@ -16,9 +16,10 @@ from PIL import Image
 
 from densepred.dataset import tiff_file
 from densepred.dataset.folder import Folder
-from densepred.dataset.image import read_image, read_mask
+from densepred.dataset.image import read_image
 from densepred.dataset.image_file import beyond_pillow
 from densepred.dataset.image_header import read_header
+from densepred.dataset.mask import read_mask
 from densepred.errors import UserError
 from densepred.jobs.evaluation import as_trained
 from densepred.loader.samples import checked

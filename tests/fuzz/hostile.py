@@ -19,7 +19,8 @@ import torch
 from densepred.cli import command
 from densepred.cli.inherit import inherited
 from densepred.cli.typed import Typed
-from densepred.dataset.image import read_image, read_mask
+from densepred.dataset.image import read_image
+from densepred.dataset.mask import read_mask
 from densepred.hub import pickles
 from densepred.weights.file import load_model, save_weights
 from tests.dataset import coco_tree, folder_tree, mpii_tree

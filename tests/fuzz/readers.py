@@ -18,8 +18,9 @@ from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.coco_panoptic import CocoPanoptic
 from densepred.dataset.folder import Folder
-from densepred.dataset.image import read_image, read_mask
+from densepred.dataset.image import read_image
 from densepred.dataset.image_header import read_header
+from densepred.dataset.mask import read_mask
 from densepred.dataset.mpii import Mpii
 from densepred.dataset.pair_list import read_list
 from densepred.errors import UserError

@@ -1,0 +1,45 @@
+"""Pixels without data in rasters of maps (GDAL's nodata): black in images, void in labels."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from densepred.dataset import image_layout
+
+TAG = 42113
+"""GDAL_NODATA, a text: https://gdal.org/en/stable/drivers/raster/gtiff.html"""
+
+
+def declared(path: Path) -> float | None:
+    """Return the value that a TIFF gives to pixels without data; None if it names none, or is no TIFF."""
+    with path.open("rb") as file, contextlib.suppress(struct.error, OSError, ValueError, OverflowError):
+        if file.read(4) in image_layout.TIFF and (text := image_layout.text_of(file, TAG)):
+            return float(text.replace(",", "."))
+    return None
+
+
+def missing(values: np.ndarray, nodata: float) -> np.ndarray:
+    """Return where all bands of (H, W) or (H, W, C) hold no data, (H, W) bool."""
+    found = _equal(values, nodata)
+    return found if found.ndim == 2 else np.asarray(found.all(2))
+
+
+def _equal(values: np.ndarray, nodata: float) -> np.ndarray:
+    return np.asarray(np.isnan(values) if np.isnan(nodata) else values == nodata)
+
+
+def cleared(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Return the values with 0 where there is no data.
+
+    Bytes in which only some bands equal `nodata` stay: they are dark or bright, not absent.
+    """
+    if nodata is None or values.dtype.kind not in "iuf":
+        return values
+    found = missing(values, nodata) if values.dtype == np.uint8 else _equal(values, nodata)
+    values = np.array(values)
+    values[found] = 0
+    return values

@@ -1,0 +1,93 @@
+"""Class maps of GeoTIFF that are too large to be held: read, predicted and written window by window."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from densepred import atomic
+from densepred.codec.semantic import Semantic
+from densepred.dataset import geo_file, nodata
+from densepred.dataset.image import from_stored
+from densepred.engine.sliding import Windows
+from densepred.errors import Notice, UserError
+from densepred.predictor import Predictor
+from densepred.results.geotiff import KIND, created
+from densepred.types import VOID
+
+HELD = 2**30
+"""Bytes of an image and its probabilities, as float32, above which it is predicted in windows."""
+
+
+def wanted(model: Predictor, file: Path, settings: Any) -> bool:
+    """Return True for a GeoTIFF that is too large to be held, if the settings and the model allow windows."""
+    if settings.tile is None or not geo_file.has_place(file) or not geo_file.installed():
+        return False
+    if settings.flip or list(settings.scales) != [1.0] or settings.blend != "gaussian" or settings.latents:
+        return False
+    if type(model.task.codec) is not Semantic or model.transform.transforms:
+        return False
+    with geo_file.opened(file) as image:
+        size = image.height * image.width * 4 * (len(model.info.classes) + model.info.channels)
+        kind = np.dtype(image.dtypes[0])
+        # The scale of other integers would depend on the window
+        scaled = kind in (np.uint8, np.uint16) or kind.kind == "f" or model.info.max_value is not None
+        other = image.photometric is not None and image.photometric.name in ("white", "palette")
+        turned = geo_file.turned(file)
+    return size > HELD and scaled and not other and not turned
+
+
+def predict(model: Predictor, file: Path, place: Path, output: Path, settings: Any) -> None:
+    """Write the labels as GeoTIFF, equal to those of the whole image; memory holds the rows of one window."""
+    geo_file.read_layout(file, settings.max_pixels)  # checks the size
+    where = geo_file.place(file)
+    assert where is not None
+    path = output / KIND / "labels" / place.parent / f"{place.name}.tif"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = where.size
+    text = f"{file}: {height}x{width} pixels are predicted in windows, and written as labels in GeoTIFF alone"
+    warnings.warn(text, Notice, stacklevel=2)
+
+    def write(temporary: Path) -> None:
+        with created(temporary, (1, height, width), np.dtype(np.uint8), where, VOID) as target:
+            if model.info.palette:
+                target.write_colormap(1, dict(enumerate(model.info.palette)))
+            for top, labels in labelled(model, file, Windows(settings.tile, settings.overlap, settings.blend)):
+                target.write(labels[None], window=((top, top + len(labels)), (0, width)))
+
+    atomic.replace(path, write)
+
+
+def labelled(model: Predictor, file: Path, windows: Windows) -> Any:
+    """Yield the first row of some rows of an image, and their labels (h, W) uint8; void where there are no data."""
+    empty = nodata.declared(file)
+    with geo_file.opened(file) as source:
+        channels = _channels(source, model, file)
+
+        def raw(top: int, left: int, height: int, width: int) -> np.ndarray:
+            bands = source.read(channels, window=((top, top + height), (left, left + width)))
+            return np.moveaxis(bands, 0, 2)
+
+        def read(*where: int) -> Tensor:
+            return from_stored(raw(*where), file, model.info.channels, model.info.max_value, empty).image
+
+        for top, found in model.rows(read, source.shape, windows):
+            labels = found.need("semantic").cpu()
+            if empty is not None:
+                void = nodata.missing(raw(top, 0, len(labels), source.width), empty)
+                labels = labels.masked_fill(torch.from_numpy(void), VOID)
+            yield top, labels.numpy()
+
+
+def _channels(source: Any, model: Predictor, file: Path) -> list[int]:
+    """Return the bands that images are made of, from 1, without alpha unless it is the missing channel."""
+    info, alpha = model.info, source.count > 1 and source.colorinterp[-1].name == "alpha"
+    chosen = list(info.bands) or list(range(1, source.count + 1 - (alpha and source.count != info.channels)))
+    if max(chosen) > source.count:
+        raise UserError(f"{file}: has {source.count} bands, and the model takes {list(info.bands)}; predict others")
+    return chosen

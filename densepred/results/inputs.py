@@ -1,0 +1,92 @@
+"""The images of densepred-predict, and the folder of its results. Free of torch at the start, as commands are."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from densepred.errors import Notice, UserError
+from densepred.home import expand
+
+KINDS = (
+    "labels",
+    "latents",
+    "overlays",
+    "probabilities",
+    "uncertainty",
+    "instances",
+    "panoptic",
+    "reconstructions",
+    "geotiff",
+)
+"""Folders of results."""
+
+
+def runs_of(ckpt: object) -> list[str]:
+    """Return the checkpoints of `ckpt`, one text or a list; see `engine.ensemble`, which imports torch."""
+    return [str(one) for one in ckpt] if isinstance(ckpt, list | tuple) and ckpt else [str(ckpt)]
+
+
+def chosen(settings: Any) -> tuple[Path, list[Path]]:
+    """Return the image or the folder of images, and the images: those of `input`, or of the split of a run."""
+    if settings.split is None:
+        if settings.input is None:
+            raise UserError("input is not given; add input=IMAGE_OR_FOLDER to the command, or split=valid")
+        source = expand(settings.input)
+        return source, images(source, expand(settings.output))
+    from densepred.rundir import splits
+    from densepred.weights.header import find_weights
+
+    run = find_weights(runs_of(settings.ckpt)[0]).parent
+    root, names = splits.files(run, settings.split)
+    source = expand(settings.input) if settings.input is not None else root
+    files = [source / name for name in names]
+    if missing := [file for file in files if not file.is_file()]:
+        raise UserError(
+            f"split={settings.split}: {len(missing)} of {len(files)} images of {run / splits.FILE} are gone, such as "
+            f"{missing[0]}; put them back, or type input=ROOT if the dataset was moved"
+        )
+    return source, files
+
+
+def images(source: Path, output: Path | None = None) -> list[Path]:
+    """List the image itself, or the images of a folder and its subfolders in order, without those below `output`."""
+    from densepred.dataset.image_file import EXTENSIONS
+    from densepred.dataset.listing import image_files
+
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise UserError(f"input={source}: there is no such file or folder; check the path")
+    found = image_files(source, output)
+    if not found:
+        raise UserError(f"input={source}: no images in it (looked for {', '.join(sorted(EXTENSIONS))}); check the path")
+    return found
+
+
+def claim(output: Path, source: Path, settings: Any) -> None:
+    """Leave the record of this command in the output folder.
+
+    Raises UserError if it holds results of another checkpoint or other images, except with `overwrite`; results of the
+    same are replaced, with a notice.
+    """
+    from densepred import atomic
+    from densepred.dataset.listing import RECORD, record
+
+    runs = [os.path.abspath(expand(one)) for one in runs_of(settings.ckpt)]
+    ours = {"ckpt": runs[0] if len(runs) == 1 else runs, "input": os.path.abspath(source), "split": settings.split}
+    former = record(output)
+    if former is not None and any(former.get(key) != value for key, value in ours.items()):
+        holds = f"holds predictions of ckpt={former.get('ckpt')} input={former.get('input')}"
+    else:
+        kinds = [kind for kind in KINDS if former is None and (output / kind).exists()]
+        holds = f"holds {', '.join(kinds)} without {RECORD}" if kinds else None
+    if holds and not settings.overwrite:
+        raise UserError(f"output={output}: {holds}; choose another output, or type overwrite=true to write over them")
+    if holds or former is not None:
+        text = "former predictions are replaced; those of images that are gone stay"
+        warnings.warn(f"output={output}: {text}", Notice, stacklevel=2)
+    output.mkdir(parents=True, exist_ok=True)
+    atomic.write_json(output / RECORD, {"command": "densepred-predict", **ours})

@@ -1,0 +1,106 @@
+"""Pixels without data in rasters: black, void in the labels, and left out of statistics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from densepred.dataset import nodata
+from densepred.dataset.folder import Folder
+from densepred.dataset.image import read_image, read_stored
+from densepred.dataset.image_header import read_header
+from densepred.dataset.instance_folder import InstanceFolder
+from densepred.dataset.mask import read_mask
+from densepred.errors import UserError
+from densepred.types import VOID
+from tests.dataset.files import mask, write
+
+RANDOM = np.random.default_rng(5)
+HOLE = np.zeros((20, 30), bool)
+HOLE[3:9, 4:20] = True
+
+
+def save(path: Path, values: np.ndarray, empty: str) -> Path:
+    write(path, values, tiffinfo={nodata.TAG: empty})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "empty"),
+    [(np.uint8, "0"), (np.uint8, "255"), (np.uint16, "65535"), (np.float32, "-9999"), (np.float32, "nan")],
+)
+@pytest.mark.parametrize("bands", [1, 3, 5])
+def test_nodata_is_black_and_void(tmp_path: Path, kind: type, empty: str, bands: int) -> None:
+    top = 1 if kind == np.float32 else 200
+    values = (
+        (RANDOM.random((20, 30, bands)) * top).astype(kind)
+        if top == 1
+        else RANDOM.integers(1, top, (20, 30, bands)).astype(kind)
+    )
+    values[HOLE] = float(empty)
+    path = tmp_path / "images/train/a.tif"
+    if bands == 1 or (bands == 3 and kind == np.uint8):
+        save(path, values.squeeze(2) if bands == 1 else values, empty)
+    else:
+        tifffile = pytest.importorskip("tifffile")
+        path.parent.mkdir(parents=True)
+        tifffile.imwrite(
+            path, values, photometric="minisblack", planarconfig="contig", extratags=[(nodata.TAG, "s", 0, empty, True)]
+        )
+    stored = read_stored(path)
+    assert stored.void is not None
+    assert (stored.void.numpy() == HOLE).all()
+    assert (stored.image[:, HOLE] == 0).all()
+    white = {np.uint8: 1, np.uint16: 65535, np.float32: 1}[kind]
+    torch.testing.assert_close(
+        stored.image[:, ~HOLE].T.double(), torch.from_numpy(values[~HOLE] / white).double(), atol=1e-6, rtol=0
+    )
+    assert read_header(path).nodata == pytest.approx(float(empty), nan_ok=True)
+    ids = mask((20, 30))
+    write(tmp_path / "masks/train/a.png", ids)
+    data = Folder(str(tmp_path))
+    expected = np.where(HOLE, VOID, ids)
+    assert (data[0].truth.need("semantic").numpy() == expected).all()
+    assert data.images_line().endswith(
+        f"1 of 1 name a value of pixels without data ({float(empty):g}): black, and void"
+    )
+    if bands != 3:
+        seen = values[~HOLE].astype(np.float64) / (255 if kind != np.float32 else 1)
+        assert data.info.mean == pytest.approx(seen.mean(0), abs=1e-4)
+
+
+def test_bytes_of_which_only_some_bands_equal_nodata_stay(tmp_path: Path) -> None:
+    values = RANDOM.integers(1, 200, (20, 30, 3), dtype=np.uint8)
+    values[0, 0] = (255, 3, 255)
+    path = save(tmp_path / "a.tif", values, "255")
+    assert read_image(path)[:, 0, 0].tolist() == [255, 3, 255]
+
+
+def test_instances_are_not_looked_for_where_there_is_no_data(tmp_path: Path) -> None:
+    values = RANDOM.integers(1, 200, (20, 30), dtype=np.uint8)
+    values[HOLE] = 0
+    save(tmp_path / "images/train/a.tif", values, "0")
+    ids = np.zeros((20, 30), np.uint8)
+    ids[12:15, 2:9], ids[12:15, 15:20] = 1, 2
+    write(tmp_path / "instances/train/a.png", ids)
+    truth = InstanceFolder(str(tmp_path))[0].truth
+    assert truth.ignore is not None
+    assert (truth.ignore.numpy() == HOLE).all()
+    assert (truth.need("semantic").numpy()[HOLE] == VOID).all()
+
+
+@pytest.mark.parametrize("text", ["", "none", "1e999999", "1,5"])
+def test_a_strange_value_is_no_fault(tmp_path: Path, text: str) -> None:
+    path = save(tmp_path / "a.tif", RANDOM.integers(1, 200, (20, 30), dtype=np.uint8), text)
+    stored = read_stored(path)
+    assert stored.void is None or not stored.void.any()
+
+
+def test_masks_of_jpeg_in_tiff_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(mask((32, 32))).save(tmp_path / "a.tif", compression="jpeg")
+    with pytest.raises(UserError, match=r"a\.tif: is a JPEG"):
+        read_mask(tmp_path / "a.tif")
