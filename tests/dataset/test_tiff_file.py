@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from densepred.dataset import tiff_file
+from densepred.dataset import geo_file, tiff_file
 from densepred.dataset.folder import Folder
 from densepred.dataset.image import read_image
 from densepred.dataset.image_file import beyond_pillow
@@ -223,7 +223,8 @@ def test_size_is_checked_before_anything_is_decoded(tmp_path: Path) -> None:
 
 def test_a_missing_library_is_named_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "a.tif", BANDS)
-    monkeypatch.setattr(tiff_file, "find_spec", lambda name: None)
+    for module in (tiff_file, geo_file):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"a\.tif: Pillow cannot read this TIFF .*pip install 'densepred\[tiff\]'"):
         read_image(path)
 
