@@ -14,12 +14,12 @@ NEAR = 4
 ROWS = 256  # rows of hashes that are compared at once: memory stays small
 
 
-def pairs(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int, int]]:
+def pairs(one: Sequence[int], other: Sequence[int] | None = None) -> list[tuple[int, int, int]]:
     """Return (bits, i, j) for each pair of hashes that differ in at most NEAR bits, nearest first.
 
-    All pairs are compared, so the time grows with the product of both lengths.
+    Without `other`, those within `one`. All pairs are compared, so the time grows with the product of both lengths.
     """
-    first, second = np.array(one, dtype=np.uint64), np.array(other, dtype=np.uint64)
+    first, second = np.array(one, dtype=np.uint64), np.array(one if other is None else other, dtype=np.uint64)
     found = []
     for start in range(0, len(first), ROWS):
         bits = np.bitwise_count(first[start : start + ROWS, None] ^ second[None])
@@ -36,12 +36,27 @@ def findings(splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
         if flat:
             fact = f"{split}: {len(flat)} images are nearly of one brightness, and are not compared with others"
             yield Finding("note", "flat_images", fact, "remove them if they are failed exposures", tuple(flat))
+    for split, rows in hashed.items():
+        if near := [pair for pair in pairs([one.hash or 0 for one in rows]) if pair[1] < pair[2]]:
+            yield _within(split, [(rows[i].id, rows[j].id) for _, i, j in near], len(splits[split]))
     names = list(hashed)
     for index, split in enumerate(names):
         for other in names[index + 1 :]:
             near = pairs([one.hash or 0 for one in hashed[split]], [one.hash or 0 for one in hashed[other]])
             if near:
                 yield _leak(split, other, [(hashed[split][i].id, hashed[other][j].id) for _, i, j in near], splits)
+
+
+def _within(split: str, near: Sequence[tuple[str, str]], images: int) -> Finding:
+    alike = tuple(dict.fromkeys(name for pair in near for name in pair))
+    shown = ", ".join(f"{a} = {b}" for a, b in near[:3])
+    return Finding(
+        "note",
+        "alike_images",
+        f"{split}: {len(alike)} of {images} images look like another one of the split ({shown})",
+        "keep one of each, or let scenes count by their number: frames of a video are one scene",
+        alike,
+    )
 
 
 def _leak(split: str, other: str, near: Sequence[tuple[str, str]], splits: Mapping[str, Sequence[Facts]]) -> Finding:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+STRIDES = (2, 4, 8, 16, 32)
+"""Strides at which class maps are read again."""
+
 
 @dataclass(slots=True)
 class Objects:
@@ -13,6 +16,8 @@ class Objects:
     empty: int = 0  # boxes without an area, or ids without a visible pixel
     tiny: int = 0
     outside: int = 0  # boxes that reach more than one pixel beyond the image
+    hidden: int = 0  # objects of which more than HIDDEN lies under others
+    twice: int = 0  # objects of the class and nearly of the box of an earlier one
     stray: int = 0  # instances with a labelled keypoint more than one pixel outside of their box
 
 
@@ -33,5 +38,7 @@ class Facts:
     hash: int | None = None  # 64 bits: perceptual hash of the brightness; None for a flat image
     pixels: tuple[int, ...] = ()  # of each class
     void: int | None = None  # pixels; None without a class map
+    coarse: tuple[int, ...] = ()  # pixels with another class than their location, per stride of STRIDES
+    lost: dict[str, int] = field(default_factory=dict)  # objects without a location of their own, per task
     objects: Objects = field(default_factory=Objects)
     thumbnail: bytes | None = None  # JPEG

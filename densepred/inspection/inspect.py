@@ -9,7 +9,7 @@ from itertools import combinations
 
 from densepred.contracts import Dataset
 from densepred.errors import UserError
-from densepred.inspection import classes, duplicates, images, objects, unusable
+from densepred.inspection import classes, duplicates, heads, images, objects, unusable
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding, worst_first
 from densepred.inspection.report import Report
@@ -25,15 +25,18 @@ def inspect(settings: CheckSettings) -> Report:
     count = min(8, os.cpu_count() or 1) if not isinstance(workers, int) else workers
     found = built(settings.dataset, partial(each, workers=count))
     data = found.data
-    facts = {split: scan(one, split, count, settings.html is not None) for split, one in data.items()}
-    names = list(next(iter(data.values())).info.classes) if data else []
+    first = next(iter(data.values()), None)
+    codecs = {} if first is None else heads.known(first.info)
+    facts = {split: scan(one, split, count, settings.html is not None, codecs) for split, one in data.items()}
+    names = [] if first is None else list(first.info.classes)
     findings = [
         *found.findings,
         *_shared(data, settings.data.allow_overlap),
         *_per_split(found, facts, settings),
+        *heads.findings(facts.get("train", ()), codecs),
         *classes.findings(names, facts),
         *duplicates.findings(facts),
-        *(_mirrored(next(iter(data.values()))) if data else ()),
+        *(() if first is None else _mirrored(first)),
     ]
     summaries = {split: images.summary(rows) for split, rows in facts.items()}
     return Report(worst_first(findings), summaries, names, _shares(names, facts), facts, found.table)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from torchvision.ops import box_iou
 
+from densepred.dataset import run_length
 from densepred.inspection.facts import Facts, Objects
 from densepred.inspection.finding import Finding
 from densepred.types import Annotation
 
+HIDDEN = 0.1
+"""Share of an object under others from which it counts as hidden."""
+SAME = 0.95
+"""IoU of two boxes of a class above which one object was probably labelled twice."""
 TINY = 16
 """Pixels below which an object is tiny: a square of four by four."""
 
@@ -34,7 +40,21 @@ def measure(truth: Annotation) -> Objects:
         found.outside = int(((boxes[:, :2] < -1.5) | (boxes[:, 2:] > limit + 0.5)).any(1).sum())
         if truth.keypoints is not None:
             found.stray = _stray(truth.keypoints[keep], boxes)
+        found.twice = _twice(boxes, _classes(truth)[keep])
+    if truth.masks is not None and truth.instances is not None and areas is not None:
+        whole = run_length.area(truth.masks)[keep]
+        found.hidden = int((areas < (1 - HIDDEN) * whole).sum())
     return found
+
+
+def _classes(truth: Annotation) -> torch.Tensor:
+    return torch.zeros(truth.count) if truth.categories is None else truth.categories
+
+
+def _twice(boxes: torch.Tensor, categories: torch.Tensor) -> int:
+    """Count the boxes (N, 4) that nearly are an earlier one of their class, (N,)."""
+    alike = (box_iou(boxes, boxes) > SAME) & (categories[:, None] == categories)
+    return int(alike.tril(-1).any(1).sum())
 
 
 def _stray(points: torch.Tensor, boxes: torch.Tensor) -> int:
@@ -45,6 +65,11 @@ def _stray(points: torch.Tensor, boxes: torch.Tensor) -> int:
 
 
 REMEDIES = {
+    "hidden": (
+        f"objects of which more than {HIDDEN:.0%} lie under others: maps of instances have no place for them",
+        "see that they overlap in truth; tasks of boxes keep them whole",
+    ),
+    "twice": (f"objects that nearly have the box of another of their class (IoU above {SAME})", "remove the doubles"),
     "empty": ("objects without an area", "correct or remove them in the annotations: they teach nothing"),
     "tiny": (
         f"objects of fewer than {TINY} pixels",
@@ -64,7 +89,8 @@ def findings(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
         if bad:
             number = sum(getattr(one.objects, kind) for one in bad)
             fact = f"{split}: {number} of {total} are {words}, in {len(bad)} images"
-            yield Finding("note" if kind == "tiny" else "warning", f"{kind}_objects", fact, remedy, _ids(bad))
+            level = "note" if kind in ("tiny", "hidden") else "warning"
+            yield Finding(level, f"{kind}_objects", fact, remedy, _ids(bad))
     without = [one for one in known if not one.objects.count]
     if without:
         fact = f"{split}: {len(without)} of {len(known)} images hold no object"

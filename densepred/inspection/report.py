@@ -33,13 +33,19 @@ class Report:
         }
 
 
+def _stride(stride: int | None) -> str:
+    return "" if stride is None else f", output stride at most {stride} (2 % of the labels change)"
+
+
 def text(report: Report) -> str:
     """Return the findings, worst first, in lines for a terminal."""
     lines = ["densepred-check", ""]
     for split, row in report.splits.items():
         sizes = ", ".join(f"{size} ({count})" for size, count in row["sizes"].items())
         lines += [f"  {split:<6} {row['images']} images, {row['objects']} objects, sizes {sizes}"]
-        lines += [f"         channels {row['channels']}, mean {row['mean']}, std {row['std']}, crop {row['crop']}"]
+        depths = " and ".join(row["depths"])
+        lines += [f"         {depths}, channels {row['channels']}, mean {row['mean']}, std {row['std']}"]
+        lines += [f"         suggested crop {row['crop']}" + _stride(row["stride"])] if row["crop"] else []
     for one in report.findings:
         lines += ["", f"{one.level}: {one.kind}: {one.fact}"]
         if one.samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import imagehash
@@ -16,16 +16,18 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
-from densepred.contracts import Dataset
+from densepred.contracts import Codec, Dataset
 from densepred.dataset.image_header import read_header
 from densepred.errors import Misfit, Notice, UserError
-from densepred.inspection import objects
-from densepred.inspection.facts import Facts
+from densepred.inspection import heads, objects
+from densepred.inspection.facts import STRIDES, Facts
 from densepred.loader import workers as processes
 from densepred.loader.samples import checked
 from densepred.types import VOID, Annotation, Sample, unit_scale
 
 R = TypeVar("R")
+
+NONE: Mapping[str, Codec] = {}
 
 THUMBNAIL = 128
 """Longest side of a thumbnail in pixels."""
@@ -57,8 +59,8 @@ def each(function: Callable[[Any], R], items: Sequence[Any], title: str, workers
 class Scan:
     """From the index of a sample to its facts."""
 
-    def __init__(self, data: Dataset, thumbnails: bool) -> None:
-        self.data, self.thumbnails, self.files = data, thumbnails, data.files()
+    def __init__(self, data: Dataset, thumbnails: bool, codecs: Mapping[str, Codec] = NONE) -> None:
+        self.data, self.thumbnails, self.codecs, self.files = data, thumbnails, codecs, data.files()
 
     def __call__(self, index: int) -> Facts:
         with warnings.catch_warnings():
@@ -79,6 +81,7 @@ class Scan:
             square=tuple(image.square().mean((1, 2)).tolist()),
             hash=perceptual_hash(grey) if float(image.std()) >= FLAT else None,
             objects=objects.measure(sample.truth),
+            lost=heads.count(self.codecs, sample.truth),
             thumbnail=jpeg(image) if self.thumbnails else None,
         )
         facts.depth, facts.turned = self._header(index, sample)
@@ -105,6 +108,16 @@ def _count_classes(facts: Facts, truth: Annotation, classes: int) -> None:
     labels = truth.semantic
     facts.void = int((labels == VOID).sum())
     facts.pixels = tuple(torch.bincount(labels[labels != VOID].flatten().long(), minlength=classes).tolist())
+    facts.coarse = tuple(_coarse(labels, stride) for stride in STRIDES)
+
+
+def _coarse(labels: Tensor, stride: int) -> int:
+    """Count the pixels of another class than the middle of their square of `stride` pixels; void counts as none."""
+    height, width = labels.shape
+    coarse = labels[stride // 2 :: stride, stride // 2 :: stride]
+    shown = coarse.repeat_interleave(stride, 0).repeat_interleave(stride, 1)[:height, :width]
+    labels = labels[: shown.shape[0], : shown.shape[1]]
+    return int(((shown != labels) & (labels != VOID)).sum())
 
 
 def perceptual_hash(grey: Image.Image) -> int:
@@ -122,9 +135,11 @@ def jpeg(image: Tensor) -> bytes:
     return file.getvalue()
 
 
-def scan(data: Dataset, split: str, workers: int, thumbnails: bool = False) -> list[Facts]:
-    """Read every sample once."""
-    return each(Scan(data, thumbnails), range(len(data)), split, workers)
+def scan(
+    data: Dataset, split: str, workers: int, thumbnails: bool = False, codecs: Mapping[str, Codec] = NONE
+) -> list[Facts]:
+    """Read every sample once; `codecs`, by task, are compared with the objects."""
+    return each(Scan(data, thumbnails, codecs), range(len(data)), split, workers)
 
 
 def statistics(found: list[Facts]) -> tuple[list[float], list[float]]:

@@ -14,6 +14,7 @@ from PIL import Image
 from densepred.cli import compose
 from densepred.inspection.finding import exit_code
 from densepred.inspection.inspect import inspect
+from densepred.inspection.report import Report
 from tests import forked
 from tests.conftest import composed
 from tests.dataset import folder_tree
@@ -41,13 +42,19 @@ def check(root: Path, *words: str) -> tuple[int, Findings]:
 
 
 def found(root: Path, override: str = "", option: str = "folder") -> tuple[int, Findings]:
-    """Return the same without the command, an override as the shell would take it: composing takes most of the time."""
-    settings = compose.settings(composed(f"dataset={option}", f"dataset.root={root}", "data.workers=0", name="check"))
+    """Return the same without the command."""
+    findings = inspected(root, override, option).findings
+    return exit_code(findings), {one.kind: {**one.to_json(), "samples": [*one.samples]} for one in findings}
+
+
+def inspected(root: Path, override: str = "", option: str = "folder") -> Report:
+    """Inspect with an override as the shell would take it; the configuration is composed once: that takes longest."""
+    settings = compose.settings(composed(f"dataset={option}", "dataset.root=.", "data.workers=0", name="check"))
+    settings.dataset["root"] = str(root)
     for word in OverridesParser.create().parse_overrides(shlex.split(override)):
         group, _, key = word.key_or_group.partition(".")
         if group == "dataset":
             settings.dataset[key] = word.value()
         else:
             setattr(getattr(settings, group), key, word.value())
-    findings = inspect(settings).findings
-    return exit_code(findings), {one.kind: {**one.to_json(), "samples": [*one.samples]} for one in findings}
+    return inspect(settings)

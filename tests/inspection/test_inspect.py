@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests import forked
 from tests.dataset import folder_tree
-from tests.inspection.drawn import check, draw
+from tests.inspection.drawn import check, draw, found, inspected
 
 
 def test_a_sound_tree_has_no_fault(tmp_path: Path) -> None:
@@ -93,3 +93,21 @@ def test_a_format_that_there_is_not_is_refused(tmp_path: Path) -> None:
     code, _, errors = forked.run("check", "format=xml", folder=tmp_path)
     assert code == 2
     assert "text or json" in errors
+
+
+def test_copies_within_a_split_are_a_note(tmp_path: Path) -> None:
+    draw(tmp_path)
+    with Image.open(tmp_path / "images/train/2.png") as image:
+        image.save(tmp_path / "images/train/0.png")
+    code, first = found(tmp_path)
+    assert (code, sorted(first["alike_images"]["samples"])) == (0, ["0", "2"])
+
+
+def test_the_suggested_stride_keeps_the_labels(tmp_path: Path) -> None:
+    draw(tmp_path)
+    report = inspected(tmp_path)
+    assert {row["stride"] for row in report.splits.values()} == {1}  # columns of one pixel
+    assert report.splits["train"]["depths"] == {"8 bits": 3}
+    for path in (tmp_path / "masks").rglob("*.png"):
+        folder_tree.write(path, np.kron(np.eye(8), np.ones((8, 8))).astype(np.uint8))
+    assert {row["stride"] for row in inspected(tmp_path).splits.values()} == {8}

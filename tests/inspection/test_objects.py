@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from pycocotools import mask as coco_mask
 
+from densepred.dataset import run_length
 from densepred.inspection.objects import measure
 from densepred.types import Annotation
 
@@ -28,3 +31,17 @@ def test_ids_without_a_pixel_are_empty() -> None:
 
 def test_a_class_map_has_no_objects() -> None:
     assert measure(Annotation((4, 4), semantic=torch.zeros(4, 4, dtype=torch.uint8))).count is None
+
+
+def test_objects_under_others_and_objects_labelled_twice_are_counted() -> None:
+    whole = torch.zeros(2, 20, 20, dtype=torch.uint8)
+    whole[0, :10, :10], whole[1, :5, :10] = 1, 1
+    masks: list[run_length.Runs] = [dict(coco_mask.encode(np.asfortranarray(one.numpy()))) for one in whole]
+    ids = run_length.instance_map(masks, torch.zeros(2, dtype=torch.bool), (20, 20))
+    boxes = torch.tensor([[0, 0, 9, 9], [0, 0, 9, 4]], dtype=torch.float32)
+    kinds = torch.tensor([1, 1])
+    found = measure(Annotation((20, 20), instances=ids, masks=masks, boxes=boxes, categories=kinds))
+    assert (found.hidden, found.twice) == (1, 0)
+    again = Annotation((20, 20), boxes=boxes[[0, 0, 1]], categories=torch.tensor([1, 1, 1]))
+    assert measure(again).twice == 1
+    assert measure(Annotation((20, 20), boxes=boxes[[0, 0]], categories=torch.tensor([1, 2]))).twice == 0
