@@ -81,7 +81,7 @@ def require_folder(arguments: list[str]) -> None:
 def train(cfg: DictConfig) -> int:
     from densepred.jobs import recipe, resuming, training  # with torch, which --help does without
 
-    recipe.choose(cfg, command.choices(), command.overrides())
+    built = recipe.choose(cfg, command.choices(), command.overrides())
     settings = compose.settings(cfg)
 
     used = {str(group) for group in compose.INJECTED} - compose.idle_groups(cfg)
@@ -96,7 +96,7 @@ def train(cfg: DictConfig) -> int:
         trainer, go_on = settings.trainer, f"resume with: {resuming.command(job.folder)}"
         timeout = min(settings.data.timeout_s, trainer.timeout_s)
         return launch.launch(training.work, job, trainer.devices, trainer.max_restarts, timeout, go_on)
-    return training.work(job)
+    return training.work(job, built)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Settings of `recipe=...` that depend on the data: the crop, the batch and the length of a training."""
+"""Settings of `recipe=...` that depend on the data: the crop, the batch, the length and sizes of objects."""
 
 from __future__ import annotations
 
@@ -8,31 +8,34 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from densepred.cli import compose
 from densepred.cli.note import say
 from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
 from densepred.jobs import parts
+from densepred.jobs.measured import STEP, Choice, Measured, fcos_levels, grouping, measure, pose_crop
 
-LOOKED_AT = 16
-"""Largest number of images to measure."""
-STEP = 32
-"""Sides of crops are multiples of the stride of the encoder's deepest level."""
 PASSES, LEAST_STEPS, MOST_STEPS, VALIDATIONS = 40, 1000, 20_000, 40
 
 
-class Choice(NamedTuple):
-    """A key, the value that is chosen for it, and the reason."""
+class Built(NamedTuple):
+    """The training split that a recipe has read, for the training to go on with."""
 
-    key: str
-    value: int | list[int]
-    reason: str
+    node: parts.Node
+    dataset: Dataset
+    notices: list[str]  # what was told when it was built
+
+    def told_again(self) -> Dataset:
+        """Issue its notices, which the log of the run lists too; return the dataset."""
+        for text in self.notices:
+            warnings.warn(text, Notice, stacklevel=2)
+        return self.dataset
 
 
-def choose(config: DictConfig, choices: Mapping[str, str], typed: Sequence[str]) -> None:
-    """Set the crop, the batch and the length in `config` from the training images; print a line for each.
+def choose(config: DictConfig, choices: Mapping[str, str], typed: Sequence[str]) -> Built | None:
+    """Set what depends on the training data in `config`; print a line for each value; return the data.
 
     Does nothing without a recipe. Values that are typed, or that the recipe's file sets, stay.
 
@@ -40,46 +43,60 @@ def choose(config: DictConfig, choices: Mapping[str, str], typed: Sequence[str])
     """
     name = choices.get("recipe", "None")
     if name == "None":
-        return
+        return None
     if choices.get("experiment", "None") != "None":
         raise UserError(
             f"recipe={name} and experiment={choices['experiment']}: both choose the dataset, the model and the length; "
             "choose one"
         )
-    with warnings.catch_warnings():  # the training reads the same dataset, and gives its notices then
-        warnings.simplefilter("ignore", Notice)
-        dataset = parts.dataset(compose.settings(config).dataset, "train")
+    built = _built(compose.settings(config).dataset)
     keys = {word.lstrip("+~").partition("=")[0] for word in typed}
-    for choice in _choices(config, keys, dataset):
-        group, _, key = choice.key.partition(".")
-        config[group][key] = choice.value
+    for choice in _choices(config, choices["task"], keys, built.dataset):
+        OmegaConf.update(config, choice.key, choice.value)
         say(f"recipe={name}: {choice.key}={choice.value}".replace(", ", ",") + f": {choice.reason}")
+    return built
 
 
-def _choices(config: DictConfig, typed: set[str], dataset: Dataset) -> list[Choice]:
-    images, found = len(dataset), list[Choice]()
+def _built(node: parts.Node) -> Built:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Notice)
+        dataset = parts.dataset(node, "train")
+    return Built(node, dataset, [str(one.message) for one in caught if issubclass(one.category, Notice)])
+
+
+def _choices(config: DictConfig, task: str, typed: set[str], dataset: Dataset) -> list[Choice]:
+    measured, accelerator = measure(dataset), torch.accelerator.is_available()
+    found = [choice for choice in _of_objects(config, task, measured) if choice.key not in typed]
     if config.data.crop is None and "data.crop" not in typed:
-        found.append(crop(sizes(dataset), torch.accelerator.is_available()))
-    size = config.data.batch_size
-    if "data.batch_size" not in typed and images < size:
-        size = max(images, 1)
-        found.append(Choice("data.batch_size", size, f"there are {images} training images"))
-    trainer = config.trainer
+        found.append(pose_crop(measured, accelerator) if task == "pose" else crop(measured.sizes, accelerator))
+    count, what = len(dataset), "images"
+    if task == "pose":
+        count, what = sum(len(dataset.labelled(index)) for index in range(count)), "labelled instances"
+    return found + _lengths(config, typed, count, what)
+
+
+def _of_objects(config: DictConfig, task: str, measured: Measured) -> list[Choice]:
+    """Return the settings of a task that depend on its objects; none for other tasks, and if no image has one."""
+    if not measured.objects:
+        return []
+    chosen = {"instance_center": grouping, "panoptic": grouping, "detection_fcos": fcos_levels}.get(task)
+    return [] if chosen is None else chosen(measured, config.task.codec.max_detections)
+
+
+def _lengths(config: DictConfig, typed: set[str], count: int, what: str) -> list[Choice]:
+    """Return the batch and the length for `count` training samples."""
+    found, size, trainer = list[Choice](), config.data.batch_size, config.trainer
+    if "data.batch_size" not in typed and count < size:
+        size = max(count, 1)
+        found.append(Choice("data.batch_size", size, f"there are {count} training {what}"))
     if trainer.epochs is None and trainer.max_steps is None and "trainer.max_minutes" not in typed:
-        epochs, steps = length(images, size)
-        reason = f"{images} training images in batches of {size}: {steps} steps"
+        epochs, steps = length(count, size)
+        reason = f"{count} training {what} in batches of {size}: {steps} steps"
         found.append(Choice("trainer.epochs", epochs, reason))
         if "trainer.valid_every" not in typed:
             every = max(1, epochs // VALIDATIONS)
             found.append(Choice("trainer.valid_every", every, "epochs from one validation to the next"))
     return found
-
-
-def sizes(dataset: Dataset) -> list[tuple[int, int]]:
-    """Return (height, width) of up to 16 images, spread evenly over the dataset."""
-    count = min(len(dataset), LOOKED_AT)
-    shapes = [dataset[i * len(dataset) // count].image.shape for i in range(count)]
-    return [(int(shape[-2]), int(shape[-1])) for shape in shapes]
 
 
 def crop(found: Sequence[tuple[int, int]], accelerator: bool) -> Choice:
@@ -91,8 +108,8 @@ def crop(found: Sequence[tuple[int, int]], accelerator: bool) -> Choice:
     return Choice("data.crop", sides, reason)
 
 
-def length(images: int, batch_size: int) -> tuple[int, int]:
+def length(samples: int, batch_size: int) -> tuple[int, int]:
     """Return the epochs and their steps: 40 epochs, or as many as make at least 1000 and at most 20000 steps."""
-    steps = math.ceil(max(images, 1) / batch_size)
+    steps = math.ceil(max(samples, 1) / batch_size)
     epochs = max(1, min(max(PASSES, math.ceil(LEAST_STEPS / steps)), MOST_STEPS // steps))
     return epochs, epochs * steps

@@ -25,6 +25,7 @@ from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
 from densepred.jobs.crowding import warn_of_caps
+from densepred.jobs.recipe import Built
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, explained
 from densepred.loader.workers import ending_children
@@ -60,8 +61,11 @@ class TrainingJob:
 
 
 @ending_children()
-def work(job: TrainingJob) -> int:
-    """Train; return the exit code. Raises UserError for settings that do not fit."""
+def work(job: TrainingJob, built: Built | None = None) -> int:
+    """Train; return the exit code. Raises UserError for settings that do not fit.
+
+    built: the training split, if a recipe has read it in this process
+    """
     output.install(job.secrets)
     if mistakes := check(vars(job.settings)):
         raise UserError("; and ".join(mistakes))
@@ -70,7 +74,7 @@ def work(job: TrainingJob) -> int:
     log, stop = Log(folder, enabled=distributed.is_main()), StopFlag()
     try:
         with explained(), notices(log.warn), stop, stop.interruptible(), owned(folder, log.say) as lock:
-            _train(job, folder, device, log, stop, lock)
+            _train(job, built, folder, device, log, stop, lock)
     except Stopped:
         return resuming.stopped(folder, job.written, job.overrides, log)
     except NonFinite as reason:
@@ -92,11 +96,19 @@ def work(job: TrainingJob) -> int:
     return 0
 
 
-def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop: StopFlag, lock: Lock | None) -> None:
+def _train(
+    job: TrainingJob,
+    built: Built | None,
+    folder: Path,
+    device: torch.device,
+    log: Log,
+    stop: StopFlag,
+    lock: Lock | None,
+) -> None:
     settings = job.settings
     placement.configure_torch(settings, device)
     resume = resuming.resumes(settings.trainer.resume, folder)
-    train, valid = _datasets(settings, begun_info(folder) if resume else None, folder)
+    train, valid = _datasets(settings, built, begun_info(folder) if resume else None, folder)
     task_node, class_weights = resolve_class_weights(settings.task, train)
     torch.manual_seed(settings.seed)
     task, model = parts.task_and_model(task_node, settings.model, train.info)
@@ -154,10 +166,12 @@ def _train(job: TrainingJob, folder: Path, device: torch.device, log: Log, stop:
         )
 
 
-def _datasets(settings: TrainSettings, began: dict[str, Any] | None, folder: Path) -> tuple[Dataset, Dataset]:
+def _datasets(
+    settings: TrainSettings, built: Built | None, began: dict[str, Any] | None, folder: Path
+) -> tuple[Dataset, Dataset]:
     """Return the splits train and valid, read alike; `began` is the Info with which a resumed run began."""
     node = settings.dataset if began is None else parts.read_as_trained(settings.dataset, began)
-    train = parts.dataset(node, "train")
+    train = built.told_again() if built is not None and built.node == node else parts.dataset(node, "train")
     valid = parts.dataset(parts.read_as_trained(node, {"max_value": train.info.max_value}), "valid")
     overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
     return train if began is None else _as_begun(train, began, folder), valid

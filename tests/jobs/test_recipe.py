@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
-from densepred.jobs import recipe
+from densepred.cli import compose
+from densepred.errors import Notice
+from densepred.jobs import parts, recipe, training
 from tests import forked
+from tests.conftest import composed
 
 LIGHT = ("encoder.pretrained=false", "trainer.max_steps=2", "trainer.pictures=0", "data.workers=0", "decoder.width=8")
 
@@ -73,3 +77,53 @@ def test_crops_are_multiples_of_the_stride_within_the_smallest_image() -> None:
     assert recipe.crop(found, accelerator=False).value == [256, 256]
     assert recipe.crop(found, accelerator=True).value == [320, 288]
     assert recipe.crop([(20, 50)], accelerator=False).value == [32, 32]
+
+
+SHAPES = ("dataset=shapes", "dataset.counts={train: 6, valid: 2, test: 1}", "dataset.size=[64,64]")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["instances", "panoptic", "detection", "pose"])
+def test_recipes_of_objects_train(name: str, tmp_path: Path) -> None:
+    code, out, errors = forked.run("train", f"recipe={name}", *LIGHT, *SHAPES, folder=tmp_path)
+    assert code == 0, errors
+    assert "2 steps" in out + errors
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "lines"),
+    [
+        ("instances", "instance_center", ("task.codec.sigma=", "task.weights.offset=", "data.crop=[64,64]")),
+        ("panoptic", "panoptic", ("task.codec.sigma=", "task.weights.offset=", "data.batch_size=6")),
+        ("detection", "detection_fcos", ("task.codec.strides=[4,8,16,32,64]", "decoder.stride=4", "decoder.extra=1")),
+        ("pose", "pose", ("data.crop=[", "trainer.epochs=")),
+    ],
+)
+def test_what_follows_from_objects_is_set_and_printed(
+    name: str, task: str, lines: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (f"recipe={name}", *SHAPES)
+    config = composed(*words)
+    built = recipe.choose(config, {"recipe": name, "task": task}, words)
+    assert built is not None
+    printed = capsys.readouterr().err
+    for line in lines:
+        assert f"note: recipe={name}: {line}" in printed
+        key, _, value = line.partition("=")
+        assert OmegaConf.select(config, key) is not None
+        assert not value.endswith("]") or str(OmegaConf.select(config, key)).replace(" ", "") == value
+    again = recipe.choose(composed(*words), {"recipe": name, "task": task}, [line for line in lines if "=" in line])
+    assert again is not None
+    assert not any(line in capsys.readouterr().err for line in lines)  # what is typed stays
+
+
+def test_the_data_of_a_recipe_are_built_once(tmp_path: Path) -> None:
+    """The training gets them with what was told about them, unless they are to be read in another way."""
+    settings = compose.settings(composed("recipe=instances", *SHAPES))
+    data = parts.dataset(settings.dataset, "train")
+    built = recipe.Built(settings.dataset, data, ["three images are grey"])
+    with pytest.warns(Notice, match="three images are grey"):
+        train, _ = training._datasets(settings, built, None, tmp_path)
+    assert train is data
+    train, _ = training._datasets(settings, recipe.Built({}, data, []), None, tmp_path)
+    assert train is not data

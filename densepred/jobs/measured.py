@@ -1,0 +1,118 @@
+"""Sizes in a sample of the training images, and the settings that follow from the sizes of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, NamedTuple
+
+from densepred.contracts import Dataset
+from densepred.ops.boxes import from_ids
+from densepred.types import Annotation
+
+LOOKED_AT = 16
+"""Largest number of images to measure."""
+SMALL = 32.0
+"""Pixels per side of COCO's small objects at most."""
+STEP = 32
+"""Sides of crops are multiples of the stride of the encoder's deepest level."""
+
+
+class Choice(NamedTuple):
+    """A key, the value that is chosen for it, and the reason."""
+
+    key: str
+    value: Any
+    reason: str
+
+
+@dataclass(slots=True)
+class Measured:
+    """Sizes in the images of a sample."""
+
+    sizes: list[tuple[int, int]] = field(default_factory=list)  # (height, width) of each image
+    objects: list[tuple[float, float]] = field(default_factory=list)  # of the box of each object outside of crowds
+    most: int = 0  # objects of one image
+
+    def side(self) -> float:
+        """Return the median of the shorter sides of the objects, in pixels."""
+        return median(min(size) for size in self.objects)
+
+
+def measure(dataset: Dataset) -> Measured:
+    """Measure up to 16 images, spread evenly over the dataset."""
+    found, count = Measured(), min(len(dataset), LOOKED_AT)
+    for i in range(count):
+        sample = dataset[i * len(dataset) // count]
+        objects = extents(sample.truth)
+        found.sizes.append((int(sample.image.shape[-2]), int(sample.image.shape[-1])))
+        found.objects += objects
+        found.most = max(found.most, len(objects))
+    return found
+
+
+def extents(truth: Annotation) -> list[tuple[float, float]]:
+    """Return (height, width) of the boxes of the objects outside of crowds that have an area."""
+    boxes = truth.boxes
+    if boxes is None:
+        if truth.instances is None:
+            return []
+        boxes = from_ids.boxes(truth.instances, truth.count)
+    if truth.crowd is not None:
+        boxes = boxes[~truth.crowd]
+    sizes = [(y1 - y0, x1 - x0) for x0, y0, x1, y1 in boxes.tolist()]
+    return [(height, width) for height, width in sizes if height > 0 and width > 0]
+
+
+def grouping(found: Measured, limit: int) -> list[Choice]:
+    """Return the settings of centers and offsets: the Gaussian's width, the weight of offsets, the most objects.
+
+    The width is a quarter of the objects' shorter side, 1 to 8 (the paper's). Offsets are as long as the objects, so
+    their weight falls with the size: 0.1 for objects of up to 20 pixels, 0.01 (the paper's) from 200 on.
+    """
+    side = found.side()
+    seen = f"the median shorter side of {len(found.objects)} objects is {side:.0f} pixels"
+    sigma, weight = min(8.0, max(1.0, round(side / 4, 1))), min(0.1, max(0.01, round(2 / side, 3)))
+    return [
+        Choice("task.codec.sigma", sigma, f"{seen}; a quarter of it, 1 to 8"),
+        Choice("task.weights.offset", weight, f"{seen}; 2 divided by it, 0.01 to 0.1"),
+        *_room(found, limit),
+    ]
+
+
+def _room(found: Measured, limit: int) -> list[Choice]:
+    """Return a larger limit of objects per image, if `limit` is below twice the most of the sample."""
+    most = 2 * found.most
+    return [Choice("task.codec.max_detections", most, f"twice the objects of one image, {found.most}")] * (most > limit)
+
+
+def fcos_levels(found: Measured, limit: int) -> list[Choice]:
+    """Return the levels of a detector, from stride 4 if the median object is small by COCO's bound, else from 8.
+
+    The limit of objects per image follows as for `grouping`.
+    """
+    side = found.side()
+    start, extra = (4, 1) if side < SMALL else (8, 2)
+    strides = [start * 2**level for level in range(5)]
+    bound = "below" if side < SMALL else "at least"
+    reason = f"the median shorter side of {len(found.objects)} objects is {side:.0f} pixels, {bound} {SMALL:.0f}"
+    return [
+        Choice("task.codec.strides", strides, reason),
+        Choice("decoder.stride", start, "the finest of these levels"),
+        Choice("decoder.extra", extra, "levels coarser than the encoder's"),
+        *_room(found, limit),
+    ]
+
+
+def pose_crop(found: Measured, accelerator: bool) -> Choice:
+    """Return the crop of single instances: the median shape of their boxes, 128 pixels long on a CPU, else 256."""
+    longest, where = (256, "an accelerator") if accelerator else (128, "a CPU")
+    shape = median(height / width for height, width in found.objects) if found.objects else 4 / 3
+    sides = [longest, longest / shape] if shape >= 1 else [longest * shape, longest]
+    reason = f"the median box is {shape:.2f} times as high as wide; the longer side is {longest} on {where}"
+    return Choice("data.crop", _multiples(sides), reason)
+
+
+def _multiples(sides: Sequence[float]) -> list[int]:
+    return [max(STEP, round(side / STEP) * STEP) for side in sides]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from densepred.dataset.shapes import Shapes
+from densepred.jobs.measured import Measured, extents, fcos_levels, grouping, measure, pose_crop
+from densepred.types import Annotation
+
+
+def of(*sides: tuple[float, float], most: int = 1) -> Measured:
+    return Measured([(100, 100)], list(sides), most)
+
+
+def test_a_sample_of_images_is_measured() -> None:
+    data = Shapes(split="train", counts={"train": 40}, size=(48, 64))
+    found = measure(data)
+    counts = [data[i * 40 // 16].truth.count for i in range(16)]
+    assert found.sizes == [(48, 64)] * 16
+    assert (len(found.objects), found.most) == (sum(counts), max(counts))
+
+
+def test_objects_have_the_size_of_their_box_or_of_their_pixels() -> None:
+    ids = torch.zeros(9, 9, dtype=torch.int32)
+    ids[1:4, 2:7], ids[6, 8] = 1, 2
+    assert extents(Annotation((9, 9), instances=ids)) == [(3, 5), (1, 1)]
+    boxes = torch.tensor([[0.0, 0, 4, 2], [1, 1, 1, 5], [0, 0, 9, 9]])
+    assert extents(Annotation((9, 9), boxes=boxes, crowd=torch.tensor([False, False, True]))) == [(2, 4)]
+    assert extents(Annotation((9, 9))) == []
+
+
+@pytest.mark.parametrize(
+    ("side", "sigma", "weight"), [(19.0, 4.8, 0.1), (2.0, 1.0, 0.1), (40.0, 8.0, 0.05), (1000.0, 8.0, 0.01)]
+)
+def test_centers_and_offsets_follow_the_size_of_the_objects(side: float, sigma: float, weight: float) -> None:
+    found = {choice.key: choice.value for choice in grouping(of((side, 2 * side)), 200)}
+    assert found == {"task.codec.sigma": sigma, "task.weights.offset": weight}
+
+
+def test_the_limit_of_objects_is_raised_for_crowded_images() -> None:
+    found = {choice.key: choice.value for choice in grouping(of((9.0, 9.0), most=150), 200)}
+    assert found["task.codec.max_detections"] == 300
+    assert fcos_levels(of((9.0, 9.0), most=51), 100)[-1].value == 102
+    assert "max_detections" not in fcos_levels(of((9.0, 9.0), most=50), 100)[-1].key
+
+
+def test_small_objects_need_a_level_at_stride_4() -> None:
+    assert [choice.value for choice in fcos_levels(of((90.0, 31.0)), 100)] == [[4, 8, 16, 32, 64], 4, 1]
+    assert [choice.value for choice in fcos_levels(of((32.0, 90.0)), 100)] == [[8, 16, 32, 64, 128], 8, 2]
+
+
+def test_crops_of_instances_have_the_shape_of_their_boxes() -> None:
+    assert pose_crop(of((80.0, 40.0), (30.0, 15.0), (9.0, 9.0)), accelerator=True).value == [256, 128]
+    assert pose_crop(of((40.0, 80.0)), accelerator=False).value == [64, 128]
+    assert pose_crop(of((400.0, 1.0)), accelerator=False).value == [128, 32]
+    assert pose_crop(Measured([(5, 5)]), accelerator=True).value == [256, 192]
