@@ -71,6 +71,7 @@ class WeightsSettings:
 class SweepSettings:
     columns: list[str] = field(default_factory=list)
     parallel: int = 1
+    resume: str | None = None
     retry: bool = False
 
 

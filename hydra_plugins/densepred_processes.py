@@ -1,7 +1,7 @@
-"""The launcher of `densepred/cli/sweep.py`, in the only place where Hydra looks for launchers."""
+"""The launcher of `densepred/sweep/launcher.py`, in the only place where Hydra looks for launchers."""
 
-from densepred.cli import sweep
+from densepred.sweep import launcher
 
 
-class Processes(sweep.Processes):
+class Processes(launcher.Processes):
     """`hydra/launcher=process`."""

@@ -29,13 +29,14 @@ import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
-from densepred.cli import command, sweep
+from densepred.cli import command
 from densepred.cli.compose import complete, register, settings
 from densepred.engine.trainer import Trainer
 from densepred.jobs import parts, training
 from densepred.loss.ce import CrossEntropy
 from densepred.ops.loss import banded, fused
 from densepred.rundir import provenance
+from densepred.sweep import launcher
 from densepred.types import Batch
 
 GPU = ("trainer=gpu", "trainer.deterministic=false")
@@ -272,7 +273,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], metavar="TABLE[:TEXT]", help=ONLY)
     args = parser.parse_args()
     register()
-    sweep.register()
+    launcher.register()
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
     print(f"{card}, torch {torch.__version__}, batches of {args.batch}, 512 x 1024 (pose: 256 x 192)\n")
     for table, rows in tables(args).items():

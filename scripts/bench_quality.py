@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
-from densepred.cli import command, sweep
+from densepred.cli import command
 from densepred.cli.compose import complete, register
 from densepred.cli.compose import settings as as_settings
 from densepred.codec.semantic import Semantic
@@ -34,6 +34,7 @@ from densepred.jobs import parts
 from densepred.loader.loaders import TrainingLoader
 from densepred.metric.confusion import Confusion
 from densepred.scheduler import Poly
+from densepred.sweep import launcher
 from densepred.types import VOID, Annotation, Info
 
 CPU = torch.device("cpu")
@@ -63,7 +64,7 @@ def overrides(args: argparse.Namespace, seed: int) -> list[str]:
 
 def settings(args: argparse.Namespace, seed: int) -> Any:
     register()
-    sweep.register()
+    launcher.register()
     words = overrides(args, seed)
     with initialize_config_dir(str(command.configs()), version_base="1.3"):
         found = compose("train", overrides=words)

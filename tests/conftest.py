@@ -16,14 +16,15 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.config_repository import ConfigRepository
 from omegaconf import DictConfig, OmegaConf
 
-from densepred.cli import command, sweep
+from densepred.cli import command
 from densepred.cli.compose import complete, register
+from densepred.sweep import launcher
 
 torch.set_num_threads(1)
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels run in Triton's interpreter; it is read on import
 register()
-sweep.register()
+launcher.register()
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 900

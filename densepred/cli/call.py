@@ -14,11 +14,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from densepred import output
-from densepred.cli import flags, sweep
+from densepred.cli import flags
 from densepred.cli.command import Function, Invocation, Prepare
 from densepred.cli.compose import register
 from densepred.errors import UserError
 from densepred.process.stop import StopFlag, Stopped
+from densepred.sweep import launcher, record
 
 TAKEN = ("--config-dir", "-cd", "--config-name", "-cn")
 """Flags that a call may have; the others ask for text, or for several runs."""
@@ -54,6 +55,8 @@ def _check(words: Sequence[str]) -> None:
     for word in words:
         if not isinstance(word, str):
             raise UserError(f"{word!r}: overrides are texts; write 'key=value', such as 'trainer.max_steps=20'")
+        if word.startswith(f"{record.RESUME}="):
+            raise UserError(f"{record.RESUME}: sweeps are for the command line; type the command in a shell")
     for flag in flags.split(words)[0]:
         if flag.startswith("-") and flag.partition("=")[0] not in TAKEN:
             raise UserError(f"{flag}: from Python there are overrides alone; type the command in a shell")
@@ -68,7 +71,7 @@ def _as_typed(name: str, words: Sequence[str]) -> Iterator[None]:
     sys.path.append(os.getcwd())  # as the command does: components in the working directory
     output.install()
     register()
-    sweep.register()
+    launcher.register()
     flags.register()
     GlobalHydra.instance().clear()
     ends, StopFlag.ends = StopFlag.ends, False

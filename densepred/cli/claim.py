@@ -11,9 +11,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from densepred.cli import sweep
 from densepred.cli.note import is_first
 from densepred.home import expand
+from densepred.sweep.launcher import CLAIMED
 
 AUTO = "auto"
 
@@ -35,7 +35,7 @@ class Claim(Callback):
                 Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
             elif resume:
                 config.hydra.run.dir = str(expand(resume))
-            elif self.exclusive and not os.environ.get(sweep.CLAIMED):
+            elif self.exclusive and not os.environ.get(CLAIMED):
                 config.hydra.run.dir = str(restarted(lambda: claim(Path(config.hydra.run.dir))))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:

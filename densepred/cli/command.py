@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred import output
-from densepred.cli import flags, groups, help, hydra_errors, ignored, sweep, synonyms
+from densepred.cli import flags, groups, help, hydra_errors, ignored, synonyms
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.note import is_first
@@ -33,6 +33,7 @@ from densepred.process import slurm
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir import console, provenance, secrets
+from densepred.sweep import launcher, record
 
 STOPPED, INTERRUPTED = 75, 130
 AGAIN = "nothing was kept; type the command again"
@@ -68,7 +69,7 @@ def run(
         sys.exit(0)
     sys.path.append(os.getcwd())
     register()
-    sweep.register()
+    launcher.register()
     flags.register()
     with StopFlag() as stop:
         code = Invocation(function, name, prepare, free)(stop)
@@ -148,7 +149,7 @@ class Invocation:
         try:
             slurm.adopt()
             self._check_flags(sys.argv[1:])
-            first, words = flags.split(flags.at_home(sys.argv[1:]))
+            first, words = flags.split(record.restored(self.name, flags.at_home(sys.argv[1:])))
             words = [overrides_.understood(word) for word in words]
             self.prepared = self.prepare(words) if self.prepare is not None else []
             sys.argv[1:] = [*first, *self.prepared, *(f"++{word}" if self._is_free(word) else word for word in words)]

@@ -77,6 +77,8 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
     typed = [re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0] for override in overrides]
     if "trainer" in config:
         _choose_length(config, typed)
+    if OmegaConf.select(config, "sweep.resume") is not None:
+        raise UserError("sweep.resume: no file can name it; type densepred-train sweep.resume=DIR")
     mistakes = [
         *_unknown(config),
         *_missing(config),

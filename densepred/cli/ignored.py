@@ -11,9 +11,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.cli.note import is_first
-from densepred.cli.sweep import CLAIMED
 from densepred.cli.typed import at
 from densepred.errors import Notice
+from densepred.sweep.launcher import CLAIMED
 
 Tree = dict[str, Any]
 Condition = Callable[[Tree], bool]
@@ -138,6 +138,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
     ("task.monitor", _not(_is("trainer.monitor", None)), "trainer.monitor replaces it"),
     ("sweep.columns", lambda tree: CLAIMED not in os.environ, "it is for the table of --multirun"),
     ("sweep.parallel", lambda tree: CLAIMED not in os.environ, "it is the number of jobs of --multirun at a time"),
+    ("sweep.retry", lambda tree: CLAIMED not in os.environ, "it is for jobs of --multirun that failed before"),
     ("encoder.pretrained", _not(_is("weights.encoder", None)), "weights.encoder replaces these weights"),
     ("dataset.(seed|group)", _no_random_split, SPLIT),
     ("dataset.(images|image_suffix|mask_suffix)", _not(_is("dataset.list", None)), "dataset.list names the files"),

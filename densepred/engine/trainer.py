@@ -19,6 +19,7 @@ from densepred.loader.ahead import ahead
 from densepred.loader.loaders import TrainingLoader
 from densepred.loader.seeds import random_generator
 from densepred.process.stop import StopFlag, Stopped
+from densepred.rundir import pruning
 from densepred.rundir.console import number
 from densepred.rundir.folder import Run
 from densepred.rundir.progress import Progress
@@ -90,6 +91,10 @@ class Trainer:
         if progress.validated != progress.step:
             self._save(due=True)
             self._validate()
+        if pruning.asked(self.run.folder):
+            self.log.say(
+                f"ended at step {progress.step}: the search pruned this trial, see {pruning.FILE} in its folder"
+            )
 
     def lengths(self, batches: int) -> tuple[int | None, int]:
         """Return the steps of the run, None if time alone ends it, and those between validations."""
@@ -243,9 +248,12 @@ class Trainer:
         self.meter.pause(self.saved - begun)
 
     def _wishes(self) -> list[bool]:
-        """Return whether this process was asked to stop, has not saved for long, and has used up its time."""
+        """Return whether this process was asked to stop, has not saved for long, and has used up its time.
+
+        A search that prunes the run ends it as its time does.
+        """
         late = time.monotonic() - self.saved >= 60 * self.settings.save_every
-        return [self.stop.raised, late, self._out_of_time()]
+        return [self.stop.raised, late, self._out_of_time() or pruning.asked(self.run.folder)]
 
     def _agreed(self) -> list[bool]:
         """Return the wishes of any process; several have exchanged them in the last step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def identity(config: DictConfig) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One event of a job. `state` is begun, done, stopped or failed; `folder` is relative to the sweep's."""
+    """One event of a job. `state` is begun, done, pruned, stopped or failed; `folder` is relative to the sweep's."""
 
     job: int
     overrides: list[str]
@@ -42,6 +42,10 @@ class Entry:
     code: int | None = None
     score: float | None = None
     seconds: float = 0.0
+
+    def ended(self, state: str, code: int, score: float | None, seconds: float) -> Entry:
+        """Return the event that ends what this one has begun."""
+        return replace(self, state=state, code=code, score=score, seconds=seconds)
 
 
 class Ledger:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from densepred.cli import pool
 from densepred.errors import UserError
-from tests.cli.test_sweep import PROGRAM, sweeping, table
+from densepred.sweep import pool
 from tests.conftest import PATIENCE, REPOSITORY
+from tests.sweep.test_launcher import PROGRAM, sweeping, table
 
 
 def test_each_job_gets_gpus_of_its_own() -> None:
@@ -50,7 +50,7 @@ def test_no_more_jobs_run_than_there_are_places_and_an_error_ends_them() -> None
         return pool.Running(process, end)
 
     starts = [lambda place, n=n: start(n, place) for n in range(5)]
-    assert pool.run(starts, [{}, {}])
+    assert pool.run(starts, [{}, {}], lambda: None)
     assert sorted(codes) == [0, 1, 2, 3, 4]
     assert max(most) == 2
 
@@ -58,7 +58,7 @@ def test_no_more_jobs_run_than_there_are_places_and_an_error_ends_them() -> None
         raise UserError("refused")
 
     with pytest.raises(UserError, match="refused"):
-        pool.run([lambda place: start(9, place), refused], [{}, {}])
+        pool.run([lambda place: start(9, place), refused], [{}, {}], lambda: None)
     assert not alive
     assert asked == [*[False] * 5, True]
 
@@ -94,7 +94,9 @@ def test_a_signal_reaches_all_jobs_and_the_same_command_goes_on(tmp_path: Path) 
             time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE)
-    assert "job 0, 1: type its command again with hydra.sweep.dir=multirun/x; not begun: [seed=1" in err, out + err
+    assert process.returncode == 130, "no job has saved"
+    line = "job 0, 1: resume the sweep with: densepred-train sweep.resume=multirun/x; not begun: [seed=1"
+    assert line in err, out + err
     again = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert again.stdout.count("goes on") == 2, again.stdout + again.stderr
     assert [row[2] for row in table(again.stdout)[:3]] == ["done"] * 3

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,22 +63,27 @@ def why(code: int, output: Path) -> str:
     return f": {lines[-1]}" if code and lines else ""
 
 
-def run(starts: Sequence[Callable[[Place], Running | None]], free: Sequence[Place]) -> bool:
+def run(starts: Iterable[Callable[[Place], Running | None]], free: Sequence[Place], look: Callable[[], object]) -> bool:
     """Call the starts, as many at a time as there are places; return False if a signal stopped them.
 
-    A start returns None if it has nothing to run. A signal is passed on to all jobs that run, and an error of a start
-    stops them too; both wait until they have ended.
+    A start is taken when a place is free, so it may depend on jobs that have ended. It returns None if nothing is to be
+    run. A signal is passed on to all jobs that run, and an error of a start stops them too; both wait for their end.
+    `look` is called about ten times a second.
     """
-    waiting, places, running = deque(starts), deque(free), list[tuple[Running, Place]]()
+    waiting, places, running = iter(starts), deque(free), list[tuple[Running, Place]]()
+    more = True
     try:
-        while waiting or running:
-            while waiting and places:
+        while more or running:
+            while more and places:
                 with held():
-                    begun = waiting.popleft()(places[0])
+                    start = next(waiting, None)
+                    more = start is not None
+                    begun = start(places[0]) if start is not None else None
                     if begun is not None:
                         running.append((begun, places.popleft()))
             with held():
                 _reap(running, places)
+                look()
             if running:
                 time.sleep(EVERY)
     except BaseException as reason:

@@ -13,8 +13,10 @@ import pytest
 import yaml
 from hydra.core.utils import JobStatus
 
-from densepred.cli import sweep
 from densepred.errors import UserError
+from densepred.sweep.job import SweepJob, result
+from densepred.sweep.launcher import TABLE
+from densepred.sweep.table import aligned, cells, markdown, winner
 from tests.conftest import PATIENCE, REPOSITORY
 
 PROGRAM = """
@@ -76,10 +78,10 @@ def test_a_job_that_fails_or_dies_stops_no_other(tmp_path: Path) -> None:
 )
 def test_the_winner_is_named(mode: str | None, values: Any, codes: Any, line: str) -> None:
     jobs = [
-        sweep.SweepJob(n, [f"seed={n}", "x=1"], Path("f"), code, 1.0, value, {}, "s", mode)
+        SweepJob(n, [f"seed={n}", "x=1"], Path("f"), code, 1.0, value, {}, "s", mode)
         for n, (value, code) in enumerate(zip(values, codes, strict=True))
     ]
-    assert sweep.winner(jobs) == line
+    assert winner(jobs) == line
 
 
 def test_a_sweep_over_groups_succeeds_with_0_and_keeps_no_raw_overrides(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_columns_are_taken_from_the_summaries_and_written_as_markdown(tmp_path: 
     assert header[3:-2] == ["miou", "probe/checkerboard", "parameters", "last/miou", "boundary_iou"]
     assert rows[0][:-2] == ["0", "seed=1", "done", "0.1250", "2.5e-04", "7", "11.00", "-"]
     assert rows[1][:-2] == ["1", "seed=4", "exit", "75", "-", "-", "-", "-", "-"]
-    written = (tmp_path / "multirun" / "x" / sweep.TABLE).read_text().splitlines()
+    written = (tmp_path / "multirun" / "x" / TABLE).read_text().splitlines()
     assert [cell.strip() for cell in written[0].strip("|").split("|")] == header
     assert set(written[1]) == set("| -")
     assert written[2].startswith("| 0 | seed=1 | done | 0.1250 | 2.5e-04 | 7 | 11.00 | - |")
@@ -110,15 +112,15 @@ def test_columns_are_taken_from_the_summaries_and_written_as_markdown(tmp_path: 
 
 def test_secrets_do_not_reach_the_table(tmp_path: Path) -> None:
     words = (["weights.init=http://me:hunter2@host/w"], ["weights.init=a|b"])
-    rows = sweep.cells([sweep.SweepJob(n, own, tmp_path, 0, 1.0, None) for n, own in enumerate(words)])
-    assert "hunter2" not in sweep.aligned(rows) + sweep.markdown(rows)
-    assert "a\\|b" in sweep.markdown(rows)
+    rows = cells([SweepJob(n, own, tmp_path, 0, 1.0, None) for n, own in enumerate(words)])
+    assert "hunter2" not in aligned(rows) + markdown(rows)
+    assert "a\\|b" in markdown(rows)
 
 
 def test_results_can_be_optimised(tmp_path: Path) -> None:
-    good = sweep.SweepJob(0, ["a=1"], tmp_path, 0, 1.0, 0.5)
-    bad = sweep.SweepJob(1, ["a=2"], tmp_path, -9, 1.0, None)
-    first, second = (sweep.result(job, 1, 2) for job in (good, bad))
+    good = SweepJob(0, ["a=1"], tmp_path, 0, 1.0, 0.5)
+    bad = SweepJob(1, ["a=2"], tmp_path, -9, 1.0, None)
+    first, second = (result(job, 1, 2) for job in (good, bad))
     assert (first.status, first.return_value) == (JobStatus.COMPLETED, 0.5)
     assert second.status == JobStatus.FAILED
     with pytest.raises(UserError, match="1 of 2 jobs failed"):
@@ -131,10 +133,10 @@ def test_the_lab_goes_through_every_upsampling() -> None:
     assert sorted(named) == sorted(path.stem for path in (REPOSITORY / "configs" / "upsample").glob("*.yaml"))
 
 
-def test_the_same_command_again_writes_in_no_finished_folder(tmp_path: Path) -> None:
+def test_a_sweep_goes_on_by_its_command_or_its_folder_and_writes_in_no_finished_one(tmp_path: Path) -> None:
     words = ("seed=1,3,5", "hydra.sweep.dir=multirun/x")
     first, before = sweeping(tmp_path, *words), jobs_of(tmp_path)
-    again = sweeping(tmp_path, *words)
+    again = sweeping(tmp_path, "sweep.resume=multirun/x")
     assert jobs_of(tmp_path) == before, "the same processes"
     assert again.stdout[again.stdout.index("job  overrides") :] == first.stdout[first.stdout.index("job  overrides") :]
     assert again.stdout.count("skipped") == 3
@@ -152,8 +154,12 @@ def jobs_of(folder: Path) -> dict[int, list[Any]]:
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_of_eight_ends_with_the_table_of_an_undisturbed_one(tmp_path: Path) -> None:
-    words = ("seed=1,5,6,7,8,9,10,11", "hydra.sweep.dir=multirun/x")
+@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize("by_folder", [False, True])
+def test_a_killed_sweep_of_eight_ends_with_the_table_of_an_undisturbed_one(
+    tmp_path: Path, parallel: int, by_folder: bool
+) -> None:
+    words = ("seed=1,5,6,7,8,9,10,11", "hydra.sweep.dir=multirun/x", f"sweep.parallel={parallel}")
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
     whole, folder = sweeping(tmp_path / "whole", *words), tmp_path / "killed"
@@ -166,9 +172,9 @@ def test_a_killed_sweep_of_eight_ends_with_the_table_of_an_undisturbed_one(tmp_p
             if line.startswith("job 3:"):
                 process.kill()
                 break
-    again = sweeping(folder, *words)
+    again = sweeping(folder, *(["sweep.resume=multirun/x"] if by_folder else words))
     assert again.returncode == whole.returncode == 0, again.stderr
-    assert again.stdout.count("skipped") == 3
+    assert 3 <= again.stdout.count("skipped") + again.stdout.count("goes on") + parallel - 1 < 8
     assert table(again.stdout) == table(whole.stdout)
     assert len(table(again.stdout)) == 8
 

@@ -1,0 +1,235 @@
+"""`--multirun`: each job in a process of its own; a job that fails does not stop the others."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, filter_overrides
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from densepred.home import expand
+from densepred.process.parent import PARENT
+from densepred.process.stop import Stopped
+from densepred.rundir import secrets
+from densepred.sweep import pool, record
+from densepred.sweep.job import SweepJob, ended, result
+from densepred.sweep.ledger import Entry, Ledger, identity
+from densepred.sweep.pool import Place, Running
+from densepred.sweep.table import aligned, cells, markdown, shown, winner
+
+CLAIMED = "DENSEPRED_CLAIMED"
+"""Environment variable of the jobs of a sweep: their folders exist already."""
+
+TABLE = "table.md"
+
+RESUMABLE = 75
+"""The exit code of a job that was stopped and can be resumed."""
+
+FULL = "HYDRA_FULL_ERROR"
+TYPED = os.environ.get(FULL)
+"""The variable before a command runs."""
+
+
+def register() -> None:
+    """Register the launcher with Hydra as `hydra/launcher=process`."""
+    ConfigStore.instance().store(
+        group="hydra/launcher",
+        name="process",
+        node={"_target_": "hydra_plugins.densepred_processes.Processes"},
+        provider="densepred",
+    )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job that may begin, with its composed config."""
+
+    number: int
+    overrides: list[str]
+    config: DictConfig
+
+    @property
+    def words(self) -> list[str]:
+        """Its overrides for people, secrets hidden."""
+        return [secrets.redacted(word) for word in filter_overrides(self.overrides)]
+
+    @property
+    def folder(self) -> Path:
+        return expand(self.config.hydra.sweep.dir) / str(self.config.hydra.sweep.subdir)
+
+
+class Processes(Launcher):
+    """Hydra's launcher of jobs. It returns failures as values, so that sweepers that search can go on after one."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
+        self.jobs: list[SweepJob] = []
+        self.cut: list[SweepJob] = []  # jobs that a signal has stopped
+        self.columns: dict[str, None] = {}  # those that any job asks for, in order
+        self.running: dict[int, Planned] = {}
+        self.look: Callable[[], object] = lambda: None  # called now and then while jobs run
+        self.told: Callable[[SweepJob], object] = lambda job: None  # called at the end of each job
+
+    @property
+    def folder(self) -> Path:
+        return expand(self.config.hydra.sweep.dir)
+
+    @property
+    def command(self) -> str:
+        """The name of the command, such as "train"."""
+        return str(self.config.hydra.job.config_name)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        plans = [self.planned(number, words) for number, words in enumerate(job_overrides, initial_job_idx)]
+        known = len(self.jobs)
+        complete = self.run(plans, [plan.config for plan in plans])
+        batch = sorted(self.jobs[known:], key=lambda job: job.number)
+        self.jobs[known:] = batch
+        self.close()
+        if not complete:
+            begun = {job.number for job in batch}
+            raise self.stopped([plan.words for plan in plans if plan.number not in begun])
+        failed = [job for job in batch if job.code]
+        return [result(job, len(failed), len(batch)) for job in batch]
+
+    def planned(self, number: int, overrides: Sequence[str]) -> Planned:
+        """Return a job with its config, composed from the command's and its own overrides."""
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        self.columns |= dict.fromkeys(OmegaConf.select(config, "sweep.columns") or ())
+        return Planned(number, list(overrides), config)
+
+    def run(self, plans: Iterable[Planned], configs: Sequence[DictConfig]) -> bool:
+        """Run jobs as they come; what they end with is in `jobs`. Return False if a signal stopped them.
+
+        configs: those that decide how many jobs run at a time, and on how many devices
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra's copy holds raw overrides, secrets included
+        record.write(self.folder, self.command, sys.argv[1:])
+        free = _places(configs)
+        return pool.run(self._starts(plans, len(free) > 1), free, lambda: self.look())
+
+    def close(self) -> None:
+        """Print the table and the best job, and write the table into the folder of the sweep."""
+        rows = cells(self.jobs, list(self.columns))
+        print(aligned(rows), flush=True)
+        self.folder.mkdir(parents=True, exist_ok=True)  # jobs that were refused have removed their folders and this one
+        (self.folder / TABLE).write_text(markdown(rows), encoding="utf-8")
+        print(f"  table in {self.folder / TABLE}", flush=True)
+        print(f"  {winner(self.jobs)}", flush=True)
+
+    def stopped(self, rest: Sequence[Sequence[str]]) -> Stopped:
+        """Return the stop of the sweep with a line on how to go on; `rest` are the overrides of jobs not begun."""
+        again = f"resume the sweep with: densepred-{self.command} {record.RESUME}={self.folder}"
+        where = f"job {', '.join(str(job.number) for job in self.cut)}: " if self.cut else ""
+        texts = [f"[{' '.join(words)}]" for words in rest]
+        later = f"; not begun: {', '.join(texts)}" if rest else ""
+        return Stopped(f"{where}{again}{later}", resumable=any(job.code in (0, RESUMABLE) for job in self.jobs))
+
+    def _starts(self, plans: Iterable[Planned], together: bool) -> Iterator[Callable[[Place], Running | None]]:
+        for plan in plans:
+            yield lambda place, plan=plan: self._start(plan, place, together)
+
+    def _start(self, plan: Planned, place: Place, together: bool) -> Running | None:
+        """Start a job; None, with its result in `jobs`, if it has ended before.
+
+        With `together` its output goes to a file.
+        """
+        ledger, own, folder = Ledger(self.folder), identity(plan.config), plan.folder
+        former = ledger.former(folder, own)
+        label = f"job {plan.number}: {' '.join(plan.words)} -> {folder}"
+        retry = bool(OmegaConf.select(plan.config, "sweep.retry"))
+        if former and (former.state in ("done", "pruned") or (former.state == "failed" and not retry)):
+            again = "" if former.state != "failed" else f", exit code {former.code}; sweep.retry=true runs it again"
+            print(f"{label}: {former.state} before, skipped{again}", flush=True)
+            self.jobs.append(ended(plan.number, _own(plan), folder, former.code or 0, former.seconds))
+            self.told(self.jobs[-1])
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"{label}{': goes on' if former else ''}", flush=True)
+        resume = ["trainer.resume=auto"] if former and "trainer" in plan.config else []
+        entry = Entry(plan.number, plan.words, own, "begun", os.path.relpath(folder, self.folder))
+        ledger.write(entry)
+        command = [*_program(), *plan.overrides, *resume, record.quoted("hydra.run.dir", folder)]
+        output = folder.with_name(f"{folder.name}.log") if together else None
+        process = pool.start(command, {**_environment(), **place}, output)
+        self.running[plan.number] = plan
+        begin = time.monotonic()
+        return Running(
+            process,
+            lambda code, stopping: self._end(plan, entry, ledger, output, code, time.monotonic() - begin, stopping),
+        )
+
+    def _end(
+        self,
+        plan: Planned,
+        entry: Entry,
+        ledger: Ledger,
+        output: Path | None,
+        code: int,
+        seconds: float,
+        stopping: bool,
+    ) -> None:
+        """Note the end of a job; with `stopping` it was asked to end."""
+        del self.running[plan.number]
+        job = ended(plan.number, _own(plan), plan.folder, code, seconds)
+        state = (
+            "pruned"
+            if job.pruned
+            else "done"
+            if code == 0
+            else "stopped"
+            if code == RESUMABLE or stopping
+            else "failed"
+        )
+        ledger.write(entry.ended(state, code, job.value, seconds))
+        self.jobs.append(job)
+        if state == "stopped" and stopping:
+            self.cut.append(job)
+        else:
+            self.told(job)
+        if output is not None:
+            score = f", {job.monitor} {shown(job.value)}" if job.value is not None else ""
+            print(f"job {job.number}: {job.ending} after {seconds:.0f} s{score}{pool.why(code, output)}", flush=True)
+
+
+def _own(plan: Planned) -> list[str]:
+    return list(filter_overrides(plan.overrides))
+
+
+def _places(configs: Sequence[DictConfig]) -> list[Place]:
+    """Return a place for each job that may run at a time, and tell them if there are several."""
+    count = max(int(OmegaConf.select(config, "sweep.parallel") or 1) for config in configs)
+    if count == 1:
+        return [{}]
+    import torch
+
+    each = max(int(OmegaConf.select(config, "trainer.devices") or 1) for config in configs)
+    free = pool.places(count, each, torch.cuda.device_count())
+    told = ", ".join(dict.fromkeys(f"{name}={value}" for place in free for name, value in place.items()))
+    print(f"{count} jobs at a time: {told}; their output is in the file .log beside each folder", flush=True)
+    return free
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a job: HYDRA_FULL_ERROR as the user has it, not as `command.run` sets it."""
+    names = {name: value for name, value in os.environ.items() if name != FULL}
+    return {**names, CLAIMED: "1", PARENT: str(os.getpid()), **({} if TYPED is None else {FULL: TYPED})}
+
+
+def _program() -> list[str]:
+    """Return the command that was typed, without its overrides and without --multirun."""
+    main: Any = sys.modules["__main__"]
+    program = ["-m", main.__spec__.name] if main.__spec__ is not None else [sys.argv[0]]
+    return [sys.executable, *program, *record.config_flags(sys.argv[1:])]
