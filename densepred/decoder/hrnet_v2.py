@@ -55,7 +55,7 @@ class Join(nn.Module):
 class HRNetV2(Decoder):
     """One map at the encoder's finest level of at least `stride`, by default as wide as all levels together.
 
-    The bias before the norm is the official network's.
+    The bias before the norm is the official network's; mmsegmentation's has none.
     """
 
     def __init__(
@@ -68,15 +68,17 @@ class HRNetV2(Decoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.0,
+        bias: bool = True,
     ) -> None:
         super().__init__()
+        self.bias = bias
         self.join = Join(encoder, upsample, stride, stepwise)
         width = width or self.join.channels
         self.channels, self.strides = (width,), (self.join.stride,)
-        mix = nn.Conv2d(self.join.channels, width, 1)
+        mix = nn.Conv2d(self.join.channels, width, 1, bias=bias)
         nn.init.normal_(mix.weight, std=0.001)
-        assert mix.bias is not None
-        nn.init.zeros_(mix.bias)
+        if mix.bias is not None:
+            nn.init.zeros_(mix.bias)
         self.mix = nn.Sequential(mix, make_norm(norm, width), make_activation(activation), nn.Dropout(dropout))
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:

@@ -34,6 +34,7 @@ LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_lo
 IMPLIED = {
     "data.balance": None,
     "data.foreground": 0.0,
+    "decoder.bias": True,
     "dataset.image_suffix": "",
     "dataset.unlabelled": None,
     "encoder.pretrained": False,

@@ -120,12 +120,14 @@ def load_model(model: Model, source: str, heads: Heads, say: Say) -> None:
     if best.family is not None:  # those models normalise outside, so their files hold no statistics
         coverage.missing = [name for name in coverage.missing if name not in ("mean", "std")]
     say(coverage.text(source))
+    missing = _missing_settings(model, best.family)
     if problems := coverage.problems:
+        settings = f"set {' '.join(missing)}, " if missing else ""
         raise UserError(
             f"weights.model={source}: {len(problems)} tensors do not fit, the first is {problems[0]}; "
-            "choose the model that it was made for, or use weights.init to take what fits"
+            f"{settings}choose the model that it was made for, or use weights.init to take what fits"
         )
-    if missing := _missing_settings(model, best.family):
+    if missing:
         raise UserError(
             f"weights.model={source}: the same weights would give other outputs here; set {' '.join(missing)}"
         )

@@ -160,3 +160,19 @@ def test_it_predicts_as_segmentation_models_pytorch(plain: Plain, output_stride:
     with torch.no_grad():
         want, have = theirs(normalised(image)), model(image)["semantic"][-1]
     close(F.interpolate(have, (80, 112), mode="bilinear", align_corners=model.align_corners), want)
+
+
+@pytest.mark.parametrize(("output_stride", "rates"), [(8, "[6,12,18]"), (16, "[12,24,36]")])
+def test_deeplabv3_predicts_as_that_of_segmentation_models_pytorch(
+    plain: Plain, output_stride: int, rates: str
+) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    theirs = smp.DeepLabV3("resnet18", encoder_weights=None, classes=5, encoder_output_stride=output_stride).eval()
+    randomise(theirs)
+    words = ("model=deeplabv3", "encoder=resnet18", f"encoder.output_stride={output_stride}", *SMP[1:])
+    model = made(plain, 5, *words, f"decoder.atrous_rates={rates}").eval()
+    take(model, theirs.state_dict(), "smp_deeplabv3")
+    image = torch.rand(1, 3, 64, 80)
+    with torch.no_grad():
+        want, have = theirs(normalised(image)), model(image)["semantic"][-1]
+    close(F.interpolate(have, (64, 80), mode="bilinear", align_corners=model.align_corners), want)
