@@ -17,6 +17,7 @@ from densepred.build.instantiate import build
 from densepred.contracts import Model
 from densepred.dataset.image import Stored, from_array, from_image, read_stored
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.intensity import white_in
 from densepred.engine import ensemble, sliding
 from densepred.engine.amp import Precision
 from densepred.engine.flip import Heads, logits, with_mirror
@@ -196,12 +197,12 @@ class Predictor:
 
     def stored(self, path: Path, max_pixels: int = MAX_PIXELS) -> Stored:
         """Read the image of a file, in the orientation of training, and where it has no data."""
-        stored = read_stored(path, self.info.reads, max_pixels, self.info.max_value)
+        stored = read_stored(path, self.info.reads, max_pixels, white_in(self.info))
         return stored if self.info.exif == "stored" else stored.upright()
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
-        info, white, upright = self.info, self.info.max_value, self.info.exif != "stored"
+        info, white, upright = self.info, white_in(self.info), self.info.exif != "stored"
         if isinstance(image, str | Path):
             return self.stored(expand(image), max_pixels).image
         if isinstance(image, Image.Image):

@@ -77,7 +77,7 @@ class CocoForm:
 
     def readers(self, root: Path) -> list[str]:
         """Return the overrides that read the result, one line per kind of annotation."""
-        shared = located(root, self.info.max_value)
+        shared = located(root, self.info)
         kinds = (["coco_instances"] if self._masked() else []) + (["coco_keypoints"] if self.posed else [])
         return [f"dataset={kind} {shared}" for kind in kinds]
 

@@ -64,7 +64,7 @@ class FolderForm:
 
     def readers(self, root: Path) -> list[str]:
         """Return the overrides that read the result, one line per kind of annotation."""
-        shared = located(root, self.info.max_value)
+        shared = located(root, self.info)
         if not self.info.provides:
             return [f"dataset=folder {shared} dataset.masks=null"]
         lines = [f"dataset=folder {shared}"] if self.masks else []

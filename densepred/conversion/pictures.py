@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from densepred.dataset.image import read_image
+from densepred.dataset.intensity import White, white_in
 from densepred.dataset.paths import inside
 from densepred.errors import UserError, shown
 from densepred.types import WHITE, Info
@@ -36,8 +38,8 @@ def write(image: Tensor, place: Path, source: Path | None, info: Info, max_pixel
     place.parent.mkdir(parents=True, exist_ok=True)
     path = place.with_name(f"{place.name}.png")
     values = image.permute(1, 2, 0).numpy()
-    max_value = info.max_value
-    white = max_value or WHITE
+    max_value = white_in(info)
+    white = WHITE if isinstance(max_value, Sequence) else max_value or WHITE
     if image.dtype == torch.uint8 and len(image) in (1, 3):
         Image.fromarray(np.ascontiguousarray(values.squeeze(2) if len(image) == 1 else values)).save(path)
         return path
@@ -53,7 +55,7 @@ def write(image: Tensor, place: Path, source: Path | None, info: Info, max_pixel
     return _copied(image, place, source, max_value, max_pixels)
 
 
-def _copied(image: Tensor, place: Path, source: Path | None, max_value: int | None, max_pixels: int) -> Path:
+def _copied(image: Tensor, place: Path, source: Path | None, max_value: White, max_pixels: int) -> Path:
     kind = "8 bits" if image.dtype == torch.uint8 else "floats"
     fact = f"{place.name}: {len(image)} channels of {kind} fit no PNG"
     if source is None:

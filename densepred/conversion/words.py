@@ -6,6 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
+from densepred.types import Info
+
 
 def shell(override: str) -> str:
     """Return an override in the quotes that a shell needs, in double ones if single ones are part of it."""
@@ -14,7 +16,8 @@ def shell(override: str) -> str:
     return shlex.quote(override)
 
 
-def located(root: Path, max_value: int | None) -> str:
-    """Return the overrides of a dataset's root and of white in its images, if that is known."""
-    white = f" dataset.max_value={max_value}" if max_value else ""
+def located(root: Path, info: Info) -> str:
+    """Return the overrides of a dataset's root, and of white or the window of its images, if that is known."""
+    white = f" dataset.max_value={info.max_value}" if info.max_value else ""
+    white += "" if info.window is None else " " + shell(f"dataset.window=[{info.window[0]:g},{info.window[1]:g}]")
     return shell(f"dataset.root={root}") + white

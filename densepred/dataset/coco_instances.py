@@ -76,7 +76,8 @@ class CocoInstances(Dataset):
     ) -> None:
         """Check the annotations of the file, and describe what it provides."""
         coco_forms.check(file)
-        self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
+        bright = white(file.images(), max_value, max_pixels)
+        self._read = Reader(None, 3, max_pixels, exif, bright)
         self.path, categories = file.path, file.categories
         own = [id for id, record in categories.items() if record["name"].lower() in OWN]
         categories = {id: record for id, record in categories.items() if id not in own}
@@ -89,7 +90,7 @@ class CocoInstances(Dataset):
             things=tuple(range(1, len(categories) + 1)),
             palette=(BACKGROUND[1], *coco.palette(categories, self.path, 1)),
             provides=self._provided(len(categories) + 1),
-            max_value=self._read.max_value,
+            max_value=bright,
         )
         self._tell_unused(categories)
         self.index.keep(lambda found: most_instances is None or len(found) <= most_instances, limit)

@@ -61,7 +61,8 @@ class CocoKeypoints(Dataset):
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group, chosen_fold(folds, fold))
         file = coco.open_file(root, images, annotations, max_pixels, choice)
         coco_forms.check(file)
-        self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
+        bright = white(file.images(), max_value, max_pixels)
+        self._read = Reader(None, 3, max_pixels, exif, bright)
         self.path, categories = file.path, file.categories
         chosen = skeleton.choose(categories, category, self.path)
         self._classes = {id: list(chosen).index(id) if id in chosen else None for id in categories}
@@ -75,7 +76,7 @@ class CocoKeypoints(Dataset):
             mirrored=skeleton.mirrored(first, points, self.path),
             sigmas=skeleton.sigmas(first, points, self.path),
             provides=("keypoints", "categories", "boxes", "areas", "crowd", "ignore"),
-            max_value=self._read.max_value,
+            max_value=bright,
         )
         self._least = min_keypoints
         self.index = coco.Index(file, self._instance)

@@ -55,7 +55,8 @@ class CocoPanoptic(Dataset):
     ) -> None:
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group, chosen_fold(folds, fold))
         file = coco.open_file(root, images, annotations, max_pixels, choice)
-        self._read = Reader(None, 3, max_pixels, exif, white(file.images(), max_value, max_pixels))
+        bright = white(file.images(), max_value, max_pixels)
+        self._read = Reader(None, 3, max_pixels, exif, bright)
         self._max_pixels = max_pixels
         self.path, categories = file.path, file.categories
         self.folder, _ = paths.find(root, panoptic, [file.split_name], "panoptic")
@@ -65,7 +66,7 @@ class CocoPanoptic(Dataset):
             things=tuple(i for i, record in enumerate(categories.values()) if _thing(record, self.path)),
             palette=coco.palette(categories, self.path),
             provides=("semantic", "instances", "categories", "boxes", "areas", "crowd"),
-            max_value=self._read.max_value,
+            max_value=bright,
         )
         # In the official files, annotations have no ids: there is one per image
         for record in file.data["annotations"]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from densepred.dataset import class_lists, legend
+from densepred.dataset.intensity import white_in
 from densepred.dataset.labels import parse_label_map
 from densepred.dataset.paired_folder import PairedFolder, Pairs
 from densepred.dataset.reader import Reader
@@ -33,7 +34,7 @@ class Folder(PairedFolder):
             found = self._legend(train)
             labels, info = found.labels, Info(found.labels.classes, palette=found.palette)
         self.info = self.with_statistics(info, train)
-        self._read = Reader(labels, self.info.reads, self.max_pixels, self.exif, self.info.max_value)
+        self._read = Reader(labels, self.info.reads, self.max_pixels, self.exif, white_in(self.info))
 
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])

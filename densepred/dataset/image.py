@@ -20,7 +20,7 @@ from torch import Tensor
 
 from densepred.dataset import image_layout, nodata
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, hidden_slices, hidden_values, opened, pages, unmapped
-from densepred.dataset.intensity import Channels, fit, pick, unit
+from densepred.dataset.intensity import Channels, White, fit, pick, unit
 from densepred.dataset.raster import open_raster
 from densepred.types import UserError
 
@@ -33,14 +33,14 @@ def read_image(
     channels: Channels = None,
     max_pixels: int = MAX_PIXELS,
     upright: bool = True,
-    max_value: int | None = None,
+    max_value: White = None,
 ) -> Tensor:
     """Return an image (C, H, W), uint8, or float32 in [0, 1], turned by its EXIF orientation if `upright`.
 
     With a number of `channels`, grey and RGB are converted to each other, and alpha is kept if it is the missing one.
     A list of `channels` picks bands of the file, counted from 1, alpha among them.
     `max_value` is white in integers of more than 8 bits; None means 65535 in uint16, and in other types 255, or 65535
-    if a value is larger.
+    if a value is larger. A window (center, width) in its place maps values of all types but bytes.
     Raises UserError if the file is damaged, too large or of a mode that would lose values.
     """
     stored = read_stored(path, channels, max_pixels, max_value)
@@ -61,7 +61,7 @@ class Stored(NamedTuple):
 
 
 def read_stored(
-    path: str | Path, channels: Channels = None, max_pixels: int = MAX_PIXELS, max_value: int | None = None
+    path: str | Path, channels: Channels = None, max_pixels: int = MAX_PIXELS, max_value: White = None
 ) -> Stored:
     """Read an image as it is stored; pixels without data (GDAL's nodata) are black."""
     path = Path(path)
@@ -96,7 +96,7 @@ def from_stored(
     values: np.ndarray,
     path: Path,
     channels: Channels,
-    max_value: int | None,
+    max_value: White,
     empty: float | None,
     negative: bool = False,
 ) -> Stored:
@@ -146,7 +146,7 @@ def inverted(image: Image.Image) -> bool:
     return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
-def _page(image: Image.Image, index: int, path: Path, max_value: int | None, empty: float | None) -> np.ndarray:
+def _page(image: Image.Image, index: int, path: Path, max_value: White, empty: float | None) -> np.ndarray:
     image.seek(index)
     refuse_hidden_bits(image, path)
     layer = _decode(image, path, None, max_value, empty)
@@ -156,7 +156,7 @@ def _page(image: Image.Image, index: int, path: Path, max_value: int | None, emp
 
 
 def _decode(
-    image: Image.Image, path: Path, channels: Channels, max_value: int | None = None, empty: float | None = None
+    image: Image.Image, path: Path, channels: Channels, max_value: White = None, empty: float | None = None
 ) -> np.ndarray:
     """Return values (H, W, C): uint8, or float32 in [0, 1]; 0 is black, and so are numbers that equal `empty`."""
     if image.mode in ("F", *WIDE):
@@ -208,7 +208,7 @@ def _highest(image: Image.Image, page: int, empty: float | None) -> int:
 def from_image(
     image: Image.Image,
     channels: Channels = None,
-    max_value: int | None = None,
+    max_value: White = None,
     name: str = "image",
     upright: bool = True,
 ) -> Tensor:
@@ -223,9 +223,7 @@ def from_image(
     return turn(found, orientation_of(image)) if upright else found
 
 
-def from_array(
-    values: np.ndarray, channels: Channels = None, max_value: int | None = None, name: str = "image"
-) -> Tensor:
+def from_array(values: np.ndarray, channels: Channels = None, max_value: White = None, name: str = "image") -> Tensor:
     """Convert an array (H, W) or (H, W, C) in memory, as `read_image` does with a file."""
     return _chosen(unit(values, Path(name), max_value), channels, Path(name))
 

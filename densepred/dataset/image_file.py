@@ -18,7 +18,8 @@ from densepred.dataset import image_layout
 from densepred.errors import shown
 from densepred.types import UserError
 
-EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".npy"))
+_PILLOW = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm")
+EXTENSIONS = frozenset((*_PILLOW, ".npy", ".dcm", ".dicom"))
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 MAX_PIXELS = 200_000_000
 MAX_PAGES = 256

@@ -104,7 +104,11 @@ def describe(headers: Sequence[Header], info: Info) -> str:
     size = "x".join(map(str, sizes[0])) + (f" to {'x'.join(map(str, sizes[-1]))}" if len(sizes) > 1 else "")
     what = f"{info.channels} channel{'s' if info.channels > 1 else ''}"
     parts = [f"{what} of {depths}, {size}"]
-    if any(header.wide for header in headers):
+    if info.window is not None:
+        center, width = info.window
+        low, high = center - width / 2, center + width / 2
+        parts.append(f"{low:g} is black and {high:g} white, clipped beyond (dataset.window)")
+    elif any(header.wide for header in headers):
         white = info.max_value
         parts.append("the type tells white" if white is None else f"white is {white} (dataset.max_value sets it)")
     parts += _left_out(headers, info)

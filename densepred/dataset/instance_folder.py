@@ -12,6 +12,7 @@ import numpy as np
 
 from densepred.dataset import instance_ids
 from densepred.dataset.id_map import annotate, read_ids, separate_parts
+from densepred.dataset.intensity import white_in
 from densepred.dataset.paired_folder import PairedFolder, Pairs
 from densepred.dataset.palette import default_palette, parse_palette
 from densepred.dataset.reader import Reader
@@ -51,7 +52,7 @@ class InstanceFolder(PairedFolder):
             provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd")
             info = Info(names, self._ids.things, palette, provides=provides)
         self.info = self.with_statistics(info, train)
-        self._read = Reader(None, self.info.reads, self.max_pixels, self.exif, self.info.max_value)
+        self._read = Reader(None, self.info.reads, self.max_pixels, self.exif, white_in(self.info))
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]

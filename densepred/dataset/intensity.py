@@ -9,25 +9,55 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from densepred.types import WHITE, UserError
+from densepred.types import WHITE, Info, UserError
 
 Channels = int | Sequence[int] | None
 """The number of channels that an image is converted to, or the bands that it is made of, from 1; None: as stored."""
+White = int | Sequence[float] | None
+"""White in integers above 8 bits, or the window of values that are no bytes: its center and width. None: by type."""
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits of a value as cameras deliver them, whatever the type of the file."""
 
 
-def unit(values: np.ndarray, path: Path, max_value: int | None) -> np.ndarray:
+def white_in(info: Info) -> White:
+    """Return the window of a dataset if it has one, else its white."""
+    return info.window or info.max_value
+
+
+def check_window(window: Sequence[float] | None) -> None:
+    """Raise UserError unless this is a center and a width above 0."""
+    if window is not None and (len(window) != 2 or not window[1] > 0):
+        raise UserError(f"dataset.window: {list(window)}; give [center,width], such as [40,400]")
+
+
+def windowed(values: np.ndarray, window: Sequence[float]) -> np.ndarray:
+    """Map the window, from center - width / 2 to center + width / 2, to [0, 1]; values beyond are clipped. float32."""
+    center, width = window
+    return np.clip((values.astype(np.float64) - center) / width + 0.5, 0, 1).astype(np.float32)
+
+
+def _advice(low: float, high: float) -> str:
+    return f"or 'dataset.window=[{(low + high) / 2:g},{high - low or 1:g}]' (center, width)"
+
+
+def unit(values: np.ndarray, path: Path, max_value: White) -> np.ndarray:
     """Return (H, W, C): 0..255 as uint8, other values as float32 in [0, 1]."""
     values = values[..., None] if values.ndim == 2 else values
     if values.dtype == np.uint8:
         return np.array(values)
+    window = max_value if isinstance(max_value, Sequence) else None
+    max_value = None if isinstance(max_value, Sequence) else max_value
+    if window is not None and values.dtype.kind in "iu":
+        return windowed(values, window)
     if values.dtype.kind in "iu":
         low, high = int(values.min()), int(values.max())
         small = values.dtype != np.uint16 and high <= 255
         white = max_value or (255 if small else WHITE)
         if low < 0 or (high > white and max_value in (None, WHITE)):
-            raise UserError(f"{path}: holds integers from {low} to {high}; 0 to {WHITE} can be read, so scale it")
+            raise UserError(
+                f"{path}: holds integers from {low} to {high}; 0 to {WHITE} can be read, so scale it, "
+                f"{_advice(low, high)}"
+            )
         if high > white:
             raise UserError(
                 f"{path}: holds integers up to {high}, above {white}, which is white in the training images; train "
@@ -38,9 +68,13 @@ def unit(values: np.ndarray, path: Path, max_value: int | None) -> np.ndarray:
         raise UserError(f"{path}: holds {values.dtype}; save it as uint8, uint16 or float32")
     if lost := int((~np.isfinite(values)).sum()):
         raise UserError(f"{path}: {lost} of its {values.size} numbers are NaN or infinite; write 0 in their place")
+    if window is not None:
+        return windowed(values, window)
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):
-        raise UserError(f"{path}: holds floats from {low:g} to {high:g}; scale them to lie in 0 to 1")
+        raise UserError(
+            f"{path}: holds floats from {low:g} to {high:g}; scale them to lie in 0 to 1, {_advice(low, high)}"
+        )
     return values.astype(np.float32)
 
 

@@ -13,6 +13,7 @@ from densepred.dataset import layouts, orientation, pair_list, paths
 from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_unused
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import check_white, describe, measure_white, read_headers
+from densepred.dataset.intensity import check_window
 from densepred.dataset.pairs import NoPairs, Pair, pair_folders
 from densepred.dataset.reader import statistics
 from densepred.errors import Notice
@@ -47,6 +48,7 @@ class PairedFolder(Dataset):
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
     max_value: int | None = None
+    window: Sequence[float] | None = None  # center and width
     exif: str = "auto"
     seed: int = 0
     group: str | None = None
@@ -86,12 +88,16 @@ class PairedFolder(Dataset):
         headers = read_headers([pair.image for pair in train], self.max_pixels, strict=self.channels is None)
         if self.max_value is not None:
             check_white(self.max_value)
+        check_window(self.window)
+        window = None if self.window is None else (float(self.window[0]), float(self.window[1]))
         reads = max(header.channels for header in headers) if self.channels is None else self.channels
         bands = tuple(reads) if isinstance(reads, Sequence) else ()
-        white = measure_white(headers, self.max_pixels) if self.max_value is None else self.max_value
+        white = self.max_value
+        if white is None and window is None:
+            white = measure_white(headers, self.max_pixels)
         mean, std = self.mean, self.std
         if mean is None or std is None:
-            measured = statistics(train, reads, self.max_pixels, white)
+            measured = statistics(train, reads, self.max_pixels, window or white)
             mean, std = measured[0] if mean is None else mean, measured[1] if std is None else std
         exif = orientation.measure(self.exif, [(pair.image, pair.mask) for pair in train], self.max_pixels)
         info = replace(
@@ -100,6 +106,7 @@ class PairedFolder(Dataset):
             bands=bands,
             mean=tuple(mean),
             std=tuple(std),
+            window=window,
             max_value=white,
             exif=exif,
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from densepred.dataset import geo_file, nodata, tiff_file
+from densepred.dataset import dicom_file, geo_file, nodata, tiff_file
 from densepred.dataset.image_file import MAX_PIXELS, beyond_pillow, load_npy
 from densepred.dataset.intensity import pick
 
@@ -46,7 +47,7 @@ class Raster:
 
 
 def open_raster(path: Path, max_pixels: int = MAX_PIXELS) -> Raster | None:
-    """Read the header of an array, or of a TIFF that Pillow cannot read; None for every file that it can.
+    """Read the header of an array, of DICOM, or of a TIFF that Pillow cannot read; None for every file that it can.
 
     Raises UserError if the file is damaged or too large, or its library is missing.
     """
@@ -54,6 +55,10 @@ def open_raster(path: Path, max_pixels: int = MAX_PIXELS) -> Raster | None:
         array = load_npy(path, max_pixels)
         layers = array if array.ndim == 3 else array[..., None]
         return Raster(path, layers.shape[:2], layers.shape[2], array.dtype, lambda: layers)
+    if path.suffix.lower() in dicom_file.SUFFIXES:
+        slice_ = dicom_file.read_layout(path, max_pixels)
+        values = partial(dicom_file.read_values, path, max_pixels)
+        return Raster(path, slice_.size, slice_.bands, slice_.dtype, values, inverted=slice_.inverted)
     if (why := beyond_pillow(path)) is None:
         return None
     try:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from densepred.dataset.image import Stored, read_image, read_stored
-from densepred.dataset.intensity import Channels
+from densepred.dataset.intensity import Channels, White
 from densepred.dataset.labels import Labels
 from densepred.dataset.mask import read_mask_palette
 from densepred.dataset.pairs import Pair
@@ -25,14 +25,14 @@ class Reader:
     """`exif` is the orientation of the masks: "stored" as the pixels of the image file, "upright" as viewers show it.
 
     "auto" compares sizes, and raises UserError if both orientations fit. Without a mask it means upright.
-    `max_value` is white in images of integers above 8 bits, see `read_image`.
+    `max_value` is white in images of integers above 8 bits, or a window, see `read_image`.
     """
 
     labels: Labels | None
     channels: Channels
     max_pixels: int
     exif: str = "auto"
-    max_value: int | None = None
+    max_value: White = None
 
     def __post_init__(self) -> None:
         if self.exif not in ORIENTATIONS:
@@ -98,7 +98,7 @@ def _factor(image: tuple[int, int], labels: tuple[int, int]) -> str:
 
 
 def statistics(
-    pairs: Sequence[Pair], channels: int | Sequence[int], max_pixels: int, max_value: int | None = None
+    pairs: Sequence[Pair], channels: int | Sequence[int], max_pixels: int, max_value: White = None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and std per channel: ImageNet's for RGB, else measured in an evenly spread sample of images.
 

@@ -46,6 +46,8 @@ def read_as_trained(node: Node, trained: Mapping[str, Any]) -> Node:
     if "max_value" in node and node["max_value"] is None:
         value = trained.get("max_value", WHITE)
         found["max_value"] = WHITE if value is None and "masks" not in node else value
+    if "window" in node and node["window"] is None:
+        found["window"] = trained.get("window")
     if node.get("exif") == "auto" and node.get("masks", "") is None:
         found["exif"] = trained.get("exif", "auto")
     return found

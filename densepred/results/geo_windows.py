@@ -14,6 +14,7 @@ from densepred import atomic
 from densepred.codec.semantic import Semantic
 from densepred.dataset import geo_file, nodata
 from densepred.dataset.image import from_stored
+from densepred.dataset.intensity import white_in
 from densepred.engine.sliding import Windows
 from densepred.errors import Notice, UserError
 from densepred.predictor import Predictor
@@ -36,7 +37,7 @@ def wanted(model: Predictor, file: Path, settings: Any) -> bool:
         size = image.height * image.width * 4 * (len(model.info.classes) + model.info.channels)
         kind = np.dtype(image.dtypes[0])
         # The scale of other integers would depend on the window
-        scaled = kind in (np.uint8, np.uint16) or kind.kind == "f" or model.info.max_value is not None
+        scaled = kind in (np.uint8, np.uint16) or kind.kind == "f" or white_in(model.info) is not None
         other = image.photometric is not None and image.photometric.name in ("white", "palette")
         turned = geo_file.turned(file)
     return size > HELD and scaled and not other and not turned
@@ -74,7 +75,7 @@ def labelled(model: Predictor, file: Path, windows: Windows) -> Any:
             return np.moveaxis(bands, 0, 2)
 
         def read(*where: int) -> Tensor:
-            return from_stored(raw(*where), file, model.info.channels, model.info.max_value, empty).image
+            return from_stored(raw(*where), file, model.info.channels, white_in(model.info), empty).image
 
         for top, found in model.rows(read, source.shape, windows):
             labels = found.need("semantic").cpu()

@@ -1,0 +1,99 @@
+"""Single images of DICOM (PS3.3 C.7.6.3), by pydicom: stored values become the modality's, such as Hounsfield units.
+
+pydicom (MIT, https://github.com/pydicom/pydicom) decodes run lengths itself, and JPEG by Pillow; for other compressions
+its error names the packages. The extra `medical` installs it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from densepred.dataset.image_file import check_file, check_pixels, damage, logged
+from densepred.errors import UserError
+
+SUFFIXES = (".dcm", ".dicom")
+INSTALL = "pip install 'densepred[medical]'"
+DEFLATED = "1.2.840.10008.1.2.1.99"  # the whole file is deflated, and pydicom inflates it without a limit
+GREY, COLOUR = ("MONOCHROME1", "MONOCHROME2"), ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+MODEST = 2**26  # bytes of a file beside its pixels
+HEADER = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "BitsAllocated",
+    "PixelRepresentation",
+    "PhotometricInterpretation",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`inverted` for MONOCHROME1, in which the lowest value is white."""
+
+    size: tuple[int, int]
+    bands: int
+    dtype: np.dtype
+    inverted: bool
+
+
+def read_layout(path: Path, max_pixels: int) -> Layout:
+    """Read the header. Raises UserError for files of several frames, of palettes, and of more pixels than allowed."""
+    with _opened(path, header=True) as data:
+        return _layout(path, data, max_pixels)
+
+
+def read_values(path: Path, max_pixels: int) -> np.ndarray:
+    """Return the pixels (H, W, bands): integers as stored if there is no rescale, otherwise float32 of the modality."""
+    with _opened(path, header=False) as data:
+        found = _layout(path, data, max_pixels)
+        values = data.pixel_array
+        if found.dtype == np.float32:
+            values = values.astype(np.float64) * float(data.get("RescaleSlope") or 1)
+            values = (values + float(data.get("RescaleIntercept") or 0)).astype(np.float32)
+        return np.asarray(values).reshape(*found.size, found.bands)
+
+
+@contextmanager
+def _opened(path: Path, header: bool) -> Iterator[Any]:
+    check_file(path)
+    if find_spec("pydicom") is None:
+        raise UserError(f"{path}: is DICOM, which pydicom reads; type {INSTALL}, or save it as PNG, TIFF or .npy")
+    import pydicom
+    from pydicom.filereader import read_file_meta_info
+
+    with damage(path), logged("pydicom"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if str(read_file_meta_info(path).get("TransferSyntaxUID")) == DEFLATED:
+            raise UserError(f"{path}: is deflated as a whole; save it uncompressed")
+        yield pydicom.dcmread(path, stop_before_pixels=header, specific_tags=[*HEADER] if header else None)
+
+
+def _layout(path: Path, data: Any, max_pixels: int) -> Layout:
+    size, bands = (int(data.Rows), int(data.Columns)), int(data.get("SamplesPerPixel", 1))
+    kind, frames = str(data.PhotometricInterpretation), int(data.get("NumberOfFrames") or 1)
+    if frames > 1:
+        raise UserError(f"{path}: holds {frames} frames; save each as an image")
+    if kind not in (GREY if bands == 1 else COLOUR) or 0 in size:
+        raise UserError(f"{path}: holds {bands} samples of the kind {kind}; save it as grey or RGB")
+    if data.get("ModalityLUTSequence"):
+        raise UserError(f"{path}: maps its values by a table (Modality LUT); save the mapped values as TIFF or .npy")
+    stored = np.dtype(f"{'i' if data.PixelRepresentation else 'u'}{max(1, int(data.BitsAllocated) // 8)}")
+    plain = (float(data.get("RescaleSlope") or 1), float(data.get("RescaleIntercept") or 0)) == (1, 0)
+    dtype = stored if plain or bands > 1 else np.dtype(np.float32)
+    check_pixels(path, *size, max_pixels, bands * dtype.itemsize)
+    needed = size[0] * size[1] * bands * stored.itemsize
+    if path.stat().st_size > needed + MODEST:
+        raise UserError(f"{path}: has {path.stat().st_size} bytes for {needed} bytes of pixels; save the image again")
+    return Layout(size, bands, dtype, kind == "MONOCHROME1")

@@ -1,0 +1,163 @@
+"""Images of DICOM: values of the modality, windows, MONOCHROME1; what is no single image is refused."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from densepred.dataset import dicom_file
+from densepred.dataset.folder import Folder
+from densepred.dataset.image import from_array, read_image
+from densepred.dataset.image_header import read_header
+from densepred.errors import UserError
+from densepred.jobs.parts import read_as_trained
+from densepred.predictor import Predictor
+from tests.dataset.files import mask, write
+
+pydicom = pytest.importorskip("pydicom")
+RANDOM = np.random.default_rng(11)
+TWELVE = RANDOM.integers(0, 4096, (20, 30), dtype=np.uint16)
+TWELVE.flat[:2] = (0, 4095)
+COLOUR = RANDOM.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+
+
+def saved(path: Path, values: np.ndarray, **more: Any) -> Path:
+    """Write a DICOM image of (H, W) or (H, W, 3), by pydicom alone."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
+    meta.TransferSyntaxUID = more.pop("syntax", ExplicitVRLittleEndian)
+    data = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.Rows, data.Columns = values.shape[:2]
+    data.SamplesPerPixel = 1 if values.ndim == 2 else values.shape[2]
+    data.PhotometricInterpretation = "MONOCHROME2" if values.ndim == 2 else "RGB"
+    data.PlanarConfiguration = 0
+    data.BitsAllocated = data.BitsStored = 8 * values.dtype.itemsize
+    data.HighBit, data.PixelRepresentation = data.BitsStored - 1, int(values.dtype.kind == "i")
+    data.PixelData = values.tobytes()
+    for name, value in more.items():
+        setattr(data, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def close(found: torch.Tensor, expected: np.ndarray) -> None:
+    torch.testing.assert_close(found[0].double(), torch.from_numpy(expected).double(), atol=1e-6, rtol=0)
+
+
+def hounsfield(low: float, high: float) -> np.ndarray:
+    """The 12 bits as Hounsfield units, with this window as 0 to 1."""
+    return np.clip((TWELVE.astype(float) - 1024 - low) / (high - low), 0, 1)
+
+
+def test_rescale_and_window_give_the_values_of_the_modality(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.dcm", TWELVE, RescaleSlope=1, RescaleIntercept=-1024)
+    close(read_image(path, max_value=(40, 400)), hounsfield(-160, 240))
+    twice = saved(tmp_path / "b.dcm", TWELVE, RescaleSlope=2.5, RescaleIntercept=3)
+    close(read_image(twice, max_value=(5000, 10_000)), np.clip((TWELVE * 2.5 + 3) / 10_000, 0, 1))
+    header = read_header(path)
+    assert (header.channels, header.depth, header.size) == (1, "floats", (20, 30))
+    with pytest.raises(
+        UserError, match=r"a\.dcm: holds floats from -1024 to 3071; .*'dataset\.window=\[1023\.5,4095\]'"
+    ):
+        read_image(path)
+
+
+def test_without_rescale_white_is_that_of_the_depth(tmp_path: Path) -> None:
+    close(read_image(saved(tmp_path / "a.dcm", TWELVE), max_value=4095), TWELVE / 4095)
+    negative = saved(tmp_path / "b.dcm", TWELVE.astype(np.int16) - 1000)
+    with pytest.raises(UserError, match=r"b\.dcm: holds integers from -1000 to 3095; .*window=\[1047\.5,4095\]"):
+        read_image(negative)
+    close(read_image(negative, max_value=(0, 2000)), np.clip(TWELVE / 2000, 0, 1))
+
+
+def test_monochrome1_is_inverted_and_colours_stay(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.dcm", TWELVE, PhotometricInterpretation="MONOCHROME1")
+    close(read_image(path, max_value=4095), 1 - TWELVE / 4095)
+    close(read_image(path, max_value=(2000, 1000)), 1 - np.clip((TWELVE - 1500.0) / 1000, 0, 1))
+    colour = read_image(saved(tmp_path / "b.dcm", COLOUR))
+    assert torch.equal(colour, torch.from_numpy(COLOUR).permute(2, 0, 1))
+
+
+def test_a_dataset_and_its_model_share_the_window(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        saved(tmp_path / f"images/{split}/a.dcm", TWELVE, RescaleSlope=1, RescaleIntercept=-1024)
+        write(tmp_path / f"masks/{split}/a.png", mask((20, 30)))
+    data = Folder(str(tmp_path), "valid", window=[40, 400])
+    expected = hounsfield(-160, 240)
+    close(data[0].image, expected)
+    assert data.info.window == (40, 400)
+    assert data.info.mean == pytest.approx([expected.mean()], abs=1e-4)
+    assert data.images_line() == (
+        "1 channel of floats, 20x30; -160 is black and 240 white, clipped beyond (dataset.window)"
+    )
+    info = data.info.from_json(data.info.to_json())
+    assert info == data.info
+    model = Predictor.__new__(Predictor)
+    model.task = SimpleNamespace(info=info)  # pyright: ignore[reportAttributeAccessIssue], all that reading needs
+    assert torch.equal(model.read(tmp_path / "images/val/a.dcm"), data[0].image)
+    assert read_as_trained({"window": None, "max_value": None}, info.to_json())["window"] == (40, 400)
+    for wrong in ([40], [40, 0]):
+        with pytest.raises(UserError, match=r"dataset\.window: .*\[center,width\]"):
+            Folder(str(tmp_path), window=wrong)
+
+
+def test_windows_serve_other_files_too() -> None:
+    floats = RANDOM.normal(0, 100, (5, 6)).astype(np.float32)
+    close(from_array(floats, max_value=(0, 200)), np.clip(floats / 200 + 0.5, 0, 1))
+    bytes_ = RANDOM.integers(0, 256, (5, 6), dtype=np.uint8)
+    assert torch.equal(from_array(bytes_, max_value=(0, 200))[0], torch.from_numpy(bytes_))
+
+
+def deflated(path: Path) -> None:
+    """Write a file of which all behind the first part is deflated, to 100 MB."""
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    saved(path, TWELVE)
+    whole = pydicom.dcmread(path)
+    whole.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    whole.save_as(path, enforce_file_format=True)
+    start = path.read_bytes()[: 132 + 12 + whole.file_meta.FileMetaInformationGroupLength]
+    packed = zlib.compressobj(1, wbits=-15)
+    path.write_bytes(start + packed.compress(bytes(100_000_000)) + packed.flush())
+
+
+REFUSED = {
+    "holds 2 frames": lambda path: saved(path, TWELVE, NumberOfFrames=2, PixelData=TWELVE.tobytes() * 2),
+    "of the kind PALETTE COLOR": lambda path: saved(path, TWELVE, PhotometricInterpretation="PALETTE COLOR"),
+    "is deflated": deflated,
+    "cannot be read": lambda path: path.write_bytes(saved(path, TWELVE).read_bytes()[:900]),
+    "max_pixels": lambda path: saved(path, TWELVE, Rows=60_000, Columns=60_000),
+    "bytes of pixels": lambda path: os.truncate(saved(path, TWELVE), 70_000_000),
+    "is empty": lambda path: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_no_single_image_is_refused_by_name(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "a.dcm"
+    REFUSED[what](path)
+    with pytest.raises(UserError, match=rf"a\.dcm: .*{what}"):
+        read_image(path)
+
+
+def test_files_that_are_no_dicom_and_a_missing_library_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.dcm").write_bytes(b"no DICOM at all" * 20)
+    with pytest.raises(UserError, match=r"a\.dcm: cannot be read"):
+        read_image(tmp_path / "a.dcm")
+    monkeypatch.setattr(dicom_file, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"a\.dcm: .*pip install 'densepred\[medical\]'"):
+        read_image(tmp_path / "a.dcm")
