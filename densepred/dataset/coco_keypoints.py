@@ -56,10 +56,24 @@ class CocoKeypoints(Dataset):
         folds: int | None = None,
         fold: int | None = None,
     ) -> None:
-        if min_keypoints < 1:
-            raise UserError(f"dataset.min_keypoints: {min_keypoints}; give 1 or more")
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group, chosen_fold(folds, fold))
         file = coco.open_file(root, images, annotations, max_pixels, choice)
+        self._index(file, category, min_keypoints, min_instances, limit, exif, max_value, max_pixels)
+
+    def _index(
+        self,
+        file: coco.CocoFile,
+        category: str | None,
+        min_keypoints: int,
+        min_instances: int,
+        limit: int | None,
+        exif: str,
+        max_value: int | None,
+        max_pixels: int,
+    ) -> None:
+        """Check the annotations of the file, and describe what it provides."""
+        if min_keypoints < 1:
+            raise UserError(f"dataset.min_keypoints: {min_keypoints}; give 1 or more")
         coco_forms.check(file)
         bright = white(file.images(), max_value, max_pixels)
         self._read = Reader(None, 3, max_pixels, exif, bright)

@@ -184,14 +184,19 @@ def check_pixels(path: Path, height: int, width: int, max_pixels: int, size: int
         )
 
 
-def load_npy(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Map an array (H, W) or (H, W, C) from disk, without unpickling."""
+def map_npy(path: Path) -> np.ndarray:
+    """Map an array of any shape from disk, without unpickling. Raises UserError if it is damaged."""
     check_file(path)
     try:
-        array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would open zip files and pickles too
+        return np.lib.format.open_memmap(path, mode="r")  # numpy.load would open zip files and pickles too
     except Exception as error:  # numpy parses the header as Python, so tokens of any kind may be wrong
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an array ({reason}); save it again with numpy.save") from error
+
+
+def load_npy(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Map an array (H, W) or (H, W, C) from disk, without unpickling."""
+    array = map_npy(path)
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise UserError(f"{path}: has shape {array.shape}; save it as (height, width) or (height, width, channels)")
     each = array.dtype.itemsize * (array.shape[2] if array.ndim == 3 else 1)

@@ -35,7 +35,9 @@ class LabelStudio(Annotated):
     def gather(self, split: str) -> Records:
         path = self.find(self.annotations, split, "annotations")
         data = coco.read_json(path)
-        if not isinstance(data, list) or not all(isinstance(t, dict) and "annotations" in t for t in data):
+        if not isinstance(data, list) or not all(
+            isinstance(t, dict) and isinstance(t.get("annotations"), list) for t in data
+        ):
             raise UserError(f"{path}: holds no tasks with annotations; export from Label Studio as JSON, not JSON-MIN")
         folder = self.find(self.images, split, "images")
         records = Records(path, self._folder, self.max_pixels, self.exif != "stored")

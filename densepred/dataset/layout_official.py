@@ -99,6 +99,20 @@ def _voc_boxes(tree: Tree) -> str | None:
     return " ".join(filter(None, ["dataset=voc_detection", words, "task=detection_fcos"]))
 
 
+def _pannuke(tree: Tree) -> str | None:
+    return "dataset=pannuke task=instance_center" if tree.any(r"(.*/)?fold\d/images\.npy") else None
+
+
+def _hovernet(tree: Tree) -> str | None:
+    consep = tree.has("Train/Images") and tree.any(r"Train/Labels/.*\.mat")
+    return "dataset=hovernet task=instance_center" if consep else None
+
+
+def _deeplabcut(tree: Tree) -> str | None:
+    found = tree.any(r"labeled-data/[^/]+/CollectedData_[^/]*\.(csv|h5)")
+    return "dataset=deeplabcut task=pose" if found else None
+
+
 OFFICIAL: dict[str, Look] = {
     "nnU-Net's raw form": _nnunet,
     "CVAT's segmentation masks": _cvat_masks,
@@ -109,6 +123,9 @@ OFFICIAL: dict[str, Look] = {
     "ADE20K": _ade20k,
     "Mapillary Vistas": _mapillary,
     "Cityscapes": _cityscapes,
+    "a project of DeepLabCut": _deeplabcut,
+    "PanNuke": _pannuke,
+    "CoNSeP": _hovernet,
     "YOLO's form": _yolo,
     "PASCAL VOC's boxes": _voc_boxes,
 }

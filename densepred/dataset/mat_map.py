@@ -11,7 +11,7 @@ from densepred.dataset.image_file import PIXEL, check_file, check_pixels
 from densepred.errors import UserError
 
 
-def read(path: Path, name: str, max_pixels: int) -> np.ndarray:
+def read(path: Path, name: str, max_pixels: int, remedy: str = "copy the file from the archive again") -> np.ndarray:
     """Return the variable `name` of a .mat file, (H, W) int64 with ids of 0 or more.
 
     Raises UserError if it is absent, damaged, no map of whole numbers, or larger than `max_pixels`.
@@ -20,7 +20,7 @@ def read(path: Path, name: str, max_pixels: int) -> np.ndarray:
     try:
         values = mat_file.read(path, name, max_pixels * PIXEL + mat_file.HEADER)
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: {name} cannot be read ({error}); copy the file from the archive again") from error
+        raise UserError(f"{path}: {name} cannot be read ({error}); {remedy}") from error
     if values.ndim != 2 or not values.size:
         raise UserError(f"{path}: {name} has the shape {values.shape}, not (height, width); use another file")
     check_pixels(path, values.shape[0], values.shape[1], max_pixels)

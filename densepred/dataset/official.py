@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from densepred.contracts import Dataset
 from densepred.dataset import layouts, paths
+from densepred.dataset.division import FOLDED, divide
 from densepred.dataset.image_header import describe_files
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
@@ -71,11 +73,24 @@ def complete(pairs: list[Pair], where: str) -> list[Pair]:
     if not pairs:
         raise UserError(f"{where}: names no images; download it again")
     files = [file for pair in pairs for file in (pair.image, pair.mask) if file is not None]
-    missing = [file for file in files if not file.is_file()]
+    missing = [file for file in files if not os.path.isfile(file)]
     if missing:
         text = f"{len(missing)} of the {len(files)} files that it names are missing, such as {missing[0]}"
         raise UserError(f"{where}: {text}; download them again")
     return pairs
+
+
+def held_out(pairs: list[Pair], splits: Mapping[str, object], split: str, fraction: float, seed: int) -> list[Pair]:
+    """Return the pairs of a split. If training and validation have one name, a fraction of its pairs is validation.
+
+    They are drawn by a hash of `seed` and name. Raises UserError if the fraction is not between 0 and 1.
+    """
+    word = paths.split_word(split)
+    if word not in FOLDED or splits.get("train") != splits.get("valid"):
+        return pairs
+    parts = {"train": 1 - fraction, "valid": fraction}
+    places = divide([pair.id for pair in pairs], parts, seed, key="dataset.held_out")
+    return [pair for pair, place in zip(pairs, places, strict=True) if place == word]
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

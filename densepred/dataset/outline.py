@@ -56,7 +56,7 @@ def outline(kind: str, points: Any, where: str) -> list[float]:
 def region(shape: dict[str, Any], where: str) -> dict[str, Any]:
     """Return the shape of a region of VIA as fields of a COCO annotation: a box, or a polygon."""
     kind = shape.get("name")
-    if kind not in FIELDS:
+    if not isinstance(kind, str) or kind not in FIELDS:
         raise UserError(f"{where}: has the shape {shown(kind)}; {', '.join(FIELDS)} can be read, so draw it as one")
     if kind == "polygon":
         across, down = (coco_fields.numbers(shape.get(key), where, key) for key in FIELDS[kind])

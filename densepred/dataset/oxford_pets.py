@@ -12,7 +12,6 @@ import torch
 
 from densepred.dataset import official, paths
 from densepred.dataset.class_tables import OXFORD_PETS
-from densepred.dataset.division import divide
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
@@ -50,16 +49,12 @@ class OxfordPets(official.OfficialMasks):
     ) -> None:
         choose("dataset.target", target, tuple(TARGETS))
         self._target, self._root = target, paths.dataset_root(root)
-        known, word = paths.known_splits(splits, SPLITS), paths.split_word(split)
         rows = self._rows(paths.name_of_split(splits, SPLITS, split))
-        if word in ("train", "valid") and known.get("train") == known.get("valid"):
-            parts = {"train": 1 - held_out, "valid": held_out}
-            places = divide([pair.id for pair, _ in rows], parts, seed, key="dataset.held_out")
-            rows = [row for row, place in zip(rows, places, strict=True) if place == word]
+        pairs = official.held_out(list(rows), paths.known_splits(splits, SPLITS), split, held_out, seed)
         classes = TARGETS[target]
         ids = {1: 0, 2: 1, 3: 2} if target == "trimap" else {1: 1, 2: 0, 3: VOID}
-        self._kinds = [kind for _, kind in rows]
-        self._open([pair for pair, _ in rows], Labels(classes, ids), default_palette(len(classes)), max_pixels)
+        self._kinds = [rows[pair] for pair in pairs]
+        self._open(pairs, Labels(classes, ids), default_palette(len(classes)), max_pixels)
 
     def __getitem__(self, index: int) -> Sample:
         sample = super().__getitem__(index)
@@ -67,7 +62,7 @@ class OxfordPets(official.OfficialMasks):
         painted = torch.where(found == 1, torch.tensor(self._kinds[index], dtype=torch.uint8), found)
         return replace(sample, truth=replace(sample.truth, semantic=painted))
 
-    def _rows(self, name: str) -> list[tuple[Pair, int]]:
+    def _rows(self, name: str) -> dict[Pair, int]:
         """Return the pairs of a list, each with the class of its pet."""
         remedy = "set dataset.root to the folder that holds images and annotations"
         with official.recognised(self._root, "oxford_pets"):
@@ -75,7 +70,7 @@ class OxfordPets(official.OfficialMasks):
             masks = official.there(self._root / "annotations/trimaps", remedy)
         pairs = official.listed(path, self._root / "images", masks)
         kinds = [self._kind(f"{path}: line {number}", line.split()) for number, line in official.lines(path)]
-        return list(zip(pairs, kinds, strict=True))
+        return dict(zip(pairs, kinds, strict=True))
 
     def _kind(self, where: str, words: list[str]) -> int:
         breed, species = words[1:3] if len(words) == 4 else ("", "")

@@ -53,8 +53,11 @@ class Records:
         """Return the classes of the objects, sorted."""
         return sorted({record["label"] for record in self._objects})
 
-    def file(self, classes: Sequence[str], choice: Choice, fractions: dict[str, float]) -> CocoFile:
-        """Return the records of the chosen split as a checked COCO file. Raises UserError for objects of no class."""
+    def file(self, classes: Sequence[str], choice: Choice, fractions: dict[str, float], **fields: Any) -> CocoFile:
+        """Return the records of the chosen split as a checked COCO file. Raises UserError for objects of no class.
+
+        fields: further ones of every category, such as the names of its keypoints
+        """
         numbers = {name: number for number, name in enumerate(classes, 1)}
         for record in self._objects:
             label = record.pop("label")
@@ -64,7 +67,7 @@ class Records:
                     f"{shown(list(classes))}; correct it, or name all in dataset.classes"
                 )
             record["category_id"] = numbers[label]
-        categories = [{"id": number, "name": name} for name, number in numbers.items()]
+        categories = [{"id": number, "name": name, **fields} for name, number in numbers.items()]
         data: Record = {"images": self._images, "annotations": self._objects, "categories": categories}
         entries = coco.read_entries(data, self.path, self.folder, self._max_pixels)
         known = coco.read_categories(data, self.path)

@@ -73,3 +73,9 @@ def test_a_region_of_another_form_is_refused(tmp_path: Path, regions: Any, said:
     save(tmp_path, "train", regions)
     with pytest.raises(UserError, match=said):
         Via(str(tmp_path))
+
+
+def test_a_shape_without_a_word_for_it_is_refused(tmp_path: Path) -> None:
+    save(tmp_path, "train", [region({"name": ["rect"]}, kind="cat")])
+    with pytest.raises(UserError, match=r"has the shape \['rect'\]"):
+        Via(str(tmp_path))

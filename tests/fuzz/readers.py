@@ -30,7 +30,8 @@ from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.types import Info
 from densepred.weights import header
 from densepred.weights.file import load_model, read_tensors
-from tests.dataset import coco_tree, folder_tree, mpii_tree
+from tests.dataset import coco_tree, folder_tree, mpii_tree, trees
+from tests.fuzz.datasets import DATASETS
 from tests.fuzz.mutations import BYTES, JSON, TEXT, Change
 
 Read = Callable[[Path], object]
@@ -196,6 +197,17 @@ def _pickle(folder: Path, variant: int) -> Path:
     return folder / "w.pth"
 
 
+def _dataset(option: str) -> Kind:
+    """Return the kind of the damaged file of a dataset, which reads its first sample."""
+    make, pattern, changes = DATASETS[option]
+
+    def write(folder: Path, variant: int) -> Path:
+        trees.draw(option, folder)
+        return next(folder.glob(pattern))
+
+    return Kind(write, lambda path: make(str(path.parents[pattern.count("/")]))[0], changes)
+
+
 KINDS: dict[str, Kind] = {
     "npy": Kind(_array, _read_picture, BYTES, 4),
     "image": Kind(_image, _read_picture, BYTES, len(IMAGES)),
@@ -208,4 +220,5 @@ KINDS: dict[str, Kind] = {
     "classes": Kind(_classes, _read_folder, JSON, 3),
     "list": Kind(_list, _read_list, TEXT, 2),
     "pickle": Kind(_pickle, pickles.read, BYTES, 2),
+    **{option: _dataset(option) for option in DATASETS},
 }
