@@ -26,6 +26,7 @@ class DataSettings:
     max_pixels: int = 100_000_000
     timeout_s: float = 120.0
     allow_overlap: bool = False
+    check: bool = True
 
 
 @dataclass

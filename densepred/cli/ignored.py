@@ -169,6 +169,7 @@ EVAL: tuple[tuple[str, Condition, str], ...] = (
         _always,
         "an evaluation takes whole images, all of them, as the run validated them",
     ),
+    ("data.check", _always, "an evaluation reads every file, and stops at the first that it cannot use"),
     ("data.on_bad", _always, "an evaluation without some of its images is no evaluation; it stops at a damaged file"),
     ("dataset.(seed|group)", _no_random_split, SPLIT),
 )

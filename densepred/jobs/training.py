@@ -25,6 +25,7 @@ from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
 from densepred.jobs.crowding import warn_of_caps
+from densepred.jobs.headers import warn_of_files
 from densepred.jobs.recipe import Built
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader, explained
@@ -118,6 +119,8 @@ def _train(
     require_content(train, task.codec)
     if distributed.is_main():
         warn_of_caps(train, task)
+        if settings.data.check:
+            warn_of_files({"train": train, "valid": valid}, settings.data.max_pixels)
     warn_of_missing(valid, task.codec, "valid")
     model, task = placement.placed(model, settings, device), task.to(device)
     task.kernels = settings.trainer.fused_loss

@@ -18,6 +18,7 @@ FREE += (
     "data.workers",
     "data.timeout_s",
     "data.allow_overlap",
+    "data.check",
     "dataset.outside",
     "trainer.threads",
     "trainer.devices",
