@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from densepred.cli import command, compose, overrides
 from densepred.errors import Notice, UserError
+from densepred.hub import zoo
 from densepred.process import ranks
 from densepred.rundir import secrets
 from densepred.weights import header
@@ -22,6 +23,7 @@ densepred-eval ckpt=RUN codec.threshold=0.4                 with other settings 
 densepred-eval ckpt=RUN oracle=ladder                       also with ground truth in place of each head
 densepred-eval ckpt=RUN ablate=levels                       also without each level of the encoder in turn
 densepred-eval ckpt=RUN dataset=folder dataset.root=OTHER   on other data with the same classes
+densepred-eval ckpt=torchvision:deeplabv3_resnet50 dataset=voc dataset.root=DIR    published weights
 """
 
 
@@ -37,7 +39,10 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
     words = {word.partition("=")[0]: word.partition("=")[2] for word in arguments}
     if "dataset" in words or "ckpt" not in words:
         return []
-    path = header.find_weights(_first(words["ckpt"]))
+    first = _first(words["ckpt"])
+    if zoo.is_name(first):
+        raise UserError(f"ckpt={first}: published weights come without a dataset; add dataset=... with their classes")
+    path = header.find_weights(first)
     stored = header.read_header(path).get("dataset")
     stored = stored if isinstance(stored, dict) else {}
     option = stored.get("option")
@@ -61,8 +66,11 @@ def _untyped(recorded: list[str], words: dict[str, str]) -> list[str]:
 
 def evaluate(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
-    from densepred.jobs import evaluation  # with torch, which --help does without
+    from densepred.cli import published  # with torch, which --help does without
+    from densepred.engine import ensemble
+    from densepred.jobs import evaluation
 
+    settings.ckpt = [published.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
     job = evaluation.EvaluationJob(settings, Path(command.folder()))
     if note := ranks.idle_tasks(settings.devices, "devices"):
         warnings.warn(note, Notice, stacklevel=2)

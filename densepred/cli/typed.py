@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -63,7 +65,7 @@ class Typed:
 
     def _compose(self, words: Sequence[str], return_hydra_config: bool = False) -> DictConfig | None:
         further = ",".join(f"file://{folder.resolve()}" for folder in config_dirs(self.arguments))
-        with initialize_config_dir(str(self.configs), version_base="1.3"):
+        with _hydra_aside(), initialize_config_dir(str(self.configs), version_base="1.3"):
             try:
                 words = [*words, f"hydra.searchpath=[{further}]"]
                 return compose(self.name, overrides=words, return_hydra_config=return_hydra_config)
@@ -79,6 +81,17 @@ class Typed:
     def known_keys(self) -> list[str]:
         """Return every key that the chosen options have."""
         return list(paths(self.chosen()))
+
+
+@contextmanager
+def _hydra_aside() -> Iterator[None]:
+    """Set the Hydra of a running command aside, so that another configuration can be composed; bring it back."""
+    instance = GlobalHydra.instance()
+    former, instance.hydra = instance.hydra, None
+    try:
+        yield
+    finally:
+        instance.hydra = former
 
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:

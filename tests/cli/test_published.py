@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
 import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from torchvision.io import ImageReadMode, decode_image, write_png
 from torchvision.models import get_model
 
 from densepred import predictor
+from densepred.cli import command
 from densepred.cli import published as checkpoints
+from densepred.dataset.voc import CLASSES
 from densepred.errors import Notice, UserError
+from densepred.eval import dataset_of_checkpoint
 from densepred.hub import published, zoo
+from densepred.types import Info
+from tests import forked
 
 
 def test_a_published_model_predicts_before_any_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +42,39 @@ def test_a_published_model_predicts_before_any_training(tmp_path: Path, monkeypa
     assert torch.equal(model(image).semantic.long(), want)  # pyright: ignore[reportOptionalMemberAccess]
 
 
+@pytest.mark.slow
+def test_commands_take_a_published_model_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The masks are the outputs of the peer's own model: predictions equal them, and their mean IoU is 1."""
+    torch.manual_seed(0)
+    theirs = get_model("fcn_resnet50", weights=None, weights_backbone=None, aux_loss=True).eval()
+    state = published.State(theirs.state_dict(), tmp_path / "file")
+    monkeypatch.setattr(published, "from_address", lambda *_: state)
+    monkeypatch.setattr(published, "folder", lambda: tmp_path)
+    image = torch.randint(0, 256, (3, 32, 40), dtype=torch.uint8)
+    mean, std = (torch.tensor(value)[:, None, None] for value in (Info().mean, Info().std))
+    with torch.no_grad():
+        mask = theirs(((image / 255 - mean) / std)[None])["out"].argmax(1).to(torch.uint8)
+    for kind, picture in {"images": image, "masks": mask}.items():
+        (tmp_path / kind / "val").mkdir(parents=True)
+        write_png(picture, str(tmp_path / kind / "val" / "a.png"))
+    (tmp_path / "classes.json").write_text(json.dumps({"classes": list(CLASSES)}))
+    words = ("ckpt=torchvision:fcn_resnet50", "dataset=folder", f"dataset.root={tmp_path}", "data.workers=0")
+    code, _, errors = forked.run("eval", *words, "output=report", folder=tmp_path)
+    assert code == 0, errors
+    assert re.search(r"fcn_resnet50: licence BSD-3-Clause; published mIoU 60\.5 .* at 520 pixels", errors)
+    found = (tmp_path / "report" / "metrics.json").read_text()
+    assert re.search(r'"miou": 1\.0\b', found), found
+    code, _, errors = forked.run("predict", words[0], "input=images/val", "output=made", folder=tmp_path)
+    assert code == 0, errors
+    assert torch.equal(decode_image(str(tmp_path / "made" / "labels" / "a.png"), ImageReadMode.UNCHANGED), mask)
+
+
+def test_published_weights_are_evaluated_on_a_dataset_that_is_typed() -> None:
+    with pytest.raises(UserError, match=r"ckpt=torchvision:fcn_resnet50: published weights come without a dataset"):
+        dataset_of_checkpoint(["ckpt=torchvision:fcn_resnet50"])
+    assert dataset_of_checkpoint(["ckpt=torchvision:fcn_resnet50", "dataset=voc"]) == []
+
+
 def test_runs_and_files_are_not_looked_up() -> None:
     assert checkpoints.checkpoint("runs/a") == "runs/a"
 
@@ -44,6 +87,13 @@ def test_weights_without_a_known_model_are_refused() -> None:
 @pytest.mark.parametrize("entry", [entry for entry in zoo.entries().values() if entry.classes], ids=lambda e: e.name)
 def test_the_options_of_every_entry_compose(entry: zoo.Entry) -> None:
     assert checkpoints.composed(entry)["model"]["_target_"].startswith("densepred.model.")
+
+
+def test_options_compose_inside_a_command_which_has_hydra_running() -> None:
+    with initialize_config_dir(str(command.configs()), version_base="1.3"):
+        before = GlobalHydra.instance().hydra
+        assert checkpoints.composed(zoo.entries()["torchvision:fcn_resnet50"])["model"]
+        assert GlobalHydra.instance().hydra is before
 
 
 @pytest.mark.parametrize("name", [name for name in zoo.entries() if "finetuned-ade" in name])
