@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
+START = ("tutorial", "recipes", "hardware", "coming_from", "faq")
 TASKS = ("semantic", "instances", "panoptic", "detection", "pose", "openpose", "autoencoder")
 GUIDES = ("data", "check", "convert", "checkpoints", "reports", "deploy", "video", "python", "clusters", "performance")
 REFERENCE = ("configuration", "options", "metrics", "results", "reliability", "architecture", "own_components")
 MODULES = ("api", "predictor", "types", "contracts")
 LECTURE = ("glossary", "levels", "models", "losses", "upsampling")
 SIDEBAR = {
-    "Start": ["README", "docs/recipes"],
+    "Start": ["README", *(f"docs/{page}" for page in START)],
     "Tasks": [f"docs/{page}" for page in TASKS],
     "Guides": [f"docs/{page}" for page in GUIDES],
     "Reference": [

@@ -1,0 +1,88 @@
+"""Write the tables of models on the pages of tasks: `python scripts/count_parameters.py`.
+
+Each model is built without memory, for the drawn scenes (3 channels, 8 classes, 11 keypoints). A table stands between
+the marks `<!-- models of TASK -->` and `<!-- end of models -->`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from densepred.build.instantiate import build
+from densepred.cli import command, sweep
+from densepred.cli.compose import complete, register
+from densepred.jobs import parts
+from scripts import write_reference
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+START, END = "<!-- models of {task}, by scripts/count_parameters.py -->\n", "<!-- end of models -->"
+
+
+class Page(NamedTuple):
+    """A page of docs/: its task, and the models in the order of its table."""
+
+    task: str
+    models: tuple[str, ...]
+
+
+UNETS = ("unet", "residual_unet", "attention_unet", "unetplusplus", "unet_first")
+FCNS = ("fcn", "fcn8s", "fcn16s", "fcn32s", "fcn_resnet50", "fcn_resnet101", "segnet")
+DEEPLABS = ("deeplabv3", "deeplabv3_multigrid", "deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3plus", "pspnet")
+OTHERS = ("fpn", "upernet", "segformer", "hrnet", "hrnet_w32", "hrnet_w48", "auxiliary", "encoder_decoder")
+PAGES = {
+    "semantic": Page("semantic", UNETS + FCNS + DEEPLABS + OTHERS),
+    "instances": Page("instance_components", ("unet", "fpn", "hrnet")),
+    "panoptic": Page("panoptic", ("panoptic_deeplab_light", "panoptic_deeplab", "unet", "hrnet")),
+    "detection": Page("detection_fcos", ("fcos_light", "fcos", "fcos_hrnet", "fcos_resnet50")),
+    "pose": Page("pose", ("hrnet_pose_small", "hrnet_pose", "hrnet_pose_w48")),
+    "openpose": Page("openpose", ("openpose_light", "openpose")),
+    "autoencoder": Page("autoencoder", ("autoencoder", "linear_autoencoder", "pca")),
+}
+
+
+def parameters(task: str, model: str) -> int:
+    """Count the parameters of a model with the heads of a task."""
+    words = [f"task={task}", f"model={model}"]
+    with initialize_config_dir(str(command.configs()), version_base="1.3"):
+        config = compose("train", overrides=words)
+    complete(config, words)
+    nodes = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(nodes, dict)
+    info = parts.dataset({**nodes["dataset"], "counts": {"train": 1, "valid": 1, "test": 1}}, "train").info
+    heads = build(nodes["task"], None, "task", info=info).heads
+    statistics = {"channels": info.channels, "mean": info.mean, "std": info.std}
+    with torch.device("meta"):
+        built = build(nodes["model"], None, "model", heads=heads, **statistics)
+    return sum(one.numel() for one in built.parameters())
+
+
+def table(page: Page) -> str:
+    """Return the table of a page."""
+    rows = [row(page.task, model) for model in page.models]
+    return "\n".join(["| `model=` | parameters | what it is |", "|---|---|---|", *rows, ""])
+
+
+def row(task: str, model: str) -> str:
+    option = write_reference.read(REPOSITORY / "configs" / "model" / f"{model}.yaml")
+    return f"| `{model}` | {parameters(task, model):,} | {write_reference.prose(option.header[0])} |"
+
+
+def with_table(name: str, text: str) -> str:
+    """Return the text of the page docs/`name`.md with its table counted anew."""
+    before, mark, rest = text.partition(START.format(task=PAGES[name].task))
+    assert mark, f"docs/{name}.md: no mark {START.strip()}"
+    return f"{before}{mark}{table(PAGES[name])}{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    register()
+    sweep.register()
+    for name in PAGES:
+        path = REPOSITORY / "docs" / f"{name}.md"
+        path.write_text(with_table(name, path.read_text(encoding="utf-8")), encoding="utf-8")
+        print(path.relative_to(REPOSITORY))
