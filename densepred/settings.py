@@ -200,6 +200,8 @@ class ReportSettings:
     license: str | None = None
     data_license: str | None = None
     overwrite: bool = False
+    push: str | None = None
+    private: bool = True
 
 
 @dataclass

@@ -13,7 +13,12 @@ from densepred.errors import Notice, UserError, suggest
 from densepred.hub import zoo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from densepred.types import Info
+
+HUB = "hf:"
+"""Begins the name of a repository of Hugging Face, in which a user of densepred may keep weights."""
 
 
 def checkpoint(name: str) -> str:
@@ -24,6 +29,8 @@ def checkpoint(name: str) -> str:
     """
     if not zoo.is_name(name):
         return name
+    if name.startswith(HUB) and name not in zoo.entries():
+        return str(described(name))
     known = [entry.name for entry in zoo.entries().values() if entry.classes is not None]
     if name not in known:
         raise UserError(f"ckpt={name}: not in the table of published models; {suggest(name, known)}")
@@ -43,14 +50,30 @@ def checkpoint(name: str) -> str:
     except UserError as error:
         raise UserError(f"ckpt={name}: {error}") from error
     path = published.folder() / f"{name.replace(':', '--').replace('/', '--')}.densepred{header.SUFFIX}"
-    described = {
+    description_ = {
         "model": nodes["model"],
         "task": nodes["task"],
         "info": info.to_json(),
         "transform": nodes["transform"]["valid"],
     }
-    file.save_weights(path, model.state_dict(), described)
+    file.save_weights(path, model.state_dict(), description_)
     return str(path)
+
+
+def described(name: str) -> Path:
+    """Return the file of densepred in a repository of Hugging Face, downloaded once and verified at each call.
+
+    It is read as any file that is not trusted: tensors and JSON. Raises UserError if it is of another program.
+    """
+    from densepred.hub import published
+    from densepred.weights import header
+
+    path = published.file_of(zoo.repository(name), published.FILES[:1], otherwise="check the name")
+    if not header.has_description(path):
+        raise UserError(
+            f"ckpt={name}: not weights that densepred wrote; densepred-train takes others by weights.init={name}"
+        )
+    return path
 
 
 def tell(entry: zoo.Entry) -> None:

@@ -16,6 +16,7 @@ EXAMPLES = """
 densepred-report runs=DIR                          tables, charts and tests: report/index.html, report.md, runs.csv
 densepred-report runs=DIR evaluations=DIR2         with evaluations from elsewhere
 densepred-report card ckpt=RUN license=apache-2.0  the model card of a run, RUN/README.md
+densepred-report card ckpt=RUN license=mit push=USER/NAME  also upload weights and card to Hugging Face
 """
 
 
@@ -31,6 +32,7 @@ def report(cfg: DictConfig) -> int:
 
 
 def _card(settings: ReportSettings) -> int:
+    from densepred.hub import upload
     from densepred.reporting.card import card
     from densepred.weights.header import find_weights
 
@@ -38,19 +40,30 @@ def _card(settings: ReportSettings) -> int:
         raise UserError(f"runs={settings.runs}: a card is of one run; give ckpt=RUN, or leave card out")
     if settings.ckpt is None:
         raise UserError("ckpt is not given; add ckpt=RUN to the command")
+    if settings.push is not None:
+        upload.check(settings.push)
     weights = find_weights(settings.ckpt)
     output = weights.parent / "README.md" if settings.output is None else expand(settings.output)
     if output.exists() and not settings.overwrite:
         raise UserError(f"{output}: exists already; type overwrite=true to replace it, or output=OTHER.md")
-    text = card(weights, settings.license, settings.data_license)
+    if settings.push is not None and settings.license is None:
+        raise UserError(
+            f"push={settings.push}: weights that others get need a licence; add license=apache-2.0 or another"
+        )
+    text = card(weights, settings.license, settings.data_license, settings.push)
     atomic.replace(output, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"model card of {weights} written to {output}")
+    if settings.push is not None:
+        print(f"uploaded to {upload.upload(weights, output, settings.push, settings.private)}")
+        print(f"to use it: densepred-predict ckpt=hf:{settings.push} input=IMAGE_OR_FOLDER")
     return 0
 
 
 def _report(settings: ReportSettings) -> int:
     if settings.ckpt is not None:
         raise UserError(f"ckpt={settings.ckpt}: a report is on a folder of runs; give runs=DIR, or type: card ckpt=RUN")
+    if settings.push is not None:
+        raise UserError(f"push={settings.push}: a card is uploaded, not a report; type: card ckpt=RUN push=USER/NAME")
     if settings.runs is None:
         raise UserError("runs is not given; add runs=DIR to the command")
     from densepred.reporting import compare, page, runs, text

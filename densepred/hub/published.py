@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,12 @@ def from_address(url: str, sha256: str = "", otherwise: str = OTHERWISE) -> Stat
 
 def from_hugging_face(repository: str, name: str | None = None, sha256: str = "", otherwise: str = OTHERWISE) -> State:
     """Return the tensors of a repository at Hugging Face, from its own cache if they lie there."""
-    names = (name,) if name else FILES
+    path = file_of(repository, (name,) if name else FILES, sha256, otherwise)
+    return State(read(path), path)
+
+
+def file_of(repository: str, names: Sequence[str], sha256: str = "", otherwise: str = OTHERWISE) -> Path:
+    """Return the first of these files that a repository at Hugging Face has, verified; downloaded if it is absent."""
     for one in names:
         found = huggingface_hub.try_to_load_from_cache(repository, one)
         if isinstance(found, str):
@@ -95,12 +100,12 @@ def from_hugging_face(repository: str, name: str | None = None, sha256: str = ""
             blob = path.resolve().name  # large files are stored there under their SHA-256
             known = sha256 or (blob if len(blob) == 64 else "")
             verify(Published(f"{constants.ENDPOINT}/{repository}/resolve/main/{one}", path, known))
-            return State(read(path), path)
+            return path
     for one in names:
         path = folder() / f"{repository.replace('/', '--')}--{one}"
         url = f"{constants.ENDPOINT}/{repository}/resolve/main/{one}"
         try:
-            return State(read(fetch(Published(url, path, sha256), otherwise)), path)
+            return fetch(Published(url, path, sha256), otherwise)
         except UserError as error:
             if ABSENT not in str(error) or one == names[-1]:  # older repositories hold a pickle only
                 raise

@@ -65,6 +65,14 @@ def _entry(name: str, facts: dict[str, Any]) -> Entry:
     return Entry(name, **plain)
 
 
+def repository(name: str) -> str:
+    """Return OWNER/NAME of `hf:OWNER/NAME`; raise UserError if it is no repository."""
+    rest = name.partition(":")[2]
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", rest, re.ASCII):
+        raise UserError(f"{name}: not a repository of Hugging Face; give hf:OWNER/NAME")
+    return rest
+
+
 def state(name: str, otherwise: str = OTHERWISE) -> State:
     """Return the tensors of published weights, downloaded if they are not there yet."""
     from densepred.hub import published
@@ -73,9 +81,7 @@ def state(name: str, otherwise: str = OTHERWISE) -> State:
     if (entry := entries().get(name)) and entry.url:
         return published.from_address(entry.url, entry.sha256, otherwise)
     if hub == "hf":
-        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", rest, re.ASCII):
-            raise UserError(f"{name}: not a repository of Hugging Face; give hf:OWNER/NAME")
-        return published.from_hugging_face(rest, otherwise=otherwise)
+        return published.from_hugging_face(repository(name), otherwise=otherwise)
     if hub == "timm":
         import timm
 

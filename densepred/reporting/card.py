@@ -15,8 +15,10 @@ PIPELINES = {"detection": "object-detection", "pose": "keypoint-detection", "ope
 """Hugging Face's name of a task, by the beginning of ours; all others segment images."""
 
 
-def card(weights: Path, license: str | None, data_license: str | None) -> str:
+def card(weights: Path, license: str | None, data_license: str | None, repository: str | None = None) -> str:
     """Return the card of a file of weights, in Markdown with the metadata block that model hubs read.
+
+    repository: USER/NAME at Hugging Face, from which the command in the card then loads the weights
 
     Scores are those in the header, of the best validation. Raises UserError if the file is not one of densepred.
     """
@@ -34,6 +36,7 @@ def card(weights: Path, license: str | None, data_license: str | None) -> str:
         "pipeline_tag": kind,
         "tags": ["densepred", task],
     }
+    source = weights.name if repository is None else f"hf:{repository}"
     parts = [
         "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in front.items()) + "\n---",
         f"# {name}",
@@ -47,7 +50,7 @@ def card(weights: Path, license: str | None, data_license: str | None) -> str:
         "## Licence",
         table(["of", "licence"], [["weights", license or UNKNOWN], ["training data", data_license or UNKNOWN]]),
         "## Use",
-        f"```\ndensepred-predict ckpt={weights.name} input=IMAGE_OR_FOLDER\n```",
+        f"```\ndensepred-predict ckpt={source} input=IMAGE_OR_FOLDER\n```",
         "## Configuration",
         f"```json\n{json.dumps({'model': header['model'], 'task': header['task']}, indent=1)}\n```",
         "## Limits\n\nScores hold for images like those of the validation split. Intended use, groups of people in the "
