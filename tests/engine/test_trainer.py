@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from densepred.engine import trainer
 from densepred.errors import UserError
 from densepred.jobs import resuming, training
+from densepred.rundir import pruning
 from tests import running
 
 
@@ -168,3 +169,11 @@ def test_steps_that_calibrate_fp16_are_no_sign_of_divergence(tmp_path: Path, mon
     assert running.train(tmp_path, *options) == 0
     assert 0 < running.metrics(tmp_path)[-2]["train/skipped"] < 30
     assert "gradient too large for fp16, scale lowered" in (tmp_path / "train.log").read_text()
+
+
+def test_a_run_that_a_search_prunes_validates_and_ends_with_0(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    pruning.ask(tmp_path / "run")
+    assert running.train(tmp_path / "run", "trainer.max_steps=5") == 0
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["last"]["step"] < 5
+    assert "the search pruned this trial" in (tmp_path / "run" / "train.log").read_text()
