@@ -67,7 +67,14 @@ def link(source: Path, target: Path) -> None:
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` write a file beside `path`, then rename it to `path`.
+    """Let `write` write a file beside `path`, then rename it to `path`; see `replacing`."""
+    with replacing(path) as temporary:
+        write(temporary)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the path of a file to write beside `path`; at the end it is renamed to `path`, after an error removed.
 
     Raises OSError if `path` is something else than a file: renaming would put a file in the place of a device.
     """
@@ -75,7 +82,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
         raise OSError(errno.EEXIST, "is no regular file, and is not replaced by one", str(path))
     temporary = temporary_name(path)
     try:
-        write(temporary)
+        yield temporary
         follow_umask(temporary)
         sync(temporary)
         fault("replace:written")

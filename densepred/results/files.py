@@ -199,12 +199,13 @@ class Results:
         self._png("reconstructions", place, Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels))
 
     def _png(self, kind: str, place: Path, image: Image.Image) -> None:
-        atomic.replace(self._path(kind, place, ".png"), lambda temporary: image.save(temporary, format="PNG"))
+        atomic.replace(self.path(kind, place, ".png"), lambda temporary: image.save(temporary, format="PNG"))
 
     def _array(self, kind: str, place: Path, values: np.ndarray) -> None:
-        write_array(self._path(kind, place, ".npy"), values)
+        write_array(self.path(kind, place, ".npy"), values)
 
-    def _path(self, kind: str, place: Path, suffix: str) -> Path:
+    def path(self, kind: str, place: Path, suffix: str) -> Path:
+        """Return the path of a file of the image at hand, and make its folder."""
         self.kinds.setdefault(kind, f"{kind}/")
         path = self.folder / kind / place.parent / (place.name + suffix)
         self.current.append(path)
@@ -247,7 +248,7 @@ def clean(folder: Path) -> None:
     """Remove unfinished files of a killed run below a folder of results."""
     shutil.rmtree(folder / RECORDS, ignore_errors=True)
     for path in folder.rglob(".*.tmp") if folder.is_dir() else ():
-        if re.fullmatch(r"\..+\.[0-9]+\.tmp", path.name) and path.is_file():
+        if re.fullmatch(r"\..+\.[0-9a-f]+\.tmp", path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 

@@ -13,6 +13,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from densepred import atomic
 from densepred.dataset import class_file
 from densepred.dataset.shapes import Shapes
 from densepred.draw.comparison import hidden
@@ -273,7 +274,8 @@ def test_ids_of_images_are_their_numbers_or_their_places_or_those_of_a_coco_file
 
 
 def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".records/a.json", "labels/.a.png.123.tmp", "labels/a.png", "labels/.hidden", "notes.tmp"):
+    unfinished = atomic.temporary_name(Path("labels/a.png")).as_posix()
+    for name in (".records/a.json", unfinished, "labels/a.png", "labels/.hidden", "notes.tmp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     results.clean(tmp_path)
