@@ -31,6 +31,7 @@ from densepred.eval import evaluate as evaluate_
 from densepred.home import expand
 from densepred.predictor import Picture, Predictor
 from densepred.results.person_boxes import BoxFile
+from densepred.results.predicting import one
 from densepred.results.prediction import Prediction
 from densepred.rundir import console
 from densepred.rundir.log import METRICS, TEXT
@@ -154,10 +155,9 @@ def predict(
         if isinstance(boxes, BoxFile):
             raise UserError(f"boxes={settings.boxes}: the images of a file have names; call api.predict_files")
         found = []
-        for one in ProgressBar("predicting", len(images), "image", enabled=len(images) > 1).over(images):
-            pixels = model.read(one, settings.max_pixels)
-            given = None if boxes is None else boxes(pixels, None, "image")
-            annotation = predict_.one(model, pixels, settings, given)
+        for given in ProgressBar("predicting", len(images), "image", enabled=len(images) > 1).over(images):
+            pixels = model.read(given, settings.max_pixels)
+            annotation = one(model, pixels, settings, None if boxes is None else boxes(pixels, None, "image"))
             found.append(Prediction(pixels, annotation, model.info, settings.threshold))
         return found
 

@@ -67,8 +67,8 @@ class Model(nn.Module, ABC):
     def channel_axes(self) -> ChannelAxes:
         """Return the dimensions of tensors that run over channels of heads, such as one row per class.
 
-        Weights of a run with other classes, or with the same in another order, are matched along them by name. A head
-        that is not named here has its channels in a fixed order.
+        Weights of a run with other classes, or in another order, are matched along them by name. A head that is not
+        named here has its channels in a fixed order.
         """
         return {}
 
@@ -84,6 +84,7 @@ class Codec(ABC):
     heads: dict[str, HeadSpec]
     required: tuple[str, ...]  # fields of Annotation that `encode` reads: of Info.provides, or "image" of any dataset
     top_down: bool = False  # whether the network input is a crop of one instance
+    pixelwise: bool = False  # whether rows of a class map are decoded from the predictions of these rows alone
 
     @abstractmethod
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
@@ -288,7 +289,6 @@ class ClosedForm(Protocol):
 
     def accumulate(self, image: Tensor) -> None:
         """Add a batch of images (B, C, H, W) in [0, 1]."""
-        ...
 
     def solve(self) -> Mapping[str, float]:
         """Set the weights from the images of all processes. Returns scalars for the log."""

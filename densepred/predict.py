@@ -18,12 +18,10 @@ from densepred.results.interruption import explained, stopping
 from densepred.results.places import destinations
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from densepred.predictor import Predictor
     from densepred.results.latents import Latents
     from densepred.results.person_boxes import BoxFile, Detector
-    from densepred.types import Annotation, Info
+    from densepred.types import Info
 
 EXAMPLES = """
 densepred-predict ckpt=RUN input=IMAGE
@@ -56,11 +54,11 @@ def predict(cfg: DictConfig) -> int:
         return predict_video(settings, source, files, output)
     places = destinations(files, source, output)
     from densepred.engine import caps
-    from densepred.results import geo_windows, geotiff, person_boxes
+    from densepred.results import geotiff, person_boxes
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
+    from densepred.results.predicting import Predicting, Work
     from densepred.rundir.progress_bar import ProgressBar
-    from densepred.types import VOID
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
@@ -77,26 +75,12 @@ def predict(cfg: DictConfig) -> int:
     writer = Results(output, model.info, overlays, known)
     maps = geotiff.writer(files, output, model.info)
     failed = []
-    work = list(zip(files, names, places, ids, strict=True))
-    bar = ProgressBar("predicting", len(work), "image").over(work)
-    for done, (file, name, place, number) in enumerate(bar):
+    predicted = Predicting(model, settings, writer, maps, latents, boxes)
+    work = [Work(*parts) for parts in zip(files, names, places, ids, strict=True)]
+    for done, image in enumerate(ProgressBar("predicting", len(work), "image").over(work)):
         try:
-            with stopping(done, len(files)), explained(file, settings.tile):
-                if maps is not None and geo_windows.wanted(model, file, settings):
-                    geo_windows.predict(model, file, place, output, settings)
-                    maps.count += 1
-                    continue
-                pixels, _, void = model.stored(file, settings.max_pixels)
-                given = None if boxes is None else boxes(pixels, number, name.with_suffix("").as_posix())
-                found = one(model, pixels, settings, given)
-                if void is not None and found.semantic is not None:
-                    found.semantic = found.semantic.masked_fill(void.to(found.semantic.device), VOID)
-                writer.add(place, number, name.as_posix(), pixels, found)
-                if maps is not None:
-                    maps.add(place, file, found)
-                if latents is not None:
-                    size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
-                    latents.add(place, name.as_posix(), size, model.encode(pixels))
+            with stopping(done, len(files)), explained(image.file, settings.tile):
+                predicted(image)
         except UserError as error:
             failed.append(str(error))
     for reason in failed:
@@ -122,6 +106,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     from densepred.engine import caps
     from densepred.results import video
     from densepred.results.files import OverlaySettings, Results
+    from densepred.results.predicting import one
 
     clip, name = video.chosen(settings, source, files)
     model = loaded(settings)
@@ -213,20 +198,6 @@ def tell_images(files: list[Path], info: Info, max_pixels: int) -> None:
     what, *changes = describe_files(files, info, max_pixels).split("; ")
     if changes:
         warnings.warn(f"images: {'; '.join([what, *changes])}", Notice, stacklevel=2)
-
-
-def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | None) -> Annotation:
-    """Predict one image with the settings of the command."""
-    return model(
-        pixels,
-        tile=settings.tile,
-        overlap=settings.overlap,
-        blend=settings.blend,
-        flip=settings.flip,
-        scales=settings.scales,
-        probabilities=settings.probabilities or settings.uncertainty,
-        boxes=boxes,
-    )
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ from densepred.build.instantiate import build
 from densepred.contracts import Model
 from densepred.dataset.image import Stored, from_array, from_image, read_stored
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_rows import Loaded, Rows, open_rows
 from densepred.dataset.intensity import white_in
 from densepred.engine import ensemble, sliding
 from densepred.engine.amp import Precision
 from densepred.engine.flip import Heads, logits, with_mirror
-from densepred.engine.flip import probabilities as head_probabilities
-from densepred.engine.sliding import Windows
+from densepred.engine.sliding import Network, Windows
 from densepred.errors import UserError
 from densepred.exporting import session
 from densepred.home import expand
@@ -91,6 +91,7 @@ class Predictor:
         max_pixels: int = MAX_PIXELS,
         blend: str = "gaussian",
         boxes: Annotation | None = None,
+        tile_batch: int | None = None,
     ) -> Annotation:
         """Predict the annotation of one image.
 
@@ -104,6 +105,7 @@ class Predictor:
             pads the image by reflection. Models without padding then use the context they need and no more, so that
             their predictions equal those of the whole image.
         flip, scales: average with the mirrored image, and over these sizes of the image.
+        tile_batch: windows per batch; None: 8 on an accelerator, 1 on a CPU.
         boxes: for top-down models, the instances: `boxes` and, if they were detected, `scores` and `categories`. None
             uses the whole image as one box.
 
@@ -118,6 +120,9 @@ class Predictor:
                 word = "scales" if tile is None else "tile"
                 raise UserError(f"{word}: instances are predicted one by one; leave it out")
             return self._instances(pixels, whole(size) if boxes is None else boxes, flip)
+        windows = Windows(tile, overlap, blend, tile_batch)
+        if tile is not None and self.streams(scales):
+            return self._joined(Loaded(pixels), windows, flip, probabilities)
         x, frame = self._input(pixels)
         views = list(product(scales, (False, True) if flip else (False,)))
         coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
@@ -130,9 +135,41 @@ class Predictor:
             align = self.model.align_corners
             outputs = with_mirror(self._forward, self.task, x, align)
         else:
-            outputs, align = self._average(x, views, Windows(tile, overlap, blend)), False
+            outputs, align = self._average(Loaded(x[0]), views, windows), False
         stages = {name: [value] for name, value in outputs.items()}
         return self.task.decode(stages, [frame], align, probabilities)[0]
+
+    def streams(self, scales: Sequence[float] = (1.0,)) -> bool:
+        """Return True if images can be predicted by `strips`: pixels are decoded one by one, at the image's size."""
+        return self.task.codec.pixelwise and not self.transform.transforms and tuple(scales) == (1.0,)
+
+    @torch.inference_mode()
+    def strips(
+        self, image: Rows, windows: Windows, flip: bool = False, probabilities: bool = False
+    ) -> Iterator[tuple[int, Annotation]]:
+        """Yield the annotation of each strip of an image, from the top, beside its first row.
+
+        Memory does not grow with the image's height: `image` is read by rows, and predictions are kept for the rows of
+        one row of windows. Only for models that `streams`.
+        """
+        sides = (False, True) if flip else (False,)
+        views = [sliding.strips(self._network(), image, windows, flipped) for flipped in sides]
+        for parts in zip(*views, strict=True):
+            top, seen = parts[0]
+            if flip:
+                mirror = self.task.codec.unflip(parts[1][1])
+                seen = {name: value / 2 + mirror[name] / 2 for name, value in seen.items()}
+            outputs = {name: [logits(self.task.heads[name], value)] for name, value in seen.items()}
+            size = (int(next(iter(seen.values())).shape[-2]), image.size[1])
+            yield top, self.task.decode(outputs, [Frame("image", size)], False, probabilities)[0]
+
+    def _joined(self, image: Rows, windows: Windows, flip: bool, probabilities: bool) -> Annotation:
+        """Return the annotation of an image from its strips."""
+        found = [strip for _, strip in self.strips(image, windows, flip, probabilities)]
+        joined = Annotation(image.size, semantic=torch.cat([one.need("semantic") for one in found]))
+        if probabilities:
+            joined.probabilities = torch.cat([one.need("probabilities") for one in found], 1)
+        return joined
 
     def batch(self, images: Sequence[Picture] | np.ndarray | Tensor, **options: Any) -> list[Annotation]:
         """Predict several images, one after another: a list, a tensor (B, C, H, W) or an array (B, H, W[, C]).
@@ -200,6 +237,10 @@ class Predictor:
         stored = read_stored(path, self.info.reads, max_pixels, white_in(self.info))
         return stored if self.info.exif == "stored" else stored.upright()
 
+    def rows(self, path: Path, max_pixels: int = MAX_PIXELS) -> Rows | None:
+        """Open the image of a file for `strips`; None if it is one for `stored`, see `open_rows`."""
+        return open_rows(path, self.info.reads, max_pixels, self.info.exif != "stored")
+
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
         info, white, upright = self.info, white_in(self.info), self.info.exif != "stored"
@@ -221,51 +262,24 @@ class Predictor:
             outputs = self.model(x) if run is None else run(x)
         return {name: outputs[name][-1].float() for name in self.task.heads}
 
-    def _average(self, x: Tensor, views: Sequence[tuple[float, bool]], windows: Windows) -> Heads:
+    def _average(self, image: Rows, views: Sequence[tuple[float, bool]], windows: Windows) -> Heads:
         """Average over views of the image, at its full size; classes are averaged as probabilities."""
-        size = (int(x.shape[-2]), int(x.shape[-1]))
         total: Heads = {}
         for scale, flipped in views:
-            view = resample.resize(x, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
-            view = view.flip(-1) if flipped else view
-            if windows.blend == "none":
-                seen = sliding.abutting(view, windows, self._window, self.model)
-            else:
-                seen = sliding.blended(view, windows, self._window)
+            size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+            view = image
+            if size != image.size:
+                pixels = unit_scale(image.read(0, image.size[0])[None].to(self.device))
+                view = Loaded(resample.resize(pixels, size)[0])
+            seen = sliding.whole(self._network(), view, windows, flipped)
             seen = self.task.codec.unflip(seen) if flipped else seen
             seen = self.task.codec.unscale(seen, scale) if scale != 1 else seen
             for name, value in seen.items():
-                total[name] = total.get(name, 0) + resample.resize(value, size) / len(views)
+                total[name] = total.get(name, 0) + resample.resize(value, image.size) / len(views)
         return {name: logits(self.task.heads[name], value) for name, value in total.items()}
 
-    def _window(self, x: Tensor, size: tuple[int, int], run: Callable[[Tensor], Outputs] | None) -> Heads:
-        """Return the probabilities, or values, of each head for a window (1, C, h, w), at this size."""
-        align, heads = self.model.align_corners, self.task.heads
-        return {
-            name: head_probabilities(heads[name], resample.resize(value, size, align))
-            for name, value in self._forward(x, run).items()
-        }
-
-    @torch.inference_mode()
-    def rows(
-        self,
-        read: Callable[[int, int, int, int], Tensor],
-        size: tuple[int, int],
-        windows: Windows,
-    ) -> Iterator[tuple[int, Annotation]]:
-        """Predict the class map of an image window by window, without holding it: yield first rows and their rows.
-
-        `read` returns the pixels (C, h, w) of the window of a top, left, height and width. The result is that of a
-        call with this `tile`, blended. The task must be semantic segmentation, without transforms.
-        """
-
-        def pixels(*where: int) -> Tensor:
-            return unit_scale(read(*where)[None].to(self.device))
-
-        for top, found in sliding.blended_rows(pixels, size, windows, self._window):
-            outputs = {name: [logits(self.task.heads[name], value)] for name, value in found.items()}
-            frame = Frame("image", (int(outputs["semantic"][0].shape[-2]), size[1]))
-            yield top, self.task.decode(outputs, [frame], False)[0]
+    def _network(self) -> Network:
+        return Network(self.model, self.task.heads, self._forward, self.device)
 
 
 def whole(size: tuple[int, int]) -> Annotation:

@@ -138,6 +138,7 @@ class PredictSettings:
     tile: int | None = None
     overlap: float = 0.5
     blend: str = "gaussian"
+    tile_batch: int | None = None
     flip: bool = False
     boxes: str | None = None
     box_threshold: float = 0.3

@@ -11,6 +11,7 @@ import pytest
 
 from densepred import predict
 from densepred.errors import Notice, UserError
+from densepred.results import predicting
 from densepred.types import Annotation
 from tests import running
 from tests.conftest import composed
@@ -45,14 +46,14 @@ def test_an_image_that_does_not_fit_into_memory_fails_alone(
     for number in range(3):
         values = np.full((16 + number, 20, 3), number, np.uint8)
         write(tmp_path / f"in/{number}.png", values)
-    found = predict.one
+    found = predicting.one
 
     def full(model: Any, pixels: Any, settings: Any, boxes: Any) -> Annotation:
         if pixels.shape[1] == 17:
             raise OutOfMemoryError("CUDA out of memory")
         return found(model, pixels, settings, boxes)
 
-    monkeypatch.setattr(predict, "one", full)
+    monkeypatch.setattr(predicting, "one", full)
     words = (f"ckpt={tmp_path / 'run'}", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}")
     assert predict.predict(composed(*words, name="predict")) == 4
     assert "1.png: memory ran out; try tile=512" in capsys.readouterr().err

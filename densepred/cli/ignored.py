@@ -176,6 +176,6 @@ EVAL: tuple[tuple[str, Condition, str], ...] = (
 
 PREDICT: tuple[tuple[str, Condition, str], ...] = (
     BOXES,
-    ("overlap|blend", _is("tile", None), "only windows use it; type tile=512"),
+    ("overlap|blend|tile_batch", _is("tile", None), "only windows use it; type tile=512"),
     ("threshold", _is("overlay", False), "only overlays use it, and overlay=false draws none"),
 )

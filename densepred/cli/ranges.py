@@ -49,6 +49,7 @@ RANGES = (
     ("trainer.patience", 1, BIG),
     ("trainer.max_skipped", 0, BIG),
     ("tile", 1, BIG),
+    ("tile_batch", 1, BIG),
     ("overlap", 0, 0.95),
     ("scales", 0.01, 16),
     ("threshold", 0, 1),

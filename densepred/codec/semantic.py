@@ -22,6 +22,7 @@ class Semantic(Codec):
     """
 
     required = ("semantic",)
+    pixelwise = True
 
     def __init__(
         self, info: Info, sigmoid: bool = False, border: Mapping[str, Any] | None = None, distance: bool = False

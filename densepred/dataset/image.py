@@ -163,15 +163,18 @@ def _decode(
         values = unit(nodata.cleared(np.asarray(image), empty), path, max_value)
         # Pillow inverts 8 bits and fewer, no others
         return _negative(values) if inverted(image) else values
+    values = np.array(of_bytes(image, channels))
+    return values[..., None] if values.ndim == 2 else values
+
+
+def of_bytes(image: Image.Image, channels: Channels) -> Image.Image:
+    """Convert an image of 8 bits or fewer to the mode of its channels: grey, RGB, or either with alpha."""
     every = isinstance(channels, Sequence)
     if (channels == 4 or every) and (image.mode == "RGBA" or "transparency" in image.info):
-        image = image.convert("RGBA")
-    elif image.mode in ("1", "LA") and not (image.mode == "LA" and (channels == 2 or every)):
-        image = image.convert("L")
-    elif image.mode not in ("L", "LA", "RGB"):
-        image = image.convert("RGB")
-    values = np.array(image)
-    return values[..., None] if values.ndim == 2 else values
+        return image.convert("RGBA")
+    if image.mode in ("1", "LA") and not (image.mode == "LA" and (channels == 2 or every)):
+        return image.convert("L")
+    return image if image.mode in ("L", "LA", "RGB") else image.convert("RGB")
 
 
 def _negative(values: np.ndarray) -> np.ndarray:

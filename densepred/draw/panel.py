@@ -46,13 +46,19 @@ def with_legend(picture: Tensor, legend: Sequence[Entry]) -> Tensor:
         return picture
     factor = max(1, -(-SIDE // max(picture.shape[-2:])))
     large = picture.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
-    width = large.shape[-1]
+    return torch.cat([large.cpu(), drawn(legend, large.shape[-1])], 1)
+
+
+def drawn(legend: Sequence[Entry], width: int) -> Tensor:
+    """Draw a legend in as many lines as it needs; without entries it has no height."""
     rows = _rows(legend, width)
+    if not rows:
+        return torch.empty(3, 0, width, dtype=torch.uint8)
     strip = Image.new("RGB", (width, LINE * len(rows)), (255, 255, 255))
     pen, font = ImageDraw.Draw(strip), ImageFont.load_default(TEXT)
     for number, row in enumerate(rows):
         _draw_row(pen, row, number * LINE, font)
-    return torch.cat([large.cpu(), from_image(strip)], 1)
+    return from_image(strip)
 
 
 def classes(labels: Sequence[Tensor], names: Sequence[str], palette: Sequence[tuple[int, int, int]]) -> list[Entry]:

@@ -1,28 +1,35 @@
-"""Predictions of a window that slides over an image, merged at the size of the image. C channels, H x W pixels."""
+"""The sliding window: predictions of an image strip by strip, from the top, in memory that its height does not change.
+
+B tiles of a batch, C channels, H x W the image, R rows of a strip. A strip is (1, C, R, W).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from densepred.contracts import Model, Unpadded
-from densepred.engine.flip import Heads
+from densepred.dataset.image_rows import Rows
+from densepred.engine.flip import Heads, probabilities
 from densepred.nn import choose
-from densepred.ops.geometry.mirror import mirrored
+from densepred.ops.geometry.mirror import mirror_index
 from densepred.ops.geometry.tiling import blend_weights, cut, cut_unpadded, positions
-from densepred.types import Outputs
+from densepred.ops.resize import resample
+from densepred.types import HeadSpec, Outputs, unit_scale
 
-Predict = Callable[[Tensor, tuple[int, int], Callable[[Tensor], Outputs] | None], Heads]
-"""Probabilities, or values, of each head for a window (1, C, h, w), at the size that the second argument names.
+Run = Callable[[Tensor], Outputs] | None
+"""A function in place of the model's `forward`, such as `valid`."""
+Forward = Callable[[Tensor, Run], Heads]
+"""Predict every head for (B, C, h, w), at the model's stride."""
 
-The third is the function that runs the model; None: the model itself."""
-
-Read = Callable[[int, int, int, int], Tensor]
-"""Top, left, height and width of a window to its pixels (1, C, h, w) in [0, 1]."""
+STRIP = 2**22
+"""Elements of a head per strip that is handed on: 16 MB of float32."""
+ON_ACCELERATOR = 8
+"""Tiles per batch on an accelerator; a CPU gains nothing from more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,74 +39,120 @@ class Windows:
     tile: int | None
     overlap: float
     blend: str
+    batch: int | None = None
 
     def __post_init__(self) -> None:
         choose("blend", self.blend, ("gaussian", "none"))
 
-    def window(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the size of a window in an image of this size."""
-        return min(self.tile or size[0], size[0]), min(self.tile or size[1], size[1])
+
+@dataclass(frozen=True)
+class Network:
+    """The model, its heads, and the function that applies it to tiles."""
+
+    model: Model
+    heads: dict[str, HeadSpec]
+    forward: Forward
+    device: torch.device
+
+    def tiles(
+        self, views: Sequence[Tensor], size: tuple[int, int], windows: Windows, run: Run = None
+    ) -> Iterator[Heads]:
+        """Yield the probabilities, or values, of each tile (1, C, h, w) at this size, a batch through the network."""
+        many = windows.batch or (1 if self.device.type == "cpu" else ON_ACCELERATOR)
+        for start in range(0, len(views), many):
+            batch = torch.cat(list(views[start : start + many]))
+            full = {
+                name: probabilities(self.heads[name], resample.resize(value, size, self.model.align_corners))
+                for name, value in self.forward(batch, run).items()
+            }
+            for index in range(len(batch)):
+                yield {name: value[index : index + 1] for name, value in full.items()}
 
 
-def blended(x: Tensor, windows: Windows, predict: Predict) -> Heads:
-    """Return probabilities, or values, at the full size of `x`, blended from windows if a tile is given."""
-    size = (int(x.shape[-2]), int(x.shape[-1]))
-    window = windows.window(size)
-    weight = blend_weights(window, x.device)
-    sums: Heads = {}
-    norm = torch.zeros(size, device=x.device)
-    starts = [positions(length, side, windows.overlap) for length, side in zip(size, window, strict=True)]
-    for top, left in product(*starts):
-        here = (..., slice(top, top + window[0]), slice(left, left + window[1]))
-        norm[here] += weight
-        for name, full in predict(x[here], window, None).items():
-            sums.setdefault(name, full.new_zeros(1, full.shape[1], *size))[here] += full * weight
-    return {name: value.div_(norm) for name, value in sums.items()}
+def strips(network: Network, image: Rows, windows: Windows, flipped: bool = False) -> Iterator[tuple[int, Heads]]:
+    """Yield the first row of each strip, and its probabilities or values; with `flipped`, those of the mirror image.
 
-
-def blended_rows(read: Read, size: tuple[int, int], windows: Windows, predict: Predict) -> Iterator[tuple[int, Heads]]:
-    """Yield what `blended` returns as the first row of some rows and these rows, (1, C, h, W), from top to bottom.
-
-    No more than the rows of one window are in memory, and `read` is asked for one window at a time.
+    The tensors of a strip are used again for the next one.
     """
-    window = windows.window(size)
+    ways = _abutting if windows.blend == "none" else _blended
+    for top, strip in ways(network, image, windows, flipped):
+        some = next(iter(strip.values()))
+        step = max(1, STRIP // (image.size[1] * max(value.shape[1] for value in strip.values())))
+        for start in range(0, some.shape[-2], step):  # what follows, such as a logarithm, takes memory for these rows
+            yield top + start, {name: value[..., start : start + step, :] for name, value in strip.items()}
+
+
+def whole(network: Network, image: Rows, windows: Windows, flipped: bool = False) -> Heads:
+    """Return the strips as one, (1, C, H, W) per head."""
+    out: Heads = {}
+    for top, strip in strips(network, image, windows, flipped):
+        for name, value in strip.items():
+            full = out.setdefault(name, value.new_empty(1, value.shape[1], *image.size))
+            full[..., top : top + value.shape[-2], :] = value
+    return out
+
+
+def _view(network: Network, image: Rows, start: int, stop: int, flipped: bool) -> Tensor:
+    """Return rows of the image as an input (1, C, R, W) in [0, 1]."""
+    x = unit_scale(image.read(start, stop)[None].to(network.device))
+    return x.flip(-1) if flipped else x
+
+
+def _blended(network: Network, image: Rows, windows: Windows, flipped: bool) -> Iterator[tuple[int, Heads]]:
+    """Blend windows by a Gaussian: sums are kept for the rows of one row of windows, and end above the next one."""
+    size, tile = image.size, windows.tile
+    window = (min(tile or size[0], size[0]), min(tile or size[1], size[1]))
     tops, lefts = (positions(length, side, windows.overlap) for length, side in zip(size, window, strict=True))
-    sums: Heads = {}
-    weight = norm = torch.zeros(0)
-    for top, below in zip(tops, [*tops[1:], size[0]], strict=True):
-        for left in lefts:
-            x, across = read(top, left, *window), (..., slice(left, left + window[1]))
-            if not norm.numel():
-                weight, norm = blend_weights(window, x.device), torch.zeros(window[0], size[1], device=x.device)
-            norm[across] += weight
-            for name, full in predict(x, window, None).items():
-                sums.setdefault(name, full.new_zeros(1, full.shape[1], window[0], size[1]))[across] += full * weight
-        done = below - top
-        yield top, {name: value[..., :done, :] / norm[:done] for name, value in sums.items()}
-        norm = _shifted(norm, done)
-        sums = {name: _shifted(value, done) for name, value in sums.items()}
+    weight = blend_weights(window, network.device)
+    norm, sums = torch.zeros(window[0], size[1], device=network.device), Heads()
+    for top, following in pairwise([*tops, size[0]]):
+        x = _view(network, image, top, top + window[0], flipped)
+        views = [x[..., left : left + window[1]] for left in lefts]
+        for left, found in zip(lefts, network.tiles(views, window, windows), strict=True):
+            here = (..., slice(left, left + window[1]))
+            norm[here] += weight
+            for name, value in found.items():
+                sums.setdefault(name, value.new_zeros(1, value.shape[1], window[0], size[1]))[here] += value * weight
+        done = following - top
+        yield top, {name: value[..., :done, :].div_(norm[:done]) for name, value in sums.items()}
+        for value in (norm, *sums.values()):
+            _move_up(value, done)
 
 
-def _shifted(values: Tensor, rows: int) -> Tensor:
-    """Drop the first rows of (..., h, W), and append as many of 0."""
-    return torch.cat((values[..., rows:, :], torch.zeros_like(values[..., :rows, :])), -2)
+def _move_up(rows: Tensor, done: int) -> None:
+    """Move the rows (..., R, W) below the first `done` to the top, and clear those that follow them."""
+    left = rows.shape[-2] - done
+    for channel in rows.view(-1, *rows.shape[-2:]):
+        channel[:left] = channel[done:].clone()
+        channel[left:] = 0
 
 
-def abutting(x: Tensor, windows: Windows, predict: Predict, model: Model) -> Heads:
-    """Return probabilities, or values, at the full size of `x`, from the central parts of windows, side by side."""
-    size, tile = (int(x.shape[-2]), int(x.shape[-1])), windows.tile
-    if tile is not None and isinstance(model, Unpadded):
-        rows, columns = (cut_unpadded(length, tile, model) for length in size)
+def _abutting(network: Network, image: Rows, windows: Windows, flipped: bool) -> Iterator[tuple[int, Heads]]:
+    """Place the central parts of windows side by side."""
+    size, model = image.size, network.model
+    if windows.tile is not None and isinstance(model, Unpadded):
+        rows, columns = (cut_unpadded(length, windows.tile, model) for length in size)
         run, lost = model.valid, model.margin
     else:
-        rows, columns = (cut(length, tile or length, windows.overlap) for length in size)
+        rows, columns = (cut(length, windows.tile or length, windows.overlap) for length in size)
         run, lost = None, 0
-    out: Heads = {}
-    for (down, kept), (across, held) in product(rows.windows(size[0]), columns.windows(size[1])):
-        predicted = (down[1] - down[0] - 2 * lost, across[1] - across[0] - 2 * lost)
-        top, left = kept[0] - down[0] - lost, held[0] - across[0] - lost
-        for name, full in predict(mirrored(x, down, across), predicted, run).items():
-            part = full[..., top : top + kept[1] - kept[0], left : left + held[1] - held[0]]
-            whole = out.setdefault(name, full.new_empty(1, full.shape[1], *size))
-            whole[..., kept[0] : kept[1], held[0] : held[1]] = part
-    return out
+    spans, predicted = list(columns.windows(size[1])), (rows.side - 2 * lost, columns.side - 2 * lost)
+    for down, kept in rows.windows(size[0]):
+        x = _mirrored_rows(network, image, down, flipped)
+        views = [x.index_select(-1, mirror_index(*across, size[1], x.device)) for across, _ in spans]
+        top, strip = kept[0] - down[0] - lost, Heads()
+        for (across, held), found in zip(spans, network.tiles(views, predicted, windows, run), strict=True):
+            left = held[0] - across[0] - lost
+            for name, value in found.items():
+                part = value[..., top : top + kept[1] - kept[0], left : left + held[1] - held[0]]
+                full = strip.setdefault(name, value.new_empty(1, value.shape[1], kept[1] - kept[0], size[1]))
+                full[..., held[0] : held[1]] = part
+        yield kept[0], strip
+
+
+def _mirrored_rows(network: Network, image: Rows, rows: tuple[int, int], flipped: bool) -> Tensor:
+    """Return rows of the image as an input, continued by reflection above and below."""
+    source = mirror_index(*rows, image.size[0])
+    first = int(source.min())
+    x = _view(network, image, first, int(source.max()) + 1, flipped)
+    return x.index_select(-2, (source - first).to(x.device))

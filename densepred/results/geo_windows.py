@@ -58,7 +58,9 @@ def predict(model: Predictor, file: Path, place: Path, output: Path, settings: A
         with created(temporary, (1, height, width), np.dtype(np.uint8), where, VOID) as target:
             if model.info.palette:
                 target.write_colormap(1, dict(enumerate(model.info.palette)))
-            for top, labels in labelled(model, file, Windows(settings.tile, settings.overlap, settings.blend)):
+            for top, labels in labelled(
+                model, file, Windows(settings.tile, settings.overlap, settings.blend, settings.tile_batch)
+            ):
                 target.write(labels[None], window=((top, top + len(labels)), (0, width)))
 
     atomic.replace(path, write)
@@ -68,21 +70,29 @@ def labelled(model: Predictor, file: Path, windows: Windows) -> Any:
     """Yield the first row of some rows of an image, and their labels (h, W) uint8; void where there are no data."""
     empty = nodata.declared(file)
     with geo_file.opened(file) as source:
-        channels = _channels(source, model, file)
-
-        def raw(top: int, left: int, height: int, width: int) -> np.ndarray:
-            bands = source.read(channels, window=((top, top + height), (left, left + width)))
-            return np.moveaxis(bands, 0, 2)
-
-        def read(*where: int) -> Tensor:
-            return from_stored(raw(*where), file, model.info.channels, white_in(model.info), empty).image
-
-        for top, found in model.rows(read, source.shape, windows):
+        bands = Bands(source, _channels(source, model, file), model, file, empty)
+        for top, found in model.strips(bands, windows):
             labels = found.need("semantic").cpu()
             if empty is not None:
-                void = nodata.missing(raw(top, 0, len(labels), source.width), empty)
+                void = nodata.missing(bands.raw(top, top + len(labels)), empty)
                 labels = labels.masked_fill(torch.from_numpy(void), VOID)
             yield top, labels.numpy()
+
+
+class Bands:
+    """An open GeoTIFF by rows, see `dataset.image_rows.Rows`."""
+
+    def __init__(self, source: Any, channels: list[int], model: Predictor, file: Path, empty: float | None) -> None:
+        self.source, self.channels, self.info, self.file, self.empty = source, channels, model.info, file, empty
+        self.size: tuple[int, int] = source.shape
+
+    def raw(self, start: int, stop: int) -> np.ndarray:
+        """Return numbers as they are stored, (stop - start, W, C)."""
+        return np.moveaxis(self.source.read(self.channels, window=((start, stop), (0, self.size[1]))), 0, 2)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        values, info = self.raw(start, stop), self.info
+        return from_stored(values, self.file, info.channels, white_in(info), self.empty).image
 
 
 def _channels(source: Any, model: Predictor, file: Path) -> list[int]:
