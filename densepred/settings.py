@@ -221,6 +221,8 @@ class ConvertSettings:
     """`densepred-convert`."""
 
     dataset: Any = MISSING
+    input: str | None = None
     output: str = MISSING
     form: str = "folder"
+    threshold: float = 0.3
     data: DataSettings = field(default_factory=DataSettings)

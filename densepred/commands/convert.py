@@ -1,19 +1,27 @@
-"""densepred-convert: write any dataset as folders of images and masks, or as COCO's JSON."""
+"""densepred-convert: write any dataset as folders or COCO's JSON, or predictions as what labelling tools import."""
 
 from __future__ import annotations
+
+import warnings
+from typing import Any
 
 from omegaconf import DictConfig
 
 from densepred.cli import command, compose
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.home import expand
 
 EXAMPLES = """
 densepred-convert dataset=voc dataset.root=DIR output=DIR2             images, masks and classes.json
 densepred-convert dataset=nuclei dataset.root=DIR output=DIR2 form=coco     for programs that import COCO's JSON
+densepred-convert input=predictions form=cvat output=annotations.xml        predictions, to be corrected in CVAT
+densepred-convert input=predictions form=label_studio output=tasks.json     the same in Label Studio
 """
 
 FORMS = ("folder", "coco")
+THRESHOLD = 0.3  # of configs/convert.yaml
+DRAWN = "densepred.dataset.shapes.Shapes"  # the dataset of a command that names none
+OF_PREDICTIONS = ("cvat", "label_studio", "coco")
 
 
 def main() -> None:
@@ -22,13 +30,34 @@ def main() -> None:
 
 def convert(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
+    if settings.input is not None:
+        return _predictions(settings)
+    if settings.form in OF_PREDICTIONS and settings.form not in FORMS:
+        raise UserError(f"form={settings.form}: is for predictions; add input=PREDICTIONS, or give folder or coco")
     if settings.form not in FORMS:
         raise UserError(f"form={settings.form}: there is no such form; give folder or coco")
     if settings.data.on_bad not in ("error", "skip"):
         raise UserError(f"data.on_bad={settings.data.on_bad}: give error or skip")
+    if settings.threshold != THRESHOLD:
+        text = f"threshold={settings.threshold:g}: has no effect on a dataset: it is for predictions (input)"
+        warnings.warn(text, Notice, stacklevel=2)
     from densepred.conversion import convert as conversion  # with torch, which --help does without
 
     print(conversion.convert(settings, expand(settings.output)))
+    return 0
+
+
+def _predictions(settings: Any) -> int:
+    if settings.form not in OF_PREDICTIONS:
+        forms = ", ".join(OF_PREDICTIONS)
+        raise UserError(f"form={settings.form}: predictions cannot be written so; give one of {forms}")
+    if settings.dataset.get("_target_") != DRAWN:
+        warnings.warn(
+            "dataset: is not read, because input names predictions; leave one of them out", Notice, stacklevel=2
+        )
+    from densepred.conversion import labelling
+
+    print(labelling.convert(expand(settings.input), expand(settings.output), settings.form, settings.threshold))
     return 0
 
 
