@@ -256,3 +256,10 @@ def test_the_transform_of_a_checkpoint_names_transforms_only(target: str) -> Non
     with pytest.raises(UserError, match=r"^transform\._target_: "):
         allowlist.check({"_target_": target}, "transform")
     allowlist.check({"_target_": "densepred.transform.resize.Resize", "size": [24, 32]}, "transform")
+
+
+def test_a_description_of_defaults_and_of_fields_that_may_be_empty_is_accepted() -> None:
+    allowlist.check_info(Info().to_json())
+    allowlist.check_info(Info(mirrored=None, max_value=None).to_json())
+    with pytest.raises(UserError, match=r"info\.mean"):
+        allowlist.check_info({**Info().to_json(), "mean": None})
