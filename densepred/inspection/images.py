@@ -17,19 +17,20 @@ MULTIPLE = 32
 """Suggested crops are multiples of the largest stride of usual encoders."""
 
 
-def findings(split: str, found: Sequence[Facts], cropped: bool) -> Iterator[Finding]:
+def findings(split: str, found: Sequence[Facts], cropped: bool, poses: bool = False) -> Iterator[Finding]:
     """Yield training images of sizes that do not fit into one batch.
 
     cropped: data.crop is set
+    poses: the dataset has keypoints; task=pose crops single instances, so images of any size fit
     """
     sizes = Counter(one.size for one in found if one.error is None)
     if split == "train" and len(sizes) > 1 and not cropped:
         yield Finding(
-            "error",
+            "note" if poses else "error",
             "sizes",
             f"train: images have {len(sizes)} sizes, from {_size(min(sizes))} to {_size(max(sizes))}, and do not fit "
             "into one batch",
-            "train on crops",
+            "task=pose crops single instances; for other tasks train on crops" if poses else "train on crops",
             tuple(one.id for one in found if one.error is None and one.size != sizes.most_common(1)[0][0]),
             typed("data.crop", list(crop(found))),
         )

@@ -46,7 +46,7 @@ def _per_split(found: Built, facts: Mapping[str, list[Facts]], settings: CheckSe
     skip, cropped = settings.data.on_bad == "skip", settings.data.crop is not None
     for split, rows in facts.items():
         yield from unusable.findings(split, found.data[split], rows, found.node, skip)
-        yield from images.findings(split, rows, cropped)
+        yield from images.findings(split, rows, cropped, bool(found.data[split].info.keypoints))
         yield from objects.findings(split, rows)
 
 

@@ -5,39 +5,71 @@ from __future__ import annotations
 import base64
 from html import escape
 
-from densepred.inspection.finding import Finding
+from densepred.inspection.finding import LEVELS, Finding
 from densepred.inspection.report import Report
 
 PICTURES = 12
 """Thumbnails per finding."""
-STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}
-section{border-left:5px solid #999;padding:.2em 1em;margin:1em 0;background:#f7f7f7}
-section.error{border-color:#c22}section.warning{border-color:#d80}section.note{border-color:#48c}
-code{background:#eee;padding:.1em .3em;white-space:pre-wrap}figure{display:inline-block;margin:.4em;font-size:12px}
-figcaption{max-width:128px;overflow-wrap:anywhere}
-table{border-collapse:collapse}td,th{padding:.2em .7em;text-align:left}
-.bar{background:#48c;height:.9em;min-width:1px}"""
+STYLE = """*{box-sizing:border-box}
+body{font:15px/1.5 system-ui,sans-serif;max-width:72em;margin:1.5em auto;padding:0 1em;color:#222;background:#fff}
+h1{font-size:1.35em;overflow-wrap:anywhere}h2{font-size:1.1em;margin:.3em 0}
+section{border:1px solid #ddd;border-left:6px solid #999;border-radius:6px;padding:.4em 1em .6em;margin:1em 0}
+section.error{border-left-color:#c22}section.warning{border-left-color:#d80}section.note{border-left-color:#48c}
+.level{font-size:.75em;border-radius:3px;padding:.15em .5em;color:#fff;background:#48c;vertical-align:middle}
+.error .level,b.error{background:#c22}.warning .level,b.warning{background:#b60}
+p{margin:.3em 0;overflow-wrap:anywhere}
+pre{background:#f3f3f3;border-radius:4px;padding:.5em .7em;margin:.4em 0;white-space:pre-wrap;overflow-wrap:anywhere}
+.pictures{display:flex;flex-wrap:wrap;gap:.6em;margin:.6em 0}figure{margin:0;font-size:12px;width:128px}
+figure img{display:block;max-width:128px;border-radius:3px}figcaption{overflow-wrap:anywhere;line-height:1.25}
+details ul{columns:18em;font-size:13px;padding-left:1.2em}details li{overflow-wrap:anywhere}summary{cursor:pointer}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px}td,th{padding:.2em .8em .2em 0;text-align:left}
+td{font-variant-numeric:tabular-nums;white-space:nowrap}th{font-weight:600}tr+tr{border-top:1px solid #eee}
+.bar{background:#48c;height:.8em;min-width:1px;border-radius:2px}.track{width:9em}
+@media(prefers-color-scheme:dark){body{background:#181a1b;color:#ddd}section{border-color:#444}pre{background:#26292b}
+tr+tr{border-color:#333}}"""
 
 
 def page(report: Report, title: str) -> str:
     """Return the whole page. Names of files and classes are escaped."""
     pictures = {one.id: one.thumbnail for found in report.facts.values() for one in found if one.thumbnail}
-    body = [f"<h1>{escape(title)}</h1>", _splits(report)]
-    body += [f"<p>{len(report.findings)} findings, worst first.</p>"]
+    body = [f"<h1>{escape(title)}</h1>", _counts(report), _splits(report)]
     body += [_section(one, pictures) for one in report.findings]
     body += [_classes(report)] if report.shares else []
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
+    )
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>\n'
+
+
+def _counts(report: Report) -> str:
+    levels = [one.level for one in report.findings]
+    counts = {level: levels.count(level) for level in LEVELS if level in levels}
+    words = [f'<b class="level {level}">{n} {level}{"s" * (n > 1)}</b>' for level, n in counts.items()]
+    return f"<p>{' '.join(words)} worst first</p>" if words else "<p>nothing found</p>"
 
 
 def _splits(report: Report) -> str:
     rows = "".join(
-        f"<tr><td>{split}<td>{row['images']}<td>{row['objects']}<td>{escape(', '.join(row['sizes']))}"
-        f"<td>{row['channels']}<td>{row['mean']}<td>{row['std']}</tr>"
+        f"<tr><th>{split}<td>{row['images']}<td>{row['objects']}<td>{_sizes(row['sizes'])}"
+        f"<td>{escape(', '.join(row['depths']))}<td>{_list(row['channels'])}<td>{_list(row['mean'])}"
+        f"<td>{_list(row['std'])}<td>{_size(row['crop'])}<td>{row['stride'] or ''}</tr>"
         for split, row in report.splits.items()
     )
-    names = ("split", "images", "objects", "sizes", "channels", "mean", "std")
-    return f"<table><tr>{''.join(f'<th>{name}' for name in names)}</tr>{rows}</table>"
+    names = ("split", "images", "objects", "sizes", "depth", "channels", "mean", "std", "crop", "stride")
+    return f'<div class="wide"><table><tr>{"".join(f"<th>{name}" for name in names)}</tr>{rows}</table></div>'
+
+
+def _sizes(sizes: dict[str, int]) -> str:
+    return "<br>".join(f"{escape(size)} ({count})" for size, count in sizes.items())
+
+
+def _list(values: list[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
+
+
+def _size(crop: list[int] | None) -> str:
+    return "" if crop is None else f"{crop[0]}x{crop[1]}"
 
 
 def _section(one: Finding, pictures: dict[str, bytes]) -> str:
@@ -49,19 +81,24 @@ def _section(one: Finding, pictures: dict[str, bytes]) -> str:
     )
     names = "".join(f"<li>{escape(name)}" for name in one.samples)
     files = f"<details><summary>{len(one.samples)} samples</summary><ul>{names}</ul></details>" if names else ""
+    override = f"<pre>{escape(one.override)}</pre>" if one.override else ""
     return (
-        f'<section class="{one.level}"><h2>{one.level}: {escape(one.kind)}</h2><p>{escape(one.fact)}</p>'
-        f"<p><code>{escape(one.remedy)}</code></p>{figures}{files}</section>"
+        f'<section class="{one.level}"><h2><span class="level">{one.level}</span> {escape(one.kind)}</h2>'
+        f"<p>{escape(one.fact)}</p><p>Remedy: {escape(one.remedy)}</p>{override}"
+        f'<div class="pictures">{figures}</div>{files}</section>'
     )
 
 
 def _classes(report: Report) -> str:
-    head = "".join(f"<th>{split}" for split in report.shares)
+    """Return a table of bars; the longest one fills its column."""
+    most = max(max(row) for row in report.shares.values()) or 1.0
+    head = "".join(f'<th colspan="2">{split}' for split in report.shares)
     rows = ""
     for index, name in enumerate([*report.classes, "void"]):
         cells = "".join(
-            f'<td>{row[index]:.2%}<div class="bar" style="width:{row[index] * 12:.2f}em"></div>'
+            f'<td>{row[index]:.2%}<td class="track"><div class="bar" style="width:{row[index] / most * 9:.2f}em"></div>'
             for row in report.shares.values()
         )
         rows += f"<tr><th>{escape(name)}{cells}</tr>"
-    return f"<h2>Share of the pixels per class</h2><table><tr><th>class{head}</tr>{rows}</table>"
+    table = f'<div class="wide"><table><tr><th>class{head}</tr>{rows}</table></div>'
+    return f"<h2>Share of the pixels per class</h2>{table}"

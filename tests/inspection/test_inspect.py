@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from densepred.inspection import images
+from densepred.inspection.facts import Facts
 from tests import forked
 from tests.dataset import folder_tree
 from tests.inspection.drawn import check, draw, found, inspected
@@ -93,6 +95,13 @@ def test_a_format_that_there_is_not_is_refused(tmp_path: Path) -> None:
     code, _, errors = forked.run("check", "format=xml", folder=tmp_path)
     assert code == 2
     assert "text or json" in errors
+
+
+def test_sizes_of_poses_are_a_note_because_instances_are_cropped() -> None:
+    rows = [Facts("a", size=(64, 64)), Facts("b", size=(64, 96))]
+    assert [one.level for one in images.findings("train", rows, cropped=False, poses=True)] == ["note"]
+    assert [one.level for one in images.findings("train", rows, cropped=False)] == ["error"]
+    assert not list(images.findings("train", rows, cropped=True))
 
 
 def test_copies_within_a_split_are_a_note(tmp_path: Path) -> None:
