@@ -17,6 +17,7 @@ from densepred.dataset.intensity import check_window
 from densepred.dataset.pairs import NoPairs, Pair, pair_folders
 from densepred.dataset.reader import statistics
 from densepred.errors import Notice
+from densepred.nn import choose
 from densepred.types import Info, UserError
 
 Pairs = list[Pair]
@@ -31,6 +32,7 @@ class PairedFolder(Dataset):
     If `splits` holds fractions, one folder is divided by a hash of `seed` and name, and equal `group`s stay together.
     With `folds`, the images of training and of validation together, or those of training if these are named apart, are
     divided into so many; `fold` is the validation split, and the others are the training split.
+    Images without a mask and masks without an image are refused, or with `unpaired=skip` left out and counted.
     A subclass adds how masks are read, and sets `pairs` and `info`.
     """
 
@@ -52,6 +54,7 @@ class PairedFolder(Dataset):
     exif: str = "auto"
     seed: int = 0
     group: str | None = None
+    unpaired: str = "refuse"
     outside: bool = False  # let the list name files outside `root`
     max_pixels: int = MAX_PIXELS
     folds: int | None = None
@@ -68,6 +71,7 @@ class PairedFolder(Dataset):
 
         Classes and statistics come from the pairs returned, so that they do not depend on the split.
         """
+        choose("dataset.unpaired", self.unpaired, ("refuse", "skip"))
         self._root = paths.dataset_root(self.root)
         self._splits = paths.known_splits(self.splits, SPLITS)
         self._fold = chosen_fold(self.folds, self.fold)
@@ -169,7 +173,7 @@ class PairedFolder(Dataset):
     def _from_folders(self, folder: str) -> Pairs:
         masks = None if self.masks is None else paths.below(self._root, self.masks, folder)
         images = paths.below(self._root, self.images, folder)
-        return pair_folders(images, masks, self.mask_suffix, self.image_suffix, tell=True)
+        return pair_folders(images, masks, self.mask_suffix, self.image_suffix, tell=True, unpaired=self.unpaired)
 
     def _from_list(self, name: str, split: str, folder: str) -> Pairs:
         """Read one file per split, or one file with a column `split`, or one file that is to be divided."""

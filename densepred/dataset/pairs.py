@@ -35,12 +35,19 @@ class Pair:
 
 
 def pair_folders(
-    images: Path, masks: Path | None, mask_suffix: str = "", image_suffix: str = "", tell: bool = False
+    images: Path,
+    masks: Path | None,
+    mask_suffix: str = "",
+    image_suffix: str = "",
+    tell: bool = False,
+    unpaired: str | None = None,
 ) -> list[Pair]:
     """Pair files by relative path without suffix and extension, in the order of their names.
 
     A suffix with a dot, such as `_mask.png`, includes the extension. Images and masks may share a folder: files with
     the suffix of masks are masks, and the others are images. With `tell`, a notice counts what the suffixes leave out.
+    `unpaired="skip"` leaves out images without a mask and masks without an image, with a notice, instead of raising
+    UserError; "refuse" is the setting that the message names, and None stands for datasets without it.
     """
     shared = masks is not None and os.path.realpath(images) == os.path.realpath(masks)
     if shared and mask_suffix == image_suffix:
@@ -64,8 +71,8 @@ def pair_folders(
         _tell_left_out(odd, masks, "mask")
     if masks is None:
         return [Pair(name, path, None) for name, path in sorted(found.items())]
-    _check_partners(found, labels, images, masks)
-    return [Pair(name, path, labels[name]) for name, path in sorted(found.items())]
+    _check_partners(found, labels, f"{images} and {masks}", unpaired)
+    return [Pair(name, path, labels[name]) for name, path in sorted(found.items()) if name in labels]
 
 
 def _require(folder: Path) -> None:
@@ -112,19 +119,24 @@ def _tell_left_out(files: list[Path], folder: Path | None, what: str) -> None:
         warnings.warn(f"{text}: dataset.image_suffix and dataset.mask_suffix choose", Notice, stacklevel=3)
 
 
-def _check_partners(images: Mapping[str, Path], masks: Mapping[str, Path], here: Path, there: Path) -> None:
+def _check_partners(images: Mapping[str, Path], masks: Mapping[str, Path], where: str, unpaired: str | None) -> None:
     alone, lonely = sorted(images.keys() - masks.keys()), sorted(masks.keys() - images.keys())
     if not alone and not lonely:
         return
     folded = {name.casefold() for name in lonely}
-    hint = (
-        "names differ in upper and lower case" if any(n.casefold() in folded for n in alone) else "add or remove files"
-    )
+    case = any(name.casefold() in folded for name in alone)
     parts = [
         f"{len(names)} {what} ({', '.join(map(repr, names[:3]))}{', ...' if len(names) > 3 else ''})"
         for names, what in ((alone, "images without a mask"), (lonely, "masks without an image"))
         if names
     ]
-    kind = Misfit if images.keys() & masks.keys() or "case" in hint else NoPairs
+    fact, pairs = f"{where}: {' and '.join(parts)}", images.keys() & masks.keys()
+    if unpaired == "skip" and pairs:
+        text = f"{fact} left out, {len(pairs)} pairs remain (dataset.unpaired=skip)"
+        warnings.warn(text, Notice, stacklevel=3)
+        return
+    hint = "names differ in upper and lower case" if case else "add or remove files"
+    if unpaired is not None and pairs and not case:
+        hint += ", or type dataset.unpaired=skip to leave them out"
     files = [str(images[name]) for name in alone] + [str(masks[name]) for name in lonely]
-    raise kind(f"{here} and {there}: {' and '.join(parts)}; {hint}", "unpaired", names=files)
+    raise (Misfit if pairs or case else NoPairs)(f"{fact}; {hint}", "unpaired", names=files)

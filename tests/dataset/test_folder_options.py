@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from densepred.dataset.folder import Folder
+from densepred.dataset.instance_folder import InstanceFolder
+from densepred.errors import Notice
 from densepred.types import UserError
 from tests.dataset.files import RANDOM, mask, picture, write
 
@@ -142,3 +144,28 @@ def test_two_classes_of_one_colour_are_refused_where_masks_are_coloured(root: Pa
 def test_too_many_classes_are_refused(root: Path) -> None:
     with pytest.raises(UserError, match="256 classes"):
         Folder(str(root), classes=256)
+
+
+@pytest.mark.parametrize("folder", ["masks", "instances"])
+def test_files_without_a_partner_are_left_out_on_request(folder: str, tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"images/train/{name}.png", picture())
+        write(tmp_path / f"{folder}/train/{name}.png", mask())
+    write(tmp_path / "images/train/d.png", picture())
+    write(tmp_path / f"{folder}/train/e.png", mask())
+    make = Folder if folder == "masks" else InstanceFolder
+    with pytest.raises(UserError, match=r"1 masks without an image \('e'\); .* dataset\.unpaired=skip"):
+        make(str(tmp_path))
+    said = r"1 images without a mask \('d'\) and 1 masks without an image \('e'\) left out, 3 pairs remain"
+    with pytest.warns(Notice, match=said):
+        data = make(str(tmp_path), unpaired="skip")
+    assert [pair.id for pair in data.pairs] == ["a", "b", "c"]
+    with pytest.raises(UserError, match=r"dataset\.unpaired: skipp; .*refuse, skip"):
+        make(str(tmp_path), unpaired="skipp")
+
+
+def test_folders_without_any_pair_are_refused_in_every_case(tmp_path: Path) -> None:
+    write(tmp_path / "images/train/a.png", picture())
+    write(tmp_path / "masks/train/b.png", mask())
+    with pytest.raises(UserError, match="1 images without a mask"):
+        Folder(str(tmp_path), unpaired="skip")
