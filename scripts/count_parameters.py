@@ -14,9 +14,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from densepred.build.instantiate import build
-from densepred.cli import command, sweep
+from densepred.cli import command
 from densepred.cli.compose import complete, register
 from densepred.jobs import parts
+from densepred.sweep import launcher
 from scripts import write_reference
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -81,7 +82,7 @@ def with_table(name: str, text: str) -> str:
 
 if __name__ == "__main__":
     register()
-    sweep.register()
+    launcher.register()
     for name in PAGES:
         path = REPOSITORY / "docs" / f"{name}.md"
         path.write_text(with_table(name, path.read_text(encoding="utf-8")), encoding="utf-8")
