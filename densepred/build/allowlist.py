@@ -56,6 +56,8 @@ def _check_form(data: Mapping[str, Any]) -> None:
             if value not in (None, ()) and (type(value) is not int or value < 1):
                 raise UserError("info.max_value: not of the expected form; use another checkpoint")
             continue
+        if entry.name == "window" and value is None:
+            continue
         if entry.name == "exif":
             if value not in (*ORIENTATIONS, ()):
                 raise UserError("info.exif: not of the expected form; use another checkpoint")
@@ -88,6 +90,8 @@ def _numbers(values: Any, low: float) -> bool:
 
 
 PLAUSIBLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "bands": lambda info: len(info["bands"]) in (0, info.get("channels", 3)) and _indices(info["bands"], MOST, None),
+    "window": lambda info: info["window"] is None or (len(info["window"]) == 2 and info["window"][1] > 0),
     "classes": lambda info: _words(info["classes"]),
     "keypoints": lambda info: _words(info["keypoints"]),
     "provides": lambda info: set(info["provides"]) <= {field.name for field in fields(Annotation)},

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from densepred.build.allowlist import check_info
 from densepred.dataset import dicom_file
 from densepred.dataset.folder import Folder
 from densepred.dataset.image import from_array, read_image
@@ -19,6 +20,7 @@ from densepred.dataset.image_header import read_header
 from densepred.errors import UserError
 from densepred.jobs.parts import read_as_trained
 from densepred.predictor import Predictor
+from densepred.types import Info
 from tests.dataset.files import mask, write
 
 pydicom = pytest.importorskip("pydicom")
@@ -104,6 +106,11 @@ def test_a_dataset_and_its_model_share_the_window(tmp_path: Path) -> None:
     )
     info = data.info.from_json(data.info.to_json())
     assert info == data.info
+    check_info(info.to_json())
+    check_info(Info().to_json())
+    for wrong in ([40], [40, -1], "40", 40):
+        with pytest.raises(UserError, match=r"info\.window"):
+            check_info({**info.to_json(), "window": wrong})
     model = Predictor.__new__(Predictor)
     model.task = SimpleNamespace(info=info)  # pyright: ignore[reportAttributeAccessIssue], all that reading needs
     assert torch.equal(model.read(tmp_path / "images/val/a.dcm"), data[0].image)

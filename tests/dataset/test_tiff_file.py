@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from densepred.build.allowlist import check_info
 from densepred.dataset import geo_file, tiff_file
 from densepred.dataset.folder import Folder
 from densepred.dataset.image import read_image
@@ -158,6 +159,9 @@ def test_bands_are_chosen_measured_and_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.tif: has 7 bands, dataset\.channels asks for \[8\]"):
         Folder(str(root), channels=[8])
     assert data.info.from_json(data.info.to_json()) == data.info
+    check_info(data.info.to_json())
+    with pytest.raises(UserError, match=r"info\.bands"):
+        check_info({**data.info.to_json(), "bands": [4, 3]})
 
 
 def test_bands_of_usual_images_are_chosen_too(tmp_path: Path) -> None:
