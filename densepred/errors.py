@@ -192,7 +192,7 @@ def _unreadable(error: BaseException) -> str | None:
     if isinstance(error, UnicodeDecodeError):
         return f"a file is not text in UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
     if isinstance(error, RecursionError) and _parsed(error):
-        return "a file or an override is nested too deep; check its brackets"
+        return "a file or an override is nested too deep, or names itself; check its brackets and defaults"
     if type(error).__module__.split(".")[0] == "yaml":
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         place = f"{mark.name}, line {mark.line + 1}" if mark is not None else getattr(error, "name", "a YAML file")

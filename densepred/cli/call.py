@@ -14,8 +14,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from densepred import output
-from densepred.cli import flags
-from densepred.cli.command import Function, Invocation, Prepare
+from densepred.cli import flags, own_configs
+from densepred.cli.command import Function, Invocation, Prepare, configs
 from densepred.cli.compose import register
 from densepred.errors import UserError
 from densepred.process.stop import StopFlag, Stopped
@@ -73,6 +73,7 @@ def _as_typed(name: str, words: Sequence[str]) -> Iterator[None]:
     register()
     launcher.register()
     flags.register()
+    own_configs.register(configs())
     GlobalHydra.instance().clear()
     ends, StopFlag.ends = StopFlag.ends, False
     try:

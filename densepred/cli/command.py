@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred import output
-from densepred.cli import flags, groups, help, hydra_errors, ignored, synonyms
+from densepred.cli import flags, groups, help, hydra_errors, ignored, own_configs, synonyms
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.note import is_first
@@ -71,6 +71,7 @@ def run(
     register()
     launcher.register()
     flags.register()
+    own_configs.register(configs())
     with StopFlag() as stop:
         code = Invocation(function, name, prepare, free)(stop)
         if stop.raised:  # the end of an interpreter with torch takes a second or two

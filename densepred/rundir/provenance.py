@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from densepred.atomic import replace, write_json
-from densepred.build import renamed
+from densepred.build import renamed, yaml_file
 from densepred.errors import UserError
 from densepred.rundir import commit, secrets
 
@@ -114,7 +114,10 @@ def _not_a_run(folder: Path) -> str:
 def configuration(path: Path) -> dict[str, Any]:
     """Return the configuration in a file of a run, its interpolations unresolved. Raises UserError if it is damaged."""
     try:
+        yaml_file.check(path)
         found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except UserError:
+        raise
     except (OSError, ValueError, RecursionError, OmegaConfBaseException, YAMLError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:160]}); restore the file") from error
     if not isinstance(found, dict):

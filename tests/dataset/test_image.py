@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from densepred.dataset.image import from_image, read_image
+from densepred.dataset.image_file import check_file
 from densepred.dataset.image_header import read_header
 from densepred.dataset.mask import read_mask
 from densepred.types import UserError
@@ -266,3 +267,8 @@ def test_masks_that_cannot_be_trusted_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=why):
             read_mask(saved(tmp_path / name, image))
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="file name too long; restore or remove it"):
+        check_file(tmp_path / ("a" * 10**5))
