@@ -22,7 +22,7 @@ class Optuna(Sweeper):
             from densepred.sweep.search import Search
         except ModuleNotFoundError as error:
             raise UserError(
-                f"hydra/sweeper=optuna: {error.name} is not installed; pip install 'densepred[optuna]'"
+                f"hydra/sweeper=optuna: {error.name} is not installed; type pip install 'densepred[optuna]'"
             ) from error
         from densepred.jobs.monitored import monitored
 

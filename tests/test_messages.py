@@ -25,12 +25,12 @@ CHECKS = ("densepred/cli/", "densepred/build/")
 """Folders of functions that return or yield sentences of the form "key: fact; remedy" for a UserError."""
 
 NAMES = (
-    r"\b(above|at|described|error\.override|fact|files?|flag|folder|found|frame\.id|group|here|images|key|KEY|kind|option|"
-    r"path|peeked|place|run|section|source|text|tried|used|what|where|word)\b"
+    r"(?<![a-z])(above|alone|at|described|error\.override|fact|files?|flag|folder|found|frame\.id|group|here|_?images|key|KEY|kind|option|"
+    r"path|peeked|picture|place|run|section|source|text|tried|used|what|where|word)\b"
 )
 VERBS = (
     "add|apply|average|call|change|check|choose|close|complete|convert|copy|correct|derive|divide|download|draw|drop|enlarge|"
-    "evaluate|export|fetch|free|freeze|give|go|install|keep|label|leave|list|look|lower|make|map|mend|merge|multiply|"
+    "evaluate|export|extract|fetch|free|freeze|give|go|install|keep|label|leave|list|look|lower|make|map|mend|merge|multiply|"
     "name|number|paint|predict|put|raise|remove|rename|repair|replace|resize|restore|return|save|scale|see|set|shorten|"
     "start|stop|take|train|try|type|update|use|wait|write"
 )
@@ -44,6 +44,7 @@ COMPLETED = {
     "densepred/rundir/state.py": "as schema.py",
     "densepred/rundir/progress.py": "as schema.py",
     "densepred/rundir/checkpoints.py": "why a checkpoint is passed over: a warning names the older one that is taken",
+    "densepred/conversion/cvat.py": "an object of a prediction, which is named by its class",
     "densepred/hub/download.py": "why a download failed: `_ensure` adds where to put the file",
     "densepred/hub/zoo.py": "the name of published weights, which is the value of ckpt, input or weights.*",
     "densepred/api.py": "the last warning of a run that failed, or its log",

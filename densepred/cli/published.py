@@ -71,7 +71,7 @@ def described(name: str) -> Path:
     path = published.file_of(zoo.repository(name), published.FILES[:1], otherwise="check the name")
     if not header.has_description(path):
         raise UserError(
-            f"ckpt={name}: not weights that densepred wrote; densepred-train takes others by weights.init={name}"
+            f"ckpt={name}: not weights that densepred wrote; give others to densepred-train by weights.init={name}"
         )
     return path
 

@@ -44,7 +44,7 @@ class PanNuke(Dataset):
         fits = images.ndim == 4 and images.shape[3] == 3 and masks.shape == (*images.shape[:3], CHANNELS)
         if not fits or 0 in masks.shape or {images.dtype.kind, masks.dtype.kind} - {*"iuf"}:
             text = f"is {images.dtype} {images.shape} and {self._masks.name} {masks.dtype} {masks.shape}"
-            raise UserError(f"{self._images}: {text}; (N, height, width, 3) and (N, height, width, 6) are expected")
+            raise UserError(f"{self._images}: {text}; give arrays (N, height, width, 3) and (N, height, width, 6)")
         check_pixels(self._images, images.shape[1], images.shape[2], max_pixels)
         self._count = len(images)
         classes = (nuclei_types.BACKGROUND, *TYPES)
@@ -61,7 +61,7 @@ class PanNuke(Dataset):
         where = f"{self._masks}: image {index}"
         pixels = np.asarray(map_npy(self._images)[index])  # opened here, because a map cannot pass to another process
         if not ((pixels >= 0) & (pixels <= 255)).all():
-            raise UserError(f"{self._images}: image {index} holds {pixels.min()} to {pixels.max()}, not 0 to 255")
+            raise UserError(f"{self._images}: image {index} holds {pixels.min()} to {pixels.max()}; give 0 to 255")
         layers = mat_map.whole(np.asarray(map_npy(self._masks)[index])[..., : len(TYPES)], where)
         ids, types, first = np.zeros(layers.shape[:2], np.int64), np.zeros(layers.shape[:2], np.int64), 0
         for kind in range(len(TYPES)):

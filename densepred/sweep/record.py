@@ -13,7 +13,8 @@ from densepred.rundir import secrets
 from densepred.sweep import ledger
 
 FILE = "command.json"
-RESUME, FOLDER = "sweep.resume", "hydra.sweep.dir"
+RESUME = "sweep.resume"
+FOLDER = "hydra.sweep.dir"
 
 
 def write(sweep: Path, command: str, arguments: Sequence[str]) -> None:

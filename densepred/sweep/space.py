@@ -50,7 +50,7 @@ def distribution(override: Override) -> BaseDistribution:
         assert value.start is not None
         assert value.stop is not None
         if not isinstance(value.step, int | float) or value.step <= 0 or value.stop <= value.start:
-            raise UserError(f"{key}: a range to search goes up, such as range(1,10) or range(0.1,0.9,0.1)")
+            raise UserError(f"{key}: a range to search goes up; write it as range(1,10) or range(0.1,0.9,0.1)")
         last = value.start + value.step * (math.ceil((value.stop - value.start) / value.step - 1e-9) - 1)
         return _numbers(key, value.start, last, value.step, value.tags)
     return CategoricalDistribution([str(text) for text in override.sweep_iterator(transformer=Transformer.encode)])
@@ -59,10 +59,12 @@ def distribution(override: Override) -> BaseDistribution:
 def _numbers(key: str, low: float, high: float, step: float | None, tags: set[str]) -> BaseDistribution:
     """Return the distribution of the numbers from low to high, both included."""
     if unknown := tags - {"log"}:
-        raise UserError(f"{key}: tag({', '.join(sorted(unknown))}) has no meaning; log is the one that has")
+        raise UserError(f"{key}: tag({', '.join(sorted(unknown))}) has no meaning; use tag(log, ...)")
     log = "log" in tags
     if high < low or (log and low <= 0):
-        raise UserError(f"{key}: from {low} to {high} is no interval{' above 0, as a log needs' if log else ''}")
+        raise UserError(
+            f"{key}: from {low} to {high} is no interval{' of a log, above 0' if log else ''}; give the lower end first"
+        )
     whole = all(isinstance(number, int) for number in (low, high, 1 if step is None else step))
     if log and step is not None and not (whole and step == 1):
         raise UserError(f"{key}: a log has no steps; type tag(log, interval({low}, {high}))")

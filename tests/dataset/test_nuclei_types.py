@@ -118,7 +118,7 @@ def test_layers_of_pannuke_are_instances_of_five_types(tmp_path: Path) -> None:
 def test_arrays_of_another_form_are_refused(kind: str, tmp_path: Path) -> None:
     path = pannuke(tmp_path) / f"Fold 1/{kind}/fold1/{kind}.npy"
     np.save(path, np.zeros((3, 32, 32)))
-    with pytest.raises(UserError, match=r"images\.npy: is float64 .* are expected"):
+    with pytest.raises(UserError, match=r"images\.npy: is float64 .* give arrays"):
         PanNuke(str(tmp_path))
     path.unlink()
     with pytest.raises(UserError, match=rf"holds no {kind}\.npy of fold1"):
