@@ -91,7 +91,7 @@ def _hydra_aside() -> Iterator[None]:
     try:
         yield
     finally:
-        instance.hydra = former
+        GlobalHydra.instance().hydra = former  # Hydra has put a copy of the instance in its place
 
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:

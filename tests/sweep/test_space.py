@@ -48,7 +48,7 @@ def test_sweeps_become_distributions() -> None:
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("a=tag(log, interval(0, 1))", "above 0, as a log needs"),
+        ("a=tag(log, interval(0, 1))", "of a log, above 0"),
         ("a=tag(fast, interval(0, 1))", r"tag\(fast\) has no meaning"),
         ("a=tag(log, range(1, 9, 2))", "a log has no steps"),
         ("a=range(9, 1, -2)", "a range to search goes up"),
