@@ -102,9 +102,17 @@ def from_stored(
 ) -> Stored:
     """Convert the numbers (H, W, C) of the picked bands of a file; `empty` marks pixels without data."""
     void = None if empty is None else torch.from_numpy(nodata.missing(values, empty))
-    values = unit(nodata.cleared(values, empty), path, max_value)
-    values = _negative(values) if negative else values
+    values = _scaled(values, path, max_value, empty, negative)
     return Stored(fit(values, None if isinstance(channels, Sequence) else channels, path), 1, void)
+
+
+def _scaled(values: np.ndarray, path: Path, max_value: White, empty: float | None, negative: bool) -> np.ndarray:
+    """Return numbers as uint8, or float32 in [0, 1]; those that equal `empty` are black, whatever 0 becomes."""
+    scaled = unit(nodata.cleared(values, empty), path, max_value)
+    scaled = _negative(scaled) if negative else scaled
+    if empty is not None:
+        scaled[nodata.absent(values, empty)] = 0
+    return scaled
 
 
 def _missing(image: Image.Image, empty: float | None) -> Tensor | None:
@@ -160,9 +168,8 @@ def _decode(
 ) -> np.ndarray:
     """Return values (H, W, C): uint8, or float32 in [0, 1]; 0 is black, and so are numbers that equal `empty`."""
     if image.mode in ("F", *WIDE):
-        values = unit(nodata.cleared(np.asarray(image), empty), path, max_value)
         # Pillow inverts 8 bits and fewer, no others
-        return _negative(values) if inverted(image) else values
+        return _scaled(np.asarray(image), path, max_value, empty, inverted(image))
     values = np.array(of_bytes(image, channels))
     return values[..., None] if values.ndim == 2 else values
 

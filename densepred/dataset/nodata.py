@@ -32,14 +32,20 @@ def _equal(values: np.ndarray, nodata: float) -> np.ndarray:
     return np.asarray(np.isnan(values) if np.isnan(nodata) else values == nodata)
 
 
-def cleared(values: np.ndarray, nodata: float | None) -> np.ndarray:
-    """Return the values with 0 where there is no data.
+def absent(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Return which values (H, W) or (H, W, C) are no data: a mask of that shape, or (H, W) of whole pixels.
 
-    Bytes in which only some bands equal `nodata` stay: they are dark or bright, not absent.
+    Bytes in which only some bands equal `nodata` count as data: they are dark or bright, not absent.
     """
     if nodata is None or values.dtype.kind not in "iuf":
+        return np.zeros(values.shape, bool)
+    return missing(values, nodata) if values.dtype == np.uint8 else _equal(values, nodata)
+
+
+def cleared(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Return the values with 0 where they are `absent`."""
+    if nodata is None or values.dtype.kind not in "iuf":
         return values
-    found = missing(values, nodata) if values.dtype == np.uint8 else _equal(values, nodata)
-    values = np.array(values)
+    found, values = absent(values, nodata), np.array(values)
     values[found] = 0
     return values

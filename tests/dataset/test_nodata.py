@@ -73,6 +73,32 @@ def test_nodata_is_black_and_void(tmp_path: Path, kind: type, empty: str, bands:
         assert data.info.mean == pytest.approx(seen.mean(0), abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("bands", [1, 5])
+def test_nodata_is_black_in_a_window_that_zero_lies_in(tmp_path: Path, kind: type, bands: int) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    values = RANDOM.integers(-100, 200, (20, 30, bands)).astype(kind)
+    values[HOLE], values[0, 0, 0] = -9999, -9999
+    stored, layout = (values[..., 0], None) if bands == 1 else (values, "contig")
+    tag = [(nodata.TAG, "s", 0, "-9999", True)]
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", planarconfig=layout, extratags=tag)
+    image = read_stored(tmp_path / "a.tif", max_value=[40, 400]).image
+    expected = np.where(values == -9999, 0, (values.astype(np.float64) + 160) / 400)
+    torch.testing.assert_close(image, torch.from_numpy(expected).float().movedim(2, 0))
+
+
+def test_nodata_is_black_where_zero_is_white(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    values = RANDOM.integers(1, 200, (20, 30), dtype=np.uint16)
+    values[HOLE] = 65535
+    for name, pages in (("one", values), ("two", np.stack([values, values]))):
+        tag = [(nodata.TAG, "s", 0, "65535", True)]
+        tifffile.imwrite(tmp_path / f"{name}.tif", pages, photometric="miniswhite", extratags=tag)
+        image = read_stored(tmp_path / f"{name}.tif").image
+        assert (image[:, HOLE] == 0).all()
+        torch.testing.assert_close(image[0][~HOLE], 1 - torch.from_numpy(values[~HOLE] / 65535).float())
+
+
 def test_bytes_of_which_only_some_bands_equal_nodata_stay(tmp_path: Path) -> None:
     values = RANDOM.integers(1, 200, (20, 30, 3), dtype=np.uint8)
     values[0, 0] = (255, 3, 255)
