@@ -35,6 +35,8 @@ class CocoForm:
         self.root, self.info, self.left = root, info, Counter[str]()
         if not info.provides:
             raise UserError("form=coco: this dataset has no annotations; type form=folder")
+        if info.window is not None and not info.bands:
+            raise UserError("dataset.window: no dataset of COCO's files applies one; type form=folder")
         self.categories = Categories.counted(info)
         self.images: dict[str, list[Json]] = {}
         self.found: dict[str, list[Json]] = {}

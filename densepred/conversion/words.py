@@ -17,7 +17,12 @@ def shell(override: str) -> str:
 
 
 def located(root: Path, info: Info) -> str:
-    """Return the overrides of a dataset's root, and of white or the window of its images, if that is known."""
-    white = f" dataset.max_value={info.max_value}" if info.max_value else ""
-    white += "" if info.window is None else " " + shell(f"dataset.window=[{info.window[0]:g},{info.window[1]:g}]")
-    return shell(f"dataset.root={root}") + white
+    """Return the overrides of a dataset's root, and of white or the window of its images, if that is known.
+
+    Images of picked bands are written as the window maps them, so that none is to be applied again.
+    """
+    words = [f"dataset.root={root}", *([f"dataset.max_value={info.max_value}"] if info.max_value else [])]
+    if info.window is not None and not info.bands:
+        center, width = (repr(value).removesuffix(".0") for value in info.window)
+        words.append(f"dataset.window=[{center},{width}]")
+    return " ".join(map(shell, words))

@@ -192,3 +192,34 @@ def test_the_command_prints_the_report(tmp_path: Path) -> None:
     code, _, errors = forked.run("convert", *SHAPES, "output=other", "form=xml", folder=tmp_path)
     assert code == 2
     assert "give folder or coco" in errors
+
+
+def signed(root: Path) -> tuple[str, ...]:
+    """Write images of 5 bands with negative values, and return the overrides that read two of them in a window."""
+    ids = np.zeros((37, 45), np.uint8)
+    ids[3:20, 4:30] = 1
+    for split in ("train", "val", "test"):
+        path = root / "images" / split / f"{split}.npy"
+        path.parent.mkdir(parents=True)
+        np.save(path, np.random.default_rng(2).integers(-100, 200, (37, 45, 5)).astype(np.int16))
+        write(root / f"masks/{split}/{split}.png", ids)
+    return "dataset=folder", f"dataset.root={root}", "dataset.channels=[4,1]", "dataset.window=[40.0625,400]"
+
+
+def test_picked_bands_are_not_mapped_by_a_window_twice(tmp_path: Path) -> None:
+    words = signed(tmp_path / "in")
+    _, (reader,) = run(words, tmp_path / "out", "folder")
+    expected = datasets(words)["train"][0].image
+    values = np.load(tmp_path / "in/images/train/train.npy")[..., [3, 0]]
+    np.testing.assert_allclose(expected, (np.moveaxis(values, 2, 0) + 159.9375) / 400, atol=1e-6)
+    assert torch.equal(datasets(reader)["train"][0].image, expected)
+
+
+def test_a_window_goes_with_copied_images_and_coco_has_none(tmp_path: Path) -> None:
+    words = [word for word in signed(tmp_path / "in") if "channels" not in word]
+    _, (reader,) = run(words, tmp_path / "out", "folder")
+    assert "dataset.window=[40.0625,400]" in reader
+    assert torch.equal(datasets(reader)["train"][0].image, datasets(words)["train"][0].image)
+    with pytest.raises(UserError, match=r"dataset\.window: .*; type form=folder"):
+        run(words, tmp_path / "coco", "coco")
+    assert not (tmp_path / "coco").exists()
