@@ -26,8 +26,10 @@ def convert(folder: Path, output: Path, form: str, threshold: float) -> str:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"input={folder}: a result is damaged ({shown(str(error))}); predict again") from error
-    left = f"\nleft out: {found.low} objects with a score below threshold={threshold:g}" if found.low else ""
-    return f"{predictions.counted(found)}{left}\n{output}: {IMPORT[form]}"
+    left = [f"{found.low} objects with a score below threshold={threshold:g}"] if found.low else []
+    left += [f"{name}, beside {found.kind}.json" for name in found.others]
+    lines = [predictions.counted(found), *(f"left out: {what}" for what in left), f"{output}: {IMPORT[form]}"]
+    return "\n".join(lines)
 
 
 def write_coco(path: Path, found: Predictions) -> None:

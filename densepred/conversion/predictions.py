@@ -39,12 +39,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """`kind` is the file of results; `low` counts those below the threshold."""
+    """`kind` is the file of results, `others` are those beside it; `low` counts results below the threshold."""
 
     kind: str
     pictures: list[Picture]
     categories: dict[Any, dict[str, Any]]
     low: int
+    others: tuple[str, ...] = ()
 
     def objects(self, picture: Picture) -> list[Found]:
         """Return the objects of an image, with the masks decoded."""
@@ -70,7 +71,7 @@ class Predictions:
 
 def read(folder: Path, threshold: float) -> Predictions:
     """Read the results above the threshold. Raises UserError if the folder holds no objects, or damaged files."""
-    kind = next((kind for kind in KINDS if (folder / f"{kind}.json").is_file()), None)
+    kind, *others = [kind for kind in KINDS if (folder / f"{kind}.json").is_file()] or [None]
     if kind is None or not (folder / "images.json").is_file():
         raise UserError(
             f"input={folder}: holds no images.json and {', '.join(f'{one}.json' for one in KINDS)}; give the output "
@@ -91,7 +92,7 @@ def read(folder: Path, threshold: float) -> Predictions:
     except (KeyError, TypeError, ValueError) as error:
         reason = f"does not fit images.json ({shown(str(error))})"
         raise UserError(f"{folder / kind}.json: {reason}; predict again") from error
-    return Predictions(kind, list(pictures.values()), categories, low)
+    return Predictions(kind, list(pictures.values()), categories, low, tuple(f"{one}.json" for one in others))
 
 
 def counted(found: Predictions) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +15,7 @@ import yaml
 
 from densepred.dataset.file_names import normal
 from densepred.dataset.paths import Absent
-from densepred.errors import UserError, shown
+from densepred.errors import Notice, UserError, shown
 
 UNIQUE = "single"
 """The individual under which DeepLabCut lists parts that occur once in a frame, such as the corners of a cage."""
@@ -114,14 +115,21 @@ def _number(cell: str, where: str) -> float | None:
 
 
 def limbs(path: Path, parts: Sequence[str]) -> list[list[int]]:
-    """Return the pairs of body parts, numbered from 1, that the skeleton of a project's config.yaml joins."""
+    """Return the pairs of body parts, numbered from 1, that the skeleton of a project's config.yaml joins.
+
+    Entries that join no two of the parts are left out, with a notice. Raises UserError if the file is damaged.
+    """
     if not path.is_file():
         return []
     try:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())}); write it again") from error
-    pairs = data.get("skeleton") if isinstance(data, dict) else None
-    known = [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2] if isinstance(pairs, list) else []
-    numbers = [[parts.index(end) + 1 for end in pair] for pair in known if all(end in parts for end in pair)]
-    return [pair for pair in numbers if pair[0] != pair[1]]
+    listed = data.get("skeleton") if isinstance(data, dict) else None
+    pairs = listed if isinstance(listed, list) else [] if listed is None else [listed]
+    joined = [pair for pair in pairs if isinstance(pair, list) and len(pair) == 2 and pair[0] != pair[1]]
+    known = [pair for pair in joined if all(end in parts for end in pair)]
+    if odd := [shown(pair) for pair in pairs if pair not in known]:
+        text = f"{path}: {len(odd)} entries of skeleton join no two of the body parts, and are left out ({odd[0]})"
+        warnings.warn(text, Notice, stacklevel=3)
+    return [[parts.index(end) + 1 for end in pair] for pair in known]

@@ -163,3 +163,12 @@ def test_settings_without_effect_give_a_line(tmp_path: Path) -> None:
     words = ("dataset.counts={train: 1, valid: 1, test: 1}", f"output={tmp_path / 'new'}", "threshold=0.5")
     with pytest.warns(Notice, match=r"threshold=0\.5: has no effect"):
         convert.convert(composed(*words, name="convert"))
+
+
+def test_results_beside_the_first_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    converted(tmp_path, "instances", "coco")
+    (tmp_path / "p/detections.json").write_text("[]")
+    words = (f"input={tmp_path / 'p'}", f"output={tmp_path / 'again.json'}", "form=coco")
+    assert convert.convert(composed(*words, name="convert")) == 0
+    told = capsys.readouterr().out
+    assert told.count("left out: detections.json, beside instances.json") == 1
