@@ -5,6 +5,7 @@ Source: https://warwick.ac.uk/fac/cross_fac/tia/data/hovernet/
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from densepred.dataset.listing import image_files
 from densepred.dataset.pairs import Pair
 from densepred.dataset.palette import default_palette
 from densepred.dataset.reader import Reader
+from densepred.errors import Notice
 from densepred.types import Frame, Info, Sample
 
 CONSEP = ("miscellaneous", "inflammatory", "healthy epithelial", "malignant epithelial", "fibroblast", "muscle")
@@ -49,6 +51,7 @@ class HoverNet(Dataset):
             place = official.there(paths.below(folder, images if maps.is_dir() else patches, name), remedy)
         pairs = [self._pair(file, place, maps) for file in image_files(place)]
         official.complete(pairs, str(place))
+        _tell_lone(maps, pairs)
         self.pairs = official.held_out(pairs, paths.known_splits(splits, SPLITS), split, held_out, seed)
         classes, self._classes = nuclei_types.numbered(("nucleus",) if types is None else types)
         things = tuple(range(1, len(classes)))
@@ -78,3 +81,10 @@ class HoverNet(Dataset):
     def _pair(self, file: Path, place: Path, maps: Path) -> Pair:
         name = file.relative_to(place).with_suffix("")
         return Pair(name.as_posix(), file, maps / f"{name}.mat" if maps.is_dir() else None)
+
+
+def _tell_lone(maps: Path, pairs: Sequence[Pair]) -> None:
+    """Issue a notice for labels without an image."""
+    if lone := sorted({*maps.rglob("*.mat")} - {pair.mask for pair in pairs}):
+        text = f"{maps}: {len(lone)} .mat files left out, because they have no image ({lone[0].name})"
+        warnings.warn(text, Notice, stacklevel=3)

@@ -8,6 +8,7 @@ import numpy as np
 
 from densepred.dataset import mat_map
 from densepred.dataset.image_file import load_npy
+from densepred.dataset.intensity import whole_bytes
 from densepred.dataset.pairs import Pair
 from densepred.errors import UserError
 
@@ -35,15 +36,12 @@ def _split(patch: np.ndarray, path: Path, typed: bool) -> tuple[np.ndarray, np.n
     """Return the channels of a patch: instances, types and colours."""
     ids = mat_map.whole(patch[..., INSTANCES], f"{path}: channel {INSTANCES}")
     types = mat_map.whole(patch[..., TYPES], f"{path}: channel {TYPES}") if typed else _untyped(ids)
-    return ids, types, patch[..., COLOURS].astype(np.uint8)
+    return ids, types, whole_bytes(patch[..., COLOURS], f"{path}: one of its first three channels")
 
 
 def _patch(path: Path, needed: int, max_pixels: int) -> np.ndarray:
-    """Return a patch (H, W, 5), or (H, W, 4) without types, with colours of 0 to 255."""
+    """Return a patch (H, W, 5), or (H, W, 4) without types."""
     patch = load_npy(path, max_pixels)
     if patch.ndim != 3 or patch.shape[2] not in (needed, TYPES + 1) or patch.dtype.kind not in "iuf":
         raise UserError(f"{path}: is {patch.dtype} {patch.shape}; (H, W, {needed}) numbers are expected; {TYPELESS}")
-    colours = patch[..., COLOURS]
-    if not ((colours >= 0) & (colours <= 255)).all():
-        raise UserError(f"{path}: its first three channels are no colours of 0 to 255; extract the patches again")
     return patch

@@ -78,6 +78,14 @@ def unit(values: np.ndarray, path: Path, max_value: White) -> np.ndarray:
     return values.astype(np.float32)
 
 
+def whole_bytes(values: np.ndarray, where: str) -> np.ndarray:
+    """Return colours as uint8 that are stored as other numbers. Raises UserError for fractions, and beyond 0 to 255."""
+    odd = values[~((values >= 0) & (values <= 255) & (values == np.floor(values)))]
+    if odd.size:
+        raise UserError(f"{where} holds {odd.flat[0]:g}; colours are whole numbers of 0 to 255: scale them")
+    return values.astype(np.uint8)
+
+
 def fit(values: np.ndarray, channels: int | None, path: Path) -> Tensor:
     """Convert (H, W, C) to a tensor (channels, H, W)."""
     image = torch.from_numpy(values).permute(2, 0, 1)

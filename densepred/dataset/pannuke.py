@@ -14,6 +14,7 @@ from densepred.contracts import Dataset
 from densepred.dataset import mat_map, nuclei_types, official, paths
 from densepred.dataset.image import from_array
 from densepred.dataset.image_file import MAX_PIXELS, check_pixels, map_npy
+from densepred.dataset.intensity import whole_bytes
 from densepred.dataset.palette import default_palette
 from densepred.errors import UserError
 from densepred.types import Frame, Info, Sample
@@ -60,8 +61,7 @@ class PanNuke(Dataset):
     def __getitem__(self, index: int) -> Sample:
         where = f"{self._masks}: image {index}"
         pixels = np.asarray(map_npy(self._images)[index])  # opened here, because a map cannot pass to another process
-        if not ((pixels >= 0) & (pixels <= 255)).all():
-            raise UserError(f"{self._images}: image {index} holds {pixels.min()} to {pixels.max()}; give 0 to 255")
+        image = from_array(whole_bytes(pixels, f"{self._images}: image {index}"), 3, name=str(self._images))
         layers = mat_map.whole(np.asarray(map_npy(self._masks)[index])[..., : len(TYPES)], where)
         ids, types, first = np.zeros(layers.shape[:2], np.int64), np.zeros(layers.shape[:2], np.int64), 0
         for kind in range(len(TYPES)):
@@ -70,7 +70,6 @@ class PanNuke(Dataset):
             types = np.where(layer > 0, kind + 1, types)
             first += int(layer.max())
         truth = nuclei_types.annotate(ids, types, range(1, len(TYPES) + 1), where)
-        image = from_array(pixels.astype(np.uint8), 3, name=str(self._images))
         return Sample(image, truth, Frame(self.identity(index)[1], truth.size))
 
 

@@ -14,7 +14,7 @@ from scipy.io import savemat
 from densepred.dataset.folder import Folder
 from densepred.dataset.hovernet import CONSEP, HoverNet
 from densepred.dataset.pannuke import PanNuke
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.types import VOID
 from tests.dataset import hovernet_tree, pannuke_tree
 from tests.dataset.hovernet_tree import IDS, TYPES
@@ -42,6 +42,23 @@ def test_colours_of_a_patch_are_its_first_channels(tmp_path: Path) -> None:
     data = HoverNet(str(tmp_path), "test")
     stored = np.load(data.files()[0])
     assert torch.equal(data[0].image, torch.from_numpy(stored[..., :3].astype(np.uint8)).permute(2, 0, 1))
+
+
+def test_colours_as_fractions_are_refused_not_blackened(tmp_path: Path) -> None:
+    hovernet_tree.patches(tmp_path, "Test")
+    for path in tmp_path.glob("Test/*.npy"):
+        patch = np.load(path).astype(np.float32)
+        patch[..., :3] /= 255
+        np.save(path, patch)
+    with pytest.raises(UserError, match=r"\.npy: one of its first three channels holds 0\.\d+; .* 0 to 255"):
+        HoverNet(str(tmp_path), "test")[0]
+
+
+def test_labels_without_an_image_are_named(tmp_path: Path) -> None:
+    hovernet_tree.tree(tmp_path, "Test")
+    savemat(tmp_path / "Test/Labels/test_99.mat", hovernet_tree.maps())
+    with pytest.warns(Notice, match=r"Labels: 1 \.mat files left out, because they have no image \(test_99\.mat\)"):
+        assert len(HoverNet(str(tmp_path), "test")) == 10
 
 
 def test_validation_is_held_out_of_train(tmp_path: Path) -> None:
@@ -125,7 +142,9 @@ def test_arrays_of_another_form_are_refused(kind: str, tmp_path: Path) -> None:
         PanNuke(str(tmp_path))
 
 
-@pytest.mark.parametrize(("kind", "value"), [("images", 256.0), ("images", np.nan), ("masks", 0.5), ("masks", -1.0)])
+@pytest.mark.parametrize(
+    ("kind", "value"), [("images", 256.0), ("images", np.nan), ("images", 0.5), ("masks", 0.5), ("masks", -1.0)]
+)
 def test_values_of_another_kind_are_refused(kind: str, value: float, tmp_path: Path) -> None:
     path = pannuke(tmp_path) / f"Fold 1/{kind}/fold1/{kind}.npy"
     values = np.load(path)
