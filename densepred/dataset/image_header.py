@@ -38,7 +38,6 @@ class Header:
 def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
     """Describe an image without decoding it."""
     if (raster := open_raster(path, max_pixels)) is not None:
-        size = raster.size if raster.orientation <= 4 else raster.size[::-1]
         return Header(
             path,
             raster.channels,
@@ -107,7 +106,10 @@ def describe(headers: Sequence[Header], info: Info) -> str:
     if info.window is not None:
         center, width = info.window
         low, high = center - width / 2, center + width / 2
-        parts.append(f"{low:g} is black and {high:g} white, clipped beyond (dataset.window)")
+        if plain := sum(header.depth == "8 bits" for header in headers):
+            parts.append(f"dataset.window changes none of the {plain} of {len(headers)} that have 8 bits")
+        if plain < len(headers):
+            parts.append(f"{low:g} is black and {high:g} white, clipped beyond (dataset.window)")
     elif any(header.wide for header in headers):
         white = info.max_value
         parts.append("the type tells white" if white is None else f"white is {white} (dataset.max_value sets it)")

@@ -127,6 +127,20 @@ def test_windows_serve_other_files_too() -> None:
     assert torch.equal(from_array(bytes_, max_value=(0, 200))[0], torch.from_numpy(bytes_))
 
 
+@pytest.mark.parametrize(
+    ("wide", "said"), [(0, ""), (1, "; -160 is black and 240 white, clipped beyond (dataset.window)")]
+)
+def test_the_line_counts_bytes_that_a_window_leaves(tmp_path: Path, wide: int, said: str) -> None:
+    for number in range(3):
+        kind = np.int16 if number < wide else np.uint8
+        path = tmp_path / f"images/train/{number}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.full((20, 30), number, kind))
+        write(tmp_path / f"masks/train/{number}.png", mask((20, 30)))
+    line = Folder(str(tmp_path), window=[40, 400]).images_line()
+    assert line.endswith(f"; dataset.window changes none of the {3 - wide} of 3 that have 8 bits{said}")
+
+
 def deflated(path: Path) -> None:
     """Write a file of which all behind the first part is deflated, to 100 MB."""
     from pydicom.uid import DeflatedExplicitVRLittleEndian
