@@ -8,6 +8,8 @@ from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from densepred.contracts import Encoder
@@ -128,7 +130,33 @@ def create(
     for part in body.modules():  # timm keeps them beside the model
         if isinstance(facts := getattr(part, "pretrained_cfg", None), dict):
             facts.pop("state_dict", None)
+    fix_same_padding(body)
     return body
+
+
+class FixedSame(nn.Conv2d):
+    """A convolution with TensorFlow's "SAME" padding, for inputs of which the stride divides both sides.
+
+    The padding then depends on no size. Computed from symbolic sizes, one within the other, it kept torch.export busy
+    for more than ten minutes.
+    """
+
+    around: tuple[int, ...]
+
+    def forward(self, input: Tensor) -> Tensor:
+        padded = F.pad(input, self.around)
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def fix_same_padding(body: nn.Module) -> None:
+    """Give convolutions of "SAME" padding a fixed one, in place: `Timm` passes multiples of the largest stride."""
+    for part in body.modules():
+        if isinstance(part, Conv2dSame):
+            sides = zip(part.kernel_size, part.stride, part.dilation, strict=True)
+            needed = [max((kernel - 1) * dilation + 1 - stride, 0) for kernel, stride, dilation in sides]
+            fixed: Any = part
+            fixed.__class__ = FixedSame
+            fixed.around = tuple(width for total in reversed(needed) for width in (total // 2, total - total // 2))
 
 
 def check_taken(name: str, body: nn.Module, state: State) -> None:

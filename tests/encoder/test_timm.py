@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from timm.layers.conv2d_same import Conv2dSame
 
 from densepred.encoder.timm import Timm
 from densepred.hub import published
@@ -54,6 +55,22 @@ def test_features_of_whole_cells_equal_timms_own() -> None:
     with torch.no_grad():
         pairs = list(zip(encoder(image).features, theirs(image), strict=True))
     assert all(torch.equal(ours, peer) for ours, peer in pairs)
+
+
+@pytest.mark.parametrize(("name", "stride"), [("tf_efficientnet_lite0", 32), ("tf_mobilenetv3_small_minimal_100", 16)])
+def test_same_padding_is_a_constant_and_equals_timms_own(name: str, stride: int) -> None:
+    """Padding by symbolic sizes kept torch.export busy for more than ten minutes."""
+    torch.manual_seed(0)
+    encoder = Timm(3, name, output_stride=stride).eval()
+    theirs = timm.create_model(name, features_only=True, output_stride=stride).eval()
+    theirs.load_state_dict(encoder.body.state_dict())
+    kinds = [{type(part) for part in body.modules()} for body in (encoder.body, theirs)]
+    assert [Conv2dSame in found for found in kinds] == [False, True]
+    for size in ((64, 96), (96, 160)):
+        image = torch.rand(1, 3, *size)
+        with torch.no_grad():
+            pairs = list(zip(encoder(image).features, theirs(image), strict=True))
+        assert all(torch.equal(ours, peer) for ours, peer in pairs)
 
 
 def test_statistics_come_with_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
