@@ -14,17 +14,34 @@ NEAR = 4
 ROWS = 256  # rows of hashes that are compared at once: memory stays small
 
 
-def pairs(one: Sequence[int], other: Sequence[int] | None = None) -> list[tuple[int, int, int]]:
+def pairs(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int, int]]:
     """Return (bits, i, j) for each pair of hashes that differ in at most NEAR bits, nearest first.
 
-    Without `other`, those within `one`. All pairs are compared, so the time grows with the product of both lengths.
+    All pairs are compared, so the time grows with the product of both lengths.
     """
-    first, second = np.array(one, dtype=np.uint64), np.array(one if other is None else other, dtype=np.uint64)
+    first, second = np.array(one, dtype=np.uint64), np.array(other, dtype=np.uint64)
     found = []
     for start in range(0, len(first), ROWS):
         bits = np.bitwise_count(first[start : start + ROWS, None] ^ second[None])
         rows, columns = np.nonzero(bits <= NEAR)
         found += [(int(bits[i, j]), start + int(i), int(j)) for i, j in zip(rows, columns, strict=True)]
+    return sorted(found)
+
+
+def nearest(hashes: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return (bits, i, j), i < j, of each hash and the one nearest to it, if at most NEAR bits differ; nearest first.
+
+    All pairs are compared and one per hash is kept: in a video, nearly all pairs are alike.
+    """
+    every, found = np.array(hashes, dtype=np.uint64), set[tuple[int, int, int]]()
+    for start in range(0, len(every), ROWS):
+        bits = np.bitwise_count(every[start : start + ROWS, None] ^ every[None])
+        rows = np.arange(len(bits))
+        bits[rows, start + rows] = 64
+        partners = bits.argmin(1)
+        for row in np.flatnonzero(bits[rows, partners] <= NEAR).tolist():
+            i, j = sorted((start + row, int(partners[row])))
+            found.add((int(bits[row, partners[row]]), i, j))
     return sorted(found)
 
 
@@ -37,7 +54,7 @@ def findings(splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
             fact = f"{split}: {len(flat)} images are nearly of one brightness, and are not compared with others"
             yield Finding("note", "flat_images", fact, "remove them if they are failed exposures", tuple(flat))
     for split, rows in hashed.items():
-        if near := [pair for pair in pairs([one.hash or 0 for one in rows]) if pair[1] < pair[2]]:
+        if near := nearest([one.hash or 0 for one in rows]):
             yield _within(split, [(rows[i].id, rows[j].id) for _, i, j in near], len(splits[split]))
     names = list(hashed)
     for index, split in enumerate(names):
