@@ -150,13 +150,12 @@ class FixedSame(nn.Conv2d):
 
 def fix_same_padding(body: nn.Module) -> None:
     """Give convolutions of "SAME" padding a fixed one, in place: `Timm` passes multiples of the largest stride."""
-    for part in body.modules():
-        if isinstance(part, Conv2dSame):
-            sides = zip(part.kernel_size, part.stride, part.dilation, strict=True)
-            needed = [max((kernel - 1) * dilation + 1 - stride, 0) for kernel, stride, dilation in sides]
-            fixed: Any = part
-            fixed.__class__ = FixedSame
-            fixed.around = tuple(width for total in reversed(needed) for width in (total // 2, total - total // 2))
+    found: list[Any] = [part for part in body.modules() if isinstance(part, Conv2dSame)]
+    for part in found:
+        sides = zip(part.kernel_size, part.stride, part.dilation, strict=True)
+        needed = [max((kernel - 1) * dilation + 1 - stride, 0) for kernel, stride, dilation in sides]
+        part.__class__ = FixedSame
+        part.around = tuple(width for total in reversed(needed) for width in (total // 2, total - total // 2))
 
 
 def check_taken(name: str, body: nn.Module, state: State) -> None:
