@@ -17,19 +17,23 @@ from optuna.trial import Trial
 from densepred.errors import UserError
 
 
-def split(overrides: Sequence[Override]) -> tuple[dict[str, BaseDistribution], dict[str, str]]:
+def split(overrides: Sequence[Override]) -> tuple[dict[str, BaseDistribution], dict[str, str | None]]:
     """Return the distributions to search, and the values that all trials have, by key; the last of a key counts.
+
+    A deletion without a value, such as `~transform.train.2`, has None.
 
     Raises UserError for a sweep that has no distribution.
     """
     space: dict[str, BaseDistribution] = {}
-    fixed: dict[str, str] = {}
+    fixed: dict[str, str | None] = {}
     for override in overrides:
         key = override.get_key_element()
         space.pop(key, None)
         fixed.pop(key, None)
         if override.is_sweep_override():
             space[key] = distribution(override)
+        elif override.is_delete() and "=" not in (override.input_line or ""):
+            fixed[key] = None
         else:
             fixed[key] = override.get_value_element_as_str()
     return space, fixed
@@ -74,8 +78,8 @@ def _numbers(key: str, low: float, high: float, step: float | None, tags: set[st
 
 
 def words(values: Mapping[str, object]) -> list[str]:
-    """Return the values of a trial as overrides."""
-    return [f"{key}={value}" for key, value in values.items()]
+    """Return the values of a trial as overrides; a deletion whose value is None has its key alone."""
+    return [key if value is None and key.startswith("~") else f"{key}={value}" for key, value in values.items()]
 
 
 def first(space: Mapping[str, BaseDistribution]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from densepred.errors import UserError
 optuna = pytest.importorskip("optuna")
 
 
-def split(*words: str) -> tuple[dict[str, object], dict[str, str]]:
+def split(*words: str) -> tuple[dict[str, object], dict[str, str | None]]:
     from densepred.sweep import space
 
     return space.split(OverridesParser.create().parse_overrides(list(words)))
@@ -43,6 +43,14 @@ def test_sweeps_become_distributions() -> None:
         "+f": CategoricalDistribution(["x", "y"]),
     }
     assert fixed == {"seed": "3", "g": "7"}
+
+
+def test_deletions_of_all_trials_stay_as_they_were_typed() -> None:
+    """Hydra refuses `~key=null` if the value of the key is another one."""
+    from densepred.sweep import space
+
+    words = ["~transform.train.2", "~optimizer.momentum=0.9", "trainer.ema=null"]
+    assert space.words(split(*words)[1]) == words
 
 
 @pytest.mark.parametrize(
