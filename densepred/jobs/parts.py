@@ -119,7 +119,8 @@ def balance(data: Dataset, settings: DataSettings, seed: int, codec: Codec) -> C
         raise UserError(
             "data.balance=classes: this task trains on single instances, each as often as the others; remove it"
         )
-    return ClassBalance(class_presence(data, settings.on_bad == "skip"), seed, data.info.classes)
+    presence, errors = class_presence(data, settings.on_bad == "skip")
+    return ClassBalance(presence, seed, data.info.classes, errors)
 
 
 def evaluation_loader(

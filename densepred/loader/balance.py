@@ -26,14 +26,16 @@ NAMED = 12
 class ClassBalance:
     """The images of each class of a training set, and the draws among them."""
 
-    def __init__(self, presence: Tensor, seed: int, names: Sequence[str]) -> None:
+    def __init__(self, presence: Tensor, seed: int, names: Sequence[str], errors: Sequence[str] = ()) -> None:
         """Take the classes of each image, `presence` (N, K) bool, and the names of the K classes.
+
+        errors: those of images that cannot be read, which have no class
 
         Raises UserError if no image has a class.
         """
         if not presence.any():
             raise UserError("data.balance=classes: no training image holds a class; remove it, or label images")
-        self.seed, self.names, self.count = seed, tuple(names), len(presence)
+        self.seed, self.names, self.count, self.errors = seed, tuple(names), len(presence), tuple(errors)
         self.classes = presence.any(0).nonzero()[:, 0].tolist()
         self.images = {label: presence[:, label].nonzero()[:, 0] for label in self.classes}
 
@@ -45,32 +47,37 @@ class ClassBalance:
         return int(images[torch.randint(len(images), (), generator=generator)]), label
 
     def describe(self) -> str:
-        """Return one line: what is drawn, in how many images each class occurs, and the classes that never do."""
+        """Return one line: what is drawn, in how many images each class occurs, and what is never drawn."""
         rare = sorted(self.classes, key=lambda label: len(self.images[label]))
         shown = ", ".join(f"{self.names[label]} {len(self.images[label])}" for label in rare[:NAMED])
         more = f" and {len(rare) - NAMED} more" if len(rare) > NAMED else ""
         never = [name for label, name in enumerate(self.names) if label not in self.images]
         lacking = f"; never drawn, because no image holds them: {', '.join(never)}" if never else ""
+        empty = self.count - len(torch.cat(list(self.images.values())).unique()) - len(self.errors)
+        absent = [f"{empty} images without a class"] * (empty > 0)
+        absent += [f"{len(self.errors)} that cannot be read"] * bool(self.errors)
+        missed = f"; never drawn: {' and '.join(absent)}" if absent else ""
         return (
             f"data.balance=classes: each sample draws one of {len(rare)} classes, then an image with it; of "
-            f"{self.count} images have {shown}{more}{lacking}"
+            f"{self.count} images have {shown}{more}{lacking}{missed}"
         )
 
 
-def class_presence(dataset: Dataset, skip_bad: bool) -> Tensor:
-    """Return the classes of each image, (N, K) bool; it reads the dataset once.
+def class_presence(dataset: Dataset, skip_bad: bool) -> tuple[Tensor, list[str]]:
+    """Return the classes of each image, (N, K) bool, and the errors of unreadable ones; it reads the dataset once.
 
-    skip_bad: give unreadable images no class, so that they are not drawn
+    skip_bad: give unreadable images no class, so that they are not drawn, instead of raising their error
 
     Raises UserError if the dataset has neither class maps nor classes of objects.
     """
-    found = torch.zeros(len(dataset), len(dataset.info.classes), dtype=torch.bool)
+    found, errors = torch.zeros(len(dataset), len(dataset.info.classes), dtype=torch.bool), list[str]()
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
-        except UserError:
+        except UserError as error:
             if not skip_bad:
                 raise
+            errors.append(str(error))
             continue
         labels = labels_in(sample.truth, dataset.info)
         if len(labels) and labels[-1] >= found.shape[1]:
@@ -79,7 +86,7 @@ def class_presence(dataset: Dataset, skip_bad: bool) -> Tensor:
                 "in the dataset's info"
             )
         found[index, labels] = True
-    return found
+    return found, errors
 
 
 def labels_in(truth: Annotation, info: Info) -> Tensor:

@@ -74,7 +74,7 @@ class TrainingLoader:
     def __init__(self, samples: TrainingSamples, order: Order, workers: int, timeout: float, pin: bool) -> None:
         self.order, self.samples = order, samples
         self.most_bad = max(1, int(MOST_BAD * len(samples)))
-        self.bad: set[str] = set()
+        self.bad: set[str] = set() if samples.balance is None else set(samples.balance.errors)
         self.missed = 0
         self.loader = _loader(samples, order, workers, timeout, pin, stack)
 

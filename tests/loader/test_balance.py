@@ -45,12 +45,12 @@ class Streets(Dataset):
 
 def samples(size: tuple[int, int] = (32, 32), balanced: bool = True) -> TrainingSamples:
     data = Streets()
-    classes = ClassBalance(class_presence(data, False), 5, data.info.classes) if balanced else None
+    classes = ClassBalance(class_presence(data, False)[0], 5, data.info.classes) if balanced else None
     return TrainingSamples(data, Pipeline([Crop(size)]), Copy(), 5, False, 0.0, classes)  # type: ignore[arg-type]
 
 
 def test_classes_and_their_images_are_drawn_alike() -> None:
-    balance = ClassBalance(class_presence(Streets(), False), 1, Streets.info.classes)
+    balance = ClassBalance(class_presence(Streets(), False)[0], 1, Streets.info.classes)
     drawn = [balance.draw(epoch, index) for epoch in range(6) for index in range(500)]
     labels, images = Counter(label for _, label in drawn), Counter(image for image, label in drawn if label == 2)
     assert set(labels) == {0, 1, 2}
@@ -90,7 +90,7 @@ def test_crops_that_miss_their_class_are_counted() -> None:
 
 
 def test_one_line_names_the_rarest_first_and_what_is_never_drawn() -> None:
-    line = ClassBalance(class_presence(Streets(), False), 1, Streets.info.classes).describe()
+    line = ClassBalance(class_presence(Streets(), False)[0], 1, Streets.info.classes).describe()
     assert "one of 3 classes" in line
     assert "of 20 images have bike 2, car 10, road 20; never drawn, because no image holds them: tram" in line
 
@@ -101,15 +101,38 @@ def test_objects_count_where_there_is_no_class_map() -> None:
             given = Annotation(SIZE, boxes=torch.ones(2, 4), categories=torch.tensor([index % 2, 2]))
             return Sample(torch.zeros(3, *SIZE, dtype=torch.uint8), given, Frame("x", SIZE))
 
-    assert class_presence(Boxes(), False).sum(0).tolist() == [10, 10, 20, 0]
+    assert class_presence(Boxes(), False)[0].sum(0).tolist() == [10, 10, 20, 0]
 
 
 def test_unreadable_images_are_not_drawn_if_they_may_be_skipped() -> None:
     data = Streets()
     data.broken = 7
-    assert not class_presence(data, True)[7].any()
+    presence, errors = class_presence(data, True)
+    assert not presence[7].any()
+    assert errors == ["7.png: damaged"]
     with pytest.raises(UserError, match=r"7\.png: damaged"):
         class_presence(data, False)
+
+
+def test_images_that_are_never_drawn_are_told() -> None:
+    class Sparse(Streets):
+        def __getitem__(self, index: int) -> Sample:
+            found = super().__getitem__(index)
+            if index < 2:
+                found.truth.need("semantic").fill_(VOID)
+            return found
+
+    class Whole(Copy):
+        top_down = False
+
+    data, codec = Sparse(), Whole()
+    data.broken = 7
+    settings = DataSettings(balance="classes", on_bad="skip", batch_size=5, workers=0)
+    classes = parts.balance(data, settings, 0, codec)  # type: ignore[arg-type]
+    assert classes is not None
+    assert classes.describe().endswith("; never drawn: 2 images without a class and 1 that cannot be read")
+    loader = parts.training_loader(data, Pipeline([]), codec, settings, 0, torch.device("cpu"))  # type: ignore[arg-type]
+    assert list(loader.facts()) == ["left out: 7.png: damaged"]
 
 
 def test_it_is_refused_without_classes_and_for_single_instances() -> None:
