@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from densepred.errors import UserError
 optuna = pytest.importorskip("optuna")
 
 
-def split(*words: str) -> tuple[dict[str, object], dict[str, str | None]]:
+def split(*words: str) -> tuple[Mapping[str, object], Mapping[str, str | None]]:
     from densepred.sweep import space
 
     return space.split(OverridesParser.create().parse_overrides(list(words)))
