@@ -106,11 +106,15 @@ def fcos_levels(found: Measured, limit: int) -> list[Choice]:
 
 
 def pose_crop(found: Measured, accelerator: bool) -> Choice:
-    """Return the crop of single instances: the median shape of their boxes, 128 pixels long on a CPU, else 256."""
+    """Return the crop of single instances: the median shape of their boxes, 128 pixels long on a CPU, else 256.
+
+    Without boxes it is 4 : 3, the shape for people in arXiv 1804.06208.
+    """
     longest, where = (256, "an accelerator") if accelerator else (128, "a CPU")
     shape = median(height / width for height, width in found.objects) if found.objects else 4 / 3
     sides = [longest, longest / shape] if shape >= 1 else [longest * shape, longest]
-    reason = f"the median box is {shape:.2f} times as high as wide; the longer side is {longest} on {where}"
+    seen = "the median box is" if found.objects else f"no box in {len(found.sizes)} images that were measured, so it is"
+    reason = f"{seen} {shape:.2f} times as high as wide; the longer side is {longest} on {where}"
     return Choice("data.crop", _multiples(sides), reason)
 
 

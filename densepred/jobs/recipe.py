@@ -77,10 +77,14 @@ def _choices(config: DictConfig, task: str, typed: set[str], dataset: Dataset) -
 
 def _of_objects(config: DictConfig, task: str, measured: Measured) -> list[Choice]:
     """Return the settings of a task that depend on its objects; none for other tasks, and if no image has one."""
-    if not measured.objects:
-        return []
     chosen = {"instance_center": grouping, "panoptic": grouping, "detection_fcos": fcos_levels}.get(task)
-    return [] if chosen is None else chosen(measured, config.task.codec.max_detections)
+    if chosen is None:
+        return []
+    if not measured.objects:
+        count = len(measured.sizes)
+        say(f"recipe: no object in {count} images that were measured; settings of task={task} keep their defaults")
+        return []
+    return chosen(measured, config.task.codec.max_detections)
 
 
 def _lengths(config: DictConfig, typed: set[str], count: int, what: str) -> list[Choice]:

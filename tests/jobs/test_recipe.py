@@ -10,6 +10,7 @@ from PIL import Image
 from densepred.cli import compose
 from densepred.errors import Notice
 from densepred.jobs import parts, recipe, training
+from densepred.jobs.measured import Measured
 from tests import forked
 from tests.conftest import composed
 
@@ -115,6 +116,14 @@ def test_what_follows_from_objects_is_set_and_printed(
     again = recipe.choose(composed(*words), {"recipe": name, "task": task}, [line for line in lines if "=" in line])
     assert again is not None
     assert not any(line in capsys.readouterr().err for line in lines)  # what is typed stays
+
+
+def test_a_sample_without_objects_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    config = composed("recipe=panoptic", *SHAPES)
+    assert recipe._of_objects(config, "panoptic", Measured([(5, 5)] * 16)) == []
+    assert "no object in 16 images that were measured; settings of task=panoptic keep" in capsys.readouterr().err
+    assert recipe._of_objects(config, "semantic", Measured([(5, 5)] * 16)) == []
+    assert capsys.readouterr().err == ""
 
 
 def test_the_data_of_a_recipe_are_built_once(tmp_path: Path) -> None:
