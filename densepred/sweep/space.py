@@ -78,7 +78,7 @@ def _numbers(key: str, low: float, high: float, step: float | None, tags: set[st
 
 
 def words(values: Mapping[str, object]) -> list[str]:
-    """Return the values of a trial as overrides; a deletion whose value is None has its key alone."""
+    """Return the values of a trial as overrides; a deletion without a value has its key alone."""
     return [key if value is None and key.startswith("~") else f"{key}={value}" for key, value in values.items()]
 
 
