@@ -24,12 +24,19 @@ def check(repository: str) -> None:
 def upload(weights: Path, card: Path, repository: str, private: bool) -> str:
     """Write both files into a repository, made if it is absent; return its address.
 
+    private: refuse a public repository that exists, before anything is written
+
     The token is the one of `hf auth login` or HF_TOKEN; it is neither read nor kept here. Raises UserError if the
     site refuses or is not reached.
     """
     api = huggingface_hub.HfApi()
     try:
         address = api.create_repo(repository, private=private, exist_ok=True)
+        if private and api.model_info(repository).private is False:
+            raise UserError(
+                f"push={repository}: exists and is public; type private=false if everyone may read the weights, or "
+                "make it private at Hugging Face"
+            )
         for path, name in ((weights, WEIGHTS), (card, CARD)):
             api.upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repository)
     except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:

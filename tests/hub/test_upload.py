@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
@@ -26,12 +27,16 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.made = folder, list[tuple[str, bool]]()
+        self.public = set[str]()
 
     def create_repo(self, repository: str, private: bool, exist_ok: bool) -> str:
         assert exist_ok
         self.made.append((repository, private))
         (self.folder / repository).mkdir(parents=True, exist_ok=True)
         return f"https://huggingface.co/{repository}"
+
+    def model_info(self, repository: str) -> SimpleNamespace:
+        return SimpleNamespace(private=repository not in self.public)
 
     def upload_file(self, path_or_fileobj: Path, path_in_repo: str, repo_id: str) -> None:
         shutil.copy(path_or_fileobj, self.folder / repo_id / path_in_repo)
@@ -80,6 +85,15 @@ def test_a_push_without_licence_or_name_is_refused(site: Site, tmp_path: Path, w
     with pytest.raises(UserError, match=message):
         push(tmp_path, *words)
     assert site.made == []
+
+
+def test_a_public_repository_is_refused_unless_it_may_be_public(site: Site, tmp_path: Path) -> None:
+    site.public.add("me/net")
+    with pytest.raises(UserError, match="push=me/net: exists and is public; type private=false"):
+        push(tmp_path, "push=me/net", "license=mit")
+    assert list((site.folder / "me" / "net").iterdir()) == []
+    assert push(tmp_path, "push=me/net", "license=mit", "private=false", "overwrite=true") == 0
+    assert (site.folder / "me" / "net" / "model.safetensors").is_file()
 
 
 def test_a_site_that_refuses_is_one_line(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
