@@ -118,7 +118,7 @@ def test_what_follows_from_objects_is_set_and_printed(
     assert not any(line in capsys.readouterr().err for line in lines)  # what is typed stays
 
 
-def test_a_sample_without_objects_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_tells_that_no_object_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
     config = composed("recipe=panoptic", *SHAPES)
     assert recipe._of_objects(config, "panoptic", Measured([(5, 5)] * 16)) == []
     assert "no object in 16 images that were measured; settings of task=panoptic keep" in capsys.readouterr().err

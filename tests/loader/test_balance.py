@@ -114,7 +114,7 @@ def test_unreadable_images_are_not_drawn_if_they_may_be_skipped() -> None:
         class_presence(data, False)
 
 
-def test_images_that_are_never_drawn_are_told() -> None:
+def test_a_line_counts_the_images_that_are_never_drawn() -> None:
     class Sparse(Streets):
         def __getitem__(self, index: int) -> Sample:
             found = super().__getitem__(index)
