@@ -14,8 +14,27 @@ from densepred.errors import UserError
 class Optuna(Sweeper):
     """`hydra/sweeper=optuna`. Hydra imports this module at each start, so Optuna and torch wait until it is used."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        n_trials: int = 20,
+        sampler: str = "tpe",
+        seed: int = 0,
+        direction: Any = None,
+        pruner: str = "median",
+        startup_trials: int = 5,
+        warmup_steps: int = 0,
+        params: Any = None,
+    ) -> None:
+        self.settings = {
+            "n_trials": n_trials,
+            "sampler": sampler,
+            "seed": seed,
+            "direction": direction,
+            "pruner": pruner,
+            "startup_trials": startup_trials,
+            "warmup_steps": warmup_steps,
+            "params": params or {},
+        }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         try:
