@@ -17,7 +17,21 @@ from densepred.home import expand
 KEY = re.compile(r"[a-zA-Z]\w*(\.[a-zA-Z]\w*)+", re.ASCII)
 
 PATHS = {"root", "list", "images", "masks", "annotations", "panoptic", "heads", "ckpt", "input", "output", "boxes"}
-PATHS |= {"lists", "data", "coco_ids", "init", "encoder", "model", "resume", "dir", "runs", "html", "evaluations"}
+PATHS |= {
+    "lists",
+    "data",
+    "coco_ids",
+    "init",
+    "encoder",
+    "model",
+    "resume",
+    "dir",
+    "runs",
+    "html",
+    "evaluations",
+    "classes_json",
+}
+PATHS |= {"labels", "names", "patches"}
 """Last words of the keys that hold a path; `encoder` and `model` only as `weights.encoder` and `weights.model`."""
 
 NUMBER = re.compile(r"[-+]?[\d_]+(\.[\d_]*)?([eE][-+]?\d+)?", re.ASCII)
