@@ -19,10 +19,10 @@ from densepred.types import Annotation, Info
 SHARE = 0.01
 """Share of the objects without a location of their own above which a head is named."""
 TASKS = {"detection_fcos": FCOS, "detection_center": CenterDetection, "instance_center": Panoptic}
-REMEDIES = {
+REMEDIES = {  # and the override, to which half of the present number is added
     "detection_fcos": ("enlarge the images by transform=resize, or take a head with smaller strides", ""),
-    "detection_center": ("take locations of half the stride", "task=detection_center task.codec.stride={half}"),
-    "instance_center": ("take a smaller window for centers", "task=instance_center task.codec.kernel={half}"),
+    "detection_center": ("take locations of half the stride", "task=detection_center task.codec.stride="),
+    "instance_center": ("take a smaller window for centers", "task=instance_center task.codec.kernel="),
 }
 
 
@@ -98,7 +98,7 @@ def _shared(task: str, codec: Codec, number: int, objects: int, bad: Sequence[Fa
         f"train: with task={task} {number} of {objects} objects ({number / objects:.1%}) have no location of their own",
         remedy,
         tuple(one.id for one in bad),
-        words.format(half=half),
+        f"{words}{half}" if words else "",
     )
 
 
