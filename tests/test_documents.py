@@ -37,6 +37,10 @@ def test_the_readme_leads_to_every_group(group: str) -> None:
         assert f"[`{group}`](docs/options.md#{group})" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_readme_is_short() -> None:
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
 def test_the_modules_that_contributing_leads_to_exist() -> None:
     text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = text.partition("### I look for ...")[2].partition("\n## ")[0]
