@@ -43,6 +43,7 @@ def words(*typed: str) -> list[str]:
     return kept(Typed("train", command.configs(), typed))
 
 
+@pytest.mark.slow
 def test_every_model_with_an_output_stride_of_its_own_is_in_the_table() -> None:
     with initialize_config_dir(str(command.configs()), version_base="1.3"):
         found = {}

@@ -64,9 +64,7 @@ def script(folder: Path, text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "case",
-    cases.few(
-        product(METHODS, ("before it began", "at work")), [("fork", "at work"), ("forkserver", "before it began")]
-    ),
+    cases.few(product(METHODS, ("before it began", "at work")), [("fork", "at work")]),
     ids=" ".join,
 )
 def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, case: tuple[str, str]) -> None:
@@ -76,7 +74,8 @@ def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, case: tuple[
     assert (done.stdout, done.stderr) == ("killed\n", "")
 
 
-@pytest.mark.parametrize("method", cases.few(METHODS, ["forkserver"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
 def test_workers_of_every_start_method_give_the_same_run(tmp_path: Path, method: str) -> None:
     words = [word for word in running.TINY if not word.startswith("data.workers")]
     words += ["trainer.max_steps=2", "trainer.threads=1"]

@@ -19,7 +19,7 @@ from densepred.ops.resize import resample
 from densepred.predictor import load
 from densepred.task import Task
 from densepred.types import Annotation, Frame, Info
-from tests import running
+from tests import cases, running
 from tests.codec.boxes import found_again
 from tests.conftest import composed
 
@@ -48,7 +48,7 @@ def stacked(task: Task, truths: list[Annotation]) -> dict[str, Tensor]:
     return {name: torch.stack([one[name] for one in each]) for name in each[0]}
 
 
-@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("kind", cases.few(TASKS, ["center"]))
 def test_four_drawn_images_are_overfitted(kind: str) -> None:
     images, truths, info = scenes(4)
     task, model = assembled(info, *TASKS[kind])

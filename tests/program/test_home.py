@@ -43,6 +43,7 @@ def test_a_run_a_sweep_and_predictions_stand_in_the_home_folder(home: Path) -> N
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_all_jobs_of_a_sweep_may_be_refused(home: Path) -> None:
     words = ("dataset=folder", "dataset.root=~/a,~/b", "hydra.sweep.dir=~/sweep")
     code, out, err = forked.run("train", "--multirun", *words, folder=home / "here")

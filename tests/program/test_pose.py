@@ -156,6 +156,7 @@ def test_a_box_without_area_and_no_box_at_all_are_predictions_too(runs: Path) ->
     assert empty.keypoints.shape == (0, 11, 3)
 
 
+@pytest.mark.slow
 def test_a_network_overfits_a_few_people(tmp_path: Path) -> None:
     """Joints of drawn figures within a pixel, in a few seconds."""
     words = ("encoder=plain", "encoder.widths=[8,16,32,32]", "data.crop=[64,48]", "data.batch_size=4")
