@@ -51,8 +51,8 @@ def opened(path: Path) -> Iterator[Any]:
     """Open a TIFF as rasterio's dataset. Raises UserError if it is damaged."""
     check_file(path)
     image_layout.check(path)
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
+    import rasterio  # pyright: ignore[reportMissingImports], of an extra
+    from rasterio.errors import NotGeoreferencedWarning  # pyright: ignore[reportMissingImports], of an extra
 
     with damage(path), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)

@@ -75,7 +75,7 @@ def write(
 
 def created(path: Path, shape: tuple[int, ...], dtype: np.dtype, where: geo_file.Place, nodata: int | None) -> Any:
     """Create a GeoTIFF of this shape (bands, H, W), to be written and closed."""
-    import rasterio
+    import rasterio  # pyright: ignore[reportMissingImports], of an extra
 
     return rasterio.open(
         path,
