@@ -13,11 +13,11 @@ from densepred.build.instantiate import build
 from densepred.dataset import smoothed
 from densepred.dataset.folder import Folder
 from densepred.dataset.mask import read_mask
-from densepred.dataset.paired_folder import PairedFolder
+from densepred.dataset.pair_search import PairSearch
 from densepred.errors import UserError
 from densepred.inspection.finding import Finding
 from densepred.inspection.override import typed
-from densepred.types import MAX_CLASSES, VOID, Sample
+from densepred.types import MAX_CLASSES, VOID
 
 MANY = 64
 """Colours from which only those count that fill a square of 3 x 3 pixels: the others are blends along edges."""
@@ -68,23 +68,12 @@ class Diagnosis:
         return Finding("error", self.kind, self.fact, self.remedy, self.samples, words)
 
 
-@dataclass(eq=False)
-class MaskFiles(PairedFolder):
-    """The images and masks of a dataset of folders. Its masks are not read, so none of them is refused."""
-
-    def __post_init__(self) -> None:
-        self.find_pairs()
-
-    def __getitem__(self, index: int) -> Sample:
-        raise NotImplementedError
-
-
 def survey(node: Node, splits: Collection[str], read: Read) -> Diagnosis | None:
     """Read the masks of all splits of a dataset of folders; None if it is another dataset, or nothing is wrong."""
     kind = getattr(build(dict(node), None, "dataset"), "func", None)
     if not (isinstance(kind, type) and issubclass(kind, Folder)) or node.get("masks") is None:
         return None
-    kept = {entry.name: node[entry.name] for entry in fields(PairedFolder) if entry.name in node}
+    kept = {entry.name: node[entry.name] for entry in fields(PairSearch) if entry.name in node}
     paths = dict.fromkeys(path for split in splits for path in _of_split(kept, split))
     facts = read(partial(look, limit=node["max_pixels"]), list(paths), "masks")
     return diagnose(facts, _typed(node))
@@ -97,11 +86,12 @@ def _typed(node: Node) -> dict[int, int]:
 
 
 def _of_split(kept: Mapping[str, Any], split: str) -> list[str]:
+    search = PairSearch(**{**kept, "split": split})
     try:
-        pairs = MaskFiles(**{**kept, "split": split}).pairs
+        search.find_pairs()
     except UserError:  # the split is a finding of its own
         return []
-    return [str(pair.mask) for pair in pairs if pair.mask is not None]
+    return [str(pair.mask) for pair in search.pairs if pair.mask is not None]
 
 
 def look(path: str, limit: int) -> MaskFacts:

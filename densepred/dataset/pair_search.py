@@ -1,0 +1,138 @@
+"""The pairs of an image and a mask of a split: in folders or in a list, named apart or divided."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from densepred.dataset import layouts, pair_list, paths
+from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_unused
+from densepred.dataset.pairs import NoPairs, Pair, pair_folders
+from densepred.errors import Notice
+from densepred.nn import choose
+from densepred.types import UserError
+
+Pairs = list[Pair]
+
+SPLITS: Mapping[str, str | float] = {"train": "train", "valid": "val", "test": "test"}
+
+
+@dataclass(eq=False)
+class PairSearch:
+    """`images` and `masks` are folders within `root`; {split} in them is the folder that `splits` names.
+
+    If `splits` holds fractions, one folder is divided by a hash of `seed` and name, and equal `group`s stay together.
+    With `folds`, the images of training and of validation together, or those of training if these are named apart, are
+    divided into so many; `fold` is the validation split, and the others are the training split.
+    Images without a mask and masks without an image are refused, or with `unpaired=skip` left out and counted.
+    """
+
+    option: ClassVar[str] = "folder"
+
+    root: str
+    split: str = "train"
+    splits: Mapping[str, str | float] | None = None
+    images: str = "images/{split}"
+    masks: str | None = "masks/{split}"
+    mask_suffix: str = ""
+    image_suffix: str = ""
+    list: str | None = None  # a CSV file instead of folders
+    seed: int = 0
+    group: str | None = None
+    unpaired: str = "refuse"
+    outside: bool = False  # let the list name files outside `root`
+    folds: int | None = None
+    fold: int | None = None
+
+    def find_pairs(self) -> Pairs:
+        """Set `pairs` to those of the split. Return those of training, or of the split if there is no training.
+
+        Classes and statistics come from the pairs returned, so that they do not depend on the split.
+        """
+        choose("dataset.unpaired", self.unpaired, ("refuse", "skip"))
+        self._root = paths.dataset_root(self.root)
+        self._splits = paths.known_splits(self.splits, SPLITS)
+        self._fold = chosen_fold(self.folds, self.fold)
+        try:
+            self.pairs = self._pairs(self.split)
+        except NoPairs as error:
+            raise self._explained(error) from error
+        return self._pairs("train") if self.split != "train" and self._has_training() else self.pairs
+
+    def _explained(self, error: NoPairs) -> UserError:
+        """Return the error with the words for the layout that is there, unless files were found in training."""
+        if self.list is not None or (self.split != "train" and self._has_training()):
+            return error
+        return layouts.explained(error, self._root, self.option)
+
+    def _pairs(self, split: str) -> Pairs:
+        """Return the pairs of a split, sorted by name if they are divided."""
+        word = paths.split_word(split)
+        if self._fold is None or word not in FOLDED:
+            return self._of_split(split, (word,))
+        pool = sorted(self._of_split("train", FOLDED), key=lambda pair: pair.id)
+        if word == self.split == "train":
+            self._tell_named(pool)
+        places = divide_folds([pair.id for pair in pool], self._fold, self.seed, self.group)
+        return [pair for pair, place in zip(pool, places, strict=True) if place == word]
+
+    def _tell_named(self, pool: Pairs) -> None:
+        """Tell if validation images of their own are left out, because folds divide those of training."""
+        if paths.fractions(self._splits, "train") or "valid" not in self._splits:
+            return
+        try:
+            others = {pair.image for pair in self._of_split("valid", ("valid",))} - {pair.image for pair in pool}
+        except UserError:  # there are none
+            return
+        if others:
+            text = f"{len(others)} images of the valid split are unused; dataset.splits.test={self._splits['valid']}"
+            warnings.warn(f"dataset.folds: divides the training images; {text} tests on them", Notice, stacklevel=2)
+
+    def _of_split(self, split: str, wanted: Collection[str]) -> Pairs:
+        """Return the pairs of a split that is named, or those in the `wanted` splits if they are fractions."""
+        fractions = paths.fractions(self._splits, split)
+        name = paths.of_split(fractions or self._splits, split)
+        folder = "" if fractions else str(name)
+        if not fractions and self.list is None:
+            folder = paths.present(self._root, self.images, folder, split)
+        pairs = self._from_folders(folder) if self.list is None else self._from_list(str(self.list), split, folder)
+        return self._divided(pairs, fractions, wanted) if fractions else pairs
+
+    def _divided(self, pairs: Pairs, fractions: Mapping[str, float], wanted: Collection[str]) -> Pairs:
+        pairs = sorted(pairs, key=lambda pair: pair.id)
+        found = divide([pair.id for pair in pairs], fractions, self.seed, self.group)
+        if "train" in wanted and self.split == "train":
+            tell_unused(found, fractions)
+        return [pair for pair, place in zip(pairs, found, strict=True) if place in wanted]
+
+    def _has_training(self) -> bool:
+        """Look for the files of training; a dataset may hold test images alone."""
+        if "train" not in self._splits:
+            return False
+        folder = "" if paths.fractions(self._splits, "train") else str(self._splits["train"])
+        if self.list is not None:
+            return paths.below(self._root, self.list, folder).is_file()
+        return paths.below(self._root, self.images, folder).is_dir()
+
+    def _from_folders(self, folder: str) -> Pairs:
+        masks = None if self.masks is None else paths.below(self._root, self.masks, folder)
+        images = paths.below(self._root, self.images, folder)
+        return pair_folders(images, masks, self.mask_suffix, self.image_suffix, tell=True, unpaired=self.unpaired)
+
+    def _from_list(self, name: str, split: str, folder: str) -> Pairs:
+        """Read one file per split, or one file with a column `split`, or one file that is to be divided."""
+        path = paths.below(self._root, name, folder)
+        rows = pair_list.read_list(path, self._root, self.masks is not None, self.outside)
+        if "{split}" in name or not folder:
+            return [pair for pair, _ in rows]
+        if rows[0][1] is None:
+            raise UserError(
+                f"{path}: has no column `split`; add one, or put {{split}} into dataset.list, "
+                "or give fractions in dataset.splits"
+            )
+        known = {str(part).casefold() for part in self._splits.values()} | self._splits.keys()
+        if split == self.split == "train":
+            pair_list.tell_unused(path, rows, known)
+        return pair_list.of_split(path, rows, folder, split)
