@@ -31,11 +31,11 @@ from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError, classed, notices
 from densepred.process import slurm
 from densepred.process.parent import PARENT, stop_with_parent
-from densepred.process.stop import StopFlag, Stopped
+from densepred.process.stop import STOPPED, StopFlag, Stopped
 from densepred.rundir import console, provenance, secrets
 from densepred.sweep import launcher, record
 
-STOPPED, INTERRUPTED = 75, 130
+INTERRUPTED = 130
 AGAIN = "nothing was kept; type the command again"
 
 Function = Callable[[DictConfig], int | None]

@@ -22,9 +22,8 @@ from torch._C._distributed_c10d import TCPStore
 
 from densepred.errors import MachineError, PeerLost, UserError, classed
 from densepred.process.parent import PARENT
-from densepred.process.stop import StopFlag, Stopped
+from densepred.process.stop import STOPPED, StopFlag, Stopped
 
-STOPPED = 75
 LOOPBACK = "127.0.0.1"
 EVERY = 0.2
 """Seconds between two looks at the processes."""

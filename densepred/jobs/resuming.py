@@ -11,12 +11,12 @@ from typing import Any
 from densepred import distributed
 from densepred.errors import UserError
 from densepred.jobs.blocks import to_type
+from densepred.process.stop import STOPPED
 from densepred.rundir import console, provenance
 from densepred.rundir.checkpoints import Checkpoints
 from densepred.rundir.log import Log
 
 AUTO = "auto"
-STOPPED = 75
 
 
 def command(folder: Path) -> str:

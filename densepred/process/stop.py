@@ -15,6 +15,9 @@ from types import FrameType
 from typing import TypeVar
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+STOPPED = 75
+"""Exit code of a job that was stopped and can be resumed; EX_TEMPFAIL of sysexits.h."""
+
 SAME = 0.3
 """Seconds in which signals count as one: `timeout`, job managers and launchers send theirs more than once."""
 

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from densepred.home import expand
 from densepred.process.parent import PARENT
-from densepred.process.stop import Stopped
+from densepred.process.stop import STOPPED, Stopped
 from densepred.rundir import secrets
 from densepred.sweep import pool, record
 from densepred.sweep.job import SweepJob, ended, result
@@ -30,9 +30,6 @@ CLAIMED = "DENSEPRED_CLAIMED"
 """Environment variable of the jobs of a sweep: their folders exist already."""
 
 TABLE = "table.md"
-
-RESUMABLE = 75
-"""The exit code of a job that was stopped and can be resumed."""
 
 FULL = "HYDRA_FULL_ERROR"
 TYPED = os.environ.get(FULL)
@@ -135,7 +132,7 @@ class Processes(Launcher):
         where = f"job {', '.join(str(job.number) for job in self.cut)}: " if self.cut else ""
         texts = [f"[{' '.join(words)}]" for words in rest]
         later = f"; not begun: {', '.join(texts)}" if rest else ""
-        return Stopped(f"{where}{again}{later}", resumable=any(job.code in (0, RESUMABLE) for job in self.jobs))
+        return Stopped(f"{where}{again}{later}", resumable=any(job.code in (0, STOPPED) for job in self.jobs))
 
     def _starts(self, plans: Iterable[Planned], together: bool) -> Iterator[Callable[[Place], Running | None]]:
         for plan in plans:
@@ -185,13 +182,7 @@ class Processes(Launcher):
         del self.running[plan.number]
         job = ended(plan.number, _own(plan), plan.folder, code, seconds)
         state = (
-            "pruned"
-            if job.pruned
-            else "done"
-            if code == 0
-            else "stopped"
-            if code == RESUMABLE or stopping
-            else "failed"
+            "pruned" if job.pruned else "done" if code == 0 else "stopped" if code == STOPPED or stopping else "failed"
         )
         ledger.write(entry.ended(state, code, job.value, seconds))
         self.jobs.append(job)
