@@ -114,6 +114,17 @@ def test_unreadable_images_are_not_drawn_if_they_may_be_skipped() -> None:
         class_presence(data, False)
 
 
+def test_a_label_of_no_class_is_refused_with_its_image() -> None:
+    class Strange(Streets):
+        def __getitem__(self, index: int) -> Sample:
+            found = super().__getitem__(index)
+            found.truth.need("semantic")[0, 0] = 4
+            return found
+
+    with pytest.raises(UserError, match=r"x: label 4 is none of the 4 classes"):
+        class_presence(Strange(), False)
+
+
 def test_a_line_counts_the_images_that_are_never_drawn() -> None:
     class Sparse(Streets):
         def __getitem__(self, index: int) -> Sample:

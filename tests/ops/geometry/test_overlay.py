@@ -57,6 +57,23 @@ def test_numbers_of_the_second_follow_those_of_the_first() -> None:
     assert (out.count, out.need("instances").dtype) == (4, torch.int32)
 
 
+def test_pixels_of_no_instance_stay_so_on_both_sides() -> None:
+    ids = torch.tensor([[0, 1, 0, 0, 1, 0]] * 4, dtype=torch.int32)
+    given = [Annotation((4, 6), instances=ids.clone(), categories=torch.tensor([n])) for n in (1, 2)]
+    out = overlay(sample(1, given[0]), sample(2, given[1]), LEFT).truth
+    assert out.need("instances")[0].tolist() == [0, 2, 0, 0, 1, 0]
+
+
+def test_points_beyond_an_edge_are_looked_up_at_the_edge() -> None:
+    """The labelled keypoints lie beyond each corner; those on the other sample's side are hidden."""
+    ids = torch.ones(4, 6, dtype=torch.int32)
+    points = torch.tensor([[[-3.0, -3.0, 2.0], [9.0, -3.0, 2.0], [-3.0, 9.0, 2.0], [9.0, 9.0, 2.0]]])
+    given = Annotation((4, 6), instances=ids, keypoints=points)
+    nothing = Annotation((4, 6), instances=torch.zeros_like(ids), keypoints=torch.zeros(0, 4, 3))
+    out = overlay(sample(1, given), sample(2, nothing), LEFT).truth
+    assert out.need("keypoints")[0, :, 2].tolist() == [0, 2, 0, 2]
+
+
 def test_rows_are_lost_only_where_one_of_two_with_instances_lacks_them() -> None:
     ids = torch.ones(4, 6, dtype=torch.int32)
     rich = Annotation((4, 6), instances=ids, areas=torch.tensor([24.0]), crowd=torch.tensor([False]))
