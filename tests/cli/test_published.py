@@ -11,6 +11,7 @@ import pytest
 import torch
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from torch import nn
 from torchvision.io import ImageReadMode, decode_image, write_png
 from torchvision.models import get_model
 
@@ -25,12 +26,17 @@ from densepred.types import Info
 from tests import forked
 
 
-def test_a_published_model_predicts_before_any_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def on_offer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """Return torchvision's FCN with random weights, which any download then gives."""
     torch.manual_seed(0)
     theirs = get_model("fcn_resnet50", weights=None, weights_backbone=None, aux_loss=True).eval()
-    state = published.State(theirs.state_dict(), tmp_path / "file")
-    monkeypatch.setattr(published, "from_address", lambda *_: state)
-    monkeypatch.setattr(published, "folder", lambda: tmp_path)
+    monkeypatch.setattr(published, "from_address", lambda *_: published.State(theirs.state_dict(), folder / "file"))
+    monkeypatch.setattr(published, "folder", lambda: folder)
+    return theirs
+
+
+def test_a_published_model_predicts_before_any_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = on_offer(tmp_path, monkeypatch)
     with pytest.warns(Notice, match=r"fcn_resnet50: licence BSD-3-Clause; published mIoU 60\.5 .* at 520 pixels"):
         path = checkpoints.checkpoint("torchvision:fcn_resnet50")
     model = predictor.load(path, "cpu")
@@ -45,11 +51,7 @@ def test_a_published_model_predicts_before_any_training(tmp_path: Path, monkeypa
 @pytest.mark.slow
 def test_commands_take_a_published_model_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The masks are the outputs of the peer's own model: predictions equal them, and their mean IoU is 1."""
-    torch.manual_seed(0)
-    theirs = get_model("fcn_resnet50", weights=None, weights_backbone=None, aux_loss=True).eval()
-    state = published.State(theirs.state_dict(), tmp_path / "file")
-    monkeypatch.setattr(published, "from_address", lambda *_: state)
-    monkeypatch.setattr(published, "folder", lambda: tmp_path)
+    theirs = on_offer(tmp_path, monkeypatch)
     image = torch.randint(0, 256, (3, 32, 40), dtype=torch.uint8)
     mean, std = (torch.tensor(value)[:, None, None] for value in (Info().mean, Info().std))
     with torch.no_grad():
