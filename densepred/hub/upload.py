@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
 from densepred.errors import UserError
+from densepred.hub.zoo import REPOSITORY
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 """Names of the files in the repository: `ckpt=hf:USER/NAME` and the site look for them."""
-REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
 def check(repository: str) -> None:

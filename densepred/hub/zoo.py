@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from densepred.hub.published import State
 
 HUBS = ("torchvision", "timm", "hf")
+REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+"""Names of repositories of Hugging Face."""
 OTHERWISE = "name a file of yours instead"
 
 
@@ -68,7 +70,7 @@ def _entry(name: str, facts: dict[str, Any]) -> Entry:
 def repository(name: str) -> str:
     """Return OWNER/NAME of `hf:OWNER/NAME`; raise UserError if it is no repository."""
     rest = name.partition(":")[2]
-    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", rest, re.ASCII):
+    if not REPOSITORY.fullmatch(rest):
         raise UserError(f"{name}: not a repository of Hugging Face; give hf:OWNER/NAME")
     return rest
 
