@@ -14,34 +14,25 @@ NEAR = 4
 ROWS = 256  # rows of hashes that are compared at once: memory stays small
 
 
-def pairs(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Return (bits, i, j) for each pair of hashes that differ in at most NEAR bits, nearest first.
+def nearest(of: Sequence[int], among: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return (bits, i, j) of each hash i and the hash j nearest to it, if at most NEAR bits differ; nearest first.
 
-    All pairs are compared, so the time grows with the product of both lengths.
+    All pairs are compared, so the time grows with the product of both lengths. One per hash is kept: in a video, nearly
+    all pairs are alike. If both are one list, no hash is its own partner, and each pair is there once, with i < j.
     """
-    first, second = np.array(one, dtype=np.uint64), np.array(other, dtype=np.uint64)
-    found = []
-    for start in range(0, len(first), ROWS):
-        bits = np.bitwise_count(first[start : start + ROWS, None] ^ second[None])
-        rows, columns = np.nonzero(bits <= NEAR)
-        found += [(int(bits[i, j]), start + int(i), int(j)) for i, j in zip(rows, columns, strict=True)]
-    return sorted(found)
-
-
-def nearest(hashes: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Return (bits, i, j), i < j, of each hash and the one nearest to it, if at most NEAR bits differ; nearest first.
-
-    All pairs are compared and one per hash is kept: in a video, nearly all pairs are alike.
-    """
-    every, found = np.array(hashes, dtype=np.uint64), set[tuple[int, int, int]]()
-    for start in range(0, len(every), ROWS):
-        bits = np.bitwise_count(every[start : start + ROWS, None] ^ every[None])
-        rows = np.arange(len(bits))
-        bits[rows, start + rows] = 64
+    rows, columns = np.array(of, dtype=np.uint64), np.array(among, dtype=np.uint64)
+    found, same = set[tuple[int, int, int]](), of is among
+    if not len(columns):
+        return []
+    for start in range(0, len(rows), ROWS):
+        bits = np.bitwise_count(rows[start : start + ROWS, None] ^ columns[None])
+        places = np.arange(len(bits))
+        if same:
+            bits[places, start + places] = 64
         partners = bits.argmin(1)
-        for row in np.flatnonzero(bits[rows, partners] <= NEAR).tolist():
-            i, j = sorted((start + row, int(partners[row])))
-            found.add((int(bits[row, partners[row]]), i, j))
+        for place in np.flatnonzero(bits[places, partners] <= NEAR).tolist():
+            i, j = start + place, int(partners[place])
+            found.add((int(bits[place, j]), min(i, j), max(i, j)) if same else (int(bits[place, j]), i, j))
     return sorted(found)
 
 
@@ -54,14 +45,15 @@ def findings(splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
             fact = f"{split}: {len(flat)} images are nearly of one brightness, and are not compared with others"
             yield Finding("note", "flat_images", fact, "remove them if they are failed exposures", tuple(flat))
     for split, rows in hashed.items():
-        if near := nearest([one.hash or 0 for one in rows]):
+        hashes = [one.hash or 0 for one in rows]
+        if near := nearest(hashes, hashes):
             yield _within(split, [(rows[i].id, rows[j].id) for _, i, j in near], len(splits[split]))
     names = list(hashed)
     for index, split in enumerate(names):
         for other in names[index + 1 :]:
-            near = pairs([one.hash or 0 for one in hashed[split]], [one.hash or 0 for one in hashed[other]])
-            if near:
-                yield _leak(split, other, [(hashed[split][i].id, hashed[other][j].id) for _, i, j in near], splits)
+            first, second = hashed[split], hashed[other]
+            if near := nearest([one.hash or 0 for one in second], [one.hash or 0 for one in first]):
+                yield _leak(split, other, [(first[j].id, second[i].id) for _, i, j in near], splits)
 
 
 def _within(split: str, near: Sequence[tuple[str, str]], images: int) -> Finding:

@@ -13,7 +13,7 @@ from densepred.inspection import classes, duplicates, heads, images, objects, un
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding, worst_first
 from densepred.inspection.report import Report
-from densepred.inspection.scan import each, scan
+from densepred.inspection.scan import Scan, each
 from densepred.inspection.splits import Built, built
 from densepred.jobs import overlap
 from densepred.settings import CheckSettings
@@ -27,7 +27,10 @@ def inspect(settings: CheckSettings) -> Report:
     data = found.data
     first = next(iter(data.values()), None)
     codecs = {} if first is None else heads.known(first.info)
-    facts = {split: scan(one, split, count, settings.html is not None, codecs) for split, one in data.items()}
+    scans = {
+        split: Scan(one, settings.data.max_pixels, settings.html is not None, codecs) for split, one in data.items()
+    }
+    facts = {split: each(scan, range(len(data[split])), split, count) for split, scan in scans.items()}
     names = [] if first is None else list(first.info.classes)
     findings = [
         *found.findings,

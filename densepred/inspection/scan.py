@@ -27,8 +27,6 @@ from densepred.types import VOID, Annotation, Sample, unit_scale
 
 R = TypeVar("R")
 
-NONE: Mapping[str, Codec] = {}
-
 THUMBNAIL = 128
 """Longest side of a thumbnail in pixels."""
 FLAT = 0.01
@@ -57,10 +55,11 @@ def each(function: Callable[[Any], R], items: Sequence[Any], title: str, workers
 
 
 class Scan:
-    """From the index of a sample to its facts."""
+    """From the index of a sample to its facts; `codecs`, by task, are compared with the objects."""
 
-    def __init__(self, data: Dataset, thumbnails: bool, codecs: Mapping[str, Codec] = NONE) -> None:
-        self.data, self.thumbnails, self.codecs, self.files = data, thumbnails, codecs, data.files()
+    def __init__(self, data: Dataset, max_pixels: int, thumbnails: bool, codecs: Mapping[str, Codec]) -> None:
+        self.data, self.max_pixels, self.thumbnails, self.codecs = data, max_pixels, thumbnails, codecs
+        self.files = data.files()
 
     def __call__(self, index: int) -> Facts:
         with warnings.catch_warnings():
@@ -94,7 +93,7 @@ class Scan:
     def _header(self, index: int, sample: Sample) -> tuple[str, bool]:
         """Return the depth of an image file, and True if EXIF turns it; without a file, the depth of the sample."""
         try:
-            header = None if self.files is None else read_header(self.files[index])
+            header = None if self.files is None else read_header(self.files[index], self.max_pixels)
         except UserError:  # a file that only its own dataset can read
             header = None
         if header is None:
@@ -133,13 +132,6 @@ def jpeg(image: Tensor) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=80)
     return file.getvalue()
-
-
-def scan(
-    data: Dataset, split: str, workers: int, thumbnails: bool = False, codecs: Mapping[str, Codec] = NONE
-) -> list[Facts]:
-    """Read every sample once; `codecs`, by task, are compared with the objects."""
-    return each(Scan(data, thumbnails, codecs), range(len(data)), split, workers)
 
 
 def statistics(found: list[Facts]) -> tuple[list[float], list[float]]:
