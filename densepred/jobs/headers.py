@@ -19,7 +19,7 @@ from densepred.errors import Notice, UserError
 MOST = 2000
 """Files of a split that are looked at, evenly spread: about a second."""
 WORDS = {
-    "damaged": "cannot be read",
+    "damaged": "cannot be read, or are above data.max_pixels",
     "unequal": "have masks of another size",
     "turned": "are turned by EXIF, and their masks fit both orientations",
 }

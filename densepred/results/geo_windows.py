@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from densepred.dataset.intensity import white_in
 from densepred.engine.sliding import Windows
 from densepred.errors import Notice, UserError
 from densepred.predictor import Predictor
-from densepred.results.geotiff import KIND, created
+from densepred.results.geotiff import KIND, created, path_of
 from densepred.types import VOID
 
 HELD = 2**30
@@ -26,21 +27,40 @@ HELD = 2**30
 
 
 def wanted(model: Predictor, file: Path, settings: Any) -> bool:
-    """Return True for a GeoTIFF that is too large to be held, if the settings and the model allow windows."""
+    """Return True for a GeoTIFF that is too large to be held; if it must be held all the same, tell why."""
     if settings.tile is None or not geo_file.has_place(file) or not geo_file.installed():
-        return False
-    if settings.flip or list(settings.scales) != [1.0] or settings.blend != "gaussian" or settings.latents:
-        return False
-    if type(model.task.codec) is not Semantic or model.transform.transforms:
         return False
     with geo_file.opened(file) as image:
         size = image.height * image.width * 4 * (len(model.info.classes) + model.info.channels)
-        kind = np.dtype(image.dtypes[0])
-        # The scale of other integers would depend on the window
-        scaled = kind in (np.uint8, np.uint16) or kind.kind == "f" or white_in(model.info) is not None
-        other = image.photometric is not None and image.photometric.name in ("white", "palette")
-        turned = geo_file.turned(file)
-    return size > HELD and scaled and not other and not turned
+        if size <= HELD:
+            return False
+        hindrance = _of_settings(settings) or _of_model(model) or _of_file(model, file, image)
+    if hindrance:
+        text = f"{file}: needs about {size / 2**30:.1f} GiB, and is predicted as a whole because of {hindrance}"
+        warnings.warn(text, Notice, stacklevel=2)
+    return not hindrance
+
+
+def _of_settings(settings: Any) -> str | None:
+    """Return the setting that needs the whole image."""
+    plain = {"flip": False, "scales": [1.0], "blend": "gaussian", "latents": False}
+    found = {key: getattr(settings, key) for key in plain} | {"scales": list(settings.scales)}
+    return next((f"{key}={found[key]}" for key, value in plain.items() if found[key] != value), None)
+
+
+def _of_model(model: Predictor) -> str | None:
+    if type(model.task.codec) is not Semantic:
+        return "its task: windows are for class maps"
+    return "the transforms of the run (transform.valid)" if model.transform.transforms else None
+
+
+def _of_file(model: Predictor, file: Path, image: Any) -> str | None:
+    kind = np.dtype(image.dtypes[0])
+    if kind not in (np.uint8, np.uint16) and kind.kind != "f" and white_in(model.info) is None:
+        return f"its type {kind}, by which the scale depends on the window (dataset.max_value of the run sets it)"
+    if image.photometric is not None and image.photometric.name in ("white", "palette"):
+        return f"its colours ({image.photometric.name})"
+    return "its EXIF orientation" if geo_file.turned(file) else None
 
 
 def predict(model: Predictor, file: Path, place: Path, output: Path, settings: Any) -> None:
@@ -48,8 +68,7 @@ def predict(model: Predictor, file: Path, place: Path, output: Path, settings: A
     geo_file.read_layout(file, settings.max_pixels)  # checks the size
     where = geo_file.place(file)
     assert where is not None
-    path = output / KIND / "labels" / place.parent / f"{place.name}.tif"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = path_of(output / KIND, "labels", place)
     height, width = where.size
     text = f"{file}: {height}x{width} pixels are predicted in windows, and written as labels in GeoTIFF alone"
     warnings.warn(text, Notice, stacklevel=2)
@@ -66,7 +85,7 @@ def predict(model: Predictor, file: Path, place: Path, output: Path, settings: A
     atomic.replace(path, write)
 
 
-def labelled(model: Predictor, file: Path, windows: Windows) -> Any:
+def labelled(model: Predictor, file: Path, windows: Windows) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the first row of some rows of an image, and their labels (h, W) uint8; void where there are no data."""
     empty = nodata.declared(file)
     with geo_file.opened(file) as source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +33,25 @@ class GeoTiffs:
             warnings.warn(f"{source}: is turned by EXIF, so its predictions get no GeoTIFF", Notice, stacklevel=2)
             return
         if found.semantic is not None:
-            labels = found.semantic.cpu().numpy()
-            self._write("labels", place, labels[None], where, nodata=VOID, palette=self.info.palette)
+            labels = found.semantic.cpu().numpy()[None]
+            self._write("labels", place, labels, where=where, nodata=VOID, palette=self.info.palette)
         if found.instances is not None:
-            ids = found.instances.cpu().numpy()
-            self._write("instances", place, ids.astype(np.uint32)[None], where, nodata=0)
+            ids = found.instances.cpu().numpy().astype(np.uint32)[None]
+            self._write("instances", place, ids, where=where, nodata=0)
         if found.probabilities is not None:
-            self._write("probabilities", place, found.probabilities.float().cpu().numpy(), where, self.info.classes)
+            shares = found.probabilities.float().cpu().numpy()
+            self._write("probabilities", place, shares, where=where, names=self.info.classes)
         self.count += 1
 
-    def _write(
-        self,
-        kind: str,
-        place: Path,
-        bands: np.ndarray,
-        where: geo_file.Place,
-        names: Sequence[str] = (),
-        nodata: int | None = None,
-        palette: Sequence[tuple[int, int, int]] = (),
-    ) -> None:
-        path = self.folder / kind / place.parent / f"{place.name}.tif"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace(path, lambda temporary: write(temporary, bands, where, names, nodata, palette))
+    def _write(self, kind: str, place: Path, bands: np.ndarray, **facts: Any) -> None:
+        atomic.replace(path_of(self.folder, kind, place), partial(write, bands=bands, **facts))
+
+
+def path_of(folder: Path, kind: str, place: Path) -> Path:
+    """Return the file of an image's map below the folder `geotiff/`; the folders above it are made."""
+    path = folder / kind / place.parent / f"{place.name}.tif"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def write(

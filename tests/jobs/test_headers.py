@@ -44,7 +44,7 @@ def test_damaged_unequal_and_turned_files_are_counted_in_one_line(tmp_path: Path
         warn_of_files({"train": data}, PIXELS)
     assert len(told) == 1
     text = str(told[0].message)
-    assert f"train: 1 of 5 images cannot be read ({tmp_path}/images/train/0.png)" in text
+    assert f"train: 1 of 5 images cannot be read, or are above data.max_pixels ({tmp_path}/images/train/0.png)" in text
     assert f"train: 2 of 5 images have masks of another size ({tmp_path}/images/train/1.png)" in text
     assert f"train: 1 of 5 images are turned by EXIF, and their masks fit both orientations ({tmp_path}" in text
     data.exif = "stored"

@@ -85,6 +85,16 @@ def test_windows_give_the_labels_of_the_whole_image(run: Path, tmp_path: Path, m
     assert (expected[HOLE] == VOID).all()
 
 
+def test_a_large_image_that_must_be_held_gives_a_notice_with_the_reason(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image(tmp_path / "in/a.tif")
+    monkeypatch.setattr(geo_windows, "HELD", 0)
+    with pytest.warns(Notice, match=r"a\.tif: needs about 0\.0 GiB, and is predicted as a whole because of flip=True"):
+        out = predicted(run, tmp_path, "tile=32", "flip=true")
+    assert (out / "labels/a.png").is_file()
+
+
 def test_windows_keep_to_max_pixels(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image(tmp_path / "in/a.tif")
     monkeypatch.setattr(geo_windows, "HELD", 0)
