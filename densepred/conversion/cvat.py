@@ -23,27 +23,31 @@ def write(path: Path, found: Predictions) -> None:
         _label(labels, str(category["name"]), found)
     for picture in found.pictures:
         height, width = picture.size
-        if not picture.name.isprintable():
-            raise UserError(f"{shown(picture.name)}: this name cannot stand in XML; rename the image and predict again")
-        image = Xml.SubElement(
-            root, "image", id=str(picture.number), name=picture.name, width=str(width), height=str(height)
-        )
+        size = {"width": str(width), "height": str(height)}
+        image = Xml.SubElement(root, "image", id=str(picture.number), name=checked(picture.name), **size)
         for order, one in enumerate(found.objects(picture)):
             _shape(image, one, order, found)
     Xml.indent(root)
     Xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
+def checked(name: str) -> str:
+    """Return the name of an image, a class or a keypoint; raise UserError if it cannot stand in XML."""
+    if not name.isprintable():
+        raise UserError(f"{shown(name)}: this name cannot stand in XML; change it and predict again")
+    return name
+
+
 def _label(labels: Xml.Element, name: str, found: Predictions) -> None:
     label = Xml.SubElement(labels, "label")
-    Xml.SubElement(label, "name").text = name
+    Xml.SubElement(label, "name").text = checked(name)
     Xml.SubElement(label, "type").text = {"instances": "mask", "keypoints": "skeleton"}.get(found.kind, "rectangle")
     Xml.SubElement(label, "attributes")
     if found.kind != "keypoints":
         return
     for joint in found.joints(name):
         part = Xml.SubElement(labels, "label")
-        Xml.SubElement(part, "name").text = joint
+        Xml.SubElement(part, "name").text = checked(joint)
         Xml.SubElement(part, "type").text = "points"
         Xml.SubElement(part, "attributes")
         Xml.SubElement(part, "parent").text = name

@@ -5,7 +5,7 @@ Source: https://deeplabcut.github.io/DeepLabCut/docs/standardDeepLabCut_UserGuid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from densepred.dataset import dlc_table, layouts, paths
 from densepred.dataset.annotated import beside
@@ -65,11 +65,22 @@ class DeepLabCut(CocoKeypoints):
     def _gather(self, records: Records, table: dlc_table.Table, parts: list[str], margin: float) -> None:
         if unique := table.parts(unique=True):
             records.told[f"videos whose unique body parts ({', '.join(unique)}) are left out"] += 1
+        known = table.parts()
+        if lacking := [part for part in parts if part not in known]:
+            records.told[f"videos without the body parts {', '.join(lacking)}, which count as not labelled there"] += 1
         for place, name, animals in table.rows():
             image = records.image(beside(table.path, name, records.folder))
             for animal, points in animals.items():
-                x, y = ([point[axis] for point in points.values()] for axis in (0, 1))
-                box = [min(x) - margin, min(y) - margin, max(x) - min(x) + 2 * margin, max(y) - min(y) + 2 * margin]
+                box = _around(list(points.values()), margin, records.size(image))
                 joints = [(*points[part], 2) if part in points else (0, 0, 0) for part in parts]
                 flat = [value for joint in joints for value in joint]
                 records.add(image, ANIMAL, f"{place} {animal}".strip(), bbox=box, keypoints=flat)
+
+
+def _around(points: Sequence[tuple[float, float]], margin: float, size: tuple[int, int]) -> list[float]:
+    """Return COCO's box (left, top, width, height) of points (x, y) and a margin, within an image (height, width)."""
+    low, high = list[float](), list[float]()
+    for values, end in zip(zip(*points, strict=True), (size[1], size[0]), strict=True):
+        low.append(min(max(min(values) - margin, 0), end))
+        high.append(min(max(max(values) + margin, 0), end))
+    return [*low, high[0] - low[0], high[1] - low[1]]

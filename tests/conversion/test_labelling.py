@@ -157,6 +157,13 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         convert.convert(composed(*words, "form=cvat", name="convert"))
 
 
+@pytest.mark.parametrize("name", ["a\x1b[1m", "a\x00"])
+def test_a_class_that_cannot_stand_in_xml_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="this name cannot stand in XML"):
+        cvat.checked(name)
+    assert cvat.checked("Straße 7") == "Straße 7"
+
+
 def test_settings_without_effect_give_a_line(tmp_path: Path) -> None:
     with pytest.warns(Notice, match=r"dataset: is not read, because input"):
         converted(tmp_path, "detections", "cvat", "dataset=folder", "dataset.root=DIR")

@@ -12,9 +12,15 @@ SPLITS = ("day1", "day2")
 PARTS = ("snout", "tail")
 
 
-def table(path: Path, rows: Mapping[str, Sequence[object]], animals: Sequence[str] = (), index: int = 3) -> None:
-    """Write a table with the x and y of PARTS per row, and per animal, and a frame for each row."""
-    named = [(animal, part, axis) for animal in animals or [""] for part in PARTS for axis in "xy"]
+def table(
+    path: Path,
+    rows: Mapping[str, Sequence[object]],
+    animals: Sequence[str] = (),
+    index: int = 3,
+    parts: Sequence[str] = PARTS,
+) -> None:
+    """Write a table with the x and y of `parts` per row, and per animal, and a frame for each row."""
+    named = [(animal, part, axis) for animal in animals or [""] for part in parts for axis in "xy"]
     blank = [""] * (index - 1)
     head = [["scorer", *blank, *["ada"] * len(named)]]
     head += [["individuals", *blank, *(name for name, _, _ in named)]] if animals else []

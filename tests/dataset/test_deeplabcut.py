@@ -40,6 +40,18 @@ def test_several_animals_and_unique_parts(tmp_path: Path) -> None:
     assert data.info.classes == ("animal",)
 
 
+def test_body_parts_that_a_video_lacks_are_named(tmp_path: Path) -> None:
+    table(labels(tmp_path), {"a.png": [1, 2, 3, 4]})
+    table(labels(tmp_path, "day2"), {"a.png": [5, 6, 7, 8]}, parts=("snout", "ear"))
+    with pytest.warns(Notice) as caught:
+        data = DeepLabCut(str(tmp_path), splits=WHOLE, margin=10)
+    text = " ".join(str(one.message) for one in caught)
+    assert "1 videos without the body parts ear, which count as not labelled there" in text
+    assert "1 videos without the body parts tail, which count as not labelled there" in text
+    assert "clip" not in text  # margins beyond an edge are no fault of the labels
+    assert data.info.keypoints == ("snout", "tail", "ear")
+
+
 def test_a_project_is_divided_and_has_its_skeleton(tmp_path: Path) -> None:
     for video in ("day1", "day2"):
         tree(tmp_path, video)
