@@ -5,11 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
-from types import FrameType
+from types import FrameType, TracebackType
 
 import torch
 from torch._C import _remove_worker_pids  # pyright: ignore[reportAttributeAccessIssue]
@@ -46,8 +47,18 @@ def calm_worker(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _linger)
+    sys.excepthook = _report
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an uncaught error, except one of a connection that the parent has closed.
+
+    A thread of multiprocessing hands tensors to the parent. A parent that is stopped while it takes one hangs up.
+    """
+    if not isinstance(error, (ConnectionError, EOFError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _end_after(parent: BaseProcess) -> None:

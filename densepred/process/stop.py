@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,9 @@ STOPPED = 75
 
 SAME = 0.3
 """Seconds in which signals count as one: `timeout`, job managers and launchers send theirs more than once."""
+
+AGAIN = 0.05
+"""Seconds after which Stopped is raised again that came up in a finaliser, where Python drops every exception."""
 
 T = TypeVar("T")
 
@@ -76,6 +80,7 @@ class StopFlag:
         self.number: int | None = None
         self.at_once = at_once
         self._interruptible, self._time, self._process = False, 0.0, 0
+        self._again: threading.Timer | None = None
 
     @property
     def name(self) -> str:
@@ -93,9 +98,17 @@ class StopFlag:
         main = threading.current_thread() is threading.main_thread()
         wanted = [number for number in SIGNALS if main and (number != signal.SIGHUP or not kept)]
         self._former = {number: signal.signal(number, self._on_signal) for number in wanted}
+        self._hook = sys.unraisablehook
+        if main:
+            sys.unraisablehook = self._on_dropped
         return self
 
     def __exit__(self, *error: object) -> None:
+        if sys.unraisablehook == self._on_dropped:
+            sys.unraisablehook = self._hook
+        if self._again is not None:  # its signal must not meet the former handlers, which may end the process
+            self._again.cancel()
+            self._again.join()
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
@@ -138,15 +151,31 @@ class StopFlag:
         if os.getpid() != self._process:  # a child that has not set its own handlers yet: its parent decides
             return
         now = time.monotonic()
+        if self._again is not None:
+            self._again = None
+            self._raise()
+            return
         if self.raised:
             if number != signal.SIGUSR1 and now - self._time > SAME:
                 self._end(number)
             return
         self.raised, self.number, self._time = True, number, now
+        self._raise()
+
+    def _raise(self) -> None:
         if _Hold.depth:
             _Hold.flag = self
         elif self._interruptible:
             raise Stopped
+
+    def _on_dropped(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Signal once more if Stopped was raised inside `__del__` or a callback of the collector, which drop it."""
+        if not isinstance(unraisable.exc_value, Stopped) or self.number is None:
+            self._hook(unraisable)
+            return
+        self._again = threading.Timer(AGAIN, os.kill, (os.getpid(), self.number))
+        self._again.daemon = True
+        self._again.start()
 
     def _end(self, number: int) -> None:
         if not StopFlag.ends:

@@ -108,6 +108,45 @@ def test_workers_survive_sigterm_until_the_run_has_saved(tmp_path: Path, method:
     assert "resume with" in out
 
 
+GUEST = """
+import multiprocessing, time
+from multiprocessing import resource_sharer
+from multiprocessing.connection import Client
+from densepred.loader.workers import calm_worker
+
+def work(pipe):
+    calm_worker(0)
+    pipe.send(resource_sharer.DupFd(0)._id[0])
+    pipe.recv()
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe()
+    worker = context.Process(target=work, args=(theirs,))
+    worker.start()
+    address = mine.recv()
+    for _ in range(3):
+        Client(address).close()  # a parent that hangs up before the worker has greeted it
+    time.sleep(0.1)
+    mine.send(None)
+    worker.join()
+"""
+
+
+def test_a_worker_keeps_silent_when_its_parent_hangs_up(tmp_path: Path) -> None:
+    """A parent that is stopped while it takes a tensor breaks the connection off."""
+    done = subprocess.run(
+        script(tmp_path, GUEST), env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_worker_still_reports_an_error_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    workers._report(ValueError, ValueError("a mistake"), None)
+    workers._report(ConnectionResetError, ConnectionResetError("gone"), None)
+    assert capsys.readouterr().err == "ValueError: a mistake\n"
+
+
 def test_the_number_of_workers_follows_the_processors_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(24)), raising=False)

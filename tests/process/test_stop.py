@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from densepred.process.stop import SIGNALS, StopFlag, Stopped, held
+from densepred.process.stop import AGAIN, SIGNALS, StopFlag, Stopped, held
 from tests.conftest import REPOSITORY
 
 PROGRAM = """
@@ -82,6 +82,28 @@ def test_stopped_passes_code_that_catches_every_exception() -> None:
             os.kill(os.getpid(), signal.SIGUSR1)
         except Exception:
             raise AssertionError("caught") from None
+
+
+class Finalised:
+    """Its end falls into the moment of a signal, as a progress bar's may."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_inside_a_finaliser_stops_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python drops what `__del__` raises and prints it, so that the request would wait for the next phase."""
+    with StopFlag() as stop, cut(), stop.interruptible():
+        Finalised()
+        time.sleep(60)
+    assert capsys.readouterr().err == ""
+    ended = []
+    with StopFlag() as stop:
+        with stop.interruptible():
+            Finalised()
+        ended.append(stop.raised)
+    assert ended == [True], "the second signal does not reach a handler that ends the process"
+    time.sleep(2 * AGAIN)
 
 
 def test_a_block_that_is_held_is_whole() -> None:
