@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +15,12 @@ from densepred import atomic, distributed
 from densepred.draw import maps
 from densepred.draw.comparison import compare
 from densepred.ops.resize import resample
+from densepred.reporting.pictures import FOLDER, INDEX
 from densepred.task import Task
 from densepred.types import Annotation
 
-FOLDER = "pictures"
+Parts = tuple[Tensor, Annotation, Annotation]
+"""Image, prediction and ground truth."""
 
 
 class Gallery:
@@ -28,7 +31,7 @@ class Gallery:
         self.modes = {"miou": "max", "pixel_accuracy": "max"}  # of class maps, whatever the metrics are
         for metric in task.new_metrics().values():
             self.modes |= metric.mode
-        self.kept: list[tuple[float, str, str, tuple[Tensor, Annotation, Annotation]]] = []
+        self.kept: list[tuple[float, str, str, float, Parts]] = []
 
     def add(
         self, name: str, scores: Mapping[str, float | None], image: Tensor, found: Annotation, truth: Annotation
@@ -41,23 +44,31 @@ class Gallery:
         rank = value if self.modes[score] == "max" else -value
         if len(self.kept) == self.count and rank >= self.kept[-1][0]:
             return
-        self.kept.append((rank, name, f"{name}  {score} {value:.4f}", (image.cpu(), found, truth)))
+        self.kept.append((rank, name, score, value, (image.cpu(), found, truth)))
         self.kept.sort(key=lambda one: one[:2])
         del self.kept[self.count :]
 
     def write(self, folder: Path) -> list[Path]:
-        """Write `pictures/001_NAME.png`, ...; every process calls this. Only the first one writes."""
-        drawn = [(rank, name, self._png(title, *parts)) for rank, name, title, parts in self.kept]
+        """Write `pictures/001_NAME.png`, ..., and their list; every process calls this. Only the first one writes."""
+        drawn = [
+            (rank, name, metric, value, self._png(f"{name}  {metric} {value:.4f}", *parts))
+            for rank, name, metric, value, parts in self.kept
+        ]
         worst = sorted((one for part in distributed.gather(drawn) for one in part), key=lambda one: one[:2])
         worst = worst[: self.count]
-        if not distributed.is_main() or not worst:
+        if not distributed.is_main():
+            return []
+        _remove(folder / FOLDER)
+        if not worst:
             return []
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-        for former in (folder / FOLDER).glob("[0-9][0-9][0-9]_*.png"):  # of the same evaluation, typed again
-            former.unlink()
-        for number, (_, name, png) in enumerate(worst, 1):
-            file = folder / FOLDER / f"{number:03d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', name)[-80:]}.png"
-            atomic.replace(file, lambda path, png=png: path.write_bytes(png))
+        index = []
+        for number, (_, name, metric, value, png) in enumerate(worst, 1):
+            file = f"{number:03d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', name)[-80:]}.png"
+            atomic.replace(folder / FOLDER / file, lambda path, png=png: path.write_bytes(png))
+            index.append({"file": file, "image": name, "metric": metric, "score": value})
+        text = json.dumps(index, indent=1)
+        atomic.replace(folder / FOLDER / INDEX, lambda path: path.write_text(text, encoding="utf-8"))
         return [folder / FOLDER]
 
     def _png(self, title: str, image: Tensor, found: Annotation, truth: Annotation) -> bytes:
@@ -68,3 +79,9 @@ class Gallery:
         file = io.BytesIO()
         Image.fromarray(panel.permute(1, 2, 0).contiguous().numpy()).save(file, "PNG")
         return file.getvalue()
+
+
+def _remove(pictures: Path) -> None:
+    """Remove the pictures of a former evaluation in the same folder: they would pass for those of this one."""
+    for former in [*pictures.glob("[0-9][0-9][0-9]_*.png"), pictures / INDEX]:
+        former.unlink(missing_ok=True)

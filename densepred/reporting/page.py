@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 from jinja2 import Environment
 from markupsafe import Markup
 
-from densepred.reporting import svg
-from densepred.reporting.report import Report
+from densepred.errors import Notice, UserError
+from densepred.reporting import pictures, svg
+from densepred.reporting.report import Report, Worst
 from densepred.reporting.text import SEEDS, Cell, seeds, shown
 
 MOST = 8
-"""Runs per chart: the best ones. Tables hold all."""
+"""Runs per chart, and runs with pictures: the best ones. Tables hold all."""
+PICTURES = 8
+"""Pictures per run: the worst images, so that the page stays small enough to send."""
 
 TEMPLATE = """\
 <!doctype html>
@@ -34,7 +38,8 @@ th button { font: inherit; font-weight: 600; background: none; border: 0; paddin
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 tbody tr:hover { background: #f3f7fa; }
-figure { margin: 1rem 0; } svg { width: 100%; max-width: 46rem; height: auto; font: 12px system-ui, sans-serif; }
+figure { margin: 1rem 0; } figure img { display: block; max-width: 100%; height: auto; }
+svg { width: 100%; max-width: 46rem; height: auto; font: 12px system-ui, sans-serif; }
 svg .small { font-size: 10px; } figcaption { color: #555; font-size: .88rem; }
 .legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem;
   font-size: .85rem; }
@@ -117,14 +122,38 @@ def as_html(report: Report, resamples: int) -> str:
 
 
 def _cut(report: Report) -> list[str]:
-    """Tell that charts hold the best runs only."""
-    if len(report.rows) <= MOST:
-        return []
-    return [f"Charts show the {MOST} best of {len(report.rows)} runs; the table and the Pareto plot hold all."]
+    """Tell that charts and pictures are of the best runs only, and pictures of the worst images only."""
+    found = []
+    if len(report.rows) > MOST:
+        kinds = "Charts and pictures show" if any(one.pictures for one in report.worst.values()) else "Charts show"
+        found.append(f"{kinds} the {MOST} best of {len(report.rows)} runs; tables and the Pareto plot hold all.")
+    if any(len(one.pictures) > PICTURES for one in report.worst.values()):
+        found.append(f"The page holds the {PICTURES} worst pictures per run; the evaluations hold more.")
+    return found
 
 
 def _table(key: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
     return Markup(ENVIRONMENT.from_string(TABLE).render(key=key, columns=columns, rows=rows, shown=shown))
+
+
+def _worst(key: str, worst: Worst, with_pictures: bool) -> Markup:
+    """Return the table of the worst images of a run, and their pictures below it."""
+    rows = [list(one) for one in worst.images]
+    figures = [_picture(one) for one in worst.pictures[:PICTURES]] if with_pictures else []
+    return Markup("").join([_table(key, ["image", worst.metric], rows), *figures])
+
+
+def _picture(one: pictures.Picture) -> Markup:
+    """Return a picture with name and score of its image; a damaged file is named by a notice and left out."""
+    try:
+        uri = pictures.embedded(one)
+    except UserError as error:
+        warnings.warn(f"{error}; left out of the report", Notice, stacklevel=2)
+        return Markup("")
+    facts = f"{one.image}: {one.metric} {one.score:.4f}"
+    what = "image, ground truth, prediction and errors"
+    figure = '<figure><img src="{}" alt="{}: {}"><figcaption>{}</figcaption></figure>'
+    return Markup(figure).format(uri, facts, what, facts)
 
 
 def _sections(report: Report) -> list[dict[str, object]]:
@@ -145,8 +174,9 @@ def _sections(report: Report) -> list[dict[str, object]]:
         {"all": svg.scatter(report.points, report.front, title, "images per second", "score")} if report.points else {}
     )
     worst = {
-        name: _table(f"worst-{number}", ["image", "mIoU"], [list(one) for one in images])
-        for number, (name, images) in enumerate(report.worst.items())
+        name: _worst(f"worst-{number}", one, name in best)
+        for number, (name, one) in enumerate(report.worst.items())
+        if one.images
     }
     found = [
         ("Learning curves", "curves", curves),

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from densepred.reporting import compare
+from densepred.reporting.pictures import Picture
 from densepred.reporting.runs import Evaluation, Numbers, Run
 
 WORST = 10
 """Images with the lowest scores that are listed."""
 FIXED = ("run", "metric", "score", "parameters", "images/s", "peak memory MB", "minutes")
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The images of an evaluation with the worst scores, as (name, score), and the pictures that it drew of them."""
+
+    metric: str
+    images: list[tuple[str, float]]
+    pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +33,7 @@ class Report:
     curves: name of the series to run to (step, value).
     scores: per run, the score of each class; `kind` names it, such as "iou".
     matrices: per run, class names and confusion matrix (K, K + 1).
-    worst: per run, images with the lowest score first.
+    worst: per run, its evaluation's worst images, worst first.
     notes: facts that the reader must know, such as parts that are missing and why.
     """
 
@@ -38,7 +48,7 @@ class Report:
     front: set[str]
     matrices: dict[str, tuple[tuple[str, ...], np.ndarray]]
     tests: list[compare.Test]
-    worst: dict[str, list[tuple[str, float]]]
+    worst: dict[str, Worst]
     notes: list[str]
 
 
@@ -60,17 +70,14 @@ def make(runs: Sequence[Run], title: str) -> Report:
     rows = [
         [*_fixed(run), *(each[run.name][1].get(name) for name in classes), " ".join(typed[run.name])] for run in order
     ]
-    evaluated = {run.name: one for run in order if (one := _with_matrices(run)) is not None}
+    evaluated = {run.name: one for run in order if (one := _evaluation(run)) is not None}
+    counted = {name: one for name, one in evaluated.items() if one.matrices}
     points = {
         run.name: (run.images_per_second, run.score)
         for run in order
         if run.images_per_second is not None and run.score is not None
     }
-    if missing := [run.name for run in order if run.name not in evaluated]:
-        notes.append(
-            "No confusion matrix, significance test or worst images of "
-            f"{', '.join(missing)}: type densepred-eval ckpt=RUN for each, then make the report again."
-        )
+    notes += _missing(order, evaluated)
     return Report(
         title,
         columns,
@@ -81,8 +88,8 @@ def make(runs: Sequence[Run], title: str) -> Report:
         {run.name: each[run.name][1] for run in order if each[run.name][1]},
         points,
         compare.pareto(points, mode),
-        {name: (one.classes, sum(one.matrices.values())) for name, one in evaluated.items()},  # type: ignore[misc]
-        _tests(evaluated, notes),
+        {name: (one.classes, sum(one.matrices.values())) for name, one in counted.items()},  # type: ignore[misc]
+        _tests(counted, notes),
         {name: worst(one) for name, one in evaluated.items()},
         notes,
     )
@@ -93,10 +100,29 @@ def _fixed(run: Run) -> list[str | float | int | None]:
     return [run.name, run.monitor, run.score, run.parameters, run.images_per_second, run.peak_memory, minutes]
 
 
-def _with_matrices(run: Run) -> Evaluation | None:
-    """Return the newest evaluation with confusion matrices per image."""
-    found = [one for one in run.evaluations if one.matrices]
+def _evaluation(run: Run) -> Evaluation | None:
+    """Return the newest evaluation with confusion matrices per image, or of other tasks with pictures."""
+    found = [one for one in run.evaluations if one.matrices] or [one for one in run.evaluations if one.pictures]
     return max(found, key=lambda one: one.folder.stat().st_mtime) if found else None
+
+
+def _missing(runs: Sequence[Run], evaluated: Mapping[str, Evaluation]) -> list[str]:
+    """Tell which parts the report lacks for which runs, and how to get them."""
+    again = "for each, then make the report again."
+    notes = []
+    if names := [run.name for run in runs if not run.evaluations]:
+        text = "No confusion matrix, significance test or worst images of"
+        notes.append(f"{text} {', '.join(names)}: type densepred-eval ckpt=RUN {again}")
+    if names := [run.name for run in runs if run.evaluations and not _drawn(evaluated.get(run.name))]:
+        text = "Evaluations on crops of instances and with pictures=0 draw none; of others"
+        notes.append(
+            f"No pictures of the worst images of {', '.join(names)}. {text}, type densepred-eval ckpt=RUN {again}"
+        )
+    return notes
+
+
+def _drawn(evaluation: Evaluation | None) -> bool:
+    return evaluation is not None and bool(evaluation.pictures)
 
 
 def _curves(runs: Sequence[Run]) -> dict[str, dict[str, Sequence[tuple[int, float]]]]:
@@ -123,8 +149,14 @@ def _tests(evaluated: Mapping[str, Evaluation], notes: list[str]) -> list[compar
     return found
 
 
-def worst(one: Evaluation, count: int = WORST) -> list[tuple[str, float]]:
-    """Return the images with the lowest mean IoU, with it; images without a labelled pixel are left out."""
+def worst(one: Evaluation, count: int = WORST) -> Worst:
+    """Return the images with the lowest mean IoU; without class maps those that the evaluation drew.
+
+    Images without a labelled pixel are left out.
+    """
+    if not one.matrices:
+        drawn = one.pictures[:count]
+        return Worst(drawn[0].metric if drawn else "", [(each.image, each.score) for each in drawn], one.pictures)
     scores = {name: float(compare.miou(matrix)) for name, matrix in one.matrices.items()}
     known = [(name, value) for name, value in scores.items() if value == value]
-    return sorted(known, key=lambda pair: (pair[1], pair[0]))[:count]
+    return Worst("mIoU", sorted(known, key=lambda pair: (pair[1], pair[0]))[:count], one.pictures)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from densepred.errors import Notice, UserError
+from densepred.reporting import pictures
 
 SUMMARY, METRICS, OVERRIDES, TIMING = "summary.json", "metrics.jsonl", "overrides.txt", "timing.jsonl"
 EVALUATION, MATRICES, IMAGES = "metrics.json", "per_image_confusion.json", "per_image.csv"
@@ -27,6 +28,7 @@ class Evaluation:
 
     matrices: image to counts (K, K + 1) int64 by (truth, prediction); the last column is void.
     images: image to its scores.
+    pictures: of the worst images, worst first.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class Evaluation:
     classes: tuple[str, ...] = ()
     matrices: Mapping[str, np.ndarray] = field(default_factory=dict)
     images: Mapping[str, Numbers] = field(default_factory=dict)
+    pictures: tuple[pictures.Picture, ...] = ()
 
     def matrix(self) -> np.ndarray | None:
         """Return the confusion matrix of all images; None without one."""
@@ -158,4 +161,5 @@ def _evaluation(folder: Path, facts: Mapping[str, Any]) -> Evaluation:
             for row in csv.DictReader(file):
                 name = row.pop("image")
                 images[name] = {key: float(value) if value else None for key, value in row.items()}
-    return Evaluation(folder, str(facts.get("split", "")), dict(facts["metrics"]), classes, matrices, images)
+    split, scores = str(facts.get("split", "")), dict(facts["metrics"])
+    return Evaluation(folder, split, scores, classes, matrices, images, pictures.listed(folder))

@@ -44,8 +44,8 @@ def as_markdown(report: Report) -> str:
         parts += ["## Significance", "\n".join(f"- {test.sentence()}" for test in report.tests)]
     if report.front:
         parts += ["## Quality against speed", f"Pareto front: {', '.join(sorted(report.front))}"]
-    for name, images in report.worst.items():
-        parts += [f"## Worst images of {name}", table(["image", "mIoU"], [list(one) for one in images])]
+    for name, worst in report.worst.items():
+        parts += [f"## Worst images of {name}", table(["image", worst.metric], [list(one) for one in worst.images])]
     if report.notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in report.notes)]
     return "\n\n".join(parts) + "\n"

@@ -37,7 +37,7 @@ def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
     means = {row["image"]: float(row["miou"]) for row in csv.DictReader((tmp_path / "out" / "per_image.csv").open())}
     worst = sorted(means, key=lambda name: means[name])[:2]
     names = [f"{number:03d}_{name.replace('/', '_')}.png" for number, name in enumerate(worst, 1)]
-    assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == names
+    assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == [*names, "pictures.json"]
     with Image.open(tmp_path / "out" / "confusion.png") as picture:
         assert min(picture.size) > 300
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
@@ -48,6 +48,9 @@ def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
     assert compare.miou(matrix) == pytest.approx(metrics["miou"])
     (checkpoint, found), *rest = runs._evaluations([tmp_path])
     assert not rest
+    drawn = [(one.file.name, one.image, one.metric) for one in found.pictures]
+    assert drawn == [(file, name, "miou") for file, name in zip(names, worst, strict=True)]
+    assert [one.score for one in found.pictures] == pytest.approx([means[name] for name in worst])
     assert checkpoint == (run / "best.safetensors").resolve()
     assert np.array_equal(found.matrix(), matrix)  # type: ignore[arg-type]
     assert len(found.images) == 3
@@ -66,7 +69,7 @@ def test_other_tasks_have_their_own_metrics_per_image(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "out" / "per_image.csv").open()))
     mean = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
     assert len(rows) == 3
-    assert len(list((tmp_path / "out" / "pictures").iterdir())) == 3
+    assert len(list((tmp_path / "out" / "pictures").glob("*.png"))) == 3
     name = next(key for key in rows[0] if key != "image" and "mse" in key)
     assert np.mean([float(row[name]) for row in rows]) == pytest.approx(mean[name], rel=1e-5)
 
@@ -79,5 +82,7 @@ def test_the_worst_come_first_in_the_direction_of_the_score(tmp_path: Path) -> N
     for name, error in (("a", 0.3), ("b", 0.1), ("c", None), ("d", 0.7)):
         gallery.add(name, {"unknown": 1.0, "mse": error}, torch.zeros(3, 8, 8), found, found)
     assert [path.name for path in gallery.write(tmp_path)] == ["pictures"]
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["001_d.png", "002_a.png"]
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["001_d.png", "002_a.png", "pictures.json"]
     assert Gallery(task, 0).write(tmp_path) == []
+    assert not list((tmp_path / "pictures").iterdir())  # they were of another evaluation

@@ -20,6 +20,7 @@ BROWSER = next(
 )
 ACTIONS = """
 <script>
+window.addEventListener("load", () => {
 const order = () => [...document.querySelectorAll("#runs tbody tr")].map(row => row.cells[0].textContent.trim());
 const head = name => [...document.querySelectorAll("#runs th button")].find(one => one.textContent === name);
 const visible = key => [...document.querySelectorAll(`[data-of=${key}]`)].map(part => part.getClientRects().length > 0);
@@ -31,16 +32,23 @@ result.before = visible("curves");
 const menu = document.querySelector("select[data-section=curves]");
 menu.value = "1"; menu.dispatchEvent(new Event("change"));
 result.after = visible("curves");
+const gallery = document.querySelector("select[data-section=worst]");
+gallery.value = "1"; gallery.dispatchEvent(new Event("change"));
+const shown = [...document.querySelectorAll("[data-of=worst]")].filter(part => part.getClientRects().length);
+result.shown = shown.flatMap(part => [...part.querySelectorAll("td:first-child")].map(cell => cell.textContent.trim()));
+const pictures = shown.flatMap(part => [...part.querySelectorAll("img")]);
+result.pictures = pictures.map(image => [image.naturalWidth, image.width < window.innerWidth, image.alt]);
 result.wide = document.documentElement.scrollWidth - window.innerWidth;
 const out = document.createElement("pre"); out.id = "result"; out.textContent = JSON.stringify(result);
 document.body.append(out);
+});
 </script>
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium")
-def test_a_browser_sorts_the_table_and_switches_the_chart(tmp_path: Path) -> None:
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome in PATH; install one, such as Debian's chromium")
+def test_a_browser_sorts_the_table_and_switches_charts_and_pictures(tmp_path: Path) -> None:
     for name, score in (("b", 0.9), ("a", 0.6), ("c", 0.75)):
         draw(tmp_path, name, score, f"loss={name}")
     words = (f"runs={tmp_path / 'runs'}", f"evaluations={tmp_path / 'evaluations'}", f"output={tmp_path / 'out'}")
@@ -68,4 +76,8 @@ def test_a_browser_sorts_the_table_and_switches_the_chart(tmp_path: Path) -> Non
     assert result["names"] == ["c", "b", "a"]
     assert result["before"] == [True, False]
     assert result["after"] == [False, True]
+    assert result["shown"] == [f"{number}.png" for number in range(6)]
+    alt = "0.png: miou 0.7500: image, ground truth, prediction and errors"
+    assert result["pictures"][0] == [1000, True, alt]
+    assert len(result["pictures"]) == 2
     assert result["wide"] <= 0  # no sideways scrolling of the page on a narrow screen

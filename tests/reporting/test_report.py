@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from densepred.commands import report
 from densepred.errors import Notice, UserError
-from densepred.reporting import svg
+from densepred.reporting import page, svg
 from tests import running
 from tests.conftest import composed
 
@@ -39,6 +43,17 @@ def draw(folder: Path, name: str, score: float, *overrides: str, evaluated: bool
     hits = {f"{n}.png": [[0, 0, round(90 * score) + n], [0, 1, 20], [1, 1, 50]] for n in range(6)}
     held = {"classes": ["sky", HOSTILE], "images": hits}
     (out / "per_image_confusion.json").write_text(json.dumps(held))
+    draw_pictures(out, score)
+
+
+def draw_pictures(evaluation: Path, score: float) -> None:
+    """Write two pictures of worst images and their list, as densepred-eval does."""
+    (evaluation / "pictures").mkdir()
+    entries = []
+    for number, image in enumerate(("0.png", HOSTILE), 1):
+        Image.new("RGB", (1600, 400), (0, 90, 160)).save(evaluation / "pictures" / f"00{number}_x.png")
+        entries.append({"file": f"00{number}_x.png", "image": image, "metric": "miou", "score": score / number})
+    (evaluation / "pictures" / "pictures.json").write_text(json.dumps(entries))
 
 
 @pytest.fixture
@@ -79,20 +94,66 @@ class Reader(HTMLParser):
 
 
 def test_the_page_stands_alone_and_text_of_runs_is_escaped(made: Path) -> None:
-    page = (made / "index.html").read_text()
-    assert HOSTILE not in page
-    assert "&lt;script&gt;" in page
+    text = (made / "index.html").read_text()
+    assert HOSTILE not in text
+    assert "&lt;script&gt;" in text
     reader = Reader()
-    reader.feed(page)
+    reader.feed(text)
     tags = [tag for tag, _ in reader.found]
     assert tags.count("script") == 1
-    assert not [attrs for tag, attrs in reader.found if tag in ("script", "img") and "src" in attrs]
+    assert not [attrs for tag, attrs in reader.found if tag == "script" and "src" in attrs]
+    pictures = [attrs for tag, attrs in reader.found if tag == "img"]
+    assert len(pictures) == 4  # two of each evaluation
+    assert all(str(attrs["src"]).startswith("data:image/jpeg;base64,") for attrs in pictures)
     assert [attrs["href"] for tag, attrs in reader.found if tag == "link"] == ["data:,"]
-    assert "http" not in re.sub(r"http://www\.w3\.org/\S+", "", page)
+    assert "http" not in re.sub(r"http://www\.w3\.org/\S+", "", text)
     charts = [attrs for tag, attrs in reader.found if tag == "svg"]
     assert len(charts) == 6  # two curves, classes, Pareto, two matrices
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in charts)
-    assert "viewport" in page
+    assert "viewport" in text
+
+
+def test_pictures_are_small_and_have_name_and_score(made: Path) -> None:
+    reader = Reader()
+    reader.feed((made / "index.html").read_text())
+    first, second = [attrs for tag, attrs in reader.found if tag == "img"][:2]
+    assert first["alt"] == "0.png: miou 0.8000: image, ground truth, prediction and errors"
+    assert str(second["alt"]).startswith(f"{HOSTILE}: miou 0.4000")
+    with Image.open(io.BytesIO(base64.b64decode(str(first["src"]).partition(",")[2]))) as picture:
+        assert picture.size == (1000, 250)
+        assert picture.getpixel((500, 100))[2] == pytest.approx(160, abs=3)  # type: ignore[index]
+
+
+def test_a_damaged_picture_is_named_and_left_out(tmp_path: Path) -> None:
+    draw(tmp_path, "a", 0.6)
+    (tmp_path / "evaluations" / "a" / "pictures" / "001_x.png").write_bytes(b"none")
+    with pytest.warns(Notice, match=r"001_x\.png: cannot be read as an image .* left out of the report"):
+        assert run(tmp_path) == 0
+    assert (tmp_path / "out" / "index.html").read_text().count("<img") == 1
+
+
+def test_tasks_without_class_maps_list_the_images_that_were_drawn(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        draw(tmp_path, name, 0.6)
+        (tmp_path / "evaluations" / name / "per_image_confusion.json").unlink()
+    shutil.rmtree(tmp_path / "evaluations" / "b" / "pictures")
+    assert run(tmp_path) == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "## Worst images of a\n\n| image | miou |\n| --- | --- |\n| 0.png | 0.6000 |" in text
+    assert "Worst images of b" not in text
+    assert "No pictures of the worst images of b. Evaluations on crops of instances" in text
+
+
+def test_limits_on_pictures_stand_in_the_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST", 1)
+    monkeypatch.setattr(page, "PICTURES", 1)
+    draw(tmp_path, "a", 0.6)
+    draw(tmp_path, "b", 0.7)
+    assert run(tmp_path) == 0
+    text = (tmp_path / "out" / "index.html").read_text()
+    assert text.count("<img") == 1
+    assert "Charts and pictures show the 1 best of 2 runs" in text
+    assert "The page holds the 1 worst pictures per run" in text
 
 
 def test_damaged_and_missing_runs_are_named(tmp_path: Path) -> None:
