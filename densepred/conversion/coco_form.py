@@ -15,6 +15,7 @@ from pycocotools import mask as rle
 from densepred import atomic
 from densepred.conversion.words import located
 from densepred.dataset.coco import Id
+from densepred.dataset.coco_fields import clipped
 from densepred.errors import UserError
 from densepred.ops.boxes.coco import to_coco
 from densepred.ops.regions.run_lengths import compressed_masks
@@ -169,6 +170,9 @@ class CocoForm:
         left = self.left
         if truth.head_boxes is not None:
             left["head boxes"] += int(truth.head_boxes.isfinite().all(1).sum())
+        if truth.boxes is not None:
+            beyond = sum(clipped(box, truth.size) != box for box in truth.boxes.tolist())
+            left["boxes that reach beyond their image: COCO datasets clip them"] += beyond
         if truth.semantic is None or truth.instances is None:
             return
         alone = truth.semantic.numpy()[truth.instances.numpy() == 0]

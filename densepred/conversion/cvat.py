@@ -23,8 +23,8 @@ def write(path: Path, found: Predictions) -> None:
         _label(labels, str(category["name"]), found)
     for picture in found.pictures:
         height, width = picture.size
-        size = {"width": str(width), "height": str(height)}
-        image = Xml.SubElement(root, "image", id=str(picture.number), name=checked(picture.name), **size)
+        fields = {"id": str(picture.number), "name": checked(picture.name), "width": str(width), "height": str(height)}
+        image = Xml.SubElement(root, "image", fields)
         for order, one in enumerate(found.objects(picture)):
             _shape(image, one, order, found)
     Xml.indent(root)

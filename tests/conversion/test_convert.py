@@ -37,7 +37,12 @@ def run(words: Sequence[str], output: Path, form: str) -> tuple[str, list[list[s
     """Convert, and return the report and the overrides in it."""
     settings = compose.settings(composed(*words, f"output={output}", f"form={form}", name="convert"))
     report = convert(settings, output)
-    return report, [shlex.split(line) for line in report.partition("to read it:\n")[2].splitlines()]
+    return report, readers_of(report)
+
+
+def readers_of(report: str) -> list[list[str]]:
+    """Return the overrides that read the result, one list per reader."""
+    return [shlex.split(line) for line in report.partition("to read it:\n")[2].splitlines()]
 
 
 def by_class(truth: Annotation) -> Annotation:
@@ -125,21 +130,6 @@ def test_keypoints_of_coco_are_read_back_equal(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="type form=coco"):
         run(words, tmp_path / "masks", "folder")
     assert not (tmp_path / "masks").exists()
-
-
-def test_nuclei_are_read_back_equal(tmp_path: Path) -> None:
-    for split in ("train", "valid", "test"):
-        folder_tree.tree(tmp_path / "in", split)
-    words = ["dataset=nuclei", f"dataset.root={tmp_path / 'in'}"]
-    for form, name in (("folder", "instance_folder"), ("coco", "coco_instances")):
-        report, readers = run(words, tmp_path / form, form)
-        assert "nothing is left out" in report
-        back = next(reader for reader in readers if reader[0] == f"dataset={name}")
-        before, after = datasets(words), datasets(back)
-        for split in SPLITS:
-            for index in range(2):
-                assert torch.equal(before[split][index].image, after[split][index].image)
-                assert_equal(before[split][index].truth, after[split][index].truth, ["semantic", *ROWS])
 
 
 def test_a_class_map_with_void_as_coco_has_one_region_per_class(tmp_path: Path) -> None:

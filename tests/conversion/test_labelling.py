@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_runs_of_a_mask_begin_outside() -> None:
 @pytest.mark.parametrize("kind", FOUND)
 def test_coco_is_read_by_pycocotools_and_our_reader(tmp_path: Path, kind: str) -> None:
     output = converted(tmp_path, kind, "coco")
-    rows = list(COCO(str(output)).anns.values())
+    rows: list[Any] = list(COCO(str(output)).anns.values())
     assert [row["id"] for row in rows] == [1, 2]
     if kind == "keypoints":
         assert rows[0]["keypoints"] == [4, 5, 2, 0, 0, 0]
