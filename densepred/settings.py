@@ -41,6 +41,7 @@ class TrainerSettings:
     clip: float | None = None
     ema: float | None = None
     compile: bool = False
+    checkpointing: bool = False
     channels_last: Any = "auto"  # or true, false
     sync_norm: bool = True
     fused_loss: bool = True

@@ -19,7 +19,7 @@ Tree = dict[str, Any]
 Condition = Callable[[Tree], bool]
 GENEROUS = "peak|dot|ratio|parts|score_threshold"
 FITTED = (
-    "optimizer|scheduler|loss|trainer.(epochs|accumulate|clip|ema|compile|freeze|patience|valid_every|save_every"
+    "optimizer|scheduler|loss|trainer.(epochs|accumulate|clip|ema|compile|checkpointing|freeze|patience|valid_every|save_every"
     "|max_skipped|keep_last|log_every|precision|channels_last|sync_norm|fused_loss)"
 )
 

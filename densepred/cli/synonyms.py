@@ -33,6 +33,7 @@ KEYS = {
     "trainer.precision": "precision",
     "trainer.threads": "num_threads threads",
     "trainer.compile": "compile torch_compile",
+    "trainer.checkpointing": "activation_checkpointing grad_checkpointing gradient_checkpointing with_cp",
     "optimizer.lr": "base_lr learning_rate lr lr0",
     "optimizer.weight_decay": "wd weight_decay",
     "optimizer.momentum": "momentum",

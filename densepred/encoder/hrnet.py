@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from densepred.contracts import Encoder
+from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
 from densepred.nn import BatchNorm2d, adapt_statistics, choose
 from densepred.types import Pyramid, UserError
@@ -24,7 +24,7 @@ PUBLISHED: dict[tuple[int, tuple[int, ...], int, int, int, int], str] = {
 """Names at timm of the networks with published weights, by the arguments `width` to `stem_width`."""
 
 
-class HRNet(Encoder):
+class HRNet(Checkpointed):
     """Four levels of strides 4 to 32 and widths W, 2W, 4W, 8W. Its keys are those of the official checkpoints.
 
     `modules` counts the fusion modules of stages 2, 3 and 4; `blocks` the residual blocks of each of their branches;
@@ -100,15 +100,27 @@ class HRNet(Encoder):
         self.mean, self.std = adapt_statistics(MEAN, channels), adapt_statistics(STD, channels)
 
     def forward(self, image: Tensor) -> Pyramid:
-        stem = self.relu(self.bn1(self.conv1(image)))
-        maps = [self.layer1(self.relu(self.bn2(self.conv2(stem))))]
+        stem = self.block(self._stem, image)
+        x = self.block(self._halved, stem)
+        for bottleneck in self.layer1:
+            x = self.block(bottleneck, x)
+        maps = [x]
         for stage in (2, 3, 4):
             transition, modules = self.get_submodule(f"transition{stage - 1}"), self.get_submodule(f"stage{stage}")
             assert isinstance(transition, nn.ModuleList)
+            assert isinstance(modules, nn.Sequential)
             # A new branch begins from the coarsest one.
-            maps = modules([step(maps[min(i, len(maps) - 1)]) for i, step in enumerate(transition)])
+            maps = [step(maps[min(i, len(maps) - 1)]) for i, step in enumerate(transition)]
+            for fusion in modules:
+                maps = self.block(fusion, maps)
         features = [stem, *maps] if self.shallow else maps
         return Pyramid(features, [None] * len(features))
+
+    def _stem(self, image: Tensor) -> Tensor:
+        return self.relu(self.bn1(self.conv1(image)))
+
+    def _halved(self, stem: Tensor) -> Tensor:
+        return self.relu(self.bn2(self.conv2(stem)))
 
 
 class Fusion(nn.Module):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from densepred.contracts import Encoder
+from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published, renaming
 from densepred.nn import adapt_statistics
 from densepred.types import Pyramid, UserError
@@ -32,7 +32,7 @@ PUBLISHED: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {
 """Repositories at Hugging Face with ImageNet weights, by widths and depths."""
 
 
-class MixTransformer(Encoder):
+class MixTransformer(Checkpointed):
     """Four stages at strides 4, 8, 16 and 32: overlapping patches, then blocks of attention and convolution.
 
     `widths` are those of the stages and `depths` their blocks; `drop_path` is the probability of dropping the
@@ -85,7 +85,7 @@ class MixTransformer(Encoder):
     def forward(self, image: Tensor) -> Pyramid:
         features: list[Tensor] = []
         for stage in self.stages:
-            features.append(stage(features[-1] if features else image))
+            features.append(stage(features[-1] if features else image, self.block))
         return Pyramid(features, [None] * len(features))
 
 
@@ -99,12 +99,13 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, reduction, chance) for chance in chances)
         self.leave = nn.LayerNorm(width, EPS)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, run: Callable[..., Tensor]) -> Tensor:
+        """Return the map of this stage; `run` is how a block is called, Checkpointed.block."""
         x = self.embed(x)
         size = (x.shape[-2], x.shape[-1])
         tokens = self.enter(x.flatten(2).transpose(1, 2))
         for block in self.blocks:
-            tokens = block(tokens, size)
+            tokens = run(block, tokens, size)
         return _map(self.leave(tokens), size)
 
 

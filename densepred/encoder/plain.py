@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from densepred.contracts import Encoder
+from densepred.encoder.checkpointing import Checkpointed
 from densepred.nn import initialise, make_block
 from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid
 
 
-class Plain(Encoder):
+class Plain(Checkpointed):
     """Two 3x3 convolutions per level and 2x2 max pooling between levels; `dropout` acts on the deepest level.
 
     `block` is plain, or residual: a shortcut past the two convolutions. Images that would vanish in the poolings are
@@ -48,7 +48,7 @@ class Plain(Encoder):
         for i, level in enumerate(self.levels):
             if i > 0:
                 x, argmax = F.max_pool2d(x, 2, return_indices=True)
-            x = level(x)
+            x = self.block(level, x)
             features.append(x)
             indices.append(argmax)
         features[-1] = self.dropout(features[-1])

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_model_weights, resnet
 
-from densepred.contracts import Encoder
+from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
 from densepred.nn import BatchNorm2d, adapt_statistics, choose
 from densepred.types import Pyramid, UserError
@@ -18,7 +18,7 @@ BUILDERS = {18: resnet.resnet18, 34: resnet.resnet34, 50: resnet.resnet50, 101: 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class ResNet(Encoder):
+class ResNet(Checkpointed):
     """Five levels: the stem at stride 2 and the four stages. `body` has the keys of torchvision's classifiers.
 
     `multi_grid` (arXiv 1706.05587) has one factor per block of the last stage, which multiplies its dilation. Then the
@@ -77,13 +77,16 @@ class ResNet(Encoder):
 
     def forward(self, image: Tensor) -> Pyramid:
         body = self.body
-        x = body.relu(body.bn1(body.conv1(image)))
-        features = [x]
-        x = F.max_pool2d(x, 3, 2, 1)
+        features = [self.block(self._stem, image)]
+        x = F.max_pool2d(features[0], 3, 2, 1)
         for stage in (body.layer1, body.layer2, body.layer3, body.layer4):
-            x = stage(x)
+            for block in stage:
+                x = self.block(block, x)
             features.append(x)
         return Pyramid(features, [None] * len(features))
+
+    def _stem(self, image: Tensor) -> Tensor:
+        return self.body.relu(self.body.bn1(self.body.conv1(image)))
 
 
 def dilate(stage: nn.Sequential, rates: Sequence[int], unstride: bool) -> None:

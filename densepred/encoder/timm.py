@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from densepred.contracts import Encoder
+from densepred.encoder.checkpointing import Checkpointed
 from densepred.errors import suggest
 from densepred.hub import published
 from densepred.hub.published import State
@@ -27,7 +27,7 @@ Swin comes first: before timm 1.0.31 it takes the option of the others and ignor
 """
 
 
-class Timm(Encoder):
+class Timm(Checkpointed):
     """`name` as timm lists it, with or without a tag. `body` has timm's own keys.
 
     timm's models disagree on odd sizes: some refuse them (HRNet), some drop the last pixels (ConvNeXt). So the image
@@ -45,6 +45,7 @@ class Timm(Encoder):
     ) -> None:
         super().__init__()
         check_name(name)
+        self.name, self.in_channels = name, in_channels
         options = {"in_chans": in_channels, "output_stride": output_stride, "drop_path_rate": drop_path}
         if name.startswith("hrnet"):
             options = {**options, "feature_location": ""}  # else its maps are those of the classifier
@@ -66,7 +67,7 @@ class Timm(Encoder):
 
     def _probe(self, name: str, in_channels: int) -> bool:
         """Return True if maps are (B, h, w, C); raise UserError if the model rejects a small image."""
-        size = (2 * max(self.strides), 3 * max(self.strides))
+        size = self._least()
         self.body.eval()
         try:
             with torch.no_grad():
@@ -78,6 +79,44 @@ class Timm(Encoder):
             ) from error
         self.body.train()
         return last.shape[1] != self.channels[-1]
+
+    def checkpoint(self) -> None:
+        """Let timm compute activations again, in the blocks or stages that it chooses for each family."""
+        kept = self._kept()
+        body: Any = getattr(self.body, "model", self.body)  # where a model gives its features itself, timm wraps it
+        try:
+            body.set_grad_checkpointing(True)
+            reason = "" if self._kept() < kept else "nothing is computed again"
+        except (AssertionError, AttributeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+        if reason:
+            raise UserError(
+                f"trainer.checkpointing=true: not for timm's encoder.name={self.name} ({reason}); set "
+                "trainer.checkpointing=false, or choose a model of another family"
+            )
+        super().checkpoint()
+
+    def _kept(self) -> int:
+        """Return the bytes that the forward pass of a small image keeps for the backward pass, which is tried too."""
+        weights = [weight for weight in self.body.parameters() if weight.requires_grad]
+        own = {value.untyped_storage().data_ptr() for value in [*weights, *self.body.buffers()]}
+        kept: dict[int, Tensor] = {}
+
+        def keep(x: Tensor) -> Tensor:
+            if x.untyped_storage().data_ptr() not in own:
+                kept[x.untyped_storage().data_ptr()] = x
+            return x
+
+        self.body.eval()  # draws no random numbers
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+            maps = self.body(torch.zeros(1, self.in_channels, *self._least(), device=weights[0].device))
+        torch.autograd.grad([x.sum() for x in maps], weights, allow_unused=True)
+        self.body.train()
+        return sum(x.untyped_storage().nbytes() for x in kept.values())
+
+    def _least(self) -> tuple[int, int]:
+        """Return the size of a small image that is not square."""
+        return 2 * max(self.strides), 3 * max(self.strides)
 
     def forward(self, image: Tensor) -> Pyramid:
         size, cell = image.shape[-2:], max(self.strides)

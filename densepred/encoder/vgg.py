@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import get_model_weights, vgg
 
-from densepred.contracts import Encoder
+from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
 from densepred.nn import adapt_statistics, choose, initialise
 from densepred.ops.geometry.mirror import continued
@@ -20,7 +22,7 @@ LAYERS = {
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class VGG(Encoder):
+class VGG(Checkpointed):
     """A level before each pooling, and one at the end. `body` has torchvision's keys.
 
     Of its convolutions the first `convolutions` are kept, and the poolings between them; null keeps all, and the last
@@ -72,14 +74,23 @@ class VGG(Encoder):
         indices: list[Tensor | None] = []
         layers = self.body["features"]
         assert isinstance(layers, nn.Sequential)
+        level: list[nn.Module] = []
         for layer in layers:
             if not isinstance(layer, nn.MaxPool2d):
-                x = layer(x)
+                level.append(layer)
                 continue
-            features.append(x)
+            features.append(self.block(through, level, x))
             indices.append(argmax)
-            x, argmax = F.max_pool2d(x, 2, ceil_mode=self.ceil_mode, return_indices=True)
-        return Pyramid([*features, x], [*indices, argmax])
+            x, argmax = F.max_pool2d(features[-1], 2, ceil_mode=self.ceil_mode, return_indices=True)
+            level = []
+        return Pyramid([*features, self.block(through, level, x)], [*indices, argmax])
+
+
+def through(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Return what the layers, one after the other, make of x."""
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def kept(layers: tuple[int, ...], convolutions: int | None) -> tuple[int, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from densepred.contracts import Model
+from densepred.contracts import Encoder, Model
 from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.trainer import Trainer
 from densepred.ops.loss import fused
@@ -31,6 +31,8 @@ def without(
             "trainer.fused_loss=true: has no effect: Triton cannot be imported, so operations of torch compute the "
             "loss; pip install triton"
         )
+    if settings.trainer.checkpointing and not any(weight.requires_grad for weight in _encoder_weights(model)):
+        yield "trainer.checkpointing=true: has no effect: the encoder is frozen, and keeps no activations anyway"
     if isinstance(fitter, Trainer):
         steps, interval = fitter.lengths(batches)
         yield from _warmup(fitter.scheduler.warmup, steps)
@@ -60,6 +62,12 @@ def typed_statistics(dataset: dict[str, Any], model: Model) -> Iterator[str]:
                 "which the pretrained weights expect"
             )
             own.copy_(typed)
+
+
+def _encoder_weights(model: Model) -> Iterator[nn.Parameter]:
+    for part in model.modules():
+        if isinstance(part, Encoder):
+            yield from part.parameters()
 
 
 def _on_cuda(model: Model) -> bool:

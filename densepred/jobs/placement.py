@@ -9,7 +9,9 @@ import torch
 from timm.layers.norm_act import convert_sync_batchnorm
 
 from densepred import distributed
-from densepred.contracts import Model
+from densepred.contracts import Encoder, Model
+from densepred.encoder.checkpointing import Checkpointed
+from densepred.errors import UserError
 from densepred.settings import TrainSettings
 
 
@@ -29,7 +31,27 @@ def configure_torch(settings: TrainSettings, device: torch.device) -> None:
 def placed(model: Model, settings: TrainSettings, device: torch.device) -> Model:
     model = _synchronised(model, settings, device)
     order = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
-    return model.to(device=device, memory_format=order)  # pyright: ignore[reportCallIssue]
+    model = model.to(device=device, memory_format=order)  # pyright: ignore[reportCallIssue]
+    if settings.trainer.checkpointing:
+        _checkpoint(model)
+    return model
+
+
+def _checkpoint(model: Model) -> None:
+    """Turn gradient checkpointing on in the encoders of a model; raise UserError if there is none that can."""
+    encoders = [part for part in model.modules() if isinstance(part, Encoder)]
+    if not encoders:
+        raise UserError(
+            f"trainer.checkpointing=true: {type(model).__name__} has no encoder, whose activations alone are computed "
+            "again; set trainer.checkpointing=false, or choose a model of encoder and decoder"
+        )
+    for encoder in encoders:
+        if not isinstance(encoder, Checkpointed):
+            raise UserError(
+                f"trainer.checkpointing=true: {type(encoder).__name__} cannot; derive it from "
+                "densepred.encoder.checkpointing.Checkpointed, or set trainer.checkpointing=false"
+            )
+        encoder.checkpoint()
 
 
 def _synchronised(model: Model, settings: TrainSettings, device: torch.device) -> Model:

@@ -22,6 +22,7 @@ FREE += (
     "dataset.outside",
     "trainer.threads",
     "trainer.devices",
+    "trainer.checkpointing",
     "trainer.probes",
     "logger",
     "sweep",
@@ -29,7 +30,7 @@ FREE += (
 """Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
 
 
-LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_loss")
+LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_loss", "trainer.checkpointing")
 """Settings that earlier runs began without; they resume with the present value."""
 
 IMPLIED = {

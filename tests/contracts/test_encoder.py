@@ -12,8 +12,10 @@ import torch
 
 from densepred.build.instantiate import build
 from densepred.contracts import Encoder
+from densepred.encoder.checkpointing import Checkpointed
 from densepred.types import Pyramid
 from tests import cases, companions
+from tests.encoder import kept
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "encoder"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -85,3 +87,26 @@ def test_it_builds_without_memory(make: Make, name: str) -> None:
     with torch.device("meta"):
         encoder = make(name, 3)
     assert all(value.is_meta for value in encoder.state_dict().values())
+
+
+FAMILIES = {"plain_residual", "mit_b0", "resnet18", "vgg16"}
+
+
+@pytest.mark.parametrize("name", cases.few(NAMES, FAMILIES))
+def test_checkpointing_keeps_less_and_changes_no_number(make: Make, name: str) -> None:
+    """Gradients, running statistics and random numbers are equal in every bit; what the backward pass keeps shrinks."""
+    image = torch.rand(2, 3, 64, 64)
+    runs = []
+    for checkpointing in (False, True):
+        encoder = make(name, 3)
+        assert isinstance(encoder, Checkpointed)
+        if checkpointing:
+            encoder.checkpoint()
+        torch.manual_seed(1)
+        pyramid, size = kept.measured(encoder, image)
+        torch.stack([feature.float().square().mean() for feature in pyramid.features]).sum().backward()
+        gradients = [weight.grad for weight in encoder.parameters() if weight.grad is not None]
+        runs.append((size, [*pyramid.features, *gradients, *encoder.buffers(), torch.get_rng_state()]))
+    (before, expected), (after, found) = runs
+    assert after < before
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))

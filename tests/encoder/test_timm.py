@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,8 @@ from timm.layers.conv2d_same import Conv2dSame
 from densepred.encoder.timm import Timm
 from densepred.hub import published
 from densepred.types import UserError
+from tests import cases
+from tests.encoder import kept
 
 
 def publishes(encoder: Timm, batch: int, channels: int, size: tuple[int, int]) -> None:
@@ -100,3 +103,33 @@ def test_statistics_come_with_pretrained_weights(monkeypatch: pytest.MonkeyPatch
 def test_what_timm_cannot_do_is_refused_with_the_remedy(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         Timm(3, **options)
+
+
+RECOMPUTED = ("vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "convnext_atto", "mobilenetv3_small_050")
+
+
+@pytest.mark.parametrize("name", cases.few(RECOMPUTED, RECOMPUTED[:1]))
+def test_checkpointing_of_timm_keeps_less_and_changes_no_number(name: str) -> None:
+    """Each family has its own blocks, and its own wrapper of maps; norms of batches count each batch once."""
+    torch.manual_seed(0)
+    encoder = Timm(3, name, drop_path=0.2)
+    other, image = copy.deepcopy(encoder), torch.rand(2, 3, 32, 32)
+    other.checkpoint()
+    sizes = []
+    for one in (encoder, other):
+        torch.manual_seed(1)
+        pyramid, size = kept.measured(one, image)
+        torch.stack([x.square().mean() for x in pyramid.features]).sum().backward()
+        sizes.append(size)
+    assert sizes[1] < sizes[0] / 2
+    pairs = zip(encoder.parameters(), other.parameters(), strict=True)
+    assert all(torch.equal(a.grad, b.grad) for a, b in pairs if a.grad is not None and b.grad is not None)
+    assert [a.grad is None for a in encoder.parameters()] == [b.grad is None for b in other.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(encoder.buffers(), other.buffers(), strict=True))
+
+
+def test_checkpointing_that_would_compute_nothing_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Timm(3, "resnet18")
+    monkeypatch.setattr(type(encoder.body), "set_grad_checkpointing", lambda self, on: None)
+    with pytest.raises(UserError, match=r"encoder\.name=resnet18 \(nothing is computed again\)"):
+        encoder.checkpoint()

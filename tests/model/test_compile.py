@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch._dynamo.utils import counters
 
 from densepred.cli import compose
-from densepred.jobs import parts
+from densepred.jobs import parts, placement
 from densepred.types import Info
 from tests.conftest import composed
 
@@ -74,3 +75,26 @@ def test_a_network_is_one_graph_in_training_and_one_in_evaluation(name: str) -> 
     torch._dynamo.reset()
     assert dict(counters["graph_break"]) == {}
     assert len(graphs) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", [NARROW, "encoder=timm encoder.name=mobilenetv3_small_050"])
+def test_checkpointing_compiles_as_one_graph_with_equal_numbers(encoder: str) -> None:
+    """Norms count each batch once, although the compiled backward pass computes activations again."""
+    runs: list[list[Tensor]] = []
+    for words in ("", "trainer.checkpointing=true"):
+        settings = compose.settings(composed("model=fpn", *encoder.split(), "trainer.max_steps=1", *words.split()))
+        torch.manual_seed(0)
+        _, model = parts.task_and_model(settings.task, settings.model, INFO)
+        placement.placed(model, settings, torch.device("cpu"))
+        torch._dynamo.reset()
+        counters.clear()
+        model.compile(backend="aot_eager")
+        torch.manual_seed(1)
+        outputs = model(torch.rand(2, 3, 64, 96))
+        torch.stack([stage.square().mean() for stages in outputs.values() for stage in stages]).sum().backward()
+        assert dict(counters["graph_break"]) == {}
+        runs.append([weight.grad for weight in model.parameters() if weight.grad is not None] + [*model.buffers()])
+    torch._dynamo.reset()
+    assert len(runs[0]) > 10
+    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
