@@ -107,10 +107,11 @@ def unused(model: nn.Module, channels: int, device: torch.device) -> bool:
     training = model.training
     size = getattr(model, "size", None) or (PROBE, PROBE)  # an autoencoder with `values` takes images of one size
     outputs = model.eval().forward(torch.zeros(1, channels, *size, device=device))  # as it was before compiling
-    model.train(training)
     total = torch.stack([stage.float().sum() for stages in outputs.values() for stage in stages]).sum()
     learned = [value for value in model.parameters() if value.requires_grad]
-    return any(grad is None for grad in torch.autograd.grad(total, learned, allow_unused=True))
+    gradients = torch.autograd.grad(total, learned, allow_unused=True)
+    model.train(training)  # not before: gradient checkpointing computes again what it computed in evaluation mode
+    return any(gradient is None for gradient in gradients)
 
 
 def remembered(name: str, make: Callable[[], str]) -> str:

@@ -140,3 +140,5 @@ def test_parameters_that_no_output_needs_are_found(plain: Callable[..., dict[str
         model = build(node, None, "model", heads=heads, channels=1, mean=(0.5,), std=(0.5,)).train()
         assert distributed.unused(model, 1, cpu) is wanted
         assert model.training
+        model.encoder.checkpoint()
+        assert distributed.unused(model, 1, cpu) is wanted
