@@ -30,7 +30,7 @@ class Checkpointed(Encoder):
         self.checkpointing = True
 
     def block(self, block: Callable[..., T], *inputs: Any) -> T:
-        """Return block(*inputs), whose activations are kept unless `checkpoint` was called."""
+        """Return block(*inputs); its activations are kept unless `checkpoint` was called."""
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(block, *inputs, use_reentrant=False)
         return block(*inputs)

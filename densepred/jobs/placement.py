@@ -42,7 +42,7 @@ def _checkpoint(model: Model) -> None:
     encoders = [part for part in model.modules() if isinstance(part, Encoder)]
     if not encoders:
         raise UserError(
-            f"trainer.checkpointing=true: {type(model).__name__} has no encoder, whose activations alone are computed "
+            f"trainer.checkpointing=true: {type(model).__name__} has no encoder, and no other activations are computed "
             "again; set trainer.checkpointing=false, or choose a model of encoder and decoder"
         )
     for encoder in encoders:
