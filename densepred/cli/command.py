@@ -31,11 +31,10 @@ from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError, classed, notices
 from densepred.process import slurm
 from densepred.process.parent import PARENT, stop_with_parent
-from densepred.process.stop import STOPPED, StopFlag, Stopped
+from densepred.process.stop import INTERRUPTED, STOPPED, StopFlag, Stopped
 from densepred.rundir import console, provenance, secrets
 from densepred.sweep import launcher, record
 
-INTERRUPTED = 130
 AGAIN = "nothing was kept; type the command again"
 
 Function = Callable[[DictConfig], int | None]
@@ -223,7 +222,7 @@ class Invocation:
         kept = str(reason) or (f"resume with: densepred-train trainer.resume={self.folder}" if recorded else AGAIN)
         if self.raises:
             raise Stopped(f"stopped by {stop.name}; {kept}") from reason
-        if is_first():
+        if is_first() and launcher.CLAIMED not in os.environ:  # a sweep tells of its jobs, on one line
             console.after_interrupt()
             print(f"stopped by {stop.name}; {kept}", file=sys.stderr, flush=True)
         return STOPPED if recorded or reason.resumable else INTERRUPTED

@@ -19,6 +19,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 STOPPED = 75
 """Exit code of a job that was stopped and can be resumed; EX_TEMPFAIL of sysexits.h."""
 
+INTERRUPTED = 130
+"""Exit code of a command that was stopped and has nothing to resume."""
+
 SAME = 0.3
 """Seconds in which signals count as one: `timeout`, job managers and launchers send theirs more than once."""
 
@@ -63,6 +66,19 @@ def held() -> Iterator[None]:
             raise Stopped
 
 
+@contextmanager
+def ctrl_c_blocked() -> Iterator[None]:
+    """Start processes inside the block with Ctrl-C kept back until their own StopFlag takes it.
+
+    A terminal sends SIGINT to all its processes, and Python's own handler would print a traceback while they start.
+    """
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
 class StopFlag:
     """Raised by the first signal; a second SIGTERM, SIGINT or SIGHUP ends the process at once.
 
@@ -101,6 +117,7 @@ class StopFlag:
         self._hook = sys.unraisablehook
         if main:
             sys.unraisablehook = self._on_dropped
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see ctrl_c_blocked
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from densepred.home import expand
 from densepred.process.parent import PARENT
-from densepred.process.stop import STOPPED, Stopped
+from densepred.process.stop import INTERRUPTED, STOPPED, Stopped
 from densepred.rundir import secrets
 from densepred.sweep import pool, record
 from densepred.sweep.job import SweepJob, ended, result
@@ -30,6 +31,8 @@ CLAIMED = "DENSEPRED_CLAIMED"
 """Environment variable of the jobs of a sweep: their folders exist already."""
 
 TABLE = "table.md"
+LISTED = 3
+"""Number of jobs not begun that a line shows by their overrides."""
 
 FULL = "HYDRA_FULL_ERROR"
 TYPED = os.environ.get(FULL)
@@ -86,15 +89,15 @@ class Processes(Launcher):
         return str(self.config.hydra.job.config_name)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        plans = [self.planned(number, words) for number, words in enumerate(job_overrides, initial_job_idx)]
-        known = len(self.jobs)
-        complete = self.run(plans, [plan.config for plan in plans])
-        batch = sorted(self.jobs[known:], key=lambda job: job.number)
-        self.jobs[known:] = batch
-        self.close()
-        if not complete:
-            begun = {job.number for job in batch}
-            raise self.stopped([plan.words for plan in plans if plan.number not in begun])
+        plans, known = list[Planned](), len(self.jobs)
+        with self.resumable(plans):
+            plans += [self.planned(number, words) for number, words in enumerate(job_overrides, initial_job_idx)]
+            complete = self.run(plans, [plan.config for plan in plans])
+            batch = sorted(self.jobs[known:], key=lambda job: job.number)
+            self.jobs[known:] = batch
+            self.close()
+            if not complete:
+                raise Stopped
         failed = [job for job in batch if job.code]
         return [result(job, len(failed), len(batch)) for job in batch]
 
@@ -124,15 +127,32 @@ class Processes(Launcher):
         self.folder.mkdir(parents=True, exist_ok=True)  # jobs that were refused have removed their folders and this one
         (self.folder / TABLE).write_text(markdown(rows), encoding="utf-8")
         print(f"  table in {self.folder / TABLE}", flush=True)
-        print(f"  {winner(self.jobs)}", flush=True)
+        print(f"  {winner([job for job in self.jobs if job not in self.cut])}", flush=True)
 
-    def stopped(self, rest: Sequence[Sequence[str]]) -> Stopped:
-        """Return the stop of the sweep with a line on how to go on; `rest` are the overrides of jobs not begun."""
-        again = f"resume the sweep with: densepred-{self.command} {record.RESUME}={self.folder}"
+    @contextmanager
+    def resumable(self, plans: Sequence[Planned] = ()) -> Iterator[None]:
+        """Give a stop inside the block the line on how to go on with the sweep, and on the `plans` not begun."""
+        try:
+            yield
+        except Stopped as reason:
+            raise self._stopped(plans) from reason
+
+    def _stopped(self, plans: Sequence[Planned]) -> Stopped:
+        """Return the stop of the sweep: it can be resumed as soon as one of its jobs has begun."""
+        if record.missing(self.folder) is not None:
+            return Stopped()
         where = f"job {', '.join(str(job.number) for job in self.cut)}: " if self.cut else ""
-        texts = [f"[{' '.join(words)}]" for words in rest]
-        later = f"; not begun: {', '.join(texts)}" if rest else ""
-        return Stopped(f"{where}{again}{later}", resumable=any(job.code in (0, STOPPED) for job in self.jobs))
+        begun = {job.number for job in self.jobs}
+        rest = [f"[{' '.join(plan.words)}]" for plan in plans if plan.number not in begun]
+        more = f" and {len(rest) - LISTED} more" if len(rest) > LISTED else ""
+        later = f"; not begun: {', '.join(rest[:LISTED])}{more}" if rest else ""
+        again = f"resume the sweep with: {self._resume}"
+        return Stopped(f"{where}{again}{later}", resumable=True)
+
+    @property
+    def _resume(self) -> str:
+        """The command that goes on with the sweep."""
+        return f"densepred-{self.command} {record.RESUME}={self.folder}"
 
     def _starts(self, plans: Iterable[Planned], together: bool) -> Iterator[Callable[[Place], Running | None]]:
         for plan in plans:
@@ -181,18 +201,20 @@ class Processes(Launcher):
         """Note the end of a job; with `stopping` it was asked to end."""
         del self.running[plan.number]
         job = ended(plan.number, _own(plan), plan.folder, code, seconds)
-        state = (
-            "pruned" if job.pruned else "done" if code == 0 else "stopped" if code == STOPPED or stopping else "failed"
-        )
+        alone = not stopping and not job.pruned and code in (STOPPED, INTERRUPTED)
+        stopped = alone or (stopping and code != 0)
+        state = "pruned" if job.pruned else "stopped" if stopped else "failed" if code else "done"
         ledger.write(entry.ended(state, code, job.value, seconds))
         self.jobs.append(job)
         if state == "stopped" and stopping:
             self.cut.append(job)
         else:
             self.told(job)
-        if output is not None:
+        if output is not None or alone:
             score = f", {job.monitor} {shown(job.value)}" if job.value is not None else ""
-            print(f"job {job.number}: {job.ending} after {seconds:.0f} s{score}{pool.why(code, output)}", flush=True)
+            cause = f": a signal stopped it alone; go on with it by {self._resume}" if alone else ""
+            last = pool.why(output) if state == "failed" and output is not None else ""
+            print(f"job {job.number}: {job.ending} after {seconds:.0f} s{score}{cause or last}", flush=True)
 
 
 def _own(plan: Planned) -> list[str]:

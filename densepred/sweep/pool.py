@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from densepred.errors import UserError
-from densepred.process.stop import Stopped, held
+from densepred.process.stop import Stopped, ctrl_c_blocked, held
 
 VISIBLE, THREADS = "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"
 EVERY = 0.1
@@ -52,15 +52,16 @@ def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.
 def start(command: Sequence[str], environment: Mapping[str, str], output: Path | None) -> subprocess.Popen[bytes]:
     """Start a job, with its output appended to a file if one is given."""
     if output is None:
-        return subprocess.Popen(command, env=environment)
-    with output.open("ab") as file:
+        with ctrl_c_blocked():
+            return subprocess.Popen(command, env=environment)
+    with output.open("ab") as file, ctrl_c_blocked():
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
 
 
-def why(code: int, output: Path) -> str:
-    """Return what a job that failed printed last; "" for others."""
+def why(output: Path) -> str:
+    """Return what a job that failed printed last."""
     lines = [line for line in output.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return f": {lines[-1]}" if code and lines else ""
+    return f": {lines[-1]}" if lines else ""
 
 
 def run(starts: Iterable[Callable[[Place], Running | None]], free: Sequence[Place], look: Callable[[], object]) -> bool:

@@ -36,13 +36,17 @@ def restored(command: str, arguments: Sequence[str]) -> list[str]:
         raise UserError(f"{RESUME}= names no folder; type {RESUME}=DIR, or leave it out")
     folder = expand(named[-1])
     key = f"{RESUME}={folder}"
-    for file in (ledger.NAME, FILE):
-        if not (folder / file).is_file():
-            raise UserError(f"{key}: there is no {file}, so it is no folder of a sweep; see `ls multirun`")
+    if (file := missing(folder)) is not None:
+        raise UserError(f"{key}: there is no {file}, so it is no folder of a sweep; see `ls multirun`")
     words = _read(folder / FILE, command)
     again = {_key(word) for word in typed} | {FOLDER}
     kept = [word for word in words if word.startswith("-") or _key(word) not in again]
     return ["--multirun", *secrets.typed_again(key, kept, typed), *typed, quoted(FOLDER, folder)]
+
+
+def missing(sweep: Path) -> str | None:
+    """Return the name of a file without which a sweep cannot be resumed; None if all are there."""
+    return next((name for name in (ledger.NAME, FILE) if not (sweep / name).is_file()), None)
 
 
 def _read(file: Path, command: str) -> list[str]:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import Trial, TrialState
 
 from densepred.errors import UserError
+from densepred.process.stop import Stopped
 from densepred.rundir import pruning, secrets
 from densepred.sweep import space
 from densepred.sweep.job import SweepJob, ended
@@ -93,11 +94,12 @@ class Search:
         if OmegaConf.select(self.config, "sweep.retry") and any(job.code for job in self.launcher.jobs):
             text = "sweep.retry: failed trials of a search do not run again; raise hydra.sweeper.n_trials"
             print(f"warning: {text}", file=sys.stderr, flush=True)
-        complete = self.launcher.run(self._plans(), [first.config])
-        self.launcher.jobs.sort(key=lambda job: job.number)
-        self.launcher.close()
-        if not complete:
-            raise self.launcher.stopped([])
+        with self.launcher.resumable():
+            complete = self.launcher.run(self._plans(), [first.config])
+            self.launcher.jobs.sort(key=lambda job: job.number)
+            self.launcher.close()
+            if not complete:
+                raise Stopped
         failed = [str(job.number) for job in self.launcher.jobs if job.code]
         if failed:
             count = len(self.launcher.jobs)

@@ -7,15 +7,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from hydra.core.utils import JobStatus
+from omegaconf import OmegaConf
 
 from densepred.errors import UserError
+from densepred.process.stop import Stopped
+from densepred.sweep import record
 from densepred.sweep.job import SweepJob, result
-from densepred.sweep.launcher import TABLE
+from densepred.sweep.launcher import TABLE, Processes
+from densepred.sweep.ledger import Entry, Ledger
 from densepred.sweep.table import aligned, cells, markdown, winner
 from tests.conftest import PATIENCE, REPOSITORY
 
@@ -82,6 +87,45 @@ def test_the_winner_is_named(mode: str | None, values: Any, codes: Any, line: st
         for n, (value, code) in enumerate(zip(values, codes, strict=True))
     ]
     assert winner(jobs) == line
+
+
+def test_a_stopped_sweep_can_be_resumed_as_soon_as_a_job_has_begun(tmp_path: Path) -> None:
+    node = {"sweep": {"dir": str(tmp_path)}, "job": {"config_name": "train"}}
+    sweep: Any = Processes()
+    sweep.setup(hydra_context=None, task_function=None, config=OmegaConf.create({"hydra": node}))
+    plans: Any = [SimpleNamespace(number=n, words=[f"seed={n}"]) for n in range(6)]
+    with pytest.raises(Stopped) as stop, sweep.resumable(plans):
+        raise Stopped
+    assert (str(stop.value), stop.value.resumable) == ("", False), "nothing was written"
+    record.write(tmp_path, "train", ["--multirun", "seed=0,1,2,3,4,5"])
+    Ledger(tmp_path).write(Entry(0, ["seed=0"], "", "begun", "0"))
+    sweep.jobs = sweep.cut = [SweepJob(0, ["seed=0"], tmp_path / "0", 130, 1.0, None)]
+    with pytest.raises(Stopped) as stop, sweep.resumable(plans):
+        raise Stopped
+    assert stop.value.resumable
+    assert str(stop.value) == (
+        f"job 0: resume the sweep with: densepred-train sweep.resume={tmp_path}; "
+        "not begun: [seed=1], [seed=2], [seed=3] and 2 more"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "stopping", "state"), [(130, True, "stopped"), (75, False, "stopped"), (1, False, "failed")]
+)
+def test_a_job_that_a_signal_ended_goes_on_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int, stopping: bool, state: str
+) -> None:
+    sweep: Any = Processes()
+    node = {"sweep": {"dir": str(tmp_path)}, "job": {"config_name": "train"}}
+    sweep.setup(hydra_context=None, task_function=None, config=OmegaConf.create({"hydra": node}))
+    plan: Any = SimpleNamespace(number=0, overrides=["seed=1"], folder=tmp_path / "0")
+    sweep.running[0] = plan
+    ledger = Ledger(tmp_path)
+    sweep._end(plan, Entry(0, ["seed=1"], "", "begun", "0"), ledger, None, code, 1.0, stopping)
+    assert ledger.last()["0"].state == state
+    again = f"go on with it by densepred-train sweep.resume={tmp_path}"
+    told = "" if code != 75 else f"job 0: exit 75 after 1 s: a signal stopped it alone; {again}\n"
+    assert capsys.readouterr().out == told
 
 
 def test_a_sweep_over_groups_succeeds_with_0_and_keeps_no_raw_overrides(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from densepred.errors import UserError
+from densepred.process.stop import STOPPED
 from densepred.sweep import pool
 from tests.conftest import PATIENCE, REPOSITORY
 from tests.sweep.test_launcher import PROGRAM, sweeping, table
@@ -79,24 +80,47 @@ def test_two_at_a_time_give_the_table_of_one_after_the_other(tmp_path: Path) -> 
     assert "job two" in (tmp_path / "two" / "multirun" / "x" / "1.log").read_text()
 
 
+def test_ctrl_c_waits_until_a_job_can_take_it(tmp_path: Path) -> None:
+    text = """if True:
+        import os, signal
+        from densepred.process.stop import StopFlag
+        os.kill(os.getpid(), signal.SIGINT)
+        with StopFlag() as stop:
+            print(stop.raised, stop.name)
+    """
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    assert pool.start([sys.executable, "-c", text], env, tmp_path / "log").wait() == 0
+    assert (tmp_path / "log").read_text() == "True SIGINT\n"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 @pytest.mark.slow
-def test_a_signal_reaches_all_jobs_and_the_same_command_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("parallel", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM), (2, signal.SIGINT)])
+def test_a_signal_reaches_all_jobs_and_the_same_command_goes_on(
+    tmp_path: Path, parallel: int, number: signal.Signals
+) -> None:
+    """Ctrl-C in a terminal reaches the sweep and its jobs, SIGTERM the sweep alone; one line either way."""
     first = '(folder / "was").touch(exist_ok=False)'
     waits = f"""if cfg.seed > 5 and not (folder / "was").exists():
         import time
         {first}
         time.sleep(60)"""
     (tmp_path / "program.py").write_text(PROGRAM.replace("if cfg.seed == 2:", f"{waits}\n    if cfg.seed == 2:"))
-    words = [sys.executable, "program.py", "--multirun", "seed=6,7,1", "hydra.sweep.dir=multirun/x", "sweep.parallel=2"]
+    sweep = ["--multirun", "seed=6,7,1", "hydra.sweep.dir=multirun/x", f"sweep.parallel={parallel}"]
+    words = [sys.executable, "program.py", *sweep]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(words, cwd=tmp_path, env=env, stdout=-1, stderr=-1, text=True) as process:
-        while sum(1 for _ in tmp_path.glob("multirun/x/*/was")) < 2 and process.poll() is None:
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=env, stdout=-1, stderr=-1, text=True, start_new_session=True
+    ) as process:
+        while sum(1 for _ in tmp_path.glob("multirun/x/*/was")) < parallel and process.poll() is None:
             time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
         out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, "no job has saved"
-    line = "job 0, 1: resume the sweep with: densepred-train sweep.resume=multirun/x; not begun: [seed=1"
-    assert line in err, out + err
-    again = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
-    assert again.stdout.count("goes on") == 2, again.stdout + again.stderr
-    assert [row[2] for row in table(again.stdout)[:3]] == ["done"] * 3
+    assert process.returncode == STOPPED, out + err
+    [line] = err.splitlines()
+    cut, rest = ("job 0", "[seed=7") if parallel == 1 else ("job 0, 1", "[seed=1")
+    again = "resume the sweep with: densepred-train sweep.resume=multirun/x; not begun:"
+    assert line.startswith(f"stopped by {number.name}; {cut}: {again} {rest}")
+    later = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    assert later.stdout.count("goes on") == parallel, later.stdout + later.stderr
+    assert [row[2] for row in table(later.stdout)[:3]] == ["done"] * 3
