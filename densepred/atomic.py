@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from densepred.errors import FULL_DISK
+
 FAULT = "DENSEPRED_FAULT"
 """Tests set this variable to `<point>:kill` to die there, or to `<point>:full` for a disk that is full."""
 
@@ -25,6 +27,9 @@ TEMPORARY = ".tmp"
 
 OURS = re.compile(r"\.(\d+|[\w-]+\.(safetensors|json|yaml|txt|lock))\..+\.tmp")
 """Temporary names of checkpoints, and of files of a run."""
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Numbers of errors that come from writing."""
 
 FORMER = ".former"
 """The end of the name of a folder while another takes its place."""
@@ -82,18 +87,36 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OSError(errno.EEXIST, "is no regular file, and is not replaced by one", str(path))
     temporary = temporary_name(path)
     try:
-        yield temporary
-        follow_umask(temporary)
-        sync(temporary)
-        fault("replace:written")
-        os.replace(temporary, path)
-    except BaseException as error:
+        with naming(path, temporary):
+            yield temporary
+            follow_umask(temporary)
+            sync(temporary)
+            fault("replace:written")
+            os.replace(temporary, path)
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)  # a full disk does not name its file
         raise
     sync(path.parent)
+
+
+@contextlib.contextmanager
+def naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Let errors of the disk name `path`, which is written under the name `temporary`.
+
+    The system leaves the name out if the disk is full; numpy, Pillow and torch leave out the number of the error too.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if getattr(error, "errno", None) is None:
+            if FULL_DISK.search(str(error)):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        elif isinstance(error, OSError):
+            own, named = str(temporary), str(error.filename)
+            if named.startswith(own) or (error.filename is None and error.errno in DISK):
+                error.filename = f"{path}{named.removeprefix(own) if named.startswith(own) else ''}"
+        raise
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -121,21 +144,22 @@ def new_folder(path: Path, point: str) -> Iterator[Path]:
     """Yield a folder to fill; it gets its name, and replaces one of that name, when its files are on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
-    temporary.mkdir()
     try:
-        yield temporary
-        for file in sorted(temporary.iterdir()):
-            sync(file)
-        sync(temporary)
-        fault(f"{point}:synced")
-        former = path.with_name(f".{path.name}{FORMER}")
-        if path.exists():
-            os.rename(path, former)
-            fault(f"{point}:moved")
-        os.rename(temporary, path)
-        fault(f"{point}:renamed")
-        sync(path.parent)
-        shutil.rmtree(former, ignore_errors=True)
+        with naming(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            for file in sorted(temporary.iterdir()):
+                sync(file)
+            sync(temporary)
+            fault(f"{point}:synced")
+            former = path.with_name(f".{path.name}{FORMER}")
+            if path.exists():
+                os.rename(path, former)
+                fault(f"{point}:moved")
+            os.rename(temporary, path)
+            fault(f"{point}:renamed")
+            sync(path.parent)
+            shutil.rmtree(former, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -108,12 +108,15 @@ SYSTEM = {
 """Remedies for refusals of the operating system, by error number."""
 
 
+FULL_DISK = re.compile(r"\d+ requested and \d+ written|encoder error|unexpected pos \d+ vs \d+")
+"""Texts of numpy, Pillow and torch for a disk that is full, without its number."""
+
+
 def system_error(error: OSError) -> str | None:
     """Return the sentence for a refusal of the operating system; None if it may be a mistake of densepred."""
     where = error.filename2 or error.filename
     if where is None and error.errno in (None, errno.ENOENT, errno.ECHILD, errno.EBADF):
-        # numpy and Pillow tell of a full disk without its number
-        full = re.search(r"\d+ requested and \d+ written|encoder error", str(error))
+        full = FULL_DISK.search(str(error))
         return f"the disk: a file could not be written ({error}); {SYSTEM[errno.ENOSPC]}" if full else None
     fact = (error.strerror or "input or output failed").lower()
     remedy = SYSTEM.get(error.errno or 0, "check the path and the disk")

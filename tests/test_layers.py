@@ -17,7 +17,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 COMPONENTS = ("codec", "dataset", "decoder", "encoder", "logger", "loss", "metric", "model", "transform", "upsample")
 COMMANDS = ("train", "eval", "predict", "commands")
 FLOORS = (
-    ("errors", "atomic", "settings", "output"),
+    ("errors",),
+    ("atomic", "settings", "output"),
     ("process",),
     ("types", "home", "distributed"),
     ("contracts", "nn", "scheduler", "optimizer"),

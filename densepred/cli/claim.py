@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -32,11 +33,13 @@ class Claim(Callback):
             if not is_first():
                 config.hydra.run.dir = "."  # the first process shares its folder
             elif resume == AUTO:
-                Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(OSError):
+                    Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
             elif resume:
                 config.hydra.run.dir = str(expand(resume))
             elif self.exclusive and not os.environ.get(CLAIMED):
-                config.hydra.run.dir = str(restarted(lambda: claim(Path(config.hydra.run.dir))))
+                with contextlib.suppress(OSError):  # Hydra makes the folder again, and reports the error
+                    config.hydra.run.dir = str(restarted(lambda: claim(Path(config.hydra.run.dir))))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         with read_write(config.hydra):  # Hydra writes there itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +65,7 @@ def work(settings: ExportSettings) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     trial = output.with_name(f".{output.name}.trial{output.suffix}")
     try:
-        with refusal.at(f"cannot be written as {output.suffix}"):
+        with refusal.at(f"cannot be written as {output.suffix}"), atomic.naming(output, trial):
             save, run = _written(exported, network, trial, output.suffix, settings.opset)
         run = _guarded(run, refusal)
         rows = parity.trials(network, run, task.heads, settings.tolerance, image, settings.size is not None)
@@ -76,10 +77,12 @@ def work(settings: ExportSettings) -> int:
             raise UserError(
                 f"output={output}: not written: {_failure(failed)}; raise tolerance=, or use the run itself"
             )
-        save({header_.KEY: json.dumps(description), FACTS: json.dumps(_facts(path, rows, scores))})
-        trial.replace(output)
+        with atomic.naming(output, trial):
+            save({header_.KEY: json.dumps(description), FACTS: json.dumps(_facts(path, rows, scores))})
+            trial.replace(output)
     finally:
-        trial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that takes no file: the first error is the one to report
+            trial.unlink(missing_ok=True)
     _report(output, path, header, network, exported, rows, scores)
     return 0
 

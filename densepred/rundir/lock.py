@@ -119,9 +119,10 @@ class Lock:
     def _written(self) -> Iterator[Path]:
         """Yield the lock's content under a name of its own, which is removed in the end."""
         temporary = self.path.with_name(f".{FILE}.{self.owner.token}.tmp")
-        temporary.write_text(json.dumps(asdict(self.owner)) + "\n", encoding="utf-8")
-        atomic.sync(temporary)  # so that a loss of power leaves no lock without content
         try:
+            with atomic.naming(self.path, temporary):
+                temporary.write_text(json.dumps(asdict(self.owner)) + "\n", encoding="utf-8")
+                atomic.sync(temporary)  # so that a loss of power leaves no lock without content
             yield temporary
         finally:
             temporary.unlink(missing_ok=True)

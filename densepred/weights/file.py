@@ -64,7 +64,7 @@ def write_tensors(path: Path, state: Mapping[str, Tensor], metadata: dict[str, s
     except SafetensorError as error:  # a full disk raises it, with the number in the text
         found = re.search(r"os error (\d+)", str(error))
         number = int(found[1]) if found else errno.EIO
-        raise OSError(number, os.strerror(number)) from error
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def unshared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
