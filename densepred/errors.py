@@ -145,7 +145,7 @@ RUNTIME: tuple[tuple[str, type[UserError], str], ...] = (
         "a number is too large for float32; lower optimizer.lr or optimizer.weight_decay",
     ),
     (
-        "DataLoader worker",
+        r"DataLoader worker \(pid",  # not "Caught RuntimeError in DataLoader worker", a mistake in its code
         WorkerKilled,
         "a loader worker was killed, often because memory ran out; lower data.workers or data.batch_size",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,10 @@ def predict(cfg: DictConfig) -> int:
         return predict_video(settings, source, files, output)
     places = destinations(files, source, output)
     from densepred.engine import caps
-    from densepred.results import geotiff, person_boxes
+    from densepred.results import geotiff, in_parallel, person_boxes
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
-    from densepred.results.predicting import Predicting, Work
+    from densepred.results.predicting import Predicting, Work, Writers
     from densepred.rundir.progress_bar import ProgressBar
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
@@ -74,15 +75,12 @@ def predict(cfg: DictConfig) -> int:
     overlays = OverlaySettings(settings.overlay, settings.threshold, settings.probabilities, settings.uncertainty)
     writer = Results(output, model.info, overlays, known)
     maps = geotiff.writer(files, output, model.info)
-    failed = []
-    predicted = Predicting(model, settings, writer, maps, latents, boxes)
+    predicting = Predicting(model, settings, Writers(writer, maps, latents), boxes)
     work = [Work(*parts) for parts in zip(files, names, places, ids, strict=True)]
-    for done, image in enumerate(ProgressBar("predicting", len(work), "image").over(work)):
-        try:
-            with stopping(done, len(files)), explained(image.file, settings.tile):
-                predicted(image)
-        except UserError as error:
-            failed.append(str(error))
+    number = in_parallel.number(model, settings, files, maps is not None)
+    with closing(in_parallel.outcomes(predicting, work, number)) as outcomes:
+        bar = ProgressBar("predicting", len(work), "image").over(outcomes)
+        failed = [outcome.error for outcome in bar if outcome.error is not None]
     for reason in failed:
         print(f"error: {reason}", file=sys.stderr)
     if len(failed) == len(files):
@@ -109,6 +107,10 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     from densepred.results.predicting import one
 
     clip, name = video.chosen(settings, source, files)
+    for key, default in (("workers", "auto"), ("batch_size", None)):
+        if (value := getattr(settings, key)) != default:
+            text = f"{key}={value}: has no effect: the frames of a video are predicted one after another"
+            warnings.warn(text, Notice, stacklevel=2)
     model = loaded(settings)
     boxes = boxes_for(model, settings)
     claim(output, source, settings)

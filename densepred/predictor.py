@@ -15,7 +15,7 @@ from torch import Tensor
 from densepred import distributed
 from densepred.build.instantiate import build
 from densepred.contracts import Model
-from densepred.dataset.image import Stored, from_array, from_image, read_stored
+from densepred.dataset.image import Stored, from_array, from_image, read_as_trained
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_rows import Loaded, Rows, open_rows
 from densepred.dataset.intensity import white_in
@@ -123,12 +123,12 @@ class Predictor:
         windows = Windows(tile, overlap, blend, tile_batch)
         if tile is not None and self.streams(scales):
             return self._joined(Loaded(pixels), windows, flip, probabilities)
-        x, frame = self._input(pixels)
         views = list(product(scales, (False, True) if flip else (False,)))
-        coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
         if tile is None and views == [(1.0, False)]:
-            outputs, align = self._forward(x), self.model.align_corners
-        elif coarse:
+            return self.together([pixels], probabilities)[0]
+        x, frame = self._input(pixels)
+        coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
+        if coarse:
             if tile is not None or len(views) != 2 or scales[0] != 1:
                 word = "scales" if tile is None else "tile"
                 raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
@@ -138,6 +138,16 @@ class Predictor:
             outputs, align = self._average(Loaded(x[0]), views, windows), False
         stages = {name: [value] for name, value in outputs.items()}
         return self.task.decode(stages, [frame], align, probabilities)[0]
+
+    @torch.inference_mode()
+    def together(self, images: Sequence[Tensor], probabilities: bool = False) -> list[Annotation]:
+        """Predict images (C, H, W) of one size, as `read` returns them, as one batch; not for top-down models.
+
+        Several images at once are rounded otherwise than one by one, as with every batch.
+        """
+        inputs, frames = zip(*map(self._input, images), strict=True)
+        stages = {name: [value] for name, value in self._forward(torch.cat(inputs)).items()}
+        return self.task.decode(stages, list(frames), self.model.align_corners, probabilities)
 
     def streams(self, scales: Sequence[float] = (1.0,)) -> bool:
         """Return True if images can be predicted by `strips`: pixels are decoded one by one, at the image's size."""
@@ -234,8 +244,7 @@ class Predictor:
 
     def stored(self, path: Path, max_pixels: int = MAX_PIXELS) -> Stored:
         """Read the image of a file, in the orientation of training, and where it has no data."""
-        stored = read_stored(path, self.info.reads, max_pixels, white_in(self.info))
-        return stored if self.info.exif == "stored" else stored.upright()
+        return read_as_trained(path, self.info, max_pixels)
 
     def rows(self, path: Path, max_pixels: int = MAX_PIXELS) -> Rows | None:
         """Open the image of a file for `strips`; None if it is one for `stored`, see `open_rows`."""

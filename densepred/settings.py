@@ -140,6 +140,7 @@ class PredictSettings:
     overlap: float = 0.5
     blend: str = "gaussian"
     tile_batch: int | None = None
+    batch_size: int | None = None
     flip: bool = False
     boxes: str | None = None
     box_threshold: float = 0.3
@@ -156,6 +157,7 @@ class PredictSettings:
     max_pixels: int = 400_000_000
     skip_stages: int = 0
     precision: str = "fp32"
+    workers: Any = "auto"  # or a number
     threads: int | None = None
 
 

@@ -109,6 +109,10 @@ def _alone(tree: Tree) -> bool:
     return devices == 1 and "WORLD_SIZE" not in os.environ
 
 
+def _several_views(tree: Tree) -> bool:
+    return at(tree, "tile") is not None or at(tree, "flip") is True or at(tree, "scales") != [1.0]
+
+
 TIMEOUT = ("data.timeout_s", _is("data.workers", 0), "data.workers=0 loads without a process that could hang")
 ALONE = "it is the longest wait of several processes for one another; this job has one"
 BOXES = ("box_threshold", _is("boxes", None), "it is the least score of a box in boxes=, which is not given")
@@ -177,5 +181,7 @@ EVAL: tuple[tuple[str, Condition, str], ...] = (
 PREDICT: tuple[tuple[str, Condition, str], ...] = (
     BOXES,
     ("overlap|blend|tile_batch", _is("tile", None), "only windows use it; type tile=512"),
+    ("workers", _not(_is("tile", None)), "windows of a large image are read, predicted and written in one process"),
+    ("batch_size", _several_views, "with tile, flip or scales images are predicted one by one"),
     ("threshold", _is("overlay", False), "only overlays use it, and overlay=false draws none"),
 )

@@ -48,6 +48,8 @@ RANGES = (
     ("trainer.keep_last", 1, BIG),
     ("trainer.patience", 1, BIG),
     ("trainer.max_skipped", 0, BIG),
+    ("workers", 0, BIG),
+    ("batch_size", 1, BIG),
     ("tile", 1, BIG),
     ("tile_batch", 1, BIG),
     ("overlap", 0, 0.95),
@@ -93,9 +95,10 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
             yield f"{key}: {value}; choose one of {', '.join(words)}"
     if OmegaConf.select(config, "scales") == []:
         yield "scales: []; give at least one size of the image, such as 'scales=[1.0]'"
-    workers = OmegaConf.select(config, "data.workers")
-    if workers is not None and workers != "auto" and type(workers) is not int:
-        yield f"data.workers: {workers}; give a number of processes, or auto"
+    for key in ("data.workers", "workers"):
+        workers = OmegaConf.select(config, key)
+        if workers is not None and workers != "auto" and type(workers) is not int:
+            yield f"{key}: {workers}; give a number of processes, or auto"
     layout = OmegaConf.select(config, "trainer.channels_last")
     if layout is not None and layout != "auto" and type(layout) is not bool:
         yield f"trainer.channels_last: {layout}; give true, false or auto"

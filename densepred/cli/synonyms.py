@@ -40,6 +40,8 @@ KEYS = {
     "scheduler.warmup": "num_warmup_steps warmup warmup_epochs warmup_iters warmup_steps",
     "data.batch_size": "batch batch_size bs samples_per_gpu train_batch_size",
     "data.workers": "dataloader_num_workers n_workers num_workers workers workers_per_gpu",
+    "batch_size": "batch bs",
+    "workers": "dataloader_num_workers n_workers num_workers workers_per_gpu",
     "data.crop": "crop crop_size image_size img_size imgsz input_size resolution",
     "dataset.root": "data_dir data_path data_root dataset_dir dataset_path root root_dir",
     "dataset.split": "split",

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from densepred.dataset import image_layout, nodata
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, hidden_slices, hidden_values, opened, pages, unmapped
-from densepred.dataset.intensity import Channels, White, fit, pick, unit
+from densepred.dataset.intensity import Channels, White, fit, pick, unit, white_in
 from densepred.dataset.raster import open_raster
-from densepred.types import UserError
+from densepred.types import Info, UserError
 
 _ORIENTATION, _PHOTOMETRIC, _SAMPLE_FORMAT, _DESCRIPTION, _DEPTH = 0x0112, 262, 339, 270, 32997
 _SIGNED = 2  # value of SampleFormat
@@ -90,6 +90,12 @@ def read_stored(
     if turned > 1:
         return Stored(turn_back(stored, turned), turned, None if void is None else turn_back(void[None], turned)[0])
     return Stored(stored, orientation, void)
+
+
+def read_as_trained(path: Path, info: Info, max_pixels: int = MAX_PIXELS) -> Stored:
+    """Read an image as those of the training that `info` describes: its channels, its white, its orientation."""
+    stored = read_stored(path, info.reads, max_pixels, white_in(info))
+    return stored if info.exif == "stored" else stored.upright()
 
 
 def from_stored(

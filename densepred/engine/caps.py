@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -109,6 +110,20 @@ def tell_of_full(codec: Codec, images: int) -> None:
             Notice,
             stacklevel=2,
         )
+
+
+def take_full(codec: Any) -> int:
+    """Return the images that reached the limit of the codec, and count anew: for `add_full` in another process."""
+    full = getattr(codec, "full", 0)
+    if full:
+        codec.full = 0
+    return full
+
+
+def add_full(codec: Any, images: int) -> None:
+    """Add what `take_full` gave."""
+    if images:
+        codec.full += images
 
 
 def _of_codec(codec: Codec, where: str) -> dict[str, int]:

@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
 from densepred.contracts import Codec, Dataset
@@ -21,7 +19,7 @@ from densepred.dataset.image_header import read_header
 from densepred.errors import Misfit, Notice, UserError
 from densepred.inspection import heads, objects
 from densepred.inspection.facts import STRIDES, Facts
-from densepred.loader import workers as processes
+from densepred.loader import each as parallel
 from densepred.loader.samples import checked
 from densepred.types import VOID, Annotation, Sample, unit_scale
 
@@ -33,25 +31,10 @@ FLAT = 0.01
 """Standard deviation of an image in [0, 1] below which it shows nothing that a hash could tell apart."""
 
 
-class Each(TorchDataset[R]):
-    """Results of a function for each of some items, for the processes of a loader."""
-
-    def __init__(self, function: Callable[[Any], R], items: Sequence[Any]) -> None:
-        self.function, self.items = function, items
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> R:
-        return self.function(self.items[index])
-
-
 def each(function: Callable[[Any], R], items: Sequence[Any], title: str, workers: int) -> list[R]:
     """Apply a function to each item, in `workers` processes, with a progress bar on a terminal."""
-    number = min(workers, len(items))
-    calm = processes.calm_worker if number else None
-    loader = DataLoader(Each(function, items), batch_size=None, num_workers=number, worker_init_fn=calm)
-    return list(tqdm(loader, title, len(items), unit="image", disable=None))
+    found = parallel.each(function, items, min(workers, len(items)))
+    return list(tqdm(found, title, len(items), unit="image", disable=None))
 
 
 class Scan:

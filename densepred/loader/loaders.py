@@ -76,7 +76,7 @@ class TrainingLoader:
         self.most_bad = max(1, int(MOST_BAD * len(samples)))
         self.bad: set[str] = set() if samples.balance is None else set(samples.balance.errors)
         self.missed = 0
-        self.loader = _loader(samples, order, workers, timeout, pin, stack)
+        self.loader = made(samples, order, workers, timeout, pin, stack)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -104,7 +104,7 @@ class TrainingLoader:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         self.order.epoch, self.order.start = epoch, start
-        for batch in _guarded(self.loader):
+        for batch in guarded(self.loader):
             self.bad.update(batch.skipped)
             self.missed += batch.missed
             if len(self.bad) > self.most_bad:
@@ -132,10 +132,10 @@ class EvaluationLoader:
         mine = distributed.shard(samples.batches(batch_size))
         self.batch_size = batch_size
         self.count = sum(map(samples.inputs, mine))  # inputs of the network in this process
-        self.loader = _loader(samples, mine, workers, timeout, pin, samples.collate)
+        self.loader = made(samples, mine, workers, timeout, pin, samples.collate)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batches in _guarded(self.loader):
+        for batches in guarded(self.loader):
             yield from batches
 
     def __len__(self) -> int:
@@ -145,7 +145,8 @@ class EvaluationLoader:
         end_workers(self.loader)
 
 
-def _loader(samples, batches, workers: int, timeout: float, pin: bool, collate) -> DataLoader:
+def made(samples, batches, workers: int, timeout: float, pin: bool, collate) -> DataLoader:
+    """Make a loader; its workers outlive signals to the process group. Iterate over it by `guarded`."""
     with warnings.catch_warnings():
         # More workers than processors are slower, not wrong; torch's warning would come at every start of a run.
         warnings.filterwarnings("ignore", "This DataLoader will create")
@@ -174,7 +175,7 @@ class _Collate:
             return Item(error=str(error))
 
 
-def _guarded(loader: DataLoader) -> Iterator:
+def guarded(loader: DataLoader) -> Iterator:
     """Yield the loader's batches. Raises UserError for an error in a worker."""
     with explained():
         with held():  # torch cannot take back an iterator that is cut while its workers start

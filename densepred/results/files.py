@@ -11,7 +11,7 @@ import math
 import re
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -112,6 +112,17 @@ class Results:
         ]
         self.folder.mkdir(parents=True, exist_ok=True)
         atomic.write_json(self.folder / "classes.json", {"classes": entries})
+
+    def taken(self) -> tuple[dict[str, str], list[float]]:
+        """Return the kinds so far, and the scores of `hidden`, which is emptied: for `merge` in another process."""
+        hidden, self.hidden = self.hidden, []
+        return dict(self.kinds), hidden
+
+    def merge(self, kinds: Mapping[str, str], hidden: Sequence[float]) -> None:
+        """Add what `taken` gave."""
+        for kind, text in kinds.items():
+            self.kinds.setdefault(kind, text)
+        self.hidden += hidden
 
     def note_hidden(self, found: Annotation) -> None:
         """Count an overlay that shows nothing of what was found."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from densepred.errors import UserError, out_of_memory
 from densepred.process.stop import Stopped
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -18,6 +21,14 @@ def stopping(done: int, count: int | None) -> Iterator[None]:
     except Stopped as reason:
         of = "" if count is None else f"of {count} "
         raise Stopped(f"{done} {of}images are predicted; type the command again for all of them") from reason
+
+
+def counted(items: Iterator[T], count: int) -> Generator[T, None, None]:
+    """Yield the items; tell how many images came if a signal arrives while one is computed."""
+    for done in range(count):
+        with stopping(done, count):
+            item = next(items)
+        yield item
 
 
 @contextmanager

@@ -20,13 +20,15 @@ from densepred.results.files import write_array
 FOLDER, TABLE, BASIS = "latents", "latents.csv", "latent_basis.npz"
 HEADER = ("image", "file", "height", "width", "channels", "rows", "columns")
 
+Row = tuple[str, str, int, int, int, int, int]
+
 
 class Latents:
     """Latents below a folder of results. Call `add` for each image, then `join`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rows: list[tuple[str, str, int, int, int, int, int]] = []
+        self.rows: list[Row] = []
         self.vectors: list[list[float]] | None = []  # None if an image has several
 
     def add(self, place: Path, file_name: str, size: tuple[int, int], latent: Tensor) -> None:
@@ -40,6 +42,16 @@ class Latents:
             self.vectors = None
         if self.vectors is not None:
             self.vectors.append(latent.flatten().tolist())
+
+    def taken(self) -> tuple[list[Row], list[list[float]] | None]:
+        """Return rows and vectors so far and forget them: for `merge` in another process."""
+        found, self.rows, self.vectors = (self.rows, self.vectors), [], []
+        return found
+
+    def merge(self, rows: list[Row], vectors: list[list[float]] | None) -> None:
+        """Add what `taken` gave."""
+        self.rows += rows
+        self.vectors = None if self.vectors is None or vectors is None else self.vectors + vectors
 
     def join(self, basis: Mapping[str, Tensor] | None) -> list[str]:
         """Write the table, and the basis if there is one; return the names of all files and folders."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -33,24 +34,51 @@ class Work:
     number: Id
 
 
+class Found(NamedTuple):
+    """The prediction of an image, (C, H, W), and its latent if it is wanted."""
+
+    work: Work
+    pixels: Tensor
+    annotation: Annotation
+    latent: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Writers:
+    """The writers of results: files of every image, GeoTIFF of those on a map, latents."""
+
+    results: Results
+    maps: GeoTiffs | None = None
+    latents: Latents | None = None
+
+    def write(self, one: Found) -> None:
+        """Write the results of an image. Raises UserError if a format cannot hold them."""
+        name = one.work.name.as_posix()
+        self.results.add(one.work.place, one.work.number, name, one.pixels, one.annotation)
+        if self.maps is not None:
+            self.maps.add(one.work.place, one.work.file, one.annotation)
+        if self.latents is not None and one.latent is not None:
+            size = (int(one.pixels.shape[-2]), int(one.pixels.shape[-1]))
+            self.latents.add(one.work.place, name, size, one.latent)
+
+
 @dataclass(frozen=True)
 class Predicting:
     """The model, settings and writers by which images are predicted; `settings` are those of the command."""
 
     model: Predictor
     settings: Any
-    writer: Results
-    maps: GeoTiffs | None = None
-    latents: Latents | None = None
+    writers: Writers
     boxes: BoxFile | Detector | None = None
 
     def __call__(self, work: Work) -> None:
         """Predict an image and write its results. Raises UserError if it cannot be read, or results not be written."""
-        model, settings, mapped = self.model, self.settings, self.maps is not None and geo_file.has_place(work.file)
-        if self.maps is not None and geo_windows.wanted(model, work.file, settings):
-            geo_windows.predict(model, work.file, work.place, self.writer.folder, settings)
-            self.maps.count += 1
+        model, settings, maps = self.model, self.settings, self.writers.maps
+        if maps is not None and geo_windows.wanted(model, work.file, settings):
+            geo_windows.predict(model, work.file, work.place, self.writers.results.folder, settings)
+            maps.count += 1
             return
+        mapped = maps is not None and geo_file.has_place(work.file)
         if settings.tile is None or mapped or not model.streams(settings.scales):
             self.whole(work, model.stored(work.file, settings.max_pixels))
             return
@@ -66,24 +94,43 @@ class Predicting:
 
     def whole(self, work: Work, stored: Stored) -> None:
         """Predict an image that is in memory, (C, H, W)."""
-        pixels, void = stored.image, stored.void
-        boxes = None if self.boxes is None else self.boxes(pixels, work.number, work.name.with_suffix("").as_posix())
-        found = one(self.model, pixels, self.settings, boxes)
-        if void is not None and found.semantic is not None:
-            found.semantic = found.semantic.masked_fill(void.to(found.semantic.device), VOID)
-        self.writer.add(work.place, work.number, work.name.as_posix(), pixels, found)
-        if self.maps is not None:
-            self.maps.add(work.place, work.file, found)
-        if self.latents is not None:
-            size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
-            self.latents.add(work.place, work.name.as_posix(), size, self.model.encode(pixels))
+        for found in self.find([(work, stored)]):
+            self.writers.write(found)
+
+    def find(self, images: Sequence[tuple[Work, Stored]]) -> list[Found]:
+        """Predict images of one size, and write nothing; see `joinable` for several."""
+        if len(images) > 1:
+            settings = self.settings
+            pixels = [stored.image for _, stored in images]
+            found = self.model.together(pixels, settings.probabilities or settings.uncertainty)
+        else:
+            found = [one(self.model, stored.image, self.settings, self._boxes(work, stored)) for work, stored in images]
+        return [self._completed(*image, found) for image, found in zip(images, found, strict=True)]
+
+    def joinable(self) -> bool:
+        """Return True if several images can be one batch: whole images, seen once."""
+        settings = self.settings
+        plain = settings.tile is None and not settings.flip and list(settings.scales) == [1.0]
+        return plain and not self.model.task.codec.top_down
+
+    def _boxes(self, work: Work, stored: Stored) -> Annotation | None:
+        name = work.name.with_suffix("").as_posix()
+        return None if self.boxes is None else self.boxes(stored.image, work.number, name)
+
+    def _completed(self, work: Work, stored: Stored, found: Annotation) -> Found:
+        """Add void where the image has no data, and the latent."""
+        if stored.void is not None and found.semantic is not None:
+            found.semantic = found.semantic.masked_fill(stored.void.to(found.semantic.device), VOID)
+        return Found(
+            work, stored.image, found, None if self.writers.latents is None else self.model.encode(stored.image)
+        )
 
     def by_rows(self, work: Work, rows: Rows) -> None:
         """Predict a large image by strips."""
         settings = self.settings
         windows = Windows(settings.tile, settings.overlap, settings.blend, settings.tile_batch)
         shares = settings.probabilities or settings.uncertainty
-        by_rows.write(self.writer, work.place, rows, self.model.strips(rows, windows, settings.flip, shares))
+        by_rows.write(self.writers.results, work.place, rows, self.model.strips(rows, windows, settings.flip, shares))
 
 
 def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | None) -> Annotation:
