@@ -27,6 +27,7 @@ class DataSettings:
     timeout_s: float = 120.0
     allow_overlap: bool = False
     check: bool = True
+    cache: str | None = None
 
 
 @dataclass

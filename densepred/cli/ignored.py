@@ -169,7 +169,7 @@ EVAL: tuple[tuple[str, Condition, str], ...] = (
     ("timeout_s", _alone, ALONE),
     BOXES,
     (
-        "data.(crop|drop_last|foreground|balance)",
+        "data.(crop|drop_last|foreground|balance|cache)",
         _always,
         "an evaluation takes whole images, all of them, as the run validated them",
     ),

@@ -14,6 +14,8 @@ ON_BAD = ("error", "skip")
 
 BALANCES = ("classes",)
 
+CACHES = ("ram", "disk")
+
 BLENDS = ("gaussian", "none")
 
 BIG = float("inf")
@@ -87,6 +89,7 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
         "precision": PRECISIONS,
         "data.on_bad": ON_BAD,
         "data.balance": BALANCES,
+        "data.cache": CACHES,
         "blend": BLENDS,
     }
     for key, words in choices.items():

@@ -42,6 +42,7 @@ KEYS = {
     "data.workers": "dataloader_num_workers n_workers num_workers workers workers_per_gpu",
     "batch_size": "batch bs",
     "workers": "dataloader_num_workers n_workers num_workers workers_per_gpu",
+    "data.cache": "cache cache_images cache_type",
     "data.crop": "crop crop_size image_size img_size imgsz input_size resolution",
     "dataset.root": "data_dir data_path data_root dataset_dir dataset_path root root_dir",
     "dataset.split": "split",

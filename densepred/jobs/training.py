@@ -20,7 +20,7 @@ from densepred.engine.ema import moving_average
 from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
-from densepred.jobs import effects, layout, overlap, parts, placement, resuming
+from densepred.jobs import caching, effects, layout, overlap, parts, placement, resuming
 from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
@@ -124,6 +124,7 @@ def _train(
     warn_of_missing(valid, task.codec, "valid")
     model, task = placement.placed(model, settings, device), task.to(device)
     task.kernels = settings.trainer.fused_loss
+    train, valid, kept = caching.kept(train, valid, settings.data, device)
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
     # Also when a run is resumed that died before it was recorded.
     if distributed.is_main() and not provenance.exists(folder):
@@ -143,7 +144,7 @@ def _train(
     weights = [f"class weights (median frequency): {class_weights}"] if class_weights else []
     balance = train_loader.samples.balance
     drawn = [balance.describe()] if balance is not None else []
-    for note in [*notes, *weights, *drawn, *effects.slower(settings, model)]:
+    for note in [*notes, *kept, *weights, *drawn, *effects.slower(settings, model)]:
         log.say(note)
     if distributed.is_main() and not resume:
         images.show_training(log, train.info, train_loader.first(settings.trainer.pictures))

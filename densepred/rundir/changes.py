@@ -15,6 +15,7 @@ OF_ONE_START = ("trainer.resume", "trainer.allow")
 FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
 FREE += ("trainer.timeout_s",)
 FREE += (
+    "data.cache",
     "data.workers",
     "data.timeout_s",
     "data.allow_overlap",

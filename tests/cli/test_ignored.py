@@ -85,12 +85,19 @@ def test_evaluation_and_prediction_tell_theirs() -> None:
     keys = ["overlap", "blend", "threshold", "box_threshold"]
     assert [line.partition("=")[0] for line in told(*words, name="predict")] == keys
     assert told("ckpt=C", "input=I", "tile=64", "overlap=0.1", "threshold=0.5", name="predict") == []
+    assert told("ckpt=C", "input=I", "workers=2", "batch_size=2", name="predict") == []
+    words = ("workers=2", "batch_size=2")
+    assert [line.partition("=")[0] for line in told("ckpt=C", "input=I", "tile=64", *words, name="predict")] == [
+        "workers",
+        "batch_size",
+    ]
+    assert len(told("ckpt=C", "input=I", "flip=true", *words, name="predict")) == 1
 
 
 USED = {
     "train": {
         "data": {"batch_size", "valid_batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"}
-        | {"foreground", "balance", "check"},
+        | {"foreground", "balance", "check", "cache"},
         "trainer": {"max_steps", "max_minutes", "deterministic", "threads", "pictures", "probes", "resume", "monitor"},
     },
     "eval": {
