@@ -24,7 +24,7 @@ from densepred.rundir import secrets
 from densepred.sweep import pool, record
 from densepred.sweep.job import SweepJob, ended, result
 from densepred.sweep.ledger import Entry, Ledger, identity
-from densepred.sweep.pool import Place, Running
+from densepred.sweep.pool import Place, Process, Running
 from densepred.sweep.table import aligned, cells, markdown, shown, winner
 
 CLAIMED = "DENSEPRED_CLAIMED"
@@ -69,6 +69,9 @@ class Planned:
 
 class Processes(Launcher):
     """Hydra's launcher of jobs. It returns failures as values, so that sweepers that search can go on after one."""
+
+    always_logged = False  # whether jobs print into a file where only one runs at a time too
+    resumes = False  # whether a job may be started a second time by others, and then goes on
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config, self.task_function = hydra_context, config, task_function
@@ -117,8 +120,16 @@ class Processes(Launcher):
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra's copy holds raw overrides, secrets included
         record.write(self.folder, self.command, sys.argv[1:])
-        free = _places(configs)
-        return pool.run(self._starts(plans, len(free) > 1), free, lambda: self.look())
+        free = self.places(configs)
+        return pool.run(self._starts(plans, len(free) > 1 or self.always_logged), free, lambda: self.look())
+
+    def places(self, configs: Sequence[DictConfig]) -> list[Place]:
+        """Return a place for each job that may run at a time."""
+        return _places(configs)
+
+    def begin(self, command: Sequence[str], place: Place, output: Path | None) -> Process:
+        """Start a job."""
+        return pool.start(command, {**_environment(), **place, PARENT: str(os.getpid())}, output)
 
     def close(self) -> None:
         """Print the table and the best job, and write the table into the folder of the sweep."""
@@ -175,12 +186,12 @@ class Processes(Launcher):
             return None
         folder.mkdir(parents=True, exist_ok=True)
         print(f"{label}{': goes on' if former else ''}", flush=True)
-        resume = ["trainer.resume=auto"] if former and "trainer" in plan.config else []
+        resume = ["trainer.resume=auto"] if (former or self.resumes) and "trainer" in plan.config else []
         entry = Entry(plan.number, plan.words, own, "begun", os.path.relpath(folder, self.folder))
         ledger.write(entry)
         command = [*_program(), *plan.overrides, *resume, record.quoted("hydra.run.dir", folder)]
         output = folder.with_name(f"{folder.name}.log") if together else None
-        process = pool.start(command, {**_environment(), **place}, output)
+        process = self.begin(command, place, output)
         self.running[plan.number] = plan
         begin = time.monotonic()
         return Running(
@@ -235,10 +246,14 @@ def _places(configs: Sequence[DictConfig]) -> list[Place]:
     return free
 
 
+def job_variables() -> dict[str, str]:
+    """Return the variables of a job beside those of its parent."""
+    return {CLAIMED: "1", **({} if TYPED is None else {FULL: TYPED})}
+
+
 def _environment() -> dict[str, str]:
     """Return the environment of a job: HYDRA_FULL_ERROR as the user has it, not as `command.run` sets it."""
-    names = {name: value for name, value in os.environ.items() if name != FULL}
-    return {**names, CLAIMED: "1", PARENT: str(os.getpid()), **({} if TYPED is None else {FULL: TYPED})}
+    return {**{name: value for name, value in os.environ.items() if name != FULL}, **job_variables()}
 
 
 def _program() -> list[str]:

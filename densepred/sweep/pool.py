@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from densepred.errors import UserError
 from densepred.process.stop import Stopped, ctrl_c_blocked, held
@@ -22,11 +23,21 @@ Place = Mapping[str, str]
 """Environment variables of a job that give it its GPUs or threads."""
 
 
+class Process(Protocol):
+    """The side of a job that runs: a process of this machine, or a job of a cluster."""
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+
 @dataclass
 class Running:
     """A job that has begun, and what to do with its exit code, and with True if it was asked to end."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     end: Callable[[int, bool], object]
 
 

@@ -181,7 +181,7 @@ def _job(folder: Path, entry: Any) -> SweepJob:
 
 def _processes(launcher: Launcher) -> Processes:
     if not isinstance(launcher, Processes):
-        raise UserError("hydra/sweeper=optuna: it takes hydra/launcher=process alone; leave hydra/launcher out")
+        raise UserError("hydra/sweeper=optuna: it takes hydra/launcher=process or slurm; leave hydra/launcher out")
     return launcher
 
 
