@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,10 +57,7 @@ class FPN(Decoder):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
-        joined = [conv(pyramid.features[i]) for conv, i in zip(self.laterals, self.levels, strict=True)]
-        for step, (up, i) in enumerate(zip(self.ups, self.levels[1:], strict=True)):
-            size = (joined[step + 1].shape[-2], joined[step + 1].shape[-1])
-            joined[step + 1] = joined[step + 1] + up(joined[step], size, pyramid.indices[i + 1])
+        joined = top_down(pyramid, self.levels, self.laterals, self.ups)
         more = len(self.extra)
         wanted = set(range(more + len(joined))) if self.wanted is None else set(self.wanted)
         if wanted & set(range(more)) and self.extra_from == "decoder":
@@ -81,3 +78,17 @@ class FPN(Decoder):
             below = F.relu(maps[-1]) if number else maps[-1]
             maps.append(conv(below) if more - 1 - number >= last else below.new_empty(len(below), 0, 0, 0))
         return maps[:0:-1]
+
+
+def top_down(
+    pyramid: Pyramid, levels: Sequence[int], laterals: Iterable[nn.Module], ups: Iterable[nn.Module]
+) -> list[Tensor]:
+    """Return a map for each of `levels`, deep to shallow: its lateral convolution, with the map before it enlarged.
+
+    `ups` are the `Upsample` modules that lead to each level but the first.
+    """
+    maps = [conv(pyramid.features[i]) for conv, i in zip(laterals, levels, strict=True)]
+    for step, (up, i) in enumerate(zip(ups, levels[1:], strict=True), 1):
+        size = (maps[step].shape[-2], maps[step].shape[-1])
+        maps[step] = maps[step] + up(maps[step - 1], size, pyramid.indices[i + 1])
+    return maps

@@ -15,23 +15,40 @@ from densepred.types import Pyramid, UserError
 
 
 class PyramidPooling(nn.Module):
-    """Means over grids of `bins` x `bins`, each mapped by a 1x1 convolution to `width`, enlarged and joined to x."""
+    """Means over grids of `bins` x `bins`, each mapped by a 1x1 convolution to `width`, enlarged and joined to x.
 
-    def __init__(self, in_channels: int, width: int, bins: Sequence[int], norm: str, activation: str) -> None:
+    Without `image_norm` the mean over the whole image, of one value per channel, has a bias in place of the norm.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        bins: Sequence[int],
+        norm: str,
+        activation: str,
+        align_corners: bool = False,
+        image_norm: bool = True,
+    ) -> None:
         super().__init__()
+        self.align_corners = align_corners
         if min(bins, default=0) < 1:
             raise UserError(f"decoder.bins: {list(bins)}; give one positive number or more")
         self.bins, self.channels = tuple(bins), in_channels + width * len(bins)
-        self.convs = nn.ModuleList(ConvNormAct(in_channels, width, 1, norm=norm, activation=activation) for _ in bins)
+        norms = ["none" if one == 1 and not image_norm else norm for one in bins]
+        self.convs = nn.ModuleList(ConvNormAct(in_channels, width, 1, norm=one, activation=activation) for one in norms)
 
     def forward(self, x: Tensor) -> Tensor:
-        size = cast(tuple[int, int], x.shape[-2:])
+        size, corners = cast(tuple[int, int], x.shape[-2:]), self.align_corners
         means = [conv(F.adaptive_avg_pool2d(x, bins)) for bins, conv in zip(self.bins, self.convs, strict=True)]
-        return torch.cat([x, *(F.interpolate(m, size, mode="bilinear", align_corners=False) for m in means)], 1)
+        return torch.cat([x, *(F.interpolate(m, size, mode="bilinear", align_corners=corners) for m in means)], 1)
 
 
 class PSPNet(Decoder):
-    """One map at the encoder's last stride; the paper's encoder has output stride 8."""
+    """One map at the encoder's last stride; the paper's encoder has output stride 8.
+
+    `kernel` is that of the last convolution. `align_corners` enlarges the means, `image_norm` is `PyramidPooling`'s.
+    """
 
     def __init__(
         self,
@@ -41,12 +58,20 @@ class PSPNet(Decoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.1,
+        kernel: int = 3,
+        align_corners: bool = False,
+        image_norm: bool = True,
     ) -> None:
         super().__init__()
+        if kernel % 2 == 0:
+            raise UserError(f"decoder.kernel: {kernel}; give an odd number")
         deep = encoder.channels[-1]
         self.channels, self.strides = (width,), (encoder.strides[-1],)
-        self.pool = PyramidPooling(deep, max(1, deep // max(1, len(bins))), bins, norm, activation)
-        self.mix = ConvNormAct(self.pool.channels, width, norm=norm, activation=activation)
+        # Kept because equal weights give other outputs with other settings.
+        self.align_corners, self.image_norm = align_corners, image_norm
+        each = max(1, deep // max(1, len(bins)))
+        self.pool = PyramidPooling(deep, each, bins, norm, activation, align_corners, image_norm)
+        self.mix = ConvNormAct(self.pool.channels, width, kernel, norm=norm, activation=activation)
         initialise(self)
         self.dropout = nn.Dropout2d(dropout)
 

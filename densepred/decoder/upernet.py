@@ -6,17 +6,21 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.convnext import LayerNorm2d
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.levels import deep_to_shallow
 from densepred.decoder.pspnet import PyramidPooling
-from densepred.nn import ConvNormAct, initialise
+from densepred.nn import ConvNormAct, choose, initialise
 from densepred.ops.resize import resample
 from densepred.types import Pyramid
 
 
 class UPerNet(Decoder):
-    """One map at the finest of the encoder's levels that is at least `stride`."""
+    """One map at the finest of the encoder's levels that is at least `stride`.
+
+    `level_norm` layer normalises the channels of each location of the encoder's maps first; none leaves them.
+    """
 
     def __init__(
         self,
@@ -28,11 +32,17 @@ class UPerNet(Decoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.1,
+        level_norm: str = "none",
     ) -> None:
         super().__init__()
+        choose("decoder.level_norm", level_norm, ("none", "layer"))
+        self.level_norm = level_norm
         self.levels = deep_to_shallow(encoder, stride)
         deepest, *others = self.levels
         self.channels, self.strides = (width,), (encoder.strides[self.levels[-1]],)
+        self.norms = nn.ModuleList(
+            LayerNorm2d(encoder.channels[i], eps=1e-6) if level_norm == "layer" else nn.Identity() for i in self.levels
+        )
         self.pool = PyramidPooling(encoder.channels[deepest], width, bins, norm, activation)
         self.deepest = ConvNormAct(self.pool.channels, width, norm=norm, activation=activation)
         self.laterals = nn.ModuleList(
@@ -48,11 +58,13 @@ class UPerNet(Decoder):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:
-        x = self.deepest(self.pool(pyramid.features[self.levels[0]]))
+        deepest, *others = (norm(pyramid.features[i]) for i, norm in zip(self.levels, self.norms, strict=True))
+        x = self.deepest(self.pool(deepest))
         maps = [x]
-        for i, lateral, up, smooth in zip(self.levels[1:], self.laterals, self.ups, self.smooth, strict=True):
-            size = tuple(pyramid.features[i].shape[-2:])
-            x = lateral(pyramid.features[i]) + up(x, size, pyramid.indices[i + 1])
+        steps = zip(self.levels[1:], others, self.laterals, self.ups, self.smooth, strict=True)
+        for i, level, lateral, up, smooth in steps:
+            size = tuple(level.shape[-2:])
+            x = lateral(level) + up(x, size, pyramid.indices[i + 1])
             maps.append(smooth(x))
         size = (maps[-1].shape[-2], maps[-1].shape[-1])
         maps = [resample.resize(one, size, align_corners=False) for one in maps]

@@ -23,7 +23,7 @@ class ResNet(Checkpointed):
 
     `multi_grid` (arXiv 1706.05587) has one factor per block of the last stage, which multiplies its dilation. Then the
     first block of a dilated stage has the stage's dilation too, as in DeepLab's own code; else it keeps the dilation
-    before.
+    before. With fewer than five `levels` the deeper stages are left out.
     """
 
     def __init__(
@@ -33,19 +33,23 @@ class ResNet(Checkpointed):
         output_stride: int = 32,
         multi_grid: Sequence[int] | None = None,
         pretrained: bool = False,
+        levels: int = 5,
     ) -> None:
         super().__init__()
         choose("encoder.depth", depth, BUILDERS)
+        choose("encoder.levels", levels, (2, 3, 4, 5))
         choose("encoder.output_stride", output_stride, (8, 16, 32))
         self.body = BUILDERS[depth](weights=None, norm_layer=BatchNorm2d)
         wide = self.body.fc.in_features
-        self.channels = (64, wide // 8, wide // 4, wide // 2, wide)
+        self.channels = (64, wide // 8, wide // 4, wide // 2, wide)[:levels]
         self.body.fc = cast(nn.Linear, nn.Identity())
-        self.strides = tuple(min(stride, output_stride) for stride in (2, 4, 8, 16, 32))
-        self.pooled = (None,) * 5  # the stem's pooling overlaps: it cannot be undone
+        self.strides = tuple(min(stride, output_stride) for stride in (2, 4, 8, 16, 32))[:levels]
+        self.pooled = (None,) * levels  # the stem's pooling overlaps: it cannot be undone
         if in_channels != 3:
             self.body.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
             nn.init.kaiming_normal_(self.body.conv1.weight, mode="fan_out", nonlinearity="relu")
+        for number in range(levels, 5):
+            setattr(self.body, f"layer{number}", nn.Sequential())
         if pretrained:
             self._load(f"resnet{depth}", in_channels)
         # Kept because equal weights give other outputs with other dilations.
@@ -54,6 +58,10 @@ class ResNet(Checkpointed):
 
     def _dilate(self, output_stride: int, multi_grid: Sequence[int] | None) -> None:
         last = self.body.layer4
+        if multi_grid is not None and not len(last):
+            raise UserError(
+                "encoder.multi_grid: encoder.levels leaves out the last stage, whose blocks it dilates; set null"
+            )
         if multi_grid is not None and (len(multi_grid) < len(last) or min(multi_grid) < 1):
             raise UserError(
                 f"encoder.multi_grid: {list(multi_grid)}; give a positive number for each of the {len(last)} blocks of "
@@ -65,7 +73,7 @@ class ResNet(Checkpointed):
             before, rate = rate, rate * 2 if dilated else rate
             rates = [rate] * len(stage)
             if multi_grid is None:
-                rates[0] = before
+                rates[:1] = [before] * len(rates[:1])
             elif stage is last:
                 rates = [rate * times for times in multi_grid[: len(last)]]
             dilate(stage, rates, dilated)
@@ -79,7 +87,7 @@ class ResNet(Checkpointed):
         body = self.body
         features = [self.block(self._stem, image)]
         x = F.max_pool2d(features[0], 3, 2, 1)
-        for stage in (body.layer1, body.layer2, body.layer3, body.layer4):
+        for stage in (body.layer1, body.layer2, body.layer3, body.layer4)[: len(self.channels) - 1]:
             for block in stage:
                 x = self.block(block, x)
             features.append(x)

@@ -30,6 +30,8 @@ Swin comes first: before timm 1.0.31 it takes the option of the others and ignor
 class Timm(Checkpointed):
     """`name` as timm lists it, with or without a tag. `body` has timm's own keys.
 
+    `levels` keeps the first so many feature maps, and leaves out the stages after them.
+
     timm's models disagree on odd sizes: some refuse them (HRNet), some drop the last pixels (ConvNeXt). So the image
     is padded by reflection to multiples of the last stride, at least two, and features are cropped to
     ceil(size / stride).
@@ -42,15 +44,23 @@ class Timm(Checkpointed):
         output_stride: int | None = None,
         pretrained: bool = False,
         drop_path: float | None = None,
+        levels: int | None = None,
     ) -> None:
         super().__init__()
         check_name(name)
+        if levels is not None and levels < 1:
+            raise UserError(f"encoder.levels={levels}: give 1 or more, or null for all of {name}")
         self.name, self.in_channels = name, in_channels
         options = {"in_chans": in_channels, "output_stride": output_stride, "drop_path_rate": drop_path}
+        if levels is not None:
+            options["out_indices"] = tuple(range(levels))
         if name.startswith("hrnet"):
             options = {**options, "feature_location": ""}  # else its maps are those of the classifier
         state = published.of_timm(name) if pretrained else None
-        self.body = create(name, state, {key: value for key, value in options.items() if value is not None})
+        try:
+            self.body = create(name, state, {key: value for key, value in options.items() if value is not None})
+        except IndexError as error:
+            raise UserError(f"encoder.levels={levels}: {name} has fewer feature maps; give fewer, or null") from error
         facts: Any = self.body
         self.strides = tuple(facts.feature_info.reduction())
         self.channels = tuple(facts.feature_info.channels())

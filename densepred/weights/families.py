@@ -25,6 +25,9 @@ class Family:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     merges: renaming.Merges = ()
+    splits: renaming.Splits = ()
+    orders: renaming.Orders = ()
+    unused: Sequence[str] = ()
 
     def matches(self, names: Collection[str]) -> bool:
         """Match each of the marks with some name of a file."""
@@ -32,7 +35,11 @@ class Family:
 
     def rename(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Return the tensors under our names, and the names of those that no model needs."""
-        return renaming.rename(state, self.rules, self.merges)
+        return renaming.rename(state, self.rules, self.merges, self.splits, self.orders)
+
+    def needless(self, name: str) -> bool:
+        """Match one of ours that files of this family hold though their own model does not run it."""
+        return any(re.fullmatch(pattern, name) for pattern in self.unused)
 
 
 def families() -> dict[str, Family]:
@@ -45,7 +52,7 @@ def family(module: str) -> Family:
     table = importlib.import_module(f"{keymap.__name__}.{module}")
     more = {
         name: getattr(table, name.upper())
-        for name in ("expects", "mean", "std", "merges")
+        for name in ("expects", "mean", "std", "merges", "splits", "orders", "unused")
         if hasattr(table, name.upper())
     }
     return Family(table.NAME, table.MARKS, table.RULES, **more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.build.allowlist import check_info
-from densepred.contracts import Model
+from densepred.contracts import Model, Upsample
 from densepred.errors import UserError
 from densepred.hub import zoo
 from densepred.settings import WeightsSettings
@@ -23,6 +23,8 @@ from densepred.weights.file import read_tensors
 from densepred.weights.header import find_weights, has_description, options, raw_header, read_header
 
 OURS = "encoder."
+UPSAMPLE = "upsample"
+"""Stands in the expectations of a family for the modules that an option of this group makes."""
 WRAPPERS = ("module.", "_orig_mod.", "model.")  # of DataParallel, of compiled modules, of training programs
 CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "aux_classifier.")
 LEAST = 0.5
@@ -77,9 +79,13 @@ def load_encoder(model: Model, source: str, say: Say) -> None:
             f"weights.encoder={source}: {len(coverage.loaded)} of {len(own)} tensors of the encoder are covered "
             f"(first problem: {(missing or ['no name in common'])[0]}); choose the encoder that the file was made for"
         )
-    if missing := [word for word in _missing_settings(model, best.family) if word.startswith(OURS)]:
-        say(f"  these weights were trained with {' '.join(missing)}")
+    _say_settings([word for word in settings_missing(model, best.family) if word.startswith(OURS)], say)
     _copy_statistics(model, best.family, say)
+
+
+def _say_settings(missing: Sequence[str], say: Say) -> None:
+    if missing:
+        say(f"  these weights were trained with {' '.join(missing)}")
 
 
 def load_matching(model: Model, source: str, heads: Heads, say: Say, least: float = LEAST) -> None:
@@ -103,6 +109,7 @@ def load_matching(model: Model, source: str, heads: Heads, say: Say, least: floa
     if by_order := sorted(head for head in after if _by_order(head, before, after, head in declared)):
         reason = "the file names no channels" if before is None else "this model declares no channel_axes"
         say(f"  {reason} of {', '.join(by_order)}: taken in the order of the file where their number fits")
+    _say_settings(settings_missing(model, best.family), say)
     _copy_statistics(model, best.family, say)
 
 
@@ -120,7 +127,7 @@ def load_model(model: Model, source: str, heads: Heads, say: Say) -> None:
     if best.family is not None:  # those models normalise outside, so their files hold no statistics
         coverage.missing = [name for name in coverage.missing if name not in ("mean", "std")]
     say(coverage.text(source))
-    missing = _missing_settings(model, best.family)
+    missing = settings_missing(model, best.family)
     if problems := coverage.problems:
         settings = f"set {' '.join(missing)}, " if missing else ""
         raise UserError(
@@ -181,6 +188,10 @@ def _copy_best(
     best = max(candidates(state), key=lambda one: one.matched(own))
     coverage = copy_matching(model, best.state, before, after)
     coverage.expected_extras += best.extras
+    if best.family:
+        needless = [name for name in coverage.unexpected if best.family.needless(name)]
+        coverage.unexpected = [name for name in coverage.unexpected if name not in needless]
+        coverage.expected_extras += needless
     return best, coverage
 
 
@@ -198,15 +209,23 @@ def _prefixed(candidate: Candidate, prefix: str) -> Candidate:
     return Candidate({prefix + name: v for name, v in candidate.state.items()}, candidate.extras, candidate.family)
 
 
-def _missing_settings(model: Model, family: Family | None) -> list[str]:
+def settings_missing(model: Model, family: Family | None) -> list[str]:
     """Return the settings, as they are typed, that a family of weights expects and the model does not have."""
     missing = []
     for place, value in (family.expects if family else {}).items():
-        if reduce(lambda part, name: getattr(part, name, None), place.split("."), model) != value:
-            # `upsample` is a group of its own, though the module is in the decoder.
-            key = place.removeprefix("decoder.") if place.startswith("decoder.upsample.") else place
-            missing.append(f"{'' if '.' in key else 'model.'}{key}={'null' if value is None else str(value).lower()}")
+        if place == UPSAMPLE:
+            missing += [] if _upsampling(model) <= {value} else [f"{UPSAMPLE}={value}"]
+        elif reduce(lambda part, name: getattr(part, name, None), place.split("."), model) != value:
+            text = "null" if value is None else str(value).lower()
+            missing.append(f"{'' if '.' in place else 'model.'}{place}={text}")
     return missing
+
+
+def _upsampling(model: Model) -> set[object]:
+    """Return the options of `upsample` that the modules of a model stand for."""
+    parts = [part for part in model.modules() if isinstance(part, Upsample)]
+    corners = ["_corners" if getattr(part, "align_corners", False) else "" for part in parts]
+    return {type(part).__module__.rpartition(".")[2] + more for part, more in zip(parts, corners, strict=True)}
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 START = ("tutorial", "recipes", "hardware", "coming_from", "faq")
 TASKS = ("semantic", "instances", "panoptic", "detection", "pose", "openpose", "autoencoder")
-GUIDES = ("data", "check", "convert", "checkpoints", "sweeps", "reports", "deploy", "video", "python", "clusters")
+GUIDES = ("data", "check", "convert", "checkpoints", "weights", "sweeps", "reports", "deploy", "video", "python", "clusters")
 GUIDES += ("performance",)
 REFERENCE = ("configuration", "options", "metrics", "results", "reliability", "architecture", "own_components")
 MODULES = ("api", "predictor", "types", "contracts")

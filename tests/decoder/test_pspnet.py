@@ -62,3 +62,9 @@ def test_one_image_of_one_pixel_trains() -> None:
     decoder = PSPNet(ResNet(3, 18), width=4)
     pyramid = Pyramid([torch.rand(1, 512, 1, 1)], [None])
     decoder(pyramid)[0].sum().backward()
+
+
+@pytest.mark.parametrize("kernel", [0, 2])
+def test_kernels_are_odd(kernel: int) -> None:
+    with pytest.raises(UserError, match=rf"decoder\.kernel: {kernel}; give an odd number"):
+        PSPNet(ResNet(3, 18), kernel=kernel)

@@ -65,3 +65,17 @@ def test_pretrained_weights_encode_a_grey_image_as_an_image_of_equal_channels(
 def test_unknown_forms_are_refused_with_those_known(options: dict[str, int]) -> None:
     with pytest.raises(UserError, match="choose one of"):
         ResNet(3, **options)
+
+
+def test_levels_leave_out_the_deeper_stages() -> None:
+    torch.manual_seed(0)
+    whole, three = ResNet(3, 18).eval(), ResNet(3, 18, levels=3).eval()
+    left = three.load_state_dict(whole.state_dict(), strict=False)
+    assert not left.missing_keys
+    assert {name.split(".")[1] for name in left.unexpected_keys} == {"layer3", "layer4"}
+    assert (three.channels, three.strides, three.pooled) == ((64, 64, 128), (2, 4, 8), (None,) * 3)
+    image = torch.rand(1, 3, 37, 45)
+    with torch.no_grad():
+        torch.testing.assert_close(three(image).features, whole(image).features[:3])
+    with pytest.raises(UserError, match=r"encoder\.multi_grid: encoder\.levels leaves out the last stage"):
+        ResNet(3, 18, levels=4, multi_grid=[1, 2])

@@ -133,3 +133,13 @@ def test_checkpointing_that_would_compute_nothing_again_is_refused(monkeypatch: 
     monkeypatch.setattr(type(encoder.body), "set_grad_checkpointing", lambda self, on: None)
     with pytest.raises(UserError, match=r"encoder\.name=resnet18 \(nothing is computed again\)"):
         encoder.checkpoint()
+
+
+def test_levels_keep_the_first_maps() -> None:
+    encoder = Timm(3, "resnet10t", levels=2)
+    assert encoder.strides == (2, 4)
+    assert len(encoder(torch.rand(1, 3, 16, 24)).features) == 2
+    with pytest.raises(UserError, match=r"encoder\.levels=9: resnet10t has fewer feature maps; give fewer, or null"):
+        Timm(3, "resnet10t", levels=9)
+    with pytest.raises(UserError, match=r"encoder\.levels=0: give 1 or more, or null"):
+        Timm(3, "resnet10t", levels=0)

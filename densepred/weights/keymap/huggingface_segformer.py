@@ -22,5 +22,6 @@ RULES = (
     (r"classifier\..+", None),
 )
 MERGES = renaming.prefixed_merges(renaming.MIT_MERGES, r"segformer\.encoder\.", "encoder.")
+EXPECTS = {"align_corners": False, "upsample": "bilinear"}
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

@@ -29,5 +29,6 @@ RULES = (
     (r"decode_head\.conv_seg\..*", None),
     (r"head\..*", None),
 )
+EXPECTS = {"upsample": "bilinear"}
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

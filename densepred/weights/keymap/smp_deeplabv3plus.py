@@ -25,7 +25,7 @@ EXPECTS = {
     "encoder.output_stride": 16,
     "encoder.multi_grid": [1, 1, 1],
     "decoder.atrous_rates": [12, 24, 36],
-    "decoder.upsample.align_corners": True,
+    "upsample": "bilinear_corners",
 }
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

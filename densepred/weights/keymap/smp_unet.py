@@ -19,3 +19,4 @@ RULES = (
     (r"segmentation_head\.0\.(weight|bias)", r"heads.semantic.convs.0.\1"),
     (r"classification_head\..+", None),
 )
+EXPECTS = {"upsample": "nearest"}

@@ -22,6 +22,7 @@ EXPECTS = {
     "positive": "relu",
     "encoder.output_stride": 32,
     "decoder.extra_from": "decoder",
+    "upsample": "nearest",
 }
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
