@@ -143,6 +143,23 @@ def back(name: str) -> str:
     return pairs[prefix] + name.removeprefix(prefix)
 
 
+def test_lraspp_predicts_as_torchvision(plain: Plain, tmp_path: Path) -> None:
+    """Odd sizes too; `model.align_corners` and three other settings must be those of the file."""
+    theirs = get_model("lraspp_mobilenet_v3_large", weights=None, weights_backbone=None, num_classes=5).eval()
+    randomise(theirs)
+    model = made(plain, 5, "model=lraspp_mobilenet_v3_large").eval()
+    count = [sum(value.numel() for value in one.parameters()) for one in (theirs, model)]
+    assert count[0] - count[1] == 5  # two biases of each class are one here
+    take(model, theirs.state_dict(), "torchvision_lraspp")
+    image = torch.rand(1, 3, 65, 83)
+    with torch.no_grad():
+        want, have = theirs(normalised(image))["out"], model(image)["semantic"][-1]
+    close(F.interpolate(have, (65, 83), mode="bilinear", align_corners=model.align_corners), want)
+    other = made(plain, 5, "model=lraspp_mobilenet_v3_large", "encoder.output_stride=32", "encoder.level_blocks=last")
+    missing = pretrained.settings_missing(other, family("torchvision_lraspp"))
+    assert missing == ["encoder.output_stride=16", "encoder.level_blocks=first"]
+
+
 SMP = ("upsample=bilinear_corners", "model.align_corners=true", "encoder.multi_grid=[1,1,1]")
 SMP_HEAD = ("decoder.separable=true", "decoder.between=false", "decoder.mix=true", "decoder.convs=1")
 
