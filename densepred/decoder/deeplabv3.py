@@ -15,7 +15,8 @@ from densepred.types import Pyramid, UserError
 class ASPP(nn.Module):
     """A 1x1 convolution, a 3x3 for each rate and the mean of the image, concatenated and mixed.
 
-    Its keys are those of `torchvision.models.segmentation.deeplabv3.ASPP`. `conv` makes the 3x3 convolutions.
+    Its keys are those of `torchvision.models.segmentation.deeplabv3.ASPP`. `conv` makes the 3x3 convolutions, and
+    `kernel` is that of the mixing one.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class ASPP(nn.Module):
         activation: str,
         dropout: float,
         conv: Callable[..., nn.Module] = ConvNormAct,
+        kernel: int = 1,
     ) -> None:
         super().__init__()
         pool = ConvNormAct(in_channels, width, 1, norm=norm, activation=activation)
@@ -37,7 +39,7 @@ class ASPP(nn.Module):
                 nn.Sequential(nn.AdaptiveAvgPool2d(1), *pool),
             ]
         )
-        mix = ConvNormAct(width * len(self.convs), width, 1, norm=norm, activation=activation)
+        mix = ConvNormAct(width * len(self.convs), width, kernel, norm=norm, activation=activation)
         self.project = nn.Sequential(*mix, nn.Dropout(dropout))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +49,10 @@ class ASPP(nn.Module):
 
 
 class DeepLabV3(Decoder):
-    """One map at the encoder's last stride. `atrous_rates` are those of stride 16: doubled at 8, halved at 32."""
+    """One map at the encoder's last stride. `atrous_rates` are those of stride 16: doubled at 8, halved at 32.
+
+    The pyramid ends with a convolution of `kernel`, and a 3x3 one follows with `mix`.
+    """
 
     def __init__(
         self,
@@ -57,13 +62,17 @@ class DeepLabV3(Decoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.5,
+        kernel: int = 1,
+        mix: bool = True,
     ) -> None:
         super().__init__()
+        if kernel % 2 == 0:
+            raise UserError(f"decoder.kernel: {kernel}; give an odd number")
         self.channels, self.strides = (width,), (encoder.strides[-1],)
         self.atrous_rates = list(atrous_rates)
         scaled = rates_at(encoder.strides[-1], atrous_rates)
-        self.aspp = ASPP(encoder.channels[-1], width, scaled, norm, activation, dropout)
-        self.mix = ConvNormAct(width, width, norm=norm, activation=activation)
+        self.aspp = ASPP(encoder.channels[-1], width, scaled, norm, activation, dropout, kernel=kernel)
+        self.mix = ConvNormAct(width, width, norm=norm, activation=activation) if mix else nn.Identity()
         initialise(self)
 
     def forward(self, pyramid: Pyramid) -> list[Tensor]:

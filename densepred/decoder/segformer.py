@@ -12,7 +12,10 @@ from densepred.types import Pyramid
 
 
 class SegFormer(Decoder):
-    """One map at the finest of the encoder's levels that is at least `stride`. Any encoder serves."""
+    """One map at the finest of the encoder's levels that is at least `stride`. Any encoder serves.
+
+    With `linear_norm` the norm and the activation follow each linear layer too, as in mmsegmentation.
+    """
 
     def __init__(
         self,
@@ -23,12 +26,19 @@ class SegFormer(Decoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.1,
+        linear_norm: bool = False,
     ) -> None:
         super().__init__()
         self.levels = deep_to_shallow(encoder, stride)
         finest = self.levels[-1]
         self.channels, self.strides = (width,), (encoder.strides[finest],)
-        self.linears = nn.ModuleList(nn.Conv2d(encoder.channels[i], width, 1) for i in self.levels)
+        self.linear_norm = linear_norm
+        self.linears = nn.ModuleList(
+            ConvNormAct(encoder.channels[i], width, 1, norm=norm, activation=activation)
+            if linear_norm
+            else nn.Conv2d(encoder.channels[i], width, 1)
+            for i in self.levels
+        )
         self.fuse = ConvNormAct(width * len(self.levels), width, 1, norm=norm, activation=activation)
         initialise(self)
         self.ups = nn.ModuleList(

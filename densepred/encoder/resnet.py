@@ -11,7 +11,7 @@ from torchvision.models import get_model_weights, resnet
 
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
-from densepred.nn import BatchNorm2d, adapt_statistics, choose
+from densepred.nn import BatchNorm2d, ConvNormAct, adapt_statistics, choose, initialise
 from densepred.types import Pyramid, UserError
 
 BUILDERS = {18: resnet.resnet18, 34: resnet.resnet34, 50: resnet.resnet50, 101: resnet.resnet101}
@@ -24,6 +24,9 @@ class ResNet(Checkpointed):
     `multi_grid` (arXiv 1706.05587) has one factor per block of the last stage, which multiplies its dilation. Then the
     first block of a dilated stage has the stage's dilation too, as in DeepLab's own code; else it keeps the dilation
     before. With fewer than five `levels` the deeper stages are left out.
+
+    `stem` has the widths of three 3x3 convolutions in place of the first of 7x7: [32, 32, 64] is ResNet-C of
+    arXiv 1812.01187, which mmsegmentation calls v1c.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class ResNet(Checkpointed):
         multi_grid: Sequence[int] | None = None,
         pretrained: bool = False,
         levels: int = 5,
+        stem: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         choose("encoder.depth", depth, BUILDERS)
@@ -50,6 +54,12 @@ class ResNet(Checkpointed):
             nn.init.kaiming_normal_(self.body.conv1.weight, mode="fan_out", nonlinearity="relu")
         for number in range(levels, 5):
             setattr(self.body, f"layer{number}", nn.Sequential())
+        if stem is not None:
+            if pretrained:
+                raise UserError(
+                    "encoder.stem: torchvision has no weights for it; set encoder.pretrained=false, or stem=null"
+                )
+            self.body.conv1 = deep_stem(in_channels, stem)  # pyright: ignore[reportAttributeAccessIssue]
         if pretrained:
             self._load(f"resnet{depth}", in_channels)
         # Kept because equal weights give other outputs with other dilations.
@@ -95,6 +105,16 @@ class ResNet(Checkpointed):
 
     def _stem(self, image: Tensor) -> Tensor:
         return self.body.relu(self.body.bn1(self.body.conv1(image)))
+
+
+def deep_stem(in_channels: int, widths: Sequence[int]) -> nn.Sequential:
+    """Return three 3x3 convolutions, the first of stride 2; norm and activation of the last are those of the ResNet."""
+    if len(widths) != 3 or min(widths) < 1 or widths[-1] != 64:
+        raise UserError(f"encoder.stem: {list(widths)}; give three widths of which the last is 64, or null")
+    first = ConvNormAct(in_channels, widths[0], stride=2)
+    stem = nn.Sequential(*first, *ConvNormAct(widths[0], widths[1]), nn.Conv2d(*widths[1:], 3, padding=1, bias=False))
+    initialise(stem)
+    return stem
 
 
 def dilate(stage: nn.Sequential, rates: Sequence[int], unstride: bool) -> None:

@@ -73,6 +73,8 @@ def copy_matching(
         source = state.get(name)
         if source is not None and (*source.shape, 1, 1) == tuple(target.shape):
             source = source[..., None, None]  # a linear layer is a 1x1 convolution
+        elif source is not None and tuple(source.shape) == (*target.shape, 1, 1):
+            source = source[..., 0, 0]
         moved = _moved(axes.get(name, {}), before or {}, after or {})
         if source is None:
             coverage.missing.append(name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -79,3 +80,16 @@ def test_levels_leave_out_the_deeper_stages() -> None:
         torch.testing.assert_close(three(image).features, whole(image).features[:3])
     with pytest.raises(UserError, match=r"encoder\.multi_grid: encoder\.levels leaves out the last stage"):
         ResNet(3, 18, levels=4, multi_grid=[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("options", "fact"),
+    [
+        ({"stem": [32, 64]}, r"encoder\.stem: \[32, 64\]; give three widths of which the last is 64, or null"),
+        ({"stem": [32, 32, 128]}, r"encoder\.stem: \[32, 32, 128\]; give three widths of which the last is 64"),
+        ({"stem": [32, 32, 64], "pretrained": True}, r"encoder\.stem: torchvision has no weights for it"),
+    ],
+)
+def test_stems_that_do_not_fit_are_refused(options: dict[str, Any], fact: str) -> None:
+    with pytest.raises(UserError, match=fact):
+        ResNet(3, 18, **options)
