@@ -112,7 +112,9 @@ def deep_stem(in_channels: int, widths: Sequence[int]) -> nn.Sequential:
     if len(widths) != 3 or min(widths) < 1 or widths[-1] != 64:
         raise UserError(f"encoder.stem: {list(widths)}; give three widths of which the last is 64, or null")
     first = ConvNormAct(in_channels, widths[0], stride=2)
-    stem = nn.Sequential(*first, *ConvNormAct(widths[0], widths[1]), nn.Conv2d(*widths[1:], 3, padding=1, bias=False))
+    stem = nn.Sequential(
+        *first, *ConvNormAct(widths[0], widths[1]), nn.Conv2d(widths[1], widths[2], 3, padding=1, bias=False)
+    )
     initialise(stem)
     return stem
 
