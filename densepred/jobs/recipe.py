@@ -14,7 +14,7 @@ from densepred.cli import compose
 from densepred.cli.note import say
 from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
-from densepred.jobs import parts
+from densepred.jobs import parts, recipe_beside
 from densepred.jobs.measured import STEP, Choice, Measured, fcos_levels, grouping, measure, pose_crop
 
 PASSES, LEAST_STEPS, MOST_STEPS, VALIDATIONS = 40, 1000, 20_000, 40
@@ -37,7 +37,8 @@ class Built(NamedTuple):
 def choose(config: DictConfig, choices: Mapping[str, str], typed: Sequence[str]) -> Built | None:
     """Set what depends on the training data in `config`; print a line for each value; return the data.
 
-    Does nothing without a recipe. Values that are typed, or that the recipe's file sets, stay.
+    Does nothing without a recipe. Values that are typed, or that the recipe's file sets, stay. What a typed option
+    lacks is left out, with a line.
 
     Raises UserError if an experiment is chosen beside a recipe.
     """
@@ -49,11 +50,18 @@ def choose(config: DictConfig, choices: Mapping[str, str], typed: Sequence[str])
             f"recipe={name} and experiment={choices['experiment']}: both choose the dataset, the model and the length; "
             "choose one"
         )
+    recipe_beside.settle(config, name, choices, typed)
     built = _built(compose.settings(config).dataset)
     keys = {word.lstrip("+~").partition("=")[0] for word in typed}
     for choice in _choices(config, choices["task"], keys, built.dataset):
+        text = f"recipe={name}: {choice.key}={choice.value}".replace(", ", ",")
+        parent, _, last = choice.key.rpartition(".")
+        if last not in OmegaConf.select(config, parent):
+            group = choice.key.partition(".")[0]
+            say(f"{text} is left out: {group}={choices[group]} has no such setting")
+            continue
         OmegaConf.update(config, choice.key, choice.value)
-        say(f"recipe={name}: {choice.key}={choice.value}".replace(", ", ",") + f": {choice.reason}")
+        say(f"{text}: {choice.reason}")
     return built
 
 
