@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,25 @@ def test_every_entry_names_a_family_and_a_licence() -> None:
         assert entry.licence
         assert entry.options
         assert entry.source
+
+
+@pytest.mark.parametrize("entry", list(zoo.entries().values()), ids=lambda entry: entry.name)
+def test_every_entry_has_the_form_of_its_hub_and_the_statistics_of_its_family(entry: zoo.Entry) -> None:
+    hub, _, rest = entry.name.partition(":")
+    if hub == "torchvision":
+        assert entry.url == f"https://download.pytorch.org/models/{rest}_coco-{entry.sha256}.pth".replace(
+            "lraspp_mobilenet_v3_large_coco", "lraspp_mobilenet_v3_large"
+        )
+    else:
+        assert zoo.repository(entry.name) == rest
+        assert not entry.url
+        assert not entry.sha256  # the server tells it
+    one = families()[entry.family]
+    assert (entry.mean, entry.std) == (one.mean, one.std)
+    assert entry.size is not None
+    assert 0 < entry.size <= 1024
+    assert entry.classes in ("voc", "ade20k", None)
+    assert not entry.score or re.match(r"mIoU \d\d\.\d on (COCO val2017|ADE20K val)", entry.score)
 
 
 def test_weights_come_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
