@@ -69,9 +69,7 @@ class ResNet(Checkpointed):
     def _dilate(self, output_stride: int, multi_grid: Sequence[int] | None) -> None:
         last = self.body.layer4
         if multi_grid is not None and not len(last):
-            raise UserError(
-                "encoder.multi_grid: encoder.levels leaves out the last stage, whose blocks it dilates; set null"
-            )
+            raise UserError("encoder.multi_grid: encoder.levels leaves out the last stage, which it dilates; set null")
         if multi_grid is not None and (len(multi_grid) < len(last) or min(multi_grid) < 1):
             raise UserError(
                 f"encoder.multi_grid: {list(multi_grid)}; give a positive number for each of the {len(last)} blocks of "

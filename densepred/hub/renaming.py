@@ -117,7 +117,7 @@ def _join(tensors: Sequence[Tensor], how: str) -> Tensor:
 def divided(state: Mapping[str, Tensor], splits: Splits) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return the tensors that no split takes, and the parts of the others by our names.
 
-    A tensor whose rows the shares do not divide keeps its name.
+    A tensor keeps its name if the shares do not divide its rows.
     """
     left, parts = dict(state), dict[str, Tensor]()
     for pattern, to, shares in splits:

@@ -1,4 +1,4 @@
-"""Choices of a recipe that options typed beside it lack, leave unused, or have otherwise: each is told in a line."""
+"""Choices of a recipe that options typed beside it lack, leave unused, or have otherwise; a line for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options typed beside a recipe: each choice of the recipe that they drop or change is told."""
+"""Options typed beside a recipe: a line for each choice of the recipe that they drop or change."""
 
 from __future__ import annotations
 

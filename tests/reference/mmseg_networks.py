@@ -103,7 +103,7 @@ class Segformer(nn.Module):
 
 
 class DeepLabV3(nn.Module):
-    """On timm's ResNet-50-C, whose stem of three convolutions mmsegmentation calls v1c; rates 12, 24 and 36."""
+    """On timm's ResNet-50-C, with the stem that mmsegmentation calls v1c; rates 12, 24 and 36."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()

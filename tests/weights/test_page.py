@@ -20,7 +20,7 @@ from tests.conftest import REPOSITORY
 PAGE = (REPOSITORY / "docs" / "weights.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| ([^|]+) \| `(\w+)` \| `([^`]+)` \| `([^`]+)` \|$", PAGE, re.M)
 OWN_HEADS = ("openpose_body", "torchvision_fcos")
-"""Families whose models take heads of their tasks; their own tests read their expectations."""
+"""Families of models with heads of their own tasks; their own tests read the expectations."""
 MODELS = [row for row in ROWS if row[1] not in OWN_HEADS and "weights.encoder" not in row[0]]
 
 

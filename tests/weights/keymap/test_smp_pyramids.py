@@ -94,7 +94,7 @@ def test_other_settings_are_refused_with_those_to_type(plain: Plain, tmp_path: P
         pretrained.load(model, WeightsSettings(model=source), lambda _: {}, print)
 
 
-def test_settings_of_the_file_are_told_where_its_weights_only_start_a_training(plain: Plain, tmp_path: Path) -> None:
+def test_settings_of_the_file_are_named_where_its_weights_only_start_a_training(plain: Plain, tmp_path: Path) -> None:
     said = list[str]()
     model = made(plain, 5, *WORDS["FPN"], *TIMM, "upsample=bilinear")
     source = saved(peer("FPN", "tu-resnet10t"), tmp_path / "a.safetensors")
