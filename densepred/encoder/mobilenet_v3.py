@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torchvision.models import get_model_weights, mobilenetv3
 
-from densepred.contracts import Encoder
+from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
 from densepred.nn import BatchNorm2d, adapt_statistics, choose
 from densepred.types import Pyramid
@@ -20,7 +20,7 @@ FIRST = "features.0.0.weight"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class MobileNetV3(Encoder):
+class MobileNetV3(Checkpointed):
     """Five levels, one per stride. `body` has the keys of torchvision's classifiers.
 
     A level is the output of the `last` or the `first` block of its stride; the deepest is always that of the last
@@ -65,7 +65,7 @@ class MobileNetV3(Encoder):
     def forward(self, image: Tensor) -> Pyramid:
         maps, x = [], image
         for place, block in enumerate(self.body["features"]):  # pyright: ignore[reportArgumentType]
-            x = block(x)
+            x = self.block(block, x)
             if place in self.places:
                 maps.append(x)
         return Pyramid(maps, [None] * len(maps))
