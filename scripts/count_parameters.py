@@ -34,9 +34,10 @@ class Page(NamedTuple):
 UNETS = ("unet", "residual_unet", "attention_unet", "unetplusplus", "unet_first")
 FCNS = ("fcn", "fcn8s", "fcn16s", "fcn32s", "fcn_resnet50", "fcn_resnet101", "segnet")
 DEEPLABS = ("deeplabv3", "deeplabv3_multigrid", "deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3plus", "pspnet")
-OTHERS = ("lraspp_mobilenet_v3_large", "fpn", "upernet", "segformer", "hrnet", "hrnet_w32", "hrnet_w48", "auxiliary", "encoder_decoder")
+MOBILE = ("lraspp_mobilenet_v3_large",)
+OTHERS = ("fpn", "upernet", "segformer", "hrnet", "hrnet_w32", "hrnet_w48", "auxiliary", "encoder_decoder")
 PAGES = {
-    "semantic": Page("semantic", UNETS + FCNS + DEEPLABS + OTHERS),
+    "semantic": Page("semantic", UNETS + FCNS + DEEPLABS + MOBILE + OTHERS),
     "instances": Page("instance_components", ("unet", "fpn", "hrnet")),
     "panoptic": Page("panoptic", ("panoptic_deeplab_light", "panoptic_deeplab", "unet", "hrnet")),
     "detection": Page("detection_fcos", ("fcos_light", "fcos", "fcos_hrnet", "fcos_resnet50")),
