@@ -2,7 +2,8 @@
 
 The table, scripts/ratios.json, holds the ratio of each line, our cost by that of the other side. A ratio above twice
 its entry (`--tolerance`) is slower than before: it is named, and the exit code is 1. `--store` writes the table. Ratios
-on maps of blocks differ by a factor of up to 1.7 between runs. Other benchmarks of this folder run alone.
+on maps of blocks differ by a factor of up to 1.7 between runs. Those of wall time (predict, checkpoint, digests) need
+free processors. `bench_growth.py` shows how cost grows; other benchmarks of this folder run alone.
 
     python scripts/bench_all.py --minutes 20
 """
@@ -16,14 +17,29 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 FOLDER = Path(__file__).parent
 TABLE = FOLDER / "ratios.json"
-BENCHMARKS = ("bench_confusion.py", "bench_coco.py")
+BENCHMARKS: tuple[tuple[str, ...], ...] = (
+    ("bench_confusion.py",),
+    ("bench_coco.py",),
+    ("bench_cache.py",),
+    ("bench_loss.py", "--quick", "--threads", "1"),
+    ("bench_digest.py",),
+    ("bench_checkpoint.py",),
+    ("bench_predict.py",),
+)
 """In the order in which they run: what does not fit into the minutes is named and left out."""
+GIVEN = {
+    "camvid": ("bench_quality.py", "--speed", "--threads", "1", "--data"),
+    "panoptic_deeplab": ("bench_panoptic.py", "--published"),
+    "pytorch_openpose": ("bench_openpose.py", "--port"),
+}
+"""Benchmarks that need a folder, by the option of this script that gives it."""
 LINE = re.compile(r"^ratio (.+) ([0-9.]+)$", re.MULTILINE)
 
 
@@ -34,9 +50,15 @@ def main() -> int:
         "--tolerance", type=float, default=1.0, help="part of the stored ratio by which one may be above it"
     )
     parser.add_argument("--store", action="store_true", help="write the ratios that were measured into the table")
+    for name, (script, *_) in GIVEN.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="DIR", help=f"the folder of {script}")
     args = parser.parse_args()
     print(limits(), flush=True)
-    found, failed = measured(time.monotonic() + 60 * args.minutes)
+    given = {name: getattr(args, name) for name in GIVEN}
+    for name in [name for name, folder in given.items() if folder is None]:
+        print(f"{GIVEN[name][0]} is left out: give --{name.replace('_', '-')} DIR", flush=True)
+    more = [(*GIVEN[name], folder) for name, folder in given.items() if folder is not None]
+    found, failed = measured([*BENCHMARKS, *more], time.monotonic() + 60 * args.minutes)
     stored = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.is_file() else {}
     for name, ratio in found.items():
         print(
@@ -52,12 +74,12 @@ def main() -> int:
     return int(bool(slow or failed))
 
 
-def measured(end: float) -> tuple[dict[str, float], list[str]]:
+def measured(benchmarks: Sequence[Sequence[str]], end: float) -> tuple[dict[str, float], list[str]]:
     """Return the ratios by name, and the benchmarks that failed or ran out of time."""
     found: dict[str, float] = {}
     failed = []
-    for script in BENCHMARKS:
-        command = [sys.executable, str(FOLDER / script)]
+    for script, *words in benchmarks:
+        command = [sys.executable, str(FOLDER / script), *words]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
         try:
             done = subprocess.run(

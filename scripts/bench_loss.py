@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from alternate import report
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -63,6 +65,8 @@ def row(loss: str, classes: int, stride: int, args: argparse.Namespace) -> str:
     plain, banded = (
         {name: statistics.median(run[name] for run in results) for name in results[0]} for results in runs.values()
     )
+    for what, unit in (("time", "ms"), ("memory", "mb")):
+        report(f"{loss} K={classes} stride {stride}, {what} / torch", banded[unit], max(plain[unit], 0.1))
     return (
         f"{loss:6s} {classes:3d} {stride:6d} "
         f"| {plain['ms']:9.1f} {banded['ms']:9.1f} {plain['ms'] / banded['ms']:6.2f} "

@@ -23,6 +23,7 @@ from unittest.mock import MagicMock
 
 import numpy as np
 import torch
+from alternate import report
 from torch import Tensor
 
 from densepred.codec.openpose import OpenPose
@@ -174,6 +175,7 @@ def main() -> None:
         )
     slow, fast = (statistics.median(times[name]) for name in ("port", "ours"))
     print(f"median: port {slow * 1e3:.1f} ms, ours {fast * 1e3:.1f} ms, {slow / fast:.0f} times faster")
+    report(f"grouping of {args.people} people / pytorch-openpose", fast, slow)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from alternate import report
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
@@ -190,7 +191,9 @@ def compare_speed(args: argparse.Namespace) -> None:
         count = sum(p.numel() for p in parameters[name].parameters())
         print(f"{name:>10}: {speed:.2f} images/s, {count / 1e6:.2f} M parameters")
     ratios = [a / b for a, b in zip(times["densepred"], times["peer"], strict=True)]
-    print(f"     ratio: {statistics.median(ratios):.3f} (from {min(ratios):.3f} to {max(ratios):.3f})")
+    print(f"     speed: {statistics.median(ratios):.3f} times the peer's (from {min(ratios):.3f} to {max(ratios):.3f})")
+    size = "x".join(map(str, args.crop))
+    report(f"training step, U-Net ResNet-34, {args.batch} x {size} / SMP", speeds["peer"], speeds["densepred"])
 
 
 def our_step(task: Any, model: Any, given: Any) -> Any:
