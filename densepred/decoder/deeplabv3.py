@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder
-from densepred.nn import ConvNormAct, initialise
+from densepred.nn import ConvNormAct, initialise, make_activation
 from densepred.types import Pyramid, UserError
 
 
@@ -16,7 +16,7 @@ class ASPP(nn.Module):
     """A 1x1 convolution, a 3x3 for each rate and the mean of the image, concatenated and mixed.
 
     Its keys are those of `torchvision.models.segmentation.deeplabv3.ASPP`. `conv` makes the 3x3 convolutions, and
-    `kernel` is that of the mixing one.
+    `kernel` is that of the mixing one. Without `image_norm` the mean of the image has neither norm nor bias.
     """
 
     def __init__(
@@ -29,9 +29,12 @@ class ASPP(nn.Module):
         dropout: float,
         conv: Callable[..., nn.Module] = ConvNormAct,
         kernel: int = 1,
+        image_norm: bool = True,
     ) -> None:
         super().__init__()
         pool = ConvNormAct(in_channels, width, 1, norm=norm, activation=activation)
+        if not image_norm:
+            pool = nn.Sequential(nn.Conv2d(in_channels, width, 1, bias=False), make_activation(activation))
         self.convs = nn.ModuleList(
             [
                 ConvNormAct(in_channels, width, 1, norm=norm, activation=activation),

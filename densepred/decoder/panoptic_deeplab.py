@@ -21,7 +21,7 @@ class PanopticDeepLab(Decoder):
     On the way up, shallow levels at twice the stride each are narrowed to `low_widths`, coarse to fine. They are joined
     to the enlarged map, and mixed by a depthwise `kernel` and a 1x1 convolution. The paper has [64, 32] above output
     stride 16, the published code [128, 64, 32] above 32. `atrous_rates` are those of stride 16: doubled at 8, halved at
-    32.
+    32. Without `image_norm` the pyramid's mean of the image has neither norm nor bias, as in the published code.
     """
 
     def __init__(
@@ -37,18 +37,21 @@ class PanopticDeepLab(Decoder):
         norm: str = "batch",
         activation: str = "relu",
         dropout: float = 0.5,
+        image_norm: bool = True,
     ) -> None:
         super().__init__()
         if kernel % 2 == 0:
             raise UserError(f"decoder.kernel: {kernel}; give an odd number")
-        self.atrous_rates = list(atrous_rates)
+        # Kept because equal weights give other outputs with other settings.
+        self.atrous_rates, self.image_norm = list(atrous_rates), image_norm
         self.low, low_widths = shallow_levels(encoder.strides, stride, low_widths)
         path = [encoder.strides[-1], *(encoder.strides[level] for level in self.low)]
         self.channels, self.strides = (width,), (path[-1],)
         point = partial(ConvNormAct, kernel=1, norm=norm, activation=activation)
         mix = partial(SeparableConvNormAct, kernel=kernel, norm=norm, activation=activation)
         scaled = rates_at(encoder.strides[-1], atrous_rates)
-        self.aspp = ASPP(encoder.channels[-1], pyramid_width, scaled, norm, activation, dropout)
+        deep = encoder.channels[-1]
+        self.aspp = ASPP(deep, pyramid_width, scaled, norm, activation, dropout, image_norm=image_norm)
         arriving = [pyramid_width, *[width] * (len(self.low) - 1)]  # the width of the enlarged map of each step
         self.project = nn.ModuleList(
             point(encoder.channels[level], low) for level, low in zip(self.low, low_widths, strict=True)

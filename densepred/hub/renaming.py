@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 Rules = Sequence[tuple[str, str | None]]
 Orders = Sequence[tuple[str, Sequence[int]]]
+Changes = Sequence[tuple[str, Callable[[Tensor], Tensor]]]
 
 
 class Merge(NamedTuple):
@@ -71,12 +72,18 @@ def prefixed_merges(merges: Merges, theirs: str, ours: str) -> Merges:
 
 
 def rename(
-    state: Mapping[str, Tensor], rules: Rules, merges: Merges = (), splits: Splits = (), orders: Orders = ()
+    state: Mapping[str, Tensor],
+    rules: Rules,
+    merges: Merges = (),
+    splits: Splits = (),
+    orders: Orders = (),
+    changes: Changes = (),
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Return the tensors under our names, and the names of those that no model needs.
 
     The first pattern that matches a whole name renames it; tensors without a rule keep their names. A merge takes place
     once all of its tensors are there. `orders` are those of input channels, by our names: see `reordered`.
+    `changes` are functions of tensors, by our names, such as one to other units.
     """
     names, ours = joined(state, merges)
     names, parts = divided(names, splits)
@@ -90,7 +97,10 @@ def rename(
             extras.append(name)
         else:
             ours[found[0].expand(found[1])] = value
-    return reordered(ours, orders), extras
+    ours = reordered(ours, orders)
+    for pattern, change in changes:
+        ours |= {name: change(value) for name, value in ours.items() if re.fullmatch(pattern, name)}
+    return ours, extras
 
 
 def joined(state: Mapping[str, Tensor], merges: Merges) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

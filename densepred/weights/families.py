@@ -27,6 +27,7 @@ class Family:
     merges: renaming.Merges = ()
     splits: renaming.Splits = ()
     orders: renaming.Orders = ()
+    changes: renaming.Changes = ()
     unused: Sequence[str] = ()
 
     def matches(self, names: Collection[str]) -> bool:
@@ -35,7 +36,7 @@ class Family:
 
     def rename(self, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Return the tensors under our names, and the names of those that no model needs."""
-        return renaming.rename(state, self.rules, self.merges, self.splits, self.orders)
+        return renaming.rename(state, self.rules, self.merges, self.splits, self.orders, self.changes)
 
     def needless(self, name: str) -> bool:
         """Match one of ours that files of this family hold though their own model does not run it."""
@@ -52,7 +53,7 @@ def family(module: str) -> Family:
     table = importlib.import_module(f"{keymap.__name__}.{module}")
     more = {
         name: getattr(table, name.upper())
-        for name in ("expects", "mean", "std", "merges", "splits", "orders", "unused")
+        for name in ("expects", "mean", "std", "merges", "splits", "orders", "changes", "unused")
         if hasattr(table, name.upper())
     }
     return Family(table.NAME, table.MARKS, table.RULES, **more)

@@ -23,6 +23,8 @@ from densepred.weights.file import read_tensors
 from densepred.weights.header import find_weights, has_description, options, raw_header, read_header
 
 OURS = "encoder."
+GROUPS = ("encoder.", "decoder.")
+"""Parts of a model with a group of options of their own; settings of others are typed below `model.`."""
 UPSAMPLE = "upsample"
 """Stands in the expectations of a family for the modules that an option of this group makes."""
 WRAPPERS = ("module.", "_orig_mod.", "model.")  # of DataParallel, of compiled modules, of training programs
@@ -217,7 +219,7 @@ def settings_missing(model: Model, family: Family | None) -> list[str]:
             missing += [] if _upsampling(model) <= {value} else [f"{UPSAMPLE}={value}"]
         elif reduce(lambda part, name: getattr(part, name, None), place.split("."), model) != value:
             text = "null" if value is None else str(value).lower()
-            missing.append(f"{'' if '.' in place else 'model.'}{place}={text}")
+            missing.append(f"{'' if place.startswith(GROUPS) else 'model.'}{place}={text}")
     return missing
 
 

@@ -34,3 +34,9 @@ def test_blocks_of_input_channels_are_reordered_or_left_out() -> None:
     ours, _ = rename({"a": weight, "b": weight[:, :5]}, ((r"(.)", r"conv.\1"),), orders=((r"conv\..", (2, 0, 1)),))
     assert ours.keys() == {"conv.a"}
     assert ours["conv.a"].flatten().tolist() == [4, 5, 0, 1, 2, 3]
+
+
+def test_changes_take_tensors_by_our_names() -> None:
+    ours, _ = rename({"a": A, "b": B}, ((r"(.)", r"x.\1"),), changes=((r"x\.b", lambda rows: 2 * rows.flip(0)),))
+    assert torch.equal(ours["x.a"], A)
+    assert torch.equal(ours["x.b"], 2 * B.flip(0))

@@ -8,6 +8,7 @@ before.
 Optional: EXPECTS, attributes of our model, such as {"encoder.fuse": "bilinear"}, without which the same weights give
 other outputs, and "upsample", the option of the decoder's upsampling; MEAN and STD, the statistics of images in [0, 1]
 that the weights were trained with; MERGES and SPLITS of `hub.renaming`, tensors that are several there and one here, or
-one there and several here; ORDERS, pairs (pattern of our name, order of blocks of input channels); UNUSED, patterns of
-our names that a file may hold though its own model does not run them.
+one there and several here; ORDERS, pairs (pattern of our name, order of blocks of input channels); CHANGES,
+pairs (pattern of our name, function of its tensor); UNUSED, patterns of our names that a file may hold though its own
+model does not run them.
 """
