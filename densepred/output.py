@@ -78,6 +78,13 @@ def install(known: Iterable[str] = ()) -> None:
             setattr(sys, stream, Screen(getattr(sys, stream)))
 
 
+def erase(lines: int) -> None:
+    """Remove the last lines from the terminal that standard output is; a Screen would show the sequence as text."""
+    stream = sys.stdout._stream if isinstance(sys.stdout, Screen) else sys.stdout
+    stream.write(f"\033[{lines}A\033[J")
+    stream.flush()
+
+
 def _visible(text: str, tabs: bool = True) -> str:
     """Escape what terminals obey or do not show: control, format, private and unpaired characters, line separators."""
     if text.isascii() and text.isprintable():

@@ -24,6 +24,7 @@ from densepred.rundir import secrets
 from densepred.sweep import pool, record
 from densepred.sweep.job import SweepJob, ended, result
 from densepred.sweep.ledger import Entry, Ledger, identity
+from densepred.sweep.live import Live
 from densepred.sweep.pool import Place, Process, Running
 from densepred.sweep.table import aligned, cells, markdown, shown, winner
 
@@ -63,6 +64,11 @@ class Planned:
         return [secrets.redacted(word) for word in filter_overrides(self.overrides)]
 
     @property
+    def monitor(self) -> str | None:
+        """The score that selects its best weights, if it trains."""
+        return OmegaConf.select(self.config, "trainer.monitor") or OmegaConf.select(self.config, "task.monitor")
+
+    @property
     def folder(self) -> Path:
         return expand(self.config.hydra.sweep.dir) / str(self.config.hydra.sweep.subdir)
 
@@ -79,6 +85,7 @@ class Processes(Launcher):
         self.cut: list[SweepJob] = []  # jobs that a signal has stopped
         self.columns: dict[str, None] = {}  # those that any job asks for, in order
         self.running: dict[int, Planned] = {}
+        self.live = Live(None, self.jobs)
         self.look: Callable[[], object] = lambda: None  # called now and then while jobs run
         self.told: Callable[[SweepJob], object] = lambda job: None  # called at the end of each job
 
@@ -121,7 +128,17 @@ class Processes(Launcher):
         (self.folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra's copy holds raw overrides, secrets included
         record.write(self.folder, self.command, sys.argv[1:])
         free = self.places(configs)
-        return pool.run(self._starts(plans, len(free) > 1 or self.always_logged), free, lambda: self.look())
+        logged = len(free) > 1 or self.always_logged
+        self.live = Live(len(plans) if isinstance(plans, Sequence) else None, self.jobs)
+        try:
+            return pool.run(self._starts(plans, logged), free, lambda: self._look(logged))
+        finally:
+            self.live.clear()
+
+    def _look(self, logged: bool) -> None:
+        self.look()
+        if logged:  # else the job that runs has the terminal
+            self.live.look()
 
     def places(self, configs: Sequence[DictConfig]) -> list[Place]:
         """Return a place for each job that may run at a time."""
@@ -180,12 +197,12 @@ class Processes(Launcher):
         retry = bool(OmegaConf.select(plan.config, "sweep.retry"))
         if former and (former.state in ("done", "pruned") or (former.state == "failed" and not retry)):
             again = "" if former.state != "failed" else f", exit code {former.code}; sweep.retry=true runs it again"
-            print(f"{label}: {former.state} before, skipped{again}", flush=True)
+            self.live.say(f"{label}: {former.state} before, skipped{again}")
             self.jobs.append(ended(plan.number, _own(plan), folder, former.code or 0, former.seconds))
             self.told(self.jobs[-1])
             return None
         folder.mkdir(parents=True, exist_ok=True)
-        print(f"{label}{': goes on' if former else ''}", flush=True)
+        self.live.say(f"{label}{': goes on' if former else ''}")
         resume = ["trainer.resume=auto"] if (former or self.resumes) and "trainer" in plan.config else []
         entry = Entry(plan.number, plan.words, own, "begun", os.path.relpath(folder, self.folder))
         ledger.write(entry)
@@ -193,6 +210,7 @@ class Processes(Launcher):
         output = folder.with_name(f"{folder.name}.log") if together else None
         process = self.begin(command, place, output)
         self.running[plan.number] = plan
+        self.live.began(plan.number, plan.words, plan.monitor, folder)
         begin = time.monotonic()
         return Running(
             process,
@@ -211,6 +229,7 @@ class Processes(Launcher):
     ) -> None:
         """Note the end of a job; with `stopping` it was asked to end."""
         del self.running[plan.number]
+        self.live.ended(plan.number)
         job = ended(plan.number, _own(plan), plan.folder, code, seconds)
         alone = not stopping and not job.pruned and code in (STOPPED, INTERRUPTED)
         stopped = alone or (stopping and code != 0)
@@ -225,7 +244,7 @@ class Processes(Launcher):
             score = f", {job.monitor} {shown(job.value)}" if job.value is not None else ""
             cause = f": a signal stopped it alone; go on with it by {self._resume}" if alone else ""
             last = pool.why(output) if state == "failed" and output is not None else ""
-            print(f"job {job.number}: {job.ending} after {seconds:.0f} s{score}{cause or last}", flush=True)
+            self.live.say(f"job {job.number}: {job.ending} after {seconds:.0f} s{score}{cause or last}")
 
 
 def _own(plan: Planned) -> list[str]:

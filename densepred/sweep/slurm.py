@@ -58,7 +58,7 @@ class Slurm(Processes):
         submit.update_parameters(**self.parameters)
         submit.update_parameters(name=f"{self.folder.name}-{output.stem}")
         job = submit.submit(Step(list(command), job_variables(), os.getcwd(), str(output.absolute())))
-        print(f"  submitted as {self.settings['cluster']} job {job.job_id}", flush=True)
+        self.live.say(f"  submitted as {self.settings['cluster']} job {job.job_id}")
         return Submitted(job)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch.distributed as dist
 
 from densepred import distributed
 from densepred.errors import Notice, UserError
 from densepred.hub import download
 from densepred.hub.download import Published, fetch
+from tests.conftest import PATIENCE
 
 CONTENT = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -149,3 +153,28 @@ def test_only_the_first_process_of_a_node_works_and_all_raise_its_error(
     monkeypatch.setattr(distributed, "gather", lambda value: ["of rank 0", value])
     with pytest.raises(UserError, match="of rank 0"):
         fetch(file, remedy)
+
+
+def node_process(rank: int, local: int, meeting: Path, url: str, cache: Path) -> None:
+    """Fetch as one of three processes, in the cache of its node; exit with 0 if the file is whole there."""
+    os.environ["LOCAL_RANK"] = str(local)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=3)
+    path = fetch(Published(url, cache / "file", DIGEST), remedy)
+    whole = path.read_bytes() == CONTENT
+    dist.barrier()
+    os._exit(0 if whole else 1)
+
+
+@pytest.mark.slow
+def test_two_nodes_without_a_common_disk_download_once_each(server: str, tmp_path: Path) -> None:
+    """Processes that only wait find the file whole: those of one node share its cache."""
+    context = multiprocessing.get_context("fork")
+    places = ((0, 0, "a"), (1, 1, "a"), (2, 0, "b"))
+    arguments = [(rank, local, tmp_path / "meeting", f"{server}/file", tmp_path / node) for rank, local, node in places]
+    processes = [context.Process(target=node_process, args=each) for each in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(PATIENCE)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert Handler.asked == ["/file", "/file"]
