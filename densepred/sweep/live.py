@@ -32,7 +32,7 @@ class Row:
     last: tuple[int, float] | None = None
 
     def cells(self, number: int, now: float, shared: Collection[str]) -> list[str]:
-        """Return what is shown of the job, without `shared` overrides; reads the validations that are new."""
+        """Return the row of the job, without `shared` overrides; reads the validations that are new."""
         if self.monitor is not None and (new := self.scores.new(self.monitor)):
             self.last = new[-1]
         score = "" if self.last is None else f"step {self.last[0]}: {self.monitor} {shown(self.last[1])}"
@@ -41,7 +41,7 @@ class Row:
 
 
 class Live:
-    """What the terminal shows beside the lines of a sweep. Jobs that print there themselves leave no place for it."""
+    """The state below the lines of a sweep. Jobs that print on the terminal themselves leave no place for it."""
 
     def __init__(self, total: int | None, jobs: Sequence[SweepJob], now: Callable[[], float] = time.monotonic) -> None:
         """`total` counts all jobs, None if it is not known; `jobs` gets those that have ended."""
@@ -90,5 +90,5 @@ class Live:
     def state(self) -> str:
         """Return one line: jobs that have ended and that run, and the best one."""
         of = "" if self.total is None else f" of {self.total}"
-        best = f"; {winner(self.jobs)}" if any(job.code == 0 for job in self.jobs) else ""
+        best = f"; {winner(self.jobs, self.shared)}" if any(job.code == 0 for job in self.jobs) else ""
         return f"{len(self.jobs)}{of} jobs ended, {len(self.rows)} in progress{best}"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from densepred.rundir import secrets
 from densepred.sweep.job import SweepJob
 
 
-def winner(jobs: Sequence[SweepJob]) -> str:
-    """Name the best job, its score and its own overrides; jobs that failed count as bad, and are named."""
+def winner(jobs: Sequence[SweepJob], shared: Collection[str] | None = None) -> str:
+    """Name the best job, its score and its own overrides; jobs that failed count as bad, and are named.
+
+    shared: overrides that are left out; those of all `jobs` by default
+    """
+    shared = _shared(jobs) if shared is None else shared
     failed = [str(job.number) for job in jobs if job.code]
     bad = f"; failed: job {', '.join(failed)}" if failed else ""
     done = [job for job in jobs if job.code == 0 and job.value is not None and not job.pruned]
@@ -23,7 +27,7 @@ def winner(jobs: Sequence[SweepJob]) -> str:
     best = pick(done, key=lambda job: job.value or 0.0)
     ties = [str(job.number) for job in done if job.value == best.value and job is not best]
     equal = f" (as good: job {', '.join(ties)})" if ties else ""
-    own = " ".join(secrets.redacted(word) for word in best.overrides if word not in _shared(jobs))
+    own = " ".join(secrets.redacted(word) for word in best.overrides if word not in shared)
     return f"best of {len(jobs)} by {best.monitor}: job {best.number}, {own}, {shown(best.value)}{equal}{bad}"
 
 
