@@ -110,8 +110,10 @@ def naming(path: Path, temporary: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         if getattr(error, "errno", None) is None:
-            if FULL_DISK.search(str(error)):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            full = errno.ENOSPC if FULL_DISK.search(str(error)) else None
+            number = next((number for number in DISK if os.strerror(number) in str(error)), full)
+            if number is not None:
+                raise OSError(number, os.strerror(number), str(path)) from error
         elif isinstance(error, OSError):
             own, named = str(temporary), str(error.filename)
             if named.startswith(own) or (error.filename is None and error.errno in DISK):

@@ -50,6 +50,12 @@ def test_an_error_of_a_full_disk_has_the_name_of_the_file(tmp_path: Path, error:
     assert not list(tmp_path.iterdir())
 
 
+def test_torch_words_for_a_read_only_disk_are_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Read-only") as told, atomic.naming(tmp_path / "a.pt2", tmp_path / ".a.trial"):
+        raise RuntimeError("open file failed with strerror: Read-only file system")
+    assert (told.value.errno, told.value.filename) == (errno.EROFS, str(tmp_path / "a.pt2"))
+
+
 def test_temporary_names_stay_out_of_errors_and_other_errors_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as told, atomic.new_folder(tmp_path / "new", "") as folder:
         (folder / "sub/a.json").write_text("")

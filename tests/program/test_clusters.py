@@ -67,6 +67,16 @@ def test_two_tasks_of_slurm_are_one_run(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "last.safetensors").is_file()
 
 
+@pytest.mark.slow
+def test_a_process_with_a_validation_batch_more_holds_up_no_other_and_a_seed_gives_one_run(tmp_path: Path) -> None:
+    """Three images one by one are two batches of the first process and one of the second."""
+    words = (*TINY, "data.valid_batch_size=1", "trainer.epochs=1", "trainer.timeout_s=120")
+    for name in ("first", "second"):
+        ended = srun(2, tmp_path, *words, f"hydra.run.dir={name}")
+        assert [code for code, _, _ in ended] == [0, 0], ended
+    assert equal_runs(tmp_path / "first", tmp_path / "second")
+
+
 def test_auto_begins_and_then_goes_on(tmp_path: Path) -> None:
     words = (*TINY, "trainer.max_steps=2", "trainer.resume=auto", "hydra.run.dir=run")
     assert forked.run("train", *words, folder=tmp_path)[0] == 0

@@ -1,0 +1,87 @@
+"""Limits of memory and time: an allocation that fails, a worker that is halted."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch.utils.data import get_worker_info
+
+from densepred.dataset.shapes import Shapes
+from densepred.rundir.checkpoints import Checkpoints
+from tests import forked
+from tests.program.test_program import equal_runs
+from tests.running import TINY
+
+MB = 2**20
+
+
+def replaced(settings: dict[str, str]) -> tuple[str, ...]:
+    """Return the overrides of a tiny run with other values of some."""
+    kept = [word for word in TINY if word.partition("=")[0] not in settings]
+    return (*kept, *(f"{key}={value}" for key, value in settings.items()))
+
+
+def halting(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that halts the loader worker that draws the first training sample of the second epoch."""
+    drawn = 0
+
+    def drawing(self: Shapes, split: str, index: int) -> Any:
+        nonlocal drawn
+        drawn += split == "train" and get_worker_info() is not None
+        if drawn > len(self):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return draw(self, split, index)
+
+    return drawing
+
+
+@pytest.mark.slow
+def test_a_halted_worker_is_named_and_the_run_goes_on_from_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = {"dataset.counts": "{train: 4, valid: 1, test: 1}", "trainer.epochs": "3"}
+    words = replaced({**counts, "data.workers": "1", "data.timeout_s": "5"})
+    assert forked.run("train", *words, "hydra.run.dir=whole", folder=tmp_path)[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Shapes, "_draw", halting(Shapes._draw))
+        code, _, err = forked.run("train", *words, "hydra.run.dir=run", folder=tmp_path)
+    assert code == 2
+    [line] = err.splitlines()
+    assert line.startswith("error: no batch came within data.timeout_s; is the disk slow, or a loader worker stopped?")
+    assert Checkpoints(tmp_path / "run/checkpoints").newest() is not None
+    assert forked.run("train", "trainer.resume=run", folder=tmp_path)[0] == 0
+    assert equal_runs(tmp_path / "whole", tmp_path / "run")
+
+
+def limiting(save: Callable[..., Any], room: int) -> Callable[..., Any]:
+    """Return `Checkpoints.save`, after which the process may take `room` more bytes of address space."""
+
+    def saved(self: Checkpoints, *arguments: Any, **more: Any) -> Any:
+        done = save(self, *arguments, **more)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + room
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        return done
+
+    return saved
+
+
+@pytest.mark.slow
+def test_memory_that_runs_out_is_one_line_and_the_checkpoint_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    larger = {"dataset.size": "[512,512]", "encoder.widths": "[16,32]", "data.batch_size": "2"}
+    words = replaced({**larger, "dataset.counts": "{train: 4, valid: 1, test: 1}", "trainer.epochs": "3"})
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", limiting(Checkpoints.save, 64 * MB))
+        code, _, err = forked.run("train", *words, "hydra.run.dir=run", folder=tmp_path)
+    assert code == 2, err
+    assert err.splitlines()[-1].startswith("error: memory ran out; lower data.batch_size or data.crop")
+    assert "Traceback" not in err
+    assert Checkpoints(tmp_path / "run/checkpoints").newest() is not None
