@@ -219,6 +219,9 @@ def our_step(task: Any, model: Any, given: Any) -> Any:
     valid = parts.evaluation_loader(data, transform, task.codec, given.data, CPU)
     validator = Validator(state, task, valid, settings, run, StopFlag())
     trainer = Trainer(state, task, scheduler, settings, run, validator, StopFlag())
+    # As `fit` begins
+    trainer.started = trainer.saved = time.monotonic()
+    trainer.before, trainer.first, trainer.total = 0.0, 0, None
     model.train()
     return lambda batch: trainer._step([batch])
 
