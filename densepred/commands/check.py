@@ -38,7 +38,7 @@ def check(cfg: DictConfig) -> int:
     from densepred.inspection.finding import exit_code
     from densepred.inspection.inspect import inspect
 
-    found = inspect(settings)
+    found = inspect(settings, command.overrides())
     if place is not None:
         written = page.page(found, f"densepred-check dataset={command.choices()['dataset']}")
         atomic.replace(place, lambda temporary: temporary.write_text(written, "utf-8", "backslashreplace"))

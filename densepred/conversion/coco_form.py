@@ -15,9 +15,8 @@ from pycocotools import mask as rle
 from densepred import atomic
 from densepred.conversion.words import located
 from densepred.dataset.coco import Id
-from densepred.dataset.coco_fields import clipped
 from densepred.errors import UserError
-from densepred.ops.boxes.coco import to_coco
+from densepred.ops.boxes.coco import reaches_beyond, to_coco
 from densepred.ops.regions.run_lengths import compressed_masks
 from densepred.results.coco import BACKGROUND, Categories, exact
 from densepred.types import VOID, Annotation, Info, Sample
@@ -171,7 +170,7 @@ class CocoForm:
         if truth.head_boxes is not None:
             left["head boxes"] += int(truth.head_boxes.isfinite().all(1).sum())
         if truth.boxes is not None:
-            beyond = sum(clipped(box, truth.size) != box for box in truth.boxes.tolist())
+            beyond = sum(reaches_beyond(box, truth.size) for box in truth.boxes.tolist())
             left["boxes that reach beyond their image: COCO datasets clip them"] += beyond
         if truth.semantic is None or truth.instances is None:
             return

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from densepred.dataset import layouts, paths
+from densepred.dataset.beyond import beyond
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.image_file import check_pixels
 from densepred.dataset.palette import Colour, default_palette
@@ -215,13 +216,17 @@ Read = Callable[[Record, Entry, str, Counter[str]], Record | None]
 
 
 class Index:
-    """Annotations per image. What `read` leaves out or changes is counted and told in one notice."""
+    """Annotations per image. What `read` leaves out or changes is counted and told in one notice.
+
+    `beyond` counts the boxes and polygons of the file, per name of an image, that reach beyond it.
+    """
 
     def __init__(self, file: CocoFile, read: Read) -> None:
         path, entries = file.path, file.entries
         self.entries = list(entries.values())
         self.skipped: Counter[str] = Counter()
         self.changed: Counter[str] = Counter()
+        self.beyond: Counter[str] = Counter()
         kept: dict[Id, list[Record]] = {id: [] for id in entries}
         seen: set[Id] = set()
         for number, record in enumerate(file.data["annotations"]):
@@ -234,7 +239,8 @@ class Index:
                 found = read(record, entries[image], where, self.changed)
             except Skip as reason:
                 self.skipped[str(reason)] += 1
-                continue
+                found = None
+            self.beyond[entries[image].name] += beyond(record, entries[image].size)
             if found is not None:
                 kept[image].append({"id": id, **found})
         self.kept = sum(map(len, kept.values()))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from densepred.dataset.coco import Entry, Id, Skip, identity
 from densepred.errors import UserError, shown
-from densepred.ops.boxes.coco import from_coco
+from densepred.ops.boxes.coco import clipped, from_coco
 
 Class = TypeVar("Class", int, int | None)
 
@@ -16,7 +16,6 @@ Outline = list[list[float]] | dict[str, Any] | None
 """Polygons or a run-length mask."""
 
 FAR = 1e6  # pixels; float32 still resolves sixteenths of a pixel there
-ROUNDING = 0.5  # pixels beyond the image that a rounded box may reach
 TINY = 6  # numbers of the smallest polygon: three points
 
 
@@ -74,14 +73,6 @@ def true_box(record: Mapping[str, Any], entry: Entry, where: str, changed: Count
     if out is not None and out != whole:
         changed["boxes clipped to the image"] += 1
     return out
-
-
-def clipped(corners: list[float], size: tuple[int, int]) -> list[float] | None:
-    """Clip x0, y0, x1, y1 to the image, except for half a pixel, which may be rounding; None if no area is left."""
-    high = (size[1] - 0.5, size[0] - 0.5) * 2
-    near = [min(max(value, -0.5), most) for value, most in zip(corners, high, strict=True)]
-    out = [new if abs(new - old) > ROUNDING else old for new, old in zip(near, corners, strict=True)]
-    return out if near[0] < near[2] and near[1] < near[3] else None
 
 
 def area(record: Mapping[str, Any], where: str) -> float | None:

@@ -22,6 +22,7 @@ from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.reader import Reader
 from densepred.errors import UserError, shown
+from densepred.ops.boxes.coco import clipped
 from densepred.types import Annotation, Frame, Info, Sample
 
 
@@ -179,7 +180,7 @@ def _rebuilt(points: list[list[float]], segmentation: Outline, entry: Entry, whe
     box = _around(points)
     if box is None and segmentation is not None:
         box = run_length.box(run_length.encode(segmentation, entry.size, where))
-    box = None if box is None else coco_fields.clipped(box, entry.size)
+    box = None if box is None else clipped(box, entry.size)
     if box is None:
         raise Skip("instances with neither box nor keypoints in the image")
     return box

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 
 from densepred.contracts import Dataset
-from densepred.errors import UserError
+from densepred.errors import UserError, in_shell
 from densepred.inspection import classes, duplicates, heads, images, objects, unusable
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding, worst_first
@@ -19,8 +19,8 @@ from densepred.jobs import overlap
 from densepred.settings import CheckSettings
 
 
-def inspect(settings: CheckSettings) -> Report:
-    """Return the report of `train`, `valid` and, if there is one, `test`."""
+def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
+    """Return the report of `train`, `valid` and, if there is one, `test`; `words` were typed for it."""
     workers = settings.data.workers
     count = min(8, os.cpu_count() or 1) if not isinstance(workers, int) else workers
     found = built(settings.dataset, partial(each, workers=count))
@@ -35,7 +35,7 @@ def inspect(settings: CheckSettings) -> Report:
     findings = [
         *found.findings,
         *_shared(data, settings.data.allow_overlap),
-        *_per_split(found, facts, settings),
+        *_per_split(found, facts, settings, _conversion(words)),
         *heads.findings(facts.get("train", ()), codecs),
         *classes.findings(names, facts),
         *duplicates.findings(facts),
@@ -45,12 +45,20 @@ def inspect(settings: CheckSettings) -> Report:
     return Report(worst_first(findings), summaries, names, _shares(names, facts), facts, found.table)
 
 
-def _per_split(found: Built, facts: Mapping[str, list[Facts]], settings: CheckSettings) -> Iterator[Finding]:
+def _conversion(words: Sequence[str]) -> str:
+    """Return the command that writes the dataset in COCO's form, of the words that chose it."""
+    chosen = " ".join(in_shell(word) for word in words if word.startswith(("dataset=", "dataset.")))
+    return f"densepred-convert {chosen} output=DIR form=coco"
+
+
+def _per_split(
+    found: Built, facts: Mapping[str, list[Facts]], settings: CheckSettings, convert: str
+) -> Iterator[Finding]:
     skip, cropped = settings.data.on_bad == "skip", settings.data.crop is not None
     for split, rows in facts.items():
         yield from unusable.findings(split, found.data[split], rows, found.node, skip)
         yield from images.findings(split, rows, cropped, bool(found.data[split].info.keypoints))
-        yield from objects.findings(split, rows)
+        yield from objects.findings(split, rows, convert)
 
 
 def _shared(data: Mapping[str, Dataset], allowed: bool) -> Iterator[Finding]:

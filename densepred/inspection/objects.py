@@ -75,13 +75,19 @@ REMEDIES = {
         f"objects of fewer than {TINY} pixels",
         "enlarge the images in transform, and see that task.codec.min_area, where there is one, lets them through",
     ),
-    "outside": ("boxes that reach beyond their image", "clip them in the annotations, or check the size of the images"),
+    "outside": (
+        "boxes or outlines that reach beyond their image",
+        "check that the annotations are those of these images; a copy in COCO's form has clipped boxes",
+    ),
     "stray": ("instances with keypoints outside of their boxes", "check the order of the columns and the boxes"),
 }
 
 
-def findings(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
-    """Yield a finding for each kind of faulty object in a split."""
+def findings(split: str, found: Sequence[Facts], convert: str = "") -> Iterator[Finding]:
+    """Yield a finding for each kind of faulty object in a split.
+
+    convert: the command that writes the dataset in COCO's form
+    """
     known = [one for one in found if one.objects.count is not None]
     total = sum(one.objects.count or 0 for one in known)
     for kind, (words, remedy) in REMEDIES.items():
@@ -90,7 +96,7 @@ def findings(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
             number = sum(getattr(one.objects, kind) for one in bad)
             fact = f"{split}: {number} of {total} are {words}, in {len(bad)} images"
             level = "note" if kind in ("tiny", "hidden") else "warning"
-            yield Finding(level, f"{kind}_objects", fact, remedy, _ids(bad))
+            yield Finding(level, f"{kind}_objects", fact, remedy, _ids(bad), convert if kind == "outside" else "")
     without = [one for one in known if not one.objects.count]
     if without:
         fact = f"{split}: {len(without)} of {len(known)} images hold no object"

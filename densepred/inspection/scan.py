@@ -15,6 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from densepred.contracts import Codec, Dataset
+from densepred.dataset.coco_instances import CocoInstances
+from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.image_header import read_header
 from densepred.errors import Misfit, Notice, UserError
 from densepred.inspection import heads, objects
@@ -43,6 +45,7 @@ class Scan:
     def __init__(self, data: Dataset, max_pixels: int, thumbnails: bool, codecs: Mapping[str, Codec]) -> None:
         self.data, self.max_pixels, self.thumbnails, self.codecs = data, max_pixels, thumbnails, codecs
         self.files = data.files()
+        self.beyond = data.index.beyond if isinstance(data, CocoInstances | CocoKeypoints) else {}
 
     def __call__(self, index: int) -> Facts:
         with warnings.catch_warnings():
@@ -66,6 +69,7 @@ class Scan:
             lost=heads.count(self.codecs, sample.truth),
             thumbnail=jpeg(image) if self.thumbnails else None,
         )
+        facts.objects.outside += self.beyond.get(sample.frame.id, 0)  # boxes that the dataset has clipped or left out
         facts.depth, facts.turned = self._header(index, sample)
         _count_classes(facts, sample.truth, len(self.data.info.classes))
         return facts

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 from pycocotools import mask as coco_mask
 
+from densepred.cli import compose
 from densepred.dataset import run_length
+from densepred.inspection.inspect import inspect
 from densepred.inspection.objects import measure
 from densepred.types import Annotation
+from tests.conftest import composed
+from tests.dataset import coco_tree, labelme_tree, trees, voc_detection_tree
 
 
 def test_faulty_boxes_and_keypoints_are_counted_without_crowds() -> None:
@@ -45,3 +53,32 @@ def test_objects_under_others_and_objects_labelled_twice_are_counted() -> None:
     again = Annotation((20, 20), boxes=boxes[[0, 0, 1]], categories=torch.tensor([1, 1, 1]))
     assert measure(again).twice == 1
     assert measure(Annotation((20, 20), boxes=boxes[[0, 0]], categories=torch.tensor([1, 2]))).twice == 0
+
+
+def off_image(option: str, root: Path) -> str:
+    """Draw the tree of an option with an object of the first training image beyond its right edge; return its id."""
+    trees.draw(option, root)
+    if option == "yolo":
+        (root / "labels/train/a.txt").write_text("0 0.95 0.5 0.5 0.5\n0 0.5 0.5 0.5 0.5\n")
+    elif option == "voc_detection":
+        boxes = [("cat", 0, 11, 6, 55, 15), ("dog", 0, 1, 1, 5, 5)]
+        (root / "Annotations/train_a.xml").write_text(voc_detection_tree.xml("train_a.jpg", *boxes))
+    elif option == "labelme":
+        labelme_tree.save(root, "train/a", [labelme_tree.shape("cat", [[30, 5], [60, 15]], "rectangle")])
+    else:
+        data = coco_tree.instances()
+        data["annotations"][1]["bbox"] = [40, 5, 20, 20]
+        coco_tree.save(root, "instances_train", data)
+    return {"yolo": "images/train/a", "voc_detection": "JPEGImages/train_a", "labelme": "train/a", "coco_instances": "a"}[option]
+
+
+@pytest.mark.parametrize("option", ["coco_instances", "labelme", "voc_detection", "yolo"])
+def test_boxes_off_the_image_are_found_in_the_files_that_hold_them(option: str, tmp_path: Path) -> None:
+    name = off_image(option, tmp_path)
+    settings = compose.settings(composed(f"dataset={option}", "dataset.root=.", "data.workers=0", name="check"))
+    settings.dataset["root"] = str(tmp_path)
+    words = [f"dataset={option}", "dataset.root=my data", "format=json"]
+    (one,) = [one for one in inspect(settings, words).findings if one.kind == "outside_objects"]
+    assert (one.level, list(one.samples)) == ("warning", [name])
+    assert re.match(r"train: 1 of \d are boxes or outlines that reach beyond their image, in 1 images", one.fact)
+    assert one.override == f"densepred-convert dataset={option} 'dataset.root=my data' output=DIR form=coco"
