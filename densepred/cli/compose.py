@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from densepred.cli import synonyms
 from densepred.cli.ranges import out_of_range
+from densepred.cli.run_name import run_name
 from densepred.cli.typed import paths
 from densepred.errors import UserError, suggest
 from densepred.settings import (
@@ -35,7 +36,8 @@ INJECTED = ("encoder", "decoder", "upsample", "loss", "metric")
 
 
 def register() -> None:
-    """Register the schemas with Hydra as `train_schema`, `eval_schema` and so on."""
+    """Register the schemas with Hydra as `train_schema`, `eval_schema` and so on, and `run_name`."""
+    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
     store = ConfigStore.instance()
     for name, node in {
         "train": TrainSettings,

@@ -34,11 +34,14 @@ def check(cfg: DictConfig) -> int:
     if table is not None and table.exists():
         raise UserError(f"classes_json={table}: exists, and its names may have been edited; choose another place")
     from densepred import atomic  # the rest with torch, which --help does without
-    from densepred.inspection import page, report
+    from densepred.inspection import machine, page, report
     from densepred.inspection.finding import exit_code
     from densepred.inspection.inspect import inspect
 
     found = inspect(settings, command.overrides())
+    train = found.splits.get("train")
+    if found.info is not None and train is not None and not exit_code(found.findings):
+        found.batch = machine.suggest(found.info, train["crop"], train["images"])
     if place is not None:
         written = page.page(found, f"densepred-check dataset={command.choices()['dataset']}")
         atomic.replace(place, lambda temporary: temporary.write_text(written, "utf-8", "backslashreplace"))

@@ -18,7 +18,8 @@ from densepred.dataset.division import chosen_fold
 from densepred.dataset.file_names import normal
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.records import Records
-from densepred.errors import Notice, UserError, shown
+from densepred.errors import Misfit, Notice, UserError, shown
+from densepred.nn import choose
 
 SPLITS: Mapping[str, paths.Patterns | float] = {"train": "train", "valid": ("val", "valid"), "test": "test"}
 
@@ -46,8 +47,10 @@ class Annotated(CocoInstances):
     max_pixels: int = MAX_PIXELS
     folds: int | None = None
     fold: int | None = None
+    unpaired: str = "refuse"
 
     def __post_init__(self) -> None:
+        choose("dataset.unpaired", self.unpaired, ("refuse", "skip"))
         self._folder = paths.dataset_root(self.root)
         splits = paths.known_splits(self.splits, SPLITS)
         choice = Choice(self.split, splits, self.seed, self.group, chosen_fold(self.folds, self.fold))
@@ -81,11 +84,40 @@ class Annotated(CocoInstances):
         except paths.Absent:
             return None
 
+    def add_image(
+        self,
+        records: Records,
+        path: Path,
+        name: object,
+        folders: Sequence[Path] = (),
+        size: tuple[int, int] | None = None,
+    ) -> int | None:
+        """Add the image that an annotation file names, and return its number; None, noted in `records`, without one."""
+        file = found_beside(path, name, self._folder, folders)
+        if file is None:
+            records.lost.append((path, name))
+            return None
+        return records.image(file, size)
+
     def _gathered(self, split: str) -> Records:
         try:
-            return self.gather(split)
+            records = self.gather(split)
         except paths.Absent as error:
             raise layouts.explained(error, self._folder, self.option) from error
+        if records.lost:
+            self._settle(records)
+        return records
+
+    def _settle(self, records: Records) -> None:
+        """Refuse annotations without an image, or count them if `unpaired` is skip and others have theirs."""
+        (path, name), *others = records.lost
+        if self.unpaired == "skip" and len(records):
+            records.told["annotated images are missing, and left out (dataset.unpaired=skip)"] = len(records.lost)
+            return
+        more = f", and those of {len(others)} more" if others else ""
+        remedy = "put it beside the file, correct the name, or type dataset.unpaired=skip to leave it out"
+        names = [str(name) for _, name in records.lost]
+        raise Misfit(f"{path}: its image {shown(name)} is missing{more}; {remedy}", "unpaired", names=names)
 
     def _class_names(self, records: Records, split: str) -> list[str]:
         given = self.known_classes() if self.classes is None else [str(name) for name in self.classes]
@@ -118,10 +150,18 @@ def count(value: object, where: object) -> int:
     return value
 
 
-def beside(path: Path, name: object, root: Path, folders: Sequence[Path] = ()) -> Path:
+def beside(path: Path, name: object, root: Path) -> Path:
+    """Return the image that an annotation file names; see `found_beside`. Raises UserError if there is none."""
+    file = found_beside(path, name, root)
+    if file is None:
+        raise UserError(f"{path}: its image {shown(name)} is missing; put it beside the file, or correct the name")
+    return file
+
+
+def found_beside(path: Path, name: object, root: Path, folders: Sequence[Path] = ()) -> Path | None:
     """Return the image that an annotation file names: relative to the file, or by its name in one of the folders.
 
-    Raises UserError if there is none within `root`.
+    None if there is none within `root`. Raises UserError for what is no name of a file.
     """
     if not isinstance(name, str) or not name or "\0" in name:
         raise UserError(f"{path}: names the image {shown(name)}; give a file name")
@@ -131,4 +171,4 @@ def beside(path: Path, name: object, root: Path, folders: Sequence[Path] = ()) -
     for file in tried:
         if file.is_relative_to(root) and os.path.isfile(file):  # False, unlike Path, for names that are too long
             return file
-    raise UserError(f"{path}: its image {shown(name)} is missing; put it beside the file, or correct the name")
+    return None

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from densepred.dataset import brush, coco
-from densepred.dataset.annotated import Annotated, beside
+from densepred.dataset.annotated import Annotated
 from densepred.dataset.records import Records
 from densepred.errors import UserError, shown
 
@@ -45,13 +45,15 @@ class LabelStudio(Annotated):
             where = f"task {shown(task.get('id', number))}"
             given = [one for one in task["annotations"] if isinstance(one, dict) and not one.get("was_cancelled")]
             records.told["further annotations of an image left out"] += max(0, len(given) - 1)
-            image = records.image(self._file(path, task, folder, where))
+            image = self.add_image(records, path, self._name(path, task, folder, where), [folder])
+            if image is None:
+                continue
             results = given[0].get("result") if given else []
             for place, result in enumerate(results if isinstance(results, list) else []):
                 self._object(records, image, result, f"{where}, result {place}")
         return records
 
-    def _file(self, path: Path, task: dict[str, Any], folder: Path, where: str) -> Path:
+    def _name(self, path: Path, task: dict[str, Any], folder: Path, where: str) -> str:
         data = task.get("data")
         names = [value for value in data.values() if isinstance(value, str)] if isinstance(data, dict) else []
         if len(names) > 1 and isinstance(data, dict) and isinstance(data.get("image"), str):
@@ -60,8 +62,7 @@ class LabelStudio(Annotated):
             raise UserError(f"{path}: {where}: its data are {shown(data)}; give the image under `image`")
         name = re.split(r"[/\\=]", unquote(names[0]))[-1]
         plain = UPLOAD.sub("", name)
-        known = plain if plain != name and not os.path.isfile(folder / name) else name
-        return beside(path, known, self._folder, [folder])
+        return plain if plain != name and not os.path.isfile(folder / name) else name
 
     def _object(self, records: Records, image: int, result: Any, place: str) -> None:
         kind = result.get("type") if isinstance(result, dict) else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from densepred.dataset import coco, paths
-from densepred.dataset.annotated import Annotated, beside, count, files_below
+from densepred.dataset.annotated import Annotated, count, files_below
 from densepred.dataset.outline import outline
 from densepred.dataset.records import Records
 from densepred.errors import UserError
@@ -37,8 +37,10 @@ class Labelme(Annotated):
         for path, data in found:
             size = [data.get("imageHeight"), data.get("imageWidth")]
             given = None if None in size else (count(size[0], path), count(size[1], path))
-            image = records.image(beside(path, data.get("imagePath"), self._folder), given)
-            self._objects(records, image, path, data["shapes"])
+            image = self.add_image(records, path, data.get("imagePath"), size=given)
+            if image is not None:
+                self._objects(records, image, path, data["shapes"])
+        records.unread(folder, "images without a JSON file, left out")
         return records
 
     def _objects(self, records: Records, image: int, path: Path, shapes: list[Any]) -> None:

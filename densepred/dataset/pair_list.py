@@ -9,7 +9,7 @@ from pathlib import Path
 
 from densepred.dataset.pairs import Pair
 from densepred.dataset.paths import split_word
-from densepred.errors import Notice, UserError, shown
+from densepred.errors import Misfit, Notice, UserError, shown
 from densepred.home import expand
 
 COLUMNS: tuple[str, ...] = ("image", "mask", "split")
@@ -54,6 +54,24 @@ def read_list(path: Path, root: Path, has_masks: bool, outside: bool = False) ->
         _refuse_outside(path, root, [pair for pair, _ in out])
     _check_twice(path, [pair.id for pair, _ in out])
     return out
+
+
+def present(path: Path, rows: list[Row], unpaired: str) -> list[Row]:
+    """Return the rows with all of their files; with `unpaired="refuse"` raise UserError for those that lack one."""
+    lost = [next((file for file in (pair.image, pair.mask) if file and not file.is_file()), None) for pair, _ in rows]
+    missing = [file for file in lost if file is not None]
+    names = [str(file) for file in missing]
+    kept = [row for row, file in zip(rows, lost, strict=True) if file is None]
+    if not missing:
+        return rows
+    fact = f"{path}: files of {len(missing)} lines are missing, such as {shown(missing[0].name)}"
+    if unpaired == "skip" and kept:
+        text = f"{fact}; these lines are left out, {len(kept)} remain (dataset.unpaired=skip)"
+        warnings.warn(text, Notice, stacklevel=2)
+        return kept
+    more = ", or type dataset.unpaired=skip to leave them out" if kept else ""
+    remedy = f"correct the paths, which are relative to dataset.root{more}"
+    raise Misfit(f"{fact}; {remedy}", "unpaired", names=names)
 
 
 def of_split(path: Path, rows: list[Row], folder: str, split: str) -> list[Pair]:

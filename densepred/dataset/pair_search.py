@@ -125,6 +125,7 @@ class PairSearch:
         """Read one file per split, or one file with a column `split`, or one file that is to be divided."""
         path = paths.below(self._root, name, folder)
         rows = pair_list.read_list(path, self._root, self.masks is not None, self.outside)
+        rows = pair_list.present(path, rows, self.unpaired)
         if "{split}" in name or not folder:
             return [pair for pair, _ in rows]
         if rows[0][1] is None:

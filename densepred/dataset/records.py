@@ -11,6 +11,7 @@ from typing import Any
 from densepred.dataset import coco
 from densepred.dataset.coco import CocoFile, Record
 from densepred.dataset.coco_choice import Choice
+from densepred.dataset.image_file import EXTENSIONS
 from densepred.dataset.image_header import read_header
 from densepred.errors import Notice, UserError, shown
 
@@ -28,6 +29,19 @@ class Records:
         self._objects: list[Record] = []
         self.told: Counter[str] = Counter()
         """Counts of what a notice tells, such as shapes that are left out."""
+        self.lost: list[tuple[Path, object]] = []
+        """Annotation files, and the names of images in them that are missing."""
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def unread(self, folder: Path, what: str) -> None:
+        """Count the image files below a folder that are none of the images, such as those without annotations."""
+        known = {record["file_name"] for record in self._images}
+        found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
+        names = (path.relative_to(self.folder) for path in found)
+        visible = (name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
+        self.told[what] += sum(name not in known for name in visible)
 
     def image(self, file: Path, size: tuple[int, int] | None = None) -> int:
         """Add an image and return its number. Without a `size` (height, width), that of the file's header counts."""

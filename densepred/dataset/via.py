@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from densepred.dataset import coco, outline
-from densepred.dataset.annotated import Annotated, beside
+from densepred.dataset.annotated import Annotated
 from densepred.dataset.records import Records
 from densepred.errors import UserError, shown
 
@@ -38,8 +38,9 @@ class Via(Annotated):
         name = self._name({key for _, regions in found for region in regions for key in region["region_attributes"]})
         records = Records(path, self._folder, self.max_pixels, self.exif != "stored")
         for entry, regions in found:
-            file = beside(path, entry.get("filename"), self._folder, [self._folder / "images"])
-            image = records.image(file)
+            image = self.add_image(records, path, entry.get("filename"), [self._folder / "images"])
+            if image is None:
+                continue
             for number, region in enumerate(regions):
                 place = f"{entry['filename']}, regions[{number}]"
                 shape = region["shape_attributes"]

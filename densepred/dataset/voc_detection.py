@@ -12,7 +12,7 @@ from typing import ClassVar
 from xml.etree.ElementTree import Element
 
 from densepred.dataset import paths, xml_file
-from densepred.dataset.annotated import Annotated, beside, files_below
+from densepred.dataset.annotated import Annotated, files_below
 from densepred.dataset.records import Records
 from densepred.errors import UserError, shown
 
@@ -38,13 +38,21 @@ class VocDetection(Annotated):
         images = [] if folder is None else [folder]
         for path in files:
             found = xml_file.read(path)
-            image = records.image(beside(path, found.findtext("filename"), self._folder, images))
+            image = self.add_image(records, path, found.findtext("filename"), images)
+            if image is None:
+                continue
             for number, element in enumerate(found.findall("object"), 1):
                 self._object(records, image, path, number, element)
+        if folder is not None and self._list(split) is None:
+            records.unread(folder, "images without an XML file, left out")
         return records
 
+    def _list(self, split: str) -> Path | None:
+        """Return the list of a split; None if there is none, or if fractions divide the files."""
+        return None if self._divided else self.present(self.lists, split)
+
     def _files(self, split: str) -> list[Path]:
-        listed = None if self._divided else self.present(self.lists, split)
+        listed = self._list(split)
         patterns = [self.annotations] if isinstance(self.annotations, str) else list(self.annotations)
         if listed is None and not self._divided:
             patterns = [pattern for pattern in patterns if "{split}" in pattern] or patterns

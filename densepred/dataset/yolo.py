@@ -45,6 +45,7 @@ class Yolo(Annotated):
                 "check the folder `labels`"
             )
         records.told["images without a label file, read as images without objects"] = missing
+        records.lost += [(label, label.stem) for label in yolo_file.alone(files, labels)]
         for file, label in zip(files, labels, strict=True):
             self._objects(records, records.image(file), label, described.names)
         return records

@@ -143,6 +143,13 @@ def label_file(image: Path, root: Path) -> Path:
     return root.joinpath(*parts).with_suffix(".txt")
 
 
+def alone(images: Iterable[Path], labels: Iterable[Path]) -> list[Path]:
+    """Return the label files in the folders of `labels` without an image of their name in those of `images`."""
+    known = {path.stem for folder in {image.parent for image in images} for path in folder.iterdir()}
+    found = (path for folder in sorted({label.parent for label in labels}) for path in sorted(folder.glob("*.txt")))
+    return [path for path in found if path.stem not in known | {"classes"}]
+
+
 def rows(path: Path) -> Iterator[tuple[int, tuple[int, list[float]]]]:
     """Yield line number, class and numbers of each object; nothing if there is no file."""
     for number, line in enumerate(text(path).splitlines() if path.is_file() else (), 1):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 STRIDES = (2, 4, 8, 16, 32)
 """Strides at which class maps are read again."""
+Counts = tuple[tuple[int, int], ...]
+"""Pixels of intersection and union per class."""
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Facts:
     hash: int | None = None  # 64 bits: perceptual hash of the brightness; None for a flat image
     pixels: tuple[int, ...] = ()  # of each class
     void: int | None = None  # pixels; None without a class map
-    coarse: tuple[int, ...] = ()  # pixels with another class than their location, per stride of STRIDES
+    coarse: tuple[Counts, ...] = ()  # of the class map and itself at each of STRIDES; () if it is not compared
     lost: dict[str, int] = field(default_factory=dict)  # objects without a location of their own, per task
     objects: Objects = field(default_factory=Objects)
     thumbnail: bytes | None = None  # JPEG

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from densepred.inspection.facts import STRIDES, Facts
+from densepred.inspection import coarse
+from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from densepred.inspection.override import typed
 from densepred.inspection.scan import statistics
 
-COARSE = 0.02
-"""Share of the pixels that may change their class if class maps are stored at the stride of a head."""
 MULTIPLE = 32
 """Suggested crops are multiples of the largest stride of usual encoders."""
 
@@ -46,20 +45,11 @@ def crop(found: Sequence[Facts]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def stride(found: Sequence[Facts]) -> int | None:
-    """Return the largest stride at which class maps keep all but COARSE of their pixels; None without class maps."""
-    known = [one for one in found if one.coarse]
-    pixels = sum(sum(one.pixels) for one in known)
-    if not pixels:
-        return None
-    shares = [sum(one.coarse[index] for one in known) / pixels for index in range(len(STRIDES))]
-    return max((each for each, share in zip(STRIDES, shares, strict=True) if share <= COARSE), default=1)
-
-
 def summary(found: Sequence[Facts]) -> dict[str, Any]:
     """Return the statistics of one split: numbers of images, sizes, channels, mean and std in [0, 1]."""
     read = [one for one in found if one.error is None]
     mean, std = statistics(read)
+    strides = coarse.mean_ious(one.coarse for one in read if one.coarse)
     return {
         "images": len(found),
         "unreadable": len(found) - len(read),
@@ -69,7 +59,8 @@ def summary(found: Sequence[Facts]) -> dict[str, Any]:
         "turned": sum(one.turned for one in read),
         "mean": mean,
         "std": std,
-        "stride": stride(read),
+        "stride": coarse.stride(strides),
+        "strides": strides,
         "crop": list(crop(read)) if read else None,
         "objects": sum(one.objects.count or 0 for one in read),
     }

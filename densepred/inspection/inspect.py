@@ -10,6 +10,7 @@ from itertools import combinations
 from densepred.contracts import Dataset
 from densepred.errors import UserError, in_shell
 from densepred.inspection import classes, duplicates, heads, images, objects, unusable
+from densepred.inspection.coarse import COMPARED
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding, worst_first
 from densepred.inspection.report import Report
@@ -28,7 +29,8 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
     first = next(iter(data.values()), None)
     codecs = {} if first is None else heads.known(first.info)
     scans = {
-        split: Scan(one, settings.data.max_pixels, settings.html is not None, codecs) for split, one in data.items()
+        split: Scan(one, settings.data.max_pixels, settings.html is not None, codecs, COMPARED * (split == "train"))
+        for split, one in data.items()
     }
     facts = {split: each(scan, range(len(data[split])), split, count) for split, scan in scans.items()}
     names = [] if first is None else list(first.info.classes)
@@ -42,7 +44,8 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
         *(() if first is None else _mirrored(first)),
     ]
     summaries = {split: images.summary(rows) for split, rows in facts.items()}
-    return Report(worst_first(findings), summaries, names, _shares(names, facts), facts, found.table)
+    info = None if first is None else first.info
+    return Report(worst_first(findings), summaries, names, _shares(names, facts), facts, found.table, info)
 
 
 def _conversion(words: Sequence[str]) -> str:

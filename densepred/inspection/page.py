@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from html import escape
 
+from densepred.inspection import machine
 from densepred.inspection.finding import LEVELS, Finding
 from densepred.inspection.report import Report
 
@@ -57,7 +58,8 @@ def _splits(report: Report) -> str:
         for split, row in report.splits.items()
     )
     names = ("split", "images", "objects", "sizes", "depth", "channels", "mean", "std", "crop", "stride")
-    return f'<div class="wide"><table><tr>{"".join(f"<th>{name}" for name in names)}</tr>{rows}</table></div>'
+    batch = f"<p>{escape(machine.line(report.batch))}</p>" if report.batch else ""
+    return f'<div class="wide"><table><tr>{"".join(f"<th>{name}" for name in names)}</tr>{rows}</table></div>{batch}'
 
 
 def _sizes(sizes: dict[str, int]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from densepred.inspection import machine
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
+from densepred.types import Info
 
 FEW = 5
 """Samples that the text shows per finding; JSON has all."""
@@ -22,6 +25,8 @@ class Report:
     shares: dict[str, list[float]]
     facts: dict[str, list[Facts]]
     table: dict[str, Any] | None = None  # the classes.json that masks in colours need
+    info: Info | None = None
+    batch: dict[str, Any] | None = None  # the largest one that fits this machine, and what it follows from
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -29,12 +34,17 @@ class Report:
             "classes": self.classes,
             "shares": self.shares,
             "classes_json": self.table,
+            "batch": self.batch,
             "findings": [one.to_json() for one in self.findings],
         }
 
 
-def _stride(stride: int | None) -> str:
-    return "" if stride is None else f", output stride at most {stride} (2 % of the labels change)"
+def _stride(row: Mapping[str, Any]) -> list[str]:
+    """Return the line on the output stride; [] without class maps."""
+    if row["stride"] is None:
+        return []
+    scores = ", ".join(f"{score:.2f} at {stride}" for stride, score in row["strides"].items())
+    return [f"         output stride at most {row['stride']}: a perfect model scores mean IoU {scores}"]
 
 
 def text(report: Report) -> str:
@@ -45,7 +55,9 @@ def text(report: Report) -> str:
         lines += [f"  {split:<6} {row['images']} images, {row['objects']} objects, sizes {sizes}"]
         depths = " and ".join(row["depths"])
         lines += [f"         {depths}, channels {row['channels']}, mean {row['mean']}, std {row['std']}"]
-        lines += [f"         suggested crop {row['crop']}" + _stride(row["stride"])] if row["crop"] else []
+        lines += [f"         suggested crop {row['crop']}"] if row["crop"] else []
+        lines += _stride(row)
+    lines += [f"  {machine.line(report.batch)}"] if report.batch else []
     for one in report.findings:
         lines += ["", f"{one.level}: {one.kind}: {one.fact}"]
         if one.samples:

@@ -19,8 +19,8 @@ from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.image_header import read_header
 from densepred.errors import Misfit, Notice, UserError
-from densepred.inspection import heads, objects
-from densepred.inspection.facts import STRIDES, Facts
+from densepred.inspection import coarse, heads, objects
+from densepred.inspection.facts import Facts
 from densepred.loader import each as parallel
 from densepred.loader.samples import checked
 from densepred.types import VOID, Annotation, Sample, unit_scale
@@ -40,11 +40,18 @@ def each(function: Callable[[Any], R], items: Sequence[Any], title: str, workers
 
 
 class Scan:
-    """From the index of a sample to its facts; `codecs`, by task, are compared with the objects."""
+    """From the index of a sample to its facts; `codecs`, by task, are compared with the objects.
 
-    def __init__(self, data: Dataset, max_pixels: int, thumbnails: bool, codecs: Mapping[str, Codec]) -> None:
+    compared: the number of class maps that are compared with themselves at coarse strides
+    """
+
+    def __init__(
+        self, data: Dataset, max_pixels: int, thumbnails: bool, codecs: Mapping[str, Codec], compared: int = 0
+    ) -> None:
         self.data, self.max_pixels, self.thumbnails, self.codecs = data, max_pixels, thumbnails, codecs
         self.files = data.files()
+        number = min(compared, len(data))
+        self.compared = {place * len(data) // number for place in range(number)}
         self.beyond = data.index.beyond if isinstance(data, CocoInstances | CocoKeypoints) else {}
 
     def __call__(self, index: int) -> Facts:
@@ -72,6 +79,8 @@ class Scan:
         facts.objects.outside += self.beyond.get(sample.frame.id, 0)  # boxes that the dataset has clipped or left out
         facts.depth, facts.turned = self._header(index, sample)
         _count_classes(facts, sample.truth, len(self.data.info.classes))
+        if index in self.compared and sample.truth.semantic is not None:
+            facts.coarse = coarse.counts(sample.truth.semantic, len(self.data.info.classes))
         return facts
 
     def _name(self, index: int) -> str:
@@ -94,16 +103,6 @@ def _count_classes(facts: Facts, truth: Annotation, classes: int) -> None:
     labels = truth.semantic
     facts.void = int((labels == VOID).sum())
     facts.pixels = tuple(torch.bincount(labels[labels != VOID].flatten().long(), minlength=classes).tolist())
-    facts.coarse = tuple(_coarse(labels, stride) for stride in STRIDES)
-
-
-def _coarse(labels: Tensor, stride: int) -> int:
-    """Count the pixels of another class than the middle of their square of `stride` pixels; void counts as none."""
-    height, width = labels.shape
-    coarse = labels[stride // 2 :: stride, stride // 2 :: stride]
-    shown = coarse.repeat_interleave(stride, 0).repeat_interleave(stride, 1)[:height, :width]
-    labels = labels[: shown.shape[0], : shown.shape[1]]
-    return int(((shown != labels) & (labels != VOID)).sum())
 
 
 def perceptual_hash(grey: Image.Image) -> int:

@@ -69,7 +69,12 @@ def off_image(option: str, root: Path) -> str:
         data = coco_tree.instances()
         data["annotations"][1]["bbox"] = [40, 5, 20, 20]
         coco_tree.save(root, "instances_train", data)
-    return {"yolo": "images/train/a", "voc_detection": "JPEGImages/train_a", "labelme": "train/a", "coco_instances": "a"}[option]
+    return {
+        "yolo": "images/train/a",
+        "voc_detection": "JPEGImages/train_a",
+        "labelme": "train/a",
+        "coco_instances": "a",
+    }[option]
 
 
 @pytest.mark.parametrize("option", ["coco_instances", "labelme", "voc_detection", "yolo"])

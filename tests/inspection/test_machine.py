@@ -1,0 +1,40 @@
+"""Memory of a training step, from the activations of a network and the free memory of the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from densepred.inspection import machine
+from densepred.types import Info
+
+
+def test_activations_are_those_that_the_backward_pass_needs() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 1)).to("meta")
+    image, hidden = 3 * 32 * 48 * 4, 8 * 32 * 48 * 4  # the input and the output of ReLU, once, in bytes
+    assert machine.kept(model, (3, 32, 48)) == image + hidden
+
+
+def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Conv2d(3, 8, 1).to("meta")  # keeps its input: 12288 bytes per image of 32x32
+    monkeypatch.setattr(machine, "_model", lambda task, info: model)
+    monkeypatch.setattr(machine, "free_memory", lambda: (int((16 * 32 + 9 * 1.5 * 12288) / 0.8) + 1, "a card"))
+    info = Info(classes=("a", "b"), provides=("semantic",))
+    found = machine.suggest(info, (32, 32), images=100)
+    assert found is not None
+    assert (found["batch"], found["device"]) == (8, "a card")
+    small = machine.suggest(info, (32, 32), images=3)
+    assert small is not None
+    assert small["batch"] == 2
+    assert machine.suggest(Info(classes=("a",), provides=("keypoints",), keypoints=("eye",)), (32, 32), 100) is None
+
+
+def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
+    assert machine._within(tmp_path, 100) == 100
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("30\n")
+    assert machine._within(tmp_path, 100) == 100
+    (tmp_path / "memory.max").write_text("70\n")
+    assert machine._within(tmp_path, 100) == 40
