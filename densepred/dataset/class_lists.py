@@ -60,6 +60,14 @@ def pixel_values(path: Path) -> list[Entry]:
     return entries
 
 
+def lines(path: Path) -> list[Entry]:
+    """Read class_names.txt of labelme's converter to VOC: a name per line, where the first one has the id 0.
+
+    Source: https://github.com/wkentaro/labelme/blob/main/examples/semantic_segmentation/labelme2voc.py
+    """
+    return [Entry(index, name, None, False) for index, name in enumerate(filter(None, _lines(path)))]
+
+
 def nnunet(path: Path) -> list[Entry]:
     """Read nnU-Net's dataset.json, `labels` of names to ids (or, in version 1, of ids to names); `ignore` is void.
 
@@ -131,4 +139,9 @@ def _lines(path: Path) -> list[str]:
         raise UserError(f"{path}: cannot be read ({error}); save it as UTF-8, or give dataset.classes") from error
 
 
-FILES: dict[str, Lists] = {"labelmap.txt": labelmap, "_classes.csv": pixel_values, "dataset.json": nnunet}
+FILES: dict[str, Lists] = {
+    "labelmap.txt": labelmap,
+    "_classes.csv": pixel_values,
+    "dataset.json": nnunet,
+    "class_names.txt": lines,
+}

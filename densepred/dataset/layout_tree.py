@@ -23,10 +23,11 @@ TOKEN = re.compile(
 
 
 class Found(NamedTuple):
-    """A layout as people call it, and the words that read it."""
+    """A layout as people call it, and the words that read it; if no dataset does (`read`), what to export instead."""
 
     what: str
     words: str
+    read: bool = True
 
 
 @dataclass(frozen=True)

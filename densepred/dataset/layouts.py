@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from densepred.dataset import layout_json, layout_official, layout_pairs
+from densepred.dataset import layout_json, layout_official, layout_pairs, layout_unread
 from densepred.dataset.layout_tree import Found, Tree, listed
 from densepred.errors import UserError
 
@@ -22,6 +22,8 @@ def explained(error: UserError, root: Path, option: str) -> UserError:
     if found is None:
         return error
     fact = str(error).rpartition("; ")[0] or str(error)
+    if not found.read:
+        return UserError(f"{fact}; this looks like {found.what}, which no dataset reads; export {found.words}")
     return UserError(f"{fact}; this looks like {found.what}: type {found.words.strip()}")
 
 
@@ -29,4 +31,5 @@ def known(tree: Tree, option: str) -> Iterator[Found]:
     """Yield the layouts that fit, the most specific first."""
     yield from layout_official.layouts(tree)
     yield from layout_json.layouts(tree)
+    yield from layout_unread.layouts(tree)
     yield from layout_pairs.layouts(tree, option)

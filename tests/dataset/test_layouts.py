@@ -16,6 +16,7 @@ import torch
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
+from tests.dataset import export_trees
 from tests.dataset.layout_trees import (
     NAMES,
     VALID,
@@ -72,6 +73,9 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "via": (via, "boxes"),
     "label studio": (label_studio, "boxes"),
     "voc boxes": (voc_boxes, "boxes alone"),
+    "labelme2voc": (export_trees.labelme2voc, "names"),
+    "roboflow yolo": (export_trees.roboflow_yolo, "boxes alone"),
+    "roboflow voc": (export_trees.roboflow_voc, "boxes alone"),
 }
 
 
@@ -128,3 +132,27 @@ def compare(found: Any, name: str, kind: str) -> None:
     if "boxes" in kind:
         corners = [[x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5] for x, y, width, height in regions(name)]
         assert found.boxes.tolist() == corners
+
+
+UNREAD: dict[str, tuple[Draw, str]] = {
+    "cvat xml": (export_trees.cvat_xml, r"CVAT's XML, which no dataset reads; export .* COCO 1\.0 .*coco_instances"),
+    "label studio png": (export_trees.brushes, r"Label Studio's .*; export as JSON, and type dataset=label_studio$"),
+    "supervisely": (export_trees.supervisely, r"Supervisely's form, .*; export the project in COCO's format"),
+    "darwin": (export_trees.darwin, r"V7's Darwin JSON, .*; export the dataset in COCO's format"),
+    "qupath": (export_trees.geojson, r"GeoJSON, .*; export label images, .*instance_folder$"),
+    "imagej": (export_trees.imagej, r"regions of ImageJ, .*; export label images, .*instance_folder$"),
+}
+
+
+@pytest.mark.parametrize("tool", UNREAD)
+def test_a_form_that_no_dataset_reads_is_named_with_another_export(tool: str, tmp_path: Path, plain: Plain) -> None:
+    draw, words = UNREAD[tool]
+    draw(tmp_path)
+    with pytest.raises(UserError, match=words):
+        splits(plain, "dataset=folder", f"dataset.root={tmp_path}")
+
+
+def test_a_project_of_deeplabcut_is_recognised(tmp_path: Path, plain: Plain) -> None:
+    export_trees.deeplabcut(tmp_path)
+    data = followed(plain, [f"dataset.root={tmp_path}"])
+    assert data["train"].info.keypoints == ("snout", "tail")

@@ -1,0 +1,142 @@
+"""Exports of labelling tools in small trees, with the regions of tests/dataset/layout_trees.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests.dataset import deeplabcut_tree
+from tests.dataset.files import picture, write
+from tests.dataset.layout_trees import NAMES, SIZE, SPLITS, VALID, Draw, regions, truth, yolo_row
+from tests.dataset.voc_detection_tree import xml
+
+LABELS = ("a wall", "nucleus")
+Rectangle = tuple[str, float, float, float, float]
+
+
+def labelled(name: str) -> Iterator[Rectangle]:
+    """Yield label, x, y, width and height of the regions of an image."""
+    for label, (x, y, width, height) in zip(LABELS, regions(name), strict=True):
+        yield label, x, y, width, height
+
+
+def images(root: Path, place: str) -> None:
+    for name in NAMES:
+        write(root / place.format(name), picture(SIZE))
+
+
+def documents(place: str, image: str, content: Callable[[str], Any]) -> Draw:
+    """Draw a JSON file per image."""
+
+    def draw(root: Path) -> None:
+        images(root, image)
+        for name in NAMES:
+            path = root / place.format(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content(name)))
+
+    return draw
+
+
+def cvat_xml(root: Path) -> None:
+    images(root, "images/{}.jpg")
+    rows = ""
+    for number, name in enumerate(NAMES):
+        boxes = "".join(
+            f'<box label="{label}" occluded="0" xtl="{x}" ytl="{y}" xbr="{x + w}" ybr="{y + h}" z_order="0"></box>'
+            for label, x, y, w, h in labelled(name)
+        )
+        rows += f'<image id="{number}" name="{name}.jpg" width="{SIZE[1]}" height="{SIZE[0]}">{boxes}</image>'
+    (root / "annotations.xml").write_text(f"<annotations><version>1.1</version><meta></meta>{rows}</annotations>")
+
+
+def brushes(root: Path) -> None:
+    images(root, "images/{}.jpg")
+    for number, name in enumerate(NAMES, 1):
+        for kind, label in enumerate(LABELS, 1):
+            mask = (truth(name) == kind).astype(np.uint8) * 255
+            write(root / f"task-{number}-annotation-{number}-by-1-tag-{label}-0.png", mask)
+
+
+def labelme2voc(root: Path) -> None:
+    images(root, "JPEGImages/{}.jpg")
+    images(root, "SegmentationClassVisualization/{}.jpg")
+    for folder in ("SegmentationClass", "SegmentationClassNpy"):
+        (root / folder).mkdir()
+    for name in NAMES:
+        np.save(root / f"SegmentationClassNpy/{name}.npy", truth(name).astype(np.int32))
+        image = Image.fromarray(truth(name))
+        image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+        image.save(root / f"SegmentationClass/{name}.png")
+    (root / "class_names.txt").write_text("\n".join(("_background_", *LABELS)))
+
+
+def roboflow_yolo(root: Path) -> None:
+    for split, word in VALID.items():
+        for name in SPLITS[split]:
+            write(root / f"{word}/images/{name}_jpg.rf.1a.jpg", picture(SIZE))
+            rows = [yolo_row(kind, region, False) for kind, region in enumerate(regions(name))]
+            (root / word / "labels").mkdir(exist_ok=True)
+            (root / f"{word}/labels/{name}_jpg.rf.1a.txt").write_text("\n".join(rows))
+    places = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
+    (root / "data.yaml").write_text(f"{places}nc: 2\nnames: {[*LABELS]}\nroboflow:\n  workspace: lab\n")
+
+
+def roboflow_voc(root: Path) -> None:
+    for split, word in VALID.items():
+        for name in SPLITS[split]:
+            write(root / f"{word}/{name}_jpg.rf.1a.jpg", picture(SIZE))
+            boxes = [(label, 0, x + 1, y + 1, x + w, y + h) for label, x, y, w, h in labelled(name)]
+            (root / f"{word}/{name}_jpg.rf.1a.xml").write_text(xml(f"{name}_jpg.rf.1a.jpg", *boxes))
+
+
+def supervisely(root: Path) -> None:
+    def content(name: str) -> Any:
+        shapes = [
+            {"classTitle": label, "geometryType": "rectangle", "points": {"exterior": [[x, y], [x + w, y + h]]}}
+            for label, x, y, w, h in labelled(name)
+        ]
+        return {"tags": [], "size": {"height": SIZE[0], "width": SIZE[1]}, "objects": shapes}
+
+    documents("ds0/ann/{}.jpg.json", "ds0/img/{}.jpg", content)(root)
+    (root / "meta.json").write_text(json.dumps({"classes": [], "tags": [], "projectType": "images"}))
+
+
+def darwin(root: Path) -> None:
+    def content(name: str) -> Any:
+        boxes = [
+            {"name": kind, "bounding_box": {"x": x, "y": y, "w": w, "h": h}} for kind, x, y, w, h in labelled(name)
+        ]
+        return {"version": "2.0", "item": {"name": f"{name}.jpg", "path": "/"}, "annotations": boxes}
+
+    documents("releases/latest/annotations/{}.json", "images/{}.jpg", content)(root)
+
+
+def geojson(root: Path) -> None:
+    def content(name: str) -> Any:
+        features = [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Polygon", "coordinates": [[[x, y], [x + w, y], [x + w, y + h], [x, y]]]},
+                "properties": {"objectType": "annotation", "classification": {"name": label}},
+            }
+            for label, x, y, w, h in labelled(name)
+        ]
+        return {"type": "FeatureCollection", "features": features}
+
+    documents("annotations/{}.geojson", "images/{}.jpg", content)(root)
+
+
+def imagej(root: Path) -> None:
+    images(root, "images/{}.tif")
+    (root / "RoiSet.zip").write_bytes(b"PK")
+
+
+def deeplabcut(root: Path) -> None:
+    for video in deeplabcut_tree.SPLITS:
+        deeplabcut_tree.tree(root, video)
