@@ -37,10 +37,10 @@ LOSS = Example(
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
+from densepred.ops.loss.values import differences, element_sums
 
 
 class GemanMcClure(SummedLoss):
@@ -53,15 +53,9 @@ class GemanMcClure(SummedLoss):
         self.scale = scale
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        exact = torch.promote_types(pred.dtype, torch.float32)
-        square = (pred.to(exact) - target.to(exact)).square()
-        error = square / (square + self.scale**2)
-        weight = torch.ones_like(error) if weight is None else weight.to(exact)
-        weight = (weight[:, None] if weight.ndim == 3 else weight).expand_as(error)
-        return torch.stack([(weight * error).sum((1, 2, 3)), weight.sum((1, 2, 3))], 1)
-
-    def value(self, sums: Tensor) -> Tensor:
-        return sums[:, 0].sum() / sums[:, 1].sum().clamp(min=torch.finfo(torch.float32).tiny)
+        difference, weight = differences(pred, target, weight)
+        square = difference.square()
+        return element_sums(square / (square + self.scale**2), weight)
 ''',
     """# Geman-McClure loss (Barron 2019), for heads of values with outliers
 # test: task=autoencoder encoder.widths=[4,8]
@@ -258,7 +252,10 @@ def check(root: Path, *examples: Example, step: bool = True) -> None:
             assert not (root / path).exists()
             (root / path).write_text(text, encoding="utf-8")
     run(root, "scripts/write_reference.py")
-    contracts = [f"tests/contracts/test_{example.heading.split()[1]}.py" for example in examples]
+    kinds = [example.heading.split()[1] for example in examples]
+    contracts = [
+        str(path.relative_to(root)) for kind in kinds for path in (root / "tests/contracts").glob(f"test_{kind}*")
+    ]
     tests = [*contracts, "tests/cli/test_compose.py", "tests/test_documents.py"]
     tests += ["tests/program/test_options.py", "tests/test_layers.py"] if step else []
     chosen = " or ".join(["test_layers", "test_documents", *(example.name for example in examples)])
