@@ -275,6 +275,7 @@ def test_make_docs_is_the_command_that_these_tests_run() -> None:
     assert "`make docs`" in (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_two_files_and_make_docs_add_a_transform(tmp_path: Path) -> None:
     check(tmp_path, TRANSFORM, step=False)
 

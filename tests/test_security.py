@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for folder in ("densepred", "scripts") for path in (ROOT / folder).rglob("*.py"))
@@ -25,45 +24,40 @@ CALLS = {
 NETWORK = {"socket", "urllib", "http", "requests", "ftplib"}
 
 
-@pytest.fixture(params=FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def tree(request: pytest.FixtureRequest) -> ast.Module:
-    return ast.parse(request.param.read_text(encoding="utf-8"))
+PICKLES = {"pickles.py": {"torch.load"}, "bench_checkpoint.py": {"torch.save"}}
+"""One module alone opens pickles, by torch's restricted unpickler; a benchmark writes one to compare."""
 
 
-@pytest.fixture
-def allowed(request: pytest.FixtureRequest) -> set[str]:
-    """Check that one module alone opens pickles, by torch's restricted unpickler; a benchmark writes one to compare."""
-    place = {"pickles.py": {"torch.load"}, "bench_checkpoint.py": {"torch.save"}}
-    return place.get(request.node.callspec.params["tree"].name, set())
+def nodes(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    """Yield the nodes of a file's syntax tree, each with its place."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}", node
 
 
-@pytest.fixture
-def closed(request: pytest.FixtureRequest) -> set[str]:
-    """Check that one module alone reaches the network."""
-    return set() if request.node.callspec.params["tree"].name == "download.py" else NETWORK
+def test_nothing_unpickles_runs_text_or_sets_a_dangerous_keyword() -> None:
+    """One module alone reaches the network."""
+    for path in FILES:
+        closed = set() if path.name == "download.py" else NETWORK
+        for place, node in nodes(path):
+            if isinstance(node, ast.Import):
+                assert not {alias.name.split(".")[0] for alias in node.names} & (MODULES | closed), place
+            if isinstance(node, ast.ImportFrom):
+                first = str(node.module).split(".")[0]
+                assert first not in MODULES, place
+                assert first not in closed or node.module == "urllib.parse", place  # it parts text alone
+            if isinstance(node, ast.Call):
+                check_call(node, PICKLES.get(path.name, set()), place)
+            if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+                pair = (node.arg, node.value.value)
+                assert pair not in {("allow_pickle", True), ("weights_only", False), ("shell", True)}, place
 
 
-def test_nothing_unpickles_or_runs_text(tree: ast.Module, allowed: set[str], closed: set[str]) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            assert not {alias.name.split(".")[0] for alias in node.names} & (MODULES | closed)
-        if isinstance(node, ast.ImportFrom):
-            reaches = str(node.module).split(".")[0] in closed and node.module != "urllib.parse"  # it parts text alone
-            assert not reaches
-            assert str(node.module).split(".")[0] not in MODULES
-        if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
-            assert name not in CALLS - allowed
-            if name in allowed & {"torch.load"}:
-                assert ("weights_only", True) in {(k.arg, getattr(k.value, "value", None)) for k in node.keywords}
-            assert name.split(".")[-1] not in {"instantiate", "unsafe_load", "full_load", "extractall"}
-
-
-def test_no_dangerous_keyword_is_set(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
-            pair = (node.arg, node.value.value)
-            assert pair not in {("allow_pickle", True), ("weights_only", False), ("shell", True)}
+def check_call(node: ast.Call, allowed: set[str], place: str) -> None:
+    name = ast.unparse(node.func)
+    assert name not in CALLS - allowed, place
+    if name in allowed & {"torch.load"}:
+        assert ("weights_only", True) in {(k.arg, getattr(k.value, "value", None)) for k in node.keywords}, place
+    assert name.split(".")[-1] not in {"instantiate", "unsafe_load", "full_load", "extractall"}, place
 
 
 def test_the_limit_on_image_sizes_is_lifted_only_where_ours_takes_its_place() -> None:

@@ -17,6 +17,7 @@ from densepred.ops.loss import banded
 from densepred.ops.regions.distance_maps import signed_distances
 from densepred.ops.resize import resample
 from densepred.types import VOID
+from tests import cases
 from tests.contracts.numbers import numbers
 
 FOLDER = Path(__file__).parents[2] / "configs" / "loss"
@@ -84,13 +85,17 @@ def summed(name: str, change: dict[str, Any]) -> SummedLoss | None:
     return loss if isinstance(loss, SummedLoss) else None
 
 
-def cases(chosen: list[tuple[str, dict[str, Any]]]) -> pytest.MarkDecorator:
+def every(chosen: list[tuple[str, dict[str, Any]]], quick: int | None = None) -> pytest.MarkDecorator:
+    """Return the mark of a test of these losses; of each of them `make test` takes the first `quick` arguments."""
     names = [f"{name}-{list(change)}-{i}" if change else name for i, (name, change) in enumerate(chosen)]
-    return pytest.mark.parametrize(("name", "change"), chosen, ids=names)
+    before = [sum(name == other for other, _ in chosen[:i]) for i, (name, _) in enumerate(chosen)]
+    marked = [case if quick is None or n < quick else cases.slow(case) for case, n in zip(chosen, before, strict=True)]
+    return pytest.mark.parametrize(("name", "change"), marked, ids=names)
 
 
-every_loss = cases(CASES)
-every_summed_loss = cases([case for case in CASES if summed(*case) is not None])
+SUMMED = [case for case in CASES if summed(*case) is not None]
+every_loss, every_loss_briefly = every(CASES), every(CASES, 1)
+every_summed_loss, every_summed_loss_briefly = every(SUMMED), every(SUMMED, 1)
 
 
 def scene(
@@ -135,7 +140,7 @@ def both(loss: SummedLoss, scene: Scene, align_corners: bool) -> list[tuple[Tens
     return [(value, torch.autograd.grad(1.7 * value, scene.pred)[0]) for value in values]
 
 
-@every_loss
+@every_loss_briefly
 def test_gradients_pass_a_check_by_differences(name: str, change: dict[str, Any]) -> None:
     loss = make(name, change).double()
     given = scene(loss, (8, 2), (8, 2), images=2, weighted=True, dtype=torch.float64)
@@ -147,11 +152,11 @@ def test_nothing_that_counts_is_exactly_zero(name: str, change: dict[str, Any]) 
     loss = make(name, change)
     given = scene(loss, (37, 45))
     nowhere = given._replace(weight=torch.zeros(2, 37, 45))
-    cases = [nowhere]
+    scenes = [nowhere]
     if loss.target == "classes":
         void = torch.full_like(given.target, VOID)
-        cases += [given._replace(target=void), nowhere._replace(target=void)]
-    for case in cases:
+        scenes += [given._replace(target=void), nowhere._replace(target=void)]
+    for case in scenes:
         value = taken(loss, case.pred, case)
         assert value.item() == 0
         assert (torch.autograd.grad(value, case.pred)[0] == 0).all()
@@ -224,7 +229,7 @@ def test_the_best_prediction_is_the_known_optimum(name: str, change: dict[str, A
     assert taken(loss, -certain, given).item() > 0.1
 
 
-@every_loss
+@every_loss_briefly
 def test_one_channel_is_the_binary_problem(name: str, change: dict[str, Any]) -> None:
     loss = make(name, change if name == "sum" else {})
     if loss.target == "values":

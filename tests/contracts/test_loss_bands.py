@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from densepred.ops.resize import resample
-from tests.contracts.test_loss import CASES, bands_of, both, every_summed_loss, scene, summed, taken
+from tests.contracts.test_loss import (
+    CASES,
+    bands_of,
+    both,
+    every_summed_loss,
+    every_summed_loss_briefly,
+    scene,
+    summed,
+    taken,
+)
 
 SHAPES = [((10, 12), (37, 45)), ((37, 45), (37, 45)), ((5, 6), (40, 48)), ((3, 16), (48, 64)), ((1, 1), (5, 4))]
 MODES = [(False, False, 700), (True, True, 700), (True, False, 2**20)]
@@ -47,7 +56,7 @@ def test_bands_give_what_one_piece_gives(
     assert (found - wanted).abs().max() <= 5e-6 * wanted.abs().max()
 
 
-@every_summed_loss
+@every_summed_loss_briefly
 def test_gradients_of_bands_are_those_of_one_piece_in_double_precision(
     monkeypatch: pytest.MonkeyPatch, name: str, change: dict[str, Any]
 ) -> None:

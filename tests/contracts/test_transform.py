@@ -13,15 +13,16 @@ from torch import Generator
 from densepred.build.instantiate import build
 from densepred.dataset.shapes import Shapes
 from densepred.transform.pipeline import Pipeline
-from tests import companions
+from tests import cases, companions
 
 Plain = Callable[..., dict[str, Any]]
+LIKE = [(None, (64, 80)), (None, (1, 1)), ((32, 48), (37, 45)), ((32, 48), (64, 80))]
+"""Crops and sizes that `make test` leaves to `make test-slow`."""
 OPTIONS = sorted(path.stem for path in Path(__file__).parents[2].glob("configs/transform/*.yaml"))
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if companions.task(f"transform/{option}") != "pose"])
-@pytest.mark.parametrize("crop", [None, (32, 48)])
-@pytest.mark.parametrize("size", [(37, 45), (64, 80), (1, 1)])
+@pytest.mark.parametrize(("crop", "size"), [(None, (37, 45)), ((32, 48), (1, 1)), *map(cases.slow, LIKE)])
 def test_every_option_moves_everything_together(
     option: str, crop: tuple[int, int] | None, size: tuple[int, int], plain: Plain
 ) -> None:

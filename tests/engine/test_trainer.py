@@ -41,11 +41,11 @@ def assert_equal_runs(a: Path, b: Path) -> None:
     "extra",
     [
         ("trainer.ema=0.9", "encoder.dropout=0.5", "trainer.log_every=3"),
-        ("trainer.accumulate=2", "optimizer=sgd"),
-        ("trainer.precision=fp16",),
         ("data.workers=2",),
+        pytest.param(("trainer.accumulate=2", "optimizer=sgd"), marks=pytest.mark.slow),
+        pytest.param(("trainer.precision=fp16",), marks=pytest.mark.slow),
     ],
-    ids=["ema and dropout", "accumulate", "fp16", "workers"],
+    ids=["ema and dropout", "workers", "accumulate", "fp16"],
 )
 def test_a_stopped_run_resumes_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: tuple[str, ...]

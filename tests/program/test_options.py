@@ -38,7 +38,7 @@ PAIRS = {
 }
 """Presets of an encoder and a decoder, which `test_grid.py` tries as a pair: they train in `make test-slow`."""
 
-SHARED = ("encoder", "loss", "metric", "optimizer", "scheduler", "transform")
+SHARED = (("encoder", "loss", "metric", "optimizer", "scheduler", "transform"), ("logger", "trainer", "upsample"))
 """Groups of which one option each fits into one run: none of them asks for an option of another one."""
 
 
@@ -70,8 +70,10 @@ OPTIONS = list(filter(companions.trained, companions.options()))
 def runs() -> list[tuple[str, ...]]:
     """Return the options of each run of `make test`: every option is in one, those of LATER excepted."""
     chosen = [option for option in OPTIONS if option not in LATER]
-    shared = [[one for one in chosen if one.startswith(f"{group}/") and may_share(one)] for group in SHARED]
-    rows = [tuple(filter(None, row)) for row in zip_longest(*shared)]
+    rows = []
+    for groups in SHARED:
+        shared = [[one for one in chosen if one.startswith(f"{group}/") and may_share(one)] for group in groups]
+        rows += [tuple(filter(None, row)) for row in zip_longest(*shared)]
     return rows + [(option,) for option in chosen if not any(option in row for row in rows)]
 
 
