@@ -69,7 +69,9 @@ def contents(state: dict[str, Tensor], family: str | None) -> Iterator[str]:
         yield f"  first layer {first}: {start.shape[1]} channels in; last layer {last}: {end.shape[0]} channels out"
     if family is not None:
         one = families.family(family)
-        yield f"  family {family}: {one.name}" + "".join(f"; needs {key}={value}" for key, value in one.expects.items())
+        yield f"  family {family}: {one.name}" + "".join(
+            f"; needs {families.setting(*expected)}" for expected in one.expects.items()
+        )
 
 
 def _check_places(source: Path, output: Path) -> None:

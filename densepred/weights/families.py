@@ -13,6 +13,11 @@ from torch import Tensor
 from densepred.hub import renaming
 from densepred.weights import keymap
 
+GROUPS = ("encoder.", "decoder.")
+"""Parts of a model with a group of options of their own; settings of others are typed below `model.`."""
+UPSAMPLE = "upsample"
+"""Stands in the expectations of a family for the modules that an option of this group makes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -63,3 +68,9 @@ def matching_families(names: Iterable[str]) -> list[str]:
     """Return the modules of `keymap/` that match the names of a file."""
     held = set(names)
     return [module for module, one in families().items() if one.matches(held)]
+
+
+def setting(place: str, value: object) -> str:
+    """Return an expectation of a family as it is typed, such as model.align_corners=true."""
+    key = place if place == UPSAMPLE or place.startswith(GROUPS) else f"model.{place}"
+    return f"{key}={'null' if value is None else str(value).lower()}"

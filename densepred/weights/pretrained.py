@@ -18,15 +18,11 @@ from densepred.settings import WeightsSettings
 from densepred.types import HeadSpec, Info
 from densepred.weights import mistaken
 from densepred.weights.coverage import Coverage, Names, copy_matching
-from densepred.weights.families import Family, families
+from densepred.weights.families import UPSAMPLE, Family, families, setting
 from densepred.weights.file import read_tensors
 from densepred.weights.header import find_weights, has_description, options, raw_header, read_header
 
 OURS = "encoder."
-GROUPS = ("encoder.", "decoder.")
-"""Parts of a model with a group of options of their own; settings of others are typed below `model.`."""
-UPSAMPLE = "upsample"
-"""Stands in the expectations of a family for the modules that an option of this group makes."""
 WRAPPERS = ("module.", "_orig_mod.", "model.")  # of DataParallel, of compiled modules, of training programs
 CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "aux_classifier.")
 LEAST = 0.5
@@ -216,10 +212,9 @@ def settings_missing(model: Model, family: Family | None) -> list[str]:
     missing = []
     for place, value in (family.expects if family else {}).items():
         if place == UPSAMPLE:
-            missing += [] if _upsampling(model) <= {value} else [f"{UPSAMPLE}={value}"]
+            missing += [] if _upsampling(model) <= {value} else [setting(place, value)]
         elif reduce(lambda part, name: getattr(part, name, None), place.split("."), model) != value:
-            text = "null" if value is None else str(value).lower()
-            missing.append(f"{'' if place.startswith(GROUPS) else 'model.'}{place}={text}")
+            missing.append(setting(place, value))
     return missing
 
 

@@ -12,7 +12,7 @@ import torch
 
 from densepred.build.instantiate import build
 from densepred.types import HeadSpec
-from densepred.weights.families import families, family
+from densepred.weights.families import families, family, setting
 from densepred.weights.pretrained import settings_missing
 from tests import cases
 from tests.conftest import REPOSITORY
@@ -28,6 +28,12 @@ def test_every_family_has_its_row_and_every_row_its_family_and_test() -> None:
     assert {table for _, table, *_ in ROWS} == {*families()}
     for _, _, _, test in ROWS:
         assert (REPOSITORY / test).is_file()
+
+
+def test_expectations_are_named_as_they_are_typed() -> None:
+    words = [setting(*one) for one in family("smp_fpn").expects.items()]
+    assert words == ["model.align_corners=true", "decoder.align_corners=true", "upsample=nearest"]
+    assert setting("encoder.multi_grid", None) == "encoder.multi_grid=null"
 
 
 @pytest.mark.parametrize("row", cases.few(MODELS, [MODELS[2], MODELS[6], MODELS[8]]), ids=lambda row: row[1])
