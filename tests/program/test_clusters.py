@@ -16,7 +16,7 @@ import torch.multiprocessing as mp
 
 from tests import forked
 from tests.conftest import PATIENCE
-from tests.program.test_program import ENVIRONMENT, equal_runs, run, start, wait_for
+from tests.program.test_program import ENVIRONMENT, equal_runs, run, start, wait_for_checkpoint
 from tests.running import TINY
 
 LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -133,13 +133,12 @@ def test_two_nodes_of_torchrun_are_one_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_torchrun_starts_again_in_the_same_folder(tmp_path: Path) -> None:
-    words = (*TINY, "trainer.epochs=20")
+    words = (*TINY, "trainer.epochs=40")  # long enough to be alive when it is killed
     process = torchrun(
         tmp_path, *words, launcher=("--standalone", "--nproc-per-node=2", "--max-restarts=1", "--monitor-interval=0.5")
     )
     runs = tmp_path / "runs" / "semantic-shapes-unet"
-    while not list(runs.glob("*/checkpoints/3")):
-        assert process.poll() is None
+    wait_for_checkpoint(runs, "*", process)
     victims = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
     os.kill(max(int(pid) for pid in victims.stdout.split()), signal.SIGKILL)
     _, err = process.communicate(timeout=PATIENCE)
@@ -155,7 +154,7 @@ def test_a_signal_to_torchrun_saves(tmp_path: Path, number: signal.Signals) -> N
     words = (*TINY, "trainer.epochs=400", "hydra.run.dir=run")
     more = ("--signals-to-handle=SIGTERM,SIGINT,SIGUSR1",)
     process = torchrun(tmp_path, *words, launcher=("--standalone", "--nproc-per-node=2", *more))
-    wait_for(tmp_path / "run" / "checkpoints" / "3", process)
+    wait_for_checkpoint(tmp_path, "run", process)
     process.send_signal(number)
     out, _ = process.communicate(timeout=PATIENCE)
     assert re.search(r"^stopped at step \d+; resume with", out, re.M)
@@ -165,7 +164,7 @@ def test_a_signal_to_torchrun_saves(tmp_path: Path, number: signal.Signals) -> N
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGINT])
 def test_a_signal_to_the_launcher_of_two_saves(tmp_path: Path, number: signal.Signals) -> None:
     process = start("train", *TINY, "trainer.epochs=400", "trainer.devices=2", "hydra.run.dir=run", folder=tmp_path)
-    wait_for(tmp_path / "run" / "checkpoints" / "3", process)
+    wait_for_checkpoint(tmp_path, "run", process)
     process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (75, "")

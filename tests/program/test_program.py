@@ -47,6 +47,15 @@ def wait_for(path: Path, process: subprocess.Popen[str], lines: int = 0) -> None
         time.sleep(0.02)
 
 
+def wait_for_checkpoint(runs: Path, pattern: str, process: subprocess.Popen[str]) -> None:
+    """Wait for a checkpoint of any step: one of a given step may come and be removed between two looks."""
+    limit = time.monotonic() + PATIENCE
+    while not list(runs.glob(f"{pattern}/checkpoints/[1-9]*")):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < limit, f"no checkpoint in {runs}"
+        time.sleep(0.02)
+
+
 def equal_runs(a: Path, b: Path) -> bool:
     first, second = load_file(a / "last.safetensors"), load_file(b / "last.safetensors")
     same = all(torch.equal(first[name], second[name]) for name in first.keys() | second.keys())
