@@ -13,7 +13,7 @@ from densepred.contracts import Dataset
 from densepred.dataset import hovernet_file, nuclei_types, official, paths
 from densepred.dataset.image import from_array
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.listing import image_files
+from densepred.dataset.listing import LeftOut, image_files
 from densepred.dataset.pairs import Pair
 from densepred.dataset.palette import default_palette
 from densepred.dataset.reader import Reader
@@ -49,7 +49,9 @@ class HoverNet(Dataset):
         with official.recognised(folder, "hovernet"):
             remedy = "set dataset.root to the folder that holds Train and Test"
             place = official.there(paths.below(folder, images if maps.is_dir() else patches, name), remedy)
-        pairs = [self._pair(file, place, maps) for file in image_files(place)]
+        left_out = LeftOut()
+        pairs = [self._pair(file, place, maps) for file in image_files(place, left_out=left_out)]
+        left_out.tell(place)
         official.complete(pairs, str(place))
         _tell_lone(maps, pairs)
         self.pairs = official.held_out(pairs, paths.known_splits(splits, SPLITS), split, held_out, seed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from densepred.dataset.image_file import EXTENSIONS
-from densepred.dataset.listing import image_files
+from densepred.dataset.listing import LeftOut, image_files
 from densepred.errors import Misfit, Notice
 from densepred.types import UserError
 
@@ -56,17 +56,19 @@ def pair_folders(
             f"{mask_suffix!r}; add the end of the masks' names, such as dataset.mask_suffix=_mask"
         )
     _require(images)
-    labels, odd = ({}, []) if masks is None else _by_stem(masks, mask_suffix)
+    others = LeftOut()
+    labels, odd = ({}, []) if masks is None else _by_stem(masks, mask_suffix, LeftOut() if shared else others)
     apart = set(labels.values()) if shared else set[Path]()
-    found, left = _by_stem(images, image_suffix, apart)
+    found, left = _by_stem(images, image_suffix, others, apart)
     if shared:
-        found, others = _without_byproducts(found, labels)
-        odd, left = [], [path for path in left if path not in apart] + others
+        found, byproducts = _without_byproducts(found, labels)
+        odd, left = [], [path for path in left if path not in apart] + byproducts
     if not found:
         ends = f" whose names end in {image_suffix}" if image_suffix else ""
         kinds = ", ".join(sorted(EXTENSIONS))
         raise NoPairs(f"{images}: holds no images{ends} ({kinds}); check dataset.root and splits")
     if tell:
+        others.tell(images if masks is None or shared else f"{images} and {masks}")
         _tell_left_out(left, images, "image")
         _tell_left_out(odd, masks, "mask")
     if masks is None:
@@ -80,12 +82,14 @@ def _require(folder: Path) -> None:
         raise NoPairs(f"{folder}: is no folder; check dataset.root, dataset.images, dataset.masks and dataset.splits")
 
 
-def _by_stem(folder: Path, suffix: str, without: Collection[Path] = ()) -> tuple[dict[str, Path], list[Path]]:
+def _by_stem(
+    folder: Path, suffix: str, others: LeftOut, without: Collection[Path] = ()
+) -> tuple[dict[str, Path], list[Path]]:
     """Return the files by relative path without suffix and extension, as composed Unicode, and those without it."""
     _require(folder)
     out: dict[str, Path] = {}
     left: list[Path] = []
-    for path in image_files(folder):
+    for path in image_files(folder, left_out=others):
         if path in without:
             continue
         relative = path.relative_to(folder)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from densepred.dataset.file_names import normal
-from densepred.dataset.listing import image_files
+from densepred.dataset.listing import LeftOut, image_files
 from densepred.dataset.paths import inside, split_word
 from densepred.errors import Notice, UserError, shown
 
@@ -68,7 +68,12 @@ class Described:
 
     def _at(self, place: Path) -> list[Path]:
         if place.suffix != ".txt":
-            return image_files(place)
+            left_out = LeftOut()
+            found = image_files(place, left_out=left_out)
+            for own in (".txt", ".yaml"):  # labels and data.yaml may lie beside the images
+                left_out.others.pop(own, None)
+            left_out.tell(place)
+            return found
         lines = [line.strip() for line in text(place).splitlines() if line.strip()]
         return [self._place(line) for line in lines]
 

@@ -52,17 +52,27 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
 
 
 def images(source: Path, output: Path | None = None) -> list[Path]:
-    """List the image itself, or the images of a folder and its subfolders in order, without those below `output`."""
+    """List the image itself, or the images of a folder and its subfolders in order, without those below `output`.
+
+    A notice counts the other files of the folder. Raises UserError without any image.
+    """
     from densepred.dataset.image_file import EXTENSIONS
-    from densepred.dataset.listing import image_files
+    from densepred.dataset.listing import LeftOut, image_files
 
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise UserError(f"input={source}: there is no such file or folder; check the path")
-    found = image_files(source, output)
+    left_out = LeftOut()
+    found = image_files(source, output, left_out)
+    counts, remedy = left_out.counts(), "give each video by itself, input=FILE" if left_out.videos else ""
     if not found:
-        raise UserError(f"input={source}: no images in it (looked for {', '.join(sorted(EXTENSIONS))}); check the path")
+        kinds = ", ".join(sorted(EXTENSIONS))
+        facts = f"holds no images ({kinds}){f', only {counts}' if counts else ''}"
+        raise UserError(f"input={source}: {facts}; {remedy or 'check the path'}")
+    if counts:
+        text = f"input={source}: left out {counts}{remedy and f'; {remedy}'}"
+        warnings.warn(text, Notice, stacklevel=2)
     return found
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from densepred import atomic
 from densepred.dataset.image import read_image
+from densepred.dataset.listing import VIDEOS
 from densepred.draw import maps
 from densepred.draw.comparison import draw
 from densepred.errors import Notice, UserError
@@ -27,7 +28,6 @@ from densepred.rundir.progress_bar import ProgressBar
 from densepred.types import Annotation, Info
 
 INSTALL = "pip install 'densepred[video]'"
-SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
 QUALITY = {"crf": "18"}
 """Constant rate factor of H.264, at which losses are hard to see."""
 
@@ -53,7 +53,7 @@ class Clip:
 
 def is_video(path: Path) -> bool:
     """Return True for a file with the suffix of a video."""
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return path.suffix.lower() in VIDEOS and path.is_file()
 
 
 def require() -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from densepred.dataset.listing import RECORD, image_files
 from densepred.dataset.pairs import pair_folders
 from densepred.errors import Notice, UserError
+from densepred.results.inputs import images
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -56,3 +59,41 @@ def test_a_folder_that_may_not_be_listed_is_named(tmp_path: Path) -> None:
     (tmp_path / "closed").chmod(0)
     with pytest.raises(UserError, match=r"closed: cannot be listed: Permission denied"):
         image_files(tmp_path)
+
+
+OTHERS = ("b.mp4", "sub/c.MOV", "d.heic", "sub/README", "sub/e.txt", ".f.png", ".git/config", ".DS_Store", "Thumbs.db")
+COUNTS = "2 videos (.mov, .mp4), 3 other files (.heic, .txt, without extension), 2 hidden"
+
+
+def test_predict_counts_the_files_that_are_no_images(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", *OTHERS)
+    said = re.escape(f"input={tmp_path}: left out {COUNTS}; give each video by itself, input=FILE")
+    with pytest.warns(Notice, match=said):
+        assert names(images(tmp_path), tmp_path) == ["a.png"]
+
+
+def test_a_folder_of_videos_alone_is_refused_with_what_to_type(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mp4")
+    with pytest.raises(UserError, match=r"holds no images .*, only 2 videos \(\.mp4\); give each video by itself"):
+        images(tmp_path)
+
+
+def test_images_alone_and_files_of_the_system_give_no_notice(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", ".DS_Store", "desktop.ini", "sub/.gitkeep")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert names(images(tmp_path), tmp_path) == ["a.png"]
+
+
+def test_datasets_count_them_once_for_images_and_masks(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.png", "images/b.heic", "masks/a.png", "masks/notes.txt")
+    with pytest.warns(Notice) as told:
+        pair_folders(tmp_path / "images", tmp_path / "masks", tell=True)
+    both = f"{tmp_path}/images and {tmp_path}/masks"
+    assert [str(one.message) for one in told] == [
+        f"{both}: left out 2 other files (.heic, .txt); convert images among them to PNG"
+    ]
+    touch(tmp_path / "one", "a.png", "a_mask.png", "c.svg")
+    with pytest.warns(Notice, match=r"one: left out 1 other file \(\.svg\)") as told:
+        pair_folders(tmp_path / "one", tmp_path / "one", "_mask", tell=True)
+    assert len(told) == 1

@@ -77,6 +77,15 @@ def test_splits_as_folders_of_roboflow(tmp_path: Path, split: str) -> None:
     assert found[0].truth.categories.tolist() == [2]
 
 
+def test_other_files_beside_images_are_counted_and_labels_are_not(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", picture(SIZE))
+    for name in ("a.txt", "b.heic"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "data.yaml").write_text("train: .\n" + NAMES)
+    with pytest.warns(Notice, match=r"left out 1 other file \(\.heic\)"):
+        Yolo(str(tmp_path))
+
+
 def test_a_list_of_names_without_data_yaml(tmp_path: Path) -> None:
     for name in "abcdefgh":
         write(tmp_path / f"images/{name}.png", picture(SIZE))
