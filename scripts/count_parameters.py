@@ -1,7 +1,7 @@
-"""Write the tables of models on the pages of tasks: `python scripts/count_parameters.py`.
+"""Write the tables of models on the pages of tasks: `python -m scripts.count_parameters`.
 
 Each model is built without memory, for the drawn scenes (3 channels, 8 classes, 11 keypoints). A table stands between
-the marks `<!-- models of TASK -->` and `<!-- end of models -->`.
+the marks `<!-- models of TASK -->` and `<!-- end of models -->`. Scores are those of the runs on docs/results.md.
 """
 
 from __future__ import annotations
@@ -45,6 +45,26 @@ PAGES = {
     "openpose": Page("openpose", ("openpose_light", "openpose")),
     "autoencoder": Page("autoencoder", ("autoencoder", "linear_autoencoder", "pca")),
 }
+NONE = "none measured"
+COCO = "overfitting-eight-images-of-coco"
+SCORES = {
+    ("semantic", "unet"): ("drawn scenes: mIoU 0.916, narrower", "drawn-scenes"),
+    ("semantic", "unet_first"): ("membranes: Dice 0.570, a quarter as wide", "isbi-2012-membranes"),
+    ("semantic", "fcn"): ("CamVid: mIoU 0.390, half as wide", "camvid"),
+    ("semantic", "segnet"): ("CamVid: mIoU 0.185, half as wide", "camvid"),
+    ("semantic", "deeplabv3"): ("CamVid: mIoU 0.235", "camvid"),
+    ("semantic", "hrnet"): ("CamVid: mIoU 0.327, W18-small", "camvid"),
+    ("instance_components", "unet"): ("nuclei: PQ 0.627", "nuclei"),
+    ("panoptic", "unet"): ("8 training images of COCO: PQ 0.839, on ResNet-18", COCO),
+    ("detection_fcos", "fcos_light"): ("8 training images of COCO: AP 0.965", COCO),
+    ("detection_fcos", "fcos_hrnet"): ("8 training images of COCO: AP 0.996, W18-small", COCO),
+    ("pose", "hrnet_pose_small"): ("Leeds Sports Pose: PCK@0.2 0.379, W24", "pose"),
+    ("openpose", "openpose_light"): ("12 training images of COCO: AP 0.590", "pose"),
+    ("autoencoder", "autoencoder"): ("CamVid: error 0.00994 of 3 numbers per 8 x 8 pixels", "codes-of-images"),
+    ("autoencoder", "linear_autoencoder"): ("the same: 0.00561", "codes-of-images"),
+    ("autoencoder", "pca"): ("the same: 0.00560", "codes-of-images"),
+}
+"""Scores by task and model, and their headings in docs/results.md: of minutes, from random weights."""
 
 
 def parameters(task: str, model: str) -> int:
@@ -66,12 +86,13 @@ def parameters(task: str, model: str) -> int:
 def table(page: Page) -> str:
     """Return the table of a page."""
     rows = [row(page.task, model) for model in page.models]
-    return "\n".join(["| `model=` | parameters | what it is |", "|---|---|---|", *rows, ""])
+    return "\n".join(["| `model=` | parameters | measured | what it is |", "|---|---|---|---|", *rows, ""])
 
 
 def row(task: str, model: str) -> str:
     option = write_reference.read(REPOSITORY / "configs" / "model" / f"{model}.yaml")
-    return f"| `{model}` | {parameters(task, model):,} | {write_reference.prose(option.header[0])} |"
+    score = "[{}](results.md#{})".format(*found) if (found := SCORES.get((task, model))) else NONE
+    return f"| `{model}` | {parameters(task, model):,} | {score} | {write_reference.prose(option.header[0])} |"
 
 
 def with_table(name: str, text: str) -> str:

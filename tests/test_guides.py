@@ -129,7 +129,7 @@ def test_a_row_of_models_is_what_the_script_writes(name: str, model: str) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(count_parameters.PAGES))
 def test_tables_of_models_are_what_the_script_writes(name: str) -> None:
-    assert count_parameters.with_table(name, page(name)) == page(name), "run python scripts/count_parameters.py"
+    assert count_parameters.with_table(name, page(name)) == page(name), "run python -m scripts.count_parameters"
 
 
 @pytest.mark.parametrize("name", sorted(count_parameters.PAGES))
