@@ -102,8 +102,8 @@ def entry(key: Key) -> str:
 
 
 def prose(text: str) -> str:
-    """Return a comment with its angle brackets shown, not read as HTML."""
-    return text.replace("<", "&lt;").replace(">", "&gt;")
+    """Return a comment with its angle brackets shown, not read as HTML, and `[^` not read as a footnote."""
+    return text.replace("<", "&lt;").replace(">", "&gt;").replace("[^", "\\[^")
 
 
 def cell(lines: list[str]) -> str:

@@ -94,3 +94,10 @@ def test_links_lead_to_pages_and_headings(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.M)
             assert anchor in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_pattern_is_read_as_a_footnote(page: Path) -> None:
+    """`[^` begins a footnote outside of code, as in regular expressions of comments."""
+    text = re.sub(r"^```.*?^```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    assert re.findall(r".{0,30}(?<!\\)\[\^.{0,20}", text) == []
