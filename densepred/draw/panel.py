@@ -21,22 +21,27 @@ LARGEST = 800
 """Length in pixels to which the longer side of a larger picture is reduced."""
 GAP, TEXT, LINE, SWATCH = 4, 14, 22, 14
 LONGEST = 60  # characters of a caption
+WIDE = 1400
+"""Width in pixels from which words are twice as large: pages and TensorBoard show such panels reduced."""
 
 
 def panel(tiles: Sequence[tuple[str, Tensor]], legend: Sequence[Entry] = (), title: str = "") -> Tensor:
     """Place pictures side by side, each below its caption, then the legend. All get the size of the largest one."""
     size = _size(tiles)
-    width, top = len(tiles) * size[0] + (len(tiles) - 1) * GAP, LINE * (2 if title else 1)
-    rows = _rows(legend, width)
-    page = Image.new("RGB", (width, top + size[1] + LINE * len(rows)), (255, 255, 255))
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(TEXT)
-    pen.text((GAP, 3), output.name(title, 2 * LONGEST), fill=(0, 0, 0), font=font)
-    for number, (caption, picture) in enumerate(tiles):
+    width, title = len(tiles) * size[0] + (len(tiles) - 1) * GAP, output.name(title, 2 * LONGEST)
+    captions = [output.name(caption, LONGEST) for caption, _ in tiles]
+    zoom = 2 if width >= WIDE and _fits(title, width) and all(_fits(one, size[0]) for one in captions) else 1
+    line, font = LINE * zoom, ImageFont.load_default(TEXT * zoom)
+    rows, top = _rows(legend, width, zoom), line * (2 if title else 1)
+    page = Image.new("RGB", (width, top + size[1] + line * len(rows)), (255, 255, 255))
+    pen = ImageDraw.Draw(page)
+    pen.text((GAP, 3 * zoom), title, fill=(0, 0, 0), font=font)
+    for number, (caption, (_, picture)) in enumerate(zip(captions, tiles, strict=True)):
         left = number * (size[0] + GAP)
-        pen.text((left + GAP, top - LINE + 3), output.name(caption, LONGEST), fill=(0, 0, 0), font=font)
+        pen.text((left + GAP, top - line + 3 * zoom), caption, fill=(0, 0, 0), font=font)
         page.paste(_resized(to_image(picture), size), (left, top))
     for number, row in enumerate(rows):
-        _draw_row(pen, row, top + size[1] + number * LINE, font)
+        _draw_row(pen, row, top + size[1] + number * line, zoom)
     return from_image(page)
 
 
@@ -55,9 +60,9 @@ def drawn(legend: Sequence[Entry], width: int) -> Tensor:
     if not rows:
         return torch.empty(3, 0, width, dtype=torch.uint8)
     strip = Image.new("RGB", (width, LINE * len(rows)), (255, 255, 255))
-    pen, font = ImageDraw.Draw(strip), ImageFont.load_default(TEXT)
+    pen = ImageDraw.Draw(strip)
     for number, row in enumerate(rows):
-        _draw_row(pen, row, number * LINE, font)
+        _draw_row(pen, row, number * LINE)
     return from_image(strip)
 
 
@@ -80,28 +85,29 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.BOX if smaller else Image.Resampling.NEAREST)
 
 
-def _rows(legend: Sequence[Entry], width: int) -> list[list[tuple[int, Entry]]]:
+def _fits(text: str, width: int) -> bool:
+    """Return True if a caption of twice the size is at most `width` pixels long."""
+    return ImageFont.load_default(2 * TEXT).getlength(text) <= width - GAP
+
+
+def _rows(legend: Sequence[Entry], width: int, zoom: int = 1) -> list[list[tuple[int, Entry]]]:
     """Return the entries of each line with their places; a line is as wide as the picture."""
-    font = ImageFont.load_default(TEXT)
+    font, swatch, gap = ImageFont.load_default(TEXT * zoom), SWATCH * zoom, GAP * zoom
     rows: list[list[tuple[int, Entry]]] = []
     x = 0
     for text, colour in legend:
         text = output.name(text, LONGEST)
-        need = SWATCH + 3 * GAP + round(font.getlength(text))
+        need = swatch + 3 * gap + round(font.getlength(text))
         if not rows or x + need > width:
             rows.append([])
-            x = GAP
+            x = gap
         rows[-1].append((x, (text, colour)))
-        x += need + 2 * GAP
+        x += need + 2 * gap
     return rows
 
 
-def _draw_row(
-    pen: ImageDraw.ImageDraw,
-    row: Sequence[tuple[int, Entry]],
-    top: int,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> None:
+def _draw_row(pen: ImageDraw.ImageDraw, row: Sequence[tuple[int, Entry]], top: int, zoom: int = 1) -> None:
+    font, swatch = ImageFont.load_default(TEXT * zoom), SWATCH * zoom
     for x, (text, colour) in row:
-        pen.rectangle((x, top + 4, x + SWATCH, top + 4 + SWATCH), fill=colour, outline=(0, 0, 0))
-        pen.text((x + SWATCH + GAP, top + 3), text, fill=(0, 0, 0), font=font)
+        pen.rectangle((x, top + 4 * zoom, x + swatch, top + 4 * zoom + swatch), fill=colour, outline=(0, 0, 0))
+        pen.text((x + swatch + GAP * zoom, top + 3 * zoom), text, fill=(0, 0, 0), font=font)

@@ -26,4 +26,4 @@ def test_a_damaged_input_stands_beside_the_clean_image() -> None:
     truth = Annotation((8, 10), image=torch.full((1, 8, 10), 0.25))
     picture = compare(torch.rand(1, 8, 10), Annotation((8, 10), image=torch.rand(1, 8, 10)), truth, Info())
     assert picture.shape[-1] == 4 * 360 + 3 * GAP
-    assert (picture[:, LINE:, 364:724] == 64).all()
+    assert (picture[:, 2 * LINE :, 364:724] == 64).all()  # words of wide panels are twice as large

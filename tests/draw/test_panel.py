@@ -23,6 +23,17 @@ def test_small_pictures_are_enlarged_and_large_ones_reduced() -> None:
     assert panel([("a", grey(500, 400))]).shape == (3, 500 + LINE, 400)
 
 
+def test_words_of_wide_panels_are_twice_as_large_where_they_fit() -> None:
+    four = [("image", grey(360, 360))] * 4
+    width = 4 * 360 + 3 * GAP
+    assert panel(four, title="a.png").shape == (3, 360 + 4 * LINE, width)
+    assert panel(four, [("sky", (1, 2, 3))]).shape == (3, 360 + 4 * LINE, width)
+    assert panel(four, title="n" * 110).shape == (3, 360 + 2 * LINE, width)  # a title of twice the size would be cut
+    assert panel([("c" * 40, grey(360, 360))] * 4).shape == (3, 360 + LINE, width)
+    tall = panel(four[:1] * 4)[:, : 2 * LINE].amin(0).lt(128).any(1).sum()
+    assert int(tall) > panel(four[:1])[:, :LINE].amin(0).lt(128).any(1).sum() * 1.6
+
+
 def test_captions_are_written_and_control_characters_are_not() -> None:
     plain, named = panel([("", grey(400, 400))]), panel([("truth\x1b[2J", grey(400, 400))])
     assert (plain[:, :LINE] == 255).all()

@@ -53,7 +53,7 @@ def test_weights_of_targets_are_one_more_tile(tmp_path: Path) -> None:
     assert [tile.tolist() for tile in maps.weights(stacked, (2, 2))] == [maps.heat(weight).tolist()]
     board = _picture(tmp_path / "with", {"semantic_weight": torch.rand(1, 2, 3)})
     plain = _picture(tmp_path / "without", {})
-    assert (board.height, board.width) == (2 * LINE + 4 * 60 + LINE, 5 * 360 + 4 * GAP)
+    assert (board.height, board.width) == (2 * (2 * LINE + LINE) + 4 * 60, 5 * 360 + 4 * GAP)
     assert plain.width == 4 * 360 + 3 * GAP
 
 
