@@ -46,6 +46,7 @@ include_patterns = ["docs/index.md", *(f"{page}.*" for pages in SIDEBAR.values()
 exclude_patterns = [".*", "build", "runs", "docs/*.ipynb"]
 html_theme = "furo"
 html_title = "densepred"
+html_static_path, html_css_files = ["static"], ["site.css"]
 html_extra_path = ["index.html"]  # the site's root leads to docs/index.html
 myst_heading_anchors = 4  # the anchors of GitHub
 default_role = "literal"  # docstrings write code in single backticks
