@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from densepred.errors import Notice, UserError
 from densepred.reporting import pictures, svg
-from densepred.reporting.report import Report, Worst
+from densepred.reporting.report import DIFFER, FIXED, Report, Worst
 from densepred.reporting.text import SEEDS, Cell, seeds, shown
 
 MOST = 8
@@ -32,8 +32,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; p
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
-th:first-child, td:first-child, td.text:last-child { text-align: left; }
-td.text:last-child { white-space: normal; min-width: 14rem; }
+th:first-child, td:first-child, td.words { text-align: left; }
+td.words { white-space: normal; min-width: 14rem; }
 th button { font: inherit; font-weight: 600; background: none; border: 0; padding: 0; cursor: pointer; color: #004a80; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
@@ -101,7 +101,7 @@ TABLE = """\
 <div class="scroll"><table class="sortable" id="{{ key }}"><thead><tr>
 {% for name in columns %}<th scope="col"><button type="button">{{ name }}</button></th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}<tr>{% for value in row %}
-<td data-value="{{ '' if value is none else value }}"{% if value is string %} class="text"{% endif %}>
+<td data-value="{{ '' if value is none else value }}"{% if value is string and "=" in value %} class="words"{% endif %}>
 {{- shown(value) }}</td>
 {%- endfor %}</tr>{% endfor %}</tbody></table></div>
 """
@@ -156,25 +156,37 @@ def _picture(one: pictures.Picture) -> Markup:
     return Markup(figure).format(uri, facts, what, facts)
 
 
+def _label(row: Sequence[Cell]) -> str:
+    """Return the name of a run; of a job of a sweep, which is a number, with the overrides that not all runs share."""
+    name, differing = str(row[0]), row[FIXED.index(DIFFER)]
+    return f"{name}: {differing}" if differing and name.startswith("job ") else name
+
+
 def _sections(report: Report) -> list[dict[str, object]]:
     """Return title, key and named figures of each section with charts; the names make its menu."""
     best = [str(row[0]) for row in report.rows[:MOST]]
+    labels = {str(row[0]): _label(row) for row in report.rows}
     curves = {
-        name: svg.lines({run: one[run] for run in best if run in one}, f"{name} by step", "step", name)
+        name: svg.lines({labels[run]: one[run] for run in best if run in one}, f"{name} by step", "step", name)
         for name, one in report.curves.items()
     }
-    scores = {run: report.scores[run] for run in best if run in report.scores}
+    scores = {labels[run]: report.scores[run] for run in best if run in report.scores}
     per_class = {f"{report.kind} per class": svg.bars(scores, f"{report.kind} per class")} if scores else {}
     confusion = {
-        name: svg.matrix(counts, classes, f"{name}: percent of the pixels of each true class (rows) by prediction")
+        labels[name]: svg.matrix(
+            counts, classes, f"{name}: percent of the pixels of each true class (rows) by prediction"
+        )
         for name, (classes, counts) in report.matrices.items()
     }
+    points = {labels[name]: point for name, point in report.points.items()}
     title = "Quality against training speed; the Pareto front is filled"
     speed = (
-        {"all": svg.scatter(report.points, report.front, title, "images per second", "score")} if report.points else {}
+        {"all": svg.scatter(points, {labels[name] for name in report.front}, title, "images per second", "score")}
+        if report.points
+        else {}
     )
     worst = {
-        name: _worst(f"worst-{number}", one, name in best)
+        labels[name]: _worst(f"worst-{number}", one, name in best)
         for number, (name, one) in enumerate(report.worst.items())
         if one.images
     }

@@ -13,7 +13,8 @@ from densepred.reporting.runs import Evaluation, Numbers, Run
 
 WORST = 10
 """Images with the lowest scores that are listed."""
-FIXED = ("run", "metric", "score", "parameters", "images/s", "peak memory MB", "minutes")
+DIFFER = "overrides that differ"
+FIXED = ("run", "metric", "score", DIFFER, "parameters", "images/s", "peak memory MB", "minutes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ def make(runs: Sequence[Run], title: str) -> Report:
     each = {run.name: compare.class_scores(run) for run in order}
     kind = next((name for name, _ in each.values() if name), "")
     classes = list(dict.fromkeys(name for of, values in each.values() if of == kind for name in values))
-    columns = [*FIXED, *(f"{kind}/{name}" for name in classes), "overrides that differ"]
+    columns = [*FIXED, *(f"{kind}/{name}" for name in classes)]
     rows = [
-        [*_fixed(run), *(each[run.name][1].get(name) for name in classes), " ".join(typed[run.name])] for run in order
+        [*_fixed(run, " ".join(typed[run.name])), *(each[run.name][1].get(name) for name in classes)] for run in order
     ]
     evaluated = {run.name: one for run in order if (one := _evaluation(run)) is not None}
     counted = {name: one for name, one in evaluated.items() if one.matrices}
@@ -95,9 +96,10 @@ def make(runs: Sequence[Run], title: str) -> Report:
     )
 
 
-def _fixed(run: Run) -> list[str | float | int | None]:
+def _fixed(run: Run, differing: str) -> list[str | float | int | None]:
     minutes = None if run.seconds is None else run.seconds / 60
-    return [run.name, run.monitor, run.score, run.parameters, run.images_per_second, run.peak_memory, minutes]
+    costs = [run.parameters, run.images_per_second, run.peak_memory, minutes]
+    return [run.name, run.monitor, run.score, differing, *costs]
 
 
 def _evaluation(run: Run) -> Evaluation | None:

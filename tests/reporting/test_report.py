@@ -195,3 +195,13 @@ def test_shares_of_a_matrix_are_of_the_true_class() -> None:
     drawn = svg.matrix(np.array([[3, 1, 0], [0, 0, 4]]), ["a", "b"], "t")
     assert "a as b: 25.0% (1 pixels)" in drawn
     assert "b as void: 100.0% (4 pixels)" in drawn
+
+
+def test_jobs_of_a_sweep_are_named_by_their_overrides(tmp_path: Path) -> None:
+    draw(tmp_path, "0", 0.6, "loss=ce", "model=unet")
+    draw(tmp_path, "1", 0.7, "loss=dice", "model=unet")
+    assert run(tmp_path) == 0
+    text = (tmp_path / "out" / "index.html").read_text()
+    assert "</span>job 1: loss=dice</li>" in text
+    assert '<option value="0">job 1: loss=dice</option>' in text
+    assert (tmp_path / "out" / "runs.csv").read_text().startswith("run,metric,score,overrides that differ,parameters")
