@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from densepred.cli.command import configs
 from densepred.cli.typed import Typed
 from densepred.jobs import parts
+from densepred.process import memory
 from densepred.types import Info
 
 TASKS = {"semantic": "semantic", "boxes": "detection_fcos", "instances": "instance_center"}
@@ -86,24 +86,5 @@ def free_memory() -> tuple[int, str] | None:
     """Return the free bytes and the name of the accelerator, else those of main memory; None if they are unknown."""
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0], torch.cuda.get_device_name()
-    free = _available(Path("/proc/meminfo"))
-    if free is None:
-        return None
-    return min(free, _within(Path("/sys/fs/cgroup"), free)), "main memory"
-
-
-def _available(path: Path) -> int | None:
-    """Return the bytes of Linux's MemAvailable; None on other systems."""
-    if not path.is_file():
-        return None
-    rows = dict(line.split(":", 1) for line in path.read_text(encoding="ascii").splitlines() if ":" in line)
-    return int(rows["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in rows else None
-
-
-def _within(folder: Path, free: int) -> int:
-    """Return the bytes that a container's limit (cgroup v2) leaves, `free` if it has none."""
-    limit, used = folder / "memory.max", folder / "memory.current"
-    if not limit.is_file() or not used.is_file():
-        return free
-    most = limit.read_text(encoding="ascii").strip()
-    return max(0, int(most) - int(used.read_text(encoding="ascii"))) if most.isdigit() else free
+    free = memory.free_memory()
+    return None if free is None else (free, "main memory")

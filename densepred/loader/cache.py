@@ -25,6 +25,7 @@ from densepred.contracts import Dataset
 from densepred.errors import UserError
 from densepred.loader.each import each
 from densepred.loader.samples import checked
+from densepred.process.memory import free_memory
 from densepred.types import Sample
 
 PIXELS = ("semantic", "instances", "ignore", "probabilities", "image")
@@ -206,7 +207,8 @@ def pixel_bytes(sample: Sample) -> int:
 def free_bytes(kind: str, folder: Path) -> int:
     """Return the bytes that a file in this folder may take, less those that are left to others."""
     free = shutil.disk_usage(folder).free
-    return int((1 - KEPT) * (min(free, free_memory()) if kind == "ram" else free))
+    memory = free_memory() if kind == "ram" else None
+    return int((1 - KEPT) * (free if memory is None else min(free, memory)))
 
 
 def require_space(kind: str, folder: Path, needed: int) -> None:
@@ -225,19 +227,6 @@ def _within(samples: Iterator[Sample | None], kind: str, folder: Path) -> Iterat
         if sample is not None and number % EVERY == 0:
             require_space(kind, folder, pixel_bytes(sample) * EVERY)
         yield sample
-
-
-def free_memory() -> int:
-    """Return the bytes of memory that this process may still take: of the machine, and of its control group."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit, used = ((group / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current"))
-    except OSError:
-        limit, used = "max", "0"
-    left = kilobytes * 1024
-    return left if limit == "max" else min(left, int(limit) - int(used))
 
 
 def describe(datasets: Mapping[str, Cached], kind: str) -> str:

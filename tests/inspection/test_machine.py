@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from torch import nn
 
@@ -29,12 +27,3 @@ def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch: pytest.Mon
     assert small is not None
     assert small["batch"] == 2
     assert machine.suggest(Info(classes=("a",), provides=("keypoints",), keypoints=("eye",)), (32, 32), 100) is None
-
-
-def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
-    assert machine._within(tmp_path, 100) == 100
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("30\n")
-    assert machine._within(tmp_path, 100) == 100
-    (tmp_path / "memory.max").write_text("70\n")
-    assert machine._within(tmp_path, 100) == 40

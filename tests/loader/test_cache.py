@@ -116,19 +116,6 @@ def test_space_that_runs_out_meanwhile_ends_the_decoding(monkeypatch: pytest.Mon
         cache.cached(Mixed(), "ram", 0)
 
 
-@pytest.mark.parametrize(("limit", "expected"), [("max", 4096), ("3000", 2000), ("9999999", 4096)])
-def test_free_memory_is_that_of_the_machine_and_of_the_control_group(
-    limit: str, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    texts = {
-        "meminfo": "MemTotal: 9 kB\nMemAvailable:     4 kB\n",
-        "memory.max": f"{limit}\n",
-        "memory.current": "1000",
-    }
-    monkeypatch.setattr(Path, "read_text", lambda path, **options: texts[path.name])
-    assert cache.free_memory() == expected
-
-
 def test_a_cached_training_is_equal_in_every_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder, words in {"plain": (), "cached": ("data.cache=ram",)}.items():
         assert running.train(tmp_path / folder, "trainer.epochs=2", "data.workers=0", *words) == 0
