@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from densepred.build.instantiate import find
 from densepred.errors import UserError
 from densepred.rundir.progress import Progress
 
@@ -37,12 +39,29 @@ LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_lo
 IMPLIED = {
     "data.balance": None,
     "data.foreground": 0.0,
-    "decoder.bias": True,
     "dataset.image_suffix": "",
     "dataset.unlabelled": None,
-    "encoder.pretrained": False,
 }
-"""Values that earlier runs had without the setting."""
+"""Values that earlier runs had without the setting; of parts, the defaults of their constructors."""
+
+
+def completed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an earlier run with those that came since, at the values that it had without them."""
+    since = {key: value for key, value in now.items() if key not in then}
+    defaults = {key: value for key in since for value in _default(key, then, now)}
+    known = {key: IMPLIED.get(key, since[key]) for key in (*LATER, *IMPLIED) if key in since}
+    return {**then, **defaults, **known}
+
+
+def _default(key: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the default of a constructor's argument, if there is one and both runs name that constructor."""
+    node, _, name = key.rpartition(".")
+    target = f"{node}._target_"
+    if target not in now or then.get(target) != now[target]:
+        return
+    parameter = inspect.signature(find(now[target], target)).parameters.get(name)
+    if parameter is not None and parameter.default is not parameter.empty:
+        yield list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
 
 
 def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from densepred.atomic import write_json
 from densepred.build import renamed
 from densepred.errors import UserError
 from densepred.rundir import provenance, schema
-from densepred.rundir.changes import IMPLIED, LATER, OF_ONE_START, differences, refuse_changes, rescale
+from densepred.rundir.changes import OF_ONE_START, completed, differences, refuse_changes, rescale
 from densepred.rundir.checkpoints import BEST, META, Checkpoint, Checkpoints
 from densepred.rundir.lock import Lock
 from densepred.rundir.log import Log
@@ -165,9 +165,7 @@ class Run:
             schema.check_meta(found.meta)
         except UserError as error:
             raise self._incomplete(found.step, error) from error
-        then = renamed.flat(found.meta["config"])
-        implied = {key: IMPLIED.get(key, self.config[key]) for key in (*LATER, *IMPLIED) if key in self.config}
-        then = implied | then
+        then = completed(renamed.flat(found.meta["config"]), self.config)
         refuse_changes(then, self.config, allow)
         return differences(then, self.config)
 
