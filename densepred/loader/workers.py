@@ -89,6 +89,7 @@ def end_workers(loader: DataLoader) -> None:
         finally:
             late.cancel()
             _kill(iterator)
+            late.join()  # it holds the iterator: a thread that frees tensors while Python ends aborts the process
 
 
 def _kill(iterator) -> None:

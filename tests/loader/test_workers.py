@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from densepred.loader import workers
+from densepred.loader.each import each
 from tests import cases, running
 from tests.conftest import PATIENCE, REPOSITORY
 
@@ -145,6 +147,23 @@ def test_a_worker_still_reports_an_error_of_its_own(capsys: pytest.CaptureFixtur
     workers._report(ValueError, ValueError("a mistake"), None)
     workers._report(ConnectionResetError, ConnectionResetError("gone"), None)
     assert capsys.readouterr().err == "ValueError: a mistake\n"
+
+
+class Lingering(threading.Timer):
+    """A timer with a thread that takes a while to end, as on a busy machine."""
+
+    def run(self) -> None:
+        super().run()
+        time.sleep(0.2)
+
+
+def test_no_thread_holds_the_data_of_a_loader_that_was_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that frees tensors while Python ends aborts the process, after all work is done."""
+    monkeypatch.setattr(threading, "Timer", Lingering)
+    items = each(abs, [-1, -2, -3, -4], 1)
+    assert next(items) == 1
+    items.close()
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, Lingering)]
 
 
 def test_the_number_of_workers_follows_the_processors_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
