@@ -52,7 +52,7 @@ select { font: inherit; padding: .2rem; max-width: 100%; } .note { background: #
 <h1>{{ report.title }}</h1>
 {% for note in notes %}<p class="note">{{ note }}</p>{% endfor %}
 <h2>Runs</h2>
-<p>{{ report.rows|length }} runs. Select a heading to sort.</p>
+<p>{{ report.rows|length }} run{{ '' if report.rows|length == 1 else 's' }}. Select a heading to sort.</p>
 {{ table("runs", report.columns, report.rows) }}
 <h2>Seeds</h2>
 <p>Runs that differ in the seed alone, as mean and sample standard deviation.</p>

@@ -156,6 +156,18 @@ def test_limits_on_pictures_stand_in_the_notes(tmp_path: Path, monkeypatch: pyte
     assert "The page holds the 1 worst pictures per run" in text
 
 
+def test_the_current_folder_has_its_name_and_one_run_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path, "a", 0.5)
+    monkeypatch.chdir(tmp_path / "runs")
+    assert run(tmp_path, "runs=.") == 0
+    assert "1 run; written to" in capsys.readouterr().out
+    text = (tmp_path / "out" / "index.html").read_text()
+    assert "<h1>Runs in runs</h1>" in text
+    assert "1 run. Select" in text
+
+
 def test_damaged_and_missing_runs_are_named(tmp_path: Path) -> None:
     draw(tmp_path, "a", 0.6)
     (tmp_path / "runs" / "broken").mkdir()
