@@ -169,6 +169,7 @@ class StopFlag:
             return
         now = time.monotonic()
         if self._again is not None:
+            self._again.cancel()  # a signal of another sender came first
             self._again = None
             self._raise()
             return
