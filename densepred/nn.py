@@ -79,6 +79,12 @@ def choose(what: str, name: object, known: Collection[object]) -> None:
     raise UserError(f"unknown {what}: {name}; {guess}{' ' if guess else ''}choose one of {', '.join(names)}")
 
 
+def require_odd(key: str, kernel: int) -> None:
+    """Raise UserError for a kernel that would move pixels: only odd ones have a center."""
+    if kernel < 1 or kernel % 2 == 0:
+        raise UserError(f"{key}: {kernel}; give an odd number, so that pixels stay in place")
+
+
 def make_norm(name: str, channels: int) -> nn.Module:
     choose("norm", name, NORMS)
     return NORMS[name](channels)

@@ -20,8 +20,8 @@ from densepred.model.fcos import FCOS
 from densepred.model.openpose import OpenPose
 from densepred.model.panoptic_deeplab import PanopticDeepLab
 from densepred.model.unet_first import UNetFirst
-from densepred.nn import Normalise, initialise_head
-from densepred.types import HeadSpec
+from densepred.nn import Normalise, initialise_head, require_odd
+from densepred.types import HeadSpec, UserError
 from densepred.upsample.bilinear import Bilinear
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
@@ -105,3 +105,10 @@ def test_a_head_of_sigmoids_predicts_its_prior_before_training(name: str) -> Non
     model = build.func(*given, **build.keywords, channels=3, mean=MEAN, std=STD)
     found = model(torch.full((1, 3, 16, 16), 0.4))["class"][-1].sigmoid()
     torch.testing.assert_close(found, torch.full_like(found, 0.1), rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize("kernel", [0, 2, 4, -1])
+def test_a_kernel_without_a_center_is_refused(kernel: int) -> None:
+    with pytest.raises(UserError, match=rf"decoder\.kernel: {kernel}; give an odd number"):
+        require_odd("decoder.kernel", kernel)
+    require_odd("decoder.kernel", 3)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder
-from densepred.nn import ConvNormAct, initialise, make_activation
+from densepred.nn import ConvNormAct, initialise, make_activation, require_odd
 from densepred.types import Pyramid, UserError
 
 
@@ -69,8 +69,7 @@ class DeepLabV3(Decoder):
         mix: bool = True,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise UserError(f"decoder.kernel: {kernel}; give an odd number")
+        require_odd("decoder.kernel", kernel)
         self.channels, self.strides = (width,), (encoder.strides[-1],)
         self.atrous_rates = list(atrous_rates)
         scaled = rates_at(encoder.strides[-1], atrous_rates)

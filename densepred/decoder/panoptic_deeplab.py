@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.deeplabv3 import ASPP, rates_at
-from densepred.nn import ConvNormAct, SeparableConvNormAct, initialise
+from densepred.nn import ConvNormAct, SeparableConvNormAct, initialise, require_odd
 from densepred.types import Pyramid, UserError
 
 
@@ -40,8 +40,7 @@ class PanopticDeepLab(Decoder):
         image_norm: bool = True,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise UserError(f"decoder.kernel: {kernel}; give an odd number")
+        require_odd("decoder.kernel", kernel)
         # Kept because equal weights give other outputs with other settings.
         self.atrous_rates, self.image_norm = list(atrous_rates), image_norm
         self.low, low_widths = shallow_levels(encoder.strides, stride, low_widths)

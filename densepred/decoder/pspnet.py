@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder
-from densepred.nn import ConvNormAct, initialise
+from densepred.nn import ConvNormAct, initialise, require_odd
 from densepred.types import Pyramid, UserError
 
 
@@ -63,8 +63,7 @@ class PSPNet(Decoder):
         image_norm: bool = True,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise UserError(f"decoder.kernel: {kernel}; give an odd number")
+        require_odd("decoder.kernel", kernel)
         deep = encoder.channels[-1]
         self.channels, self.strides = (width,), (encoder.strides[-1],)
         # Kept because equal weights give other outputs with other settings.

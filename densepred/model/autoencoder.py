@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
 from densepred.model.linear_autoencoder import reconstructs
-from densepred.nn import Normalise, ceil_div, crop, initialise_head
+from densepred.nn import Normalise, ceil_div, crop, initialise_head, require_odd
 from densepred.ops.geometry import patches
 from densepred.types import HeadSpec, Pyramid, UserError
 
@@ -56,8 +56,7 @@ class Autoencoder(Normalise, Model):
                 f"model.latent_channels={latent_channels} model.values={values}: "
                 "give numbers of 1 or more, or null for values"
             )
-        if kernel % 2 == 0:
-            raise UserError(f"model.kernel: {kernel}; give an odd number")
+        require_odd("model.kernel", kernel)
         if values is not None and size is None:
             raise UserError(
                 f"model.values: {values} values per image need images of one size; set 'model.size=[H,W]', which "

@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
-from densepred.nn import ConvNormAct, Normalise, ceil_div, exponential, initialise, initialise_head, output_axes
+from densepred.nn import (
+    ConvNormAct,
+    Normalise,
+    ceil_div,
+    exponential,
+    initialise,
+    initialise_head,
+    output_axes,
+    require_odd,
+)
 from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 
 
@@ -41,8 +50,7 @@ class EncoderDecoder(Normalise, Model):
         hidden: int = 0,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise UserError(f"model.kernel: {kernel}; give an odd number")
+        require_odd("model.kernel", kernel)
         self.align_corners = align_corners
         self.encoder = encoder(in_channels=channels)
         self.decoder = decoder(self.encoder)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import Normalise, ceil_div, initialise, initialise_head, output_axes
+from densepred.nn import Normalise, ceil_div, initialise, initialise_head, output_axes, require_odd
 from densepred.ops.geometry.pad import pad
 from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
@@ -48,8 +48,7 @@ class FCN(Normalise, Model):
         padding: int = 0,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise UserError(f"model.kernel: {kernel}; give an odd number")
+        require_odd("model.kernel", kernel)
         if padding < 0:
             raise UserError(f"model.padding: {padding}; give 0, or 99 as the authors' release has")
         self.padding = padding

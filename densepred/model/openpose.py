@@ -22,6 +22,7 @@ from densepred.nn import (
     initialise_head,
     input_axes,
     output_axes,
+    require_odd,
 )
 from densepred.ops.resize import resample
 from densepred.types import ChannelAxes, HeadSpec, UserError
@@ -64,8 +65,7 @@ class OpenPose(Normalise, Model):
         self.bgr = bgr
         if stages < 1:
             raise UserError(f"model.stages: {stages}; give 1 or more")
-        if kernel % 2 == 0:
-            raise UserError(f"model.kernel: {kernel}; give an odd number")
+        require_odd("model.kernel", kernel)
         if not features:
             raise UserError("model.features: give the widths of one convolution or more, such as [256,128]")
         choose("model.block", block, BLOCKS)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut
-from densepred.nn import Normalise, SeparableConvNormAct, initialise, initialise_head, output_axes
+from densepred.nn import Normalise, SeparableConvNormAct, initialise, initialise_head, output_axes, require_odd
 from densepred.types import ChannelAxes, HeadSpec, UserError
 
 
@@ -37,8 +37,7 @@ class PanopticDeepLab(Normalise, Model):
         align_corners: bool = False,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise UserError(f"model.kernel: {kernel}; give an odd number")
+        require_odd("model.kernel", kernel)
         self.align_corners = align_corners
         self.encoder = encoder(in_channels=channels)
         self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Upsample
+from densepred.nn import require_odd
 from densepred.ops.geometry.pad import pad
-from densepred.types import UserError
 
 
 class Carafe(Upsample):
@@ -32,8 +32,7 @@ class Carafe(Upsample):
         super().__init__()
         seen = max(1, kernel - 2) if encoder_kernel is None else encoder_kernel
         for key, value in (("kernel", kernel), ("encoder_kernel", seen)):
-            if value < 1 or value % 2 == 0:
-                raise UserError(f"upsample.{key}: {value}; give an odd number, so that pixels stay in place")
+            require_odd(f"upsample.{key}", value)
         self.factor, self.kernel = factor, kernel
         self.compress = nn.Conv2d(in_channels, compressed, 1)
         self.encode = nn.Conv2d(compressed, kernel**2 * factor**2, seen, padding=seen // 2)

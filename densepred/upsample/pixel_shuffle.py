@@ -6,9 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Upsample
-from densepred.nn import choose
+from densepred.nn import choose, require_odd
 from densepred.ops.geometry.pad import pad
-from densepred.types import UserError
 
 INITS = ("icnr", "random")
 
@@ -32,8 +31,7 @@ class PixelShuffle(Upsample):
     ) -> None:
         super().__init__()
         choose("upsample.init", init, INITS)
-        if kernel < 1 or kernel % 2 == 0:
-            raise UserError(f"upsample.kernel: {kernel}; give an odd number, so that pixels stay in place")
+        require_odd("upsample.kernel", kernel)
         self.factor = factor
         self.conv = nn.Conv2d(in_channels, out_channels * factor**2, kernel, padding=kernel // 2, bias=bias)
         # No rectifier follows.
