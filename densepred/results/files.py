@@ -11,6 +11,7 @@ import math
 import re
 import shutil
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from densepred.errors import Notice, UserError
 from densepred.results import coco
 from densepred.results.coco import Categories
 from densepred.results.ids import Known
+from densepred.results.png_rows import PHOTOGRAPH
 from densepred.types import VOID, Annotation, Info
 
 RECORDS = ".records"
@@ -88,7 +90,7 @@ class Results:
             drawn = draw(pixels, found, self.info, self.overlays.threshold)
             picture = with_legend(drawn, class_legend(found, self.info))
             self.note_hidden(found)
-            self._png("overlays", place, Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()))
+            self._photograph("overlays", place, picture.permute(1, 2, 0).contiguous().numpy())
         if found.probabilities is not None and self.overlays.uncertainty:
             self._png("uncertainty", place, Image.fromarray(entropy_map(found.probabilities).cpu().numpy()))
         if found.probabilities is not None and self.overlays.probabilities:
@@ -207,10 +209,15 @@ class Results:
             self._array("reconstructions", place, image.movedim(0, -1).contiguous().numpy())
             return
         pixels = image.mul(255).round().byte().movedim(0, -1).contiguous().numpy()
-        self._png("reconstructions", place, Image.fromarray(pixels[..., 0] if len(image) == 1 else pixels))
+        self._photograph("reconstructions", place, pixels[..., 0] if len(image) == 1 else pixels)
 
-    def _png(self, kind: str, place: Path, image: Image.Image) -> None:
-        atomic.replace(self.path(kind, place, ".png"), lambda temporary: image.save(temporary, format="PNG"))
+    def _photograph(self, kind: str, place: Path, pixels: np.ndarray) -> None:
+        self._png(kind, place, Image.fromarray(pixels), PHOTOGRAPH)
+
+    def _png(self, kind: str, place: Path, image: Image.Image, level: int = zlib.Z_DEFAULT_COMPRESSION) -> None:
+        atomic.replace(
+            self.path(kind, place, ".png"), lambda temporary: image.save(temporary, "PNG", compress_level=level)
+        )
 
     def _array(self, kind: str, place: Path, values: np.ndarray) -> None:
         write_array(self.path(kind, place, ".npy"), values)

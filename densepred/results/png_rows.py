@@ -18,6 +18,8 @@ GREY, RGB, PALETTE = 0, 2, 3
 """Colour types."""
 NONE, SUB = 0, 1
 """Filters of a row: the values themselves, or their differences from the pixel to the left."""
+PHOTOGRAPH = 1
+"""Level of zlib for photographs, which hardly shrink: 6, the default, takes four times as long for 13 % fewer bytes."""
 
 
 class PngRows:
@@ -61,6 +63,8 @@ class PngRows:
     def _begin(self, rows: np.ndarray) -> None:
         self.kind = RGB if rows.ndim == 3 else GREY if self.palette is None else PALETTE
         self.width, self.bytes = rows.shape[1], rows.dtype.itemsize
+        if self.kind == RGB:
+            self.packed = zlib.compressobj(PHOTOGRAPH)
         self.file.write(SIGNATURE)
         self._header()
         if self.palette is not None:
