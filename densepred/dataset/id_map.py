@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
+import scipy
 import torch
-from scipy import ndimage
 
 from densepred.dataset.mask import read_mask
 from densepred.ops.boxes import from_ids
@@ -74,5 +74,5 @@ def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def separate_parts(ids: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield each id of a map (H, W) and the number of its parts that touch neither by a side nor by a corner."""
     found, places = distinct(ids)
-    for index, box in enumerate(ndimage.find_objects(places + 1)):
+    for index, box in enumerate(scipy.ndimage.find_objects(places + 1)):
         yield int(found[index]), components(places[box] == index, 8)[1]

@@ -25,6 +25,7 @@ from torch.nn.modules.module import (
 from densepred import atomic
 from densepred.build import renamed
 from densepred.build.allowlist import check_info
+from densepred.build.initialisation import WithoutInitialisation
 from densepred.build.instantiate import build
 from densepred.contracts import Model
 from densepred.errors import Notice
@@ -209,7 +210,7 @@ def with_codec_settings(task: Mapping[str, Any], codec: Mapping[str, Any]) -> di
 
 
 def _model(described: Mapping[str, Any], task: Task, info: Info, trust: Sequence[str], device: str) -> Model:
-    with torch.device(device):
+    with torch.device(device), WithoutInitialisation():
         return build(described["model"], tuple(trust), "model", **model_arguments(task, info))
 
 

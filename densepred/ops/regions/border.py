@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 NEGLIGIBLE = 2.0**-24
@@ -42,11 +42,11 @@ def two_nearest(cells: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]
     `radius`, as is the exact one.
     """
     nearest, second = np.full(cells.shape, np.inf), np.full(cells.shape, np.inf)
-    for number, place in enumerate(ndimage.find_objects(cells), 1):
+    for number, place in enumerate(scipy.ndimage.find_objects(cells), 1):
         if place is None:
             continue
         window = tuple(slice(max(part.start - radius, 0), part.stop + radius) for part in place)
-        distance = ndimage.distance_transform_edt(cells[window] != number)
+        distance = scipy.ndimage.distance_transform_edt(cells[window] != number)
         assert isinstance(distance, np.ndarray)
         np.minimum(second[window], np.maximum(nearest[window], distance), out=second[window])
         np.minimum(nearest[window], distance, out=nearest[window])

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 Components = np.ndarray[Any, np.dtype[np.int32]]
@@ -23,8 +23,8 @@ def components(mask: np.ndarray, connectivity: int = 4) -> tuple[Components, int
     connectivity: 4 for pixels that share a side, 8 for pixels that share a side or a corner
     """
     found = np.empty(mask.shape, np.int32)
-    structure = ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2)
-    count = ndimage.label(mask, structure, output=found)
+    structure = scipy.ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2)
+    count = scipy.ndimage.label(mask, structure, output=found)
     return found, int(count)  # type: ignore[arg-type]  # a number if the output is given
 
 

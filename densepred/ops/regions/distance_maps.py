@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from densepred.types import VOID
@@ -34,7 +34,7 @@ def signed_distances(labels: Tensor, classes: int) -> Tensor:
 
 def _to(mask: np.ndarray) -> np.ndarray:
     """Compute the distance of each pixel to the nearest pixel of a mask that is not empty."""
-    distances = distance_transform_edt(~mask)
+    distances = scipy.ndimage.distance_transform_edt(~mask)
     assert isinstance(distances, np.ndarray)
     return distances
 
@@ -45,6 +45,6 @@ def nearest_known(known: Tensor) -> Tensor:
     found = torch.arange(known[0].numel()).view(known.shape[1:]).repeat(len(known), 1, 1)
     for mask, index in zip(known.cpu().numpy(), found, strict=True):
         if mask.any() and not mask.all():
-            found_at: Any = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+            found_at: Any = scipy.ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
             index.copy_(torch.from_numpy(found_at[0].astype(np.int64) * width + found_at[1]))
     return found.to(known.device)

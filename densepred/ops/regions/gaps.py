@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 from torch import Tensor, from_numpy
 
 
@@ -33,7 +33,7 @@ def close(ids: np.ndarray, width: int) -> np.ndarray:
     free = (ids == 0) & (low != high)
     if not free.any():
         return ids
-    found: Any = ndimage.distance_transform_cdt(ids == 0, "taxicab", return_indices=True)
+    found: Any = scipy.ndimage.distance_transform_cdt(ids == 0, "taxicab", return_indices=True)
     away, (row, column) = found
     closed = np.where(free & (away <= width), ids[row, column], ids)
     for _ in range(2 * width - 1):
@@ -53,6 +53,6 @@ def _extremes(ids: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and highest id except 0 within `reach` steps to eight neighbours; equal if there is none."""
     top = np.iinfo(np.int32).max
     size = 2 * reach + 1
-    low = ndimage.minimum_filter(np.where(ids > 0, ids, top), size, mode="constant", cval=top)
-    high = ndimage.maximum_filter(ids, size, mode="constant", cval=0)
+    low = scipy.ndimage.minimum_filter(np.where(ids > 0, ids, top), size, mode="constant", cval=top)
+    high = scipy.ndimage.maximum_filter(ids, size, mode="constant", cval=0)
     return np.where(high > 0, low, 0), high

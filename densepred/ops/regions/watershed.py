@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 Union = Callable[[float, float], bool]
 """Maps the height of the lower of two peaks and of the highest pass between them to True if both are one hill."""
@@ -24,9 +24,9 @@ def split_components(parts: np.ndarray, smooth: float, neck: float, depth: float
     the component. Two hills of this distance are separated at a narrow neck: narrower than `neck` times the
     narrower one, and narrower by `depth` pixels of distance.
     """
-    away: Any = ndimage.distance_transform_edt(parts > 0)
+    away: Any = scipy.ndimage.distance_transform_edt(parts > 0)
     if smooth > 0:
-        away = ndimage.gaussian_filter(away, smooth, truncate=3.0)
+        away = scipy.ndimage.gaussian_filter(away, smooth, truncate=3.0)
     return hills(parts, away, lambda peak, gap: gap > neck * peak or peak - gap < depth)
 
 
