@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pycocotools import mask as rle
 
 from densepred import atomic
 from densepred.conversion.words import located
+from densepred.dataset import run_length
 from densepred.dataset.coco import Id
 from densepred.errors import UserError
 from densepred.ops.boxes.coco import reaches_beyond, to_coco
@@ -174,6 +176,11 @@ class CocoForm:
             left["boxes that reach beyond their image: COCO datasets clip them"] += beyond
         if truth.semantic is None or truth.instances is None:
             return
+        if truth.masks is not None and truth.crowd is not None:
+            drawn = run_length.instance_map(truth.masks, truth.crowd, truth.size)
+            left["images with objects on top of smaller ones: the smaller lies on top when it is read"] += int(
+                not torch.equal(drawn, truth.instances)
+            )
         alone = truth.semantic.numpy()[truth.instances.numpy() == 0]
         names = self.info.classes
         for label in np.unique(alone).tolist():

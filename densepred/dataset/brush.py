@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from densepred.dataset import coco_fields
+from densepred.dataset.mask_runs import runs
 from densepred.dataset.outline import ellipse
 from densepred.errors import UserError, shown
 
@@ -21,7 +22,7 @@ PERCENT = 100
 def fields(kind: str, value: dict[str, Any], size: tuple[int, int], where: str) -> dict[str, Any]:
     """Return box, polygon or run-length mask of a result; size: height and width of the image."""
     if kind == "brushlabels":
-        return {"segmentation": _runs(decode(value.get("rle"), size, where))}
+        return {"segmentation": runs(decode(value.get("rle"), size, where), size)}
     scale = np.array([size[1], size[0]]) / PERCENT
     if kind == "polygonlabels":
         points = value.get("points")
@@ -41,13 +42,6 @@ def fields(kind: str, value: dict[str, Any], size: tuple[int, int], where: str) 
     along, down = np.array([math.cos(angle), math.sin(angle)]) * a, np.array([-math.sin(angle), math.cos(angle)]) * b
     corner = np.array([x, y])
     return {"segmentation": [np.concatenate((corner, corner + along, corner + along + down, corner + down)).tolist()]}
-
-
-def _runs(mask: np.ndarray) -> dict[str, Any]:
-    """Return the plain runs, by columns, of a mask (H, W) bool."""
-    flat = np.concatenate(([False], mask.T.ravel(), [False])) if mask.size else np.zeros(2, bool)
-    edges = np.flatnonzero(flat[1:-1] != flat[:-2])
-    return {"size": [*mask.shape], "counts": np.diff(np.concatenate(([0], edges, [mask.size]))).tolist()}
 
 
 def decode(code: Any, size: tuple[int, int], where: str) -> np.ndarray:

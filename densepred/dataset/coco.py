@@ -89,9 +89,9 @@ def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: in
 
 
 def undivided(patterns: Patterns) -> list[str]:
-    """Return the patterns without {split} and the mark before it; the root itself comes last."""
+    """Return the patterns without {split} and the mark beside it; the root itself comes last."""
     several = [patterns] if isinstance(patterns, str) else list(patterns)
-    found = [re.sub(r"[_/-]?\{split\}", "", str(pattern)) for pattern in several]
+    found = [re.sub(r"^\{split\}/|[_/-]?\{split\}", "", str(pattern)) for pattern in several]
     return sorted(found, key=lambda pattern: pattern == "")
 
 

@@ -143,10 +143,12 @@ class CocoInstances(Dataset):
             raise Skip(missing)
         if segmentation is None:
             changed[ALONE] += 1
-        elif box is None and record.get("bbox") is not None:
+        elif box is None:
+            given = record.get("bbox") is not None
             if not int(run_length.area([run_length.encode(segmentation, entry.size, where)])):
-                raise Skip("boxes without area")
-            changed["boxes without area in the image rebuilt from masks"] += 1
+                raise Skip("boxes without area" if given else "outlines that cover no pixel of the image")
+            if given:
+                changed["boxes without area in the image rebuilt from masks"] += 1
         return {"class": kind, "crowd": crowd, "box": box, "area": area, "segmentation": segmentation}
 
     def _truth(self, entry: Entry, found: list[Record]) -> Annotation:
@@ -163,8 +165,8 @@ class CocoInstances(Dataset):
         if "masks" not in self.info.provides:
             return truth
         alone = torch.tensor([record["segmentation"] is None for record in found], dtype=torch.bool)
-        truth.masks = masks
-        truth.instances = instances = run_length.instance_map(masks, crowd, entry.size)
+        truth.masks, layers = masks, [record.get("layer", 0) for record in found]
+        truth.instances = instances = run_length.instance_map(masks, crowd, entry.size, layers)
         unknown = run_length.inside(boxes[alone], entry.size) & (instances == 0)
         group = torch.cat((torch.zeros(1, dtype=torch.bool), crowd))
         truth.ignore = group[instances.long()] | unknown

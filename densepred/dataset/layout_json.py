@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from densepred.dataset.file_names import normal
-from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, divided, pattern, quoted, split_of, split_words
+from densepred.dataset.layout_tree import (
+    FRACTIONS,
+    LARGEST,
+    Found,
+    Tree,
+    divided,
+    pattern,
+    per_split,
+    quoted,
+    split_of,
+    split_words,
+)
 
-LARGEST = 1 << 28
-"""Bytes of a JSON file that is opened to see what it holds."""
 SEVERAL = 50
 """JSON files that are opened at most."""
 
@@ -31,7 +40,7 @@ def layouts(tree: Tree) -> Iterator[Found]:
         ("Label Studio's form", "label_studio", _is_label_studio),
     ):
         if names := [name for name, data in contents.items() if fits(data)]:
-            yield Found(what, f"dataset={option} {_files(names)}")
+            yield Found(what, per_split(names, option))
 
 
 def _content(path: Path) -> Any:
@@ -59,16 +68,6 @@ def _is_via(data: Any) -> bool:
 def _is_label_studio(data: Any) -> bool:
     tasks = data if isinstance(data, list) else []
     return bool(tasks) and all(isinstance(one, dict) and {"annotations", "data"} <= one.keys() for one in tasks)
-
-
-def _files(names: list[str]) -> str:
-    """Return the words for a file per split, or for the first file, to be divided."""
-    found = [(text, word) for text, word in map(pattern, names) if word is not None]
-    for text, _ in found:
-        words = {word for other, word in found if other == text}
-        if {"train", "valid"} <= {*map(split_of, words)}:
-            return f"{quoted('dataset.annotations', text)} {split_words(words)}".strip()
-    return f"{quoted('dataset.annotations', names[0])} {FRACTIONS}"
 
 
 def _coco(tree: Tree, files: Mapping[str, dict[str, Any]]) -> Iterator[Found]:

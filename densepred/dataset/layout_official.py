@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from densepred.dataset import layout_unread, yolo_file
+from densepred.dataset import layout_tools, yolo_file
 from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, divided, quoted, split_words
 from densepred.errors import UserError
 
@@ -91,7 +91,7 @@ def _yolo(tree: Tree) -> str | None:
 
 def _voc_boxes(tree: Tree) -> str | None:
     files = [name for name in tree.files if name.endswith(".xml")]
-    if not files or not tree.images() or layout_unread.is_cvat_xml(tree):
+    if not files or not tree.images() or layout_tools.cvat_files(tree):
         return None
     lists = tree.has("ImageSets/Main/train.txt") and tree.any(r"ImageSets/Main/val(id)?\.txt")
     known = ("Annotations/{split}", "{split}", "annotations/{split}")

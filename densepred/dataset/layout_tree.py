@@ -13,6 +13,10 @@ from densepred.dataset.image_file import EXTENSIONS
 
 DEEP, MOST = 4, 20_000
 """Folders below each other, and entries, that are looked at."""
+BEGINNING = 1 << 20
+"""Bytes of a file that are looked at, where a file is of one image."""
+LARGEST = 1 << 28
+"""Bytes of a file of all images that is looked at."""
 
 FRACTIONS = "'dataset.splits={train: 0.8, valid: 0.2}'"
 WORDS = {"train": ("train", "training"), "valid": ("val", "valid", "validation", "dev"), "test": ("test", "testing")}
@@ -44,6 +48,14 @@ class Tree:
     def any(self, pattern: str) -> bool:
         """Look for a file with a path that fits a regular expression."""
         return any(re.fullmatch(pattern, name) for name in self.files)
+
+    def beginning(self, name: str, most: int = BEGINNING) -> bytes:
+        """Return the first bytes of a file; none if it cannot be read."""
+        try:
+            with (self.root / name).open("rb") as file:
+                return file.read(most)
+        except OSError:
+            return b""
 
     def images(self) -> dict[str, list[str]]:
         """Return the names of the images per folder; the root itself is "."."""
@@ -96,6 +108,16 @@ def split_words(found: Iterable[str]) -> str:
 def quoted(key: str, value: str) -> str:
     """Return a word for the shell, in quotes if it holds a brace or a space."""
     return f"{key}={value}" if re.fullmatch(r"[\w./-]*", value, re.ASCII) else f"'{key}=\"{value}\"'"
+
+
+def per_split(names: list[str], option: str) -> str:
+    """Return the words for an annotation file per split, or for the first file, to be divided."""
+    found = [(text, word) for text, word in map(pattern, names) if word is not None]
+    for text, _ in found:
+        words = {word for other, word in found if other == text}
+        if {"train", "valid"} <= {*map(split_of, words)}:
+            return f"dataset={option} {quoted('dataset.annotations', text)} {split_words(words)}".strip()
+    return f"dataset={option} {quoted('dataset.annotations', names[0])} {FRACTIONS}"
 
 
 def divided(key: str, files: Iterable[str], known: Collection[str]) -> str:

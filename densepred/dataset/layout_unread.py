@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from densepred.dataset.layout_tools import cvat_files, is_of_video
 from densepred.dataset.layout_tree import Found, Tree
 
-BEGINNING = 1 << 20
-"""Bytes of a file that are looked at: larger ones are none of these forms, which have a file per image."""
 COCO = "COCO's format, which dataset=coco_instances reads"
 
 
@@ -21,10 +20,8 @@ def layouts(tree: Tree) -> Iterator[Found]:
             yield Found(what, remedy, read=False)
 
 
-def is_cvat_xml(tree: Tree) -> bool:
-    """Tell if the one XML file is CVAT's of all images; VOC has one per image."""
-    names = [name for name in tree.files if name.lower().endswith(".xml")]
-    return len(names) == 1 and b"<annotations>" in _beginning(tree, names[0])
+def _cvat_video(tree: Tree) -> bool:
+    return any(is_of_video(tree, name) for name in cvat_files(tree))
 
 
 def _brushes(tree: Tree) -> bool:
@@ -48,7 +45,7 @@ def _rois(tree: Tree) -> bool:
 
 
 FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
-    (is_cvat_xml, "CVAT's XML", f"the task from CVAT as COCO 1.0 ({COCO}) or as Segmentation mask 1.1"),
+    (_cvat_video, "CVAT's XML for video", "the task as CVAT for images 1.1, and type dataset=cvat"),
     (_brushes, "Label Studio's export of brushes as PNG files", "as JSON, and type dataset=label_studio"),
     (_supervisely, "Supervisely's form", f"the project in {COCO}"),
     (_darwin, "V7's Darwin JSON", f"the dataset in {COCO}"),
@@ -60,7 +57,7 @@ FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
 def _keys(tree: Tree, pattern: str, keys: set[str]) -> bool:
     """Look at the first file with a path that fits a regular expression for these keys."""
     name = next((name for name in tree.files if re.fullmatch(pattern, name)), None)
-    data = None if name is None else _parsed(_beginning(tree, name))
+    data = None if name is None else _parsed(tree.beginning(name))
     return isinstance(data, dict) and keys <= data.keys()
 
 
@@ -69,11 +66,3 @@ def _parsed(text: bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _beginning(tree: Tree, name: str) -> bytes:
-    try:
-        with (tree.root / name).open("rb") as file:
-            return file.read(BEGINNING)
-    except OSError:
-        return b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from densepred.dataset import layout_json, layout_official, layout_pairs, layout_unread
+from densepred.dataset import layout_json, layout_official, layout_pairs, layout_tools, layout_unread
 from densepred.dataset.layout_tree import Found, Tree, listed
 from densepred.errors import UserError
 
@@ -31,5 +31,6 @@ def known(tree: Tree, option: str) -> Iterator[Found]:
     """Yield the layouts that fit, the most specific first."""
     yield from layout_official.layouts(tree)
     yield from layout_json.layouts(tree)
+    yield from layout_tools.layouts(tree)
     yield from layout_unread.layouts(tree)
     yield from layout_pairs.layouts(tree, option)

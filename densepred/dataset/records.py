@@ -13,6 +13,7 @@ from densepred.dataset.coco import CocoFile, Record
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.image_file import EXTENSIONS
 from densepred.dataset.image_header import read_header
+from densepred.dataset.palette import Colour
 from densepred.errors import Notice, UserError, shown
 
 TURNED = 5
@@ -31,6 +32,10 @@ class Records:
         """Counts of what a notice tells, such as shapes that are left out."""
         self.lost: list[tuple[Path, object]] = []
         """Annotation files, and the names of images in them that are missing."""
+        self.listed: list[str] = []
+        """Classes that the annotation files list, in their order; empty if they list none."""
+        self.colours: dict[str, Colour] = {}
+        """Colours of classes by their names, where the files give some."""
 
     def __len__(self) -> int:
         return len(self._images)
@@ -64,8 +69,8 @@ class Records:
         self._objects.append({"id": place, "image_id": image, "label": label, **fields})
 
     def labels(self) -> list[str]:
-        """Return the classes of the objects, sorted."""
-        return sorted({record["label"] for record in self._objects})
+        """Return the classes that the files list; otherwise those of the objects, sorted."""
+        return self.listed or sorted({record["label"] for record in self._objects})
 
     def file(self, classes: Sequence[str], choice: Choice, fractions: dict[str, float], **fields: Any) -> CocoFile:
         """Return the records of the chosen split as a checked COCO file. Raises UserError for objects of no class.
@@ -81,7 +86,9 @@ class Records:
                     f"{shown(list(classes))}; correct it, or name all in dataset.classes"
                 )
             record["category_id"] = numbers[label]
-        categories = [{"id": number, "name": name, **fields} for name, number in numbers.items()]
+        categories = [
+            {"id": number, "name": name, "color": self._colour(name), **fields} for name, number in numbers.items()
+        ]
         data: Record = {"images": self._images, "annotations": self._objects, "categories": categories}
         entries = coco.read_entries(data, self.path, self.folder, self._max_pixels)
         known = coco.read_categories(data, self.path)
@@ -89,6 +96,9 @@ class Records:
             entries = coco.part(data, entries, fractions, choice)
         self._tell()
         return CocoFile(self.path, "", data, entries, known)
+
+    def _colour(self, name: str) -> list[int] | None:
+        return list(self.colours[name]) if name in self.colours else None
 
     def _tell(self) -> None:
         if facts := [f"{times} {what}" for what, times in self.told.most_common() if times]:

@@ -84,7 +84,7 @@ def union(masks: Sequence[Runs], size: tuple[int, int]) -> Tensor:
     """Return the union of the masks, (H, W) bool."""
     if not masks:
         return torch.zeros(size, dtype=torch.bool)
-    return torch.from_numpy(coco_mask.decode(coco_mask.merge(list(masks))).astype(bool))
+    return torch.from_numpy(decoded(coco_mask.merge(list(masks))))
 
 
 def inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -95,10 +95,20 @@ def inside(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return out
 
 
-def instance_map(masks: Sequence[Runs], crowd: Tensor, size: tuple[int, int]) -> Tensor:
-    """Draw the masks to a map of instances (H, W) int32, smaller ones on top and crowds below all others."""
+def decoded(runs: Runs) -> np.ndarray:
+    """Return a mask, (H, W) bool."""
+    return coco_mask.decode(runs).astype(bool)
+
+
+def instance_map(
+    masks: Sequence[Runs], crowd: Tensor, size: tuple[int, int], layers: Sequence[int] | None = None
+) -> Tensor:
+    """Draw the masks to a map of instances (H, W) int32, smaller ones on top and crowds below all others.
+
+    layers: number of the layer per mask; a higher one lies on top, and smaller masks do within a layer
+    """
     out = np.zeros(size, np.int32)
-    pixels = area(masks)
-    for index in sorted(range(len(masks)), key=lambda i: (not crowd[i], -pixels[i])):
-        out[coco_mask.decode(masks[index]).astype(bool)] = index + 1
+    pixels, height = area(masks), [0] * len(masks) if layers is None else layers
+    for index in sorted(range(len(masks)), key=lambda i: (not crowd[i], height[i], -pixels[i])):
+        out[decoded(masks[index])] = index + 1
     return torch.from_numpy(out)

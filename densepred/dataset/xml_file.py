@@ -9,18 +9,21 @@ from xml.parsers import expat
 from densepred.errors import UserError
 
 LARGEST = 1 << 22
-"""Bytes of a file that is read."""
+"""Bytes of the file of one image."""
 
 
 class _Declared(Exception):  # noqa: N818, it is caught here
     """The file declares a document type."""
 
 
-def read(path: Path) -> ElementTree.Element:
-    """Return the outermost element, or raise UserError if the file is damaged, too large, or declares entities."""
+def read(path: Path, largest: int = LARGEST) -> ElementTree.Element:
+    """Return the outermost element, or raise UserError if the file is damaged, too large, or declares entities.
+
+    largest: bytes of the largest file that is read
+    """
     try:
-        if path.stat().st_size > LARGEST:
-            raise UserError(f"{path}: has more than {LARGEST >> 20} MB; it is no annotation of an image, remove it")
+        if path.stat().st_size > largest:
+            raise UserError(f"{path}: has more than {largest >> 20} MB; remove it, or export fewer images at once")
         data = path.read_bytes()
         _refuse_declarations(data)
         return ElementTree.fromstring(data)

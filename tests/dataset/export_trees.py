@@ -45,14 +45,22 @@ def documents(place: str, image: str, content: Callable[[str], Any]) -> Draw:
 
 def cvat_xml(root: Path) -> None:
     images(root, "images/{}.jpg")
+    labels = "".join(f"<label><name>{label}</name><color>#00ff00</color></label>" for label in LABELS)
     rows = ""
     for number, name in enumerate(NAMES):
-        boxes = "".join(
-            f'<box label="{label}" occluded="0" xtl="{x}" ytl="{y}" xbr="{x + w}" ybr="{y + h}" z_order="0"></box>'
+        shapes = "".join(
+            f'<polygon label="{label}" points="{x},{y};{x + w},{y};{x + w},{y + h};{x},{y + h}" z_order="0"></polygon>'
             for label, x, y, w, h in labelled(name)
         )
-        rows += f'<image id="{number}" name="{name}.jpg" width="{SIZE[1]}" height="{SIZE[0]}">{boxes}</image>'
-    (root / "annotations.xml").write_text(f"<annotations><version>1.1</version><meta></meta>{rows}</annotations>")
+        rows += f'<image id="{number}" name="{name}.jpg" width="{SIZE[1]}" height="{SIZE[0]}">{shapes}</image>'
+    meta = f"<meta><task><labels>{labels}</labels></task></meta>"
+    (root / "annotations.xml").write_text(f"<annotations><version>1.1</version>{meta}{rows}</annotations>")
+
+
+def cvat_video(root: Path) -> None:
+    cvat_xml(root)
+    path = root / "annotations.xml"
+    path.write_text(path.read_text().replace("</annotations>", '<track id="0" label="nucleus"></track></annotations>'))
 
 
 def brushes(root: Path) -> None:

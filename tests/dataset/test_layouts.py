@@ -75,6 +75,7 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "voc boxes": (voc_boxes, "boxes alone"),
     "labelme2voc": (export_trees.labelme2voc, "names"),
     "roboflow yolo": (export_trees.roboflow_yolo, "boxes alone"),
+    "cvat xml": (export_trees.cvat_xml, "boxes"),
     "roboflow voc": (export_trees.roboflow_voc, "boxes alone"),
 }
 
@@ -135,7 +136,7 @@ def compare(found: Any, name: str, kind: str) -> None:
 
 
 UNREAD: dict[str, tuple[Draw, str]] = {
-    "cvat xml": (export_trees.cvat_xml, r"CVAT's XML, which no dataset reads; export .* COCO 1\.0 .*coco_instances"),
+    "cvat video": (export_trees.cvat_video, r"CVAT's XML for video, .*; export .* 1\.1, and type dataset=cvat$"),
     "label studio png": (export_trees.brushes, r"Label Studio's .*; export as JSON, and type dataset=label_studio$"),
     "supervisely": (export_trees.supervisely, r"Supervisely's form, .*; export the project in COCO's format"),
     "darwin": (export_trees.darwin, r"V7's Darwin JSON, .*; export the dataset in COCO's format"),

@@ -13,12 +13,12 @@ import pytest
 
 from densepred.build.instantiate import build
 from densepred.errors import Misfit, Notice
-from tests.dataset import label_studio_tree, labelme_tree, trees, via_tree, voc_detection_tree
+from tests.dataset import cvat_tree, label_studio_tree, labelme_tree, trees, via_tree, voc_detection_tree
 from tests.dataset.files import picture, write
 from tests.inspection.drawn import found
 
 Plain = Callable[..., dict[str, Any]]
-OPTIONS = ("label_studio", "labelme", "via", "voc_detection", "yolo")
+OPTIONS = ("cvat", "label_studio", "labelme", "via", "voc_detection", "yolo")
 
 
 def lose(option: str, root: Path) -> str:
@@ -32,6 +32,9 @@ def lose(option: str, root: Path) -> str:
     elif option == "voc_detection":
         (root / "Annotations/gone.xml").write_text(voc_detection_tree.xml("gone.jpg", ("cat", 0, 1, 1, 9, 9)))
         (root / "ImageSets/Main/train.txt").write_text("train_a\ngone\n")
+    elif option == "cvat":
+        cvat_tree.save(root, "gone", cvat_tree.shape("polygon", points=cvat_tree.SQUARE))
+        (root / "images/gone.png").unlink()
     elif option == "label_studio":
         result = label_studio_tree.result("rectanglelabels", "cat", x=1, y=1, width=9, height=9)
         path = root / "train.json"
@@ -41,7 +44,7 @@ def lose(option: str, root: Path) -> str:
         path = root / "train/via_region_data.json"
         entry = {"filename": "gone.jpg", "size": 1, "regions": [via_tree.region(via_tree.SQUARE, kind="cat")]}
         path.write_text(json.dumps(json.loads(path.read_text()) | {"gone.jpg1": entry}))
-    return "gone" if option == "yolo" else f"gone.{'png' if option == 'label_studio' else 'jpg'}"
+    return "gone" if option == "yolo" else f"gone.{'png' if option in ('cvat', 'label_studio') else 'jpg'}"
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from densepred.contracts import Dataset
 from densepred.dataset.ade20k import Ade20k
+from densepred.dataset.cvat import Cvat
 from densepred.dataset.deeplabcut import DeepLabCut
 from densepred.dataset.hovernet import HoverNet
 from densepred.dataset.label_studio import LabelStudio
@@ -31,6 +32,7 @@ class Damaged(NamedTuple):
 
 DATASETS = {
     "ade20k": Damaged(Ade20k, "objectInfo150.txt", TEXT),
+    "cvat": Damaged(Cvat, "annotations.xml", TEXT),
     "deeplabcut": Damaged(DeepLabCut, "labeled-data/day1/*.csv", TEXT),
     "hovernet": Damaged(HoverNet, "Train/Labels/train_1.mat", BYTES),
     "label_studio": Damaged(LabelStudio, "train.json", JSON),

@@ -1,0 +1,90 @@
+"""CVAT for images 1.1: an XML file of the boxes, polygons, ellipses and masks of all images.
+
+Source: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+from xml.etree.ElementTree import Element
+
+from densepred.dataset import cvat_shape, paths, xml_file
+from densepred.dataset.annotated import Annotated
+from densepred.dataset.coco import Entry, Record
+from densepred.dataset.records import Records
+from densepred.errors import UserError
+
+LARGEST = 1 << 28
+"""Bytes of the file, which holds all images of a task."""
+
+
+@dataclass(eq=False)
+class Cvat(Annotated):
+    """Polygons of one group and one label are one object. A shape of a higher `z_order` lies on top.
+
+    The subsets of a project are the splits, unless there is a file per split, or fractions divide the images.
+    """
+
+    option: ClassVar[str] = "cvat"
+
+    annotations: str | Sequence[str] = ("annotations.xml", "{split}/annotations.xml", "annotations/{split}.xml")
+    images: str | Sequence[str] = ("images", "images/{split}", "{split}/images", "{split}", ".")
+
+    def gather(self, split: str) -> Records:
+        path = self.find(self.annotations, split, "annotations")
+        root = xml_file.read(path, LARGEST)
+        if root.tag != "annotations" or root.find("track") is not None:
+            raise UserError(f"{path}: is no file of CVAT for images; export from CVAT as CVAT for images 1.1")
+        records = Records(path, self._folder, self.max_pixels, self.exif != "stored")
+        records.listed, records.colours = cvat_shape.labels(root, path)
+        folder = self.find(self.images, split, "images")
+        for element in self._of_split(root.findall("image"), path, split):
+            size = cvat_shape.whole(element, "height", str(path)), cvat_shape.whole(element, "width", str(path))
+            places = [folder / element.get("subset", ""), folder, path.parent / "images"]
+            image = self.add_image(records, path, element.get("name"), places, size)
+            if image is not None:
+                self._objects(records, image, element)
+        if self._divided:
+            records.unread(folder, "images that the file does not name, left out")
+        return records
+
+    def _of_split(self, images: list[Element], path: Path, split: str) -> list[Element]:
+        """Return the images of a split: all of its own file, or those of its subset."""
+        patterns = [self.annotations] if isinstance(self.annotations, str) else self.annotations
+        shared = [paths.below(self._folder, one, "") for one in patterns if "{split}" not in one]
+        subsets = {image.get("subset", "").lower() for image in images}
+        if self._divided or path not in shared or (self.folds is not None and subsets == {""}):
+            return images
+        names = paths.split_names(self._splits, split)
+        words = {name.lower() for name in (*names, *paths.other_words(split, names))}
+        if words.isdisjoint(subsets):
+            raise paths.Absent(f"{path}: no image is of the subset {' or '.join(sorted(words))}; set dataset.splits")
+        return [image for image in images if image.get("subset", "").lower() in words]
+
+    def _objects(self, records: Records, image: int, element: Element) -> None:
+        groups: dict[tuple[str, str], list[Any]] = {}
+        records.told["images without a shape, read as images without objects"] += not len(element)
+        for number, shape in enumerate(element, 1):
+            place = f"{element.get('name')}, {shape.tag} {number}"
+            where, label, group = f"{records.path}: {place}", shape.get("label"), shape.get("group_id", "0")
+            if shape.tag not in cvat_shape.KINDS:
+                records.told[f"shapes of the type {shape.tag} left out, because they mark no area"] += 1
+                continue
+            if not label:
+                raise UserError(f"{where}: has no label; give it one")
+            found = cvat_shape.fields(shape, records.size(image), where)
+            if group != "0" and shape.tag == "polygon":
+                if known := groups.get((group, label)):
+                    known += found["segmentation"]  # the list of the object that was added first
+                    continue
+                groups[group, label] = found["segmentation"]
+            elif group != "0":
+                records.told[f"shapes of the type {shape.tag} in groups, each read as an object"] += 1
+            records.add(image, label, place, layer=cvat_shape.whole(shape, "z_order", where, "0"), **found)
+
+    def _instance(self, record: Record, entry: Entry, where: str, changed: Counter[str]) -> Record:
+        return {**super()._instance(record, entry, where, changed), "layer": record["layer"]}
