@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -15,9 +15,13 @@ from densepred.engine.amp import Precision
 from densepred.engine.flip import with_mirror
 from densepred.loader.crops import merge_instances
 from densepred.loader.loaders import EvaluationLoader
+from densepred.process import memory
 from densepred.rundir.progress_bar import ProgressBar
 from densepred.task import Task
-from densepred.types import Annotation, Batch, Outputs
+from densepred.types import Annotation, Batch, Frame, Outputs
+
+TIDY_EVERY = 16
+"""Batches after which memory is tidied: its peak must not grow with the number of images."""
 
 Seen = Callable[[Batch, list[Annotation], Outputs], None]
 
@@ -57,26 +61,28 @@ def evaluate(
     modes = model.training, task.training
     model.train(False)
     task.train(False)
-    metrics, losses, most = task.new_metrics(), [], caps.Crowding()
+    metrics, losses, most = task.new_metrics(), Losses(), caps.Crowding()
     predict = _mirrored(model, task, precision) if flip else _plain(model, precision)
     with ProgressBar(split, loader.count, "sample", enabled=distributed.is_main()) as bar:
-        for batch in loader:
+        for number, batch in enumerate(loader, 1):
             on_device = batch.to(device)
             outputs = _in_chunks(predict, on_device.image, loader.batch_size)
             if batch.targets:
-                terms = {k: v.detach() for k, v in task.loss(outputs, on_device.targets, model.align_corners).items()}
-                losses.append((batch.frames[0].id, len(batch.frames), terms))
+                losses.add(batch.frames, task.loss(outputs, on_device.targets, model.align_corners))
             most.add(batch.truths)
             found = decode_and_score(task, metrics, outputs, batch, model.align_corners)
             if seen is not None:
                 seen(batch, found, outputs)
             bar.update(len(batch.image))
+            if number % TIDY_EVERY == 0:
+                losses.read()
+                memory.give_back()
     model.train(modes[0])
     task.train(modes[1])
     for other in distributed.gather(most):
         most.merge(other)
     caps.tell(task, most, split, codec=codec)
-    return {**compute(metrics), **_mean_losses(losses)}
+    return {**compute(metrics), **losses.means()}
 
 
 def _plain(model: Model, precision: Precision) -> Callable[[Tensor], Outputs]:
@@ -155,11 +161,29 @@ def compute(metrics: dict[str, Metric]) -> dict[str, float | None]:
     return {name: value for metric in _merge(metrics).values() for name, value in metric.compute().items()}
 
 
-def _mean_losses(losses: list) -> dict[str, float | None]:
-    """Return means over images, summed in the order of the dataset: independent of the number of processes."""
-    mine = [(first, count, {name: value.item() for name, value in terms.items()}) for first, count, terms in losses]
-    parts = distributed.gather(mine)
-    everything = sorted((batch for part in parts for batch in part), key=lambda batch: batch[0])
-    total = sum(count for _, count, _ in everything)
-    names = everything[0][2] if everything else {}
-    return {f"loss/{name}": sum(count * terms[name] for _, count, terms in everything) / total for name in names}
+class Losses:
+    """The losses of each batch; they stay on the device until they are read."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+        self.values: list[tuple[str, int, list[float]]] = []  # of a batch: its first image, its number of images, terms
+        self._waiting: list[tuple[str, int, Tensor]] = []
+
+    def add(self, frames: Sequence[Frame], terms: Mapping[str, Tensor]) -> None:
+        self.names = tuple(terms)
+        self._waiting.append((frames[0].id, len(frames), torch.stack([*terms.values()])))
+
+    def read(self) -> None:
+        """Read what is on the device. Small tensors that are kept would split the heap, see `memory.give_back`."""
+        self.values += [(first, count, terms.tolist()) for first, count, terms in self._waiting]
+        self._waiting.clear()
+
+    def means(self) -> dict[str, float | None]:
+        """Return means over images, summed in the order of the dataset: independent of the number of processes."""
+        self.read()
+        parts = distributed.gather((self.names, self.values))
+        everything = sorted((batch for _, part in parts for batch in part), key=lambda batch: batch[0])
+        total = sum(count for _, count, _ in everything)
+        names = next((names for names, _ in parts if names), ())
+        sums = [sum(count * terms[index] for _, count, terms in everything) for index in range(len(names))]
+        return {f"loss/{name}": value / total for name, value in zip(names, sums, strict=True)}

@@ -7,9 +7,11 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +26,26 @@ from densepred.types import Annotation, Batch, Outputs
 MATRIX, PICTURE = "confusion.csv", "confusion.png"
 MATRICES, SCORES = "per_image_confusion.json", "per_image.csv"
 VOID = "void"
-Row = tuple[str, dict[str, float | None], list[list[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The part of an image that is kept: its scores and its confusion matrix, as the counts above 0.
+
+    counts: (2, N) int64, the index of a pair of classes in the flat matrix (K, K + 1), and its pixels; None without
+        class maps
+    """
+
+    name: str
+    scores: dict[str, float | None]
+    counts: np.ndarray | None = None
+
+    def entries(self, columns: int) -> list[list[int]]:
+        """Return the counts as [truth, prediction, count], from a matrix of `columns` columns."""
+        if self.counts is None:
+            return []
+        place, count = self.counts
+        return np.stack((place // columns, place % columns, count), 1).tolist()
 
 
 class PerImage:
@@ -48,11 +69,11 @@ class PerImage:
                 counts = confusion(prediction.semantic, labels, len(self.classes)).cpu()
                 iou, accuracy = per_class(counts)["iou"].nanmean(), pixel_accuracy(counts)
                 scores = {"miou": _number(iou), "pixel_accuracy": _number(accuracy)}
-                self.rows.append((name, scores, _entries(counts)))
+                self.rows.append(Row(name, scores, _above_zero(counts)))
             else:
-                self.rows.append((name, self._alone(prediction, truth), []))
+                self.rows.append(Row(name, self._alone(prediction, truth)))
             if batch.owners is None:  # crops show one instance each
-                self.gallery.add(name, self.rows[-1][1], batch.image[index], prediction, truth)
+                self.gallery.add(name, self.rows[-1].scores, batch.image[index], prediction, truth)
 
     def _alone(self, prediction: Annotation, truth: Annotation) -> dict[str, float | None]:
         """Return the scores of one image that are not of single classes or thresholds."""
@@ -68,28 +89,41 @@ class PerImage:
 
         Every process calls this. Images are in the order of their names.
         """
-        rows = _unique(sorted((row for part in distributed.gather(self.rows) for row in part), key=lambda row: row[0]))
+        rows = _unique(
+            sorted((row for part in distributed.gather(self.rows) for row in part), key=lambda row: row.name)
+        )
         if not distributed.is_main() or not rows:
             return []
-        columns = list(dict.fromkeys(name for _, scores, _ in rows for name in scores))
-        body = [
-            [name, *("" if scores.get(one) is None else scores[one] for one in columns)] for name, scores, _ in rows
-        ]
+        columns = list(dict.fromkeys(name for row in rows for name in row.scores))
+        cells = ([row.scores.get(one) for one in columns] for row in rows)
+        body = (
+            [row.name, *("" if cell is None else cell for cell in line)] for row, line in zip(rows, cells, strict=True)
+        )
         written = [_write_csv(folder / SCORES, [["image", *columns], *body])]
-        if any(entries for _, _, entries in rows):
-            held = {"classes": list(self.classes), "images": {name: entries for name, _, entries in rows}}
-            atomic.replace(folder / MATRICES, lambda path: path.write_text(json.dumps(held), encoding="utf-8"))
-            total = torch.zeros(len(self.classes), len(self.classes) + 1, dtype=torch.int64)
-            for _, _, entries in rows:
-                for truth, guess, count in entries:
-                    total[truth, guess] += count
-            head = ["truth", *self.classes, VOID]
-            lines = [[name, *line] for name, line in zip(self.classes, total.tolist(), strict=True)]
-            written += [_write_csv(folder / MATRIX, [head, *lines]), folder / MATRICES]
-            picture = matrix.of_labels(total, self.classes, VOID)
-            atomic.replace(folder / PICTURE, lambda path: picture.save(path, format="PNG"))
-            written.append(folder / PICTURE)
+        counted = any(row.counts is not None and row.counts.size for row in rows)
+        return [*written, *self._write_matrices(folder, rows)] if counted else written
+
+    def _write_matrices(self, folder: Path, rows: Sequence[Row]) -> list[Path]:
+        """Write the matrix of each image, and that of all as numbers and as a picture."""
+        total = np.zeros((len(self.classes), len(self.classes) + 1), np.int64)
+        for row in rows:
+            if row.counts is not None:
+                np.add.at(total.reshape(-1), row.counts[0], row.counts[1])
+        head = ["truth", *self.classes, VOID]
+        lines = [[name, *line] for name, line in zip(self.classes, total.tolist(), strict=True)]
+        written = [_write_csv(folder / MATRIX, [head, *lines]), folder / MATRICES, folder / PICTURE]
+        _write_text(folder / MATRICES, _matrices(rows, self.classes))
+        picture = matrix.of_labels(torch.from_numpy(total), self.classes, VOID)
+        atomic.replace(folder / PICTURE, lambda path: picture.save(path, format="PNG"))
         return written
+
+
+def _matrices(rows: Sequence[Row], classes: Sequence[str]) -> Iterator[str]:
+    """Yield the pieces of a JSON object with the classes, and per image its counts as [truth, prediction, count]."""
+    yield f'{{"classes": {json.dumps(list(classes))}, "images": {{'
+    for number, row in enumerate(rows):
+        yield f"{', ' if number else ''}{json.dumps(row.name)}: {json.dumps(row.entries(len(classes) + 1))}"
+    yield "}}"
 
 
 def _names(batch: Batch) -> list[str]:
@@ -104,16 +138,17 @@ def _unique(rows: Sequence[Row]) -> list[Row]:
     """Return the rows with a number behind names that images share."""
     seen: Counter[str] = Counter()
     found = []
-    for name, scores, entries in rows:
-        seen[name] += 1
-        found.append((name if seen[name] == 1 else f"{name} ({seen[name]})", scores, entries))
+    for row in rows:
+        seen[row.name] += 1
+        found.append(row if seen[row.name] == 1 else replace(row, name=f"{row.name} ({seen[row.name]})"))
     return found
 
 
-def _entries(matrix: Tensor) -> list[list[int]]:
-    """Return the counts above 0 as [truth, prediction, count]."""
-    places = matrix.nonzero()
-    return [[*place, count] for place, count in zip(places.tolist(), matrix[tuple(places.T)].tolist(), strict=True)]
+def _above_zero(matrix: Tensor) -> np.ndarray:
+    """Return the flat indices and the values of the counts above 0: (2, N) int64."""
+    flat = matrix.flatten()
+    places = flat.nonzero()[:, 0]
+    return torch.stack((places, flat[places])).numpy()
 
 
 def _number(value: Tensor) -> float | None:
@@ -124,5 +159,13 @@ def _number(value: Tensor) -> float | None:
 def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> Path:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    atomic.replace(path, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
+    return _write_text(path, [text.getvalue()])
+
+
+def _write_text(path: Path, pieces: Iterable[str]) -> Path:
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+
+    atomic.replace(path, write)
     return path

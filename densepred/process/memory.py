@@ -1,8 +1,11 @@
-"""Free memory of the machine, as far as the limits of a container leave it to this process."""
+"""Memory of the machine: what is free within the limits of a container, and what this process gives back."""
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 MEMINFO = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")
@@ -25,3 +28,18 @@ def free_memory(meminfo: Path = MEMINFO, group: Path = GROUP) -> int | None:
         return free
     most = limit.read_text(encoding="ascii").strip()
     return min(free, max(0, int(most) - int(used.read_text(encoding="ascii")))) if most.isdigit() else free
+
+
+def give_back() -> None:
+    """Return freed memory to the system. Only glibc, the usual library of Linux, knows a call for it.
+
+    Without it the heap grows with every small block that is kept between large ones that are freed: 100 KB per image
+    of an evaluation were measured.
+    """
+    if (trim := _trim()) is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Any:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)

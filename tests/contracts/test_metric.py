@@ -69,6 +69,37 @@ def test_a_field_that_the_dataset_does_not_label_is_a_sentence(name: str) -> Non
             metric.check(replace(INFO, provides=tuple({*FIELDS} - alternatives)))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_kept_of_an_image_is_smaller_than_its_class_map(name: str) -> None:
+    """Otherwise an evaluation of a large dataset runs out of memory."""
+    metric, sizes, image = made(name), list[int](), labelled()
+    for _ in range(4):
+        metric.update([image], [image])
+        sizes.append(len(pickle.dumps(metric)))
+    assert image.semantic is not None
+    assert (sizes[3] - sizes[1]) / 2 < image.semantic.numel() / 4
+
+
+def labelled() -> Annotation:
+    """One image with two objects of 24 x 32 pixels, in all forms that metrics read."""
+    semantic, instances = torch.zeros(96, 128, dtype=torch.uint8), torch.zeros(96, 128, dtype=torch.int64)
+    for number, left in enumerate((10, 70), 1):
+        instances[30:54, left : left + 32], semantic[30:54, left : left + 32] = number, 1
+    boxes = torch.tensor([[9.5, 29.5, 41.5, 53.5], [69.5, 29.5, 101.5, 53.5]])
+    points = torch.tensor([[[20.0, 40.0, 1.0], [25.0, 35.0, 1.0]], [[80.0, 40.0, 1.0], [85.0, 35.0, 1.0]]])
+    return Annotation(
+        (96, 128),
+        image=torch.rand(3, 96, 128),
+        semantic=semantic,
+        instances=instances,
+        boxes=boxes,
+        keypoints=points,
+        categories=torch.ones(2, dtype=torch.int64),
+        scores=torch.tensor([0.9, 0.8]),
+        probabilities=torch.stack((1.0 - semantic.float(), semantic.float())),
+    )
+
+
 def _names(names: str | tuple[str, ...]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else names
 

@@ -14,8 +14,9 @@ from PIL import Image
 from densepred.cli import compose
 from densepred.jobs import evaluation, parts
 from densepred.jobs.gallery import Gallery
+from densepred.jobs.per_image import PerImage
 from densepred.reporting import compare, runs
-from densepred.types import Annotation, Info
+from densepred.types import Annotation, Batch, Frame, Info
 from tests import running
 from tests.conftest import composed
 
@@ -86,3 +87,25 @@ def test_the_worst_come_first_in_the_direction_of_the_score(tmp_path: Path) -> N
     assert names == ["001_d.png", "002_a.png", "pictures.json"]
     assert Gallery(task, 0).write(tmp_path) == []
     assert not list((tmp_path / "pictures").iterdir())  # they were of another evaluation
+
+
+def test_of_a_class_map_only_the_counts_above_0_are_kept(tmp_path: Path) -> None:
+    settings = running.job(tmp_path).settings
+    info = Info(classes=tuple(f"class {number}" for number in range(150)), provides=("semantic",))
+    each = PerImage(parts.task_and_model(settings.task, settings.model, info)[0])
+    truth = torch.full((40, 50), 3, dtype=torch.uint8)
+    guess = truth.clone()
+    guess[:10], truth[39] = 149, 255
+    frame = Frame("a", (40, 50))
+    batch = Batch(torch.zeros(1, 3, 40, 50), {}, [frame], [Annotation((40, 50), semantic=truth)])
+    each(batch, [Annotation((40, 50), semantic=guess)], {})
+    (row,) = each.rows
+    assert row.counts is not None
+    assert row.counts.nbytes == 2 * 16
+    assert row.entries(151) == [[3, 3, 1450], [3, 149, 500]]
+    assert [path.name for path in each.write(tmp_path)][1:] == [
+        "confusion.csv",
+        "per_image_confusion.json",
+        "confusion.png",
+    ]
+    assert json.loads((tmp_path / "per_image_confusion.json").read_text())["images"] == {"a": row.entries(151)}

@@ -1,12 +1,16 @@
-"""Free memory is what the machine has and the container leaves."""
+"""Free memory is what the machine has and the container leaves; freed memory goes back."""
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from densepred.process.memory import free_memory
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -27,3 +31,27 @@ def test_a_system_that_does_not_tell_is_none(tmp_path: Path) -> None:
     assert free_memory(tmp_path / "absent", tmp_path) is None
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\n")
     assert free_memory(tmp_path / "meminfo", tmp_path) is None
+
+
+KEEPING = """
+from pathlib import Path
+from densepred.process.memory import give_back
+
+def resident():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+blocks = [(b"x" * 50_000, b"x" * 700) for _ in range(1000)]
+small = [pair[1] for pair in blocks]
+del blocks
+before = resident()
+give_back()
+print(before - resident())
+"""
+"""Small blocks that stay between large ones that are freed, in a heap that has no room elsewhere."""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+def test_freed_memory_between_small_blocks_that_stay_goes_back() -> None:
+    done = subprocess.run([sys.executable, "-c", KEEPING], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 40_000

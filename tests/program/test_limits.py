@@ -1,4 +1,4 @@
-"""Limits of memory and time: an allocation that fails, a worker that is halted."""
+"""Limits of memory and time: an allocation that fails, a worker that is halted, many images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 from torch.utils.data import get_worker_info
 
 from densepred.dataset.shapes import Shapes
+from densepred.jobs import evaluation
 from densepred.rundir.checkpoints import Checkpoints
-from tests import forked
+from tests import forked, running
 from tests.program.test_program import equal_runs
 from tests.running import TINY
 
@@ -85,3 +86,28 @@ def test_memory_that_runs_out_is_one_line_and_the_checkpoint_stays(
     assert err.splitlines()[-1].startswith("error: memory ran out; lower data.batch_size or data.crop")
     assert "Traceback" not in err
     assert Checkpoints(tmp_path / "run/checkpoints").newest() is not None
+
+
+def noting(report: Callable[..., Any], file: Path) -> Callable[..., Any]:
+    """Return `_report` of an evaluation, after which the peak of memory of the process in kB stands in a file."""
+
+    def reported(*arguments: Any) -> None:
+        report(*arguments)
+        lines = Path("/proc/self/status").read_text().splitlines()
+        file.write_text(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+    return reported
+
+
+@pytest.mark.slow
+def test_the_memory_of_an_evaluation_does_not_grow_with_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert running.train(tmp_path / "run", "trainer.max_steps=1", "dataset.size=[64,64]") == 0
+    monkeypatch.setattr(evaluation, "_report", noting(evaluation._report, tmp_path / "peak"))
+    peaks = {}
+    for count in (20, 2000):
+        words = ("ckpt=run", f"dataset.counts={{train: 10, valid: {count}, test: 1}}", "data.workers=0")
+        assert forked.run("eval", *words, "data.batch_size=2", folder=tmp_path)[0] == 0
+        peaks[count] = int((tmp_path / "peak").read_text())
+    assert peaks[2000] - peaks[20] < 50_000
