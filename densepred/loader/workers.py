@@ -16,6 +16,8 @@ import torch
 from torch._C import _remove_worker_pids  # pyright: ignore[reportAttributeAccessIssue]
 from torch.utils.data import DataLoader
 
+from densepred.process import stop
+
 AUTO, FEW, MANY = "auto", 2, 16
 """A number of workers by the machine; the number on a CPU, which also computes; the most beside an accelerator."""
 
@@ -42,10 +44,10 @@ def number(wanted: int | str, device: torch.device) -> int:
 def calm_worker(worker: int) -> None:
     """Ignore the signals that a process group receives, so that the run can save first; end when the parent ends.
 
-    A terminal sends Ctrl-C to the group, `timeout` and job managers send SIGTERM.
+    A terminal sends Ctrl-C to the group, `timeout` sends SIGTERM, job managers send these and requests to save.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    for number in (signal.SIGINT, *stop.REQUESTS):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _linger)
     sys.excepthook = _report
     if (parent := multiprocessing.parent_process()) is not None:

@@ -1,4 +1,4 @@
-"""Stopping on request: SIGTERM, SIGINT, SIGHUP and SIGUSR1 raise a flag that every phase of a command polls.
+"""Stopping on request: SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 raise a flag that each phase of a command polls.
 
 Phases in which nothing can be lost are interruptible: there the signal raises `Stopped` at once.
 """
@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+REQUESTS = (signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that only ask: job managers send them to all processes of a job, and its launchers send them on."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *REQUESTS)
 STOPPED = 75
 """Exit code of a job that was stopped and can be resumed; EX_TEMPFAIL of sysexits.h."""
 
@@ -82,8 +84,8 @@ def ctrl_c_blocked() -> Iterator[None]:
 class StopFlag:
     """Raised by the first signal; a second SIGTERM, SIGINT or SIGHUP ends the process at once.
 
-    Its handlers act inside a `with` statement, which restores the former ones. SIGUSR1 only asks, however often it
-    comes, so that launchers can pass a request on. `at_once` is called before the process ends at once.
+    Its handlers act inside a `with` statement, which restores the former ones. SIGUSR1 and SIGUSR2 only ask, however
+    often they come. `at_once` is called before the process ends at once.
 
     Outside the main thread Python allows no handlers, so the flag stays down there.
     """
@@ -110,9 +112,8 @@ class StopFlag:
 
     def __enter__(self) -> StopFlag:
         self._process = os.getpid()
-        kept = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # nohup
         main = threading.current_thread() is threading.main_thread()
-        wanted = [number for number in SIGNALS if main and (number != signal.SIGHUP or not kept)]
+        wanted = [number for number in SIGNALS if main and not _kept(number)]
         self._former = {number: signal.signal(number, self._on_signal) for number in wanted}
         self._hook = sys.unraisablehook
         if main:
@@ -174,7 +175,7 @@ class StopFlag:
             self._raise()
             return
         if self.raised:
-            if number != signal.SIGUSR1 and now - self._time > SAME:
+            if number not in REQUESTS and now - self._time > SAME:
                 self._end(number)
             return
         self.raised, self.number, self._time = True, number, now
@@ -207,3 +208,11 @@ class StopFlag:
             pass
         finally:
             os._exit(128 + number)
+
+
+def _kept(number: int) -> bool:
+    """Return True for SIGHUP under nohup, and for SIGUSR2 if submitit, which runs this process, takes it."""
+    handler = signal.getsignal(number)
+    if number == signal.SIGHUP:
+        return handler == signal.SIG_IGN
+    return number == signal.SIGUSR2 and callable(handler) and not isinstance(getattr(handler, "__self__", 0), StopFlag)

@@ -16,15 +16,17 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.errors import UserError
-from densepred.process.stop import STOPPED
+from densepred.process.stop import INTERRUPTED, REQUESTS, STOPPED
 from densepred.sweep.launcher import FULL, Processes, job_variables
 from densepred.sweep.pool import Place, Process
 
 KEY = "hydra.launcher"
 LOST = 1
 """Exit code of a job that ended without one: cancelled, killed by Slurm, or its node failed."""
+UNFINISHED = (STOPPED, INTERRUPTED, 128 + signal.SIGTERM, -signal.SIGTERM)
+"""Exit codes of a command that was asked to stop; after the last two it had not begun yet."""
 EVERY = 1.0
-"""Seconds between two looks at a job of the cluster."""
+"""Seconds between two looks at a job."""
 CLUSTERS = ("slurm", "local")
 
 
@@ -147,19 +149,22 @@ class Step:
     def __call__(self) -> int:
         """Run the command, append its output to a file, and return its exit code."""
         own = {name: value for name, value in os.environ.items() if name != FULL} | self.environment
+        asked: list[tuple[int, FrameType | None]] = []
+        again = {int(number): signal.getsignal(number) for number in (*REQUESTS, signal.SIGTERM)}
+        # Slurm signals all processes of the job: the command inherits that it ignores requests until it takes them
+        for number in REQUESTS:
+            signal.signal(number, signal.SIG_IGN)
         with open(self.output, "ab") as file:
             process = subprocess.Popen(self.command, cwd=self.folder, env=own, stdout=file, stderr=file)
-        asked: list[tuple[int, FrameType | None]] = []
-
-        def save(number: int, frame: FrameType | None) -> None:
-            asked.append((number, frame))
-            process.send_signal(signal.SIGTERM)
-
-        again = {number: signal.signal(number, save) for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)}
-        code = process.wait()
+        for number in again:
+            signal.signal(number, lambda *request: asked.append(request))
+        while (code := process.poll()) is None:
+            if asked:
+                process.send_signal(signal.SIGUSR1)  # it may still ignore them
+            time.sleep(EVERY)
         for number, frame in asked:
-            handler = again[signal.Signals(number)]
-            if code == STOPPED and callable(handler):
+            handler = again[number]
+            if code in UNFINISHED and callable(handler):
                 handler(number, frame)  # submitit's: it queues the job again and ends this process
         return code
 

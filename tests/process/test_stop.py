@@ -50,12 +50,31 @@ def test_every_signal_raises_the_flag_and_is_named(number: signal.Signals) -> No
     assert signal.getsignal(number) == former
 
 
-def test_a_second_signal_ends_at_once_and_sigusr1_never_does() -> None:
+def test_a_request_to_a_job_of_submitit_stays_with_it() -> None:
+    """Its handler queues the job again; those of a flag around this one give way."""
+    seen = []
+    former = signal.signal(signal.SIGUSR2, lambda number, frame: seen.append(number))
+    try:
+        with StopFlag() as stop:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            assert (stop.raised, seen) == (False, [signal.SIGUSR2])
+    finally:
+        signal.signal(signal.SIGUSR2, former)
+    with StopFlag() as outer, StopFlag() as stop:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert (outer.raised, stop.raised) == (False, True)
+
+
+def test_a_second_signal_ends_at_once_and_a_request_never_does() -> None:
     code, out, err = twice((0, signal.SIGTERM), (0.4, signal.SIGTERM))
     assert (code, out) == (143, "children end\n")
     assert err == "ended at once by a second signal (SIGTERM); what was complete stays\n"
     # Launchers, `timeout` and terminals repeat a signal within moments.
-    assert twice((0, signal.SIGTERM), (0, signal.SIGTERM), (0.4, signal.SIGUSR1)) == (0, "went on\n", "")
+    assert twice((0, signal.SIGTERM), (0, signal.SIGTERM), (0.4, signal.SIGUSR1), (0, signal.SIGUSR2)) == (
+        0,
+        "went on\n",
+        "",
+    )
 
 
 def test_an_interruptible_phase_is_cut_at_once_and_another_is_not() -> None:

@@ -23,12 +23,16 @@ from tests.sweep.test_launcher import sweeping, table
 CONFIG = REPOSITORY / "configs" / "hydra" / "launcher" / "slurm.yaml"
 CATCHES = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
 JOB = f"""
-import pathlib, signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit({STOPPED}))
+import os, pathlib, signal, sys, time
+for number in (signal.SIGUSR1, signal.SIGUSR2):
+    os.kill(os.getpid(), number)
 print("begun", flush=True)
 pathlib.Path(sys.argv[1]).touch()
+time.sleep(0.1)
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit({STOPPED}))
 time.sleep(60)
 """
+"""It is signalled before it takes signals, as Slurm signals all processes of a job."""
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -74,7 +78,9 @@ def handlers() -> Iterator[list[int]]:
         signal.signal(number, handler)
 
 
-def test_a_job_near_its_end_saves_before_submitit_queues_it_again(tmp_path: Path, handlers: list[int]) -> None:
+def test_a_job_near_its_end_saves_before_submitit_queues_it_again(
+    tmp_path: Path, handlers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ready = tmp_path / "ready"
 
     def near_the_end() -> None:
@@ -85,6 +91,7 @@ def test_a_job_near_its_end_saves_before_submitit_queues_it_again(tmp_path: Path
     threading.Thread(target=near_the_end).start()
     command = [sys.executable, "-S", "-c", JOB, str(ready)]
     step = slurm.Step(command, {"OWN": "1"}, str(tmp_path), str(tmp_path / "0.log"))
+    monkeypatch.setattr(slurm, "EVERY", 0.05)
     assert step() == STOPPED
     assert handlers == [signal.SIGUSR2]
     assert (tmp_path / "0.log").read_text() == "begun\n"
