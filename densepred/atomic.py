@@ -123,8 +123,12 @@ def naming(path: Path, temporary: Path) -> Iterator[None]:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON; numbers that are not finite become null."""
-    text = as_json(data)
-    replace(path, lambda temporary: temporary.write_bytes(text))
+    write_bytes(path, as_json(data))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write the whole content of a file."""
+    replace(path, lambda temporary: temporary.write_bytes(data))
 
 
 def as_json(data: Any) -> bytes:

@@ -8,6 +8,14 @@ from pathlib import Path
 from densepred.errors import UserError
 
 
+def from_here(path: Path) -> str:
+    """Return a path as a user would type it here: relative if it lies below the current folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (OSError, ValueError):  # the current folder is gone; the path lies elsewhere
+        return str(path)
+
+
 def expand(text: str | Path) -> Path:
     """Return the path with `~` replaced, or raise UserError if there is no such user."""
     found = Path(os.path.expanduser(text))

@@ -47,7 +47,10 @@ def check(cfg: DictConfig) -> int:
         atomic.replace(place, lambda temporary: temporary.write_text(written, "utf-8", "backslashreplace"))
     if table is not None:
         _write_table(table, found.table)
-    print(report.text(found) if settings.format == "text" else json.dumps(found.to_json(), indent=1))
+    if settings.format == "text":
+        print("\n".join([report.text(found), *_written(place, table if found.table else None)]))
+    else:
+        print(json.dumps(found.to_json(), indent=1))
     return exit_code(found.findings)
 
 
@@ -59,12 +62,20 @@ def _place(key: str, path: str | None) -> Path | None:
 
 
 def _write_table(place: Path, table: dict[str, Any] | None) -> None:
-    from densepred import atomic
-
     if table is None:
         warnings.warn(f"classes_json={place}: not written, because no masks in colours need it", Notice, stacklevel=2)
         return
-    atomic.replace(place, lambda temporary: temporary.write_text(json.dumps(table, indent=1) + "\n", "utf-8"))
+    from densepred import atomic
+    from densepred.dataset import class_file
+
+    atomic.write_bytes(place, class_file.text(table["classes"]))
+
+
+def _written(page: Path | None, table: Path | None) -> list[str]:
+    """Return the lines on the files that were written."""
+    lines = [f"  written to {page}"] if page is not None else []
+    lines += [f'  written to {table}: edit the names, and add "ignore": true to a class that is void'] if table else []
+    return ["", *lines] if lines else []
 
 
 if __name__ == "__main__":

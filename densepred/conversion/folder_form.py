@@ -16,6 +16,7 @@ from PIL import Image
 from densepred import atomic
 from densepred.cli.call import quoted
 from densepred.conversion.words import located, shell
+from densepred.dataset import class_file
 from densepred.errors import UserError, shown
 from densepred.ops.boxes import from_ids
 from densepred.types import VOID, Annotation, Info, Sample
@@ -60,7 +61,7 @@ class FolderForm:
         classes = [{"id": index, "name": name} for index, name in enumerate(self.info.classes)]
         for entry, colour in zip(classes, self.info.palette, strict=False):
             entry["color"] = list(colour)
-        atomic.write_json(self.root / "classes.json", {"classes": classes, "ignore_index": VOID})
+        atomic.write_bytes(self.root / "classes.json", class_file.text(classes, VOID))
 
     def readers(self, root: Path) -> list[str]:
         """Return the overrides that read the result, one line per kind of annotation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +46,13 @@ def read(path: Path, unlabelled: int | None = None) -> tuple[list[Entry], int | 
         warnings.warn(f"{path}: {', '.join(map(shown, unknown))} is not read", Notice, stacklevel=2)
     ignored = data.get("ignore_index")
     return entries, None if ignored is None else _whole(ignored, "ignore_index", path)
+
+
+def text(classes: Sequence[Mapping[str, Any]], ignore_index: int | None = None) -> bytes:
+    """Return the content of a file with one class per line, so that names and colours are easily edited."""
+    lines = ",\n".join(f"  {json.dumps(one, ensure_ascii=False)}" for one in classes)
+    void = "" if ignore_index is None else f',\n "ignore_index": {ignore_index}'
+    return f'{{\n "classes": [\n{lines}\n ]{void}\n}}\n'.encode("utf-8", "backslashreplace")
 
 
 def _listed(classes: Any, path: Path) -> list[Any]:

@@ -33,7 +33,7 @@ def kinds(prediction: Tensor, truth: Tensor, info: Info) -> Tensor:
     """
     wrong = (prediction != truth) & (truth != VOID)
     objects = torch.zeros(VOID + 1, dtype=torch.bool)
-    objects[list(info.things) or _objects(info)] = True
+    objects[_objects(info)] = True
     there, found = objects[truth.long()], objects[prediction.long()]
     result = torch.full(truth.shape, CONFUSED, dtype=torch.uint8)
     result[there & ~found] = MISSED
@@ -55,9 +55,14 @@ def draw(image: Tensor, found: Tensor) -> Tensor:
 
 
 def legend(found: Tensor, prediction: Tensor, truth: Tensor, info: Info) -> list[Entry]:
-    """Return an entry per kind with its share of the labelled pixels, and the pair that is confused most."""
+    """Return an entry per kind with its share of the labelled pixels, and the pair that is confused most.
+
+    Kinds that there cannot be without a background or things are left out.
+    """
     count = max(1, int((found != UNKNOWN).sum()))
-    entries = [(f"{name} {int((found == kind).sum()) / count:.1%}", colour) for kind, (name, colour) in COLOURS.items()]
+    possible = set(COLOURS) if _objects(info) else {BOUNDARY, CONFUSED}
+    named = [(kind, *entry) for kind, entry in COLOURS.items() if kind in possible]
+    entries = [(f"{name} {int((found == kind).sum()) / count:.1%}", colour) for kind, name, colour in named]
     confused = found == CONFUSED
     if confused.any():
         pairs = truth[confused].long() * (VOID + 1) + prediction[confused].long()
@@ -68,7 +73,9 @@ def legend(found: Tensor, prediction: Tensor, truth: Tensor, info: Info) -> list
 
 
 def _objects(info: Info) -> list[int]:
-    """Return the classes beside the background; none if no class is background."""
+    """Return the things, or the classes beside the background; none if no class is background."""
+    if info.things:
+        return list(info.things)
     background = maps.backgrounds(info)
     return [i for i in range(len(info.classes)) if i not in background] if background else []
 

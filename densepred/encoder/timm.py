@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import timm
@@ -161,7 +163,8 @@ def create(
     if state is not None:  # else timm would open files of its cache without restriction
         told["pretrained_cfg_overlay"] = {"state_dict": dict(state.tensors), "custom_load": False}
     try:
-        body = timm.create_model(name, pretrained=state is not None, features_only=True, **told)
+        with _quiet():
+            body = timm.create_model(name, pretrained=state is not None, features_only=True, **told)
     except (AssertionError, OSError, RuntimeError, TypeError) as error:
         if isinstance(error, TypeError) and len(ways) > 1:
             return create(name, state, options, ways[1:])
@@ -181,6 +184,18 @@ def create(
             facts.pop("state_dict", None)
     fix_same_padding(body)
     return body
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep timm from listing the weights of the classifier, which feature extractors lack; see `check_taken`."""
+    log = logging.getLogger("timm")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 class FixedSame(nn.Conv2d):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import torch
@@ -220,6 +220,8 @@ class Trainer:
     def _report(self, bar: ProgressBar) -> None:
         progress = self.progress
         if progress.step % self.settings.log_every and progress.step != self.total:
+            if bar.due():  # slow steps: the last entry is old, or there is none
+                _show(bar, *self.meter.means())
             bar.update()
             return
         losses, speed = self.meter.read()
@@ -229,8 +231,7 @@ class Trainer:
             values["skipped"] = float(progress.skipped)
         self.log.scalars("train", values, progress.step, progress.epoch)
         self.log.timing({"images_per_second": speed, "seconds": self._seconds()}, progress.step, progress.epoch)
-        if "total" in losses:  # else every step since the last entry was skipped
-            bar.note(f"train loss {number(losses['total'])}  {speed:.1f} images/s")
+        _show(bar, losses, speed)
         bar.update()
 
     def _validate(self) -> None:
@@ -280,6 +281,11 @@ class Trainer:
     def _seconds_left(self) -> float | None:
         minutes = self.settings.max_minutes
         return None if minutes is None else 60 * minutes - self._seconds()
+
+
+def _show(bar: ProgressBar, losses: Mapping[str, float], speed: float) -> None:
+    if "total" in losses:  # else every step since the last entry was skipped
+        bar.note(f"train loss {number(losses['total'])}  {speed:.1f} images/s")
 
 
 def chunks(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:

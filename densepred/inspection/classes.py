@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
 from densepred.errors import in_shell
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
+from densepred.inspection.override import typed
 from densepred.jobs.class_weights import median_frequency
 
 NEARLY = 0.9
@@ -19,6 +21,7 @@ RARE = 0.05
 """Share of the most frequent class's pixels below which the classes are imbalanced."""
 
 SPLITS = "'dataset.splits={train: 0.8, valid: 0.2}'"
+"""Divides one folder at random, by names."""
 
 
 def counts(found: Sequence[Facts], classes: int) -> torch.Tensor:
@@ -27,17 +30,28 @@ def counts(found: Sequence[Facts], classes: int) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), classes)
 
 
-def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
-    """Yield the faults of the class maps of all splits."""
+def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]], node: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield the faults of the class maps of all splits.
+
+    node: of the dataset
+    """
+    division = _division(node)
     tables = {split: counts(found, len(names)) for split, found in splits.items()}
     tables = {split: table for split, table in tables.items() if len(table)}
     for split in tables:
         yield from void(split, splits[split])
-        yield from missing(split, names, tables[split])
+        yield from missing(split, names, tables[split], division)
     if "train" in tables:
         for other in tables.keys() - {"train"}:
-            yield from shift(other, names, tables["train"], tables[other])
+            yield from shift(other, names, tables["train"], tables[other], division)
         yield from imbalance(names, tables["train"])
+
+
+def _division(node: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how to divide the images at random in words, and the override; in another way if they are already."""
+    if any(isinstance(share, float) for share in (node.get("splits") or {}).values()):
+        return "divide the folder with another seed", typed("dataset.seed", int(node.get("seed") or 0) + 1)
+    return "divide one folder at random", SPLITS
 
 
 def void(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
@@ -54,7 +68,7 @@ def void(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
         )
 
 
-def missing(split: str, names: Sequence[str], table: torch.Tensor) -> Iterator[Finding]:
+def missing(split: str, names: Sequence[str], table: torch.Tensor, division: tuple[str, str]) -> Iterator[Finding]:
     """Yield the classes without a pixel in a split."""
     absent = [name for name, total in zip(names, table.sum(0).tolist(), strict=True) if not total]
     if absent:
@@ -63,12 +77,18 @@ def missing(split: str, names: Sequence[str], table: torch.Tensor) -> Iterator[F
             "warning",
             "missing_classes",
             f"{split}: {len(absent)} of {len(names)} classes never occur and {effect}: {', '.join(absent)}",
-            "move images with them to this split, or leave the classes out; or divide one folder at random",
-            override=SPLITS,
+            f"move images with them to this split, or leave the classes out; or {division[0]}",
+            override=division[1],
         )
 
 
-def shift(other: str, names: Sequence[str], train: torch.Tensor, table: torch.Tensor) -> Iterator[Finding]:
+def shift(
+    other: str,
+    names: Sequence[str],
+    train: torch.Tensor,
+    table: torch.Tensor,
+    division: tuple[str, str],
+) -> Iterator[Finding]:
     """Yield one finding if the shares of the classes differ from those of training.
 
     The measure is the total variation distance: half the sum of the absolute differences.
@@ -82,8 +102,8 @@ def shift(other: str, names: Sequence[str], train: torch.Tensor, table: torch.Te
             "warning",
             "class_shift",
             f"{other}: {distance:.0%} of the pixels have another class than in train ({most})",
-            "if the splits are yours to choose, divide one folder at random",
-            override=SPLITS,
+            f"if the splits are yours to choose, {division[0]}",
+            override=division[1],
         )
 
 

@@ -63,7 +63,7 @@ def _within(split: str, near: Sequence[tuple[str, str]], images: int) -> Finding
         "note",
         "alike_images",
         f"{split}: {len(alike)} of {images} images look like another one of the split ({shown})",
-        "keep one of each, or let scenes count by their number: frames of a video are one scene",
+        "remove copies; frames of a video count as one scene, not as so many images",
         alike,
     )
 

@@ -49,6 +49,7 @@ def summary(found: Sequence[Facts]) -> dict[str, Any]:
     """Return the statistics of one split: numbers of images, sizes, channels, mean and std in [0, 1]."""
     read = [one for one in found if one.error is None]
     mean, std = statistics(read)
+    objects = [one.objects.count for one in read if one.objects.count is not None]
     strides = coarse.mean_ious(one.coarse for one in read if one.coarse)
     return {
         "images": len(found),
@@ -62,7 +63,7 @@ def summary(found: Sequence[Facts]) -> dict[str, Any]:
         "stride": coarse.stride(strides),
         "strides": strides,
         "crop": list(crop(read)) if read else None,
-        "objects": sum(one.objects.count or 0 for one in read),
+        "objects": sum(objects) if objects else None,  # None: the ground truth is no objects
     }
 
 

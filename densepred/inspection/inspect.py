@@ -39,7 +39,7 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
         *_shared(data, settings.data.allow_overlap),
         *_per_split(found, facts, settings, _conversion(words)),
         *heads.findings(facts.get("train", ()), codecs),
-        *classes.findings(names, facts),
+        *classes.findings(names, facts, found.node),
         *duplicates.findings(facts),
         *(() if first is None else _mirrored(first)),
     ]

@@ -14,7 +14,7 @@ from densepred.dataset import smoothed
 from densepred.dataset.folder import Folder
 from densepred.dataset.mask import read_mask
 from densepred.dataset.pair_search import PairSearch
-from densepred.errors import UserError
+from densepred.errors import UserError, in_shell
 from densepred.inspection.finding import Finding
 from densepred.inspection.override import typed
 from densepred.types import MAX_CLASSES, VOID
@@ -76,7 +76,7 @@ def survey(node: Node, splits: Collection[str], read: Read) -> Diagnosis | None:
     kept = {entry.name: node[entry.name] for entry in fields(PairSearch) if entry.name in node}
     paths = dict.fromkeys(path for split in splits for path in _of_split(kept, split))
     facts = read(partial(look, limit=node["max_pixels"]), list(paths), "masks")
-    return diagnose(facts, _typed(node))
+    return diagnose(facts, _typed(node), str(node["root"]))
 
 
 def _typed(node: Node) -> dict[int, int]:
@@ -117,14 +117,15 @@ def colours(mask: np.ndarray) -> dict[int, int]:
     return dict(zip(found[0].tolist(), found[1].tolist(), strict=True))
 
 
-def diagnose(facts: Iterable[MaskFacts], known: Mapping[int, int] = EMPTY) -> Diagnosis | None:
+def diagnose(facts: Iterable[MaskFacts], known: Mapping[int, int] = EMPTY, root: str = "DIR") -> Diagnosis | None:
     """Return the worst fault of the masks; None if all of them are damaged.
 
     known: classes of labels as typed, with which no other label is diagnosed
+    root: folder of the dataset, for the commands of the remedies
     """
     read = [one for one in facts if one.error is None]
     if coloured := [one for one in read if one.colours]:
-        return _in_colours(coloured, len(read))
+        return _in_colours(coloured, len(read), root)
     blended = tuple(one.path for one in read if one.blended)
     ids = sorted({value for one in read for value in one.ids})
     if blended:
@@ -135,7 +136,7 @@ def diagnose(facts: Iterable[MaskFacts], known: Mapping[int, int] = EMPTY) -> Di
     return _numbered(read, ids)
 
 
-def _in_colours(read: Sequence[MaskFacts], masks: int) -> Diagnosis:
+def _in_colours(read: Sequence[MaskFacts], masks: int, root: str) -> Diagnosis:
     table = sorted({colour for one in read for colour in one.colours})
     paths = tuple(one.path for one in read)
     fact = f"{len(read)} of {masks} masks are coded by {len(table)} colours"
@@ -144,7 +145,8 @@ def _in_colours(read: Sequence[MaskFacts], masks: int) -> Diagnosis:
         return Diagnosis("colour_masks", f"{fact}, more than {MAX_CLASSES} classes", samples=paths, remedy=remedy)
     names = [f"color_{colour:06x}" for colour in table]
     rgb = [[colour >> 16, colour >> 8 & 255, colour & 255] for colour in table]
-    remedy = "give the classes their colours: classes_json=DIR/classes.json writes the table, with names to edit"
+    word = in_shell(f"classes_json={root}/classes.json")
+    remedy = f"give the classes their colours: densepred-check with {word} writes the table, with names to edit"
     return Diagnosis("colour_masks", fact, {"classes": names, "palette": rgb}, samples=paths, remedy=remedy)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from densepred.inspection import machine
 from densepred.inspection.finding import LEVELS, Finding
@@ -25,6 +27,7 @@ figure img{display:block;max-width:128px;border-radius:3px}figcaption{overflow-w
 details ul{columns:18em;font-size:13px;padding-left:1.2em}details li{overflow-wrap:anywhere}summary{cursor:pointer}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px}td,th{padding:.2em .8em .2em 0;text-align:left}
 td{font-variant-numeric:tabular-nums;white-space:nowrap}th{font-weight:600}tr+tr{border-top:1px solid #eee}
+.swatch{display:inline-block;width:.8em;height:.8em;margin-right:.5em;border:1px solid #888}
 .bar{background:#48c;height:.8em;min-width:1px;border-radius:2px}.track{width:9em}
 @media(prefers-color-scheme:dark){body{background:#181a1b;color:#ddd}section{border-color:#444}pre{background:#26292b}
 tr+tr{border-color:#333}}"""
@@ -51,15 +54,22 @@ def _counts(report: Report) -> str:
 
 
 def _splits(report: Report) -> str:
+    counted = any(row["objects"] is not None for row in report.splits.values())
     rows = "".join(
-        f"<tr><th>{split}<td>{row['images']}<td>{row['objects']}<td>{_sizes(row['sizes'])}"
+        f"<tr><th>{split}<td>{row['images']}{_objects(row, counted)}<td>{_sizes(row['sizes'])}"
         f"<td>{escape(', '.join(row['depths']))}<td>{_list(row['channels'])}<td>{_list(row['mean'])}"
         f"<td>{_list(row['std'])}<td>{_size(row['crop'])}<td>{row['stride'] or ''}</tr>"
         for split, row in report.splits.items()
     )
-    names = ("split", "images", "objects", "sizes", "depth", "channels", "mean", "std", "crop", "stride")
+    objects = ("objects",) if counted else ()
+    names = ("split", "images", *objects, "sizes", "depth", "channels", "mean", "std", "crop", "stride")
     batch = f"<p>{escape(machine.line(report.batch))}</p>" if report.batch else ""
     return f'<div class="wide"><table><tr>{"".join(f"<th>{name}" for name in names)}</tr>{rows}</table></div>{batch}'
+
+
+def _objects(row: dict[str, Any], counted: bool) -> str:
+    """Return the cell of a column that datasets of class maps alone do without."""
+    return f"<td>{row['objects'] or 0}" if counted else ""
 
 
 def _sizes(sizes: dict[str, int]) -> str:
@@ -77,7 +87,7 @@ def _size(crop: list[int] | None) -> str:
 def _section(one: Finding, pictures: dict[str, bytes]) -> str:
     shown = [name for name in one.samples if name in pictures][:PICTURES]
     figures = "".join(
-        f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(pictures[name]).decode()}" alt="">'
+        f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(pictures[name]).decode()}" alt="{escape(name)}">'
         f"<figcaption>{escape(name)}</figcaption></figure>"
         for name in shown
     )
@@ -94,6 +104,7 @@ def _section(one: Finding, pictures: dict[str, bytes]) -> str:
 def _classes(report: Report) -> str:
     """Return a table of bars; the longest one fills its column."""
     most = max(max(row) for row in report.shares.values()) or 1.0
+    palette = report.info.palette if report.info is not None else ()
     head = "".join(f'<th colspan="2">{split}' for split in report.shares)
     rows = ""
     for index, name in enumerate([*report.classes, "void"]):
@@ -101,6 +112,10 @@ def _classes(report: Report) -> str:
             f'<td>{row[index]:.2%}<td class="track"><div class="bar" style="width:{row[index] / most * 9:.2f}em"></div>'
             for row in report.shares.values()
         )
-        rows += f"<tr><th>{escape(name)}{cells}</tr>"
+        rows += f"<tr><th>{_swatch(palette[index]) if index < len(palette) else ''}{escape(name)}{cells}</tr>"
     table = f'<div class="wide"><table><tr><th>class{head}</tr>{rows}</table></div>'
     return f"<h2>Share of the pixels per class</h2>{table}"
+
+
+def _swatch(colour: Sequence[int]) -> str:
+    return f'<span class="swatch" style="background:rgb({",".join(map(str, colour))})"></span>'

@@ -44,15 +44,16 @@ def _stride(row: Mapping[str, Any]) -> list[str]:
     if row["stride"] is None:
         return []
     scores = ", ".join(f"{score:.2f} at {stride}" for stride, score in row["strides"].items())
-    return [f"         output stride at most {row['stride']}: a perfect model scores mean IoU {scores}"]
+    return [f"         predict at stride {row['stride']} or finer: a perfect model scores mean IoU {scores}"]
 
 
 def text(report: Report) -> str:
     """Return the findings, worst first, in lines for a terminal."""
-    lines = ["densepred-check", ""]
+    lines = ["densepred-check"] + ([""] if report.splits else [])
     for split, row in report.splits.items():
         sizes = ", ".join(f"{size} ({count})" for size, count in row["sizes"].items())
-        lines += [f"  {split:<6} {row['images']} images, {row['objects']} objects, sizes {sizes}"]
+        objects = "" if row["objects"] is None else f" {row['objects']} objects,"
+        lines += [f"  {split:<6} {row['images']} images,{objects} sizes {sizes}"]
         depths = " and ".join(row["depths"])
         lines += [f"         {depths}, channels {row['channels']}, mean {row['mean']}, std {row['std']}"]
         lines += [f"         suggested crop {row['crop']}"] if row["crop"] else []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from densepred.contracts import Dataset
@@ -39,7 +39,7 @@ def built(node: Mapping[str, Any], read: Read) -> Built:
             found.table = cure.table
             found.findings += [cure.finding()] if cure.kind else []
             errors = _build(found)
-    found.findings += [_refused(split, error) for split, error in errors.items()]
+    found.findings += _merged(_refused(split, error) for split, error in errors.items())
     return found
 
 
@@ -78,6 +78,16 @@ def _build(found: Built) -> dict[str, UserError]:
 def _of_masks(error: UserError) -> bool:
     """Return False if files are absent or without partners: then no mask was read."""
     return not isinstance(error, Misfit) or error.cause not in ("unpaired", "empty_split", "no_files")
+
+
+def _merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Join the findings of several splits that have one remedy, such as the layout of the whole folder."""
+    found = dict[str, Finding]()
+    for one in findings:
+        first = found.get(one.remedy)
+        fact = one.fact if first is None else f"{first.fact}; {one.fact}"
+        found[one.remedy] = replace(first or one, fact=fact, samples=(*(first.samples if first else ()), *one.samples))
+    return list(found.values())
 
 
 def _refused(split: str, error: UserError) -> Finding:

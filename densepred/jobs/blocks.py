@@ -13,12 +13,14 @@ import torch
 
 from densepred import distributed
 from densepred.cli.typed import config_dirs
-from densepred.contracts import ClosedForm, Dataset, Encoder, Model
-from densepred.errors import UserError
+from densepred.contracts import ClosedForm, Dataset, Decoder, Encoder, Model
+from densepred.errors import UserError, in_shell
+from densepred.home import from_here
 from densepred.rundir import console
 from densepred.rundir.progress import Progress
 from densepred.settings import TrainSettings
 from densepred.task import Task
+from densepred.types import HeadSpec
 from densepred.weights.file import foreign
 
 PARTS = ("encoder", "decoder", "upsample")
@@ -50,16 +52,17 @@ def opening(
     chosen = [f"{name} {choices[name]}" for name in PARTS if name in used]
     with_parts = f" ({', '.join(chosen)})" if chosen else ""
     size = console.count(sum(p.numel() for p in model.parameters()))
+    strides = output_stride(model) + predicted_at(model, task.heads)
     rows = {
         "task": f"{choices['task']} ({', '.join(task.heads)})",
-        "model": f"{choices['model']}{with_parts}, {output_stride(model)}{size} parameters",
+        "model": f"{choices['model']}{with_parts}, {strides}{size} parameters",
         "data": f"{choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
         "images": images_line(train),
         **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
         "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
         "length": length,
-        "run": str(folder),
-        "watch": f"tensorboard --logdir {folder.parent}",
+        "run": from_here(folder),
+        "watch": f"tensorboard --logdir {shlex.quote(from_here(folder.parent))}",
     }
     return "densepred\n" + console.block(rows)
 
@@ -68,6 +71,16 @@ def output_stride(model: Model) -> str:
     """Describe the stride of the encoder's deepest level; nothing for a model without an encoder."""
     encoder = getattr(model, "encoder", None)
     return f"output stride {max(encoder.strides)}, " if isinstance(encoder, Encoder) else ""
+
+
+def predicted_at(model: Model, heads: Mapping[str, HeadSpec]) -> str:
+    """Describe the strides of the predictions; nothing for a model without a decoder."""
+    decoder = getattr(model, "decoder", None)
+    if not isinstance(decoder, Decoder):
+        return ""
+    finest = min(decoder.strides)
+    strides = sorted({max(stride, finest) for spec in heads.values() for stride in spec.strides})
+    return f"predictions at stride {', '.join(map(str, strides))}, "
 
 
 def images_line(data: Dataset) -> str:
@@ -90,15 +103,17 @@ def closing(progress: Progress, folder: Path, task: Mapping[str, Any], model: Ma
     best = {name: value for name, value in progress.best.items() if name not in ("step", "epoch")}
     if not best:
         return f"no validation gave a {progress.monitor}; the last weights are in {folder}/last.safetensors"
+    place = from_here(folder)
+    checkpoint = in_shell(f"ckpt={place}")
     head = f"best {progress.monitor} {console.number(best[progress.monitor])} at step {progress.best['step']}"
     rows = {
-        "results": f"{folder}/  (best.safetensors, metrics.jsonl, summary.json)",
-        "evaluate": to_type("densepred-eval", f"ckpt={folder}", foreign([task, model])),
+        "results": f"{place}/  (best.safetensors, metrics.jsonl, summary.json)",
+        "evaluate": to_type("densepred-eval", checkpoint, foreign([task, model])),
         "predict": to_type(
             "densepred-predict",
-            f"ckpt={folder} input=IMAGE_OR_FOLDER output=predictions",
+            f"{checkpoint} input=IMAGE_OR_FOLDER output=predictions",
             foreign([task.get("codec"), model]),
         ),
-        "watch": f"tensorboard --logdir {folder}",
+        "watch": f"tensorboard --logdir {shlex.quote(place)}",
     }
     return f"\n{head}\n\n{console.scores(best)}\n\n{console.block(rows)}"

@@ -25,7 +25,7 @@ from densepred.engine.evaluate import evaluate
 from densepred.engine.oracle import Oracle
 from densepred.engine.temperature import Samples
 from densepred.errors import Notice, UserError, notices
-from densepred.home import expand
+from densepred.home import expand, from_here
 from densepred.jobs import calibrating, overlap
 from densepred.jobs.blocks import images_line
 from densepred.jobs.content import warn_of_missing
@@ -245,4 +245,4 @@ def _report(
     rows = {name: str(value) for name, value in facts.items()} | {"images": images}
     parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *(one.table for one in sections)]
     files = ", ".join(["metrics.json", *(path.name for path in written)])
-    print("\n\n".join([*parts, f"  written to {folder}: {files}"]))
+    print("\n\n".join([*parts, f"  written to {from_here(folder)}: {files}"]))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from densepred import distributed
-from densepred.errors import UserError
+from densepred.errors import UserError, in_shell
+from densepred.home import from_here
 from densepred.jobs.blocks import to_type
 from densepred.process.stop import STOPPED
 from densepred.rundir import console, provenance
@@ -21,7 +22,7 @@ AUTO = "auto"
 
 def command(folder: Path) -> str:
     """Return the command that continues a run."""
-    return to_type("densepred-train", f"trainer.resume={folder}")
+    return to_type("densepred-train", in_shell(f"trainer.resume={from_here(folder)}"))
 
 
 def stopped(folder: Path, written: Mapping[str, Any], overrides: Sequence[str], log: Log) -> int:

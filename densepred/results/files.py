@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from densepred import atomic
+from densepred.dataset import class_file
 from densepred.dataset.coco import Id
 from densepred.draw.comparison import class_legend, draw, hidden
 from densepred.draw.panel import with_legend
@@ -113,7 +114,7 @@ class Results:
             for index, (name, colour) in enumerate(pairs)
         ]
         self.folder.mkdir(parents=True, exist_ok=True)
-        atomic.write_json(self.folder / "classes.json", {"classes": entries})
+        atomic.write_bytes(self.folder / "classes.json", class_file.text(entries))
 
     def taken(self) -> tuple[dict[str, str], list[float]]:
         """Return the kinds so far, and the scores of `hidden`, which is emptied: for `merge` in another process."""

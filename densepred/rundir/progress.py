@@ -139,13 +139,17 @@ class Meter:
 
     def read(self) -> tuple[dict[str, float], float]:
         """Return the mean of each loss, by name, and images per second since the last reading; then reset."""
-        means = {name: value.item() / self.steps for name, value in sorted(self.sums.items())}
-        elapsed = time.monotonic() - self.begun - self.paused
-        speed = self.images / max(elapsed, 1e-9)
+        means, speed = self.means()
         self.sums, self.steps, self.images = {}, 0, 0
         self.begun, self.paused = time.monotonic(), 0.0
         self.speeds.append(speed)
         return means, speed
+
+    def means(self) -> tuple[dict[str, float], float]:
+        """Return what `read` does, and go on."""
+        elapsed = time.monotonic() - self.begun - self.paused
+        losses = {name: value.item() / self.steps for name, value in sorted(self.sums.items())}
+        return losses, self.images / max(elapsed, 1e-9)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
         return self.sums, {"steps": self.steps, "images": self.images}

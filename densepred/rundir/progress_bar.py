@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
-from tqdm import tqdm
+from tqdm import TqdmWarning, tqdm
 
 from densepred.rundir.console import duration, in_notebook
 
@@ -16,6 +17,9 @@ EVERY = 30.0
 """Seconds between two lines where the output is no terminal, as in the log of a cluster's job."""
 
 T = TypeVar("T")
+
+# Dependencies import tqdm's bars for notebooks, which want a package of widgets; no bar is drawn by them here.
+warnings.filterwarnings("ignore", "IProgress not found", TqdmWarning)
 
 
 class ProgressBar:
@@ -53,10 +57,14 @@ class ProgressBar:
     def update(self, count: int = 1) -> None:
         self.count += count
         self.bar.update(count)
-        now = time.monotonic()
-        if self.lines and now - self.printed >= EVERY:
-            self.printed = now
-            print(self.line(now - self.begun), flush=True)
+        if self.due():
+            self.printed = time.monotonic()
+            if self.lines:
+                print(self.line(self.printed - self.begun), flush=True)
+
+    def due(self) -> bool:
+        """Return True if the next update prints a line; on a terminal, as often."""
+        return time.monotonic() - self.printed >= EVERY
 
     def note(self, text: str) -> None:
         """Set the text beside the count."""

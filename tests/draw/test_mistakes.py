@@ -60,6 +60,8 @@ def test_a_shifted_object_is_a_boundary_error_and_a_lost_one_is_missed() -> None
 
 def test_without_a_background_classes_are_confused() -> None:
     truth, prediction = torch.zeros(9, 9, dtype=torch.uint8), torch.ones(9, 9, dtype=torch.uint8)
+    texts = [text for text, _ in mistakes.legend(mistakes.kinds(prediction, truth, STREET), prediction, truth, STREET)]
+    assert texts == ["boundary 0.0%", "confused 100.0%, mostly road as car"]
     assert (mistakes.kinds(prediction, truth, STREET) == CONFUSED).all()
     things = Info(classes=STREET.classes, palette=STREET.palette, things=(1, 2))
     assert (mistakes.kinds(prediction, truth, things) == SPURIOUS).all()

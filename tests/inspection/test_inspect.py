@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from densepred.inspection import images
+from densepred.inspection import classes, images
 from densepred.inspection.facts import Facts
+from densepred.inspection.finding import Finding
 from tests import forked
 from tests.dataset import folder_tree
 from tests.inspection.drawn import check, draw, found, inspected
@@ -127,3 +131,48 @@ def test_the_suggested_stride_keeps_the_labels(tmp_path: Path) -> None:
     for path in (tmp_path / "masks").rglob("*.png"):
         folder_tree.write(path, np.kron(np.eye(8), np.ones((8, 8))).astype(np.uint8))
     assert inspected(tmp_path).splits["train"]["stride"] == 8
+
+
+def test_one_finding_tells_the_layout_of_all_splits(tmp_path: Path) -> None:
+    draw(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "train").rename(tmp_path / {"images": "photos", "masks": "labels"}[folder])
+        shutil.rmtree(tmp_path / folder)
+    code, faults = found(tmp_path)
+    assert (code, list(faults)) == (2, ["refused"])
+    assert re.fullmatch(r"train: .*images/train: .*; valid: .*images/val: .*; test: .*", str(faults["refused"]["fact"]))
+    assert "dataset.images=photos dataset.masks=labels" in faults["refused"]["remedy"]
+
+
+def test_a_folder_that_is_divided_at_random_gets_another_seed() -> None:
+    def faults(node: Mapping[str, Any]) -> list[Finding]:
+        rows = {
+            "train": [Facts("a", size=(2, 5), pixels=(9, 1), void=0)],
+            "valid": [Facts("b", size=(2, 5), pixels=(1, 9), void=0)],
+        }
+        return [one for one in classes.findings(["x", "y"], rows, node) if one.kind == "class_shift"]
+
+    (whole,), (divided,) = faults({"splits": {"train": "train"}}), faults({"splits": {"train": 0.5}, "seed": 3})
+    assert "dataset.splits=" in whole.override
+    assert divided.override == "dataset.seed=4"
+
+
+def test_lines_name_the_files_written_and_no_objects_of_class_maps(tmp_path: Path) -> None:
+    draw(tmp_path)
+    colours = np.array([[0, 0, 0], [200, 0, 0]], np.uint8)
+    for path in tmp_path.glob("masks/*/*.png"):
+        with Image.open(path) as mask:
+            folder_tree.write(path, colours[np.asarray(mask)])
+    words = ("dataset.root=.", "data.workers=0", "html=page.html", "classes_json=classes.json")
+    code, out, errors = forked.run("check", "dataset=folder", *words, folder=tmp_path)
+    assert code == 2, errors
+    assert "densepred-check with classes_json=./classes.json writes the table" in out
+    assert out.splitlines()[-2:] == [
+        "  written to page.html",
+        '  written to classes.json: edit the names, and add "ignore": true to a class that is void',
+    ]
+    assert "objects" not in out
+    assert '  {"id": 1, "name": "color_c80000", "color": [200, 0, 0]}\n' in (tmp_path / "classes.json").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert '<span class="swatch" style="background:rgb(200,0,0)"></span>color_c80000' in page
+    assert "objects" not in page
