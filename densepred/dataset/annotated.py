@@ -166,9 +166,11 @@ def found_beside(path: Path, name: object, root: Path, folders: Sequence[Path] =
     if not isinstance(name, str) or not name or "\0" in name:
         raise UserError(f"{path}: names the image {shown(name)}; give a file name")
     plain = PurePosixPath(normal(name))
-    whole = Path(os.path.normpath(path.parent / plain))
-    tried = [whole, *(folder / place for folder in (*folders, path.parent) for place in (plain, plain.name))]
-    for file in tried:
+    tried = [
+        path.parent / plain,
+        *(folder / place for folder in (*folders, path.parent) for place in (plain, plain.name)),
+    ]
+    for file in (Path(os.path.normpath(one)) for one in tried):
         if file.is_relative_to(root) and os.path.isfile(file):  # False, unlike Path, for names that are too long
             return file
     return None

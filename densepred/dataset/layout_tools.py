@@ -1,11 +1,13 @@
-"""Forms of annotation programs other than plain JSON, recognised by their content, and the words that read them."""
+"""Exports of labelling tools, recognised by their content, and the words that read them."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator
 
-from densepred.dataset.layout_tree import LARGEST, TOKEN, Found, Tree, per_split, split_of
+from densepred.dataset.layout_tree import LARGEST, TOKEN, Found, Tree, divided, per_split, split_of
 
 SEVERAL = 50
 """Files of a kind that are opened at most."""
@@ -38,4 +40,48 @@ def _cvat(tree: Tree) -> str | None:
     return "dataset=cvat" if names == ["annotations.xml"] and {"train", "valid"} <= splits else per_split(names, "cvat")
 
 
-TOOLS: dict[str, Callable[[Tree], str | None]] = {"CVAT's XML": _cvat}
+def _supervisely(tree: Tree) -> str | None:
+    names = _json(tree, "ann/", {"objects", "size"}) if "meta.json" in tree.files else []
+    places = [name.replace("/ann/", "/") for name in names]
+    known = ("{split}", "datasets/{split}")
+    return f"dataset=supervisely {divided('dataset.annotations', places, known)}" if names else None
+
+
+def _darwin(tree: Tree) -> str | None:
+    names = _json(tree, "", {"version", "item", "annotations"})
+    known = ("{split}", "annotations/{split}", "releases/latest/annotations/{split}")
+    return f"dataset=darwin {divided('dataset.annotations', names, known)}" if names else None
+
+
+def _json(tree: Tree, folder: str, keys: set[str]) -> list[str]:
+    """Return the JSON files in folders of this name, if the first of them is a mapping with these keys."""
+    names = [name for name in tree.files if re.fullmatch(rf"(.*/)?{folder}[^/]*\.json", name, re.IGNORECASE)]
+    for name in names[:SEVERAL]:
+        with contextlib.suppress(ValueError, RecursionError):
+            data = json.loads(tree.beginning(name, LARGEST))
+            if isinstance(data, dict) and keys <= data.keys():
+                return names
+    return []
+
+
+def _qupath(tree: Tree) -> str | None:
+    names = [name for name in tree.files if name.lower().endswith(".geojson")]
+    known = ("{split}", "annotations/{split}", "geojson/{split}")
+    return f"dataset=qupath {divided('dataset.annotations', names, known)}" if names else None
+
+
+def _imagej(tree: Tree) -> str | None:
+    names = [name for name in tree.files if name.lower().endswith(".roi")]
+    packed = [name for name in tree.files if name.lower().endswith(".zip")][:SEVERAL]
+    names += [name for name in packed if b".roi" in tree.beginning(name)]
+    known = ("{split}", "rois/{split}", "annotations/{split}")
+    return f"dataset=imagej {divided('dataset.annotations', names, known)}" if names else None
+
+
+TOOLS: dict[str, Callable[[Tree], str | None]] = {
+    "CVAT's XML": _cvat,
+    "Supervisely's format": _supervisely,
+    "V7's Darwin JSON": _darwin,
+    "QuPath's GeoJSON": _qupath,
+    "regions of ImageJ": _imagej,
+}

@@ -11,7 +11,7 @@ from typing import Any
 from densepred.dataset import coco
 from densepred.dataset.coco import CocoFile, Record
 from densepred.dataset.coco_choice import Choice
-from densepred.dataset.image_file import EXTENSIONS
+from densepred.dataset.image_file import EXTENSIONS, check_pixels
 from densepred.dataset.image_header import read_header
 from densepred.dataset.palette import Colour
 from densepred.errors import Notice, UserError, shown
@@ -54,6 +54,7 @@ class Records:
             header = read_header(file, self._max_pixels)
             turned = self._upright and header.orientation >= TURNED
             size = (header.size[1], header.size[0]) if turned else header.size
+        check_pixels(file, *size, self._max_pixels)  # before masks of this size are drawn
         name = file.relative_to(self.folder).as_posix()
         number = len(self._images) + 1
         self._images.append({"id": number, "file_name": name, "height": size[0], "width": size[1]})

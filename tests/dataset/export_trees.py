@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.dataset import deeplabcut_tree
+from tests.dataset import deeplabcut_tree, imagej_tree
 from tests.dataset.files import picture, write
 from tests.dataset.layout_trees import NAMES, SIZE, SPLITS, VALID, Draw, regions, truth, yolo_row
 from tests.dataset.voc_detection_tree import xml
@@ -103,24 +103,33 @@ def roboflow_voc(root: Path) -> None:
             (root / f"{word}/{name}_jpg.rf.1a.xml").write_text(xml(f"{name}_jpg.rf.1a.jpg", *boxes))
 
 
+def corners(x: float, y: float, w: float, h: float, shift: float = 0) -> list[list[float]]:
+    """Return the corners of a rectangle, moved by `shift`."""
+    return [[a + shift, b + shift] for a, b in ((x, y), (x + w, y), (x + w, y + h), (x, y + h))]
+
+
 def supervisely(root: Path) -> None:
+    """Draw a project in which the centers of pixels, not their corners, are whole numbers."""
+
     def content(name: str) -> Any:
         shapes = [
-            {"classTitle": label, "geometryType": "rectangle", "points": {"exterior": [[x, y], [x + w, y + h]]}}
-            for label, x, y, w, h in labelled(name)
+            {"classTitle": label, "geometryType": "polygon", "points": {"exterior": corners(*box, shift=-0.5)}}
+            for label, *box in labelled(name)
         ]
         return {"tags": [], "size": {"height": SIZE[0], "width": SIZE[1]}, "objects": shapes}
 
     documents("ds0/ann/{}.jpg.json", "ds0/img/{}.jpg", content)(root)
-    (root / "meta.json").write_text(json.dumps({"classes": [], "tags": [], "projectType": "images"}))
+    classes = [{"title": label, "shape": "polygon", "color": "#00FF00"} for label in LABELS]
+    (root / "meta.json").write_text(json.dumps({"classes": classes, "tags": [], "projectType": "images"}))
 
 
 def darwin(root: Path) -> None:
     def content(name: str) -> Any:
-        boxes = [
-            {"name": kind, "bounding_box": {"x": x, "y": y, "w": w, "h": h}} for kind, x, y, w, h in labelled(name)
+        found = [
+            {"name": kind, "polygon": {"paths": [[{"x": x, "y": y} for x, y in corners(*box)]]}}
+            for kind, *box in labelled(name)
         ]
-        return {"version": "2.0", "item": {"name": f"{name}.jpg", "path": "/"}, "annotations": boxes}
+        return {"version": "2.0", "item": {"name": f"{name}.jpg", "path": "/"}, "annotations": found}
 
     documents("releases/latest/annotations/{}.json", "images/{}.jpg", content)(root)
 
@@ -130,10 +139,10 @@ def geojson(root: Path) -> None:
         features = [
             {
                 "type": "Feature",
-                "geometry": {"type": "Polygon", "coordinates": [[[x, y], [x + w, y], [x + w, y + h], [x, y]]]},
+                "geometry": {"type": "Polygon", "coordinates": [[*corners(*box), list(box[:2])]]},
                 "properties": {"objectType": "annotation", "classification": {"name": label}},
             }
-            for label, x, y, w, h in labelled(name)
+            for label, *box in labelled(name)
         ]
         return {"type": "FeatureCollection", "features": features}
 
@@ -142,7 +151,10 @@ def geojson(root: Path) -> None:
 
 def imagej(root: Path) -> None:
     images(root, "images/{}.tif")
-    (root / "RoiSet.zip").write_bytes(b"PK")
+    for name in NAMES:
+        found = [(label, [(int(x), int(y)) for x, y in corners(*box)]) for label, *box in labelled(name)]
+        rois = [imagej_tree.region(imagej_tree.POLYGON, points, label) for label, points in found]
+        imagej_tree.pack(root / f"rois/RoiSet_{name}.zip", *rois)
 
 
 def deeplabcut(root: Path) -> None:

@@ -18,12 +18,32 @@ from tests.dataset.files import picture, write
 from tests.inspection.drawn import found
 
 Plain = Callable[..., dict[str, Any]]
-OPTIONS = ("cvat", "label_studio", "labelme", "via", "voc_detection", "yolo")
+OPTIONS = (
+    "cvat",
+    "darwin",
+    "imagej",
+    "label_studio",
+    "labelme",
+    "qupath",
+    "supervisely",
+    "via",
+    "voc_detection",
+    "yolo",
+)
+ADDED = {
+    "darwin": "annotations/train/gone.json",
+    "imagej": "train/gone.zip",
+    "qupath": "train/gone.geojson",
+    "supervisely": "train/ann/gone.png.json",
+}
+"""Copies of an annotation file, of an image that is not there."""
 
 
 def lose(option: str, root: Path) -> str:
     """Draw the tree of an option, add annotations of an image that is not there, and return its name."""
     trees.draw(option, root)
+    if option in ADDED:
+        return copied(root, ADDED[option])
     if option == "yolo":
         (root / "labels/train/gone.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     elif option == "labelme":
@@ -45,6 +65,14 @@ def lose(option: str, root: Path) -> str:
         entry = {"filename": "gone.jpg", "size": 1, "regions": [via_tree.region(via_tree.SQUARE, kind="cat")]}
         path.write_text(json.dumps(json.loads(path.read_text()) | {"gone.jpg1": entry}))
     return "gone" if option == "yolo" else f"gone.{'png' if option in ('cvat', 'label_studio') else 'jpg'}"
+
+
+def copied(root: Path, place: str) -> str:
+    """Write the annotation file of the training image again at `place`, and return the name of the image it lacks."""
+    path = root / place
+    (known,) = path.parent.iterdir() if path.parent.name != "train" else path.parent.glob(f"*{path.suffix}")
+    path.write_bytes(known.read_bytes().replace(b"train.png", b"gone.png"))
+    return "gone" if path.suffix in (".zip", ".geojson") else "gone.png"
 
 
 @pytest.mark.parametrize("option", OPTIONS)
