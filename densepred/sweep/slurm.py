@@ -27,6 +27,8 @@ UNFINISHED = (STOPPED, INTERRUPTED, 128 + signal.SIGTERM, -signal.SIGTERM)
 """Exit codes of a command that was asked to stop; after the last two it had not begun yet."""
 EVERY = 1.0
 """Seconds between two looks at a job."""
+DELAY = 30
+"""Most seconds between two calls of `squeue`; submitit asks more often at first."""
 CLUSTERS = ("slurm", "local")
 
 
@@ -44,6 +46,7 @@ class Slurm(Processes):
             key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
             for key, value in settings.items()
         }
+        self.watcher: Any = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
@@ -61,7 +64,17 @@ class Slurm(Processes):
         submit.update_parameters(name=f"{self.folder.name}-{output.stem}")
         job = submit.submit(Step(list(command), job_variables(), os.getcwd(), str(output.absolute())))
         self.live.say(f"  submitted as {self.settings['cluster']} job {job.job_id}")
+        if self.settings["cluster"] == "slurm":
+            self._watch(job)
         return Submitted(job)
+
+    def _watch(self, job: Any) -> None:
+        """Ask the queue for the states of jobs if the cluster keeps no accounts, which is known with the first job."""
+        from densepred.sweep.slurm_queue import Queue, has_accounts
+
+        if self.watcher is None:
+            self.watcher = job.watcher if has_accounts(job.job_id) else Queue(delay_s=DELAY)
+        job.watcher = self.watcher
 
 
 def parameters(settings: Mapping[str, Any], devices: int) -> dict[str, Any]:
