@@ -35,17 +35,24 @@ HEADER = (
     "RescaleSlope",
     "RescaleIntercept",
     "ModalityLUTSequence",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`inverted` for MONOCHROME1, in which the lowest value is white."""
+    """`inverted` for MONOCHROME1, in which the lowest value is white.
+
+    `padding` are the lowest and the highest stored value of pixels outside the image, `nodata` is the value they get.
+    """
 
     size: tuple[int, int]
     bands: int
     dtype: np.dtype
     inverted: bool
+    padding: tuple[int, int] | None = None
+    nodata: float | None = None
 
 
 def read_layout(path: Path, max_pixels: int) -> Layout:
@@ -58,10 +65,11 @@ def read_values(path: Path, max_pixels: int) -> np.ndarray:
     """Return the pixels (H, W, bands): integers as stored if there is no rescale, otherwise float32 of the modality."""
     with _opened(path, header=False) as data:
         found = _layout(path, data, max_pixels)
-        values = data.pixel_array
-        if found.dtype == np.float32:
-            values = values.astype(np.float64) * float(data.get("RescaleSlope") or 1)
-            values = (values + float(data.get("RescaleIntercept") or 0)).astype(np.float32)
+        stored = data.pixel_array
+        values = _rescaled(stored, data) if found.dtype == np.float32 else stored
+        if found.padding is not None:
+            outside = (stored >= found.padding[0]) & (stored <= found.padding[1])
+            values = np.where(outside, np.asarray(found.nodata, values.dtype), values)
         return np.asarray(values).reshape(*found.size, found.bands)
 
 
@@ -96,4 +104,23 @@ def _layout(path: Path, data: Any, max_pixels: int) -> Layout:
     needed = size[0] * size[1] * bands * stored.itemsize
     if path.stat().st_size > needed + MODEST:
         raise UserError(f"{path}: has {path.stat().st_size} bytes for {needed} bytes of pixels; save the image again")
-    return Layout(size, bands, dtype, kind == "MONOCHROME1")
+    padding = _padding(data, stored) if bands == 1 else None
+    nodata = None
+    if padding is not None:
+        first = np.array(padding[0], stored)
+        nodata = float(_rescaled(first, data) if dtype == np.float32 else first)
+    return Layout(size, bands, dtype, kind == "MONOCHROME1", padding, nodata)
+
+
+def _rescaled(stored: np.ndarray, data: Any) -> np.ndarray:
+    """Return stored values as those of the modality, float32."""
+    values = stored.astype(np.float64) * float(data.get("RescaleSlope") or 1)
+    return (values + float(data.get("RescaleIntercept") or 0)).astype(np.float32)
+
+
+def _padding(data: Any, stored: np.dtype) -> tuple[int, int] | None:
+    """Return the lowest and the highest value of pixels outside the image (PS3.3 C.7.5.1.1.2); None without any."""
+    given = [data.get(name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    # Some files store a negative value as unsigned: the bits count
+    found = [int(np.array(int(value)).astype(stored)) for value in given if value is not None]
+    return (min(found), max(found)) if given[0] is not None else None

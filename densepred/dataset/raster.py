@@ -58,7 +58,9 @@ def open_raster(path: Path, max_pixels: int = MAX_PIXELS) -> Raster | None:
     if path.suffix.lower() in dicom_file.SUFFIXES:
         slice_ = dicom_file.read_layout(path, max_pixels)
         values = partial(dicom_file.read_values, path, max_pixels)
-        return Raster(path, slice_.size, slice_.bands, slice_.dtype, values, inverted=slice_.inverted)
+        return Raster(
+            path, slice_.size, slice_.bands, slice_.dtype, values, inverted=slice_.inverted, nodata=slice_.nodata
+        )
     if (why := beyond_pillow(path)) is None:
         return None
     try:

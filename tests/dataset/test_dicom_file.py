@@ -47,8 +47,12 @@ def saved(path: Path, values: np.ndarray, **more: Any) -> Path:
     data.BitsAllocated = data.BitsStored = 8 * values.dtype.itemsize
     data.HighBit, data.PixelRepresentation = data.BitsStored - 1, int(values.dtype.kind == "i")
     data.PixelData = values.tobytes()
+    signed = more.pop("padding_signed", False)
     for name, value in more.items():
-        setattr(data, name, value)
+        if name.startswith("PixelPadding"):
+            data.add_new(name, "SS" if signed else "US", value)
+        else:
+            setattr(data, name, value)
     path.parent.mkdir(parents=True, exist_ok=True)
     data.save_as(path, enforce_file_format=True)
     return path
@@ -118,6 +122,40 @@ def test_a_dataset_and_its_model_share_the_window(tmp_path: Path) -> None:
     for wrong in ([40], [40, 0]):
         with pytest.raises(UserError, match=r"dataset\.window: .*\[center,width\]"):
             Folder(str(tmp_path), window=wrong)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_padding_is_black_and_void(signed: bool, tmp_path: Path) -> None:
+    """Padding of -2000, and with a limit from there to -1900, becomes 0 in a window, as air does not."""
+    values = TWELVE.astype(np.int16) - 1000
+    values[:5], values[5:8], values[8] = -2000, -1950, -1000
+    padding = -2000 if signed else 2**16 - 2000
+    more = {"RescaleSlope": 1, "RescaleIntercept": 3, "PixelPaddingValue": padding, "PixelPaddingRangeLimit": -1900}
+    if not signed:
+        del more["PixelPaddingRangeLimit"]
+    for split in ("train", "val"):
+        saved(tmp_path / f"images/{split}/a.dcm", values, **more, padding_signed=signed)
+        write(tmp_path / f"masks/{split}/a.png", mask((20, 30)))
+    data = Folder(str(tmp_path), window=[-1000, 4000])
+    outside = values <= -1950 if signed else values == -2000
+    expected = np.where(outside, 0, np.clip((values + 3.0 + 3000) / 4000, 0, 1))
+    close(data[0].image, expected)
+    semantic = data[0].truth.semantic
+    assert semantic is not None
+    assert torch.equal(semantic == 255, torch.from_numpy(outside))
+    assert data.info.mean == pytest.approx([expected[~outside].mean()], abs=1e-4)
+    assert "1 of 1 name a value of pixels without data (-1997): black, and void" in data.images_line()
+    inverted = saved(tmp_path / "b.dcm", values, **more, padding_signed=signed, PhotometricInterpretation="MONOCHROME1")
+    close(read_image(inverted, max_value=(-1000, 4000)), np.where(outside, 0, 1 - expected))
+
+
+def test_padding_of_integers_without_rescale(tmp_path: Path) -> None:
+    values = TWELVE.copy()
+    values[:5] = 4000
+    path = saved(tmp_path / "a.dcm", values, PixelPaddingValue=4000)
+    close(read_image(path, max_value=4095), np.where(values == 4000, 0, values / 4095))
+    implicit = saved(tmp_path / "b.dcm", values, PixelPaddingValue=4000, syntax=pydicom.uid.ImplicitVRLittleEndian)
+    assert read_header(implicit).nodata == 4000
 
 
 def test_windows_serve_other_files_too() -> None:
