@@ -36,6 +36,7 @@ FLOORS = (
     ("train", "eval"),
     ("inspection", "conversion"),
     ("commands", "api"),
+    ("__init__",),  # it takes signals before a command imports anything else
 )
 """Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own."""
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
@@ -95,7 +96,7 @@ def ours(path: Path) -> set[str]:
 
 
 def test_every_room_has_a_floor() -> None:
-    assert {part(path) for path in FILES} - {"__init__"} == set(HEIGHT)
+    assert {part(path) for path in FILES} == set(HEIGHT)
 
 
 def test_imports_only_go_down() -> None:

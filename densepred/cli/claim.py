@@ -12,9 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from densepred.cli.note import is_first
 from densepred.home import expand
-from densepred.sweep.launcher import CLAIMED
+from densepred.process.role import CLAIMED, is_first
 
 AUTO = "auto"
 

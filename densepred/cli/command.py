@@ -26,16 +26,15 @@ from densepred import output
 from densepred.cli import flags, groups, help, hydra_errors, ignored, own_configs, synonyms
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
-from densepred.cli.note import is_first
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError, classed, notices
-from densepred.process import slurm
+from densepred.process import slurm, starting
 from densepred.process.parent import PARENT, stop_with_parent
-from densepred.process.stop import INTERRUPTED, STOPPED, StopFlag, Stopped
+from densepred.process.role import is_first, tells
+from densepred.process.starting import AGAIN, INTERRUPTED
+from densepred.process.stop import STOPPED, StopFlag, Stopped
 from densepred.rundir import console, provenance, secrets
 from densepred.sweep import launcher, record
-
-AGAIN = "nothing was kept; type the command again"
 
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
@@ -77,7 +76,8 @@ def run(
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
-        sys.exit(code)
+        starting.done(code)
+    sys.exit(code)
 
 
 def folder() -> Path:
@@ -222,7 +222,7 @@ class Invocation:
         kept = str(reason) or (f"resume with: densepred-train trainer.resume={self.folder}" if recorded else AGAIN)
         if self.raises:
             raise Stopped(f"stopped by {stop.name}; {kept}") from reason
-        if is_first() and launcher.CLAIMED not in os.environ:  # a sweep tells of its jobs, on one line
+        if tells():
             console.after_interrupt()
             print(f"stopped by {stop.name}; {kept}", file=sys.stderr, flush=True)
         return STOPPED if recorded or reason.resumable else INTERRUPTED

@@ -10,10 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from densepred.cli.note import is_first
 from densepred.cli.typed import at
 from densepred.errors import Notice
-from densepred.sweep.launcher import CLAIMED
+from densepred.process.role import CLAIMED, is_first
 
 Tree = dict[str, Any]
 Condition = Callable[[Tree], bool]

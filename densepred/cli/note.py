@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-
-def is_first() -> bool:
-    """Return True in the first process of a job, as launchers number them; known without torch."""
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
+from densepred.process.role import is_first
 
 
 def say(text: str) -> None:

@@ -15,14 +15,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-REQUESTS = (signal.SIGUSR1, signal.SIGUSR2)
-"""Signals that only ask: job managers send them to all processes of a job, and its launchers send them on."""
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *REQUESTS)
+from densepred.process.starting import REQUESTS, SIGNALS
+
 STOPPED = 75
 """Exit code of a job that was stopped and can be resumed; EX_TEMPFAIL of sysexits.h."""
-
-INTERRUPTED = 130
-"""Exit code of a command that was stopped and has nothing to resume."""
 
 SAME = 0.3
 """Seconds in which signals count as one: `timeout`, job managers and launchers send theirs more than once."""

@@ -19,7 +19,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from densepred.home import expand
 from densepred.process.parent import PARENT
-from densepred.process.stop import INTERRUPTED, STOPPED, Stopped
+from densepred.process.role import CLAIMED
+from densepred.process.starting import INTERRUPTED
+from densepred.process.stop import STOPPED, Stopped
 from densepred.rundir import secrets
 from densepred.sweep import pool, record
 from densepred.sweep.job import SweepJob, ended, result
@@ -27,9 +29,6 @@ from densepred.sweep.ledger import Entry, Ledger, identity
 from densepred.sweep.live import Live
 from densepred.sweep.pool import Place, Process, Running
 from densepred.sweep.table import aligned, cells, markdown, shown, winner
-
-CLAIMED = "DENSEPRED_CLAIMED"
-"""Environment variable of the jobs of a sweep: their folders exist already."""
 
 TABLE = "table.md"
 LISTED = 3

@@ -16,7 +16,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.errors import UserError
-from densepred.process.stop import INTERRUPTED, REQUESTS, STOPPED
+from densepred.process.starting import INTERRUPTED, REQUESTS
+from densepred.process.stop import STOPPED
 from densepred.sweep.launcher import FULL, Processes, job_variables
 from densepred.sweep.pool import Place, Process
 

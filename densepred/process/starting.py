@@ -1,0 +1,75 @@
+"""Signals while a command starts and while Python ends: one line or none, where Python would print a traceback.
+
+A command imports for half a second before its `StopFlag` takes signals. So this module imports little, and
+`densepred/__init__.py` calls it first.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from densepred.process import role
+
+INTERRUPTED = 130
+"""Exit code of a command that was stopped and has nothing to resume."""
+
+AGAIN = "nothing was kept; type the command again"
+
+REQUESTS = (signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that only ask: job managers send them to all processes of a job, and its launchers send them on."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *REQUESTS)
+"""Signals that ask a command to stop."""
+
+_ended: int | None = None  # the exit code, once the work is done
+
+
+def guard(words: Sequence[str]) -> None:
+    """Take the signals if `words`, those of the interpreter, start a command of densepred.
+
+    Signals that are ignored, as by nohup, stay ignored.
+    """
+    if not is_command(words):
+        return
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def is_command(words: Sequence[str]) -> bool:
+    """Return True for `python -m densepred.<command>` and for the script `densepred-<command>`.
+
+    Processes that multiprocessing starts are none: their parent tells of the signal.
+    """
+    rest = iter(words[1:])
+    for word in rest:
+        if word in ("-X", "-W"):
+            next(rest, None)
+        elif word == "-m":
+            return next(rest, "").startswith("densepred.")
+        elif not word.startswith("-"):
+            return os.path.basename(word).startswith("densepred-")
+        elif word == "-c":
+            return False
+    return False
+
+
+def done(code: int) -> None:
+    """Note that the work is done: a signal while Python ends, which takes a second with torch, ends it at once."""
+    global _ended
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _ended = code
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    if _ended is not None:
+        os._exit(_ended)
+    if role.tells():
+        line = f"stopped by {signal.Signals(number).name}; {AGAIN}\n"
+        os.write(2, f"\n{line}".encode() if os.isatty(2) else line.encode())  # a terminal shows ^C before it
+    os._exit(INTERRUPTED)

@@ -1,0 +1,77 @@
+"""Signals while a command starts: one line, and no traceback of an import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from densepred.process import role, starting
+from tests.conftest import REPOSITORY
+
+STARTING = """
+import os, signal, sys
+sys.orig_argv[:] = {words}
+import densepred
+{done}
+os.kill(os.getpid(), signal.{name})
+print("went on")
+"""
+
+
+def signalled(name: str, words: list[str], done: str = "", **variables: str) -> tuple[int, str]:
+    """Import densepred in a process with these words, and signal it; return its exit code and its errors."""
+    text = STARTING.format(words=words, name=name, done=done)
+    call = [sys.executable, "-c", text]
+    environment = {**os.environ, **variables}
+    found = subprocess.run(call, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+    return found.returncode, found.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_command_that_is_only_imported_ends_with_one_line(name: str) -> None:
+    expected = f"stopped by {name}; nothing was kept; type the command again\n"
+    assert signalled(name, ["python", "-m", "densepred.train"]) == (130, expected)
+
+
+def test_other_processes_of_a_command_are_silent() -> None:
+    words = ["python", "bin/densepred-train"]
+    assert signalled("SIGINT", words, RANK="1") == (130, "")
+    assert signalled("SIGINT", words, **{role.CLAIMED: "1"}) == (130, "")
+
+
+def test_a_signal_while_python_ends_keeps_the_exit_code_of_the_work() -> None:
+    words, done = ["python", "bin/densepred-train"], "from densepred.process import starting; starting.done(4)"
+    assert signalled("SIGINT", words, done) == (4, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["python", "-m", "densepred.train", "model=unet"], True),
+        (["python", "-u", "-X", "dev", "-m", "densepred.commands.check"], True),
+        (["python", "/usr/bin/densepred-eval", "ckpt=RUN"], True),
+        (["python", "-m", "pytest", "densepred-train"], False),
+        (["python", "-c", "from multiprocessing.spawn import spawn_main"], False),
+        (["python", "notebook.py", "-m", "densepred.train"], False),
+        (["python"], False),
+    ],
+)
+def test_only_a_command_takes_signals_when_densepred_is_imported(words: list[str], expected: bool) -> None:
+    assert starting.is_command(words) == expected
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    former = {number: signal.getsignal(number) for number in starting.SIGNALS}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        starting.guard(["python", "-m", "densepred.train"])
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) == starting._end
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
