@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -108,6 +109,17 @@ def test_tasks_of_slurm_give_the_weights_of_as_many_devices(tmp_path: Path) -> N
     assert run("train", *words, "trainer.devices=3", "hydra.run.dir=own", folder=tmp_path)[0] == 0
     ended = srun(3, tmp_path, *words, "hydra.run.dir=step")
     assert [code for code, _, _ in ended] == [0, 0, 0]
+    assert equal_runs(tmp_path / "own", tmp_path / "step")
+
+
+@pytest.mark.slow
+def test_a_step_of_a_real_cluster_gives_the_weights_of_as_many_devices(tmp_path: Path) -> None:
+    if shutil.which("srun") is None or subprocess.run(["sinfo"], capture_output=True, check=False).returncode:
+        pytest.skip("no Slurm answers on this machine")
+    words = (*TINY, "data.batch_size=4", "trainer.max_steps=4")
+    assert run("train", *words, "trainer.devices=2", "hydra.run.dir=own", folder=tmp_path)[0] == 0
+    step = ["srun", "--ntasks=2", "--ntasks-per-node=2", sys.executable, "-m", "densepred.train"]
+    subprocess.run([*step, *words, "hydra.run.dir=step"], cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=PATIENCE)
     assert equal_runs(tmp_path / "own", tmp_path / "step")
 
 

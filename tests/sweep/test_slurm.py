@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -118,14 +119,24 @@ def test_a_cluster_or_a_package_that_is_missing_is_named(tmp_path: Path, monkeyp
         slurm._executor("slurm", tmp_path, 1)
 
 
+def answers(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
 @pytest.mark.slow
-def test_a_sweep_through_submitit_has_a_table_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cluster", slurm.CLUSTERS)
+def test_a_sweep_through_submitit_has_a_table_and_goes_on(tmp_path: Path, cluster: str) -> None:
     pytest.importorskip("submitit")
-    words = ("hydra/launcher=slurm", "hydra.launcher.cluster=local", "hydra.launcher.gpus_per_node=0")
-    words += ("hydra.sweep.dir=sweep", "trainer.max_steps=2", "seed=1,2")
+    if cluster == "slurm" and not answers("sinfo"):
+        pytest.skip("no Slurm answers on this machine")
+    words = ("hydra/launcher=slurm", f"hydra.launcher.cluster={cluster}", "hydra.launcher.gpus_per_node=0")
+    words += ("hydra.launcher.cpus_per_task=1", "hydra.sweep.dir=sweep", "trainer.max_steps=2", "seed=1,2")
     first = sweeping(tmp_path, *words)
     assert first.returncode == 2  # the job of seed 2 fails
-    assert first.stdout.count("submitted as local job") == 2
+    assert first.stdout.count(f"submitted as {cluster} job") == 2
     assert "job 1: exit 1" in first.stdout
     assert "best of 2 by miou: job 0, seed=1, 0.1250; failed: job 1" in first.stdout
     second = sweeping(tmp_path, *words)
