@@ -12,11 +12,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from densepred.process import starting
 from densepred.process.stop import AGAIN, SIGNALS, StopFlag, Stopped, held
 from tests.conftest import REPOSITORY
 
 PROGRAM = """
 import os, signal, time
+from densepred.process import starting
 from densepred.process.stop import StopFlag
 with StopFlag(lambda: print("children end", flush=True)):
     for pause, number in {signals}:
@@ -63,6 +65,17 @@ def test_a_request_to_a_job_of_submitit_stays_with_it() -> None:
     with StopFlag() as outer, StopFlag() as stop:
         os.kill(os.getpid(), signal.SIGUSR2)
         assert (outer.raised, stop.raised) == (False, True)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_flag_takes_the_signals_of_a_command_that_starts(number: signal.Signals) -> None:
+    former = signal.signal(number, starting._end)
+    try:
+        with StopFlag() as stop:
+            os.kill(os.getpid(), number)
+            assert stop.raised
+    finally:
+        signal.signal(number, former)
 
 
 def test_a_second_signal_ends_at_once_and_a_request_never_does() -> None:
