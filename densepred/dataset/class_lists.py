@@ -68,8 +68,10 @@ def lines(path: Path) -> list[Entry]:
     return [Entry(index, name, None, False) for index, name in enumerate(filter(None, _lines(path)))]
 
 
-def nnunet(path: Path) -> list[Entry]:
+def nnunet(path: Path, tell: bool = True) -> list[Entry]:
     """Read nnU-Net's dataset.json, `labels` of names to ids (or, in version 1, of ids to names); `ignore` is void.
+
+    tell: issue a notice that images of several channels lie in several files
 
     Source: https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md
     """
@@ -81,7 +83,8 @@ def nnunet(path: Path) -> list[Entry]:
     if not isinstance(labels, dict):
         return []
     entries = sorted(_label(name, value, path) for name, value in labels.items())
-    _tell_modalities(data.get("channel_names", data.get("modality")), data, path)
+    if tell:
+        _tell_modalities(data.get("channel_names", data.get("modality")), data, path)
     return entries
 
 

@@ -22,6 +22,8 @@ def layouts(tree: Tree) -> Iterator[Found]:
 def _nnunet(tree: Tree) -> str | None:
     if not tree.has("imagesTr", "labelsTr"):
         return None
+    if tree.any(r"imagesTr/.*\.nii(\.gz)?"):
+        return "dataset=nifti"
     numbered = tree.any(r"imagesTr/.*_0000\.\w+")
     suffix = "dataset.image_suffix=_0000 " if numbered else ""
     return f"dataset=folder dataset.images=imagesTr dataset.masks=labelsTr {suffix}{FRACTIONS}"

@@ -22,6 +22,8 @@ KINDS = (
     "geotiff",
 )
 """Folders of results."""
+VOLUMES = (".nii", ".nii.gz")
+"""Files that datasets read by slices, and densepred-predict does not."""
 
 
 def runs_of(ckpt: object) -> list[str]:
@@ -59,6 +61,8 @@ def images(source: Path, output: Path | None = None) -> list[Path]:
     from densepred.dataset.image_file import EXTENSIONS
     from densepred.dataset.listing import LeftOut, image_files
 
+    if source.name.lower().endswith(VOLUMES):
+        raise UserError(f"input={source}: is a volume of NIfTI; predict its slices from Python, see docs/python.md")
     if source.is_file():
         return [source]
     if not source.is_dir():

@@ -56,6 +56,7 @@ LEFT = {
     ("isbi", "coco"): [f"12 {REGIONS}", "6 images without three channels: COCO datasets read three"],
     ("mpii", "coco"): ["3 boxes that reach beyond their image: COCO datasets clip them"],
     ("mapillary", "coco"): ["3 images with pixels of Sky in no instance", f"3 {VOIDS}"],
+    ("nifti", "coco"): [f"120 {REGIONS}", "60 images without three channels: COCO datasets read three"],
     ("oxford_pets", "coco"): [f"42 {VOIDS}", f"42 {REGIONS}"],
     ("pascal_context", "coco"): [f"177 {REGIONS}"],
     ("shapes", "folder"): ["6 instances with keypoints", f"6 {ORDER}"],

@@ -1,0 +1,122 @@
+"""Slices of NIfTI volumes with label volumes, in nnU-Net's raw form or in two folders.
+
+Source: https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from densepred.contracts import Dataset
+from densepred.dataset import class_lists, legend, nifti_file, paths, volume_cases
+from densepred.dataset.coco_choice import Choice
+from densepred.dataset.division import chosen_fold
+from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.intensity import check_window, unit
+from densepred.dataset.labels import parse_label_map
+from densepred.dataset.volume_cases import Case
+from densepred.nn import choose
+from densepred.types import Annotation, Frame, Info, Sample
+
+SPLITS: Mapping[str, str | float] = {"train": 0.8, "valid": 0.1, "test": 0.1}
+
+
+class Nifti(Dataset):
+    """Every slice across `axis` is an image. All slices of a case are in one split.
+
+    Channels are the files `case_0000`, `case_0001`, ... of a case, or a fourth axis. Slices are turned as radiologists
+    view them, however a volume is stored. `window` None is that of the middle 99 % of the training values.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        split: str = "train",
+        splits: Mapping[str, str | float] | None = None,
+        images: str = "imagesTr",
+        masks: str = "labelsTr",
+        axis: str = "axial",
+        classes: Sequence[str] | int | None = None,
+        ignore_index: int | None = None,
+        label_map: Mapping[int, int] | None = None,
+        window: Sequence[float] | None = None,
+        seed: int = 0,
+        group: str | None = None,
+        unpaired: str = "refuse",
+        folds: int | None = None,
+        fold: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        choose("dataset.axis", axis, tuple(nifti_file.AXES))
+        choose("dataset.unpaired", unpaired, ("refuse", "skip"))
+        check_window(window)
+        self._root, self._axis, self._name = paths.dataset_root(root), nifti_file.AXES[axis], axis
+        self._folders, self._unpaired, self._max_pixels = (images, masks), unpaired, max_pixels
+        known = paths.known_splits(splits, SPLITS)
+        chosen = chosen_fold(folds, fold)
+        self.cases = self._cases(Choice(split, known, seed, group, chosen))
+        train = self.cases if split == "train" else self._cases(Choice("train", known, seed, group, chosen))
+        found = self._legend(train, classes, ignore_index, parse_label_map(label_map))
+        self._labels = found.labels
+        shown = volume_cases.window(train, self._axis) if window is None else window
+        self._window = (float(shown[0]), float(shown[1]))
+        mean, std = volume_cases.statistics(train, self._axis, self._window)
+        self.info = Info(
+            found.labels.classes,
+            palette=found.palette,
+            channels=len(mean),
+            bands=tuple(range(1, len(mean) + 1)),
+            mean=mean,
+            std=std,
+            window=self._window,
+        )
+        self._slices = [(case, number) for case in self.cases for number in range(case.shape[self._axis])]
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def identity(self, index: int) -> tuple[int | str | None, str]:
+        case, number = self._slices[index]
+        return None, f"{case.name}/{number:04d}"
+
+    def images_line(self) -> str:
+        return volume_cases.describe(self.cases, self._axis, self._name, self._window)
+
+    def __getitem__(self, index: int) -> Sample:
+        case, number = self._slices[index]
+        values = unit(case.slice(self._axis, number), case.images[0].path, self._window)
+        mask = volume_cases.whole(case.mask.slice(self._axis, number)[..., 0], case.mask.path)
+        labels = self._labels.encode(mask, case.mask.path)
+        image = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
+        size = (image.shape[1], image.shape[2])
+        return Sample(image, Annotation(size, semantic=labels), Frame(self.identity(index)[1], size))
+
+    def _cases(self, choice: Choice) -> list[Case]:
+        """Return the cases of a split."""
+        fractions = paths.fractions(choice.splits, choice.source)
+        word = "" if fractions else str(paths.of_split(choice.splits, choice.source))
+        images, masks = (paths.below(self._root, folder, word) for folder in self._folders)
+        found = volume_cases.find(images, masks, self._axis, self._max_pixels, self._unpaired)
+        if not fractions and not choice.folded:
+            return found
+        members = choice.members([case.name for case in found], fractions)
+        return [case for case, wanted in zip(found, members, strict=True) if wanted]
+
+    def _legend(
+        self,
+        train: Sequence[Case],
+        classes: Sequence[str] | int | None,
+        ignore_index: int | None,
+        label_map: Mapping[int, int],
+    ) -> legend.Legend:
+        """Return the classes of the settings, else of dataset.json, else those that are counted in training labels."""
+        path: Path = self._root / "dataset.json"
+        if classes is None and path.is_file() and (entries := class_lists.nnunet(path, tell=False)):
+            return legend.from_entries(entries, path, {ignore_index}, label_map)
+        if classes is None:
+            classes = volume_cases.count_classes(train, ignore_index, label_map)
+        return legend.from_settings(classes, ignore_index, label_map)

@@ -1,0 +1,125 @@
+"""Slices of volumes, against nibabel's own reorientation; what does not fit is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from densepred.dataset.folder import Folder
+from densepred.dataset.nifti import Nifti
+from densepred.errors import Notice, UserError
+from densepred.results.inputs import images
+from tests.dataset.nifti_tree import SHAPE, affine, save, tree, write
+
+nibabel = pytest.importorskip("nibabel")
+ALL = {"train": 1.0}
+
+
+def shown(values: np.ndarray, codes: str, axis: int, number: int) -> np.ndarray:
+    """Return a slice by nibabel: reoriented to RAS, then from head to foot, front to back, right to left."""
+    canonical = nibabel.as_closest_canonical(nibabel.Nifti1Image(values, affine(codes)))
+    return np.take(np.asarray(canonical.dataobj), number, axis).T[::-1, ::-1]
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR", "SRA"])
+@pytest.mark.parametrize(("plane", "axis"), [("sagittal", 0), ("coronal", 1), ("axial", 2)])
+def test_slices_are_those_that_radiologists_view(codes: str, plane: str, axis: int, tmp_path: Path) -> None:
+    image, labels = save(tmp_path, "a", codes)
+    data = Nifti(str(tmp_path), splits=ALL, axis=plane, window=[0, 2000], classes=3)
+    number = len(data) - 1
+    expected = np.stack([np.clip(shown(one, codes, axis, number) / 2000 + 0.5, 0, 1) for one in image])
+    torch.testing.assert_close(data[number].image, torch.from_numpy(expected.astype(np.float32)))
+    semantic = data[number].truth.semantic
+    assert semantic is not None
+    assert torch.equal(semantic, torch.from_numpy(shown(labels, codes, axis, number).copy()))
+    assert data.identity(number) == (None, f"a/{number:04d}")
+    volume = data.cases[0].mask
+    slices = np.stack([volume.slice(axis, n)[..., 0] for n in range(len(data))])
+    assert np.array_equal(volume.assembled(slices, axis), labels)
+
+
+def test_the_line_tells_orientation_spacing_and_window(tmp_path: Path) -> None:
+    save(tmp_path, "a", "RAS")
+    save(tmp_path, "b", "LPS")
+    data = Nifti(str(tmp_path), splits=ALL, window=[40, 400])
+    assert data.images_line() == (
+        "6 axial slices of 2 volumes (stored 1 RAS, 1 LPS), 2 channels, 6x8, rows to the back and columns to the left; "
+        "pixels of 0.5 to 0.75 mm, slices 3 mm apart; -160 is black and 240 white, clipped beyond (dataset.window)"
+    )
+
+
+def test_classes_of_dataset_json_and_splits_by_case(tmp_path: Path) -> None:
+    tree(tmp_path, "all")
+    parts = {split: Nifti(str(tmp_path), split) for split in ("train", "valid", "test")}
+    assert parts["train"].info == parts["valid"].info
+    assert parts["train"].info.classes == ("background", "liver", "tumour")
+    names = [{part.identity(i)[1].split("/")[0] for i in range(len(part))} for part in parts.values()]
+    assert sum(map(len, names)) == len(set.union(*names)) == 20
+    assert sum(map(len, parts.values())) == 20 * SHAPE[2]
+    folds = [Nifti(str(tmp_path), "valid", folds=3, fold=fold).cases for fold in range(3)]
+    assert sum(map(len, folds)) == len(names[0] | names[1])
+
+
+def test_the_window_is_that_of_the_middle_of_the_training_values(tmp_path: Path) -> None:
+    image, _ = save(tmp_path, "a")
+    window = Nifti(str(tmp_path), splits=ALL).info.window
+    low, high = np.percentile(image, (0.5, 99.5))
+    assert window == pytest.approx(((low + high) / 2, high - low), abs=1e-3)
+
+
+def test_a_fourth_axis_holds_channels(tmp_path: Path) -> None:
+    image, labels = save(tmp_path / "a", "a")
+    write(tmp_path / "b/imagesTr/a.nii", np.moveaxis(image, 0, 3))
+    write(tmp_path / "b/labelsTr/a.nii", labels)
+    one, other = (Nifti(str(tmp_path / name), splits=ALL, window=[0, 2000]) for name in "ab")
+    assert torch.equal(one[1].image, other[1].image)
+
+
+def test_dataset_folder_names_it(tmp_path: Path) -> None:
+    tree(tmp_path, "all")
+    with pytest.raises(UserError, match=r"nnU-Net's raw form: type dataset=nifti$"):
+        Folder(str(tmp_path))
+
+
+def test_predict_refuses_a_volume_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.nii\.gz: is a volume of NIfTI; predict its slices from Python"):
+        images(tmp_path / "a.nii.gz")
+
+
+def refused(root: Path, said: str, **more: Any) -> None:
+    with pytest.raises(UserError, match=said):
+        Nifti(str(root), splits=ALL, **more)
+
+
+def test_volumes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a", "a", mask_codes="LAS")
+    refused(tmp_path / "a", r"labelsTr/a\.nii\.gz: has 8x6x3 voxels \(LAS\), but a_0000\.nii\.gz has 8x6x3 \(RAS\)")
+    image, labels = save(tmp_path / "b", "a")
+    write(tmp_path / "b/labelsTr/a.nii.gz", labels + 0.5)
+    refused(tmp_path / "b", "its labels hold fractions")
+    write(tmp_path / "b/labelsTr/a.nii.gz", labels * 2)
+    refused(tmp_path / "b", r"hold the ids \[0, 2, 4\]; number them")
+    assert Nifti(str(tmp_path / "b"), splits=ALL, label_map={2: 1, 4: 255}).info.classes == ("class_0", "class_1")
+    write(tmp_path / "b/imagesTr/b.nii.gz", image[0])
+    refused(tmp_path / "b", r"1 cases without labels, 0 labels without a case \('b'\)")
+    with pytest.warns(Notice, match="left out"):
+        assert len(Nifti(str(tmp_path / "b"), splits=ALL, unpaired="skip", classes=5)) == SHAPE[2]
+    write(tmp_path / "b/labelsTr/b.nii.gz", labels)
+    refused(tmp_path / "b", r"labelsTr/b\.nii\.gz: the case has 1 channels and 1 of labels, a has 2")
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    save(tmp_path, "a")
+    path = tmp_path / "imagesTr/a_0001.nii.gz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200])
+    refused(tmp_path, r"a_0001\.nii\.gz: cannot be read")
+    path.write_bytes(b"no volume")
+    refused(tmp_path, r"a_0001\.nii\.gz: cannot be read")
+    path.write_bytes(whole)
+    refused(tmp_path, "pixels", max_pixels=10)
+    refused(tmp_path / "labelsTr", "imagesTr: holds no .nii")
