@@ -20,6 +20,8 @@ VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts
 """Suffixes of video files."""
 OF_SYSTEMS = frozenset((".ds_store", ".directory", ".gitignore", ".gitkeep", "desktop.ini", "thumbs.db"))
 """Files that file managers and git leave in folders, in lower case: no user misses them."""
+OF_CLASSES = frozenset(("_classes.csv", "class_names.txt", "classes.json", "dataset.json", "labelmap.txt"))
+"""Files that name the classes of masks; they are read, not left out."""
 
 
 @dataclass
@@ -34,7 +36,7 @@ class LeftOut:
     def add(self, entry: os.DirEntry[str]) -> None:
         """Count a file that is no image, or a hidden entry."""
         suffix = Path(entry.name).suffix.lower()
-        if entry.name.lower() in OF_SYSTEMS:
+        if entry.name.lower() in OF_SYSTEMS | OF_CLASSES:
             return
         if entry.name.startswith("."):
             self.hidden += 1

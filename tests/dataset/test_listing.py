@@ -78,8 +78,8 @@ def test_a_folder_of_videos_alone_is_refused_with_what_to_type(tmp_path: Path) -
         images(tmp_path)
 
 
-def test_images_alone_and_files_of_the_system_give_no_notice(tmp_path: Path) -> None:
-    touch(tmp_path, "a.png", ".DS_Store", "desktop.ini", "sub/.gitkeep")
+def test_images_alone_with_files_of_the_system_and_of_classes_give_no_notice(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", ".DS_Store", "desktop.ini", "sub/.gitkeep", "_classes.csv", "labelmap.txt")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert names(images(tmp_path), tmp_path) == ["a.png"]
