@@ -83,8 +83,7 @@ def _report(settings: ReportSettings) -> int:
         atomic.replace(output / name, lambda path, content=content: path.write_text(content, encoding="utf-8"))
     from densepred.rundir import console
 
-    rows = [[text.shown(value) for value in row] for row in text.seeds(made.groups)]
-    print(f"densepred-report\n{console.table(text.SEEDS, rows)}")
+    print(f"densepred-report\n{console.table(*text.summary(made))}")
     for line in [*(test.sentence() for test in made.tests), *made.notes]:
         print(f"  {line}")
     print(f"\n  {len(found)} run{'s' * (len(found) != 1)}; written to {output}: {', '.join(files)}")

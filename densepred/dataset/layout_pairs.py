@@ -106,11 +106,24 @@ def _ends_within(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         if found is not None:
             yield found, end
             return
+    if (end := _only_end(stems)) is not None:
+        yield "", end
+        return
     kinds = sorted({PurePosixPath(name).suffix for name in names})
     if len(kinds) == 2 and ".png" in kinds:
         image = next(kind for kind in kinds if kind != ".png")
         if _stripped({*names}, image) == _stripped({*names}, ".png"):
             yield image, ".png"
+
+
+def _only_end(stems: set[str]) -> str | None:
+    """Return the end with a letter, such as `_ids`, which every second name has more than another one."""
+    start = min(stems, default="")
+    for end in sorted({name[len(start) :] for name in stems if name.startswith(start)}):
+        masks = _stripped(stems, end) if re.search("[A-Za-z]", end) else set[str]()
+        if masks and masks == {name for name in stems if not name.endswith(end)}:
+            return end
+    return None
 
 
 def _start(one: str, other: str) -> str:

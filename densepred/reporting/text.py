@@ -73,6 +73,15 @@ def seeds(groups: Sequence[Group]) -> list[list[Cell]]:
     return rows
 
 
+def summary(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the table for a terminal: settings with their seeds, of single runs the scores."""
+    if any(len(group.runs) > 1 for group in report.groups):
+        header = ["setting", "runs", "mean", "std", "min", "max"]
+        return header, [[shown(value) for value in row] for row in seeds(report.groups)]
+    first = [report.columns.index(name) for name in ("run", "metric", "score")]
+    return [report.columns[i] for i in first], [[shown(row[i]) for i in first] for row in report.rows]
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """Return a Markdown table."""
     cells = [[shown(value).replace("|", "\\|") for value in row] for row in rows]

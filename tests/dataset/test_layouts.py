@@ -48,6 +48,7 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "other words": (halves("SPLIT_imgs/{}.jpg", "SPLIT_labels/{}.png", {"train": "training", "val": "validation"}), ""),
     "not divided": (everything("images/{}.jpg", "masks/{}.png"), ""),
     "one folder": (everything("{}.jpg", "{}_mask.png"), ""),
+    "one folder, another end": (everything("{}.png", "{}-ids.png"), ""),
     "one folder, extensions": (everything("{}.jpg", "{}.png"), ""),
     "one folder per split": (halves("SPLIT/{}.png", "SPLIT/{}_label.png", VALID), ""),
     "image suffix": (everything("imgs/{}_image.png", "labels/{}_label.png"), ""),

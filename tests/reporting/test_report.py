@@ -162,7 +162,9 @@ def test_the_current_folder_has_its_name_and_one_run_is_one(
     draw(tmp_path, "a", 0.5)
     monkeypatch.chdir(tmp_path / "runs")
     assert run(tmp_path, "runs=.") == 0
-    assert "1 run; written to" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 run; written to" in out
+    assert [line.split() for line in out.splitlines()[1:4:2]] == [["run", "metric", "score"], ["a", "miou", "0.5000"]]
     text = (tmp_path / "out" / "index.html").read_text()
     assert "<h1>Runs in runs</h1>" in text
     assert "1 run. Select" in text
