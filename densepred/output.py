@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 LINE = 10_000
@@ -22,6 +23,7 @@ HIDDEN = "<redacted>"
 SHORTEST = 4  # characters of a secret that is searched for in text: shorter ones stand in ordinary words
 
 _secrets: set[str] = set()
+_bars: list[Callable[[], object]] = []  # functions that clear the bars on the terminal
 
 
 def keep_secret(value: object) -> None:
@@ -59,6 +61,8 @@ class Screen:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        for clear in _bars:
+            clear()
         self._stream.write(clean(text))
         return len(text)
 
@@ -78,9 +82,24 @@ def install(known: Iterable[str] = ()) -> None:
             setattr(sys, stream, Screen(getattr(sys, stream)))
 
 
+def unscreened(stream: TextIO) -> TextIO:
+    """Return the stream below a Screen, for sequences that move the cursor: a Screen would show them as text."""
+    return stream._stream if isinstance(stream, Screen) else stream
+
+
+@contextmanager
+def above(clear: Callable[[], object]) -> Iterator[None]:
+    """Call `clear`, which removes a bar, before each text that is written meanwhile; the bar comes back below it."""
+    _bars.append(clear)
+    try:
+        yield
+    finally:
+        _bars.remove(clear)
+
+
 def erase(lines: int) -> None:
-    """Remove the last lines from the terminal that standard output is; a Screen would show the sequence as text."""
-    stream = sys.stdout._stream if isinstance(sys.stdout, Screen) else sys.stdout
+    """Remove the last lines from the terminal that standard output is."""
+    stream = unscreened(sys.stdout)
     stream.write(f"\033[{lines}A\033[J")
     stream.flush()
 

@@ -38,7 +38,7 @@ def kept(typed: Typed, inherited: Sequence[str] = ()) -> list[str]:
     if KEY.rpartition(".")[2] not in tree["encoder"]:
         say(
             f"model={model} has output stride {stride}, but encoder={encoder} has strides of its own; "
-            "the line `model` below names its output stride"
+            "the line `size` below names its output stride"
         )
         return []
     changes = " ".join(f"{word.partition('=')[0]}={at(tree, word.partition('=')[0])}" for word in words)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from densepred import atomic
 from densepred.contracts import Dataset
@@ -17,6 +16,7 @@ from densepred.conversion.folder_form import FolderForm
 from densepred.errors import UserError
 from densepred.jobs import parts
 from densepred.loader.samples import checked
+from densepred.rundir.progress_bar import ProgressBar
 from densepred.settings import ConvertSettings
 from densepred.types import VOID, Annotation, Sample
 
@@ -59,7 +59,7 @@ def _built(node: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[str, Dat
 def _split(form: Form, root: Path, split: str, data: Dataset, settings: ConvertSettings) -> str:
     """Write the samples of a split, and return its line of the report."""
     files, seen, facts = data.files(), dict[str, str](), Counter[str]()
-    for index in tqdm(range(len(data)), split, unit="image", disable=None):
+    for index in ProgressBar(split, len(data), "image", to=sys.stderr).over(range(len(data))):
         try:
             sample = checked(data[index])
         except UserError as error:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+import sys
 import threading
 import time
 import urllib.error
@@ -19,7 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from densepred import atomic, distributed
+from densepred import atomic, distributed, output
 from densepred.errors import Notice, UserError
 
 CONNECT_S = 1.8
@@ -105,7 +106,16 @@ def _download(file: Published, temporary: Path) -> None:
     with urllib.request.build_opener(told).open(request, timeout=STALL_S) as answer:
         length = answer.headers.get("Content-Length")
         whole = int(length) if length and length.isdigit() else None
-        bar = tqdm(total=whole, unit="B", unit_scale=True, desc=file.path.name, disable=None, leave=False)
+        bar = tqdm(
+            total=whole,
+            unit="B",
+            unit_scale=True,
+            desc=file.path.name,
+            disable=None,
+            leave=False,
+            file=output.unscreened(sys.stderr),
+            dynamic_ncols=True,
+        )
         with temporary.open("wb") as written, bar:
             while block := answer.read(BLOCK):
                 written.write(block)

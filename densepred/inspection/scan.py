@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,7 +13,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from densepred.contracts import Codec, Dataset
 from densepred.dataset.coco_instances import CocoInstances
@@ -23,6 +23,7 @@ from densepred.inspection import coarse, heads, objects
 from densepred.inspection.facts import Facts
 from densepred.loader import each as parallel
 from densepred.loader.samples import checked
+from densepred.rundir.progress_bar import ProgressBar
 from densepred.types import VOID, Annotation, Sample, unit_scale
 
 R = TypeVar("R")
@@ -34,9 +35,9 @@ FLAT = 0.01
 
 
 def each(function: Callable[[Any], R], items: Sequence[Any], title: str, workers: int) -> list[R]:
-    """Apply a function to each item, in `workers` processes, with a progress bar on a terminal."""
+    """Apply a function to each item, in `workers` processes, and show the progress on standard error."""
     found = parallel.each(function, items, min(workers, len(items)))
-    return list(tqdm(found, title, len(items), unit="image", disable=None))
+    return list(ProgressBar(title, len(items), "image", to=sys.stderr).over(found))
 
 
 class Scan:

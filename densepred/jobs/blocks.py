@@ -52,10 +52,10 @@ def opening(
     chosen = [f"{name} {choices[name]}" for name in PARTS if name in used]
     with_parts = f" ({', '.join(chosen)})" if chosen else ""
     size = console.count(sum(p.numel() for p in model.parameters()))
-    strides = output_stride(model) + predicted_at(model, task.heads)
     rows = {
         "task": f"{choices['task']} ({', '.join(task.heads)})",
-        "model": f"{choices['model']}{with_parts}, {strides}{size} parameters",
+        "model": f"{choices['model']}{with_parts}",
+        "size": f"{size} parameters{output_stride(model)}{predicted_at(model, task.heads)}",
         "data": f"{choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
         "images": images_line(train),
         **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
@@ -70,7 +70,7 @@ def opening(
 def output_stride(model: Model) -> str:
     """Describe the stride of the encoder's deepest level; nothing for a model without an encoder."""
     encoder = getattr(model, "encoder", None)
-    return f"output stride {max(encoder.strides)}, " if isinstance(encoder, Encoder) else ""
+    return f", output stride {max(encoder.strides)}" if isinstance(encoder, Encoder) else ""
 
 
 def predicted_at(model: Model, heads: Mapping[str, HeadSpec]) -> str:
@@ -80,7 +80,7 @@ def predicted_at(model: Model, heads: Mapping[str, HeadSpec]) -> str:
         return ""
     finest = min(decoder.strides)
     strides = sorted({max(stride, finest) for spec in heads.values() for stride in spec.strides})
-    return f"predictions at stride {', '.join(map(str, strides))}, "
+    return f", predictions at stride {', '.join(map(str, strides))}"
 
 
 def images_line(data: Dataset) -> str:

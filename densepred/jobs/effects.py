@@ -88,8 +88,10 @@ def _warmup(warmup: float, steps: int | None) -> Iterator[str]:
 
 
 def _patience(patience: int | None, steps: int | None, interval: int) -> Iterator[str]:
-    if patience is not None and steps is not None and patience >= -(-steps // interval):
+    validations = None if steps is None else -(-steps // interval)
+    if patience is not None and validations is not None and patience >= validations:
+        many = "1 validation" if validations == 1 else f"{validations} validations"
         yield (
-            f"trainer.patience={patience}: has no effect: the run has {-(-steps // interval)} validations; give fewer, "
-            "or a smaller trainer.valid_every"
+            f"trainer.patience={patience}: has no effect: the run has {many}; give fewer, or a smaller "
+            "trainer.valid_every"
         )

@@ -61,13 +61,13 @@ class Progress:
         return self.last.get("loss/total", 0.0) is None
 
     def line(self, values: Mapping[str, float | None], train_loss: float | None) -> str:
-        """Return one line on a validation for the terminal, with the mean training loss before it."""
+        """Return one line on a validation for a terminal of 80 columns, with the mean training loss before it."""
         star = " *" if self.best.get("step") == self.step else ""
         epoch = self.epoch + (self.batch > 0)
         return (
-            f"  epoch {epoch:>3}  step {self.step:>6}  train loss {number(train_loss):>7}  "
-            f"valid loss {number(values.get('loss/total')):>7}  {self.monitor} {number(values.get(self.monitor)):>7}  "
-            f"{duration(self.seconds):>7}{star}"
+            f"  epoch {epoch:>2}  step {self.step:>5}  loss train {number(train_loss):>7}  "
+            f"valid {number(values.get('loss/total')):>7}  {self.monitor} {number(values.get(self.monitor)):>7}  "
+            f"{duration(self.seconds):>5}{star}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -6,11 +6,13 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from types import TracebackType
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from tqdm import TqdmWarning, tqdm
 
+from densepred import output
 from densepred.rundir.console import duration, in_notebook
 
 EVERY = 30.0
@@ -27,6 +29,7 @@ class ProgressBar:
 
     total: the count at the end, None if it is not known; initial: the count at the start
     left: returns the most seconds that are left, None without such a limit
+    to: where lines go, None for standard output
     """
 
     def __init__(
@@ -37,7 +40,9 @@ class ProgressBar:
         initial: int = 0,
         enabled: bool = True,
         left: Callable[[], float | None] = lambda: None,
+        to: TextIO | None = None,
     ) -> None:
+        self.to, self.shown = to, ExitStack()
         self.label, self.total, self.unit, self.initial, self.left = label, total, unit, initial, left
         terminal = sys.stderr.isatty() or in_notebook()
         self.lines = enabled and not terminal
@@ -48,6 +53,8 @@ class ProgressBar:
             desc=label,
             disable=not (enabled and terminal),
             leave=False,
+            file=output.unscreened(sys.stderr),
+            dynamic_ncols=True,
             position=0 if in_notebook() else None,  # its output cannot move the cursor up
             mininterval=1.0 if in_notebook() else 0.1,  # and each update is a message
         )
@@ -60,7 +67,7 @@ class ProgressBar:
         if self.due():
             self.printed = time.monotonic()
             if self.lines:
-                print(self.line(self.printed - self.begun), flush=True)
+                print(self.line(self.printed - self.begun), file=self.to or sys.stdout, flush=True)
 
     def due(self) -> bool:
         """Return True if the next update prints a line; on a terminal, as often."""
@@ -97,7 +104,9 @@ class ProgressBar:
                 self.update()
 
     def __enter__(self) -> ProgressBar:
+        self.shown.enter_context(output.above(lambda: self.bar.clear(nolock=True)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.shown.close()
         self.bar.close()

@@ -61,9 +61,9 @@ def test_the_stride_of_a_model_reaches_another_encoder(model: str, plain: Callab
     node = plain(*added, *typed)["model"]
     with torch.device("meta"):
         made = build(node, heads=HEADS, **INFO)
-    assert output_stride(made) == f"output stride {MODELS[model]}, "
+    assert output_stride(made) == f", output stride {MODELS[model]}"
     coarse = made(torch.zeros(2, 3, 64, 96, device="meta"))["semantic"][-1].shape[-1]
-    assert predicted_at(made, HEADS) == f"predictions at stride {96 // coarse}, "
+    assert predicted_at(made, HEADS) == f", predictions at stride {96 // coarse}"
     # Independent of what the encoder publishes: the size of its deepest map.
     deepest = made.encoder(torch.zeros(1, 3, 64, 96, device="meta")).features[-1]
     assert tuple(deepest.shape[-2:]) == (64 // MODELS[model], 96 // MODELS[model])

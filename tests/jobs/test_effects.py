@@ -27,7 +27,7 @@ def notices(folder: Path, *words: str) -> list[str]:
             "warmup=0.1: has no effect: it is a fraction",
         ),
         (("trainer.max_steps=2", "scheduler.warmup=2"), "scheduler.warmup=2: as long as the run of 2 steps or longer"),
-        (("trainer.max_steps=2", "trainer.patience=2"), "trainer.patience=2: has no effect: the run has 1 validations"),
+        (("trainer.max_steps=2", "trainer.patience=2"), "trainer.patience=2: has no effect: the run has 1 validation;"),
         (("trainer.max_steps=3", "scheduler.warmup=2"), None),
         (("trainer.max_steps=3", "scheduler.warmup=0.5", "trainer.patience=1", "trainer.valid_every=0.4"), None),
     ],
