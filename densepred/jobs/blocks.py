@@ -40,7 +40,6 @@ def opening(
 ) -> str:
     """Return the block before the first step; `choices` are the options of the groups, `used` the groups in use."""
     trainer, classes = settings.trainer, train.info.classes
-    shown = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
     lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
     length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
@@ -58,7 +57,7 @@ def opening(
         "size": f"{size} parameters{output_stride(model)}{predicted_at(model, task.heads)}",
         "data": f"{choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
         "images": images_line(train),
-        **({"classes": f"{len(classes)}: {shown}"} if classes else {}),
+        **({"classes": f"{len(classes)}: {console.few(classes, 60)}"} if classes else {}),
         "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
         "length": length,
         "run": from_here(folder),

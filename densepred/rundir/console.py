@@ -35,6 +35,14 @@ def block(rows: Mapping[str, str]) -> str:
     return "\n".join(f"  {name:<{width}}  {value}" for name, value in shown.items())
 
 
+def few(names: Sequence[str], width: int) -> str:
+    """Return the first names that fit `width` characters, at least one, and an ellipsis for the others."""
+    count = 1
+    while count < len(names) and len(", ".join(names[: count + 1])) <= width - len(", ..."):
+        count += 1
+    return ", ".join([*names[:count], *(["..."] if count < len(names) else [])])
+
+
 def number(value: float | None) -> str:
     """Format with four decimals, or with three significant digits below 0.01; whole numbers (int) as they are."""
     if value is None:

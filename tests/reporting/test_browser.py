@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import html
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from densepred.commands import report
-from tests.conftest import PATIENCE, composed
+from tests import browser
+from tests.conftest import composed
 from tests.reporting.test_report import draw
 
-BROWSER = next(
-    (found for name in ("chromium", "google-chrome", "chromium-browser") if (found := shutil.which(name))), None
-)
 ACTIONS = """
-<script>
-window.addEventListener("load", () => {
 const order = () => [...document.querySelectorAll("#runs tbody tr")].map(row => row.cells[0].textContent.trim());
 const head = name => [...document.querySelectorAll("#runs th button")].find(one => one.textContent === name);
 const visible = key => [...document.querySelectorAll(`[data-of=${key}]`)].map(part => part.getClientRects().length > 0);
-const result = {start: order()};
+result.start = order();
 head("score").click(); result.falling = order();
 head("score").click(); result.rising = order();
 head("run").click(); result.names = order();
@@ -39,37 +30,17 @@ result.shown = shown.flatMap(part => [...part.querySelectorAll("td:first-child")
 const pictures = shown.flatMap(part => [...part.querySelectorAll("img")]);
 result.pictures = pictures.map(image => [image.naturalWidth, image.width < window.innerWidth, image.alt]);
 result.wide = document.documentElement.scrollWidth - window.innerWidth;
-const out = document.createElement("pre"); out.id = "result"; out.textContent = JSON.stringify(result);
-document.body.append(out);
-});
-</script>
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome in PATH; install one, such as Debian's chromium")
+@browser.needed
 def test_a_browser_sorts_the_table_and_switches_charts_and_pictures(tmp_path: Path) -> None:
     for name, score in (("b", 0.9), ("a", 0.6), ("c", 0.75)):
         draw(tmp_path, name, score, f"loss={name}")
     words = (f"runs={tmp_path / 'runs'}", f"evaluations={tmp_path / 'evaluations'}", f"output={tmp_path / 'out'}")
     assert report.report(composed(*words, name="report")) == 0
-    page = tmp_path / "out" / "index.html"
-    page.write_text(page.read_text().replace("</body>", f"{ACTIONS}</body>"))
-    assert BROWSER is not None
-    done = subprocess.run(
-        [
-            *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"),
-            *("--window-size=500,800", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    assert "CONSOLE" not in done.stderr, done.stderr
-    found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout)
-    assert found is not None
-    result = json.loads(html.unescape(found[1]))
+    result = browser.result(tmp_path / "out" / "index.html", ACTIONS, tmp_path / "profile")
     assert result["start"] == ["b", "c", "a"]
     assert result["falling"] == ["b", "c", "a"]
     assert result["rising"] == ["a", "c", "b"]

@@ -32,3 +32,10 @@ def test_numbers_of_a_column_stand_with_their_points_below_each_other() -> None:
     assert [row[row.index("  ", 3) :].strip(" ") for row in rows] == ["0.0939", "0.000351", "-", "1e-07"]
     assert rows[0].index(".") == rows[1].index(".")
     assert rows[2].index("-") == rows[3].index("1e") == rows[0].index(".") - 1
+
+
+def test_as_many_names_as_fit_are_listed() -> None:
+    names = ["road", "car", "tree"]
+    assert console.few(names, 15) == "road, car, ..."
+    assert console.few(names, 60) == "road, car, tree"
+    assert console.few(["x" * 90, "y"], 60) == f"{'x' * 90}, ..."
