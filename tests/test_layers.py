@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -38,7 +39,10 @@ FLOORS = (
     ("commands", "api"),
     ("__init__",),  # it takes signals before a command imports anything else
 )
-"""Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own."""
+"""Rooms and single modules of densepred, from the ground up: each imports only what stands on a floor below its own.
+
+docs/architecture.md draws the same floors, from the top down.
+"""
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 FOUNDATION = {"errors", "types", "contracts", "nn", "distributed", "home", "ops", "hub"}
 LOOSE = 18
@@ -231,3 +235,13 @@ def test_every_package_is_shipped() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in PACKAGE.rglob("__init__.py")}
     assert set(settings["packages"]) == folders | {"densepred.configs", "hydra_plugins"}
+
+
+def test_the_architecture_draws_these_floors_and_explains_each_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = [re.split(r"\s{3,}", line)[0].split() for line in page.split("```")[1].strip().splitlines()]
+    assert [sorted(floor) for floor in reversed(drawn)] == [sorted(floor) for floor in FLOORS]
+    shown = {name for row in re.findall(r"^\| (.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)/", row)}
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("__")}
+    groups = {path.name for path in (ROOT / "configs").iterdir()}  # docs/options.md explains these
+    assert rooms - groups <= shown

@@ -49,6 +49,7 @@ html_title = "densepred"
 html_static_path, html_css_files = ["static"], ["site.css"]
 html_extra_path = ["index.html"]  # the site's root leads to docs/index.html
 myst_heading_anchors = 4  # the anchors of GitHub
+highlight_language = "text"  # of blocks without a language: commands and folders, no Python
 default_role = "literal"  # docstrings write code in single backticks
 autodoc_inherit_docstrings = False  # no text of torch or the standard library
 autodoc_member_order = "bysource"
