@@ -58,6 +58,7 @@ def work(settings: ExportSettings) -> int:
     network = Network(model, task.heads, settings.argmax, settings.probabilities).eval()
     image = example(task.info.channels, settings.size)
     name = f"model={header_.options(header).get('model', type(model).__name__)} of {path}"
+    _begin(path, header, network)
     refusal = Refusal(name, output, settings.size is not None)
     with refusal.at("cannot be traced"):
         exported = convert.program(network, image, settings.size)
@@ -83,7 +84,7 @@ def work(settings: ExportSettings) -> int:
     finally:
         with contextlib.suppress(OSError):  # a disk that takes no file: the first error is the one to report
             trial.unlink(missing_ok=True)
-    _report(output, path, header, network, exported, rows, scores)
+    _report(output, exported, rows, scores)
     return 0
 
 
@@ -256,24 +257,21 @@ def _table(rows: Sequence[parity.Row], scores: Scores | None = None) -> str:
     return "\n\n".join(parts_)
 
 
-def _report(
-    output: Path,
-    path: Path,
-    header: Mapping[str, Any],
-    network: Network,
-    exported: torch.export.ExportedProgram,
-    rows: Sequence[parity.Row],
-    scores: Scores,
-) -> None:
+def _begin(path: Path, header: Mapping[str, Any], network: Network) -> None:
+    """Print what becomes of what; tracing and comparing may take minutes after it."""
     shown = {
         "checkpoint": str(path),
         "step": str(header.get("step")),
         "input": "image: float32 in [0, 1], batch x channels x height x width; normalised inside",
         "outputs": ", ".join(network.names),
     }
+    print(f"densepred-export\n{console.block(shown)}", flush=True)
+
+
+def _report(output: Path, exported: torch.export.ExportedProgram, rows: Sequence[parity.Row], scores: Scores) -> None:
     least = [str(bounds.lower) for bounds in exported.range_constraints.values()]
     if output.suffix == PROGRAM and least:
-        shown["least sizes"] = ", ".join(least)
-    print(f"densepred-export\n{console.block(shown)}\n\n{_table(rows, scores)}\n\n  written to {output}")
+        print(console.block({"least sizes": ", ".join(least)}))
+    print(f"\n{_table(rows, scores)}\n\n  written to {output}")
     if output.suffix == SUFFIX:
         print(f"  use it: densepred-predict ckpt={output} input=IMAGE_OR_FOLDER")

@@ -27,7 +27,8 @@ def card(weights: Path, license: str | None, data_license: str | None, repositor
     dataset = header.get("dataset") if isinstance(header.get("dataset"), dict) else {}
     assert isinstance(dataset, dict)
     task = options.get("task", "semantic")
-    metrics = {name: value for name, value in (header.get("metrics") or {}).items() if isinstance(value, int | float)}
+    scores = (header.get("metrics") or {}).items()
+    metrics = {name: float(x) for name, x in scores if isinstance(x, int | float) and name not in ("step", "epoch")}
     kind = next((name for start, name in PIPELINES.items() if task.startswith(start)), "image-segmentation")
     name = f"{options.get('model', 'model')} on {dataset.get('option', 'unknown data')}"
     front = {
@@ -40,13 +41,13 @@ def card(weights: Path, license: str | None, data_license: str | None, repositor
     parts = [
         "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in front.items()) + "\n---",
         f"# {name}",
-        f"A model for {task.replace('_', ' ')}, trained with densepred.",
+        f"A model of the task `{task}`, trained with densepred.",
         "## Model",
         table(["what", "value"], [[key, str(value)] for key, value in _model(weights, header, options).items()]),
         "## Data",
         table(["what", "value"], [[key, str(value)] for key, value in _data(info, dataset, header).items()]),
         f"## Metrics\n\nBest validation, at step {header.get('step', UNKNOWN)}.",
-        table(["metric", "value"], [[key, float(value)] for key, value in metrics.items()]) if metrics else UNKNOWN,
+        table(["metric", "value"], [[key, value] for key, value in metrics.items()]) if metrics else UNKNOWN,
         "## Licence",
         table(["of", "licence"], [["weights", license or UNKNOWN], ["training data", data_license or UNKNOWN]]),
         "## Use",

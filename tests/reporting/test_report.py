@@ -192,6 +192,8 @@ def test_the_card_holds_data_scores_and_licences_and_is_not_replaced_unasked(tmp
     assert "| training data | not stated |" in text
     assert "| classes | background, disc," in text
     assert "| pixel_accuracy |" in text
+    assert "| epoch |" not in text
+    assert text.count("| step |") == 1  # a fact of the model, no score
     with pytest.raises(UserError, match=r"README\.md: exists already; type overwrite=true"):
         report.report(composed(*words, name="report"))
 
