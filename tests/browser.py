@@ -1,4 +1,4 @@
-"""A page in a headless browser: what a script on it finds, and what the console says."""
+"""A page in a headless browser: the results of a script on it, and the messages of the console."""
 
 from __future__ import annotations
 
