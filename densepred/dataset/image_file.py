@@ -87,13 +87,13 @@ def beyond_pillow(path: Path) -> str | None:
 
 
 @contextmanager
-def logged(name: str) -> Iterator[list[str]]:
-    """Collect the errors that a library logs under this name, in place of printing them."""
+def logged(name: str, level: int = logging.ERROR) -> Iterator[list[str]]:
+    """Collect the errors, or other records from a level on, that a library logs, in place of printing them."""
     found: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.ERROR:
+            if record.levelno >= level:
                 found.append(record.getMessage())
 
     logger, handler = logging.getLogger(name), Collector()

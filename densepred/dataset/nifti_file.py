@@ -5,6 +5,8 @@ nibabel (MIT, https://github.com/nipy/nibabel) reads `.nii` and `.nii.gz`; the e
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from densepred.dataset.image_file import check_file, check_pixels, damage, logged
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 
 SUFFIXES = (".nii", ".nii.gz")
 INSTALL = "pip install 'densepred[medical]'"
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Planes, and the axis of a volume from right to left, back to front and foot to head that they cut."""
+CHANGED = "setting to"
+"""Words in nibabel's remarks about values of a header that it replaced."""
 NEAR = 0.01
 """Millimetres by which two affine maps of equal volumes may differ."""
 
@@ -55,7 +59,7 @@ class Volume:
         """
         key: list[Any] = [slice(None)] * self.ndim
         key[self.places[axis]] = self.shape[axis] - 1 - number if self.flips[axis] else number
-        with _opened(self.path) as image:
+        with _opened(self.path, []) as image:
             values = np.asarray(image.dataobj[tuple(key)])
         values = values if self.ndim == 4 else values[..., None]
         across, down = (other for other in range(3) if other != axis)
@@ -75,7 +79,8 @@ class Volume:
 
 def read_header(path: Path, axis: int, max_pixels: int) -> Volume:
     """Read the header of a volume, and check the size of its slices across an axis."""
-    with _opened(path) as image:
+    changed = list[str]()
+    with _opened(path, changed) as image:
         shape, affine = tuple(int(side) for side in image.shape), np.array(image.affine)
         if len(shape) not in (3, 4) or 0 in shape:
             raise UserError(f"{path}: has the shape {shape}; give volumes of three axes, or of four with channels last")
@@ -101,6 +106,8 @@ def read_header(path: Path, axis: int, max_pixels: int) -> Volume:
         len(shape),
     )
     check_pixels(path, *found.plane(axis), max_pixels, 4 * found.channels)
+    if changed:
+        warnings.warn(f"{path}: its header was mended: {'; '.join(changed)}", Notice, stacklevel=2)
     return found
 
 
@@ -126,11 +133,14 @@ def stem(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, changed: list[str]) -> Iterator[Any]:
+    """Open a volume; `changed` gets what nibabel replaced in its header."""
     check_file(path)
     if find_spec("nibabel") is None:
         raise UserError(f"{path}: is NIfTI, which nibabel reads; type {INSTALL}")
     import nibabel
+    from nibabel.imageglobals import LoggingOutputSuppressor
 
-    with damage(path), logged("nibabel.global"):
+    with damage(path), LoggingOutputSuppressor(), logged("nibabel.global", logging.WARNING) as told:
         yield nibabel.Nifti1Image.from_filename(path)
+    changed.extend(text for text in told if CHANGED in text)

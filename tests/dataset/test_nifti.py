@@ -79,6 +79,20 @@ def test_a_fourth_axis_holds_channels(tmp_path: Path) -> None:
     assert torch.equal(one[1].image, other[1].image)
 
 
+def test_what_nibabel_replaces_in_a_header_gives_a_notice(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    image, labels = save(tmp_path, "a", channels=1)
+    (tmp_path / "imagesTr/a_0000.nii.gz").unlink()
+    write(tmp_path / "imagesTr/a.nii", image[0])
+    path = tmp_path / "imagesTr/a.nii"
+    data = bytearray(path.read_bytes())
+    data[252:254] = (77).to_bytes(2, "little")  # qform_code, of which 4 is the highest
+    path.write_bytes(data)
+    with pytest.warns(Notice, match=r"a\.nii: its header was mended: qform_code 77 not valid; setting to 0"):
+        found = Nifti(str(tmp_path), splits=ALL, classes=3)
+    assert len(found) == labels.shape[2]
+    assert capfd.readouterr().err == ""
+
+
 def test_dataset_folder_names_it(tmp_path: Path) -> None:
     tree(tmp_path, "all")
     with pytest.raises(UserError, match=r"nnU-Net's raw form: type dataset=nifti$"):
