@@ -33,7 +33,7 @@ from densepred.predictor import Picture, Predictor
 from densepred.results.person_boxes import BoxFile
 from densepred.results.predicting import one
 from densepred.results.prediction import Prediction
-from densepred.rundir import console
+from densepred.rundir import console, provenance
 from densepred.rundir.log import METRICS, TEXT
 from densepred.rundir.progress_bar import ProgressBar
 
@@ -75,14 +75,15 @@ class Run:
         path = self.folder / METRICS
         if not path.is_file():
             raise UserError(f"{path}: is not there: the run has logged nothing yet; train it first")
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        try:
+            return [json.loads(line) for line in path.read_bytes().splitlines()]
+        except ValueError as error:
+            raise UserError(f"{path}: is damaged ({error}); put the file back from a copy") from error
 
     @property
     def config(self) -> DictConfig:
         """The configuration as written in config.yaml."""
-        found = OmegaConf.load(self.folder / "config.yaml")
-        assert isinstance(found, DictConfig)
-        return found
+        return OmegaConf.create(provenance.configuration(self.folder / "config.yaml"))
 
     def _repr_markdown_(self) -> str:
         return f"`{self.folder}`\n\n{_table(self.metrics)}"

@@ -223,3 +223,13 @@ def test_a_kernel_runs_the_notebook(tmp_path: Path) -> None:
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)  # what show() displays
     assert not [output for output in outputs if output.output_type == "error"]
+
+
+def test_damaged_records_of_a_run_are_named(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n\xff')
+    (tmp_path / "config.yaml").write_bytes(b"a: [")
+    run = api.Run(tmp_path)
+    with pytest.raises(UserError, match=r"metrics\.jsonl: is damaged"):
+        _ = run.history
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        _ = run.config

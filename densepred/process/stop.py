@@ -111,11 +111,18 @@ class StopFlag:
         main = threading.current_thread() is threading.main_thread()
         wanted = [number for number in SIGNALS if main and not _kept(number)]
         self._former = {number: signal.signal(number, self._on_signal) for number in wanted}
+        self._adopt(self._former.get(signal.SIGINT))
         self._hook = sys.unraisablehook
         if main:
             sys.unraisablehook = self._on_dropped
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see ctrl_c_blocked
         return self
+
+    def _adopt(self, handler: object) -> None:
+        """Take over the signal of an outer flag. Code that was cut, such as an import of torch, may have hidden it."""
+        outer = getattr(handler, "__self__", None)
+        if isinstance(outer, StopFlag) and outer.raised:
+            self.raised, self.number, self._time = True, outer.number, outer._time
 
     def __exit__(self, *error: object) -> None:
         if sys.unraisablehook == self._on_dropped:

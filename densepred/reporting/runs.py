@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ SUMMARY, METRICS, OVERRIDES, TIMING = "summary.json", "metrics.jsonl", "override
 EVALUATION, MATRICES, IMAGES = "metrics.json", "per_image_confusion.json", "per_image.csv"
 UNIMPORTANT = ("seed", "hydra.", "trainer.resume", "trainer.allow", "trainer.pictures", "data.workers")
 """Overrides that tell no two settings apart: runs that differ in them alone are seeds of one setting."""
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, csv.Error)
+"""Errors of reading a file that is damaged: what they concern is left out, with a notice."""
 Numbers = dict[str, float | None]
 
 
@@ -84,7 +87,7 @@ def find(folder: Path, evaluations: Path | None = None) -> list[Run]:
     for path in sorted(folder.rglob(METRICS)):
         try:
             runs.append(_run(path.parent, folder, found))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except DAMAGED as error:
             text = f"{path.parent}: left out of the report: {type(error).__name__}: {str(error)[:100]}"
             warnings.warn(text, Notice, stacklevel=2)
     if not runs:
@@ -103,15 +106,24 @@ def _run(folder: Path, root: Path, evaluations: Sequence[tuple[Path, Evaluation]
         _name(folder, root),
         str(summary["monitor"]),
         str(summary.get("mode", "max")),
-        {name: value for name, value in (summary.get("best") or {}).items() if name not in ("step", "epoch")},
-        summary.get("parameters"),
-        summary.get("images_per_second"),
-        summary.get("peak_memory_mb", summary.get("peak_memory")),
-        summary.get("seconds"),
+        {name: number(value) for name, value in (summary.get("best") or {}).items() if name not in ("step", "epoch")},
+        None if (count := number(summary.get("parameters"))) is None else int(count),
+        number(summary.get("images_per_second")),
+        number(summary.get("peak_memory_mb", summary.get("peak_memory"))),
+        number(summary.get("seconds")),
         tuple(word for word in words if word.strip()),
         curves(folder / METRICS),
         own,
     )
+
+
+def number(value: object) -> float | None:
+    """Return a finite number, or None if it is undefined. Raises ValueError or OverflowError for anything else."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{str(value)[:40]!r} is no finite number")
+    return value
 
 
 def _name(folder: Path, root: Path) -> str:
@@ -126,8 +138,8 @@ def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
     for line in path.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         for name, value in entry.items():
-            if name not in ("step", "epoch") and isinstance(value, int | float):
-                found.setdefault(name, []).append((int(entry["step"]), float(value)))
+            if name not in ("step", "epoch") and (measured := number(value)) is not None:
+                found.setdefault(name, []).append((int(entry["step"]), float(measured)))
     return found
 
 
@@ -139,7 +151,7 @@ def _evaluations(places: Sequence[Path]) -> Iterator[tuple[Path, Evaluation]]:
             if isinstance(facts["checkpoint"], list):
                 raise ValueError("it is of an ensemble, and the report compares single runs")
             yield Path(facts["checkpoint"]).resolve(), _evaluation(path.parent, facts)
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except DAMAGED as error:
             text = f"{path}: left out of the report: {type(error).__name__}: {str(error)[:100]}"
             warnings.warn(text, Notice, stacklevel=2)
 
@@ -160,6 +172,6 @@ def _evaluation(folder: Path, facts: Mapping[str, Any]) -> Evaluation:
         with (folder / IMAGES).open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 name = row.pop("image")
-                images[name] = {key: float(value) if value else None for key, value in row.items()}
-    split, scores = str(facts.get("split", "")), dict(facts["metrics"])
+                images[name] = {key: number(float(value)) if value else None for key, value in row.items()}
+    split, scores = str(facts.get("split", "")), {name: number(value) for name, value in facts["metrics"].items()}
     return Evaluation(folder, split, scores, classes, matrices, images, pictures.listed(folder))

@@ -59,12 +59,12 @@ class Ledger:
 
         Raises UserError if another line cannot be read.
         """
-        lines = self.file.read_text(encoding="utf-8").splitlines() if self.file.is_file() else []
+        lines = self.file.read_bytes().splitlines() if self.file.is_file() else []
         found = {}
         for number, line in enumerate(lines, 1):
             try:
                 entry = Entry(**json.loads(line))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 if number == len(lines):
                     break
                 raise UserError(f"{self.file}: line {number} is damaged; give another hydra.sweep.dir") from error

@@ -60,6 +60,12 @@ def test_a_stopped_run_resumes_bit_for_bit(
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_one_seed_gives_one_run(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        assert running.train(tmp_path / name, "trainer.max_steps=3", "encoder.dropout=0.2") == 0
+    assert_equal_runs(tmp_path / "first", tmp_path / "second")
+
+
 def test_each_step_stands_once_in_the_event_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         stop_at(patch, 4)

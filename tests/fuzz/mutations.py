@@ -81,6 +81,21 @@ def cut(data: bytes, chance: random.Random) -> bytes:
     return data[: chance.randrange(len(data))]
 
 
+def zeroed(data: bytes, chance: random.Random) -> bytes:
+    """Replace the end by zeros, as a loss of power does."""
+    start = chance.randrange(len(data))
+    return data[:start] + bytes(len(data) - start)
+
+
+def emptied(data: bytes, chance: random.Random) -> bytes:
+    return b"\n"
+
+
+def enlarged(data: bytes, chance: random.Random) -> bytes:
+    """Repeat the whole to a megabyte."""
+    return data * max(1, 2**20 // max(1, len(data)))
+
+
 def renumbered(data: bytes, chance: random.Random) -> bytes:
     """Replace one number in a text."""
     found = list(re.finditer(rb"-?\d+(\.\d+)?", data))
@@ -120,6 +135,7 @@ def _places(node: Any) -> Any:
 
 BYTES: tuple[Change, ...] = (flipped, overwritten, inserted, removed, doubled, cut)
 TEXT: tuple[Change, ...] = (*BYTES, renumbered, renumbered, renumbered)
+ENDS: tuple[Change, ...] = (zeroed, emptied, enlarged)
 JSON: tuple[Change, ...] = (*TEXT, restructured, restructured, restructured, restructured, restructured, restructured)
 
 

@@ -31,8 +31,9 @@ from densepred.types import Info
 from densepred.weights import header
 from densepred.weights.file import load_model, read_tensors
 from tests.dataset import coco_tree, folder_tree, mpii_tree, trees
+from tests.fuzz import run_files
 from tests.fuzz.datasets import DATASETS
-from tests.fuzz.mutations import BYTES, JSON, TEXT, Change
+from tests.fuzz.mutations import BYTES, ENDS, JSON, TEXT, Change
 
 Read = Callable[[Path], object]
 
@@ -221,4 +222,5 @@ KINDS: dict[str, Kind] = {
     "list": Kind(_list, _read_list, TEXT, 2),
     "pickle": Kind(_pickle, pickles.read, BYTES, 2),
     **{option: _dataset(option) for option in DATASETS},
+    **{name: Kind(write, read, (*JSON, *ENDS), count) for name, (write, read, count) in run_files.READERS.items()},
 }

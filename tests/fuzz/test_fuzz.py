@@ -13,17 +13,18 @@ import pytest
 from tests.fuzz.datasets import DATASETS
 from tests.fuzz.fuzzing import findings
 from tests.fuzz.readers import KINDS
+from tests.fuzz.run_files import READERS
 
 SHORT = 40
 """Files of each kind in `make test`."""
 FEW = 8
-"""Files of each dataset there, because whole trees are read."""
+"""Files of each dataset and of runs there, because whole trees are read."""
 TOTAL, PORTION = 20_000, 250
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_damaged_files_are_read_or_refused(name: str) -> None:
-    assert findings(name, range(SHORT if name not in DATASETS else FEW)) == []
+    assert findings(name, range(SHORT if name not in {*DATASETS, *READERS} else FEW)) == []
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -121,6 +122,15 @@ class Finalised:
 
     def __del__(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_flag_inside_takes_over_a_signal_that_was_hidden() -> None:
+    with StopFlag() as command:
+        with contextlib.suppress(BaseException), command.interruptible():
+            os.kill(os.getpid(), signal.SIGTERM)
+        with StopFlag() as training, cut(), training.interruptible():
+            raise AssertionError("the block is not entered")
+        assert training.name == "SIGTERM"
 
 
 def test_a_signal_inside_a_finaliser_stops_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
