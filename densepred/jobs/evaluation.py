@@ -243,6 +243,8 @@ def _report(
     found = {section.key: section.facts for section in sections}
     atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **found})
     rows = {name: str(value) for name, value in facts.items()} | {"images": images}
+    if isinstance(checkpoint := facts["checkpoint"], str):  # else several, of an ensemble
+        rows["checkpoint"] = from_here(Path(checkpoint))
     parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *(one.table for one in sections)]
     files = ", ".join(["metrics.json", *(path.name for path in written)])
     print("\n\n".join([*parts, f"  written to {from_here(folder)}: {files}"]))
