@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.config_repository import ConfigRepository
 
 from densepred.errors import UserError
 from densepred.jobs.parts import stored, task_and_model
 from densepred.types import Info
 from densepred.weights.file import load_model, save_weights
-from tests import alarm
+from tests import alarm, conftest
 from tests.fuzz import hostile
 from tests.fuzz.readers import KINDS
 
@@ -40,6 +41,14 @@ def ready(plain: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPat
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kind.read(kind.write(folder / name, 0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def configurations_are_read_from_their_files() -> Iterator[None]:
+    """Take off the tests' own cache of configurations: it copies them by pickle, which the alarm hears."""
+    cached, ConfigRepository.load_config = ConfigRepository.load_config, conftest._read
+    yield
+    ConfigRepository.load_config = cached
 
 
 def breach(number: int, folder: Path) -> str | None:
