@@ -78,7 +78,7 @@ def read(folder: Path) -> Record | None:
         }
         folds = data.get("folds")
         return Record(str(data["root"]), splits, None if folds is None else {key: folds[key] for key in FOLDS})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({type(error).__name__}); remove it to go on without it") from error
 
 
