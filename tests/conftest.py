@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from densepred.sweep import launcher
 torch.set_num_threads(1)
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels run in Triton's interpreter; it is read on import
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # tests that a shell began in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 register()
 launcher.register()
 
