@@ -27,6 +27,8 @@ CONNECT_S = 1.8
 """Longest wait for a name and a connection. `urlopen` alone may wait for minutes where packets are dropped."""
 STALL_S = 20.0
 BLOCK = 1 << 20  # bytes
+EVERY = 30.0
+"""Seconds between two lines where standard error is no terminal."""
 ABSENT = "the server answered 404"
 """Fact in the message for a file that is not at its address."""
 SIDE = ".sha256"
@@ -116,12 +118,14 @@ def _download(file: Published, temporary: Path) -> None:
             file=output.unscreened(sys.stderr),
             dynamic_ncols=True,
         )
+        lines = _Lines(file, whole)
         with temporary.open("wb") as written, bar:
             while block := answer.read(BLOCK):
                 written.write(block)
                 sha.update(block)
                 size += len(block)
                 bar.update(len(block))
+                lines.update(size)
     if whole is not None and size != whole:
         raise UserError(f"{file.url}: cut off after {size} of {whole} bytes")
     found, wanted = sha.hexdigest(), file.sha256 or told.digest
@@ -129,6 +133,25 @@ def _download(file: Published, temporary: Path) -> None:
         raise UserError(f"{file.url}: its SHA-256 begins with {found[:16]}, where {wanted[:16]} is published")
     side = file.path.with_name(file.path.name + SIDE)
     atomic.replace(side, lambda path: path.write_text(f"{found}\n", encoding="ascii"))
+
+
+class _Lines:
+    """Prints what is downloaded and, where standard error is no terminal, how far it is every `EVERY` seconds."""
+
+    def __init__(self, file: Published, whole: int | None) -> None:
+        self.name, self.of = file.path.name, "" if whole is None else f" of {_megabytes(whole)}"
+        self.printed = time.monotonic()
+        amount = "" if whole is None else f" ({_megabytes(whole)})"
+        print(f"downloading {file.url}{amount} to {file.path}", file=sys.stderr, flush=True)
+
+    def update(self, size: int) -> None:
+        if time.monotonic() - self.printed >= EVERY and not sys.stderr.isatty():
+            self.printed = time.monotonic()
+            print(f"  {self.name}: {_megabytes(size)}{self.of}", file=sys.stderr, flush=True)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
 
 
 class _Told(urllib.request.HTTPRedirectHandler):

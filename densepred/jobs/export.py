@@ -29,6 +29,7 @@ from densepred.home import expand
 from densepred.jobs import evaluation, parts
 from densepred.loader.loaders import explained
 from densepred.rundir import console
+from densepred.rundir.waiting import waiting
 from densepred.settings import ExportSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
@@ -60,16 +61,18 @@ def work(settings: ExportSettings) -> int:
     name = f"model={header_.options(header).get('model', type(model).__name__)} of {path}"
     _begin(path, header, network)
     refusal = Refusal(name, output, settings.size is not None)
-    with refusal.at("cannot be traced"):
+    with refusal.at("cannot be traced"), waiting("tracing the network"):
         exported = convert.program(network, image, settings.size)
     description = _description(header, model)
     output.parent.mkdir(parents=True, exist_ok=True)
     trial = output.with_name(f".{output.name}.trial{output.suffix}")
     try:
-        with refusal.at(f"cannot be written as {output.suffix}"), atomic.naming(output, trial):
+        at = refusal.at(f"cannot be written as {output.suffix}")
+        with at, atomic.naming(output, trial), waiting(f"writing {output.suffix}"):
             save, run = _written(exported, network, trial, output.suffix, settings.opset)
         run = _guarded(run, refusal)
-        rows = parity.trials(network, run, task.heads, settings.tolerance, image, settings.size is not None)
+        with waiting("comparing the file with the model"):
+            rows = parity.trials(network, run, task.heads, settings.tolerance, image, settings.size is not None)
         found, scores = _on_images(settings, path, header, task, network, run)
         rows += found
         failed = [row for row in rows if not row.passed]

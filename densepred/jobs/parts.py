@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
 from densepred.loader.samples import EvaluationSamples, TrainingSamples
 from densepred.rundir import splits
 from densepred.rundir.log import Logger
+from densepred.rundir.waiting import waiting
 from densepred.settings import DataSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
@@ -32,7 +34,8 @@ Node = dict[str, Any]
 
 
 def dataset(node: Node, split: str) -> Dataset:
-    return contract.make(build(node, None, "dataset"), "dataset", "dataset", split=split)
+    with waiting(f"reading the {split} split", begin=False, enabled=distributed.is_main(), to=sys.stderr):
+        return contract.make(build(node, None, "dataset"), "dataset", "dataset", split=split)
 
 
 def read_as_trained(node: Node, trained: Mapping[str, Any]) -> Node:

@@ -208,6 +208,8 @@ def _state(model: Model, task: Task, settings: TrainSettings) -> TrainState:
     average = moving_average(model, trainer.ema) if trainer.ema else None
     if trainer.compile:
         model.compile()
+        if distributed.is_main():
+            print("  compiling in the first step and the first validation: half a minute or more each", flush=True)
     return TrainState(
         model,
         progress,

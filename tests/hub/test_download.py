@@ -178,3 +178,16 @@ def test_two_nodes_without_a_common_disk_download_once_each(server: str, tmp_pat
         process.join(PATIENCE)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert Handler.asked == ["/file", "/file"]
+
+
+def test_a_download_tells_what_goes_where_and_how_far_it_is(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(download, "EVERY", 0.0)
+    file = Published(f"{server}/file", tmp_path / "file.pth", DIGEST)
+    fetch(file, remedy)
+    fetch(file, remedy)  # from the disk, without a word
+    assert capsys.readouterr().err.splitlines() == [
+        f"downloading {server}/file (0.0 MB) to {file.path}",
+        "  file.pth: 0.0 MB of 0.0 MB",
+    ]
