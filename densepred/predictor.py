@@ -92,6 +92,7 @@ class Predictor:
         blend: str = "gaussian",
         boxes: Annotation | None = None,
         tile_batch: int | None = None,
+        ready: bool = False,
     ) -> Annotation:
         """Predict the annotation of one image.
 
@@ -108,12 +109,13 @@ class Predictor:
         tile_batch: windows per batch; None: 8 on an accelerator, 1 on a CPU.
         boxes: for top-down models, the instances: `boxes` and, if they were detected, `scores` and `categories`. None
             uses the whole image as one box.
+        ready: `image` is a tensor that `read` returned, so its values are not scaled again.
 
         Raises UserError if the image cannot be read, or an option does not suit the model.
         """
         if flip:
             self.task.require_mirror()
-        pixels = self.read(image, max_pixels)
+        pixels = self.read(image, max_pixels, ready)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
         if self.task.codec.top_down:
             if tile is not None or tuple(scales) != (1.0,):
@@ -215,14 +217,14 @@ class Predictor:
             raise UserError("boxes: the model of this checkpoint predicts whole images; leave boxes out")
 
     @torch.inference_mode()
-    def encode(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
+    def encode(self, image: Picture, max_pixels: int = MAX_PIXELS, ready: bool = False) -> Tensor:
         """Return the latent of an image, (k, h, w) or (k,), of a run of task=autoencoder.
 
         Raises UserError if the model has none, or the image cannot be read.
         """
         encode = self.require_latents()
         with self.precision.autocast():
-            return encode(self._input(self.read(image, max_pixels))[0])[0].float()
+            return encode(self._input(self.read(image, max_pixels, ready))[0])[0].float()
 
     def require_latents(self) -> Callable[[Tensor], Tensor]:
         """Return the model's function from images to latents; raise UserError if it has none."""
@@ -250,8 +252,10 @@ class Predictor:
         """Open the image of a file for `strips`; None if it is one for `stored`, see `open_rows`."""
         return open_rows(path, self.info.reads, max_pixels, self.info.exif != "stored")
 
-    def read(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Tensor:
+    def read(self, image: Picture, max_pixels: int = MAX_PIXELS, ready: bool = False) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
+        if ready and isinstance(image, Tensor):
+            return image
         info, white, upright = self.info, white_in(self.info), self.info.exif != "stored"
         if isinstance(image, str | Path):
             return self.stored(expand(image), max_pixels).image

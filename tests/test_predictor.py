@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from densepred.engine.amp import Precision
 from densepred.errors import UserError
 from densepred.ops.boxes import from_ids
 from densepred.predictor import Predictor
+from densepred.results.predicting import one
+from densepred.settings import PredictSettings
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Info
 from tests import running
@@ -56,6 +59,17 @@ def test_paths_images_arrays_and_tensors_give_the_same(model: Predictor, tmp_pat
 def test_grey_images_are_shown_to_a_colour_model(model: Predictor) -> None:
     grey = pixels()[..., 0]
     assert torch.equal(model(grey).semantic, model(np.stack([grey] * 3, 2)).semantic)
+
+
+def test_pixels_that_were_read_are_not_mapped_by_the_window_again(run: Path, tmp_path: Path) -> None:
+    model = predictor.load(run)
+    model.task.info = dataclasses.replace(model.info, window=(500.0, 3000.0))
+    values = pixels().astype(np.float32) * 8
+    expected = model(values, probabilities=True).probabilities
+    read = model.read(values)
+    assert expected is not None
+    assert torch.equal(one(model, read, PredictSettings(probabilities=True), None).need("probabilities"), expected)
+    assert not torch.equal(model(read, probabilities=True).need("probabilities"), expected)
 
 
 @pytest.mark.parametrize("size", [(4, 4), (37, 45), (64, 33), (129, 70)])

@@ -16,6 +16,7 @@ from densepred import predictor
 from densepred.dataset import coco_fields
 from densepred.dataset.coco import Id, Skip, identity, read_json
 from densepred.dataset.file_names import FileNames, normal
+from densepred.dataset.intensity import fit
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.ops.boxes import from_ids
@@ -187,7 +188,12 @@ def open_boxes(boxes: str, info: Info, threshold: float, precision: str, trust: 
     if Path(boxes).suffix.lower() == ".json":
         return BoxFile(expand(boxes), selection)
     model = predictor.load(boxes, precision=precision, trust=trust)
-    return Detector(model, model.info, selection)
+
+    def detect(pixels: Tensor) -> Annotation:
+        values = pixels.movedim(0, -1).cpu().numpy()
+        return model(fit(values, model.info.channels, Path("boxes")), ready=True)
+
+    return Detector(detect, model.info, selection)
 
 
 Detect = Callable[[Tensor], Annotation]

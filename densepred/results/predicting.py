@@ -121,9 +121,8 @@ class Predicting:
         """Add void where the image has no data, and the latent."""
         if stored.void is not None and found.semantic is not None:
             found.semantic = found.semantic.masked_fill(stored.void.to(found.semantic.device), VOID)
-        return Found(
-            work, stored.image, found, None if self.writers.latents is None else self.model.encode(stored.image)
-        )
+        latent = None if self.writers.latents is None else self.model.encode(stored.image, ready=True)
+        return Found(work, stored.image, found, latent)
 
     def by_rows(self, work: Work, rows: Rows) -> None:
         """Predict a large image by strips."""
@@ -134,9 +133,10 @@ class Predicting:
 
 
 def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | None) -> Annotation:
-    """Predict one image with the settings of the command."""
+    """Predict one image, as `model.read` returns it, with the settings of the command."""
     return model(
         pixels,
+        ready=True,
         tile=settings.tile,
         overlap=settings.overlap,
         blend=settings.blend,
