@@ -37,7 +37,7 @@ from densepred.rundir import console, provenance
 from densepred.rundir.log import METRICS, TEXT
 from densepred.rundir.progress_bar import ProgressBar
 
-OF_FILES = ("input", "split", "output", "overwrite", "overlay", "coco_ids", "latents")
+OF_FILES = ("input", "split", "all_files", "output", "overwrite", "overlay", "coco_ids", "latents")
 """Settings of densepred-predict that concern files, which `predict` does not write."""
 
 T = TypeVar("T")

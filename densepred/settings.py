@@ -134,6 +134,7 @@ class PredictSettings:
     ckpt: Any = MISSING  # or a list
     input: str | None = None
     split: str | None = None
+    all_files: bool = False
     output: str = MISSING
     trust: list[str] = field(default_factory=list)
     codec: dict[str, Any] = field(default_factory=dict)
@@ -154,6 +155,7 @@ class PredictSettings:
     coco_ids: str | None = None
     fps: float | None = None
     frames: bool = False
+    axis: str | None = None
     overwrite: bool = False
     max_pixels: int = 400_000_000
     skip_stages: int = 0

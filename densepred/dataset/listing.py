@@ -18,6 +18,8 @@ RECORD = "predict.json"
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
 """Suffixes of video files."""
+VOLUMES = (".nii", ".nii.gz")
+"""Suffixes of volumes, which are no single images."""
 OF_SYSTEMS = frozenset((".ds_store", ".directory", ".gitignore", ".gitkeep", "desktop.ini", "thumbs.db"))
 """Files that file managers and git leave in folders, in lower case: no user misses them."""
 OF_CLASSES = frozenset(("_classes.csv", "class_names.txt", "classes.json", "dataset.json", "labelmap.txt"))
@@ -32,11 +34,15 @@ class LeftOut:
     videos: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     hidden: int = 0
+    volumes: list[Path] = field(default_factory=list)
 
     def add(self, entry: os.DirEntry[str]) -> None:
         """Count a file that is no image, or a hidden entry."""
         suffix = Path(entry.name).suffix.lower()
         if entry.name.lower() in OF_SYSTEMS | OF_CLASSES:
+            return
+        if entry.name.lower().endswith(VOLUMES) and not entry.name.startswith("."):
+            self.volumes.append(Path(entry.path))
             return
         if entry.name.startswith("."):
             self.hidden += 1
@@ -48,6 +54,8 @@ class LeftOut:
         parts = [
             _count(counts, what) for what, counts in (("video", self.videos), ("other file", self.others)) if counts
         ]
+        if self.volumes:
+            parts.append(f"{len(self.volumes)} volume{'s' * (len(self.volumes) > 1)} of NIfTI")
         return ", ".join(parts + ([f"{self.hidden} hidden"] if self.hidden else []))
 
     def tell(self, where: object) -> None:

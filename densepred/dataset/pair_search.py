@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from densepred.dataset import layouts, pair_list, paths
+from densepred.dataset.companions import Words, companions
 from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_unused
 from densepred.dataset.pairs import NoPairs, Pair, pair_folders
 from densepred.errors import Notice
@@ -119,7 +121,18 @@ class PairSearch:
     def _from_folders(self, folder: str) -> Pairs:
         masks = None if self.masks is None else paths.below(self._root, self.masks, folder)
         images = paths.below(self._root, self.images, folder)
-        return pair_folders(images, masks, self.mask_suffix, self.image_suffix, tell=True, unpaired=self.unpaired)
+        pairs = pair_folders(images, masks, self.mask_suffix, self.image_suffix, tell=True, unpaired=self.unpaired)
+        if masks is None:
+            self._tell_masks([pair.image for pair in pairs], images)
+        return pairs
+
+    def _tell_masks(self, files: Sequence[Path], folder: Path) -> None:
+        """Tell that files which are read as images are masks of others, by their names."""
+        if found := companions(files, folder, Words(image_suffix=self.image_suffix)):
+            mask, image = next(iter(found.items()))
+            fact = f"{len(found)} of {len(files)} images belong to others by their names ({mask.name} of {image.name})"
+            text = f"{folder}: {fact}; to leave them out, name them by dataset.masks and dataset.mask_suffix"
+            warnings.warn(text, Notice, stacklevel=4)
 
     def _from_list(self, name: str, split: str, folder: str) -> Pairs:
         """Read one file per split, or one file with a column `split`, or one file that is to be divided."""

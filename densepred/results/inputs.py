@@ -20,10 +20,9 @@ KINDS = (
     "panoptic",
     "reconstructions",
     "geotiff",
+    "nifti",
 )
 """Folders of results."""
-VOLUMES = (".nii", ".nii.gz")
-"""Files that datasets read by slices, and densepred-predict does not."""
 
 
 def runs_of(ckpt: object) -> list[str]:
@@ -37,7 +36,8 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
         if settings.input is None:
             raise UserError("input is not given; add input=IMAGE_OR_FOLDER to the command, or split=valid")
         source = expand(settings.input)
-        return source, images(source, expand(settings.output))
+        found = images(source, expand(settings.output))
+        return source, found if settings.all_files else without_companions(found, source, settings.ckpt)
     from densepred.rundir import splits
     from densepred.weights.header import find_weights
 
@@ -56,20 +56,22 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
 def images(source: Path, output: Path | None = None) -> list[Path]:
     """List the image itself, or the images of a folder and its subfolders in order, without those below `output`.
 
-    A notice counts the other files of the folder. Raises UserError without any image.
+    A folder without images may hold volumes in their place. A notice counts the other files. Raises UserError without
+    any image or volume.
     """
     from densepred.dataset.image_file import EXTENSIONS
     from densepred.dataset.listing import LeftOut, image_files
 
-    if source.name.lower().endswith(VOLUMES):
-        raise UserError(f"input={source}: is a volume of NIfTI; predict its slices from Python, see docs/python.md")
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise UserError(f"input={source}: there is no such file or folder; check the path")
     left_out = LeftOut()
     found = image_files(source, output, left_out)
-    counts, remedy = left_out.counts(), "give each video by itself, input=FILE" if left_out.videos else ""
+    if not found:
+        found, left_out.volumes = sorted(left_out.volumes), []
+    apart = [what for what, files in (("video", left_out.videos), ("volume", left_out.volumes)) if files]
+    counts, remedy = left_out.counts(), f"give each {' and each '.join(apart)} by itself, input=FILE" if apart else ""
     if not found:
         kinds = ", ".join(sorted(EXTENSIONS))
         facts = f"holds no images ({kinds}){f', only {counts}' if counts else ''}"
@@ -78,6 +80,24 @@ def images(source: Path, output: Path | None = None) -> list[Path]:
         text = f"input={source}: left out {counts}{remedy and f'; {remedy}'}"
         warnings.warn(text, Notice, stacklevel=2)
     return found
+
+
+def without_companions(files: list[Path], source: Path, ckpt: object) -> list[Path]:
+    """Leave out masks and other files that belong to an image of the folder, with a notice that counts them."""
+    if len(files) < 2:
+        return files
+    from densepred.dataset.companions import Words, companions
+    from densepred.results import recorded
+
+    _, settings = recorded.dataset(runs_of(ckpt)[0])
+    words = {key: value for key in Words.__slots__ if isinstance(value := settings.get(key), str)}
+    found = companions(files, source, Words(**words))
+    if found:
+        pairs = [f"{mask.relative_to(source)} of {image.relative_to(source)}" for mask, image in found.items()]
+        names = ", ".join(pairs[:2]) + (", ..." if len(pairs) > 2 else "")
+        text = f"left out {len(found)} files that belong to images by their names ({names})"
+        warnings.warn(f"input={source}: {text}; all_files=true predicts them too", Notice, stacklevel=2)
+    return [file for file in files if file not in found]
 
 
 def claim(output: Path, source: Path, settings: Any) -> None:
