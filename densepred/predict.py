@@ -1,4 +1,4 @@
-"""densepred-predict: apply a checkpoint to an image, a folder of images, or a video."""
+"""densepred-predict: apply a checkpoint to an image, a folder of images, a video, or volumes."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ densepred-predict ckpt=RUN input=IMAGE
 densepred-predict ckpt=RUN input=DIR output=predictions
 densepred-predict ckpt=RUN split=valid output=predictions
 densepred-predict ckpt=RUN input=clip.mp4
+densepred-predict ckpt=RUN input=case_0000.nii.gz
 densepred-predict ckpt=RUN input=FRAMES fps=25
 densepred-predict 'ckpt=[RUN1,RUN2]' input=DIR uncertainty=true
 densepred-predict ckpt=torchvision:deeplabv3_resnet50 input=IMAGE
@@ -49,8 +50,13 @@ def predict(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
     source, files = chosen(settings)
     output = expand(settings.output)
-    from densepred.results import video
+    from densepred.results import video, volumes
 
+    if volumes.are_volumes(files):
+        return PARTIAL if volumes.predict(settings, source, files, output, loaded)[1] else 0
+    if settings.axis is not None:
+        text = f"axis={settings.axis}: has no effect: {source} holds images, no volumes"
+        warnings.warn(text, Notice, stacklevel=2)
     if settings.fps is not None or video.is_video(source):
         return predict_video(settings, source, files, output)
     places = destinations(files, source, output)

@@ -182,7 +182,7 @@ def _candidates(name: str, images: Mapping[str, list[str]]) -> list[str]:
 
 
 def _nearest(folder: str, images: Sequence[str]) -> str | None:
-    """Return the image whose folder shares most parts with that of its mask."""
+    """Return the image in the folder that shares most parts with the folder of its mask."""
     parts = Counter(folder.split("/"))
     shared = [sum((parts & Counter(name.split("/")[:-1])).values()) for name in images]
     return images[shared.index(max(shared))] if shared else None

@@ -5,6 +5,7 @@ nibabel (MIT, https://github.com/nipy/nibabel) reads `.nii` and `.nii.gz`; the e
 
 from __future__ import annotations
 
+import gzip
 import logging
 import warnings
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from densepred.dataset.image_file import check_file, check_pixels, damage, logged
+from densepred.dataset.listing import VOLUMES
 from densepred.errors import Notice, UserError
 
-SUFFIXES = (".nii", ".nii.gz")
 INSTALL = "pip install 'densepred[medical]'"
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Planes, and the axis of a volume from right to left, back to front and foot to head that they cut."""
@@ -46,21 +47,26 @@ class Volume:
     affine: np.ndarray
     channels: int
     ndim: int
+    size: int  # in bytes, decompressed
 
     def plane(self, axis: int) -> tuple[int, int]:
         """Return height and width of the slices across an axis."""
         across, down = (self.shape[other] for other in range(3) if other != axis)
         return down, across
 
-    def slice(self, axis: int, number: int) -> np.ndarray:
+    def slice(self, axis: int, number: int, inside: Values | None = None) -> np.ndarray:
         """Return a slice (H, W, channels): its rows run to the foot, or to the back if axial, its columns left or back.
 
         number: counted from the right, the back or the foot of the patient
+        inside: the numbers of the volume, if they were read before
         """
         key: list[Any] = [slice(None)] * self.ndim
         key[self.places[axis]] = self.shape[axis] - 1 - number if self.flips[axis] else number
-        with _opened(self.path, []) as image:
-            values = np.asarray(image.dataobj[tuple(key)])
+        if inside is None:
+            with _opened(self.path, []) as image:
+                values = np.asarray(image.dataobj[tuple(key)])
+        else:
+            values = inside[tuple(key)]
         values = values if self.ndim == 4 else values[..., None]
         across, down = (other for other in range(3) if other != axis)
         if self.places[across] < self.places[down]:
@@ -75,6 +81,35 @@ class Volume:
         steps = (-1 if self.flips[axis] else 1, *(1 if self.flips[other] else -1 for other in (down, across)))
         turned = slices[tuple(slice(None, None, step) for step in steps)]
         return turned.transpose([order.index(self.places.index(place)) for place in range(3)])
+
+
+class Values:
+    """The numbers of a volume, decompressed once and scaled slice by slice. `.nii` stays on the disk."""
+
+    def __init__(self, volume: Volume) -> None:
+        with _opened(volume.path, []) as image:
+            found = image.dataobj
+            self._stored, self._scale = found.get_unscaled(), (found.slope, found.inter)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
+        from nibabel.volumeutils import apply_read_scaling
+
+        return np.asarray(apply_read_scaling(np.asarray(self._stored[key]), *self._scale))
+
+
+def alike(volume: Volume, values: np.ndarray) -> bytes:
+    """Return the file of another volume on the same grid: affine maps, their codes and units of its header.
+
+    values: (X, Y, Z) integers along the stored axes. Extensions of the header, which may name patients, are left out.
+    """
+    with _opened(volume.path, []) as image:
+        header = image.header.copy()
+        header.set_data_dtype(values.dtype)
+        header["cal_min"] = header["cal_max"] = 0
+        header.extensions.clear()
+        data = type(image)(values, None, header).to_bytes()
+    # Without a time, equal labels make equal files
+    return gzip.compress(data, mtime=0) if volume.path.name.lower().endswith(".gz") else data
 
 
 def read_header(path: Path, axis: int, max_pixels: int) -> Volume:
@@ -92,6 +127,7 @@ def read_header(path: Path, axis: int, max_pixels: int) -> Volume:
         if np.isnan(turned).any():
             raise UserError(f"{path}: its affine map leaves out an axis; correct its header")
         places = tuple(int(np.flatnonzero(turned[:, 0] == axis)[0]) for axis in range(3))
+        size = int(np.prod(shape, dtype=object)) * image.get_data_dtype().itemsize
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
         flips = tuple(bool(turned[place, 1] < 0) for place in places)
     found = Volume(
@@ -104,6 +140,7 @@ def read_header(path: Path, axis: int, max_pixels: int) -> Volume:
         affine,
         shape[3] if len(shape) == 4 else 1,
         len(shape),
+        size,
     )
     check_pixels(path, *found.plane(axis), max_pixels, 4 * found.channels)
     if changed:
@@ -123,13 +160,13 @@ def check_alike(one: Volume, other: Volume) -> None:
 
 
 def is_volume(path: Path) -> bool:
-    return path.name.lower().endswith(SUFFIXES)
+    return path.name.lower().endswith(VOLUMES)
 
 
 def stem(path: Path) -> str:
     """Return the name of a volume without `.nii` or `.nii.gz`."""
     name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    return name[: -len(SUFFIXES[0])]
+    return name[: -len(VOLUMES[0])]
 
 
 @contextmanager

@@ -108,7 +108,7 @@ USED = {
     "predict": {
         "": {"ckpt", "input", "split", "output", "trust", "codec", "tile", "flip", "boxes", "scales", "overlay"}
         | {"probabilities", "coco_ids", "max_pixels", "skip_stages", "precision", "threads", "latents", "overwrite"}
-        | {"uncertainty", "fps", "frames"},
+        | {"uncertainty", "fps", "frames", "axis", "all_files"},
     },
 }
 """Plain settings that act in every job, or that the command itself refuses or tells where they do not."""

@@ -1,4 +1,4 @@
-"""Masks and other files beside images are told from images by the words of a run, by ends, folders and content."""
+"""Files that belong to images: by the words of a run, by ends of names, by folders, and by their content."""
 
 from __future__ import annotations
 

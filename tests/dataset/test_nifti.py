@@ -12,7 +12,6 @@ import torch
 from densepred.dataset.folder import Folder
 from densepred.dataset.nifti import Nifti
 from densepred.errors import Notice, UserError
-from densepred.results.inputs import images
 from tests.dataset.nifti_tree import SHAPE, affine, save, tree, write
 
 nibabel = pytest.importorskip("nibabel")
@@ -97,11 +96,6 @@ def test_dataset_folder_names_it(tmp_path: Path) -> None:
     tree(tmp_path, "all")
     with pytest.raises(UserError, match=r"nnU-Net's raw form: type dataset=nifti$"):
         Folder(str(tmp_path))
-
-
-def test_predict_refuses_a_volume_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a\.nii\.gz: is a volume of NIfTI; predict its slices from Python"):
-        images(tmp_path / "a.nii.gz")
 
 
 def refused(root: Path, said: str, **more: Any) -> None:
