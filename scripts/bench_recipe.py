@@ -1,14 +1,18 @@
-"""Compare `recipe=finetune` with models of segmentation_models.pytorch (SMP) on CamVid: validation mIoU over seeds.
+"""Compare recipes with models of segmentation_models.pytorch (SMP): scores of validation over seeds.
 
-All start from the same ImageNet weights of EfficientNet-Lite0 and see the same crops in the same order. Steps, the
-optimizer, its learning rates and their schedule are equal. The recipe is trained by `densepred-train`, the models of
-SMP in a plain loop with torch's cross-entropy. Needs the extras `bench` and `pretrained`.
+All start from the same ImageNet weights of EfficientNet-Lite0 (`--random`: from random weights) and see the same
+crops in the same order. Steps, the optimizer, its learning rates and their schedule are equal. The recipe is trained by
+`densepred-train`, the models of SMP in a plain loop with torch's cross-entropy. Needs the extras `bench` and
+`pretrained`.
 
-    python scripts/bench_recipe.py --data ../shared/data/camvid --steps 300 --seeds 0 1 2
-    python scripts/bench_recipe.py --data ../shared/data/camvid --sides recipe --set decoder=unet loss=ce
+    python scripts/bench_recipe.py --data DIR --steps 300 --seeds 0 1 2
+    python scripts/bench_recipe.py --data DIR --sides recipe --set decoder=unet
 
-`--set` changes the recipe. To choose by it, keep images of training for validation: `--hold-out 0.2` takes the last
-fifth of each drive, and never looks at the validation images.
+`--dataset camvid` trains `recipe=finetune`, `--dataset isbi` trains `recipe=binary`. `--set` changes the recipe. To
+choose by it, keep images of training for validation: `--hold-out 0.2` takes the last fifth of each drive, and never
+looks at the validation images. `--images 5` trains on so many images, evenly spread over those of training.
+
+    python scripts/bench_recipe.py --dataset isbi --data DIR --images 5 --crop 192 192 --batch 5
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_quality import CPU, loader, miou, peer_step
+import torch.nn.functional as F
+from bench_quality import CPU, STRIDE, loader, peer_step
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
@@ -35,18 +40,21 @@ from densepred.cli import command
 from densepred.cli.compose import complete, register
 from densepred.cli.compose import settings as as_settings
 from densepred.encoder.timm import Timm
+from densepred.jobs import parts
 from densepred.sweep import launcher
-from densepred.types import Info
+from densepred.types import Annotation, Info
 
 NAME = "tf_efficientnet_lite0"
 PEERS = {"unet": "Unet", "deeplabv3plus": "DeepLabV3Plus", "fpn": "FPN"}
+RECIPES = {"camvid": ["recipe=finetune"], "isbi": ["recipe=binary", "metric=[confusion,em_segmentation]"]}
+SCORES = {"camvid": ("miou",), "isbi": ("dice/membrane", "v_rand", "v_info")}
 
 
 def overrides(args: argparse.Namespace, seed: int) -> list[str]:
     """Return the overrides of densepred-train, which the loop of the peers follows too."""
     return [
-        "recipe=finetune",
-        "dataset=camvid",
+        *RECIPES[args.dataset],
+        f"dataset={args.dataset}",
         f"dataset.root={args.data}",
         f"seed={seed}",
         f"data.batch_size={args.batch}",
@@ -57,6 +65,7 @@ def overrides(args: argparse.Namespace, seed: int) -> list[str]:
         "trainer.patience=null",
         "trainer.valid_every=1000",
         "trainer.pictures=0",
+        *(["encoder.pretrained=false", "optimizer.groups=null"] if args.random else []),
         *args.set,
     ]
 
@@ -76,29 +85,31 @@ class Peer(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, info: Info) -> None:
+    def __init__(self, name: str, info: Info, pretrained: bool) -> None:
         super().__init__()
         import segmentation_models_pytorch as smp  # pyright: ignore[reportMissingImports], of an extra
 
-        encoder = Timm(info.channels, NAME, pretrained=True)
-        self.net = getattr(smp, PEERS[name])(f"tu-{NAME}", encoder_weights=None, classes=len(info.classes))
+        encoder = Timm(info.channels, NAME, pretrained=pretrained)
+        self.net = getattr(smp, PEERS[name])(
+            f"tu-{NAME}", encoder_weights=None, in_channels=info.channels, classes=len(info.classes)
+        )
         self.net.encoder.model.load_state_dict(encoder.body.state_dict())
-        self.register_buffer("mean", torch.tensor(encoder.mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(encoder.std).view(-1, 1, 1))
+        self.register_buffer("mean", torch.tensor(encoder.mean or info.mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(encoder.std or info.std).view(-1, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
         return self.net((image - self.mean) / self.std)
 
 
-def train_peer(name: str, args: argparse.Namespace, seed: int) -> float:
+def train_peer(name: str, args: argparse.Namespace, seed: int) -> dict[str, float]:
     given = settings(overrides(args, seed))
     batches, info = loader(given)
     torch.manual_seed(seed)
-    model, rate = Peer(name, info), given.optimizer["lr"]
+    model, rate = Peer(name, info, not args.random), given.optimizer["lr"]
     inner = list(model.net.encoder.parameters())
     known = {id(parameter) for parameter in inner}
     outer = [parameter for parameter in model.parameters() if id(parameter) not in known]
-    factors = (given.optimizer["groups"]["encoder"]["lr"], 1.0)
+    factors = (1.0 if args.random else given.optimizer["groups"]["encoder"]["lr"], 1.0)
     optimizer = torch.optim.AdamW(
         [{"params": inner}, {"params": outer}], lr=rate, weight_decay=given.optimizer["weight_decay"]
     )
@@ -110,15 +121,33 @@ def train_peer(name: str, args: argparse.Namespace, seed: int) -> float:
             group["lr"] = rate * factor * schedule(step, args.steps)
         batch = raw.to(CPU)
         peer_step(model, optimizer, batch.image, batch.targets["semantic"])
-    return miou(model, given)
+    return scores(model, given)
 
 
-def train_recipe(args: argparse.Namespace, seed: int) -> float:
+@torch.inference_mode()
+def scores(model: nn.Module, given: Any) -> dict[str, float]:
+    """Return the recipe's metrics of a peer: whole validation images, padded to a multiple of 32 and cropped back."""
+    valid = parts.dataset(given.dataset, "valid")
+    task, _ = parts.task_and_model(given.task, given.model, valid.info)
+    metrics = task.new_metrics().values()
+    model.eval()
+    for index in range(len(valid)):
+        sample = valid[index]
+        height, width = sample.truth.size
+        image = F.pad(sample.image[None].float() / 255, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        logits = model(image)[0, :, :height, :width]
+        found = Annotation((height, width), semantic=logits.argmax(0).to(torch.uint8), probabilities=logits.softmax(0))
+        for metric in metrics:
+            metric.update([found], [sample.truth])
+    return {name: value or 0.0 for metric in metrics for name, value in metric.compute().items()}
+
+
+def train_recipe(args: argparse.Namespace, seed: int) -> dict[str, float]:
     folder = Path(tempfile.mkdtemp())
     words = [*overrides(args, seed), f"hydra.run.dir={folder / 'run'}", f"trainer.threads={args.threads}"]
     try:
         subprocess.run([sys.executable, "-m", "densepred.train", *words], check=True, stdout=subprocess.DEVNULL)
-        return json.loads((folder / "run" / "summary.json").read_text())["last"]["miou"]
+        return json.loads((folder / "run" / "summary.json").read_text())["last"]
     finally:
         shutil.rmtree(folder)
 
@@ -128,43 +157,59 @@ def processor_seconds() -> float:
     return sum(used.ru_utime + used.ru_stime for used in both)
 
 
-def held_out(data: Path, share: float, folder: Path) -> Path:
-    """Return a folder of links: the last `share` of each drive is for validation, the rest for training."""
+def chosen(args: argparse.Namespace, folder: Path) -> Path:
+    """Return a folder of links: the images to train on, and those to validate on.
+
+    `--hold-out` takes the last share of each drive, or of all images, for validation. `--images` keeps so many of those
+    that are left, evenly spread.
+    """
+    images = sorted((args.data / "images" / "train").iterdir())
     drives: dict[str, list[Path]] = {}
-    for image in sorted((data / "images" / "train").iterdir()):
-        drives.setdefault(image.name.partition("_")[0], []).append(image)
-    for images in drives.values():
-        first = round(len(images) * (1 - share))
-        for index, image in enumerate(images):
-            split = "train" if index < first else "valid"
-            for kind, file in (("images", image), ("masks", data / "masks" / "train" / f"{image.stem}.png")):
-                place = folder / kind / split / file.name
+    for image in images:
+        drives.setdefault(image.name.partition("_")[0] if "_" in image.name else "", []).append(image)
+    train, valid = list[Path](), list[Path]()
+    for drive in drives.values():
+        first = round(len(drive) * (1 - args.hold_out))
+        train, valid = [*train, *drive[:first]], [*valid, *drive[first:]]
+    if args.images:
+        train = [train[i * len(train) // args.images] for i in range(args.images)]
+    for split, found in (("train", train), ("val", valid or sorted((args.data / "images" / "val").iterdir()))):
+        for image in found:
+            for kind, suffix in (("images", image.suffix), ("masks", ".png")):
+                place = folder / kind / split / f"{image.stem}{suffix}"
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.symlink_to(file.resolve())
-    shutil.copy(data / "classes.json", folder)
+                place.symlink_to((image.parents[2] / kind / image.parent.name / place.name).resolve())
+    shutil.copy(args.data / "classes.json", folder)
     return folder
 
 
 def compare(args: argparse.Namespace) -> None:
     for side in args.sides:
-        values, seconds = [], []
+        found, seconds = [], []
         for seed in args.seeds:
             begun = processor_seconds()
-            values.append(train_recipe(args, seed) if side == "recipe" else train_peer(side, args, seed))
+            found.append(train_recipe(args, seed) if side == "recipe" else train_peer(side, args, seed))
             seconds.append(processor_seconds() - begun)
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        each = ", ".join(f"{value:.4f}" for value in values)
         name = " ".join([side, *(args.set if side == "recipe" else [])])
-        spent = statistics.mean(seconds)
-        print(f"{name}: mIoU {statistics.mean(values):.4f} +- {spread:.4f} ({each}), {spent:.0f} s", flush=True)
+        cells = [f"{score} {spread([one[score] for one in found])}" for score in SCORES[args.dataset]]
+        print(f"{name}: {'; '.join(cells)}; {statistics.mean(seconds):.0f} s", flush=True)
+
+
+def spread(values: list[float]) -> str:
+    """Return mean, sample standard deviation and all values as text."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.4f} +- {deviation:.4f} ({', '.join(f'{value:.4f}' for value in values)})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the camvid folder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the dataset")
+    parser.add_argument("--dataset", choices=tuple(RECIPES), default="camvid")
     parser.add_argument("--sides", nargs="+", choices=("recipe", *PEERS), default=["recipe", "unet", "deeplabv3plus"])
     parser.add_argument("--set", nargs="+", default=[], help="overrides of the recipe")
     parser.add_argument("--hold-out", type=float, default=0.0, help="share of the training images to validate on")
+    parser.add_argument("--images", type=int, default=None, help="number of training images; by default all")
+    parser.add_argument("--random", action="store_true", help="begin at random weights, with one learning rate")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, nargs=2, default=(256, 256))
@@ -173,8 +218,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        if args.hold_out:
-            args.data = held_out(args.data, args.hold_out, Path(folder))
+        if args.hold_out or args.images:
+            args.data = chosen(args, Path(folder))
         compare(args)
 
 

@@ -40,6 +40,7 @@ TASKS = {
     "instance_components": ("task=instance_components", *PLAIN, "metric=[nuclei,object_size,mask_ap]"),
     "autoencoder": ("task=autoencoder", "model=autoencoder", "encoder.widths=[4,8]"),
     "linear": ("task=autoencoder", "model=linear_autoencoder"),
+    "residual": ("task=autoencoder", "model=residual_autoencoder", "model.width=8"),
 }
 CHEAP = ("linear", "pose")
 

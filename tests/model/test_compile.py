@@ -26,6 +26,7 @@ MODELS = {
     "unetplusplus": f"model=unetplusplus {NARROW}",
     "timm": "model=unet encoder=timm encoder.name=mobilenetv3_small_050",
     "linear": "task=autoencoder model=linear_autoencoder",
+    "residual": "task=autoencoder model=residual_autoencoder model.width=8",
     "fpn": "model=fpn encoder=resnet18",
     "fcn8s": "model=fcn8s encoder.width=0.1",
     "deeplabv3": "model=deeplabv3 encoder=resnet18",
