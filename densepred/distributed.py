@@ -105,13 +105,46 @@ def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module
 def unused(model: nn.Module, channels: int, device: torch.device) -> bool:
     """Return True if a trainable parameter has no part in the output for an image (B, channels, H, W)."""
     training = model.training
-    size = getattr(model, "size", None) or (PROBE, PROBE)  # an autoencoder with `values` takes images of one size
-    outputs = model.eval().forward(torch.zeros(1, channels, *size, device=device))  # as it was before compiling
+    outputs = model.eval().forward(probe(model, channels, device))  # as it was before compiling
     total = torch.stack([stage.float().sum() for stages in outputs.values() for stage in stages]).sum()
     learned = [value for value in model.parameters() if value.requires_grad]
     gradients = torch.autograd.grad(total, learned, allow_unused=True)
     model.train(training)  # not before: gradient checkpointing computes again what it computed in evaluation mode
     return any(gradient is None for gradient in gradients)
+
+
+def probe(model: nn.Module, channels: int, device: torch.device) -> Tensor:
+    """Return an empty image that the model takes, (1, channels, H, W)."""
+    size = getattr(model, "size", None) or (PROBE, PROBE)  # an autoencoder with `values` takes images of one size
+    return torch.zeros(1, channels, *size, device=device)
+
+
+def own(value: Tensor) -> Tensor:
+    """Return this process's rows of a tensor that is divided over processes, sharing memory; others as they are."""
+    rows = getattr(value, "to_local", None)  # of DTensor, a class that takes seconds to import
+    return value if rows is None else rows()
+
+
+def whole(value: Tensor) -> Tensor:
+    """Gather a tensor that is divided over processes, which all must call this; return others as they are."""
+    gather_all = getattr(value, "full_tensor", None)
+    return value if gather_all is None else gather_all()
+
+
+def divided_as(value: Tensor, other: Tensor) -> Tensor:
+    """Divide a tensor that each process has whole as `other` is divided; return it as it is if `other` is not."""
+    if own(other) is other:
+        return value
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(other, DTensor)
+    rows = distribute_tensor(value, other.device_mesh, other.placements, src_data_rank=None)
+    return rows.clone()  # else its rows would keep the memory of all
+
+
+def norm_over_ranks(norm: Tensor) -> Tensor:
+    """Return the norm of numbers that are divided over processes, from that of this process's share, 0-d."""
+    return total(norm.double().square()).sqrt().to(norm.dtype)
 
 
 def remembered(name: str, make: Callable[[], str]) -> str:

@@ -124,9 +124,9 @@ def system_error(error: OSError) -> str | None:
 
 
 MEMORY = (
-    "memory ran out; lower data.batch_size or data.crop, or set trainer.precision=bf16 "
-    "or trainer.checkpointing=true (trainer.accumulate=2 keeps the size of a step; if it was in validation, lower "
-    "data.valid_batch_size)"
+    "memory ran out; lower data.batch_size or data.crop, or set trainer.precision=bf16, trainer.checkpointing=true, or "
+    "trainer.shard=true on several devices (trainer.accumulate=2 keeps the size of a step; if it was in validation, "
+    "lower data.valid_batch_size)"
 )
 PEER = (
     "another process of this run ended or did not answer within trainer.timeout_s: see its own message; the last "

@@ -43,6 +43,7 @@ class TrainerSettings:
     ema: float | None = None
     compile: bool = False
     checkpointing: bool = False
+    shard: bool = False
     channels_last: Any = "auto"  # or true, false
     sync_norm: bool = True
     fused_loss: bool = True

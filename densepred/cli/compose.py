@@ -86,6 +86,7 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
         *_missing(config),
         *_empty(config),
         *_unused(config, typed),
+        *_apart(config),
         *out_of_range(config),
     ]
     if mistakes:
@@ -104,6 +105,15 @@ def _empty(config: DictConfig) -> Iterator[str]:
     for key in PATHS:
         if OmegaConf.select(config, key, throw_on_missing=False) == "":
             yield f"{key}= is empty; give a path, or leave it out"
+
+
+def _apart(config: DictConfig) -> Iterator[str]:
+    """Yield a message for settings that exclude each other."""
+    if OmegaConf.select(config, "trainer.shard") and OmegaConf.select(config, "trainer.compile"):
+        yield (
+            "trainer.shard=true with trainer.compile=true: gathering weights splits the compiled graph at each block; "
+            "set one of them to false"
+        )
 
 
 def _unknown(config: DictConfig) -> Iterator[str]:

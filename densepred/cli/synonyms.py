@@ -34,6 +34,7 @@ KEYS = {
     "trainer.threads": "num_threads threads",
     "trainer.compile": "compile torch_compile",
     "trainer.checkpointing": "activation_checkpointing grad_checkpointing gradient_checkpointing with_cp",
+    "trainer.shard": "fsdp fsdp2 fully_shard use_fsdp zero zero3",
     "optimizer.lr": "base_lr learning_rate lr lr0",
     "optimizer.weight_decay": "wd weight_decay",
     "optimizer.momentum": "momentum",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from densepred import distributed
 from densepred.errors import Notice
 from densepred.nn import products
 
@@ -61,7 +62,11 @@ class Precision:
         """Unscale the gradients, clip them to the norm `clip`; return their norm before clipping, 0-d."""
         self.scaler.unscale_(optimizer)
         learning = [parameter for parameter in model.parameters() if parameter.grad is not None]
-        norm = nn.utils.get_total_norm([parameter.grad for parameter in learning if parameter.grad is not None])
+        gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
+        rows = [distributed.own(gradient) for gradient in gradients]
+        norm = nn.utils.get_total_norm(rows)
+        if any(mine is not gradient for mine, gradient in zip(rows, gradients, strict=True)):
+            norm = distributed.norm_over_ranks(norm)
         if clip is not None:
             nn.utils.clip_grads_with_norm_(learning, clip, norm)
         return norm

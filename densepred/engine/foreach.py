@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from densepred.distributed import own
+
 Lists = tuple[list[Tensor], list[Tensor]]
 
 
@@ -26,10 +28,13 @@ def lerp(into: Sequence[Tensor], end: Sequence[Tensor], weight: float) -> None:
 
 
 def _alike(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Lists]:
-    """Group pairs by device and type: with several, torch takes one kernel per tensor."""
+    """Group pairs by device and type: with several, torch takes one kernel per tensor.
+
+    Of tensors that are divided over processes, both alike, this process changes its rows.
+    """
     groups: dict[tuple[torch.device, torch.dtype], Lists] = defaultdict(lambda: ([], []))
     for one, other in zip(first, second, strict=True):
         mine, theirs = groups[one.device, one.dtype]
-        mine.append(one.detach())
-        theirs.append(other.detach())
+        mine.append(own(one.detach()))
+        theirs.append(own(other.detach()))
     return list(groups.values())

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from densepred import distributed
-from densepred.engine import foreach
+from densepred.engine import foreach, sharding
 from densepred.engine.amp import Precision
 from densepred.engine.validator import Validator
 from densepred.loader.ahead import ahead
@@ -55,7 +55,9 @@ class Trainer:
         self.progress, self.meter, self.log = state.progress, state.meter, run.log
         self.precision = Precision(settings.precision, state.device, state.scaler)
         self.rates = [group["lr"] for group in state.optimizer.param_groups]
-        self.parallel = distributed.parallel(state.model, task.info.channels, state.device)
+        self.parallel = state.model
+        if not sharding.divided(state.model):
+            self.parallel = distributed.parallel(state.model, task.info.channels, state.device)
         self.total: int | None = None
 
     def fit(self, train: TrainingLoader, resume: bool = False) -> Progress:

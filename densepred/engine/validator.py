@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from densepred import distributed
+from densepred.engine import sharding
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate, share_buffers
 from densepred.loader.loaders import EvaluationLoader
@@ -42,7 +43,8 @@ class Validator:
         share_buffers(state.eval_model)
         self.images.open(progress.step)
         # The checkpoint is written: nothing is lost. Several processes leave the pass at a batch, see `_seen`.
-        with self.stop.interruptible() if distributed.world() == 1 else nullcontext():
+        alone = distributed.world() == 1
+        with self.stop.interruptible() if alone else nullcontext(), sharding.gathered(state.eval_model):
             found = evaluate(state.eval_model, self.task, self.loader, state.device, self.precision, self._seen)
         values = {name: finite(value) for name, value in found.items()}
         if bad := [name for name, value in found.items() if value is not None and values[name] is None]:

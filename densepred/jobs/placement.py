@@ -11,6 +11,7 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from densepred import distributed
 from densepred.contracts import Encoder, Model
 from densepred.encoder.checkpointing import Checkpointed
+from densepred.engine import sharding
 from densepred.errors import UserError
 from densepred.settings import TrainSettings
 
@@ -29,8 +30,12 @@ def configure_torch(settings: TrainSettings, device: torch.device) -> None:
 
 
 def placed(model: Model, settings: TrainSettings, device: torch.device) -> Model:
+    if settings.trainer.shard:
+        sharding.require(model)
     model = _synchronised(model, settings, device)
-    order = torch.channels_last if settings.trainer.channels_last else torch.contiguous_format
+    # FSDP2 divides contiguous weights alone; images are channels-last anyway.
+    last = settings.trainer.channels_last and not settings.trainer.shard
+    order = torch.channels_last if last else torch.contiguous_format
     model = model.to(device=device, memory_format=order)  # pyright: ignore[reportCallIssue]
     if settings.trainer.checkpointing:
         _checkpoint(model)

@@ -13,6 +13,7 @@ import torch
 from densepred import distributed, output
 from densepred.build.instantiate import build, check
 from densepred.contracts import ClosedForm, Dataset, Model
+from densepred.engine import sharding
 from densepred.engine.amp import gradient_scaler
 from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.diagnostics import probe
@@ -144,7 +145,8 @@ def _train(
     weights = [f"class weights (median frequency): {class_weights}"] if class_weights else []
     balance = train_loader.samples.balance
     drawn = [balance.describe()] if balance is not None else []
-    for note in [*notes, *kept, *weights, *drawn, *effects.slower(settings, model)]:
+    shards = sharding.notes(model, settings.trainer.channels_last)
+    for note in [*notes, *kept, *weights, *drawn, *shards, *effects.slower(settings, model)]:
         log.say(note)
     if distributed.is_main() and not resume:
         images.show_training(log, train.info, train_loader.first(settings.trainer.pictures))
@@ -206,16 +208,22 @@ def _state(model: Model, task: Task, settings: TrainSettings) -> TrainState:
     if isinstance(model, ClosedForm):
         return TrainState(model, progress)
     average = moving_average(model, trainer.ema) if trainer.ema else None
+    device = next(model.parameters()).device
+    if trainer.shard:
+        sharding.apply(model, average, task.info.channels, device)
     if trainer.compile:
         model.compile()
         if distributed.is_main():
             print("  compiling in the first step and the first validation: half a minute or more each", flush=True)
+    optimizer = optimizer_of(model, build(settings.optimizer, None, "optimizer"))
+    if trainer.shard and device.type == "cuda":
+        sharding.update_by_lists(optimizer)
     return TrainState(
         model,
         progress,
-        optimizer=optimizer_of(model, build(settings.optimizer, None, "optimizer")),
+        optimizer=optimizer,
         average=average,
-        scaler=gradient_scaler(trainer.precision, next(model.parameters()).device),
+        scaler=gradient_scaler(trainer.precision, device),
         seed=settings.seed,
         frozen=frozen,
     )
@@ -232,7 +240,8 @@ def _fitter(
 
 def _diagnose(state: TrainState, task: Task, validator: Validator, run: Run) -> None:
     """Score the last weights; the checkpoint that holds them is written."""
-    values = probe(state.eval_model, task, validator.loader, state.device, validator.precision)
+    with sharding.gathered(state.eval_model):
+        values = probe(state.eval_model, task, validator.loader, state.device, validator.precision)
     run.log.scalars("probe", values, state.progress.step, state.progress.epoch)
     run.summarise(state, values)
     run.log.say("  probe  " + "  ".join(f"{name} {console.number(value)}" for name, value in values.items()))

@@ -26,6 +26,7 @@ FREE += (
     "trainer.threads",
     "trainer.devices",
     "trainer.checkpointing",
+    "trainer.shard",
     "trainer.probes",
     "logger",
     "sweep",
@@ -41,6 +42,7 @@ IMPLIED = {
     "data.foreground": 0.0,
     "dataset.image_suffix": "",
     "dataset.unlabelled": None,
+    "trainer.shard": False,
 }
 """Values that earlier runs had without the setting; of parts, the defaults of their constructors."""
 
@@ -85,6 +87,12 @@ def rescale(progress: Progress, changed: Mapping[str, tuple[Any, Any]]) -> list[
         return []
     before, progress.batch = progress.batch, progress.batch * then // now
     return [f"data.batch_size: {before} batches of {then} count as {progress.batch} of {now} in this epoch"]
+
+
+def rounded(changed: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Return a sentence about a changed setting that every run may change, and that changes orders of sums."""
+    then, now = changed.get("trainer.shard", (None, None))
+    return [] if then is now else [f"trainer.shard was {then} and is {now}: the rest may differ in the last digits"]
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -19,7 +19,7 @@ from densepred.atomic import write_json
 from densepred.build import renamed
 from densepred.errors import UserError
 from densepred.rundir import provenance, schema
-from densepred.rundir.changes import OF_ONE_START, completed, differences, refuse_changes, rescale
+from densepred.rundir.changes import OF_ONE_START, completed, differences, refuse_changes, rescale, rounded
 from densepred.rundir.checkpoints import BEST, META, Checkpoint, Checkpoints
 from densepred.rundir.lock import Lock
 from densepred.rundir.log import Log
@@ -53,23 +53,23 @@ class Run:
     def save(self, state: TrainState) -> None:
         """Write a checkpoint, then `last.safetensors`, from copies, while training goes on. See `wait`.
 
-        A full disk does not end the run.
+        A full disk does not end the run. Every process calls this, for tensors that are divided over them.
         """
+        self.wait()  # before further copies
+        parts, copies = state.state_dict(), Copies()
+        weights, tensors = copies.of(parts["weights"]), copies.of(parts["tensors"])
+        published = weights if state.average is None else copies.of(state.eval_model.state_dict())
         if not distributed.is_main():
             return
-        self.wait()
         self.losses.require_folder()
         if self.lock is not None:
             self.lock.require()
-        step, copies = state.progress.step, Copies()
+        step, header = state.progress.step, self._described("last", state)
         fact = f"step {step}: no checkpoint written in {self.folder}"
         with self.losses.writing("checkpoint", fact):
             position = self.log.position()
         if "checkpoint" in self.losses.lost:
             return
-        parts = state.state_dict()
-        weights, tensors = copies.of(parts["weights"]), copies.of(parts["tensors"])
-        published, header = copies.of(state.eval_model.state_dict()), self._described("last", state)
         meta = {
             **deepcopy(parts["meta"]),  # its counters go on
             "config": self.config,
@@ -91,10 +91,14 @@ class Run:
         self.writer.submit(write)
 
     def publish(self, name: str, state: TrainState) -> None:
-        """Write `name`.safetensors, weights with their description, for eval, predict and fine-tuning. See `wait`."""
+        """Write `name`.safetensors, weights with their description, for eval, predict and fine-tuning. See `wait`.
+
+        Every process calls this, as `save`.
+        """
+        weights = Copies().of(state.eval_model.state_dict())
         if not distributed.is_main():
             return
-        weights, header = Copies().of(state.eval_model.state_dict()), self._described(name, state)
+        header = self._described(name, state)
         self.writer.submit(lambda: self._publish(name, weights, header))
 
     def wait(self) -> None:
@@ -139,7 +143,7 @@ class Run:
             self.log.warn(f"{name} was {then} and is {now}: the rest of the run may differ in the last digits")
         self.log.rewind(found.meta["files"])
         self.log.say(f"resuming at step {state.progress.step}, epoch {state.progress.epoch}")
-        for note in [*notes, *rescale(state.progress, changed)]:
+        for note in [*notes, *rescale(state.progress, changed), *rounded(changed)]:
             self.log.warn(note)
         self._republish(state, found, bool(changed))
         self._remember(state, changed)
@@ -180,12 +184,12 @@ class Run:
 
     def _republish(self, state: TrainState, found: Checkpoint, changed: bool) -> None:
         """Write the published weights again where they are not those of this checkpoint, as after a kill."""
+        weights = Copies().of(state.eval_model.state_dict())
         if not distributed.is_main():
             return
-        if not self.published.holds("last", state):
+        if not self.published.holds("last", weights, state.progress.step):
             self.log.say(f"{self.published.file('last')} was not of step {state.progress.step}; it is written again")
-            self.publish("last", state)
-            self.wait()
+            self._publish("last", weights, self._described("last", state))
         published = found.meta.get("published") or {}
         self.published.reopen(published.get("best"), self.checkpoints.folder / str(found.step) / BEST)
         if changed or not (

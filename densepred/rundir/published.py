@@ -49,9 +49,9 @@ class Published:
         if name == "best":
             self.best, self.in_doubt = {"step": header["step"], "sha256": atomic.digest(path)}, False
 
-    def holds(self, name: str, state: TrainState) -> bool:
-        """Return True if the file holds the weights of this state."""
-        return _same(self.file(name), state.eval_model.state_dict(), {"step": state.progress.step})
+    def holds(self, name: str, weights: Mapping[str, Tensor], step: int) -> bool:
+        """Return True if the file holds these weights, of this step."""
+        return _same(self.file(name), weights, {"step": step})
 
     def reopen(self, best: object, copy: Path) -> None:
         """Take over what a checkpoint recorded: step and digest of the best weights, and its copy of them."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from densepred import distributed
 from densepred.contracts import Model
 from densepred.errors import UserError
 from densepred.rundir import schema
@@ -96,7 +97,7 @@ class TrainState:
             *self._check_average(tensors, changed),
             *self._check_scaler(meta["scaler"], changed),
         ]
-        self.model.load_state_dict(weights)
+        self.model.load_state_dict(_divided(weights, self.model.state_dict()))
         self._load_optimizer(tensors, meta, changed)
         self._load_average(tensors)
         if self.scaler is not None and self.scaler.is_enabled() and meta["scaler"]:
@@ -133,9 +134,13 @@ class TrainState:
         """Take the slots over by the names of their parameters: other rates and decays change the order."""
         if self.optimizer is None or _afresh(changed):
             return
-        parameters = list(self._parameters())
-        slots = _slots(tensors, meta.get("parameters", parameters))
-        state = {index: slots[name] for index, name in enumerate(parameters) if name in slots}
+        parameters = self._parameters()
+        slots = _slots(tensors, meta.get("parameters", list(parameters)))
+        state = {
+            index: {key: _as_parameter(value, parameter) for key, value in slots[name].items()}
+            for index, (name, parameter) in enumerate(parameters.items())
+            if name in slots
+        }
         groups = self.optimizer.state_dict()["param_groups"]  # they follow from the settings
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         _lay_out(self.optimizer)
@@ -159,7 +164,7 @@ class TrainState:
         if self.average is None:
             return
         if stored := _below(tensors, "average."):
-            self.average.load_state_dict(stored)
+            self.average.load_state_dict(_divided(stored, self.average.state_dict()))
         else:
             self.average.module.load_state_dict(self.model.state_dict())
 
@@ -197,6 +202,16 @@ def _lay_out(optimizer: torch.optim.Optimizer) -> None:
         for name, value in slots.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
                 slots[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _divided(tensors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Divide the whole tensors of a checkpoint over processes where the present ones are."""
+    return {name: distributed.divided_as(value, present[name]) for name, value in tensors.items()}
+
+
+def _as_parameter(value: Tensor, parameter: Tensor) -> Tensor:
+    """Divide a tensor of an optimizer as its parameter is; counters are whole everywhere."""
+    return distributed.divided_as(value, parameter) if value.shape == parameter.shape else value
 
 
 def _slots(tensors: Mapping[str, Tensor], parameters: Sequence[str]) -> dict[str, dict[str, Tensor]]:

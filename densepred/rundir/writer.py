@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import Tensor
 
+from densepred import distributed
+
 
 class Writer:
     """A thread that runs one job at a time, in the order in which they came."""
@@ -42,13 +44,24 @@ class Writer:
 
 
 class Copies:
-    """Copies of tensors on the CPU, which later steps do not change; one that has several names is copied once."""
+    """Copies of tensors on the CPU, which later steps do not change; one that has several names is copied once.
+
+    Tensors that are divided over processes are gathered one by one. All processes ask for the same ones, and the main
+    one alone gets copies; the others get the whole tensors of the moment, which they drop.
+    """
 
     def __init__(self) -> None:
         self._made: dict[tuple[object, ...], Tensor] = {}
 
     def of(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: self._copy(value.detach()) for name, value in tensors.items()}
+        """Return copies by name; an empty mapping in all but the main process."""
+        made: dict[str, Tensor] = {}
+        for name, value in tensors.items():
+            part = value.detach()
+            whole = distributed.whole(part)
+            if distributed.is_main():
+                made[name] = self._copy(part) if whole is part else whole.to("cpu")
+        return made
 
     def _copy(self, value: Tensor) -> Tensor:
         place = (value.device, value.data_ptr(), value.dtype, value.shape, value.stride())
