@@ -167,6 +167,9 @@ def boxes_for(model: Predictor, settings: Any) -> BoxFile | Detector | None:
     if settings.flip:
         model.task.require_mirror()
     if settings.boxes is None:
+        if model.task.codec.top_down:
+            text = "boxes: none are given, so each whole image is the box of one instance; type boxes=RUN_OR_JSON"
+            warnings.warn(text, Notice, stacklevel=2)
         return None
     model.require_instances()
     return person_boxes.open_boxes(

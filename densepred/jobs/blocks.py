@@ -16,6 +16,7 @@ from densepred.cli.typed import config_dirs
 from densepred.contracts import ClosedForm, Dataset, Decoder, Encoder, Model
 from densepred.errors import UserError, in_shell
 from densepred.home import from_here
+from densepred.loader.loaders import TrainingLoader
 from densepred.rundir import console
 from densepred.rundir.progress import Progress
 from densepred.settings import TrainSettings
@@ -36,10 +37,10 @@ def opening(
     train: Dataset,
     valid: Dataset,
     device: torch.device,
-    batches: int,
+    loader: TrainingLoader,
 ) -> str:
     """Return the block before the first step; `choices` are the options of the groups, `used` the groups in use."""
-    trainer, classes = settings.trainer, train.info.classes
+    trainer, classes, batches = settings.trainer, train.info.classes, len(loader)
     steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
     lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
     length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
@@ -50,12 +51,13 @@ def opening(
         length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
     chosen = [f"{name} {choices[name]}" for name in PARTS if name in used]
     with_parts = f" ({', '.join(chosen)})" if chosen else ""
+    of_instances = f"; {len(loader.samples)} instances to train on" if task.codec.top_down else ""
     size = console.count(sum(p.numel() for p in model.parameters()))
     rows = {
         "task": f"{choices['task']} ({', '.join(task.heads)})",
         "model": f"{choices['model']}{with_parts}",
         "size": f"{size} parameters{output_stride(model)}{predicted_at(model, task.heads)}",
-        "data": f"{choices['dataset']}, {len(train)} training and {len(valid)} validation samples",
+        "data": f"{choices['dataset']}, {len(train)} training and {len(valid)} validation samples{of_instances}",
         "images": images_line(train),
         **({"classes": f"{len(classes)}: {console.few(classes, 60)}"} if classes else {}),
         "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",

@@ -141,7 +141,7 @@ def _train(
     state = _state(model, task, settings)
     validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, task, settings, run, validator, stop)
-    log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, len(train_loader)))
+    log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, train_loader))
     weights = [f"class weights (median frequency): {class_weights}"] if class_weights else []
     balance = train_loader.samples.balance
     drawn = [balance.describe()] if balance is not None else []

@@ -13,7 +13,7 @@ from densepred import predict, predictor
 from densepred.cli import compose
 from densepred.dataset.shapes import Shapes
 from densepred.engine.evaluate import evaluate
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.jobs import evaluation, parts, training
 from densepred.settings import DataSettings
 from densepred.types import Annotation
@@ -93,8 +93,9 @@ def test_evaluation_and_prediction_see_the_same(runs: Path) -> None:
     torch.testing.assert_close(seen[index].keypoints[rows], found.keypoints[rows], atol=1e-3, rtol=1e-4)
 
 
-def test_without_boxes_an_image_is_one(runs: Path) -> None:
-    found, output = predicted(runs)
+def test_without_boxes_an_image_is_one_and_a_notice_tells(runs: Path) -> None:
+    with pytest.warns(Notice, match="boxes: none are given, so each whole image is the box of one instance"):
+        found, output = predicted(runs)
     assert [entry["image_id"] for entry in found] == [1, 2, 3]
     assert all(len(entry["keypoints"]) == 33 for entry in found)
     assert len(list((output / "overlays").glob("*.png"))) == 3
