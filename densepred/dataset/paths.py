@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
 from densepred.dataset.file_names import normal
-from densepred.errors import Notice, UserError, shown
+from densepred.errors import Misfit, Notice, UserError, shown
 from densepred.home import expand
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def known_splits(splits: Mapping[str, Any] | None, defaults: Mapping[str, Any]) 
 def fractions(splits: Mapping[str, Any], split: str) -> dict[str, float]:
     """Return the splits that are fractions of one set, {} if `splits` holds names.
 
-    Raises UserError if `split` is a name beside fractions.
+    Raises UserError if `split` is none of the fractions.
     """
     found = {name: float(part) for name, part in splits.items() if _is_fraction(part)}
     whole = [part for part in splits.values() if isinstance(part, int) and part > 1]
@@ -60,11 +60,9 @@ def fractions(splits: Mapping[str, Any], split: str) -> dict[str, float]:
         raise UserError(f"dataset.splits: {dict(splits)}; give fractions, such as {{train: 0.8, valid: 0.2}}")
     split = split_word(split)
     if found and split in splits and split not in found:
-        first = next(iter(found))
-        raise UserError(
-            f"dataset.splits: {split} is {shown(splits[split])}, a name, beside {first}={found[first]:g}, a fraction; "
-            f"give {split} a fraction too"
-        )
+        given = " and ".join(f"{name}: {part:g}" for name, part in found.items())
+        fact = f"dataset.splits: the images are divided by fractions ({given}), of which {split} has none"
+        raise Misfit(f"{fact}; if you need it, add one, such as {split}: 0.1", "no_fraction")
     return found
 
 

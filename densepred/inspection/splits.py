@@ -33,7 +33,8 @@ def built(node: Mapping[str, Any], read: Read) -> Built:
     found = Built(dict(node))
     with noted(found.findings):
         errors = _build(found)
-        refused = [error for error in errors.values() if _of_masks(error)]
+        # Labels are those of training masks: where these are read, another split is refused for another reason
+        refused = [] if "train" in found.data else [error for error in errors.values() if _of_masks(error)]
         if refused and (cure := masks.survey(found.node, SPLITS, read)) is not None:
             found.node |= cure.settings
             found.table = cure.table
@@ -93,7 +94,7 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
 def _refused(split: str, error: UserError) -> Finding:
     fact, _, remedy = str(error).rpartition("; ")
     kind = error.cause if isinstance(error, Misfit) else "refused"
-    if split == "test" and kind in ("refused", "no_files", "empty_split"):
+    if split == "test" and kind in ("refused", "no_files", "no_fraction", "empty_split"):
         return Finding("note", "no_test", f"{split}: {fact or remedy}", remedy)
     names = error.names if isinstance(error, Misfit) else ()
     level = "warning" if split == "test" else "error"  # training reads no test images

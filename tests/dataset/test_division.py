@@ -85,5 +85,5 @@ def test_years_are_names_and_parts_of_a_hundred_are_refused() -> None:
         assert fractions({"train": 2018, "valid": 2019}, "train") == {}
     with pytest.raises(UserError, match=r"give fractions, such as \{train: 0\.8"):
         fractions({"train": 80, "valid": 20}, "train")
-    with pytest.raises(UserError, match=r"valid is 'val', a name, beside train=0\.8, a fraction"):
+    with pytest.raises(UserError, match=r"fractions \(train: 0\.8\), of which valid has none; .* valid: 0\.1$"):
         fractions({"train": 0.8, "valid": "val"}, "val")

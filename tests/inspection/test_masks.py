@@ -140,3 +140,16 @@ def test_the_command_writes_the_classes_that_masks_in_colours_need(tmp_path: Pat
     code, again = check(tmp_path)
     assert (code, "colour_masks" in again) == (0, False)
     assert Folder(str(tmp_path)).info.palette == ((0, 0, 0), (128, 0, 0))
+
+
+def test_masks_that_are_read_are_no_fault_of_a_split_without_a_fraction(tmp_path: Path) -> None:
+    draw(tmp_path)
+    for index in range(3):
+        write(tmp_path / f"masks/train/{index}.png", COLOURS[HALF])
+    (tmp_path / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nroad:0,0,0::\nsky:128,0,0::\n")
+    words = (
+        "dataset.images=images/train dataset.masks=masks/train 'dataset.splits={train: 0.5, valid: 0.5, test: test}'"
+    )
+    code, again = found(tmp_path, words)
+    assert (code, {kind for kind, one in again.items() if one["level"] == "error"}) == (0, set())
+    assert "of which test has none" in again["no_test"]["fact"]
