@@ -61,7 +61,7 @@ def predict(cfg: DictConfig) -> int:
         return predict_video(settings, source, files, output)
     places = destinations(files, source, output)
     from densepred.engine import caps
-    from densepred.results import geotiff, in_parallel, person_boxes
+    from densepred.results import geotiff, in_parallel, person_boxes, spacing
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
     from densepred.results.predicting import Predicting, Work, Writers
@@ -99,6 +99,7 @@ def predict(cfg: DictConfig) -> int:
         *writer.kinds.values(),
         *([f"{geotiff.KIND}/"] if maps is not None and maps.count else []),
         *([] if latents is None else latents.join(model.basis())),
+        *spacing.write(files, places, output),
     ]
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
     print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")

@@ -7,7 +7,7 @@ its error names the packages. The extra `medical` installs it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -40,6 +40,17 @@ HEADER = (
 )
 
 
+GEOMETRY = {
+    "PixelSpacing": "pixel_spacing_mm",
+    "ImagerPixelSpacing": "imager_pixel_spacing_mm",
+    "SliceThickness": "slice_thickness_mm",
+    "SpacingBetweenSlices": "spacing_between_slices_mm",
+    "ImagePositionPatient": "position_mm",
+    "ImageOrientationPatient": "orientation",
+}
+"""Tags of sizes and places (PS3.3 C.7.6.2, C.7.6.3), and their names in files of results."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """`inverted` for MONOCHROME1, in which the lowest value is white.
@@ -61,6 +72,16 @@ def read_layout(path: Path, max_pixels: int) -> Layout:
         return _layout(path, data, max_pixels)
 
 
+def geometry(path: Path) -> dict[str, list[float]]:
+    """Return what the header tells of sizes and places, by the names in GEOMETRY; rows come before columns."""
+    with _opened(path, header=True, tags=GEOMETRY) as data:
+        found = {name: data.get(tag) for tag, name in GEOMETRY.items()}
+        values = {
+            name: np.atleast_1d(np.array(one, np.float64)) for name, one in found.items() if one not in (None, "")
+        }
+    return {name: one.tolist() for name, one in values.items() if one.size and np.isfinite(one).all()}
+
+
 def read_values(path: Path, max_pixels: int) -> np.ndarray:
     """Return the pixels (H, W, bands): integers as stored if there is no rescale, otherwise float32 of the modality."""
     with _opened(path, header=False) as data:
@@ -74,7 +95,7 @@ def read_values(path: Path, max_pixels: int) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: Path, header: bool) -> Iterator[Any]:
+def _opened(path: Path, header: bool, tags: Collection[str] = HEADER) -> Iterator[Any]:
     check_file(path)
     if find_spec("pydicom") is None:
         raise UserError(f"{path}: is DICOM, which pydicom reads; type {INSTALL}, or save it as PNG, TIFF or .npy")
@@ -85,7 +106,7 @@ def _opened(path: Path, header: bool) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         if str(read_file_meta_info(path).get("TransferSyntaxUID")) == DEFLATED:
             raise UserError(f"{path}: is deflated as a whole; save it uncompressed")
-        yield pydicom.dcmread(path, stop_before_pixels=header, specific_tags=[*HEADER] if header else None)
+        yield pydicom.dcmread(path, stop_before_pixels=header, specific_tags=[*tags] if header else None)
 
 
 def _layout(path: Path, data: Any, max_pixels: int) -> Layout:

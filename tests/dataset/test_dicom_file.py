@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +17,12 @@ from densepred.dataset import dicom_file
 from densepred.dataset.folder import Folder
 from densepred.dataset.image import from_array, read_image
 from densepred.dataset.image_header import read_header
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.jobs.parts import read_as_trained
 from densepred.predictor import Predictor
+from densepred.results import spacing
 from densepred.types import Info
+from tests.dataset.dicom_tree import saved
 from tests.dataset.files import mask, write
 
 pydicom = pytest.importorskip("pydicom")
@@ -28,34 +30,6 @@ RANDOM = np.random.default_rng(11)
 TWELVE = RANDOM.integers(0, 4096, (20, 30), dtype=np.uint16)
 TWELVE.flat[:2] = (0, 4095)
 COLOUR = RANDOM.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-
-
-def saved(path: Path, values: np.ndarray, **more: Any) -> Path:
-    """Write a DICOM image of (H, W) or (H, W, 3), by pydicom alone."""
-    from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
-
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
-    meta.TransferSyntaxUID = more.pop("syntax", ExplicitVRLittleEndian)
-    data = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
-    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    data.Rows, data.Columns = values.shape[:2]
-    data.SamplesPerPixel = 1 if values.ndim == 2 else values.shape[2]
-    data.PhotometricInterpretation = "MONOCHROME2" if values.ndim == 2 else "RGB"
-    data.PlanarConfiguration = 0
-    data.BitsAllocated = data.BitsStored = 8 * values.dtype.itemsize
-    data.HighBit, data.PixelRepresentation = data.BitsStored - 1, int(values.dtype.kind == "i")
-    data.PixelData = values.tobytes()
-    signed = more.pop("padding_signed", False)
-    for name, value in more.items():
-        if name.startswith("PixelPadding"):
-            data.add_new(name, "SS" if signed else "US", value)
-        else:
-            setattr(data, name, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data.save_as(path, enforce_file_format=True)
-    return path
 
 
 def close(found: torch.Tensor, expected: np.ndarray) -> None:
@@ -220,3 +194,15 @@ def test_files_that_are_no_dicom_and_a_missing_library_are_named(
     monkeypatch.setattr(dicom_file, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"a\.dcm: .*pip install 'densepred\[medical\]'"):
         read_image(tmp_path / "a.dcm")
+
+
+def test_predictions_come_with_the_spacing_of_their_pixels(tmp_path: Path) -> None:
+    known = {"PixelSpacing": [0.5, 0.75], "SliceThickness": 3, "ImagePositionPatient": [1, -2, 3.5]}
+    files = [saved(tmp_path / "a.dcm", TWELVE, **known), saved(tmp_path / "b.dcm", TWELVE), tmp_path / "c.png"]
+    with pytest.warns(Notice, match="1 of 2 images of DICOM tell no spacing"):
+        assert spacing.write(files, [Path("a"), Path("b"), Path("c")], tmp_path) == ["spacing.json"]
+    assert json.loads((tmp_path / "spacing.json").read_text()) == {
+        "a": {"pixel_spacing_mm": [0.5, 0.75], "slice_thickness_mm": [3.0], "position_mm": [1.0, -2.0, 3.5]},
+        "b": {},
+    }
+    assert spacing.write(files[2:], [Path("c")], tmp_path) == []

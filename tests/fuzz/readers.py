@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.io import savemat
 
+from densepred.dataset import dicom_file, nifti_file
 from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.coco_panoptic import CocoPanoptic
@@ -22,6 +25,7 @@ from densepred.dataset.image import read_image
 from densepred.dataset.image_header import read_header
 from densepred.dataset.mask import read_mask
 from densepred.dataset.mpii import Mpii
+from densepred.dataset.nifti import Nifti
 from densepred.dataset.pair_list import read_list
 from densepred.errors import UserError
 from densepred.hub import pickles
@@ -30,7 +34,7 @@ from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.types import Info
 from densepred.weights import header
 from densepred.weights.file import load_model, read_tensors
-from tests.dataset import coco_tree, folder_tree, mpii_tree, trees
+from tests.dataset import coco_tree, dicom_tree, folder_tree, mpii_tree, nifti_tree, trees
 from tests.fuzz import run_files
 from tests.fuzz.datasets import DATASETS
 from tests.fuzz.mutations import BYTES, ENDS, JSON, TEXT, Change
@@ -80,6 +84,36 @@ def _image(folder: Path, variant: int) -> Path:
     more: dict[str, Any] = {"exif": exif} if name[-3:] in ("jpg", "png") else {}
     image.save(folder / name, **options, **more)
     return folder / name
+
+
+def _dicom(folder: Path, variant: int) -> Path:
+    values = np.arange(12 * 10, dtype=(np.int16, np.uint16, np.uint8)[variant]).reshape(12, 10)
+    more = ({"RescaleSlope": 2, "RescaleIntercept": -100}, {"PixelPaddingValue": 3}, {"PixelSpacing": [0.5, 0.7]})
+    return dicom_tree.saved(folder / "a.dcm", values, **more[variant])
+
+
+def _read_dicom(path: Path) -> None:
+    quietly(dicom_file.geometry, path)
+    quietly(read_header, path)
+    read_image(path, max_value=(40, 400))
+
+
+def _volume(folder: Path, variant: int) -> Path:
+    nifti_tree.save(folder, "a", channels=1)
+    path = folder / "imagesTr/a_0000.nii.gz"
+    if variant:  # the header itself, which gzip's check of the content does not protect
+        plain = path.with_suffix("")
+        plain.write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+        return plain
+    return path
+
+
+def _read_volume(path: Path) -> None:
+    volume = nifti_file.read_header(path, 2, 10**6)
+    quietly(nifti_file.alike, volume, np.zeros([volume.shape[place] for place in np.argsort(volume.places)], np.uint8))
+    quietly(volume.slice, 2, 0, nifti_file.Values(volume))
+    Nifti(str(path.parents[1]), splits={"train": 1.0}, window=[0, 600], classes=3, max_pixels=10**6)[0]
 
 
 def _read_picture(path: Path) -> None:
@@ -220,6 +254,8 @@ KINDS: dict[str, Kind] = {
     "mat": Kind(_heads, _read_mpii, BYTES, 2),
     "classes": Kind(_classes, _read_folder, JSON, 3),
     "list": Kind(_list, _read_list, TEXT, 2),
+    **({"dicom": Kind(_dicom, _read_dicom, BYTES, 3)} if find_spec("pydicom") else {}),
+    **({"nifti": Kind(_volume, _read_volume, BYTES, 2)} if find_spec("nibabel") else {}),
     "pickle": Kind(_pickle, pickles.read, BYTES, 2),
     **{option: _dataset(option) for option in DATASETS},
     **{name: Kind(write, read, (*JSON, *ENDS), count) for name, (write, read, count) in run_files.READERS.items()},
