@@ -1,4 +1,4 @@
-"""CVAT for images 1.1: an XML file of the boxes, polygons, ellipses and masks of all images.
+"""CVAT for images 1.1 and for video 1.1: an XML file of the boxes, polygons, ellipses and masks of all images.
 
 Source: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree.ElementTree import Element
 
-from densepred.dataset import cvat_shape, paths, xml_file
+from densepred.dataset import cvat_shape, cvat_video, paths, xml_file
 from densepred.dataset.annotated import Annotated
 from densepred.dataset.coco import Entry, Record
 from densepred.dataset.records import Records
@@ -37,12 +37,12 @@ class Cvat(Annotated):
     def gather(self, split: str) -> Records:
         path = self.find(self.annotations, split, "annotations")
         root = xml_file.read(path, LARGEST)
-        if root.tag != "annotations" or root.find("track") is not None:
-            raise UserError(f"{path}: is no file of CVAT for images; export from CVAT as CVAT for images 1.1")
+        if root.tag != "annotations":
+            raise UserError(f"{path}: is no file of CVAT; export from CVAT as CVAT for images 1.1")
         records = Records(path, self._folder, self.max_pixels, self.exif != "stored")
         records.listed, records.colours = cvat_shape.labels(root, path)
         folder = self.find(self.images, split, "images")
-        for element in self._of_split(root.findall("image"), path, split):
+        for element in self._elements(root, path, split, folder, records):
             size = cvat_shape.whole(element, "height", str(path)), cvat_shape.whole(element, "width", str(path))
             places = [folder / element.get("subset", ""), folder, path.parent / "images"]
             image = self.add_image(records, path, element.get("name"), places, size)
@@ -51,6 +51,14 @@ class Cvat(Annotated):
         if self._divided:
             records.unread(folder, "images that the file does not name, left out")
         return records
+
+    def _elements(self, root: Element, path: Path, split: str, folder: Path, records: Records) -> list[Element]:
+        """Return the images of a split, or the frames of a video."""
+        if root.find("track") is None:
+            return self._of_split(root.findall("image"), path, split)
+        if self._divided and self.group is None:
+            records.told["video whose frames, nearly alike, are divided at random; a file per split has none alike"] = 1
+        return cvat_video.images(root, path, folder, records.told)
 
     def _of_split(self, images: list[Element], path: Path, split: str) -> list[Element]:
         """Return the images of a split: all of its own file, or those of its subset."""

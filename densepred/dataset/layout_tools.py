@@ -26,14 +26,9 @@ def cvat_files(tree: Tree) -> list[str]:
     return [name for name in names[:SEVERAL] if b"<annotations>" in tree.beginning(name)]
 
 
-def is_of_video(tree: Tree, name: str) -> bool:
-    """Tell if an XML file of CVAT holds the tracks of a video."""
-    return b"<track" in tree.beginning(name)
-
-
 def _cvat(tree: Tree) -> str | None:
     names = cvat_files(tree)
-    if not names or is_of_video(tree, names[0]):
+    if not names:
         return None
     subsets = {one.decode().lower() for one in re.findall(rb' subset="(\w+)"', tree.beginning(names[0], LARGEST))}
     splits = {split_of(word) for word in subsets if TOKEN.fullmatch(word)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from densepred.dataset.layout_tools import cvat_files, is_of_video
 from densepred.dataset.layout_tree import Found, Tree
 
 
@@ -15,15 +14,10 @@ def layouts(tree: Tree) -> Iterator[Found]:
             yield Found(what, remedy, read=False)
 
 
-def _cvat_video(tree: Tree) -> bool:
-    return any(is_of_video(tree, name) for name in cvat_files(tree))
-
-
 def _brushes(tree: Tree) -> bool:
     return tree.any(r"(.*/)?task-\d+-annotation-\d+.*\.(png|npy)")
 
 
 FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
-    (_cvat_video, "CVAT's XML for video", "the task as CVAT for images 1.1, and type dataset=cvat"),
     (_brushes, "Label Studio's export of brushes as PNG files", "as JSON, and type dataset=label_studio"),
 )

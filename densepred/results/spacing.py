@@ -1,4 +1,4 @@
-"""What DICOM tells of sizes and places in millimetres, for predictions of PNG, which hold none of it."""
+"""Spacing and place of images of DICOM in millimetres, for predictions of PNG, which hold none of it."""
 
 from __future__ import annotations
 

@@ -57,12 +57,6 @@ def cvat_xml(root: Path) -> None:
     (root / "annotations.xml").write_text(f"<annotations><version>1.1</version>{meta}{rows}</annotations>")
 
 
-def cvat_video(root: Path) -> None:
-    cvat_xml(root)
-    path = root / "annotations.xml"
-    path.write_text(path.read_text().replace("</annotations>", '<track id="0" label="nucleus"></track></annotations>'))
-
-
 def brushes(root: Path) -> None:
     images(root, "images/{}.jpg")
     for number, name in enumerate(NAMES, 1):

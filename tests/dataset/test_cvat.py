@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 
 import numpy as np
 import pytest
@@ -9,15 +10,20 @@ import torch
 
 from densepred.conversion.coco_form import CocoForm
 from densepred.dataset.cvat import Cvat
+from densepred.dataset.folder import Folder
 from densepred.errors import Notice, UserError
-from tests.dataset.cvat_tree import LABELS, SIZE, SQUARE, save, shape, tree
+from tests.dataset.cvat_tree import LABELS, SIZE, SQUARE, empty, save, shape, tree
 from tests.dataset.files import picture, write
 
 DIVIDED = {"train": 0.5, "valid": 0.5}
 
 
 def semantic(root: Path) -> torch.Tensor:
-    found = Cvat(str(root))[0].truth.semantic
+    return semantic_of(Cvat(str(root)), 0)
+
+
+def semantic_of(data: Cvat, index: int) -> torch.Tensor:
+    found = data[index].truth.semantic
     assert found is not None
     return found
 
@@ -151,9 +157,76 @@ def test_a_damaged_shape_is_refused(tmp_path: Path, found: str, said: str) -> No
         Cvat(str(tmp_path))
 
 
-def test_tracks_of_videos_are_refused(tmp_path: Path) -> None:
-    save(tmp_path, "a", shape("polygon", points=SQUARE))
-    path = tmp_path / "annotations.xml"
-    path.write_text(path.read_text().replace("</annotations>", "<track></track></annotations>"))
-    with pytest.raises(UserError, match=r"export from CVAT as CVAT for images 1\.1"):
-        Cvat(str(tmp_path))
+def video(root: Path, *tracks: str, frames: int = 5) -> Path:
+    """Write the images of frames, and the file of CVAT for video with these tracks."""
+    for number in range(frames):
+        write(root / f"images/frame_{number:06d}.png", picture(SIZE))
+    tree = empty()
+    size = f"<original_size><width>{SIZE[1]}</width><height>{SIZE[0]}</height></original_size>"
+    tree[1][0].append(Xml.fromstring(size))
+    tree.extend([Xml.fromstring(one) for one in tracks])
+    (root / "annotations.xml").write_bytes(Xml.tostring(tree))
+    return root
+
+
+def track(*shapes: str, label: str = "cat", task: int = 0) -> str:
+    return f'<track id="0" label="{label}" task_id="{task}">{"".join(shapes)}</track>'
+
+
+def at(frame: int, kind: str = "box", outside: int = 0, **fields: object) -> str:
+    return shape(kind, frame=frame, keyframe=1, outside=outside, **fields).replace('label="cat" ', "")
+
+
+def box(x: float, y: float) -> dict[str, float]:
+    return {"xtl": x, "ytl": y, "xbr": x + 8, "ybr": y + 4}
+
+
+def read_frames(root: Path) -> list[list[list[float]] | None]:
+    """Return the corners of the boxes of each frame, on the edges of pixels."""
+    data = Cvat(str(root), splits={"train": 1.0})
+    return [None if (boxes := data[i].truth.boxes) is None else (boxes + 0.5).tolist() for i in range(len(data))]
+
+
+def test_tracks_of_a_video_are_shapes_of_its_frames(tmp_path: Path) -> None:
+    polygons = [at(0, "polygon", points=SQUARE), at(1, "polygon", points=SQUARE), at(2, "polygon", 1, points=SQUARE)]
+    video(tmp_path, track(*polygons), track(at(1, **box(2, 3)), at(2, outside=1, **box(2, 3)), label="dog"))
+    with pytest.warns(Notice, match="frames, nearly alike, are divided at random"):
+        data = Cvat(str(tmp_path), splits={"train": 1.0})
+    assert [data.identity(i)[1] for i in range(len(data))] == [f"images/frame_{i:06d}" for i in range(5)]
+    counts = [0 if (found := data[i].truth.categories) is None else len(found) for i in range(5)]
+    assert counts == [1, 2, 0, 0, 0]
+    assert torch.equal(semantic_of(data, 0), drawn((2, 10, 5, 30, 15)))
+
+
+def test_boxes_between_keyframes_are_on_a_straight_line(tmp_path: Path) -> None:
+    video(tmp_path, track(at(0, **box(2, 3)), at(4, **box(10, 5))))
+    with pytest.warns(Notice, match="3 boxes between keyframes interpolated"):
+        found = read_frames(tmp_path)
+    assert found == [[[x, y, x + 8, y + 4]] for x, y in ((2, 3), (4, 3.5), (6, 4), (8, 4.5), (10, 5))]
+
+
+def test_a_track_stays_until_it_is_outside(tmp_path: Path) -> None:
+    video(tmp_path, track(at(0, **box(2, 3)), at(2, outside=1, **box(30, 3)), at(3, **box(6, 3))))
+    with pytest.warns(Notice, match="1 frames after the last shape of a track that does not end"):
+        found = read_frames(tmp_path)
+    left = [2, 3, 10, 7]
+    assert found == [[left], [left], [], [[6, 3, 14, 7]], []]
+
+
+def test_videos_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    apart = track(at(0, "polygon", points=SQUARE), at(3, "polygon", points=SQUARE))
+    several = [track(at(0, **box(2, 3)), task=number) for number in range(2)]
+    for name, tracks, frames, said in (
+        ("a", [apart], 4, r"track 0: has no polygon in frame 1, between 0 and 3; export from CVAT"),
+        ("b", several, 4, r"the tracks of several tasks, .*; export each task by itself"),
+        ("c", [apart], 0, r"holds no frame_000000\.png; export with images, or type ffmpeg -i VIDEO"),
+    ):
+        (tmp_path / name / "images").mkdir(parents=True)
+        with pytest.raises(UserError, match=said):
+            Cvat(str(video(tmp_path / name, *tracks, frames=frames)), splits={"train": 1.0})
+
+
+def test_a_folder_of_a_video_is_recognised(tmp_path: Path) -> None:
+    video(tmp_path, track(at(0, **box(2, 3))))
+    with pytest.raises(UserError, match=r"CVAT's XML: type dataset=cvat "):
+        Folder(str(tmp_path))

@@ -143,7 +143,6 @@ def compare(found: Any, name: str, kind: str) -> None:
 
 
 UNREAD: dict[str, tuple[Draw, str]] = {
-    "cvat video": (export_trees.cvat_video, r"CVAT's XML for video, .*; export .* 1\.1, and type dataset=cvat$"),
     "label studio png": (export_trees.brushes, r"Label Studio's .*; export as JSON, and type dataset=label_studio$"),
 }
 
