@@ -245,3 +245,19 @@ def test_the_architecture_draws_these_floors_and_explains_each_room() -> None:
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("__")}
     groups = {path.name for path in (ROOT / "configs").iterdir()}  # docs/options.md explains these
     assert rooms - groups <= shown
+
+
+def test_timm_is_imported_with_its_encoders_alone() -> None:
+    """It takes as long to import as a tenth of a command's start, so other files import it where they need it."""
+    found = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in FILES
+        if any(isinstance(node, ast.Import | ast.ImportFrom) and "timm" in names(node) for node in tree(path).body)
+    ]
+    assert found == ["encoder/timm.py"]
+
+
+def names(node: ast.Import | ast.ImportFrom) -> set[str]:
+    """Return the packages that a statement imports from."""
+    modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [str(node.module)]
+    return {name.split(".")[0] for name in modules}

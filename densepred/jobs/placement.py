@@ -6,7 +6,6 @@ import os
 from typing import cast
 
 import torch
-from timm.layers.norm_act import convert_sync_batchnorm
 
 from densepred import distributed
 from densepred.contracts import Encoder, Model
@@ -63,4 +62,6 @@ def _synchronised(model: Model, settings: TrainSettings, device: torch.device) -
     """Return the model with batch norms that share their statistics over several GPUs."""
     if not settings.trainer.sync_norm or device.type != "cuda" or distributed.world() == 1:
         return model
+    from timm.layers.norm_act import convert_sync_batchnorm  # timm is slow to import, and few runs need it
+
     return cast(Model, convert_sync_batchnorm(model))  # torch's own converter drops the activations of timm's norms
