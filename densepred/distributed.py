@@ -19,6 +19,7 @@ from torch._C._distributed_c10d import TCPStore
 from torch.nn.parallel import DistributedDataParallel
 
 from densepred.errors import UserError
+from densepred.process import supervisor
 from densepred.process.parent import stop_with_parent
 
 OWN_DEVICE = ("SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND", "SLURM_TRES_PER_TASK")
@@ -62,6 +63,7 @@ def join(timeout_seconds: float = 600.0) -> torch.device:
     """
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         stop_with_parent()
+        supervisor.expect(timeout_seconds)
         require_devices(torch.accelerator.device_count() if torch.accelerator.is_available() else 0)
     where = device()
     if where.type == "cuda":

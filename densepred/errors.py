@@ -6,11 +6,13 @@ import difflib
 import errno
 import json
 import re
+import resource
 import shlex
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -101,7 +103,7 @@ SYSTEM = {
     errno.EISDIR: "choose another path: a folder has this name",
     errno.ENOTEMPTY: "choose another path: the folder is not empty",
     errno.ENOMEM: "close other programs, or lower data.workers or data.batch_size",
-    errno.EAGAIN: "raise the limit of processes (ulimit -u), or lower data.workers",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u, or pids.max of a container), or set data.workers=0",
     errno.EPIPE: "its reader has ended: write to a file instead of a pipe",
     errno.EADDRINUSE: "set MASTER_PORT to another port",
 }
@@ -128,6 +130,19 @@ MEMORY = (
     "trainer.shard=true on several devices (trainer.accumulate=2 keeps the size of a step; if it was in validation, "
     "lower data.valid_batch_size)"
 )
+NO_THREAD = (
+    "the limit of processes: no further thread or process can start; raise it (ulimit -u, or pids.max of a container), "
+    "or set data.workers=0 and OMP_NUM_THREADS=1"
+)
+REFUSED_THREAD = "can't start new thread|Resource temporarily unavailable"
+"""Texts of Python and of torch's C++ if no thread can start."""
+
+UNSTARTED = 71
+"""Exit code of a loader worker that can start no thread; EX_OSERR of sysexits.h."""
+
+NEAR = 2**29
+"""Bytes below a limit of address space at which an error may come from it: blocks of this size were refused."""
+
 PEER = (
     "another process of this run ended or did not answer within trainer.timeout_s: see its own message; the last "
     "checkpoint is complete"
@@ -144,6 +159,7 @@ RUNTIME: tuple[tuple[str, type[UserError], str], ...] = (
         UserError,
         "a number is too large for float32; lower optimizer.lr or optimizer.weight_decay",
     ),
+    (rf"DataLoader worker \(pid.* exit(ed)? unexpectedly with exit code {UNSTARTED}\b", WorkerKilled, NO_THREAD),
     (
         r"DataLoader worker \(pid",  # not "Caught RuntimeError in DataLoader worker", a mistake in its code
         WorkerKilled,
@@ -174,8 +190,18 @@ def classed(error: BaseException) -> UserError | None:
     """
     if isinstance(error, UserError):
         return error
+    found = _classed(error)
+    if found is None and _space_is_short():
+        fact, _, remedy = _memory().replace("ran out", "probably ran out").partition("; ")
+        return MachineError(f"{fact} ({shown(f'{type(error).__name__}: {error}')}); {remedy}")
+    return found
+
+
+def _classed(error: BaseException) -> UserError | None:
+    if isinstance(error, RuntimeError) and re.search(REFUSED_THREAD, str(error)) and _space() is None:
+        return MachineError(NO_THREAD)
     if out_of_memory(error):
-        return MachineError(MEMORY)
+        return MachineError(_memory())
     if isinstance(error, OSError):
         sentence = system_error(error)
         return None if sentence is None else MachineError(sentence)
@@ -183,6 +209,34 @@ def classed(error: BaseException) -> UserError | None:
         return next((_told(error, kind, said) for text, kind, said in RUNTIME if re.search(text, str(error))), None)
     sentence = _unreadable(error)
     return None if sentence is None else UserError(sentence)
+
+
+def _space() -> int | None:
+    """Return the limit of address space of this process in bytes (ulimit -v); None without one."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _space_is_short() -> bool:
+    """Return True if this process has come near its limit of address space: then libraries raise errors of any kind."""
+    limit = _space()
+    if limit is None:
+        return False
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        peak = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmPeak"))
+    except (OSError, StopIteration, MemoryError):
+        return True
+    return limit - peak < NEAR
+
+
+def _memory() -> str:
+    """Return the sentence for memory that ran out; a limit of this process comes before smaller batches."""
+    limit = _space()
+    if limit is None:
+        return MEMORY
+    fact = f"memory ran out: ulimit -v is {limit / 1e9:.1f} GB of address space; raise it (ulimit -v unlimited), or"
+    return MEMORY.replace("memory ran out;", fact)
 
 
 def _told(error: RuntimeError, kind: type[UserError], sentence: str) -> UserError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
 from densepred import atomic
-from densepred.errors import UserError, out_of_memory, shown, suggest, system_error
+from densepred.errors import MachineError, UserError, classed, out_of_memory, shown, suggest, system_error
 from densepred.loader.loaders import explained
 
 
@@ -81,3 +82,25 @@ def test_memory_that_runs_out_is_recognised() -> None:
 def test_errors_of_torch_become_sentences(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message), explained():
         raise RuntimeError(text)
+
+
+def test_a_refused_thread_names_the_limit_of_processes() -> None:
+    for text in ("can't start new thread", "Resource temporarily unavailable"):  # Python, C++
+        assert isinstance(found := classed(RuntimeError(text)), MachineError)
+        assert str(found).startswith("the limit of processes: ")
+    assert "ulimit -u" in str(classed(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")))
+
+
+def test_errors_of_any_kind_near_the_limit_of_address_space_are_those_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strange = RuntimeError("could not create a primitive")  # of oneDNN
+    assert classed(strange) is None
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (4 * 10**12, 4 * 10**12))
+    assert classed(strange) is None  # far from the limit
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (10**9, 10**9))
+    told = str(classed(strange))
+    assert told.startswith("memory probably ran out: ulimit -v is 1.0 GB of address space (")
+    assert "; raise it" in told
+    assert "could not create a primitive" in told
+    assert str(classed(MemoryError())).startswith("memory ran out: ulimit -v is 1.0 GB")

@@ -8,6 +8,7 @@ from typing import Any
 
 from densepred.errors import MachineError, UserError
 from densepred.jobs.attempt import STOPPED, Attempt, failure
+from densepred.process import supervisor
 from densepred.process.stop import StopFlag, Stopped
 
 PATIENCE = 30.0
@@ -22,6 +23,8 @@ def launch(
     If one dies all end, and start again at most `restarts` times; mistakes of the user are not tried again. `go_on`
     tells in messages how to continue. Raises Stopped after a signal if no process could tell that it can be resumed.
     """
+    supervisor.expect(timeout_s)
+    supervisor.go_on(go_on)
     with StopFlag() as stop:
         for number in range(restarts + 1):
             attempt = Attempt(function, job, processes, number, min(timeout_s, PATIENCE))

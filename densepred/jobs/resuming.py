@@ -12,6 +12,7 @@ from densepred import distributed
 from densepred.errors import UserError, in_shell
 from densepred.home import from_here
 from densepred.jobs.blocks import to_type
+from densepred.process import supervisor
 from densepred.process.stop import STOPPED
 from densepred.rundir import console, provenance
 from densepred.rundir.checkpoints import Checkpoints
@@ -23,6 +24,11 @@ AUTO = "auto"
 def command(folder: Path) -> str:
     """Return the command that continues a run."""
     return to_type("densepred-train", in_shell(f"trainer.resume={from_here(folder)}"))
+
+
+def tell_supervisor(folder: Path) -> None:
+    """Tell the process that may have to explain the end of this one how to go on."""
+    supervisor.go_on(f"resume with: {command(folder)}")
 
 
 def stopped(folder: Path, written: Mapping[str, Any], overrides: Sequence[str], log: Log) -> int:

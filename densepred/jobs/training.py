@@ -131,6 +131,7 @@ def _train(
     if distributed.is_main() and not provenance.exists(folder):
         with held():
             provenance.write(folder, job.written, job.overrides)
+    resuming.tell_supervisor(folder)
     record = parts.record(settings.dataset, {"train": train, "valid": valid})
     if distributed.is_main() and record is not None:
         _record_splits(record, folder, settings, resume, log)

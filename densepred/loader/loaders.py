@@ -15,10 +15,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from densepred import distributed
-from densepred.errors import classed
+from densepred.errors import NO_THREAD, UNSTARTED, WorkerKilled, classed
 from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import calm_worker, end_workers
+from densepred.process import supervisor
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
 
@@ -147,6 +148,8 @@ class EvaluationLoader:
 
 def made(samples, batches, workers: int, timeout: float, pin: bool, collate) -> DataLoader:
     """Make a loader; its workers outlive signals to the process group. Iterate over it by `guarded`."""
+    if timeout:
+        supervisor.expect(timeout)
     with warnings.catch_warnings():
         # More workers than processors are slower, not wrong; torch's warning would come at every start of a run.
         warnings.filterwarnings("ignore", "This DataLoader will create")
@@ -177,13 +180,35 @@ class _Collate:
 
 def guarded(loader: DataLoader) -> Iterator:
     """Yield the loader's batches. Raises UserError for an error in a worker."""
+    try:
+        yield from _guarded(loader)
+    except WorkerKilled as error:  # torch does not always tell the exit code
+        if UNSTARTED not in {worker.exitcode for worker in getattr(loader._iterator, "_workers", ())}:
+            raise
+        raise WorkerKilled(NO_THREAD) from error
+
+
+def _guarded(loader: DataLoader) -> Iterator:
     with explained():
-        with held():  # torch cannot take back an iterator that is cut while its workers start
-            batches = iter(loader)
-        for batch in batches:
+        for batch in _begun(loader):
             if isinstance(batch, Item):
                 raise UserError(batch.error)
             yield batch
+
+
+def _begun(loader: DataLoader) -> Iterator:
+    """Start the workers. An error of one that ends at once is raised when its traceback, which holds torch's iterator,
+    is gone: until then torch raises an error again at the end of any process.
+    """
+    failed = None
+    try:
+        with held():  # torch cannot take back an iterator that is cut while its workers start
+            return iter(loader)
+    except (RuntimeError, MemoryError) as error:
+        failed = classed(error)
+        if failed is None:
+            raise
+    raise failed
 
 
 @contextmanager

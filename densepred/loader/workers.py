@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from types import FrameType, TracebackType
@@ -16,6 +16,7 @@ import torch
 from torch._C import _remove_worker_pids  # pyright: ignore[reportAttributeAccessIssue]
 from torch.utils.data import DataLoader
 
+from densepred.errors import UNSTARTED
 from densepred.process import stop
 
 AUTO, FEW, MANY = "auto", 2, 16
@@ -50,8 +51,26 @@ def calm_worker(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _linger)
     sys.excepthook = _report
+    setattr(threading.Thread, "start", _started_or_ended(threading.Thread.start))  # noqa: B010 - pyright minds the other form
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _started_or_ended(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    """Return `Thread.start`, which ends this worker by UNSTARTED if no thread can start.
+
+    torch and multiprocessing start some here, and an error in one of theirs is a traceback of thirty lines.
+    """
+
+    def started(thread: threading.Thread) -> None:
+        try:
+            start(thread)
+        except RuntimeError as error:
+            if "can't start new thread" not in str(error):
+                raise
+            os._exit(UNSTARTED)
+
+    return started
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

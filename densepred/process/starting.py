@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from densepred.process import role
+from densepred.process import limits, role
 
 INTERRUPTED = 130
 """Exit code of a command that was stopped and has nothing to resume."""
@@ -31,10 +31,15 @@ _ended: int | None = None  # the exit code, once the work is done
 def guard(words: Sequence[str]) -> None:
     """Take the signals if `words`, those of the interpreter, start a command of densepred.
 
-    Signals that are ignored, as by nohup, stay ignored.
+    Signals that are ignored, as by nohup, stay ignored. Where memory or processes are limited, a second process tells
+    how the command ended.
     """
     if not is_command(words):
         return
+    if limits.tight():
+        from densepred.process import supervisor
+
+        supervisor.supervise(SIGNALS)
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
@@ -61,6 +66,9 @@ def is_command(words: Sequence[str]) -> bool:
 def done(code: int) -> None:
     """Note that the work is done: a signal while Python ends, which takes a second with torch, ends it at once."""
     global _ended
+    from densepred.process import supervisor
+
+    supervisor.told()
     sys.stdout.flush()
     sys.stderr.flush()
     _ended = code

@@ -24,6 +24,12 @@ T = TypeVar("T")
 warnings.filterwarnings("ignore", "IProgress not found", TqdmWarning)
 
 
+class _Bar(tqdm):
+    """A bar without tqdm's thread, which could not start where processes are limited."""
+
+    monitor_interval = 0
+
+
 class ProgressBar:
     """Shows the count, a text and the time left. What is done within `EVERY` seconds prints no line.
 
@@ -46,7 +52,7 @@ class ProgressBar:
         self.label, self.total, self.unit, self.initial, self.left = label, total, unit, initial, left
         terminal = sys.stderr.isatty() or in_notebook()
         self.lines = enabled and not terminal
-        self.bar = tqdm(
+        self.bar = _Bar(
             total=total,
             initial=initial,
             unit=unit,

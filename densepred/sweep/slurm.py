@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.errors import UserError
+from densepred.process import supervisor
 from densepred.process.starting import INTERRUPTED, REQUESTS
 from densepred.process.stop import STOPPED
 from densepred.sweep.launcher import FULL, Processes, job_variables
@@ -60,6 +62,7 @@ class Slurm(Processes):
 
     def begin(self, command: Sequence[str], place: Place, output: Path | None) -> Process:
         assert output is not None
+        supervisor.expect(math.inf)  # this process sleeps while the cluster works
         submit = _executor(self.settings["cluster"], self.folder, self.settings["max_timeouts"])
         submit.update_parameters(**self.parameters)
         submit.update_parameters(name=f"{self.folder.name}-{output.stem}")

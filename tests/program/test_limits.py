@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from densepred.dataset.shapes import Shapes
 from densepred.jobs import evaluation
 from densepred.rundir.checkpoints import Checkpoints
 from tests import forked, running
-from tests.program.test_program import equal_runs
+from tests.conftest import PATIENCE
+from tests.program.test_program import ENVIRONMENT, equal_runs
 from tests.running import TINY
 
 MB = 2**20
@@ -83,7 +86,7 @@ def test_memory_that_runs_out_is_one_line_and_the_checkpoint_stays(
         patch.setattr(Checkpoints, "save", limiting(Checkpoints.save, 64 * MB))
         code, _, err = forked.run("train", *words, "hydra.run.dir=run", folder=tmp_path)
     assert code == 2, err
-    assert err.splitlines()[-1].startswith("error: memory ran out; lower data.batch_size or data.crop")
+    assert err.splitlines()[-1].startswith("error: memory ran out: ulimit -v is ")
     assert "Traceback" not in err
     assert Checkpoints(tmp_path / "run/checkpoints").newest() is not None
 
@@ -111,3 +114,28 @@ def test_the_memory_of_an_evaluation_does_not_grow_with_its_images(
         assert forked.run("eval", *words, "data.batch_size=2", folder=tmp_path)[0] == 0
         peaks[count] = int((tmp_path / "peak").read_text())
     assert peaks[2000] - peaks[20] < 50_000
+
+
+SPACES = (300, 3100, 3300, 3450, 3520, 3660)
+"""Limits of address space in MB. A training takes about 3.9 GB; below, another library fails each time."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_limit_of_address_space_from_the_start_is_one_line(tmp_path: Path, workers: int) -> None:
+    words = replaced({"data.workers": str(workers), "trainer.epochs": "2"})
+    for space in SPACES:
+        call = [sys.executable, "-m", "densepred.train", *words, f"hydra.run.dir={space}"]
+        limit = (space * MB, space * MB)
+        done = subprocess.run(
+            call,
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_AS, limit),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode in (0, 2), (space, done.stderr)
+        assert done.returncode == 0 or done.stderr.splitlines()[-1].startswith("error: "), (space, done.stderr)
+        assert "a mistake in densepred" not in done.stderr, space

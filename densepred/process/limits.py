@@ -1,0 +1,78 @@
+"""Limits of this process that libraries meet badly: address space, and the number of processes and threads."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+MANY = 32_768
+"""A limit of processes from which nothing is counted: reading /proc takes time."""
+
+ROOM = 64
+"""Threads and processes that a command may need beside three per processor: workers, writers, loggers."""
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def address_space() -> int | None:
+    """Return the bytes of address space that this process may take (ulimit -v, or -d if smaller); None if unlimited."""
+    found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    finite = [limit for limit in found if limit != resource.RLIM_INFINITY]
+    return min(finite) if finite else None
+
+
+def processes_left() -> int | None:
+    """Return how many more processes and threads can start (ulimit -u, pids.max of a container); None if many."""
+    found = [most - used for most, used in filter(None, (_most_of_user(), _of_container()))]
+    return max(0, min(found)) if found else None
+
+
+def tight() -> bool:
+    """Return True if the address space is limited, or if there is little room for processes and threads."""
+    return address_space() is not None or tight_in_processes()
+
+
+def tight_in_processes() -> bool:
+    left = processes_left()
+    return left is not None and left < ROOM + 3 * (os.cpu_count() or 1)
+
+
+def described() -> str:
+    """Return the limits in force: "ulimit -v: 4.0 GB of address space", "ulimit -u: 40 processes and threads"."""
+    space, most = address_space(), [one for one in (_most_of_user(), _of_container()) if one is not None]
+    found = [] if space is None else [f"ulimit -v: {space / 1e9:.1f} GB of address space"]
+    if most and tight_in_processes():
+        found.append(f"ulimit -u, or pids.max of the container: {min(one[0] for one in most)} processes and threads")
+    return " and ".join(found)
+
+
+def _most_of_user() -> tuple[int, int] | None:
+    """Return the limit of this user and what is used of it: threads count, those of all processes. Root has none."""
+    limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    if os.getuid() == 0 or limit == resource.RLIM_INFINITY or limit > MANY or not Path("/proc/self/stat").is_file():
+        return None
+    return limit, sum(map(_threads, os.listdir("/proc")))
+
+
+def _threads(name: str) -> int:
+    """Return the threads of a process if it belongs to this user, else 0."""
+    if not name.isdecimal():
+        return 0
+    try:
+        if os.stat(f"/proc/{name}").st_uid != os.getuid():
+            return 0
+        return int(Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()[17])
+    except (OSError, IndexError, ValueError):  # it has ended
+        return 0
+
+
+def _of_container() -> tuple[int, int] | None:
+    for folder in (CGROUPS, CGROUPS / "pids"):  # version 2, version 1
+        try:
+            most, used = ((folder / name).read_text().strip() for name in ("pids.max", "pids.current"))
+        except OSError:
+            continue
+        if most.isdigit() and int(most) <= MANY:
+            return int(most), int(used)
+    return None

@@ -1,0 +1,22 @@
+"""Loader workers where no further thread can start, as at the limit of processes of a user."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from densepred.errors import UserError
+from densepred.loader.each import each
+
+
+def test_a_worker_that_can_start_no_thread_names_the_limit_of_processes(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading, "_start_new_thread", refuse)  # as EAGAIN does; the workers inherit it
+    with pytest.raises(UserError, match=r"^the limit of processes: .* raise it .*, or set data.workers=0"):
+        list(each(str, range(3), 1))
+    assert "Traceback" not in capfd.readouterr().err
