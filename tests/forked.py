@@ -23,22 +23,41 @@ def module(command: str) -> str:
     return f"densepred.{command}" if command in ("train", "eval", "predict") else f"densepred.commands.{command}"
 
 
-def run(command: str, *words: str, folder: Path, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
-    """Run `densepred-<command> words` in a folder. Returns its exit code, its output and its errors."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if child == 0:
+class Started:
+    """A command in a fork of this process."""
+
+    def __init__(self, command: str, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed by `texts`
+        self.pid = os.fork()
+        if self.pid == 0:
             code = 70
             try:
-                code = _child(command, words, folder, environment or {}, out.fileno(), err.fileno())
+                code = _child(command, words, folder, environment, self.out.fileno(), self.err.fileno())
             finally:
                 os._exit(code)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def ended(self) -> int | None:
+        """Return the exit code if the command has ended."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def wait(self) -> tuple[int, str, str]:
+        """Wait for the end; return the exit code, the output and the errors."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), *self.texts()
+
+    def texts(self) -> tuple[str, str]:
+        """Return what the command has printed, and close the files that hold it."""
         texts = []
-        for file in (out, err):
+        for file in (self.out, self.err):
             file.seek(0)
             texts.append(file.read().decode())
-    return code, texts[0], texts[1]
+            file.close()
+        return texts[0], texts[1]
+
+
+def run(command: str, *words: str, folder: Path, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    """Run `densepred-<command> words` in a folder. Returns its exit code, its output and its errors."""
+    return Started(command, words, folder, environment or {}).wait()
 
 
 def _child(command: str, words: Sequence[str], folder: Path, environment: Mapping[str, str], out: int, err: int) -> int:
