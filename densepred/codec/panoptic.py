@@ -133,11 +133,14 @@ class Panoptic(Codec):
         return offset
 
     def _small(self, ids: Tensor, single: Tensor) -> Tensor:
+        """Return the weights of pixels for the loss of classes (H, W): one byte each if they are whole numbers."""
         areas = torch.bincount(ids.flatten().long(), minlength=len(single) + 1)
         small = areas < pixels(self.small_area, ids.numel())
         small[0] = False
         small[1:] &= single
-        return 1 + (self.small_weight - 1) * small.float()[ids.long()]
+        weight = float(self.small_weight)
+        values = torch.where(small, weight, 1.0)
+        return values.to(torch.uint8 if weight.is_integer() and weight <= 255 else torch.float32)[ids.long()]
 
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False

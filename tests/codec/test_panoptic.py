@@ -47,8 +47,11 @@ def test_targets_are_those_of_a_loop() -> None:
     np.testing.assert_allclose(targets["offset"].numpy(), offset, atol=1e-4)
     assert torch.equal(targets["offset_weight"], truth.instances > 0)
     assert (targets["center_weight"] == 1).all()
-    assert sum(value.nbytes for value in targets.values()) == 19 * truth.instances.numel()
-    assert torch.equal(targets["semantic_weight"], torch.where(truth.instances == 3, 5.0, 1.0))
+    assert sum(value.nbytes for value in targets.values()) == 16 * truth.instances.numel()
+    assert torch.equal(targets["semantic_weight"].float(), torch.where(truth.instances == 3, 5.0, 1.0))
+    for weight in (2.5, 300.0):  # no byte holds these
+        other = Panoptic(INFO, small_area=30, small_weight=weight).encode(truth)["semantic_weight"]
+        assert torch.equal(other, torch.where(truth.instances == 3, weight, 1.0))
     assert targets["center"].shape == (1, 60, 80)
 
 
