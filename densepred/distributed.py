@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch._C._distributed_c10d import TCPStore
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.nn.parallel import DistributedDataParallel
 
-from densepred.errors import UserError
+from densepred.errors import PEER, PeerLost, UserError
 from densepred.process import supervisor
 from densepred.process.parent import stop_with_parent
 
@@ -26,6 +28,9 @@ OWN_DEVICE = ("SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND", "SLURM_TRES_PER_TASK")
 """Variables with which Slurm shows each task only the devices of its own."""
 
 FRESH = "it begins anew; type hydra.run.dir=DIR trainer.resume=auto"
+
+MEETING = "densepred/meeting"
+"""Keys of a launcher's store by which the ranks of an attempt find each other."""
 
 PROBE = 256  # side of a test image in pixels: larger than the stride of any encoder
 
@@ -71,8 +76,43 @@ def join(timeout_seconds: float = 600.0) -> torch.device:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
         backend = "nccl" if where.type == "cuda" else "gloo"
         own = where if where.type == "cuda" else None  # else NCCL guesses the device, and connects at its first use
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds), device_id=own)
+        wait = timedelta(seconds=timeout_seconds)
+        place: dict[str, Any] = {}
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            place = {"rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
+            place["store"] = of_this_attempt(_agent_store(wait), **place, timeout_seconds=timeout_seconds)
+        dist.init_process_group(backend, timeout=wait, device_id=own, **place)
     return where
+
+
+def _agent_store(wait: timedelta = timedelta(minutes=5)) -> TCPStore:
+    """Return the store of a launcher that outlives its processes: torchrun's, or that of `trainer.devices`."""
+    return TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=wait)
+
+
+def of_this_attempt(store: Store, rank: int, world_size: int, timeout_seconds: float) -> Store:
+    """Return a part of a launcher's store that holds nothing of former attempts, the same one on every rank.
+
+    torchrun starts a group again with the same store, where a rank could read the address of a process that has died.
+    Each rank leaves a word of its own, and rank 0 answers to that word, so answers to former processes reach no rank.
+    """
+    word = uuid.uuid4().hex
+    if rank > 0:
+        store.set(f"{MEETING}/{rank}", word)
+        store.wait([f"{MEETING}/{word}"], timedelta(seconds=timeout_seconds))
+        attempt = store.get(f"{MEETING}/{word}").decode()
+        store.set(f"{MEETING}/{attempt}/{rank}", word)
+        return PrefixStore(attempt, store)
+    absent, limit = set(range(1, world_size)), time.monotonic() + timeout_seconds
+    while absent:
+        if time.monotonic() > limit:
+            raise PeerLost(PEER)
+        for other in absent:
+            if store.check([f"{MEETING}/{other}"]):
+                store.set(f"{MEETING}/{store.get(f'{MEETING}/{other}').decode()}", word)
+        time.sleep(0.01)
+        absent = {other for other in absent if not store.check([f"{MEETING}/{word}/{other}"])}
+    return PrefixStore(word, store)
 
 
 def require_devices(count: int, environment: Mapping[str, str] = os.environ) -> None:
@@ -156,7 +196,7 @@ def remembered(name: str, make: Callable[[], str]) -> str:
         if again:
             print(f"warning: torchrun kept no {name} of the first attempt: {FRESH}", file=sys.stderr, flush=True)
         return make()
-    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    store = _agent_store()
     key = f"densepred/{os.environ.get('TORCHELASTIC_RUN_ID')}/{name}"
     if not store.check([key]):
         store.set(key, make())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from densepred.build.instantiate import build
 from densepred.cli import compose
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
-from densepred.errors import UserError
+from densepred.errors import PeerLost, UserError
 from densepred.jobs import parts
 from densepred.types import HeadSpec
 from tests.conftest import PATIENCE, composed
@@ -130,6 +132,21 @@ def test_more_processes_than_accelerators_are_refused(
         return
     with pytest.raises(UserError, match=f"which has {count} accelerators; {remedy}"):
         distributed.require_devices(count, environment)
+
+
+def test_ranks_of_an_attempt_meet_in_a_store_that_former_ones_have_written() -> None:
+    """Also where one of them comes late, after rank 0 has answered to the word of its former process."""
+    store = torch.distributed.HashStore()
+    for attempt in range(3):
+        with ThreadPoolExecutor(3) as pool:
+            late = [pool.submit(distributed.of_this_attempt, store, rank, 3, 10.0) for rank in (0, 2)]
+            time.sleep(0.05)
+            parts = [distributed.of_this_attempt(store, 1, 3, 10.0), *(one.result() for one in late)]
+        assert not any(part.check(["address"]) for part in parts)
+        parts[0].set("address", f"of attempt {attempt}")
+        assert {part.get("address") for part in parts} == {f"of attempt {attempt}".encode()}
+    with pytest.raises(PeerLost, match=r"trainer\.timeout_s"):
+        distributed.of_this_attempt(store, 0, 3, 0.05)
 
 
 def test_parameters_that_no_output_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:
