@@ -18,6 +18,7 @@ NETWORK = ("model/", "encoder/", "decoder/", "upsample/", "nn.py", "outside")
 MODELS = {
     "unet": ("model=unet", "encoder=resnet34"),
     "deeplabv3": ("model=deeplabv3_resnet50",),
+    "hrnet": ("model=hrnet",),
 }
 SIZE = ("dataset.size=[64,96]", "data.batch_size=2", "trainer.clip=1.0", "trainer.pictures=0")
 
