@@ -144,12 +144,14 @@ def test_memory_does_not_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
 @pytest.mark.parametrize(
-    "model", [PLAIN, ("encoder=timm", "encoder.name=mobilenetv3_small_050")], ids=["plain", "timm"]
+    ("model", "way"),
+    [(PLAIN, ()), (("encoder=timm", "encoder.name=mobilenetv3_small_050"), ()), (PLAIN, ("trainer.shard=true",))],
+    ids=["plain", "timm", "divided"],
 )
-def test_two_devices_train_as_one(model: tuple[str, ...], tmp_path: Path) -> None:
+def test_two_devices_train_as_one(model: tuple[str, ...], way: tuple[str, ...], tmp_path: Path) -> None:
     words = [*RUN, *model, "trainer.log_every=1", "data.workers=0"]
     for devices in (1, 2):
         folder = tmp_path / str(devices)
-        last = (f"trainer.devices={devices}", f"hydra.run.dir={folder}")
+        last = (f"trainer.devices={devices}", f"hydra.run.dir={folder}", *(way if devices > 1 else ()))
         subprocess.run([sys.executable, "-m", "densepred.train", *words, *last], cwd=REPOSITORY, check=True)
     assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), rel=1e-3)
