@@ -126,7 +126,7 @@ def from_masks(
     raw_void = VOID in found and VOID not in label_map
     if not raw_void and ids == list(range(len(ids))):
         if not label_map:
-            _doubt_ids(highest, found)
+            doubt_ids(highest, found)
         return from_settings(len(ids), ignore_index, label_map)
     raise _gap(found, ids)
 
@@ -146,8 +146,11 @@ def _numbered(ids: Sequence[int], void: set[int | None], label_map: Mapping[int,
     return Legend(default_palette(len(names)), Labels(names, mapping))
 
 
-def _doubt_ids(highest: Sequence[int | None], found: Mapping[int, Path]) -> None:
-    """Issue a notice if each mask counts from 0 to a number of its own, as maps of instances do."""
+def doubt_ids(highest: Sequence[int | None], found: Mapping[int, Path]) -> None:
+    """Issue a notice if each mask counts from 0 to a number of its own, as maps of instances do.
+
+    highest: per mask its highest id, None if it leaves out a lower one; found: a mask with each id
+    """
     known = {value for value in highest if value is not None}
     if None not in highest and len(known) >= NUMBERED and max(known) > NUMBERED:
         text = (

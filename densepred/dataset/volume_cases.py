@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from densepred.dataset.intensity import windowed
+from densepred.dataset.legend import doubt_ids
 from densepred.dataset.nifti_file import Volume, check_alike, is_volume, read_header, stem
 from densepred.errors import Misfit, Notice, UserError
 from densepred.types import VOID
@@ -92,13 +93,22 @@ def whole(values: np.ndarray, path: Path) -> np.ndarray:
     return values.astype(np.int64)
 
 
+def _labels(case: Case, number: int) -> np.ndarray:
+    return whole(case.mask.slice(2, number), case.mask.path)
+
+
 def count_classes(cases: Sequence[Case], ignore_index: int | None, label_map: Mapping[int, int]) -> int:
     """Return the number of classes in a sample of label volumes, of which the ids are 0, 1, ... without gaps."""
-    found = set[int]()
+    found, highest = dict[int, Path](), list[int | None]()
     for case in cases[:: max(1, len(cases) // SAMPLED)]:
-        for number in range(case.shape[2]):
-            found |= {int(id) for id in np.unique(whole(case.mask.slice(2, number), case.mask.path))}
-    ids = sorted({label_map.get(id, id) for id in found - {ignore_index}} - {VOID})
+        held = {int(id) for number in range(case.shape[2]) for id in np.unique(_labels(case, number))} - {ignore_index}
+        highest.append(max(held) if held == set(range(len(held))) else None)
+        found |= dict.fromkeys(held - found.keys(), case.mask.path)
+    if VOID in found and VOID not in label_map:
+        raise UserError(f"{found[VOID]}: holds the id {VOID}; if it means unknown, add dataset.ignore_index={VOID}")
+    ids = sorted({label_map.get(id, id) for id in found} - {VOID})
+    if ids == list(range(len(ids))) and not label_map:
+        doubt_ids(highest, found)
     if ids != list(range(len(ids))) or not ids:
         raise UserError(
             f"{cases[0].mask.path}: it and others hold the ids {sorted(found)[:9]}; number them 0, 1, ... by "

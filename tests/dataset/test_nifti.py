@@ -120,6 +120,17 @@ def test_volumes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "b", r"labelsTr/b\.nii\.gz: the case has 1 channels and 1 of labels, a has 2")
 
 
+def test_labels_of_doubtful_meaning_are_told_or_refused(tmp_path: Path) -> None:
+    for number in range(12):
+        _, labels = save(tmp_path, f"a{number}")
+        counted = np.minimum(np.arange(labels.size), number).astype(np.uint8)
+        write(tmp_path / f"labelsTr/a{number}.nii.gz", counted.reshape(labels.shape))
+    with pytest.warns(Notice, match=r"highest one, which is 0 to 11, as if they numbered instances"):
+        Nifti(str(tmp_path), splits=ALL)
+    write(tmp_path / "labelsTr/a0.nii.gz", np.where(labels > 1, 255, labels).astype(np.uint8))
+    refused(tmp_path, r"a0\.nii\.gz: holds the id 255; if it means unknown, add dataset\.ignore_index=255")
+
+
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     save(tmp_path, "a")
     path = tmp_path / "imagesTr/a_0001.nii.gz"
