@@ -9,7 +9,7 @@ from typing import Any
 from hydra.errors import MissingConfigException, OverrideParseException
 
 from densepred.build import renamed
-from densepred.cli import synonyms
+from densepred.cli import help, synonyms
 from densepred.cli.compose import one_line
 from densepred.cli.typed import Typed, at, paths
 from densepred.errors import UserError, in_shell, suggest
@@ -60,12 +60,22 @@ def _key(key: str, value: str, typed: Typed) -> str:
     known = list(paths(tree))
     parent, _, name = key.rpartition(".")
     siblings = [other.removeprefix(f"{parent}.") for other in known if parent and other.rpartition(".")[0] == parent]
-    hint = _renamed(parent, name, value, tree) or synonyms.key(key, value, known)
+    hint = _of_training(key, typed, tree) or _renamed(parent, name, value, tree) or synonyms.key(key, value, known)
     hint = hint or _near(name, siblings, f"{parent}.")
     if hint is None and siblings:
         hint = f"{parent} has {', '.join(siblings)}"
     hint = hint or _below(key, value, tree) or _near(key, known)
     return f"{key}: there is no such key; {hint or 'see --help for the keys and --cfg job for all of them'}"
+
+
+def _of_training(key: str, typed: Typed, tree: dict[str, Any]) -> str | None:
+    """Return what to do with a word of a training, such as task=..., beside a command that reads data alone."""
+    group = key.split(".")[0]
+    if typed.name not in ("check", "convert") or group in tree:
+        return None
+    groups = help.groups((typed.configs / "train.yaml").read_text(encoding="utf-8"))
+    hint = f"densepred-{typed.name} reads the data, whatever the training is; leave it out"
+    return hint if group in groups else None
 
 
 def _renamed(parent: str, name: str, value: str, tree: dict[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ IMAGES = ("", "_img", "_image", "_0000", "_leftImg8bit")
 """Ends of names that mark the image of a pair, and are missing in the name of its mask."""
 DRAWN = re.compile(r"(?i)visuali[sz]ation|overlay")
 """Words in the name of a folder of drawings."""
-OF_FOLDERS = re.compile(f"{MASKS.pattern}|gt(fine|coarse)|visuali[sz]ation|overlay")
+OF_FOLDERS = re.compile(f"{MASKS.pattern}|gt(fine|coarse)|panoptic|visuali[sz]ation|overlay")
 """Words in the name of a folder of masks, or of drawings of them."""
 IN_FOLDERS = (*ENDS, "_gtFine_labelIds", "_gtFine_color", "_gtFine_instanceIds", "_gtFine_labelTrainIds")
 MOST = 0.8

@@ -27,6 +27,7 @@ CASES: dict[str, tuple[Words, list[str], list[str]]] = {
     "voc": (Words(), ["JPEGImages/a.jpg", "JPEGImages/b.jpg"], ["SegmentationClass/a.png", "SegmentationObject/a.png"]),
     "camvid": (Words(), ["train/a.png", "val/a.png"], ["trainannot/a.png", "valannot/a.png"]),
     "cityscapes": (Words(), ["leftImg8bit/val/c/a_leftImg8bit.png"], ["gtFine/val/c/a_gtFine_labelIds.png"]),
+    "panoptic": (Words(), ["images/val/a.jpg"], ["annotations/panoptic_val/a.png"]),
     "drawings": (Words(), ["JPEGImages/a.jpg"], ["Visualization/a.jpg"]),
     "none": (Words(), ["a.png", "a_left.png", "a_seg/b.png", "mask/c.png", "x_mask.png"], []),
     "only masks": (ONE, ["a_ids.png", "b_ids.png"], []),
