@@ -120,7 +120,7 @@ def test_volumes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "b", r"labelsTr/b\.nii\.gz: the case has 1 channels and 1 of labels, a has 2")
 
 
-def test_labels_of_doubtful_meaning_are_told_or_refused(tmp_path: Path) -> None:
+def test_labels_of_doubtful_meaning_give_a_notice_or_an_error(tmp_path: Path) -> None:
     for number in range(12):
         _, labels = save(tmp_path, f"a{number}")
         counted = np.minimum(np.arange(labels.size), number).astype(np.uint8)
