@@ -152,13 +152,18 @@ def test_two_processes_that_divide_a_model_train_as_two_whole_ones(of_two: Path)
 
 @pytest.mark.slow
 def test_the_clipped_norm_of_rows_is_that_of_all(disturbed: Path) -> None:
-    """Its sum has another order, so numbers are equal to rounding; a norm of one half would change a third of them."""
+    """Its sum has another order, so numbers are equal to rounding; norms of halves would change them by a third."""
     runs = [running.metrics(disturbed / name) for name in ("whole_clip", "divided_clip")]
     first, second = ([line["train/loss/total"] for line in run if "train/loss/total" in line] for run in runs)
     assert len(first) == 4
     assert first == pytest.approx(second, rel=1e-5)
-    a, b = (torch.cat([v.flatten() for v in files(disturbed / f"{n}_clip").values()]) for n in ("whole", "divided"))
-    assert (a - b).norm() <= 1e-3 * a.norm()
+    moments = [
+        torch.cat(
+            [value.flatten() for key, value in files(disturbed / f"{name}_clip").items() if key.endswith("exp_avg")]
+        )
+        for name in ("whole", "divided")
+    ]
+    assert (moments[0] - moments[1]).norm() <= 1e-4 * moments[0].norm()  # Adam hides the scale from the weights
 
 
 def test_each_process_keeps_half_of_weights_average_and_optimizer(of_two: Path) -> None:
