@@ -101,8 +101,13 @@ def _lengths(config: DictConfig, typed: set[str], count: int, what: str) -> list
     if "data.batch_size" not in typed and count < size:
         size = max(count, 1)
         found.append(Choice("data.batch_size", size, f"there are {count} training {what}"))
+    whole, rest = config.data.drop_last, count % size
+    if 0 < rest < size / 2 and count > size and not whole and "data.drop_last" not in typed:
+        whole = True
+        reason = f"the last batch would hold {rest} of {size}, so an epoch leaves {rest} out, others each time"
+        found.append(Choice("data.drop_last", True, reason))
     if trainer.epochs is None and trainer.max_steps is None and "trainer.max_minutes" not in typed:
-        epochs, steps = length(count, size)
+        epochs, steps = length(count, size, whole)
         reason = f"{count} training {what} in batches of {size}: {steps} steps"
         found.append(Choice("trainer.epochs", epochs, reason))
         if "trainer.valid_every" not in typed:
@@ -120,8 +125,12 @@ def crop(found: Sequence[tuple[int, int]], accelerator: bool) -> Choice:
     return Choice("data.crop", sides, reason)
 
 
-def length(samples: int, batch_size: int) -> tuple[int, int]:
-    """Return the epochs and their steps: 40 epochs, or as many as make at least 1000 and at most 20000 steps."""
-    steps = math.ceil(max(samples, 1) / batch_size)
+def length(samples: int, batch_size: int, whole: bool = False) -> tuple[int, int]:
+    """Return the epochs and their steps: 40 epochs, or as many as make at least 1000 and at most 20000 steps.
+
+    `whole` leaves a smaller last batch out.
+    """
+    batches = max(samples, 1) / batch_size
+    steps = max(1, math.floor(batches) if whole else math.ceil(batches))
     epochs = max(1, min(max(PASSES, math.ceil(LEAST_STEPS / steps)), MOST_STEPS // steps))
     return epochs, epochs * steps

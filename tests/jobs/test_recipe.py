@@ -73,6 +73,23 @@ def test_the_length_follows_the_number_of_images(images: int, batch: int, epochs
     assert recipe.length(images, batch) == (epochs, epochs * -(-images // batch))
 
 
+@pytest.mark.parametrize(
+    ("images", "typed", "dropped"),
+    [
+        (9, set(), True),  # every second step would see one image
+        (12, set(), None),  # half a batch is kept
+        (15, set(), None),
+        (5, set(), None),  # one batch of all images
+        (9, {"data.drop_last"}, None),
+    ],
+)
+def test_a_small_rest_of_an_epoch_makes_no_batch_of_its_own(images: int, typed: set[str], dropped: bool | None) -> None:
+    config = composed("recipe=finetune", "dataset.root=data")
+    found = {choice.key: choice.value for choice in recipe._lengths(config, typed, images, "images")}
+    assert found.get("data.drop_last") == dropped
+    assert found["trainer.epochs"] == {9: 1000 if dropped else 500, 12: 500, 15: 500, 5: 1000}[images]
+
+
 def test_crops_are_multiples_of_the_stride_within_the_smallest_image() -> None:
     found = [(500, 300), (333, 900)]
     assert recipe.crop(found, accelerator=False).value == [256, 256]
