@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from densepred.process import limits, role
+from densepred.process import role
 
 INTERRUPTED = 130
 """Exit code of a command that was stopped and has nothing to resume."""
@@ -36,13 +36,15 @@ def guard(words: Sequence[str]) -> None:
     """
     if not is_command(words):
         return
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
+    from densepred.process import limits  # after the signals are taken: its own imports are long
+
     if limits.tight():
         from densepred.process import supervisor
 
         supervisor.supervise(SIGNALS)
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _end)
 
 
 def is_command(words: Sequence[str]) -> bool:
