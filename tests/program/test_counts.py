@@ -37,7 +37,7 @@ WORDS = (
 TASKS: dict[str, tuple[str, ...]] = {
     "semantic": (),
     "panoptic": ("task=panoptic",),
-    "detection_fcos": ("task=detection_fcos",),
+    "instance_center": ("task=instance_center",),
     "instance_components": ("task=instance_components",),
     "autoencoder": ("task=autoencoder",),
 }
@@ -136,14 +136,16 @@ def test_signals_at_drawn_moments_save_and_end(tmp_path: Path) -> None:
         run = forked.Started("train", words, tmp_path, {})
         time.sleep(draw.uniform(0.05, seconds))
         begin = time.monotonic()
-        os.kill(run.pid, draw.choice((signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)))
+        number = draw.choice((signal.SIGTERM, signal.SIGINT, signal.SIGUSR1))
+        os.kill(run.pid, number)
         while (code := run.ended()) is None:
             assert time.monotonic() - begin < LATE, f"trial {trial} goes on"
             time.sleep(0.01)
         _, err = run.texts()
         slowest, codes[code] = max(slowest, time.monotonic() - begin), codes.get(code, 0) + 1
-        assert code in (0, 75, 130), (trial, code, err)
-        assert "Traceback" not in err, (trial, err)
+        early = code in (-number, 1) and not (tmp_path / "run").exists()  # the fork had not come to the command
+        assert code in (0, 75, 130) or early, (trial, code, err)
+        assert early or "Traceback" not in err, (trial, err)
         resumed(tmp_path, *WORDS)
         done += 1
     print(f"\n{done} of 100 signals, exit codes {codes}, at most {slowest:.1f} s")

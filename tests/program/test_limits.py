@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from torch.utils.data import get_worker_info
 
 from densepred.dataset.shapes import Shapes
 from densepred.jobs import evaluation
+from densepred.results import by_rows
 from densepred.rundir.checkpoints import Checkpoints
 from tests import forked, running
 from tests.conftest import PATIENCE
@@ -139,3 +141,40 @@ def test_a_limit_of_address_space_from_the_start_is_one_line(tmp_path: Path, wor
         assert done.returncode in (0, 2), (space, done.stderr)
         assert done.returncode == 0 or done.stderr.splitlines()[-1].startswith("error: "), (space, done.stderr)
         assert "a mistake in densepred" not in done.stderr, space
+
+
+SIDE = 12_000
+"""Pixels of a side of an image that takes 432 MB by itself, and 4.6 GB as scores."""
+
+
+def measuring(write: Callable[..., Any], file: Path) -> Callable[..., Any]:
+    """Return `by_rows.write`, after which the memory in kB that it took beyond what was there stands in a file."""
+
+    def memory(name: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(name)).split()[1])
+
+    def measured(*arguments: Any) -> None:
+        before = memory("VmRSS")
+        write(*arguments)
+        file.write_text(str(memory("VmHWM") - before))
+
+    return measured
+
+
+@pytest.mark.slow
+def test_an_image_of_12000_pixels_a_side_takes_no_more_memory_than_its_strips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert running.train(tmp_path / "run", "trainer.max_steps=1") == 0
+    header = f"P6\n{SIDE} {SIDE}\n255\n".encode()
+    with (tmp_path / "large.ppm").open("wb") as image:
+        image.write(header)
+        image.truncate(len(header) + 3 * SIDE**2)
+    monkeypatch.setattr(by_rows, "write", measuring(by_rows.write, tmp_path / "taken"))
+    words = ("ckpt=run", "input=large.ppm", "output=out", "tile=1024", "overlap=0", "threads=1", "overlay=false")
+    code, _, err = forked.run("predict", *words, folder=tmp_path)
+    assert code == 0, err
+    with Image.open(tmp_path / "out/labels/large.png") as labels:
+        assert labels.size == (SIDE, SIDE)
+    assert int((tmp_path / "taken").read_text()) < 1_500_000
