@@ -6,6 +6,7 @@ the marks `<!-- models of TASK -->` and `<!-- end of models -->`. Scores are tho
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from densepred.sweep import launcher
 from scripts import write_reference
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+CONFIGS = REPOSITORY / "configs" / "model"
 START, END = "<!-- models of {task}, by scripts/count_parameters.py -->\n", "<!-- end of models -->"
 
 
@@ -84,14 +86,29 @@ def parameters(task: str, model: str) -> int:
     return sum(one.numel() for one in built.parameters())
 
 
+def models(page: Page) -> list[str]:
+    """Return the models of a table: those of the page, then options that no page lists, by the task of their file.
+
+    A file names its task in its line `# test:`; without one it is for semantic segmentation.
+    """
+    listed = {model for one in PAGES.values() for model in one.models}
+    others = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / f"{model}.yaml" for model in listed})
+    return [*page.models, *(path.stem for path in others if task_of(path) == page.task)]
+
+
+def task_of(path: Path) -> str:
+    found = re.search(r"^# test:.*\btask=(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "semantic"
+
+
 def table(page: Page) -> str:
     """Return the table of a page."""
-    rows = [row(page.task, model) for model in page.models]
+    rows = [row(page.task, model) for model in models(page)]
     return "\n".join(["| `model=` | parameters | measured | what it is |", "|---|---|---|---|", *rows, ""])
 
 
 def row(task: str, model: str) -> str:
-    option = write_reference.read(REPOSITORY / "configs" / "model" / f"{model}.yaml")
+    option = write_reference.read(CONFIGS / f"{model}.yaml")
     score = "[{}](results.md#{})".format(*found) if (found := SCORES.get((task, model))) else NONE
     return f"| `{model}` | {parameters(task, model):,} | {score} | {write_reference.prose(option.header[0])} |"
 

@@ -119,7 +119,8 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Model
-from densepred.types import HeadSpec
+from densepred.nn import output_axes
+from densepred.types import ChannelAxes, HeadSpec
 
 
 class ThreeLayers(Model):
@@ -144,6 +145,12 @@ class ThreeLayers(Model):
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         x = self.body((image - self.mean) / self.std)
         return {name: [head(x)] for name, head in self.out.items()}
+
+    def channel_axes(self) -> ChannelAxes:
+        found: ChannelAxes = {}
+        for name, conv in self.out.items():
+            found |= output_axes(conv, f"out.{name}", name)
+        return found
 ''',
     """# Three convolutions at full resolution: a baseline
 _target_: densepred.model.three_layers.ThreeLayers

@@ -98,7 +98,8 @@ USED = {
     "train": {
         "data": {"batch_size", "valid_batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"}
         | {"foreground", "balance", "check", "cache"},
-        "trainer": {"max_steps", "max_minutes", "deterministic", "threads", "pictures", "probes", "resume", "monitor"},
+        "trainer": {"max_steps", "max_minutes", "deterministic", "threads", "pictures", "probes", "resume", "monitor"}
+        | {"shard"},
     },
     "eval": {
         "": {"ckpt", "output", "trust", "dataset", "metric", "codec", "oracle", "probes", "flip", "boxes", "data"}
