@@ -36,6 +36,7 @@ BENCHMARKS: tuple[tuple[str, ...], ...] = (
 """In the order in which they run: what does not fit into the minutes is named and left out."""
 GIVEN = {
     "camvid": ("bench_quality.py", "--speed", "--threads", "1", "--data"),
+    "camvid_run": ("bench_run.py", "--rounds", "1", "--data"),
     "panoptic_deeplab": ("bench_panoptic.py", "--published"),
     "pytorch_openpose": ("bench_openpose.py", "--port"),
 }
