@@ -276,6 +276,9 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     import scipy.ndimage  # noqa: F401 - loaded once, before processes are forked
     import torch
+
+    if not torch.cuda.is_available():  # before torchvision imports Triton, which reads it then
+        os.environ.setdefault("TRITON_INTERPRET", "1")
     import torchvision  # noqa: F401
 
     torch.set_num_threads(1)
