@@ -23,6 +23,9 @@ from densepred import atomic, distributed
 from densepred.errors import UserError
 
 FILE = "run.lock"
+BEFORE_RECORD = ("config.yaml", "environment.json")
+"""Files of a run that `provenance.write` writes before overrides.txt, in this order."""
+
 BEAT, PATIENCE = 10.0, 60.0
 """Seconds between two beats of an owner, and without any after which it counts as gone."""
 
@@ -185,10 +188,14 @@ def owned(folder: Path, say: Callable[[str], object] = print) -> Iterator[Lock |
 
 
 def is_unfinished_start(folder: Path) -> bool:
-    """Return True if a folder holds no file but a lock: a start that was killed before its record leaves that."""
-    return not any(
-        path.name != FILE and not atomic.OURS.fullmatch(path.name) for path in folder.rglob("*") if not path.is_dir()
-    )
+    """Return True if a folder holds what a start leaves that was killed before overrides.txt completed its record.
+
+    That is a lock, temporary files, and beside a lock the files that are written before. Without a lock these may be
+    somebody's own.
+    """
+    files = [path for path in folder.rglob("*") if not path.is_dir() and not atomic.OURS.fullmatch(path.name)]
+    begun = {folder / FILE, *((folder / name for name in BEFORE_RECORD) if (folder / FILE).is_file() else ())}
+    return begun.issuperset(files)
 
 
 def read(path: Path) -> Owner | None:

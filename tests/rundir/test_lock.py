@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from densepred.errors import UserError
-from densepred.rundir import lock
+from densepred.rundir import lock, provenance
 from densepred.rundir.lock import FILE, Lock, this_process
 from tests import forked, running
 
@@ -177,3 +177,30 @@ def test_a_lock_and_empty_folders_are_a_start_that_did_not_come_to_its_record(tm
     assert lock.is_unfinished_start(tmp_path)
     (tmp_path / "checkpoints" / "a.png").touch()
     assert not lock.is_unfinished_start(tmp_path)
+
+
+@pytest.mark.parametrize("files", [("config.yaml",), ("config.yaml", "environment.json")])
+def test_a_start_that_was_killed_within_its_record_is_begun_anew(files: tuple[str, ...], tmp_path: Path) -> None:
+    for name in (*files, "run.lock", ".overrides.txt.host.0123456789ab.tmp"):
+        (tmp_path / name).touch()
+    assert lock.is_unfinished_start(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    assert not lock.is_unfinished_start(tmp_path)
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "run.lock").unlink()  # then config.yaml may be somebody's own
+    assert not lock.is_unfinished_start(tmp_path)
+
+
+def test_the_record_of_a_run_begins_with_the_files_that_a_killed_start_may_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    renamed = os.replace
+
+    def watched(source: Path, target: Path) -> None:
+        written.append(target.name)
+        renamed(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    provenance.write(tmp_path, {"seed": 0}, [])
+    assert written == [*lock.BEFORE_RECORD, provenance.OVERRIDES]
