@@ -156,6 +156,10 @@ def test_the_last_stage_is_the_prediction() -> None:
             "task: it needs semantic, but the dataset provides",
         ),
         ({"info": Info(classes=("a",))}, "segmentation needs two or more"),
+        (
+            {"info": Info(classes=("person",), keypoints=("nose",), provides=("semantic", "keypoints"))},
+            "the dataset has keypoints and no class map; type task=pose or task=openpose",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_with_a_sentence(change: dict, message: str) -> None:

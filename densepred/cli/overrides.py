@@ -42,6 +42,8 @@ _SPLIT = "|".join(ALIASES)
 
 def understood(word: str) -> str:
     """Return an override as Hydra has to read it: paths in quotes, splits under their names."""
+    if not word.partition("=")[0].strip("+~ "):
+        raise UserError(f"{word!r}: not of the form key=value; see --help")
     return quoted(with_splits(word))
 
 

@@ -27,6 +27,8 @@ class ClassMap:
         self, info: Info, sigmoid: bool, border: Mapping[str, Any] | None, distance: bool, remedy: str
     ) -> None:
         self.classes = len(info.classes)
+        if self.classes < 2 and info.keypoints:
+            raise UserError("the dataset has keypoints and no class map; type task=pose or task=openpose")
         if self.classes < 2:
             raise UserError(f"the dataset has {self.classes} classes; {remedy}: name them in dataset.classes")
         if sigmoid and self.classes != 2:

@@ -37,7 +37,7 @@ def windowed(values: np.ndarray, window: Sequence[float]) -> np.ndarray:
 
 
 def _advice(low: float, high: float) -> str:
-    return f"or 'dataset.window=[{(low + high) / 2:g},{high - low or 1:g}]' (center, width)"
+    return f"or train with 'dataset.window=[{(low + high) / 2:g},{high - low or 1:g}]' (center, width)"
 
 
 def unit(values: np.ndarray, path: Path, max_value: White) -> np.ndarray:

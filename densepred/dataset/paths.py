@@ -24,6 +24,8 @@ ALIASES = {"training": "train", "val": "valid", "validation": "valid", "testing"
 """Other words for the splits, in `dataset.splits`, `dataset.split` and the column `split` of a list."""
 
 PER_CENT = 100
+ALL = 1 + 1e-6
+"""Sum of the fractions of all images, as decimals round it."""
 
 
 class Absent(UserError):  # noqa: N818, named after the fact
@@ -46,7 +48,19 @@ def known_splits(splits: Mapping[str, Any] | None, defaults: Mapping[str, Any]) 
         if known in out and not _equal(out[known], defaults.get(known)):
             raise UserError(f"dataset.splits: {name} and {known} are the same split; remove one of them")
         out[known] = value
-    return out
+    return _fitting(out, defaults)
+
+
+def _fitting(splits: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the default fraction of test where those that are typed for the others leave no room for it."""
+    whole = all(_is_fraction(part) for part in splits.values())
+    others = [part for name, part in splits.items() if name != "test"]
+    same = _equal(splits.get("test"), defaults.get("test"))
+    if not whole or "test" not in splits or not same or sum(others) > ALL or sum(splits.values()) <= ALL:
+        return splits
+    text = f"dataset.splits: test={splits['test']:g} of the option is left out, as the others add up to {sum(others):g}"
+    warnings.warn(text, Notice, stacklevel=2)
+    return {name: part for name, part in splits.items() if name != "test"}
 
 
 def fractions(splits: Mapping[str, Any], split: str) -> dict[str, float]:

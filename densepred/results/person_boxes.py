@@ -84,11 +84,12 @@ class BoxFile:
         self.names = self._names(about)
         classes = self._classes(about, records)
         self.rows: dict[Id, list[tuple[list[float], float, int]]] = defaultdict(list)
-        self.flat = self.others = 0  # boxes without area, and of other categories
+        self.flat = self.others = self.low = 0  # boxes without area, of other categories, with a low score
         for number, record in enumerate(records):
             self._add(record, f"{path}: detection {number}", classes)
-        if self.flat or self.others:
-            facts = {"without area": self.flat, "of other categories": self.others}
+        below = f"below box_threshold={selection.threshold:g}"
+        facts = {"without area": self.flat, "of other categories": self.others, below: self.low}
+        if any(facts.values()):
             what = " and ".join(f"{count} {word}" for word, count in facts.items() if count)
             selection.tell(f"of {len(records)} boxes {what} are left out")
 
@@ -179,6 +180,7 @@ class BoxFile:
         if kind is None:
             self.others += 1
         else:
+            self.low += score < self.selection.threshold
             self.rows[identity(record, "image_id", where)].append((box, score, kind))
 
 

@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from densepred import eval as evaluation
 from densepred.cli import overrides
+from densepred.errors import UserError
 from densepred.rundir.provenance import words
 from tests import running
 
@@ -83,6 +84,12 @@ def test_a_home_folder_and_a_number_arrive_as_typed(key: str) -> None:
     assert override.value() == ["~/a", "b", "2018"]
     override = OverridesParser.create().parse_override(overrides.understood(f"+x.{key}=~/a,2018_05"))
     assert list(override.sweep_string_iterator()) == ["'~/a'", "'2018_05'"]
+
+
+@pytest.mark.parametrize("word", ["=3", "=", "+=2", ""])
+def test_a_word_without_a_key_is_refused(word: str) -> None:
+    with pytest.raises(UserError, match="not of the form key=value; see --help"):
+        overrides.understood(word)
 
 
 def test_other_values_stay() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from densepred.dataset.division import divide
 from densepred.dataset.paths import fractions, known_splits
+from densepred.errors import Notice
 from densepred.types import UserError
 
 NAMES = [f"case_{number // 3}/slice_{number}" for number in range(600)]
@@ -77,6 +78,16 @@ def test_other_words_for_splits_are_understood() -> None:
     assert known_splits({"training": "a", "validation": "b"}, defaults) == {"train": "a", "valid": "b"}
     with pytest.raises(UserError, match=r"dataset\.splits: val and valid are the same split"):
         known_splits({"valid": "b", "val": "c"}, defaults)
+
+
+def test_the_default_part_of_test_gives_way_to_fractions_that_are_typed() -> None:
+    defaults = {"train": 0.8, "valid": 0.1, "test": 0.1}
+    assert known_splits(None, defaults) == defaults
+    assert known_splits({**defaults, "train": 0.5}, defaults) == {"train": 0.5, "valid": 0.1, "test": 0.1}
+    with pytest.warns(Notice, match=r"dataset\.splits: test=0\.1 of the option is left out, as the others add up to 1"):
+        assert known_splits({**defaults, "train": 0.75, "valid": 0.25}, defaults) == {"train": 0.75, "valid": 0.25}
+    typed = {"train": 0.8, "valid": 0.2, "test": 0.2}  # not the default: refused later
+    assert known_splits(typed, defaults) == typed
 
 
 def test_years_are_names_and_parts_of_a_hundred_are_refused() -> None:
