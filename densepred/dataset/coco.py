@@ -109,9 +109,11 @@ def part(data: Record, entries: dict[Id, Entry], fractions: Mapping[str, float],
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file, or raise UserError if it is damaged."""
+    """Return the content of a JSON file, or raise UserError if it is absent or damaged."""
     try:
         return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file; check the path") from error
     except (ValueError, OSError, RecursionError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as JSON ({reason}); download or write it again") from error

@@ -169,3 +169,12 @@ def test_instances_without_boxes_are_measured_and_other_predictions_refused() ->
     assert found.boxes.tolist() == [[29.5, 9.5, 39.5, 19.5]]
     with pytest.raises(UserError, match="predicts no boxes"):
         Detector(lambda pixels: Annotation(SIZE), one, BoxFilter(PERSON, 0.3, "run"))(torch.zeros(3, *SIZE), None, "a")
+
+
+def test_the_message_of_a_missing_file_is_not_that_of_a_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "detections.json"
+    with pytest.raises(UserError, match="there is no such file; check the path"):
+        BoxFile(path, BoxFilter(PERSON, 0.0, str(path)))
+    path.write_text("[{")
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        BoxFile(path, BoxFilter(PERSON, 0.0, str(path)))
