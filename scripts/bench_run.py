@@ -97,7 +97,7 @@ def in_parts(times: Sequence[float]) -> dict[str, float]:
 
 
 def subset(data: Path, folder: Path, counts: dict[str, int]) -> None:
-    """Link the first images and masks of each split, evenly spread over it."""
+    """Link so many images of each split, evenly spread over it, and their masks."""
     (folder / "classes.json").symlink_to(data.resolve() / "classes.json")
     for split, count in counts.items():
         for kind in ("images", "masks"):
