@@ -90,6 +90,10 @@ class Codec(ABC):
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         """Convert an annotation, of one instance for a top-down codec, to targets without a batch dimension."""
 
+    def expand(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute, on the device, the targets of a batch that follow from what `encode` returns; by default none."""
+        return dict(targets)
+
     def corrupt(self, image: Tensor, generator: Generator) -> Tensor:
         """Corrupt a transformed image (C, H, W) for training and evaluation; prediction uses clean images."""
         return image
@@ -107,11 +111,9 @@ class Codec(ABC):
     def merge_instances(self, found: Sequence[Annotation], frames: Sequence[Frame], given: Annotation) -> Annotation:
         """Merge the predictions of a top-down codec in the crops of one image.
 
-        given: the boxes of the crops; crop i shows row `frames[i].instance`. Boxes with scores were detected. Boxes
-            without are ground truth, and the result has one row per box.
+        given: boxes of crops, row `frames[i].instance` of crop i; without scores they are ground truth, one row each
         """
-        (one,) = found
-        return one
+        return found[0]
 
     def with_distance_maps(self, head: str) -> None:
         """Let `encode` also return `<head>_distance`, which a loss of this head needs."""
@@ -163,7 +165,6 @@ class SummedLoss(Loss):
     """A loss that is a formula of sums over pixels.
 
     Its sums can be computed band by band, from logits coarser than the target, and over all processes of a run.
-
     Optional, and faster than autograd: `band(exponentials, target, weight) -> Band` for a softmax. Its argument is
     exp(pred) of two or more channels, up to one positive factor per pixel, and may be overwritten.
     `logit_band(logits, target, weight) -> Band | None` does so for sigmoids, from upsampled logits.
@@ -222,8 +223,7 @@ class Metric(ABC):
         return {name: x.cpu() if isinstance(x, Tensor) else x for name, x in self.__dict__.items()}
 
     def _require(self, present: Collection[str], missing: str) -> None:
-        for names in self.requires:
-            names = (names,) if isinstance(names, str) else names
+        for names in ((each,) if isinstance(each, str) else each for each in self.requires):
             if not {*names} & {*present}:
                 metric = type(self).__module__.rpartition(".")[2]
                 raise UserError(f"metric={metric} needs {names[0]}, which {missing}; choose another metric")

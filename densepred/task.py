@@ -87,7 +87,7 @@ class Task(nn.Module):
         With `every_rank` the sums of all processes enter one formula, as if they were one batch.
         """
         contract.require_outputs(outputs, self.heads)
-        terms = {}
+        targets, terms = self.codec.expand(targets), {}
         for name in self.heads:
             stages = outputs[name]
             weights = self._stage_weights(name, len(stages))

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from densepred.codec import center_targets
 from densepred.codec.class_map import sure_logits
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
 from densepred.nn import choose
 from densepred.ops.heatmap import centers
-from densepred.ops.heatmap.gaussian import heatmaps
 from densepred.ops.loss.labels import at_least_zero
 from densepred.ops.regions.distance_maps import nearest_known
 from densepred.ops.regions.merge import mean_probabilities, merge
@@ -65,7 +65,7 @@ class Panoptic(Codec):
         self.filler = next((i for i in range(self.classes) if i not in info.things), None)
         self.sigma, self.quantised, self.ignore_crowd = sigma, quantised, ignore_crowd
         self.small_area = at_least_zero(small_area, "task.codec.small_area")
-        self.small_weight = at_least_zero(small_weight, "task.codec.small_weight")
+        self.small_weight = float(at_least_zero(small_weight, "task.codec.small_weight"))
         self.threshold, self.kernel, self.max_detections = threshold, kernel, max_detections
         self.thing_area = at_least_zero(thing_area, "task.codec.thing_area")
         self.stuff_area = at_least_zero(stuff_area, "task.codec.stuff_area")
@@ -80,25 +80,17 @@ class Panoptic(Codec):
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         labels, ids, single = self._regions(truth)
-        count = len(single)
-        points = centers.means(ids, count)
+        weights = self._small(ids, single)
+        if self.ignore_crowd and not single.all():
+            labels = labels.masked_fill(~torch.cat([single.new_ones(1), single])[ids.long()], VOID)
         # A crowd has a center and offsets too, of weight 0: `perfect_outputs` needs the whole ground truth.
-        crowds = ~torch.cat([single.new_ones(1), single])[ids.long()]
-        points[~single] = centers.own_pixels(torch.where(crowds, ids, 0), points)[~single]
-        heat = self._heat(points[single], labels.shape)
-        heat = torch.where(crowds, self._heat(points[~single], labels.shape), heat)
-        offset = self._offsets(ids, points)
-        things = (ids > 0) & ~crowds
-        if self.ignore_crowd:
-            labels = labels.masked_fill(crowds, VOID)
-        return {
-            "semantic": labels,
-            "semantic_weight": self._small(ids, single),
-            "center": heat,
-            "center_weight": (labels != VOID) & ~crowds,  # bool: one byte per pixel on the way to the device
-            "offset": offset,
-            "offset_weight": things & (labels != VOID),
-        }
+        return center_targets.listed(labels, ids, single, weights)
+
+    def expand(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if "objects" not in targets:
+            return dict(targets)
+        whole = self.small_weight.is_integer() and self.small_weight <= 255
+        return center_targets.maps(targets, self.sigma, self.quantised, torch.uint8 if whole else torch.float32)
 
     def _regions(self, truth: Annotation) -> tuple[Tensor, Tensor, Tensor]:
         """Return the class map, the ids of things (from 1, 0 elsewhere), and per id false for a crowd."""
@@ -119,28 +111,13 @@ class Panoptic(Codec):
         numbers = torch.cat([none.long(), present.cumsum(0) * present])
         return labels, numbers[ids].int(), single[present]
 
-    def _heat(self, points: Tensor, size: Sequence[int]) -> Tensor:
-        """Return the heat map (1, H, W); Gaussians end a pixel beyond three sigmas, as in the published code."""
-        points = points.floor() if self.quantised else points
-        kinds = torch.zeros(len(points), dtype=torch.int64, device=points.device)
-        return heatmaps(points, kinds, 1, (size[0], size[1]), self.sigma, 3 + 1 / self.sigma)
-
-    def _offsets(self, ids: Tensor, points: Tensor) -> Tensor:
-        """Return the offsets (2, H, W), x and y from each pixel of a thing to its center."""
-        y, x = ids.nonzero(as_tuple=True)
-        offset = torch.zeros(2, *ids.shape, device=ids.device)
-        offset[:, y, x] = points[ids[y, x].long() - 1].T - torch.stack([x, y])
-        return offset
-
     def _small(self, ids: Tensor, single: Tensor) -> Tensor:
-        """Return the weights of pixels for the loss of classes (H, W): one byte each if they are whole numbers."""
+        """Return the weight of the pixels of each instance in the loss of classes, (1 + N,)."""
         areas = torch.bincount(ids.flatten().long(), minlength=len(single) + 1)
         small = areas < pixels(self.small_area, ids.numel())
         small[0] = False
         small[1:] &= single
-        weight = float(self.small_weight)
-        values = torch.where(small, weight, 1.0)
-        return values.to(torch.uint8 if weight.is_integer() and weight <= 255 else torch.float32)[ids.long()]
+        return torch.where(small, self.small_weight, 1.0)
 
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
@@ -200,6 +177,7 @@ class Panoptic(Codec):
 
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return outputs with void pixels as stuff; if no class is stuff, with those of the nearest known pixel."""
+        targets = self.expand(targets)
         labels, offset = targets["semantic"], targets["offset"]
         if self.filler is not None:
             labels = labels.masked_fill(labels == VOID, self.filler)

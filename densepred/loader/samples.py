@@ -6,12 +6,13 @@ Every random number of an augmentation is a pure function of (seed, epoch, index
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
@@ -229,12 +230,24 @@ def stack(items: Sequence[Item]) -> Batch:
     targets = [item.targets for item in items if item.targets is not None]
     return Batch(
         _stacked(images),
-        {name: torch.stack([target[name] for target in targets]) for name in targets[0]},
+        stack_targets(targets),
         [item.frame for item in items if item.frame is not None],
         [item.truth for item in items if item.truth is not None],
         [reason for item in items for reason in item.skipped],
         missed=sum(item.missed for item in items),
     )
+
+
+def stack_targets(targets: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Stack the targets of images of one size. Lists of different lengths are padded by rows of zeros."""
+    return {name: _stacked_lists([one[name] for one in targets]) for name in targets[0]}
+
+
+def _stacked_lists(values: Sequence[Tensor]) -> Tensor:
+    longest = max(map(len, values))
+    if all(len(one) == longest for one in values):
+        return torch.stack(list(values))
+    return torch.stack([F.pad(one, (0, 0) * (one.ndim - 1) + (0, longest - len(one))) for one in values])
 
 
 def stack_equal(items: Sequence[Item]) -> list[Batch]:

@@ -14,7 +14,7 @@ from densepred.ops.geometry.warp import Warp
 from densepred.ops.resize import resample
 from densepred.rundir.log import Log
 from densepred.task import Task
-from densepred.types import Annotation, Batch, Info, Outputs, Sample
+from densepred.types import Annotation, Batch, Info, Outputs, Sample, Targets
 
 
 class ValidationImages:
@@ -41,23 +41,29 @@ class ValidationImages:
                 number = self.positions.index(self.position)
                 prediction, truth = _pair(batch, found, index)
                 name = f"{number}_{batch.frames[index].id}"
-                self._sample(name, batch, index, prediction, truth)
-                self._heads(name, batch, index, outputs)
+                targets = self._targets(batch, index)
+                self._sample(name, batch, index, prediction, truth, targets)
+                self._heads(name, batch, index, outputs, targets)
             self.position += 1
 
-    def _sample(self, name: str, batch: Batch, index: int, prediction: Annotation, truth: Annotation) -> None:
+    def _sample(
+        self, name: str, batch: Batch, index: int, prediction: Annotation, truth: Annotation, targets: Targets
+    ) -> None:
         image = maps.rgb(batch.image[index])
         if image.shape[-2:] != truth.size:
             image = maps.rgb(resample.resize(image[None] / 255, truth.size, align_corners=False)[0])
         flat = [head for head, spec in self.task.heads.items() if len(spec.strides) == 1]
-        weights = {key: value[index] for key, value in batch.targets.items() if key.removesuffix("_weight") in flat}
+        weights = {key: value for key, value in targets.items() if key.removesuffix("_weight") in flat}
         tiles = maps.weights(weights, truth.size)
         picture = compare(image, prediction, truth, self.task.info, tiles, batch.frames[index].id)
         self.log.picture(f"valid/{name}", picture, self.step)
 
-    def _heads(self, name: str, batch: Batch, index: int, outputs: Outputs) -> None:
+    def _targets(self, batch: Batch, index: int) -> Targets:
+        one = {key: value[index, None] for key, value in batch.targets.items()}
+        return {key: value[0] for key, value in self.task.codec.expand(one).items()}
+
+    def _heads(self, name: str, batch: Batch, index: int, outputs: Outputs, targets: Targets) -> None:
         predicted = {head: outputs[head][-1][index] for head in self.task.heads}
-        targets = {key: value[index] for key, value in batch.targets.items()}
         pictures = heads.pictures(batch.image[index], predicted, targets, self.task.heads, self.task.info)
         for head, picture in pictures:
             self.log.picture(f"heads/{name}/{head}", picture, self.step)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from densepred.codec.panoptic import Panoptic
+from densepred.loader.samples import stack_targets
 from densepred.types import VOID, Annotation, Frame, Info
 from tests.reference import slow_panoptic_deeplab as slow
 
@@ -14,8 +16,13 @@ INFO = Info(classes=("sky", "grass", "cow", "bird"), things=(2, 3), provides=("s
 
 def there_and_back(codec: Panoptic, *truths: Annotation, frame: Frame | None = None) -> list[Annotation]:
     encoded = [codec.encode(truth) for truth in truths]
-    outputs = codec.perfect_outputs({name: torch.stack([one[name] for one in encoded]) for name in encoded[0]})
+    outputs = codec.perfect_outputs(stack_targets(encoded))
     return codec.decode(outputs, [frame or Frame("x", truth.size) for truth in truths], align_corners=False)
+
+
+def target_maps(codec: Panoptic, truth: Annotation) -> dict[str, Tensor]:
+    """Encode an annotation and return the maps that its losses get, without a batch dimension."""
+    return {name: value[0] for name, value in codec.expand(stack_targets([codec.encode(truth)])).items()}
 
 
 def segments(found: Annotation, info: Info) -> dict:

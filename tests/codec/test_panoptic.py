@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from densepred.codec.panoptic import Panoptic
 from densepred.dataset.shapes import Shapes
-from densepred.types import VOID, Info
-from tests.codec.scenes import COWS, INFO, clashes, lost, quality, scene, there_and_back
+from densepred.loader.samples import stack_targets
+from densepred.types import VOID, Annotation, Info
+from tests.codec.scenes import COWS, INFO, clashes, lost, quality, scene, target_maps, there_and_back
 from tests.reference import slow_panoptic_deeplab as slow
 
 SIZES = [(96, 128), (37, 45), (301, 415), (120, 90), (64, 257)]
@@ -37,7 +41,7 @@ def test_scenes_come_back_whole_except_things_that_share_a_center(size: tuple[in
 def test_targets_are_those_of_a_loop() -> None:
     truth = replace(COWS, instances=COWS.instances)
     codec = Panoptic(INFO, sigma=3.0, small_area=30, small_weight=5.0)
-    targets = codec.encode(truth)
+    targets = target_maps(codec, truth)
     assert truth.instances is not None
     _, heat, offset = slow.targets(truth.instances.numpy(), 4, 3.0)
     drawn = targets["center"][0].numpy()
@@ -47,19 +51,72 @@ def test_targets_are_those_of_a_loop() -> None:
     np.testing.assert_allclose(targets["offset"].numpy(), offset, atol=1e-4)
     assert torch.equal(targets["offset_weight"], truth.instances > 0)
     assert (targets["center_weight"] == 1).all()
-    assert sum(value.nbytes for value in targets.values()) == 16 * truth.instances.numel()
     assert torch.equal(targets["semantic_weight"].float(), torch.where(truth.instances == 3, 5.0, 1.0))
     for weight in (2.5, 300.0):  # no byte holds these
-        other = Panoptic(INFO, small_area=30, small_weight=weight).encode(truth)["semantic_weight"]
+        other = target_maps(Panoptic(INFO, small_area=30, small_weight=weight), truth)["semantic_weight"]
         assert torch.equal(other, torch.where(truth.instances == 3, weight, 1.0))
     assert targets["center"].shape == (1, 60, 80)
 
 
+def target_maps_of_an_image(codec: Panoptic, truth: Annotation) -> dict[str, Tensor]:
+    """Compute the maps image by image and instance by instance, each Gaussian on the whole image, in float32."""
+    assert truth.semantic is not None
+    labels, ids, single = codec._regions(truth)
+    shape, y, x = labels.shape, *torch.meshgrid(*map(torch.arange, labels.shape), indexing="ij")
+    heat, crowd_heat, offset, crowds = torch.zeros(shape), torch.zeros(shape), torch.zeros(2, *shape), ids < 0
+    reach = math.ceil(3 * codec.sigma + 1)
+    for number, alone in enumerate(single.tolist(), 1):
+        inside = ids == number
+        center = torch.stack([x[inside].double().mean(), y[inside].double().mean()]).float()
+        if not alone:
+            crowds = crowds | inside
+            square = (x - center[0]).square() + (y - center[1]).square()
+            first = torch.where(inside, square, torch.inf).argmin()
+            center = torch.stack([first % shape[1], first // shape[1]]).float()
+        offset[:, inside] = (center[:, None] - torch.stack([x[inside], y[inside]])).float()
+        px, py = center.floor() if codec.quantised else center
+        near = ((x - (px + 0.5).floor()).abs() <= reach) & ((y - (py + 0.5).floor()).abs() <= reach)
+        rows, columns = (
+            torch.exp(-((v - p) ** 2) / (2 * torch.tensor(codec.sigma) ** 2)) for v, p in ((y, py), (x, px))
+        )
+        drawn = torch.where(near, rows * columns, 0)
+        heat, crowd_heat = (heat.maximum(drawn), crowd_heat) if alone else (heat, crowd_heat.maximum(drawn))
+    labels = labels.masked_fill(crowds, VOID) if codec.ignore_crowd else labels
+    known = labels != VOID
+    return {
+        "semantic": labels,
+        "center": torch.where(crowds, crowd_heat, heat)[None],
+        "center_weight": known & ~crowds,
+        "offset": offset,
+        "offset_weight": known & ~crowds & (ids > 0),
+    }
+
+
+@pytest.mark.parametrize("settings", [{}, {"quantised": True}, {"ignore_crowd": True, "sigma": 3.3}], ids=str)
+def test_maps_of_a_batch_are_in_every_bit_those_of_single_instances(settings: dict[str, Any]) -> None:
+    crowded = replace(COWS, crowd=torch.tensor([False, True, False, False]))
+    loose = replace(COWS, instances=torch.where(COWS.instances == 1, 0, COWS.instances))
+    hidden = replace(COWS, ignore=torch.rand(60, 80, generator=torch.Generator().manual_seed(0)) < 0.1)
+    truths = [COWS, crowded, scene((60, 80)), loose, hidden]
+    codec = Panoptic(INFO, **settings)
+    found = codec.expand(stack_targets([codec.encode(truth) for truth in truths]))
+    for index, truth in enumerate(truths):
+        for name, value in target_maps_of_an_image(codec, truth).items():
+            assert torch.equal(found[name][index], value), name
+
+
+@pytest.mark.parametrize(("count", "size"), [(4, 2), (300, 3)])
+def test_targets_have_few_bytes_until_they_are_on_the_device(count: int, size: int) -> None:
+    regions = [(slice(i // 50 * 8, i // 50 * 8 + 5), slice(i % 50 * 8, i % 50 * 8 + 5), 2) for i in range(count)]
+    targets = Panoptic(INFO).encode(scene((300, 400), *regions))
+    assert sum(value.nbytes for value in targets.values()) <= size * 300 * 400 + 16 * (count + 1)
+
+
 def test_quantised_centers_stand_on_the_pixel_that_the_published_code_takes() -> None:
     truth = scene((40, 50), (slice(10, 16), slice(20, 31), 2))  # mean at 25, 12.5
-    heat = Panoptic(INFO, quantised=True).encode(truth)["center"][0]
+    heat = target_maps(Panoptic(INFO, quantised=True), truth)["center"][0]
     assert (heat == 1).nonzero().tolist() == [[12, 25]]
-    offset = Panoptic(INFO, quantised=True).encode(truth)["offset"]
+    offset = target_maps(Panoptic(INFO, quantised=True), truth)["offset"]
     assert offset[:, 10, 20].tolist() == [5, 2.5]
     (found,) = there_and_back(Panoptic(INFO, quantised=True), truth)
     assert lost(found, truth) == 0
@@ -70,16 +127,16 @@ def test_crowds_void_and_ignored_pixels_teach_nothing_and_ideal_outputs_hold_the
     truth.semantic[:, 70:] = VOID
     truth.ignore = torch.zeros(60, 80, dtype=torch.bool)
     truth.ignore[50:, :20] = True
-    targets = Panoptic(INFO).encode(truth)
+    targets = target_maps(Panoptic(INFO), truth)
     crowd = truth.instances == 2
     unknown = truth.ignore | (truth.semantic == VOID)
     assert torch.equal(targets["center_weight"] == 0, crowd | unknown)
     assert torch.equal(targets["offset_weight"] > 0, (truth.instances > 0) & ~crowd & ~unknown)
     assert (targets["semantic"][crowd] == 2).all()
     assert (targets["semantic"][unknown] == VOID).all()
-    alone = Panoptic(INFO).encode(replace(truth, crowd=None))["center"]
+    alone = target_maps(Panoptic(INFO), replace(truth, crowd=None))["center"]
     assert (targets["center"][0][~crowd] <= alone[0][~crowd]).all()  # the Gaussian of a crowd stays within it
-    assert (Panoptic(INFO, ignore_crowd=True).encode(truth)["semantic"][crowd] == VOID).all()
+    assert (target_maps(Panoptic(INFO, ignore_crowd=True), truth)["semantic"][crowd] == VOID).all()
     (found,) = there_and_back(Panoptic(INFO, stuff_area=0), truth)
     assert quality(found, replace(truth, semantic=truth.semantic.masked_fill(truth.ignore, VOID)), INFO) == 1
 
@@ -90,7 +147,7 @@ def test_things_without_ids_are_a_crowd() -> None:
     truth.categories = truth.categories[[0, 2, 3]]
     truth.instances = torch.tensor([0, 1, 0, 2, 3], dtype=torch.int32)[truth.instances.long()]
     loose = (truth.semantic == 2) & (truth.instances == 0)
-    targets = Panoptic(INFO).encode(truth)
+    targets = target_maps(Panoptic(INFO), truth)
     assert torch.equal(targets["center_weight"] == 0, loose)
     assert not targets["offset_weight"][loose].any()
     (found,) = there_and_back(Panoptic(INFO, stuff_area=0), truth)
@@ -108,7 +165,7 @@ def test_no_things_all_things_and_no_stuff(info: Info) -> None:
         truth.categories = torch.tensor([2, 0, 1])
     truth.semantic[40:, 50:] = VOID
     codec = Panoptic(info, stuff_area=0)
-    targets = codec.encode(truth)
+    targets = target_maps(codec, truth)
     assert targets["offset_weight"].any() == bool(info.things)
     (found,) = there_and_back(codec, truth)
     kept = [i for i, c in enumerate(truth.categories.tolist()) if c in info.things]
@@ -131,7 +188,7 @@ def test_empty_void_and_tiny_images_are_no_trouble() -> None:
         assert torch.equal(found[0].semantic, grass.semantic)
         for one in found:
             assert (len(one.categories), len(one.scores), int(one.instances.max())) == (0, 0, 0)
-        targets = codec.encode(dark)
+        targets = target_maps(codec, dark)
         assert not targets["center_weight"].any()
         assert not targets["offset_weight"].any()
     dot = scene((1, 1), (slice(0, 1), slice(0, 1), 3))

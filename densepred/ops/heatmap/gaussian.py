@@ -36,9 +36,12 @@ def heatmaps(
     maps = torch.zeros(count * height * width, device=points.device)
     if len(points) == 0:
         return maps.view(count, height, width)
-    sigmas = torch.as_tensor(sigma, dtype=torch.float32, device=points.device).expand(len(points))
-    far = sigmas * torch.as_tensor(reach, dtype=torch.float32, device=points.device)
-    radius = math.ceil(float(far.max()))
+    sigmas, reaches = (_each(value, points) for value in (sigma, reach))
+    far = sigmas * reaches
+    numbers = not isinstance(sigma, Tensor) and not isinstance(reach, Tensor)
+    # The product of two numbers is known to the host: to read it from the device would wait for the device.
+    widest = torch.tensor(sigma) * torch.tensor(reach) if numbers else far.max()
+    radius = math.ceil(float(widest))
     steps = torch.arange(-radius, radius + 1, device=points.device)
     for part in torch.arange(len(points), device=points.device).split(max(1, CHUNK // len(steps) ** 2)):
         (x, columns), (y, rows) = (_axis(points[part, i], sigmas[part], steps, far[part]) for i in (0, 1))
@@ -49,6 +52,13 @@ def heatmaps(
         values = torch.where(inside, y[:, :, None] * x[:, None], 0)
         maps.scatter_reduce_(0, places.flatten(), values.flatten(), reduce)
     return maps.view(count, height, width)
+
+
+def _each(value: float | Tensor, points: Tensor) -> Tensor:
+    """Return one value per point, (N,) float32 on their device."""
+    if isinstance(value, Tensor):
+        return value.to(points.device, torch.float32).expand(len(points))
+    return torch.full((len(points),), value, dtype=torch.float32, device=points.device)
 
 
 def _axis(centers: Tensor, sigmas: Tensor, steps: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
