@@ -13,6 +13,8 @@ choose by it, keep images of training for validation: `--hold-out 0.2` takes the
 looks at the validation images. `--images 5` trains on so many images, evenly spread over those of training.
 
     python scripts/bench_recipe.py --dataset isbi --data DIR --images 5 --crop 192 192 --batch 5
+
+On a machine with a CUDA device all sides are trained there.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bench_quality import CPU, STRIDE, loader, peer_step
+from bench_quality import STRIDE, loader, peer_step
 from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 
@@ -44,6 +46,7 @@ from densepred.jobs import parts
 from densepred.sweep import launcher
 from densepred.types import Annotation, Info
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # densepred-train takes it by itself
 NAME = "tf_efficientnet_lite0"
 PEERS = {"unet": "Unet", "deeplabv3plus": "DeepLabV3Plus", "fpn": "FPN"}
 RECIPES = {"camvid": ["recipe=finetune"], "isbi": ["recipe=binary", "metric=[confusion,em_segmentation]"]}
@@ -105,7 +108,7 @@ def train_peer(name: str, args: argparse.Namespace, seed: int) -> dict[str, floa
     given = settings(overrides(args, seed))
     batches, info = loader(given)
     torch.manual_seed(seed)
-    model, rate = Peer(name, info, not args.random), given.optimizer["lr"]
+    model, rate = Peer(name, info, not args.random).to(DEVICE), given.optimizer["lr"]
     inner = list(model.net.encoder.parameters())
     known = {id(parameter) for parameter in inner}
     outer = [parameter for parameter in model.parameters() if id(parameter) not in known]
@@ -119,7 +122,7 @@ def train_peer(name: str, args: argparse.Namespace, seed: int) -> dict[str, floa
     for step, raw in zip(range(args.steps), steps, strict=False):
         for group, factor in zip(optimizer.param_groups, factors, strict=True):
             group["lr"] = rate * factor * schedule(step, args.steps)
-        batch = raw.to(CPU)
+        batch = raw.to(DEVICE)
         peer_step(model, optimizer, batch.image, batch.targets["semantic"])
     return scores(model, given)
 
@@ -134,8 +137,10 @@ def scores(model: nn.Module, given: Any) -> dict[str, float]:
     for index in range(len(valid)):
         sample = valid[index]
         height, width = sample.truth.size
-        image = F.pad(sample.image[None].float() / 255, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        logits = model(image)[0, :, :height, :width]
+        image = F.pad(
+            sample.image[None].to(DEVICE).float() / 255, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate"
+        )
+        logits = model(image)[0, :, :height, :width].cpu()
         found = Annotation((height, width), semantic=logits.argmax(0).to(torch.uint8), probabilities=logits.softmax(0))
         for metric in metrics:
             metric.update([found], [sample.truth])
