@@ -32,6 +32,9 @@ _PALETTE = (
     (42, 200, 180),
 )
 
+_STATISTICS: dict[tuple[float, ...], tuple[tuple[float, ...], tuple[float, ...]]] = {}
+"""Mean and std per channel, by all settings that change how scenes look."""
+
 
 class Shapes(Dataset):
     """`counts` is the number of scenes per split, `objects` the least and most shapes per scene."""
@@ -83,10 +86,19 @@ class Shapes(Dataset):
             sigmas=stick_figure.SIGMAS,
             provides=("semantic", "instances", "categories", "keypoints", "boxes", "areas", "crowd"),
         )
-        pixels = torch.cat([self._draw("train", i).image.flatten(1) for i in range(8)], 1).double() / 255
-        mean = tuple(round(v, 3) for v in pixels.mean(1).tolist())
-        std = tuple(max(round(v, 3), 0.01) for v in pixels.std(1).tolist())
+        mean, std = self._statistics()
         return replace(info, mean=mean, std=std)
+
+    def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and std per channel; drawing takes a while, and a command builds the dataset per split."""
+        looks = (self.rare, self.touching, self.thinness, self.contrast, self.hue_spread, self.texture, self.noise)
+        settings = (*self.size, self.seed, *self.objects, *looks)
+        if settings not in _STATISTICS:
+            pixels = torch.cat([self._draw("train", i).image.flatten(1) for i in range(8)], 1).double() / 255
+            mean = tuple(round(v, 3) for v in pixels.mean(1).tolist())
+            std = tuple(max(round(v, 3), 0.01) for v in pixels.std(1).tolist())
+            _STATISTICS[settings] = mean, std
+        return _STATISTICS[settings]
 
     def _draw(self, split: str, index: int) -> Sample:
         random = np.random.default_rng((self.seed, SPLITS.index(split), index))

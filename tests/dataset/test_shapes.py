@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -136,6 +138,28 @@ def test_mean_and_std_are_those_of_the_images() -> None:
     pixels = torch.cat([data[i].image.flatten(1) for i in range(60)], 1).float() / 255
     assert (pixels.mean(1) - torch.tensor(data.info.mean)).abs().max() < 0.1
     assert (pixels.std(1) - torch.tensor(data.info.std)).abs().max() < 0.06
+
+
+def test_statistics_follow_every_setting_that_changes_the_scenes() -> None:
+    """Each value differs from the default, before or after another dataset was built in this process."""
+    changed: dict[str, Any] = {
+        "size": (48, 64),
+        "seed": 1,
+        "objects": (0, 1),
+        "rare": 1.0,
+        "touching": 1.0,
+        "thinness": 9.0,
+        "contrast": 0.2,
+        "hue_spread": 0.3,
+        "texture": 0.4,
+        "noise": 0.4,
+    }
+    assert {*changed, "split", "counts"} == set(inspect.signature(Shapes).parameters)
+    first = Shapes("train", size=(24, 32)).info
+    assert Shapes("valid", size=(24, 32)).info == first
+    for key, value in changed.items():
+        found = Shapes("train", **{"size": (24, 32), key: value}).info
+        assert (found.mean, found.std) != (first.mean, first.std), key
 
 
 def test_drawing_is_quick() -> None:
