@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_repository import ConfigRepository
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.cli import command
 from densepred.cli.compose import complete, register
 from densepred.sweep import launcher
+from tests import composing
 
 torch.set_num_threads(1)
 if not torch.cuda.is_available():
@@ -28,6 +28,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # tests that a shell bega
     signal.signal(signal.SIGINT, signal.default_int_handler)
 register()
 launcher.register()
+composing.install()
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 900
@@ -44,35 +45,21 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
 
 @cache
 def _composed(name: str, overrides: tuple[str, ...]) -> bytes:
-    """Compose a configuration once a process: it takes a quarter of a second, and many tests ask for the same."""
+    """Compose a configuration once a process: many tests ask for the same."""
     with initialize_config_dir(str(command.configs()), version_base="1.3"):
         found = compose(name, overrides=list(overrides))
     complete(found, overrides)
     return pickle.dumps(found)
 
 
-_read = ConfigRepository.load_config
-_files: dict[str, bytes] = {}
-OURS = {"hydra.conf", str(command.configs()), ""}
-"""Paths of the sources of a composition: Hydra's files, ours, and the schemas."""
-
-
-def _load(self: ConfigRepository, config_path: str) -> Any:
-    """Read each of our files once a process, and folders of tests each time: reading is a third of a composition."""
-    if not {source.path for source in self.sources} <= OURS:
-        return _read(self, config_path)
-    if config_path not in _files:
-        _files[config_path] = pickle.dumps(_read(self, config_path))
-    return pickle.loads(_files[config_path])
-
-
-ConfigRepository.load_config = _load
-
-
 def pytest_collection_finish() -> None:
-    """Leave thousands of collected tests out of garbage collection, which would go through them again and again."""
+    """Leave thousands of collected tests out of garbage collection, which would go through them again and again.
+
+    A configuration is many small objects: with Python's own thresholds, composing it collects dozens of times.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -81,11 +81,12 @@ def complete(config: DictConfig, overrides: Sequence[str]) -> None:
         _choose_length(config, typed)
     if OmegaConf.select(config, "sweep.resume") is not None:
         raise UserError("sweep.resume: no file can name it; type densepred-train sweep.resume=DIR")
+    idle = idle_groups(config)
     mistakes = [
         *_unknown(config),
-        *_missing(config),
+        *_missing(config, idle),
         *_empty(config),
-        *_unused(config, typed),
+        *_unused(config, typed, idle),
         *_apart(config),
         *out_of_range(config),
     ]
@@ -150,8 +151,7 @@ def _choose_length(config: DictConfig, typed: Iterable[str]) -> None:
         raise UserError("trainer.epochs: null; give trainer.epochs, trainer.max_steps or trainer.max_minutes")
 
 
-def _missing(config: DictConfig) -> Iterator[str]:
-    idle = idle_groups(config)
+def _missing(config: DictConfig, idle: set[str]) -> Iterator[str]:
     for key in sorted(OmegaConf.missing_keys(config)):
         group = key.split(".")[0]
         if group in idle:
@@ -185,8 +185,7 @@ def _refers(node: Any, name: str) -> bool:
     return isinstance(node, str) and re.search(r"\$\{" + name + r"[.}\[]", node) is not None
 
 
-def _unused(config: DictConfig, typed: Iterable[str]) -> Iterator[str]:
-    idle = idle_groups(config)
+def _unused(config: DictConfig, typed: Iterable[str], idle: set[str]) -> Iterator[str]:
     for key in typed:
         group = key.split(".")[0]
         if group in idle and group in config:
