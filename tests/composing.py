@@ -55,7 +55,7 @@ PATCHES: list[tuple[Any, str, Any]] = [
     (omegaconf.base, "parse", cache(omegaconf.base.parse)),  # a tree of `${...}` is only read
 ]
 PLAIN = [(owner, name, getattr(owner, name)) for owner, name, _ in PATCHES]
-"""The same as Hydra and OmegaConf have it."""
+"""Functions of Hydra and OmegaConf in place of the quick ones."""
 
 
 def install() -> None:
