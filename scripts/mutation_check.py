@@ -1,7 +1,8 @@
 """Mutation check: change one sign, comparison or number in a copy of the code and see whether a test fails.
 
-`make test-mutants` draws 60 changes by seed. Each runs against the tests of its module: the mirror file, the room, and
-the mirror files of modules that import it. The working tree is only read. Exit code 1 when too few changes are killed.
+`make test-mutants` draws 60 changes by seed. Each runs against the tests of its module: the mirror file or else
+those that import it, the room, and the mirror files of modules that import it. The working tree is only read. Exit
+code 1 when too few changes are killed.
 
     python scripts/mutation_check.py --sample 60 --seed 0 --jobs 2
     python scripts/mutation_check.py --only densepred/ops/score/ssim.py --sample 20
@@ -39,8 +40,8 @@ ROOMS = (
     "predictor.py",
 )
 COPIED = ("densepred", "configs", "hydra_plugins", "tests", "scripts", "docs", "pyproject.toml", "README.md")
-SPEED_ONLY = {"CHUNK", "CELLS", "DENSE", "TOGETHER", "BAND", "BLOCK"}
-"""Constants that change how much is computed at a time, and no result."""
+SPEED_ONLY = {"CHUNK", "CELLS", "DENSE", "TOGETHER", "BAND", "BLOCK", "TABLE"}
+"""Constants that change how much is computed or kept at a time, and no result."""
 FLOOR = 0.85
 """The least share of decided changes that tests must kill."""
 
@@ -138,10 +139,10 @@ def _changes(node: ast.expr) -> Iterator[ast.expr]:
 
 
 @cache
-def importers() -> dict[str, set[str]]:
-    """Return the files that import each module."""
+def importers(folder: str = "densepred") -> dict[str, set[str]]:
+    """Return the files of a folder that import each module."""
     found: dict[str, set[str]] = {}
-    for path in sorted((ROOT / "densepred").rglob("*.py")):
+    for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.ImportFrom):
                 names = {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
@@ -154,7 +155,8 @@ def tests_of(file: str) -> list[str]:
     """Test files and folders of a module, nearest first; empty when it has none."""
     module = file.removesuffix(".py").replace("/", ".")
     room = Path("tests", *Path(file).parts[1:-1])
-    chosen = _mirrors(file) + ([room.as_posix()] if room != Path("tests") and (ROOT / room).is_dir() else [])
+    own = _mirrors(file) or sorted(importers("tests").get(module, ()))  # such as the tests of a command, in its room
+    chosen = own + ([room.as_posix()] if room != Path("tests") and (ROOT / room).is_dir() else [])
     chosen += [test for user in sorted(importers().get(module, ())) for test in _mirrors(user)]
     return list(dict.fromkeys(chosen))
 

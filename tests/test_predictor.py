@@ -12,14 +12,16 @@ from PIL import Image
 
 from densepred import predictor
 from densepred.build.instantiate import build
+from densepred.dataset.shapes import Shapes
 from densepred.engine.amp import Precision
 from densepred.errors import UserError
+from densepred.jobs import parts
 from densepred.ops.boxes import from_ids
 from densepred.predictor import Predictor
 from densepred.results.predicting import one
 from densepred.settings import PredictSettings
 from densepred.transform.pipeline import Pipeline
-from densepred.types import Info
+from densepred.types import Annotation, Info
 from tests import running
 
 
@@ -189,6 +191,25 @@ def test_overlapping_tiles_of_a_model_without_padding_give_exactly_what_the_whol
     assert whole.semantic.unique().tolist() == [0, 1]
     with pytest.raises(UserError, match="tile: 200; windows of this model lose 184 pixels: give at least 204"):
         found(image, tile=200, blend="none")
+
+
+def test_instances_in_several_batches_are_those_of_one_batch(plain, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("task=pose", "model=encoder_decoder", "decoder=unet", "encoder.widths=[4,8,8,8]", "data.crop=[32,24]")
+    nodes = plain(*words, "dataset=shapes")
+    data = Shapes("valid", size=(48, 64))
+    task = build(nodes["task"], None, "task", info=data.info)
+    statistics = {"channels": 3, "mean": data.info.mean, "std": data.info.std}
+    torch.manual_seed(0)
+    net = build(nodes["model"], None, "model", heads=task.heads, **statistics)
+    cpu = torch.device("cpu")
+    found = Predictor(
+        net, task, parts.pipeline(nodes["transform"]["valid"], data.info, "valid"), cpu, Precision("fp32", cpu)
+    )
+    boxes = Annotation((48, 64), boxes=torch.tensor([[x, 3.0, x + 16, 40.0] for x in (0.0, 10.0, 20.0, 30.0, 40.0)]))
+    whole = found(data[0].image, boxes=boxes).need("keypoints")
+    monkeypatch.setattr(predictor, "TOGETHER", 2)
+    torch.testing.assert_close(found(data[0].image, boxes=boxes).need("keypoints"), whole)
+    assert len({tuple(row) for row in whole[:, 0].tolist()}) == 5  # the instances differ
 
 
 @pytest.mark.parametrize("size", [(37, 45), (1, 6)])

@@ -65,3 +65,11 @@ def test_a_peak_as_high_as_the_threshold_is_none() -> None:
     heat = torch.zeros(9, 9)
     heat[2, 3], heat[6, 5] = 0.5, 0.75
     assert peaks(heat, 10, 0.5, (3, 3), None).points.tolist() == [[5.0, 6.0]]
+
+
+def test_a_peak_at_the_border_has_no_neighbours_on_the_other_side() -> None:
+    """Row by row in memory, the last pixel of a row stands beside the first of the next one."""
+    for low, high in (((1, 4), (2, 0)), ((2, 0), (1, 4)), ((0, 4), (2, 0)), ((2, 0), (0, 4))):
+        heat = torch.zeros(4, 5)
+        heat[low], heat[high] = 0.5, 0.75
+        assert peaks(heat, 9, 0.1, (3, 3), None).points.tolist() == [[high[1], high[0]], [low[1], low[0]]]
