@@ -109,7 +109,6 @@ SYSTEM = {
 }
 """Remedies for refusals of the operating system, by error number."""
 
-
 FULL_DISK = re.compile(r"\d+ requested and \d+ written|encoder error|unexpected pos \d+ vs \d+")
 """Texts of numpy, Pillow and torch for a disk that is full, without its number."""
 
@@ -190,18 +189,28 @@ def classed(error: BaseException) -> UserError | None:
     """
     if isinstance(error, UserError):
         return error
-    found = _classed(error)
-    if found is None and _space_is_short():
-        fact, _, remedy = _memory().replace("ran out", "probably ran out").partition("; ")
-        return MachineError(f"{fact} ({shown(f'{type(error).__name__}: {error}')}); {remedy}")
-    return found
+    return _refused(error) or _classed(error) or _near(error)
+
+
+def exhausted(error: BaseException) -> UserError | None:
+    """Return the sentence if memory or threads ran out, or may have: then no file and no key is to blame."""
+    return _refused(error) or _near(error)
+
+
+def _refused(error: BaseException) -> UserError | None:
+    if isinstance(error, RuntimeError) and re.search(REFUSED_THREAD, str(error)) and _space() is None:
+        return MachineError(NO_THREAD)
+    return MachineError(_memory()) if out_of_memory(error) else None
+
+
+def _near(error: BaseException) -> UserError | None:
+    if not _space_is_short():
+        return None
+    fact, _, remedy = _memory().replace("ran out", "probably ran out").partition("; ")
+    return MachineError(f"{fact} ({shown(f'{type(error).__name__}: {error}')}); {remedy}")
 
 
 def _classed(error: BaseException) -> UserError | None:
-    if isinstance(error, RuntimeError) and re.search(REFUSED_THREAD, str(error)) and _space() is None:
-        return MachineError(NO_THREAD)
-    if out_of_memory(error):
-        return MachineError(_memory())
     if isinstance(error, OSError):
         sentence = system_error(error)
         return None if sentence is None else MachineError(sentence)
@@ -218,9 +227,8 @@ def _space() -> int | None:
 
 
 def _space_is_short() -> bool:
-    """Return True if this process has come near its limit of address space: then libraries raise errors of any kind."""
-    limit = _space()
-    if limit is None:
+    """Return True if this process has come near its limit of address space."""
+    if (limit := _space()) is None:
         return False
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from densepred.build import allowlist, renamed, value_types
-from densepred.errors import UserError, suggest
+from densepred.errors import UserError, exhausted, suggest
 
 SHARED = ("upsample", "loss", "encoder", "decoder", "metric")
 """Groups with nodes that are copied by interpolation into the nodes that use them; messages name the group."""
@@ -64,7 +64,7 @@ def _call(make: Callable[..., Any], at: str, guarded: bool, values: Mapping[str,
     except (TypeError, ValueError) as error:
         raise UserError(f"{at}: {_name(make)} does not accept its arguments ({error}); correct them") from error
     except Exception as error:
-        if not guarded:
+        if not guarded or exhausted(error) is not None:
             raise
         raise UserError(f"{at}: {_name(make)} cannot be built: {error}; use another checkpoint") from error
 
@@ -110,6 +110,8 @@ def find(path: Any, at: str) -> Callable[..., Any]:
     except AttributeError as error:
         raise UserError(f"{at}: {path}: {_absent(path)}") from error
     except Exception as error:  # importing the user's own module may fail in any way
+        if (short := exhausted(error)) is not None:
+            raise short from error
         why = f"{type(error).__name__}: {error}"
         raise UserError(f"{at}: {path}: its module cannot be imported ({why}); correct it") from error
     if not callable(found):

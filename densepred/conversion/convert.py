@@ -13,7 +13,7 @@ from densepred.contracts import Dataset
 from densepred.conversion import pictures
 from densepred.conversion.coco_form import CocoForm
 from densepred.conversion.folder_form import FolderForm
-from densepred.errors import UserError
+from densepred.errors import MachineError, UserError
 from densepred.jobs import parts
 from densepred.loader.samples import checked
 from densepred.rundir.progress_bar import ProgressBar
@@ -63,7 +63,7 @@ def _split(form: Form, root: Path, split: str, data: Dataset, settings: ConvertS
         try:
             sample = checked(data[index])
         except UserError as error:
-            if settings.data.on_bad != "skip":
+            if settings.data.on_bad != "skip" or isinstance(error, MachineError):
                 raise
             facts["skipped"] += 1
             form.left[f"unreadable: {error}"] += 1

@@ -23,7 +23,7 @@ from densepred.dataset.coco_choice import Choice
 from densepred.dataset.image_file import check_pixels
 from densepred.dataset.palette import Colour, default_palette
 from densepred.dataset.paths import Patterns, inside
-from densepred.errors import Notice, UserError, shown
+from densepred.errors import MachineError, Notice, UserError, shown
 
 Id = int | str
 Record = dict[str, Any]
@@ -114,9 +114,11 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file; check the path") from error
-    except (ValueError, OSError, RecursionError, MemoryError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as JSON ({reason}); download or write it again") from error
+    except MemoryError as error:
+        raise MachineError(f"{path}: not enough memory to read it; close other programs, or divide the file") from error
 
 
 def load(path: Path) -> Record:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from densepred.dataset import image_layout
-from densepred.errors import shown
+from densepred.errors import MachineError, out_of_memory, shown
 from densepred.types import UserError
 
 _PILLOW = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm")
@@ -51,9 +51,9 @@ def damage(path: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except MemoryError as error:
-        raise UserError(f"{path}: not enough memory to decode it; lower max_pixels or remove the file") from error
     except Exception as error:  # Pillow's plug-ins raise nearly every type
+        if out_of_memory(error):  # no fault of the file: data.on_bad=skip must not leave it out
+            raise MachineError(f"{path}: not enough memory to decode it; lower max_pixels or remove it") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an image ({reason}); replace or remove the file") from error
 
@@ -190,6 +190,8 @@ def map_npy(path: Path) -> np.ndarray:
     try:
         return np.lib.format.open_memmap(path, mode="r")  # numpy.load would open zip files and pickles too
     except Exception as error:  # numpy parses the header as Python, so tokens of any kind may be wrong
+        if out_of_memory(error):
+            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as an array ({reason}); save it again with numpy.save") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from densepred.dataset.outline import ellipse, rectangle
-from densepred.errors import UserError
+from densepred.errors import UserError, out_of_memory
 
 INSTALL = "pip install 'densepred[imagej]'"
 LARGEST = 1 << 26
@@ -44,6 +44,8 @@ def read(path: Path) -> list[Region]:
     except UserError:
         raise
     except Exception as error:  # struct, numpy and zipfile raise many types for damaged files
+        if out_of_memory(error):
+            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read as regions of ImageJ ({reason}); save it again") from error
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Model
+from densepred.errors import UserError, out_of_memory
 from densepred.exporting.convert import require
 from densepred.exporting.network import heads_of
 from densepred.task import Task
-from densepred.types import HeadSpec, UserError
+from densepred.types import HeadSpec
 from densepred.weights import header
 from densepred.weights.file import described_task
 
@@ -38,7 +39,7 @@ class Session:
         try:
             self.session = runtime.InferenceSession(str(path), options, [one for one in PROVIDERS if one in known])
         except Exception as error:  # onnxruntime raises errors of its own for each reason
-            if fresh:
+            if fresh or out_of_memory(error):
                 raise
             fact = str(error).splitlines()[0][:160]
             raise UserError(f"{path}: onnxruntime cannot open it ({fact}); give a file of densepred-export") from error

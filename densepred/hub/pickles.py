@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from densepred.errors import UserError
+from densepred.errors import UserError, out_of_memory
 
 USUAL = ("state_dict", "model_state_dict", "model_state", "model", "weights", "params", "net", "network")
 """Keys under which training programs save the weights of their network, the most reliable first."""
@@ -44,6 +44,8 @@ def _restricted(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file from an unknown source may fail in any way
+        if out_of_memory(error):
+            raise
         why = str(error).partition("Please file an issue")[0]
         why = " ".join(why.replace("Weights only load failed.", "").split())[:160]
         raise UserError(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.errors import UserError
+from densepred.errors import MachineError, UserError
 from densepred.loader.seeds import random_generator
 from densepred.types import VOID, Annotation, Info
 
@@ -75,7 +75,7 @@ def class_presence(dataset: Dataset, skip_bad: bool) -> tuple[Tensor, list[str]]
         try:
             sample = dataset[index]
         except UserError as error:
-            if not skip_bad:
+            if not skip_bad or isinstance(error, MachineError):
                 raise
             errors.append(str(error))
             continue

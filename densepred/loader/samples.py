@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from densepred.contracts import Codec, Dataset
+from densepred.errors import MachineError
 from densepred.loader.balance import ClassBalance, labels_in
 from densepred.loader.seeds import random_generator
 from densepred.types import VOID, Annotation, Batch, Frame, Sample, UserError, unit_scale
@@ -127,7 +128,7 @@ class TrainingSamples(TorchDataset[Item]):
             try:
                 return checked(self.dataset[(index + offset) % len(self.dataset)]), reason
             except UserError as error:
-                if not self.skip_bad:
+                if not self.skip_bad or isinstance(error, MachineError):
                     raise
                 reason = reason or str(error)
         raise UserError(f"dataset.root: no sample of the dataset can be read; correct the first error: {reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from densepred.build.instantiate import build, check
-from densepred.errors import UserError
+from densepred.errors import MachineError, UserError
 
 HERE = __name__
 
@@ -127,3 +128,26 @@ def test_check_finds_a_wrong_argument_of_a_real_component(plain: Callable[..., d
     assert any(text.startswith("metric.confusion.ratio: ") for text in mistakes)
     assert any(text.startswith("model.colour: ") for text in mistakes)
     assert any(text.startswith("encoder.widht: ") for text in mistakes)
+
+
+@pytest.mark.parametrize("failure", ["MemoryError()", "OSError('libx.so: failed to map segment from shared object')"])
+def test_an_import_that_memory_refused_blames_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    (tmp_path / "starved_module.py").write_text(f"raise {failure}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MachineError, match=r"^memory ran out; lower data\.batch_size"):
+        build({"_target_": "starved_module.Net"})
+
+
+def test_an_import_that_fails_near_the_limit_of_address_space_blames_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPython raises SystemError if memory is refused in places that do not expect it."""
+    (tmp_path / "cut_module.py").write_text("raise SystemError('error return without exception set')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"its module cannot be imported \(SystemError"):
+        build({"_target_": "cut_module.Net"})
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (10**9, 10**9))
+    with pytest.raises(MachineError, match=r"^memory probably ran out: ulimit -v is 1\.0 GB of address space"):
+        build({"_target_": "cut_module.Net"})

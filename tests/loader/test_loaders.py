@@ -13,6 +13,7 @@ from densepred.cli import compose
 from densepred.codec.autoencoder import Autoencoder
 from densepred.codec.semantic import Semantic
 from densepred.contracts import Codec, Dataset
+from densepred.dataset import image_file
 from densepred.engine import trainer
 from densepred.errors import UserError
 from densepred.jobs import parts
@@ -130,6 +131,20 @@ def test_one_bad_file_in_two_hundred_is_skipped_and_reported() -> None:
 def test_more_than_a_hundredth_of_bad_files_stops_the_run() -> None:
     with pytest.raises(UserError, match=r"3 samples cannot be read, more than 1% of the dataset"):
         list(broken_loader({1, 50, 99, 150, 199}, skip=True).epoch(0))
+
+
+class Starved(Broken):
+    def __getitem__(self, index: int) -> Sample:
+        with image_file.damage(Path("a.png")):
+            raise MemoryError
+        raise AssertionError
+
+
+def test_an_image_that_memory_refused_is_not_left_out_as_damaged() -> None:
+    one = broken_loader(set(), skip=True)
+    one.samples.dataset = Starved(set())
+    with pytest.raises(UserError, match=r"^a\.png: not enough memory to decode it"):
+        list(one.epoch(0))
 
 
 def test_images_of_several_sizes_name_the_remedy() -> None:
