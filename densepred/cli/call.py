@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,12 +18,13 @@ from densepred.cli import flags, own_configs
 from densepred.cli.command import Function, Invocation, Prepare, configs
 from densepred.cli.compose import register
 from densepred.errors import UserError
+from densepred.process import watch
 from densepred.process.stop import StopFlag, Stopped
 from densepred.sweep import launcher, record
 
 TAKEN = ("--config-dir", "-cd", "--config-name", "-cn")
 """Flags that a call may have; the others ask for text, or for several runs."""
-_LOCK = RLock()  # the words of a command are those of the process
+_LOCK = threading.RLock()  # the words of a command are those of the process
 
 
 def call(
@@ -32,10 +33,13 @@ def call(
     """Run `densepred-<name> words` in this process; return its exit code and its folder.
 
     The arguments are those of `command.run`. Raises UserError with the sentence that the command would print; other
-    errors as they are. A signal raises KeyboardInterrupt with the way to go on.
+    errors as they are. A signal raises KeyboardInterrupt with the way to go on. A call that hangs under a limit of
+    memory or processes raises UserError; outside the main thread a line on standard error tells of it.
     """
     _check(words)
-    with _LOCK, _as_typed(name, words), StopFlag() as stop:
+    main = threading.current_thread() is threading.main_thread()  # it alone can be interrupted
+    told = watch.interrupt if main else watch.tell
+    with _LOCK, _as_typed(name, words), StopFlag() as stop, watch.watched(told):
         ran = Invocation(function, name, prepare, free, raises=True)
         try:
             return ran(stop), ran.folder

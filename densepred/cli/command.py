@@ -28,7 +28,7 @@ from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import UserError, classed, notices
-from densepred.process import slurm, starting, supervisor
+from densepred.process import slurm, starting, supervisor, watch
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.role import is_first, tells
 from densepred.process.starting import AGAIN, INTERRUPTED
@@ -70,7 +70,7 @@ def run(
     launcher.register()
     flags.register()
     own_configs.register(configs())
-    with StopFlag() as stop:
+    with StopFlag() as stop, watch.watched(watch.end):
         code = Invocation(function, name, prepare, free)(stop)
         supervisor.told()
         if stop.raised:  # the end of an interpreter with torch takes a second or two

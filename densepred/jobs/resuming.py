@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from densepred import distributed
-from densepred.errors import UserError, in_shell
+from densepred.errors import MachineError, UserError, in_shell
 from densepred.home import from_here
 from densepred.jobs.blocks import to_type
 from densepred.process import supervisor
@@ -29,6 +29,14 @@ def command(folder: Path) -> str:
 def tell_supervisor(folder: Path) -> None:
     """Tell the process that may have to explain the end of this one how to go on."""
     supervisor.go_on(f"resume with: {command(folder)}")
+
+
+def explained(reason: MachineError, folder: Path) -> MachineError:
+    """Return a failure of the machine with the way to go on, unless it tells it or there is nothing to go on with."""
+    again = f"resume with: {command(folder)}"
+    if again in str(reason) or not provenance.exists(folder):
+        return reason
+    return type(reason)(f"{reason}; {again}")
 
 
 def stopped(folder: Path, written: Mapping[str, Any], overrides: Sequence[str], log: Log) -> int:

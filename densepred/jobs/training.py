@@ -91,7 +91,7 @@ def work(job: TrainingJob, built: Built | None = None) -> int:
             return resuming.stopped(folder, job.written, job.overrides, log)
         if not isinstance(reason, MachineError):
             raise
-        raise type(reason)(f"{reason}; resume with: {resuming.command(folder)}") from reason
+        raise resuming.explained(reason, folder) from reason
     finally:
         log.close()
         distributed.leave(failed=sys.exc_info()[0] is not None)

@@ -22,6 +22,12 @@ def address_space() -> int | None:
     return min(finite) if finite else None
 
 
+def soft() -> tuple[object, ...]:
+    """Return the limits as they are set now, to see that one has changed: much less work than counting processes."""
+    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_NPROC)
+    return tuple(resource.getrlimit(kind)[0] for kind in kinds)
+
+
 def processes_left() -> int | None:
     """Return how many more processes and threads can start (ulimit -u, pids.max of a container); None if many."""
     found = [most - used for most, used in filter(None, (_most_of_user(), _of_container()))]

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
+from densepred.errors import MachineError
+from densepred.process import watch
 from densepred.process.starting import REQUESTS, SIGNALS
 
 STOPPED = 75
@@ -171,6 +173,8 @@ class StopFlag:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a child that has not set its own handlers yet: its parent decides
             return
+        if (hang := watch.taken()) is not None:
+            raise MachineError(hang)
         now = time.monotonic()
         if self._again is not None:
             self._again.cancel()  # a signal of another sender came first
