@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -20,17 +20,17 @@ from torch import Tensor, nn
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.nn.parallel import DistributedDataParallel
 
-from densepred.errors import PEER, PeerLost, UserError
-from densepred.process import supervisor
+from densepred.errors import PeerLost
+from densepred.process import ranks, supervisor
 from densepred.process.parent import stop_with_parent
-
-OWN_DEVICE = ("SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND", "SLURM_TRES_PER_TASK")
-"""Variables with which Slurm shows each task only the devices of its own."""
 
 FRESH = "it begins anew; type hydra.run.dir=DIR trainer.resume=auto"
 
 MEETING = "densepred/meeting"
 """Keys of a launcher's store by which the ranks of an attempt find each other."""
+
+SOON = 30.0
+"""Seconds after which processes that have not joined are named; the wait goes on."""
 
 PROBE = 256  # side of a test image in pixels: larger than the stride of any encoder
 
@@ -69,7 +69,7 @@ def join(timeout_seconds: float = 600.0) -> torch.device:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         stop_with_parent()
         supervisor.expect(timeout_seconds)
-        require_devices(torch.accelerator.device_count() if torch.accelerator.is_available() else 0)
+        ranks.require_devices(torch.accelerator.device_count() if torch.accelerator.is_available() else 0)
     where = device()
     if where.type == "cuda":
         torch.cuda.set_device(where)
@@ -103,27 +103,24 @@ def of_this_attempt(store: Store, rank: int, world_size: int, timeout_seconds: f
         attempt = store.get(f"{MEETING}/{word}").decode()
         store.set(f"{MEETING}/{attempt}/{rank}", word)
         return PrefixStore(attempt, store)
-    absent, limit = set(range(1, world_size)), time.monotonic() + timeout_seconds
+    absent, begin, named = set(range(1, world_size)), time.monotonic(), False
     while absent:
-        if time.monotonic() > limit:
-            raise PeerLost(PEER)
+        waited = time.monotonic() - begin
+        if waited > timeout_seconds:
+            remedy = "see its own message, check that it was started, or raise trainer.timeout_s"
+            raise PeerLost(
+                f"{ranks.unjoined(absent, world_size)} within trainer.timeout_s={timeout_seconds:g}; {remedy}"
+            )
+        if waited > SOON and not named:
+            named = True
+            text = f"{ranks.unjoined(absent, world_size)} after {SOON:g} s; waiting up to {timeout_seconds:g} s for it"
+            print(f"warning: {text}", file=sys.stderr, flush=True)
         for other in absent:
             if store.check([f"{MEETING}/{other}"]):
                 store.set(f"{MEETING}/{store.get(f'{MEETING}/{other}').decode()}", word)
         time.sleep(0.01)
         absent = {other for other in absent if not store.check([f"{MEETING}/{word}/{other}"])}
     return PrefixStore(word, store)
-
-
-def require_devices(count: int, environment: Mapping[str, str] = os.environ) -> None:
-    """Raise UserError if a node has fewer accelerators, `count`, than processes; without any the CPU does."""
-    local = int(environment.get("LOCAL_WORLD_SIZE", environment.get("WORLD_SIZE", "1")))
-    if 0 < count < local and not (count == 1 and any(name in environment for name in OWN_DEVICE)):
-        how = "--ntasks-per-node" if "SLURM_PROCID" in environment else "trainer.devices or --nproc-per-node"
-        raise UserError(
-            f"{local} processes on this node, which has {count} accelerators; set {how} to {count}, or ask for "
-            f"{local} (--gpus-per-node={local})"
-        )
 
 
 def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module:

@@ -77,6 +77,7 @@ def evaluate(cfg: DictConfig) -> int:
     if ranks.must_start(settings.devices):
         from densepred.jobs import launch
 
+        launch.require_machine(settings.devices, "devices")
         timeout = min(settings.data.timeout_s, settings.timeout_s)
         return launch.launch(evaluation.work, job, settings.devices, 0, timeout, "type the command again")
     return evaluation.work(job)

@@ -93,9 +93,13 @@ def train(cfg: DictConfig) -> int:
     if ranks.must_start(settings.trainer.devices):
         from densepred.jobs import launch
 
+        devices = settings.trainer.devices
+        if (mistake := ranks.indivisible(settings.data.batch_size, devices, "trainer.devices")) is not None:
+            raise UserError(mistake)  # before processes start, which takes seconds each
+        launch.require_machine(devices, "trainer.devices")
         trainer, go_on = settings.trainer, f"resume with: {resuming.command(job.folder)}"
         timeout = min(settings.data.timeout_s, trainer.timeout_s)
-        return launch.launch(training.work, job, trainer.devices, trainer.max_restarts, timeout, go_on)
+        return launch.launch(training.work, job, devices, trainer.max_restarts, timeout, go_on)
     return training.work(job, built)
 
 

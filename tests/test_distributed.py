@@ -19,7 +19,7 @@ from densepred.build.instantiate import build
 from densepred.cli import compose
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
-from densepred.errors import PeerLost, UserError
+from densepred.errors import PeerLost
 from densepred.jobs import parts
 from densepred.types import HeadSpec
 from tests.conftest import PATIENCE, composed
@@ -114,26 +114,6 @@ def test_without_a_group_the_world_is_one_process() -> None:
     assert not distributed.anywhere(False, CPU)
 
 
-@pytest.mark.parametrize(
-    ("count", "environment", "remedy"),
-    [
-        (4, {"LOCAL_WORLD_SIZE": "8", "SLURM_PROCID": "0"}, "set --ntasks-per-node to 4"),
-        (1, {"WORLD_SIZE": "2"}, "set trainer.devices or --nproc-per-node to 1"),
-        (8, {"LOCAL_WORLD_SIZE": "8"}, None),
-        (1, {"LOCAL_WORLD_SIZE": "8", "SLURM_GPUS_PER_TASK": "1"}, None),
-        (0, {"LOCAL_WORLD_SIZE": "8"}, None),
-    ],
-)
-def test_more_processes_than_accelerators_are_refused(
-    count: int, environment: dict[str, str], remedy: str | None
-) -> None:
-    if remedy is None:
-        distributed.require_devices(count, environment)
-        return
-    with pytest.raises(UserError, match=f"which has {count} accelerators; {remedy}"):
-        distributed.require_devices(count, environment)
-
-
 def test_ranks_of_an_attempt_meet_in_a_store_that_former_ones_have_written() -> None:
     """Also where one of them comes late, after rank 0 has answered to the word of its former process."""
     store = torch.distributed.HashStore()
@@ -145,8 +125,16 @@ def test_ranks_of_an_attempt_meet_in_a_store_that_former_ones_have_written() -> 
         assert not any(part.check(["address"]) for part in parts)
         parts[0].set("address", f"of attempt {attempt}")
         assert {part.get("address") for part in parts} == {f"of attempt {attempt}".encode()}
-    with pytest.raises(PeerLost, match=r"trainer\.timeout_s"):
-        distributed.of_this_attempt(store, 0, 3, 0.05)
+
+
+def test_a_rank_that_does_not_come_is_named_soon(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(distributed, "SOON", 0.02)
+    with pytest.raises(PeerLost, match=r"process 1, 2 of 3 has not joined within trainer\.timeout_s=0\.1; .* or raise"):
+        distributed.of_this_attempt(torch.distributed.HashStore(), 0, 3, 0.1)
+    [line] = capfd.readouterr().err.splitlines()
+    assert line == "warning: process 1, 2 of 3 has not joined after 0.02 s; waiting up to 0.1 s for it"
 
 
 def test_parameters_that_no_output_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-from densepred.errors import MachineError, UserError
+import torch
+
+from densepred.errors import MachineError, Notice, UserError
 from densepred.jobs.attempt import STOPPED, Attempt, failure
-from densepred.process import supervisor
+from densepred.process import ranks, supervisor
 from densepred.process.stop import StopFlag, Stopped
 
 PATIENCE = 30.0
 """The longest time that a halted process may hold up the others, in seconds; `data.timeout_s` if that is shorter."""
+
+
+def require_machine(devices: int, key: str) -> None:
+    """Raise UserError if this machine has fewer accelerators than `devices`, the setting `key`.
+
+    A notice tells of more processes than processors where there is no accelerator.
+    """
+    accelerators = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if (remark := ranks.check(devices, key, accelerators, processors)) is not None:
+        warnings.warn(remark, Notice, stacklevel=2)
 
 
 def launch(

@@ -19,7 +19,7 @@ from densepred.errors import NO_THREAD, UNSTARTED, WorkerKilled, classed
 from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import calm_worker, end_workers
-from densepred.process import supervisor
+from densepred.process import ranks, supervisor
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
 
@@ -45,8 +45,8 @@ class Order:
 
     def __init__(self, samples: int, batch_size: int, seed: int, drop_last: bool) -> None:
         world = distributed.world()
-        if batch_size % world:
-            raise UserError(f"data.batch_size={batch_size} does not divide over {world} devices; make it a multiple")
+        if (mistake := ranks.indivisible(batch_size, world)) is not None:
+            raise UserError(mistake)
         # Every process needs an equal share, so a short last batch is cut to a multiple of their number.
         last = 0 if drop_last else samples % batch_size // world * world
         self.seed, self.samples, self.batch_size = seed, samples, batch_size

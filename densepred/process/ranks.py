@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from densepred.errors import UserError
 from densepred.process import slurm
+
+OWN_DEVICE = ("SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND", "SLURM_TRES_PER_TASK")
+"""Variables with which Slurm shows each task only the devices of its own."""
 
 
 def must_start(devices: int, environment: Mapping[str, str] = os.environ) -> bool:
@@ -19,3 +23,52 @@ def idle_tasks(devices: int, key: str, environment: Mapping[str, str] = os.envir
         return None
     count = slurm.tasks(environment)
     return f"SLURM_NTASKS={count}: only one process runs; start the command by srun, or type {key}={count}"
+
+
+def check(devices: int, key: str, accelerators: int, processors: int) -> str | None:
+    """Return a remark on more processes than processors, where there is no accelerator; None if there is none.
+
+    Raises UserError if there are accelerators, and fewer than processes. `key` is the setting of `devices`.
+    """
+    if 0 < accelerators < devices:
+        raise UserError(
+            f"{key}={devices}: this machine shows {accelerators} accelerators, and each process takes one; type "
+            f"{key}={accelerators}, or set CUDA_VISIBLE_DEVICES= to take the CPU"
+        )
+    if accelerators or devices <= processors:
+        return None
+    return (
+        f"{key}={devices}: there is no accelerator, and {processors} processors: the processes take turns, and each "
+        f"loads torch before it begins; {key}=1 uses all processors by its threads"
+    )
+
+
+def indivisible(batch_size: int, processes: int, key: str | None = None) -> str | None:
+    """Return the sentence if `data.batch_size` is no multiple of the number of processes; None if it is.
+
+    key: the setting of their number, if the command starts them
+    """
+    if batch_size % processes == 0:
+        return None
+    multiple = max(processes, batch_size // processes * processes)
+    fewer = max(number for number in range(1, processes) if batch_size % number == 0)
+    other = f"start {fewer}" if key is None else f"{key}={fewer}"
+    fact = f"data.batch_size={batch_size} does not divide over {processes} devices"
+    return f"{fact}; type data.batch_size={multiple}, or {other}"
+
+
+def unjoined(absent: Collection[int], processes: int) -> str:
+    """Return the start of a sentence on the ranks that have not come: "process 3 of 9 has not joined"."""
+    names = ", ".join(str(rank) for rank in sorted(absent))
+    return f"process {names} of {processes} has not joined"
+
+
+def require_devices(count: int, environment: Mapping[str, str] = os.environ) -> None:
+    """Raise UserError if a node has fewer accelerators, `count`, than processes; without any the CPU does."""
+    local = int(environment.get("LOCAL_WORLD_SIZE", environment.get("WORLD_SIZE", "1")))
+    if 0 < count < local and not (count == 1 and any(name in environment for name in OWN_DEVICE)):
+        how = "--ntasks-per-node" if "SLURM_PROCID" in environment else "trainer.devices or --nproc-per-node"
+        raise UserError(
+            f"{local} processes on this node, which has {count} accelerators; set {how} to {count}, or ask for "
+            f"{local} (--gpus-per-node={local})"
+        )

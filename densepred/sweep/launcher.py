@@ -260,6 +260,8 @@ def _places(configs: Sequence[DictConfig]) -> list[Place]:
     each = max(int(OmegaConf.select(config, "trainer.devices") or 1) for config in configs)
     free = pool.places(count, each, torch.cuda.device_count())
     told = ", ".join(dict.fromkeys(f"{name}={value}" for place in free for name, value in place.items()))
+    if (remark := pool.crowded(count, each, torch.cuda.device_count())) is not None:
+        print(f"warning: {remark}", file=sys.stderr, flush=True)
     print(f"{count} jobs at a time: {told}; their output is in the file .log beside each folder", flush=True)
     return free
 

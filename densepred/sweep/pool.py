@@ -47,7 +47,7 @@ def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.
     Raises UserError if there are GPUs, and fewer than the jobs take. Threads that are set already are not divided.
     """
     if not gpus:
-        count = max(1, len(os.sched_getaffinity(0)) // (jobs * each)) if hasattr(os, "sched_getaffinity") else 1
+        count = max(1, _processors() // (jobs * each))
         return [{THREADS: environment.get(THREADS, str(count))}] * jobs
     if jobs * each > gpus:
         needed = f"{jobs} jobs of {each} GPUs" if each > 1 else f"{jobs} jobs"
@@ -58,6 +58,21 @@ def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.
     named = [name.strip() for name in environment.get(VISIBLE, "").split(",") if name.strip()]
     names = (named or [str(number) for number in range(gpus)])[:gpus]
     return [{VISIBLE: ",".join(names[job * each : (job + 1) * each])} for job in range(jobs)]
+
+
+def crowded(jobs: int, each: int, gpus: int) -> str | None:
+    """Return a remark on jobs of `each` processes that have fewer processors than processes, without GPUs; or None."""
+    processors = _processors()
+    if gpus or jobs * each <= processors:
+        return None
+    return (
+        f"sweep.parallel={jobs}: there is no GPU, and {processors} processors: the jobs take turns, and all need their "
+        f"memory at once; sweep.parallel={max(1, processors // each)} takes no longer"
+    )
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], output: Path | None) -> subprocess.Popen[bytes]:

@@ -35,6 +35,16 @@ def test_processors_are_divided_and_threads_that_are_set_stay() -> None:
     assert pool.places(2, 1, 0, {"OMP_NUM_THREADS": "5"}) == [{"OMP_NUM_THREADS": "5"}] * 2
 
 
+def test_more_jobs_than_processors_are_remarked_on() -> None:
+    cores = len(os.sched_getaffinity(0))
+    told = pool.crowded(cores, 2, 0)
+    assert told is not None
+    assert told.startswith(f"sweep.parallel={cores}: there is no GPU, and {cores} processors")
+    assert told.endswith(f"sweep.parallel={max(1, cores // 2)} takes no longer")
+    assert pool.crowded(cores, 1, 0) is None
+    assert pool.crowded(9 * cores, 1, 9 * cores) is None
+
+
 def test_no_more_jobs_run_than_there_are_places_and_an_error_ends_them() -> None:
     alive, most, codes, asked = set[int](), list[int](), list[int](), list[bool]()
 
