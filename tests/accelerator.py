@@ -9,6 +9,7 @@ A process that once registered the device keeps it: tests call
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections import Counter
@@ -113,6 +114,15 @@ class Pretended(torch.Tensor):
     def tolist(self):
         COUNTS.reads[_line()] += 1
         return self.held.tolist()
+
+    def data_ptr(self) -> int:
+        return self.held.data_ptr()  # else 0, and tensors of one shape would pass for the same
+
+    def __deepcopy__(self, memo):
+        made = self.detach().clone().requires_grad_(self.requires_grad)
+        made.__dict__ = copy.deepcopy(self.__dict__, memo)  # also the mark of a parameter
+        memo[id(self)] = made
+        return made
 
     def numpy(self, *args, **kwargs):
         raise TypeError(f"can't convert {NAME}:0 device type tensor to numpy")
