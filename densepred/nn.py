@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.errors import UserError, suggest
-from densepred.types import ChannelAxes, HeadSpec, Pyramid
+from densepred.types import ChannelAxes, HeadSpec
 
 
 @contextmanager
@@ -32,12 +34,25 @@ def products(precision: str, device: str) -> Iterator[None]:
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that uses its running statistics if there is one value per channel, so that batch 1 trains."""
+    """Batch norm that uses its running statistics if there is one value per channel, so that batch 1 trains.
+
+    It counts batches on the host: `engine.foreach.count_batches` adds up those of all norms by one kernel.
+    """
+
+    uncounted = 0  # batches that `num_batches_tracked` lacks
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training or input.numel() > self.num_features:
-            return super().forward(input)
-        return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        training = self.training and input.numel() > self.num_features
+        self.uncounted += training
+        assert self.momentum is not None
+        rate, running = self.momentum * training, (self.running_mean, self.running_var)
+        return F.batch_norm(input, *running, self.weight, self.bias, training, rate, self.eps)
+
+    def _save_to_state_dict(self, *arguments: Any, **options: Any) -> None:
+        if self.uncounted and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(self.uncounted)
+            self.uncounted = 0
+        super()._save_to_state_dict(*arguments, **options)
 
 
 class GroupNorm(nn.GroupNorm):
@@ -134,16 +149,14 @@ class SeparableConvNormAct(nn.Sequential):
         padding = dilation * (kernel // 2)
         own = nn.Conv2d(in_channels, in_channels, kernel, 1, padding, dilation, in_channels, bias=norm == "none")
         extra = (make_norm(norm, in_channels), make_activation(activation)) if between else ()
-        mix = nn.Conv2d(in_channels, out_channels, 1, bias=norm == "none")
-        super().__init__(nn.Sequential(own, *extra, mix), make_norm(norm, out_channels), make_activation(activation))
+        whole = nn.Sequential(own, *extra, nn.Conv2d(in_channels, out_channels, 1, bias=norm == "none"))
+        super().__init__(whole, make_norm(norm, out_channels), make_activation(activation))
 
 
 def two_convs(in_channels: int, out_channels: int, norm: str, activation: str) -> nn.Sequential:
     """Return the block of U-Net (arXiv 1505.04597): two 3x3 convolutions."""
-    return nn.Sequential(
-        ConvNormAct(in_channels, out_channels, norm=norm, activation=activation),
-        ConvNormAct(out_channels, out_channels, norm=norm, activation=activation),
-    )
+    widths = (in_channels, out_channels)
+    return nn.Sequential(*(ConvNormAct(width, out_channels, norm=norm, activation=activation) for width in widths))
 
 
 class Residual(nn.Module):
@@ -155,11 +168,8 @@ class Residual(nn.Module):
             ConvNormAct(in_channels, out_channels, norm=norm, activation=activation),
             ConvNormAct(out_channels, out_channels, norm=norm, activation="none"),
         )
-        self.shortcut = (
-            nn.Identity()
-            if in_channels == out_channels
-            else ConvNormAct(in_channels, out_channels, 1, norm=norm, activation="none")
-        )
+        project = partial(ConvNormAct, kernel=1, norm=norm, activation="none")
+        self.shortcut = nn.Identity() if in_channels == out_channels else project(in_channels, out_channels)
         self.activation = make_activation(activation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -282,12 +292,9 @@ def adapt_statistics(values: tuple[float, ...], channels: int) -> tuple[float, .
     return tuple(values[i % len(values)] for i in range(channels))
 
 
-class Levels(nn.Module):
+class Levels(nn.Identity):
     """The levels of a model that has no `Encoder`, as a module: ablations replace what it returns."""
 
     def __init__(self, strides: Sequence[int]) -> None:
         super().__init__()
         self.strides = tuple(strides)
-
-    def forward(self, pyramid: Pyramid) -> Pyramid:
-        return pyramid

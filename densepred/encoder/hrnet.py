@@ -12,6 +12,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
 from densepred.nn import BatchNorm2d, adapt_statistics, choose
+from densepred.ops.resize import interpolate
 from densepred.types import Pyramid, UserError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -154,7 +155,7 @@ class Fusion(nn.Module):
     def enlarge(self, x: Tensor, size: tuple[int, int], factor: int) -> Tensor:
         """Resize bilinearly to the exact size, as the official code does, or repeat pixels and crop."""
         if self.fuse == "bilinear":
-            return F.interpolate(x, size, mode="bilinear", align_corners=self.align_corners)
+            return interpolate.bilinear(x, size, self.align_corners)
         if torch.compiler.is_exporting():  # a crop would fix relations between the sides in the exported file
             return _repeated(_repeated(x, -2, size[0], factor), -1, size[1], factor)
         return F.interpolate(x, scale_factor=factor, mode="nearest")[..., : size[0], : size[1]]

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from densepred.distributed import own
+from densepred.nn import BatchNorm2d
 
 Lists = tuple[list[Tensor], list[Tensor]]
 
@@ -25,6 +26,18 @@ def lerp(into: Sequence[Tensor], end: Sequence[Tensor], weight: float) -> None:
     """Move each tensor of `into` by the fraction `weight` of the way to its `end`."""
     for first, second in _alike(into, end):
         torch._foreach_lerp_(first, second, weight)  # pyright: ignore[reportPrivateImportUsage]
+
+
+@torch.no_grad()
+def count_batches(model: nn.Module) -> None:
+    """Bring `num_batches_tracked` of the batch norms of a network up to date, norms of equal counts together."""
+    counts: dict[int, list[Tensor]] = defaultdict(list)
+    for part in model.modules():
+        if isinstance(part, BatchNorm2d) and part.uncounted and part.num_batches_tracked is not None:
+            counts[part.uncounted].append(part.num_batches_tracked)
+            part.uncounted = 0
+    for number, tensors in counts.items():
+        torch._foreach_add_(tensors, number)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _alike(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Lists]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.ops.resize import interpolate
 from densepred.upsample.interpolation import Interpolation
 
 
 class Bilinear(Interpolation):
-    """Four neighbours weighted by their distance."""
+    """Four neighbours weighted by their distance. Runs that must repeat on a GPU take matrix products."""
 
     def enlarge(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        return F.interpolate(x, size, mode="bilinear", align_corners=self.align_corners)
+        return interpolate.bilinear(x, size, self.align_corners)

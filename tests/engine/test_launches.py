@@ -14,11 +14,11 @@ import pytest
 from tests import accelerated
 from tests.engine.test_device import PLAIN, SMALL, steps
 
-NETWORK = ("model/", "encoder/", "decoder/", "upsample/", "nn.py", "outside")
+NETWORK = ("model/", "encoder/", "decoder/", "upsample/", "nn.py", "ops/resize/interpolate.py", "outside")
 MODELS = {
-    "unet": ("model=unet", "encoder=resnet34"),
-    "deeplabv3": ("model=deeplabv3_resnet50",),
-    "hrnet": ("model=hrnet",),
+    "unet": (480, "model=unet", "encoder=resnet34"),
+    "deeplabv3": (590, "model=deeplabv3_resnet50"),
+    "hrnet": (2900, "model=hrnet"),
 }
 SIZE = ("dataset.size=[64,96]", "data.batch_size=2", "trainer.clip=1.0", "trainer.pictures=0")
 
@@ -33,7 +33,7 @@ def launched(*words: str, path: str) -> dict[str, Any]:
 
 
 def of_model(name: str, path: str) -> dict[str, Any]:
-    return launched(*MODELS[name], path=path)
+    return launched(*MODELS[name][1:], path=path)
 
 
 def of_widths(depth: int, path: str) -> dict[str, Any]:
@@ -48,6 +48,7 @@ def test_more_layers_launch_no_more_kernels_beside_the_network(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
-def test_a_step_launches_few_kernels_beside_the_network(name: str, tmp_path: Path) -> None:
+def test_a_step_launches_few_kernels_in_the_network_and_beside_it(name: str, tmp_path: Path) -> None:
     found = accelerated.run(of_model, name, tmp_path)
     assert found["rest"] <= 300, found
+    assert found["network"] <= MODELS[name][0], found

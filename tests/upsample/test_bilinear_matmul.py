@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from densepred.ops.resize import bands
-from densepred.upsample.bilinear_matmul import BilinearMatmul, taps
+from densepred.ops.resize.interpolate import taps
+from densepred.upsample.bilinear_matmul import BilinearMatmul
 
 SIZES = [
     ((6, 8), (12, 16)),
@@ -35,9 +36,9 @@ def test_values_and_gradients_are_torchs(source: tuple[int, int], size: tuple[in
 @pytest.mark.parametrize("align_corners", [False, True])
 @pytest.mark.parametrize(("source", "size"), [(6, 12), (10, 37), (9, 4), (1, 7)])
 def test_its_matrix_is_that_of_the_banded_losses(source: int, size: int, align_corners: bool) -> None:
-    like = torch.zeros(1, dtype=torch.float64)
-    want = bands.matrix(source, size, align_corners, torch.float64, like.device)
-    torch.testing.assert_close(taps(source, size, align_corners, like), want)
+    kind = (torch.float64, torch.device("cpu"))
+    want = bands.matrix(source, size, align_corners, *kind)
+    torch.testing.assert_close(taps(source, size, align_corners, *kind), want)
 
 
 def test_a_size_seen_in_a_validation_can_be_trained() -> None:
