@@ -9,27 +9,38 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.errors import UserError
+from densepred.errors import MachineError, UserError
 from densepred.types import VOID
 
 MEDIAN_FREQUENCY = "median_frequency"
 Node = dict[str, Any]
 
 
-def resolve_class_weights(task_node: Node, train: Dataset) -> tuple[Node, list[float] | None]:
-    """Replace `class_weights: median_frequency` in a node by numbers from the training set; return them too."""
+def resolve_class_weights(task_node: Node, train: Dataset, skip_bad: bool = False) -> tuple[Node, list[float] | None]:
+    """Replace `class_weights: median_frequency` in a node by numbers from the training set; return them too.
+
+    skip_bad: leave out images that cannot be read
+    """
     if not _wanted(task_node):
         return task_node, None
-    weights = [round(w, 6) for w in median_frequency(*class_counts(train)).tolist()]
+    weights = [round(w, 6) for w in median_frequency(*class_counts(train, skip_bad)).tolist()]
     return _replaced(task_node, weights), weights
 
 
-def class_counts(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-    """Count the pixels of each class in each image, (N, K) int64, and of each image, void included, (N,) int64."""
+def class_counts(data: Dataset, skip_bad: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Count the pixels of each class in each image, (N, K) int64, and of each image, void included, (N,) int64.
+
+    skip_bad: count none in images that cannot be read, instead of raising their error
+    """
     classes = len(data.info.classes)
     counts, pixels = torch.zeros(len(data), classes, dtype=torch.int64), torch.zeros(len(data), dtype=torch.int64)
     for i in range(len(data)):
-        labels = data[i].truth.semantic
+        try:
+            labels = data[i].truth.semantic
+        except UserError as error:
+            if not skip_bad or isinstance(error, MachineError):
+                raise
+            continue
         if labels is None:
             raise UserError(
                 "loss.class_weights: median_frequency needs class maps, and this dataset has none; give a list"

@@ -28,14 +28,18 @@ def missing(data: Dataset, codec: Codec) -> str | None:
     fields = fields[:1] if "keypoints" in fields else fields  # boxes alone teach no pose
     if not fields or not len(data):
         return None
+    unread = 0
     for index in range(len(data)):
         try:
             truth = data[index].truth
-        except UserError:  # the loader reports unreadable files; nothing is known of what they hold
-            return None
+        except UserError:  # the loader reports unreadable files, or leaves them out
+            unread += 1
+            continue
         if any(holds(truth, name, data.info) for name in fields):
             return None
-    return f"none of its {len(data)} samples holds {' or '.join(NAMES[name] for name in fields)}"
+    if unread == len(data):
+        return None
+    return f"none of its {len(data) - unread} samples holds {' or '.join(NAMES[name] for name in fields)}"
 
 
 def require_content(data: Dataset, codec: Codec) -> None:

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from densepred.contracts import Dataset
+from densepred.errors import MachineError, UserError
 from densepred.ops.boxes import from_ids
 from densepred.types import Annotation
 
@@ -40,11 +41,19 @@ class Measured:
         return median(min(size) for size in self.objects)
 
 
-def measure(dataset: Dataset) -> Measured:
-    """Measure up to 16 images, spread evenly over the dataset."""
+def measure(dataset: Dataset, skip_bad: bool = False) -> Measured:
+    """Measure up to 16 images, spread evenly over the dataset.
+
+    skip_bad: leave out images that cannot be read, instead of raising their error
+    """
     found, count = Measured(), min(len(dataset), LOOKED_AT)
     for i in range(count):
-        sample = dataset[i * len(dataset) // count]
+        try:
+            sample = dataset[i * len(dataset) // count]
+        except UserError as error:
+            if not skip_bad or isinstance(error, MachineError):
+                raise
+            continue
         objects = extents(sample.truth)
         found.sizes.append((int(sample.image.shape[-2]), int(sample.image.shape[-1])))
         found.objects += objects

@@ -17,5 +17,5 @@ def monitored(config: DictConfig) -> tuple[str, str]:
     name = OmegaConf.select(config, "trainer.monitor")
     train = parts.dataset(OmegaConf.to_container(config.dataset, resolve=True), "train")  # pyright: ignore[reportArgumentType]
     node = OmegaConf.to_container(config.task, resolve=True)
-    task = build(resolve_class_weights(node, train)[0], None, "task", info=train.info)  # pyright: ignore[reportArgumentType]
+    task = build(resolve_class_weights(node, train, config.data.on_bad == "skip")[0], None, "task", info=train.info)  # pyright: ignore[reportArgumentType]
     return name or task.monitor, task.direction(name)

@@ -144,7 +144,8 @@ def evaluation_loader(
     else:
         samples = EvaluationSamples(data, transform, codec)
     size, number = settings.valid_batch_size or settings.batch_size, workers.number(settings.workers, device)
-    return EvaluationLoader(samples, size, number, settings.timeout_s, device.type == "cuda")
+    pin, skip = device.type == "cuda", settings.on_bad == "skip"
+    return EvaluationLoader(samples, size, number, settings.timeout_s, pin, skip_bad=skip)
 
 
 def in_validation(settings: DataSettings, images: int) -> DataSettings:

@@ -73,7 +73,7 @@ def _built(node: parts.Node) -> Built:
 
 
 def _choices(config: DictConfig, task: str, typed: set[str], dataset: Dataset) -> list[Choice]:
-    measured, accelerator = measure(dataset), torch.accelerator.is_available()
+    measured, accelerator = measure(dataset, config.data.on_bad == "skip"), torch.accelerator.is_available()
     found = [choice for choice in _of_objects(config, task, measured) if choice.key not in typed]
     if config.data.crop is None and "data.crop" not in typed:
         found.append(pose_crop(measured, accelerator) if task == "pose" else crop(measured.sizes, accelerator))

@@ -21,7 +21,7 @@ from densepred.engine.ema import moving_average
 from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
-from densepred.jobs import caching, effects, layout, overlap, parts, placement, resuming
+from densepred.jobs import caching, effects, layout, overlap, parts, placement, readable, resuming
 from densepred.jobs.blocks import closing, opening
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
@@ -44,8 +44,7 @@ from densepred.task import Task
 from densepred.types import HeadSpec, Info
 from densepred.weights import pretrained
 
-FORMAT = 1
-NON_FINITE = 3
+FORMAT, NON_FINITE = 1, 3
 BUILT = ("model", "encoder", "decoder", "upsample", "task")
 
 
@@ -111,7 +110,7 @@ def _train(
     placement.configure_torch(settings, device)
     resume = resuming.resumes(settings.trainer.resume, folder)
     train, valid = _datasets(settings, built, begun_info(folder) if resume else None, folder)
-    task_node, class_weights = resolve_class_weights(settings.task, train)
+    task_node, class_weights = resolve_class_weights(settings.task, train, settings.data.on_bad == "skip")
     torch.manual_seed(settings.seed)
     task, model = parts.task_and_model(task_node, settings.model, train.info)
     valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
@@ -126,6 +125,7 @@ def _train(
     model, task = placement.placed(model, settings, device), task.to(device)
     task.kernels = settings.trainer.fused_loss
     train, valid, kept = caching.kept(train, valid, settings.data, device)
+    readable.require(valid, settings.data, device, resume)
     train_loader, valid_loader = _loaders(train, valid, task, settings, device)
     # Also when a run is resumed that died before it was recorded.
     if distributed.is_main() and not provenance.exists(folder):

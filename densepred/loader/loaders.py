@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from densepred import distributed
-from densepred.errors import NO_THREAD, UNSTARTED, WorkerKilled, classed
+from densepred.errors import NO_THREAD, UNSTARTED, MachineError, WorkerKilled, classed
 from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import calm_worker, end_workers
@@ -24,6 +24,8 @@ from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
 
 MOST_BAD = 0.01  # with a larger share of unreadable samples, skipping would hide a broken dataset
+
+LEFT_OUT = "this key leaves out training images alone"
 
 
 class EvaluationSource(Protocol):
@@ -127,17 +129,23 @@ class EvaluationLoader:
         timeout: float,
         pin: bool,
         prefix: str = "valid",
+        skip_bad: bool = False,
     ) -> None:
         if len(samples) == 0:
             raise UserError(f"the {prefix} split of the dataset is empty; check dataset.root and dataset.splits")
         mine = distributed.shard(samples.batches(batch_size))
-        self.batch_size = batch_size
+        self.batch_size, self.skip_bad = batch_size, skip_bad
         self.count = sum(map(samples.inputs, mine))  # inputs of the network in this process
         self.loader = made(samples, mine, workers, timeout, pin, samples.collate)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batches in guarded(self.loader):
-            yield from batches
+        try:
+            for batches in guarded(self.loader):
+                yield from batches
+        except UserError as error:
+            if not self.skip_bad or isinstance(error, MachineError):
+                raise
+            raise UserError(f"data.on_bad=skip: {LEFT_OUT}; {error}") from error
 
     def __len__(self) -> int:
         return len(self.loader)
