@@ -1,7 +1,4 @@
-"""The whole design on one page: the interface of each kind of component.
-
-Components never import one another: a decoder gets its upsampler, a model its encoder and decoder, a task its codec.
-"""
+"""The whole design on one page: the interface of each kind of component. Components never import one another."""
 
 from __future__ import annotations
 
@@ -85,6 +82,7 @@ class Codec(ABC):
     required: tuple[str, ...]  # fields of Annotation that `encode` reads: of Info.provides, or "image" of any dataset
     top_down: bool = False  # whether the network input is a crop of one instance
     pixelwise: bool = False  # whether rows of a class map are decoded from the predictions of these rows alone
+    windowed: bool = False  # whether predictions are boxes, which can be decoded per window of an image and merged
 
     @abstractmethod
     def encode(self, truth: Annotation) -> dict[str, Tensor]:

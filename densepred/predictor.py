@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,21 +15,22 @@ from torch import Tensor
 
 from densepred import distributed
 from densepred.build.instantiate import build
+from densepred.codec.blockwise import Blocks, Blockwise
 from densepred.contracts import Model
 from densepred.dataset.image import Stored, from_array, from_image, read_as_trained
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_rows import Loaded, Rows, open_rows
 from densepred.dataset.intensity import white_in
-from densepred.engine import ensemble, sliding
+from densepred.engine import box_windows, caps, ensemble, views
 from densepred.engine.amp import Precision
-from densepred.engine.flip import Heads, logits, with_mirror
+from densepred.engine.blocks import Block, blocks
+from densepred.engine.flip import Heads, with_mirror
 from densepred.engine.sliding import Network, Windows
 from densepred.errors import UserError
 from densepred.exporting import session
 from densepred.home import expand
 from densepred.loader.crops import cut_out
 from densepred.loader.seeds import random_generator
-from densepred.ops.resize import resample
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Frame, Info, Outputs, Sample, unit_scale
@@ -125,31 +127,39 @@ class Predictor:
         windows = Windows(tile, overlap, blend, tile_batch)
         if tile is not None and self.streams(scales):
             return self._joined(Loaded(pixels), windows, flip, probabilities)
-        views = list(product(scales, (False, True) if flip else (False,)))
-        if tile is None and views == [(1.0, False)]:
+        ways = list(product(scales, (False, True) if flip else (False,)))
+        if tile is None and ways == [(1.0, False)]:
             return self.together([pixels], probabilities)[0]
-        x, frame = self._input(pixels)
         coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
+        if coarse and tuple(scales) == (1.0,) and (tile is None or self.task.codec.windowed):
+            return self._boxes(pixels, windows, flip) if tile else self.together([pixels], probabilities, flip)[0]
         if coarse:
-            if tile is not None or len(views) != 2 or scales[0] != 1:
-                word = "scales" if tile is None else "tile"
-                raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
-            align = self.model.align_corners
-            outputs = with_mirror(self._forward, self.task, x, align)
-        else:
-            outputs, align = self._average(Loaded(x[0]), views, windows), False
+            word = "tile" if tile else "scales"
+            raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
+        x, frame = self._input(pixels)
+        outputs = views.average(self._network(), self.task.codec, Loaded(x[0]), ways, windows)
         stages = {name: [value] for name, value in outputs.items()}
-        return self.task.decode(stages, [frame], align, probabilities)[0]
+        return self.task.decode(stages, [frame], False, probabilities)[0]
 
     @torch.inference_mode()
-    def together(self, images: Sequence[Tensor], probabilities: bool = False) -> list[Annotation]:
+    def together(self, images: Sequence[Tensor], probabilities: bool = False, flip: bool = False) -> list[Annotation]:
         """Predict images (C, H, W) of one size, as `read` returns them, as one batch; not for top-down models.
 
         Several images at once are rounded otherwise than one by one, as with every batch.
         """
         inputs, frames = zip(*map(self._input, images), strict=True)
-        stages = {name: [value] for name, value in self._forward(torch.cat(inputs)).items()}
-        return self.task.decode(stages, list(frames), self.model.align_corners, probabilities)
+        x, align = torch.cat(inputs), self.model.align_corners
+        outputs = with_mirror(self._forward, self.task, x, align) if flip else self._forward(x)
+        stages = {name: [value] for name, value in outputs.items()}
+        return self.task.decode(stages, list(frames), align, probabilities)
+
+    def _boxes(self, pixels: Tensor, windows: Windows, flip: bool) -> Annotation:
+        """Predict boxes window by window; an image counts once among those that reach the limit of the codec."""
+        step = math.lcm(*(stride for spec in self.task.heads.values() for stride in spec.strides))
+        before = caps.take_full(self.task.codec)
+        found = box_windows.predict(lambda some: self.together(some, flip=flip), pixels, windows, step, self.device)
+        caps.add_full(self.task.codec, before + min(1, caps.take_full(self.task.codec)))
+        return found
 
     def streams(self, scales: Sequence[float] = (1.0,)) -> bool:
         """Return True if images can be predicted by `strips`: pixels are decoded one by one, at the image's size."""
@@ -164,24 +174,29 @@ class Predictor:
         Memory does not grow with the image's height: `image` is read by rows, and predictions are kept for the rows of
         one row of windows. Only for models that `streams`.
         """
-        sides = (False, True) if flip else (False,)
-        views = [sliding.strips(self._network(), image, windows, flipped) for flipped in sides]
-        for parts in zip(*views, strict=True):
-            top, seen = parts[0]
-            if flip:
-                mirror = self.task.codec.unflip(parts[1][1])
-                seen = {name: value / 2 + mirror[name] / 2 for name, value in seen.items()}
-            outputs = {name: [logits(self.task.heads[name], value)] for name, value in seen.items()}
-            size = (int(next(iter(seen.values())).shape[-2]), image.size[1])
-            yield top, self.task.decode(outputs, [Frame("image", size)], False, probabilities)[0]
+        for top, outputs in views.strips(self._network(), self.task.codec, image, windows, flip):
+            size = (int(next(iter(outputs.values())).shape[-2]), image.size[1])
+            yield top, self.task.codec.decode(outputs, [Frame("image", size)], False, probabilities)[0]
+
+    def blocks(self, size: tuple[int, int], scales: Sequence[float] = (1.0,)) -> Blocks | None:
+        """Return how instances of an image can be decoded by `instances`; None if they need the whole image."""
+        codec, strides = self.task.codec, {spec.strides for spec in self.task.heads.values()}
+        plain = not self.transform.transforms and tuple(scales) == (1.0,) and strides == {(1,)}
+        return codec.blocks(size) if plain and isinstance(codec, Blockwise) else None
+
+    @torch.inference_mode()
+    def instances(
+        self, image: Rows, windows: Windows, plan: Blocks, flip: bool = False, probabilities: bool = False
+    ) -> Iterator[Block]:
+        """Yield overlapping blocks of an image, from the top, as `blocks` plans them; memory as in `strips`."""
+        strips = views.strips(self._network(), self.task.codec, image, windows, flip)
+        yield from blocks(strips, self.task.codec, plan, image.size, windows.tile or image.size[0], probabilities)
 
     def _joined(self, image: Rows, windows: Windows, flip: bool, probabilities: bool) -> Annotation:
         """Return the annotation of an image from its strips."""
         found = [strip for _, strip in self.strips(image, windows, flip, probabilities)]
-        joined = Annotation(image.size, semantic=torch.cat([one.need("semantic") for one in found]))
-        if probabilities:
-            joined.probabilities = torch.cat([one.need("probabilities") for one in found], 1)
-        return joined
+        shares = torch.cat([one.need("probabilities") for one in found], 1) if probabilities else None
+        return Annotation(image.size, torch.cat([one.need("semantic") for one in found]), probabilities=shares)
 
     def batch(self, images: Sequence[Picture] | np.ndarray | Tensor, **options: Any) -> list[Annotation]:
         """Predict several images, one after another: a list, a tensor (B, C, H, W) or an array (B, H, W[, C]).
@@ -274,22 +289,6 @@ class Predictor:
         with self.precision.autocast():
             outputs = self.model(x) if run is None else run(x)
         return {name: outputs[name][-1].float() for name in self.task.heads}
-
-    def _average(self, image: Rows, views: Sequence[tuple[float, bool]], windows: Windows) -> Heads:
-        """Average over views of the image, at its full size; classes are averaged as probabilities."""
-        total: Heads = {}
-        for scale, flipped in views:
-            size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
-            view = image
-            if size != image.size:
-                pixels = unit_scale(image.read(0, image.size[0])[None].to(self.device))
-                view = Loaded(resample.resize(pixels, size)[0])
-            seen = sliding.whole(self._network(), view, windows, flipped)
-            seen = self.task.codec.unflip(seen) if flipped else seen
-            seen = self.task.codec.unscale(seen, scale) if scale != 1 else seen
-            for name, value in seen.items():
-                total[name] = total.get(name, 0) + resample.resize(value, image.size) / len(views)
-        return {name: logits(self.task.heads[name], value) for name, value in total.items()}
 
     def _network(self) -> Network:
         return Network(self.model, self.task.heads, self._forward, self.device)

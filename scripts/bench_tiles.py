@@ -2,10 +2,11 @@
 
 Each height has a process of its own: an untrained network of 8 classes predicts a drawn image, and labels and overlay
 are written as the command writes them. Printed are the peak of memory beyond what the process held before (Linux), and
-processor seconds. Images are uncompressed TIFF files in colour, 4096 pixels wide, unless `--kind` asks for PNG.
+processor seconds. Images are uncompressed TIFF files in colour, 4096 pixels wide, unless `--kind` asks for PNG. With
+`--instances` the connected components of seven classes are written too.
 
     python scripts/bench_tiles.py
-    python scripts/bench_tiles.py --width 20000 --heights 20000 --overlap 0
+    python scripts/bench_tiles.py --width 20000 --heights 20000 --overlap 0 --instances
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from densepred.codec.components import Components
 from densepred.codec.semantic import Semantic
 from densepred.contracts import Model
 from densepred.engine.amp import Precision
@@ -51,11 +53,12 @@ class Tiny(Model):
         return {"semantic": [self.layer(image)]}
 
 
-def predictor() -> Predictor:
+def predictor(instances: bool = False) -> Predictor:
     torch.manual_seed(0)
     palette = tuple((30 * index, 255 - 30 * index, 128) for index in range(CLASSES))
     info = Info(classes=tuple(f"class {index}" for index in range(CLASSES)), palette=palette)
-    task = Task(info, Semantic, {"semantic": CrossEntropy()}, metrics={"confusion": Confusion})
+    codec = Components if instances else Semantic
+    task = Task(info, codec, {"semantic": CrossEntropy()}, metrics={"confusion": Confusion})
     return Predictor(Tiny(), task, Pipeline([]), CPU, Precision("fp32", CPU))
 
 
@@ -66,16 +69,20 @@ def draw(path: Path, height: int, width: int) -> None:
     Image.merge("RGB", [Image.fromarray(grey + shift) for shift in (0, 4, 8)]).save(path)
 
 
-def measure(path: Path, output: Path, overlap: float) -> str:
+def measure(path: Path, output: Path, overlap: float, instances: bool) -> str:
     """Return a line with the memory and the time of one prediction."""
-    model, windows = predictor(), Windows(512, overlap, "gaussian")
+    model, windows = predictor(instances), Windows(512, overlap, "gaussian")
     results = Results(output, model.info, OverlaySettings(probabilities=False))
     before = _held("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
     start = time.process_time()
     rows = model.rows(path, MAX_PIXELS)
     assert rows is not None
-    by_rows.write(results, Path("image"), rows, model.strips(rows, windows))
+    if plan := model.blocks(rows.size):
+        found = model.instances(rows, windows, plan)
+        by_rows.write_instances(results, (Path("image"), 1, "image.tif"), rows, plan, found, 512)
+    else:
+        by_rows.write(results, Path("image"), rows, model.strips(rows, windows))
     seconds, peak = time.process_time() - start, _held("VmHWM")
     return (
         f"{rows.size[0]:6d} x {rows.size[1]:<6d} {peak - before:7.0f} MB more, {peak:5.0f} MB in all {seconds:7.1f} s"
@@ -94,17 +101,18 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=4096)
     parser.add_argument("--overlap", type=float, default=0.5)
     parser.add_argument("--kind", choices=("tif", "png"), default="tif")
+    parser.add_argument("--instances", action="store_true")
     parser.add_argument("--image", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         if args.image:
-            print(measure(args.image, Path(folder), args.overlap), flush=True)
+            print(measure(args.image, Path(folder), args.overlap, args.instances), flush=True)
             return
         for height in args.heights:
             image = Path(folder, f"image.{args.kind}")
             draw(image, height, args.width)
-            words = ["--image", str(image), "--overlap", str(args.overlap)]
+            words = ["--image", str(image), "--overlap", str(args.overlap), *(["--instances"] * args.instances)]
             subprocess.run([sys.executable, sys.argv[0], *words], check=True)
 
 

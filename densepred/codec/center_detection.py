@@ -37,6 +37,7 @@ class CenterDetection(Codec):
     """
 
     required = ("boxes", "categories")
+    windowed = True
 
     def __init__(
         self,

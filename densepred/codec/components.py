@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from densepred.codec.blockwise import Blocks
 from densepred.codec.class_map import ClassMap
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
@@ -98,6 +99,11 @@ class Components(Codec):
             if probabilities:
                 found[-1].probabilities = chances
         return found
+
+    def blocks(self, size: tuple[int, int]) -> Blocks:
+        """Return margins that no hole, gap or component to drop can cross; necks and gaps depend on whole instances."""
+        any_size = self.split == "none" and not self.gap
+        return Blocks(self, max(self.min_area, self.holes + 1, 4 * self.gap), any_size=any_size)
 
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"semantic": self.map.perfect_logits(targets["semantic"])}

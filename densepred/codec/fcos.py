@@ -39,6 +39,7 @@ class FCOS(Codec):
     """
 
     required = ("boxes", "categories")
+    windowed = True
 
     def __init__(
         self,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
 
 from densepred.codec import center_targets
+from densepred.codec.blockwise import Blocks
 from densepred.codec.class_map import sure_logits
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
@@ -174,6 +177,14 @@ class Panoptic(Codec):
         else:
             points = (points + 0.5) * points.new_tensor([right, down]) - 0.5
         return centers.Centers(points * points.new_tensor([sx, sy]) + points.new_tensor([tx, ty]), scores)
+
+    def blocks(self, size: tuple[int, int]) -> Blocks:
+        """Return blocks in which every center of the image counts that lies in the block or its margins."""
+        one, area = copy(self), size[0] * size[1]
+        one.thing_area = one.stuff_area = 0.0
+        limits = pixels(self.thing_area, area), pixels(self.stuff_area, area)
+        around = max(self.kernel, math.ceil(3 * self.sigma))  # of a center, where its heat is
+        return Blocks(one, around, *limits, any_size=False)
 
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return outputs with void pixels as stuff; if no class is stuff, with those of the nearest known pixel."""

@@ -80,15 +80,43 @@ def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.
     Segments are the instances, and per stuff class its pixels outside instances. Other pixels are void: id 0, black.
     """
     ids = found.need("instances").cpu().numpy().astype(np.int64)
-    labels = found.need("semantic").cpu().numpy()
     classes = found.class_ids(info).tolist()
     count = len(classes)
-    stuff = np.where((ids == 0) & (labels != VOID) & ~np.isin(labels, info.things), labels, VOID)
+    stuff = stuff_of(ids, found.need("semantic").cpu().numpy(), info)
     present = [int(label) for label in np.unique(stuff) if label != VOID]
-    number = np.zeros(VOID + 1, np.int64)
-    number[present] = np.arange(count + 1, count + 1 + len(present))
-    regions = np.where(ids > 0, ids, number[stuff])
+    regions = numbered(ids, stuff, count, present)
     areas = np.bincount(regions.reshape(-1), minlength=count + len(present) + 1)[1:]
+    edges = from_ids.boxes(torch.from_numpy(regions), len(areas)).numpy()
+    table, entries = described(found, info, categories, present, areas, edges)
+    return table[regions], entries
+
+
+def stuff_of(ids: np.ndarray, labels: np.ndarray, info: Info) -> np.ndarray:
+    """Return the class of each pixel of stuff outside instances, VOID elsewhere, (H, W) uint8."""
+    return np.where((ids == 0) & (labels != VOID) & ~np.isin(labels, info.things), labels, np.uint8(VOID))
+
+
+def numbered(ids: np.ndarray, stuff: np.ndarray, count: int, present: Sequence[int]) -> np.ndarray:
+    """Return the number of each pixel's segment: those of `count` instances, then those of the classes of stuff."""
+    number = np.zeros(VOID + 1, np.int64)
+    number[list(present)] = np.arange(count + 1, count + 1 + len(present))
+    return np.where(ids > 0, ids, number[stuff])
+
+
+def described(
+    found: Annotation,
+    info: Info,
+    categories: Categories,
+    present: Sequence[int],
+    areas: np.ndarray,
+    edges: np.ndarray,
+) -> tuple[np.ndarray, list[Json]]:
+    """Return the colour of each segment, (S + 1, 3) uint8, and the entries of those with pixels.
+
+    areas, edges: (S,) and (S, 4) of the segments, in the order of `numbered`
+    """
+    classes = found.class_ids(info).tolist()
+    count = len(classes)
     colours = [*shades(found, info), *(info.palette[c] if c < len(info.palette) else (c, c, c) for c in present)]
     table, used = np.zeros((len(areas) + 1, 3), np.uint8), {0}
     entries = []
@@ -98,9 +126,9 @@ def segments(found: Annotation, info: Info, categories: Categories) -> tuple[np.
         code = _free(colours[i], used)
         table[i + 1] = code % 256, code // 256 % 256, code // 65536
         entry = {"id": code, "category_id": categories[category], "isthing": int(i < count), "iscrowd": 0}
-        entries.append((i, entry | {"area": area}))
-    edges = from_ids.boxes(torch.from_numpy(regions), len(areas)).tolist()
-    return table[regions], [entry | {"bbox": [round(v) for v in to_coco(*edges[i])]} for i, entry in entries]
+        box = [round(v) for v in to_coco(*edges[i].tolist())]
+        entries.append(entry | {"area": area, "bbox": box})
+    return table, entries
 
 
 def instances(found: Annotation, info: Info, categories: Categories, image: Id) -> list[Json]:

@@ -96,7 +96,11 @@ class Results:
             self._png("uncertainty", place, Image.fromarray(entropy_map(found.probabilities).cpu().numpy()))
         if found.probabilities is not None and self.overlays.probabilities:
             self._array("probabilities", place, found.probabilities.half().cpu().numpy())
-        self._record(place, image_id, file_name, found)
+        entries = None
+        if found.instances is not None and found.semantic is not None:
+            segments, entries = coco.segments(found, self.info, self.categories)
+            self._png("panoptic", place, Image.fromarray(segments))
+        self.record(place, image_id, file_name, found, entries)
         if found.instances is not None:
             self._ids(place, found.instances.cpu().numpy())
         if found.semantic is not None:
@@ -173,15 +177,15 @@ class Results:
             _list(out, self.categories.listed())
             out.write("}\n")
 
-    def _record(self, place: Path, image: Id, file_name: str, found: Annotation) -> None:
-        """Write the record of one image, if it holds anything for the joint files."""
+    def record(
+        self, place: Path, image: Id, file_name: str, found: Annotation, segments: Sequence[coco.Json] | None = None
+    ) -> None:
+        """Write the record of one image, if it holds anything for the joint files; `segments` are those of its map."""
         info, categories = self.info, self.categories
         record: dict[str, Any] = {}
-        if found.instances is not None and found.semantic is not None:
-            picture, entries = coco.segments(found, info, categories)
-            self._png("panoptic", place, Image.fromarray(picture))
+        if segments is not None:
             name = place.with_name(f"{place.name}.png").as_posix()
-            record["panoptic"] = {"image_id": image, "file_name": name, "segments_info": entries}
+            record["panoptic"] = {"image_id": image, "file_name": name, "segments_info": segments}
         if found.instances is not None or found.masks is not None:
             record["instances"] = coco.instances(found, info, categories, image)
         elif found.boxes is not None and found.keypoints is None:
@@ -199,8 +203,7 @@ class Results:
 
     def _ids(self, place: Path, ids: np.ndarray) -> None:
         """Write a PNG of 16 bits: 0 outside instances, i for the i-th result of the image in the JSON file."""
-        if ids.max(initial=0) > LARGEST_ID:
-            raise UserError(f"{place}: {ids.max()} instances do not fit a PNG of 16 bits; predict smaller crops of it")
+        require_ids(place, int(ids.max(initial=0)))
         self._png("instances", place, Image.fromarray(ids.astype(np.uint16)))
 
     def _reconstruction(self, place: Path, image: Tensor) -> None:
@@ -230,6 +233,12 @@ class Results:
         self.current.append(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def require_ids(place: Path, count: int) -> None:
+    """Raise UserError if an image has more instances than a map of ids holds."""
+    if count > LARGEST_ID:
+        raise UserError(f"{place}: {count} instances do not fit a PNG of 16 bits; predict smaller crops of it")
 
 
 def write_array(path: Path, values: np.ndarray) -> None:

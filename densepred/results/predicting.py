@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,15 @@ from torch import Tensor
 from densepred.dataset import geo_file
 from densepred.dataset.coco import Id
 from densepred.dataset.image import Stored
+from densepred.dataset.image_header import read_header
 from densepred.dataset.image_rows import Loaded, Rows
 from densepred.draw import panel
 from densepred.engine.sliding import Windows
+from densepred.errors import Notice
 from densepred.predictor import Predictor
 from densepred.results import by_rows, geo_windows
 from densepred.results.files import Results
+from densepred.results.geo_windows import HELD
 from densepred.results.geotiff import GeoTiffs
 from densepred.results.latents import Latents
 from densepred.results.person_boxes import BoxFile, Detector
@@ -79,7 +83,7 @@ class Predicting:
             maps.count += 1
             return
         mapped = maps is not None and geo_file.has_place(work.file)
-        if settings.tile is None or mapped or not model.streams(settings.scales):
+        if settings.tile is None or mapped or not (model.streams(settings.scales) or self.formed(work)):
             self.whole(work, model.stored(work.file, settings.max_pixels))
             return
         rows = model.rows(work.file, settings.max_pixels)
@@ -91,6 +95,21 @@ class Predicting:
             self.by_rows(work, rows)
         else:
             self.whole(work, Stored(rows.read(0, rows.size[0]), void=void))
+
+    def formed(self, work: Work) -> bool:
+        """Return True for an image so large that its instances are formed in blocks; tell why if they cannot be."""
+        model, settings = self.model, self.settings
+        height, width = read_header(work.file, settings.max_pixels).size
+        channels = model.info.channels + sum(spec.channels for spec in model.task.heads.values())
+        size = 4 * height * width * channels
+        if size <= HELD or model.task.codec.windowed or model.task.codec.top_down:
+            return False
+        if model.blocks((height, width), settings.scales) is None:
+            text = f"{work.file}: needs about {size / 2**30:.1f} GiB, and is predicted as a whole because of its task"
+            reason = ", scales or the transforms of the run (transform.valid); give it in crops"
+            warnings.warn(text + reason, Notice, stacklevel=2)
+            return False
+        return True
 
     def whole(self, work: Work, stored: Stored) -> None:
         """Predict an image that is in memory, (C, H, W)."""
@@ -129,6 +148,11 @@ class Predicting:
         settings = self.settings
         windows = Windows(settings.tile, settings.overlap, settings.blend, settings.tile_batch)
         shares = settings.probabilities or settings.uncertainty
+        if plan := self.model.blocks(rows.size, settings.scales):
+            blocks = self.model.instances(rows, windows, plan, settings.flip, shares)
+            one = (work.place, work.number, work.name.as_posix())
+            by_rows.write_instances(self.writers.results, one, rows, plan, blocks, settings.tile)
+            return
         by_rows.write(self.writers.results, work.place, rows, self.model.strips(rows, windows, settings.flip, shares))
 
 

@@ -33,6 +33,17 @@ def compressed_masks(ids: np.ndarray, count: int) -> list[dict[str, Any]]:
     return [rle.frPyObjects({"counts": turns, "size": [height, width]}, height, width) for turns in runs]
 
 
+def mask_of_runs(starts: np.ndarray, ends: np.ndarray, height: int, width: int) -> dict[str, Any]:
+    """Return COCO's compressed mask of runs inside an instance, in order; `starts` and `ends` count down the columns.
+
+    Runs that touch, at the lower end of a column and the upper end of the next one, become one.
+    """
+    first = np.concatenate([[True], starts[1:] != ends[:-1]])
+    last = np.concatenate([first[1:], [True]])
+    turns = _turns(starts[first], ends[last], height * width)
+    return rle.frPyObjects({"counts": turns, "size": [height, width]}, height, width)
+
+
 def _turns(starts: np.ndarray, ends: np.ndarray, total: int) -> list[int]:
     """Return the lengths between all edges, without the empty run after an instance that ends at the last pixel."""
     edges = np.stack([starts, ends], 1).reshape(-1)

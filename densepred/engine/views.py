@@ -1,0 +1,44 @@
+"""Means of a model's outputs over views of one image: its mirror image, and other sizes of it, in windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from densepred.contracts import Codec
+from densepred.dataset.image_rows import Loaded, Rows
+from densepred.engine import sliding
+from densepred.engine.flip import Heads, logits
+from densepred.engine.sliding import Network, Windows
+from densepred.ops.resize import resample
+from densepred.types import unit_scale
+
+
+def strips(network: Network, codec: Codec, image: Rows, windows: Windows, flip: bool) -> Iterator[tuple[int, Heads]]:
+    """Yield the outputs for some rows, (1, C, R, W) per head, beside the first of them; with `flip`, means of two."""
+    sides = (False, True) if flip else (False,)
+    views = [sliding.strips(network, image, windows, flipped) for flipped in sides]
+    for parts in zip(*views, strict=True):
+        top, seen = parts[0]
+        if flip:
+            mirror = codec.unflip(parts[1][1])
+            seen = {name: value / 2 + mirror[name] / 2 for name, value in seen.items()}
+        yield top, {name: logits(network.heads[name], value) for name, value in seen.items()}
+
+
+def average(
+    network: Network, codec: Codec, image: Rows, views: Sequence[tuple[float, bool]], windows: Windows
+) -> Heads:
+    """Average over views (scale, flipped) of the image, at its full size; classes are averaged as probabilities."""
+    total: Heads = {}
+    for scale, flipped in views:
+        size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+        view = image
+        if size != image.size:
+            pixels = unit_scale(image.read(0, image.size[0])[None].to(network.device))
+            view = Loaded(resample.resize(pixels, size)[0])
+        seen = sliding.whole(network, view, windows, flipped)
+        seen = codec.unflip(seen) if flipped else seen
+        seen = codec.unscale(seen, scale) if scale != 1 else seen
+        for name, value in seen.items():
+            total[name] = total.get(name, 0) + resample.resize(value, image.size) / len(views)
+    return {name: logits(network.heads[name], value) for name, value in total.items()}
