@@ -134,7 +134,7 @@ class Predictor:
         if coarse and tuple(scales) == (1.0,) and (tile is None or self.task.codec.windowed):
             return self._boxes(pixels, windows, flip) if tile else self.together([pixels], probabilities, flip)[0]
         if coarse:
-            word = "tile" if tile else "scales"
+            word = "tile" if tile and tuple(scales) == (1.0,) else "scales"
             raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
         x, frame = self._input(pixels)
         outputs = views.average(self._network(), self.task.codec, Loaded(x[0]), ways, windows)

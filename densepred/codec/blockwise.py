@@ -1,4 +1,4 @@
-"""Codecs whose instances can be formed in overlapping blocks of rows: the images need not fit into memory."""
+"""Codecs that form instances in overlapping blocks of rows, of images that need not fit into memory."""
 
 from __future__ import annotations
 

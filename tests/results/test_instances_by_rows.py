@@ -175,7 +175,7 @@ def test_an_overlay_has_the_outlines_of_the_whole_image(tmp_path: Path, monkeypa
     assert np.array_equal(white, edge & (ids > 0))
 
 
-def test_instances_higher_than_a_window_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_counts_instances_higher_than_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "ELEMENTS", 1)
     model, image = predicting(CODECS["panoptic"])
     with pytest.warns(Notice, match="tile=8: .* instances are higher and lie in two blocks of rows"):

@@ -12,7 +12,7 @@ from torchvision.ops import box_iou
 SAME = 0.5
 """Least overlap (IoU) at which boxes of two windows are one object."""
 WITHIN = 0.5
-"""Least share of a box at the border of its window that lies in a whole box, so that it is a part of its object."""
+"""Least share of a box at the border of its window inside a whole box that makes it a part of that object."""
 BORDER = 2.0
 """Pixels from the border of a window within which a box may have been cut."""
 
@@ -21,7 +21,7 @@ def merge(boxes: Tensor, categories: Tensor, windows: Tensor, owner: Tensor, siz
     """Return the rows that are kept, in order, (M,) int64.
 
     windows: (V, 4) outer edges of each window; owner: (N,) the window of each box
-    size: of the image, whose borders cut nothing
+    size: of the image; its own borders cut nothing
 
     Boxes of one window are left as they are. Of two windows, boxes of one class are paired one to one, the largest
     overlap first; of a pair the box farther from the border of its window stays. A box that its window cuts is also
