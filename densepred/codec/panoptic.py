@@ -139,8 +139,9 @@ class Panoptic(Codec):
         labels = resample.argmax(semantic, frame.size, align_corners)[0]
         found = self._centers(heat, frame, align_corners)
         self.full += len(found.points) >= self.max_detections
-        scale = offset.new_tensor([frame.matrix[0][0], frame.matrix[1][1]])[:, None, None]
-        vectors = resample.resize(offset, frame.size, align_corners)[0] * scale
+        scale = frame.matrix[0][0], frame.matrix[1][1]
+        vectors = resample.resize(offset, frame.size, align_corners)[0]
+        vectors = torch.stack([axis * factor for axis, factor in zip(vectors, scale, strict=True)])
         area = frame.size[0] * frame.size[1]
         limits = pixels(self.thing_area, area), pixels(self.stuff_area, area)
         segments = merge(labels, vectors, found.points, self.things.to(labels.device), *limits)
@@ -171,12 +172,14 @@ class Panoptic(Codec):
         kernel = (2 * max(1, round(reach / down)) + 1, 2 * max(1, round(reach / right)) + 1)
         sigma = None if self.quantised else self.sigma / max(down, right)
         points, scores = centers.peaks(heat, self.max_detections, self.threshold, kernel if reach else (1, 1), sigma)
-        if align_corners:
-            corner = [max(1, side - 1) for side in heat.shape[::-1]]
-            points = points * points.new_tensor([(size[1] - 1) / corner[0], (size[0] - 1) / corner[1]])
-        else:
-            points = (points + 0.5) * points.new_tensor([right, down]) - 0.5
-        return centers.Centers(points * points.new_tensor([sx, sy]) + points.new_tensor([tx, ty]), scores)
+        # Numbers stay on the host: a tensor of two would wait for its copy.
+        axes = []
+        for axis, side, length, factor, scale, move in zip(
+            points.unbind(1), heat.shape[::-1], size[::-1], (right, down), (sx, sy), (tx, ty), strict=True
+        ):
+            place = axis * ((length - 1) / max(1, side - 1)) if align_corners else (axis + 0.5) * factor - 0.5
+            axes.append(place * scale + move)
+        return centers.Centers(torch.stack(axes, 1), scores)
 
     def blocks(self, size: tuple[int, int]) -> Blocks:
         """Return blocks in which every center of the image counts that lies in the block or its margins."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from densepred.contracts import Metric
 from densepred.ops.regions.window import mixed
-from densepred.ops.score.confusion import confusion, per_class, pixel_accuracy
-from densepred.types import VOID, Annotation, Info, UserError
+from densepred.ops.score.confusion import confusions, per_class, pixel_accuracy
+from densepred.types import Annotation, Info, UserError
 
 
 class Trimap(Metric):
@@ -35,9 +35,13 @@ class Trimap(Metric):
     def add(self, prediction: Annotation, truth: Annotation) -> None:
         found = prediction.need("semantic")
         labels = truth.need("semantic").to(found.device)
-        bands = [labels.masked_fill(~mixed(labels, width, self.void), VOID) for width in self.widths]
-        matrices = [confusion(found, band, self.classes) for band in bands]
-        self.matrices = self.matrices.to(labels.device) + torch.stack(matrices)
+        # A band lies within the next one, so pixels are counted once, by the first band that holds them.
+        first = torch.zeros_like(labels)
+        for width in self.widths:
+            first += ~mixed(labels, width, self.void)
+        count = len(self.widths)
+        matrices = confusions(found, labels, first, self.classes, count + 1)[:count].cumsum(0)
+        self.matrices = self.matrices.to(labels.device) + matrices
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, Trimap)

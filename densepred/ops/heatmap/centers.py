@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from densepred.ops.heatmap.parabola import offsets
@@ -59,10 +60,14 @@ def peaks(heat: Tensor, most: int, threshold: float, kernel: tuple[int, int], si
     """
     heat = heat.float()
     width = heat.shape[1]
-    index = (heat > threshold).flatten().nonzero()[:, 0]
-    # Sort out nearly all by their neighbours: few are compared with the whole window.
-    for window in ((min(3, kernel[0]), min(3, kernel[1])), kernel):
-        index = index[_leads(heat, index, window)]
+    high = heat > threshold
+    if heat.device.type == "cpu":
+        index = high.flatten().nonzero()[:, 0]
+        # Sort out nearly all by their neighbours: few are compared with the whole window.
+        for window in ((min(3, kernel[0]), min(3, kernel[1])), kernel):
+            index = index[_leads(heat, index, window)]
+    else:
+        index = (high & _leads_everywhere(heat, kernel)).flatten().nonzero()[:, 0]
     scores, order = heat.flatten()[index].sort(descending=True, stable=True)
     scores, index = scores[:most], index[order[:most]]
     x, y = index % width, index // width
@@ -88,3 +93,10 @@ def _leads(heat: Tensor, index: Tensor, window: tuple[int, int]) -> Tensor:
             loses = other >= value if (down, across) < (0, 0) else other > value
             leads &= ~(loses & inside)
     return leads
+
+
+def _leads_everywhere(heat: Tensor, window: tuple[int, int]) -> Tensor:
+    """Return what `_leads` does for all locations, (h, w), by one kernel instead of some for each neighbour."""
+    known = heat.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)[None]
+    _, winner = F.max_pool2d(known, window, 1, (window[0] // 2, window[1] // 2), return_indices=True)
+    return winner[0] == torch.arange(heat.numel(), device=heat.device).view(heat.shape)

@@ -15,6 +15,9 @@ SMALLEST = 16.0  # pixels; smaller cells are not divided
 TABLE = 2**21
 """Largest number of entries of the table of cells and centers, and of distances in memory: 8 MB of float32."""
 
+DISTANCES = 2**26
+"""Distances in memory on an accelerator: 256 MB. All of them take less time there than kernels and waits of cells."""
+
 SLACK = 1e-5  # of a squared distance: rounding must not drop a center
 
 
@@ -28,6 +31,8 @@ def nearest_center(x: Tensor, y: Tensor, centers: Tensor, size: tuple[int, int])
     x, y = x.nan_to_num(), y.nan_to_num()
     if len(centers) == 1:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    if x.device.type != "cpu":
+        return _of_all(x, y, centers, DISTANCES)
     table, counts, (rows, columns) = _table(centers, size)
     height, width = size
     column, row = ((x + 0.5) * (columns / width)).floor(), ((y + 0.5) * (rows / height)).floor()
@@ -37,9 +42,17 @@ def nearest_center(x: Tensor, y: Tensor, centers: Tensor, size: tuple[int, int])
     doubtful = (counts > 1)[cell].logical_and_(~outside).nonzero()[:, 0]
     found[doubtful] = _among(x[doubtful], y[doubtful], cell[doubtful], table, counts, centers)
     lost = outside.nonzero()[:, 0]
-    for part in lost.split(max(1, TABLE // len(centers))):
-        found[part] = _squares(x[part, None], y[part, None], centers).argmin(1)
+    found[lost] = _of_all(x[lost], y[lost], centers, TABLE)
     return found
+
+
+def _of_all(x: Tensor, y: Tensor, centers: Tensor, most: int) -> Tensor:
+    """Compare each point with every center, `most` distances at a time."""
+    step = max(1, most // len(centers))
+    parts = [
+        _squares(a[:, None], b[:, None], centers).argmin(1) for a, b in zip(x.split(step), y.split(step), strict=True)
+    ]
+    return torch.cat(parts)
 
 
 def _among(x: Tensor, y: Tensor, cell: Tensor, table: Tensor, counts: Tensor, centers: Tensor) -> Tensor:

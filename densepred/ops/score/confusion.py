@@ -39,14 +39,33 @@ def _count_by_bytes(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
 
 
 def _count_by_classes(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """Count in a table that an accelerator's shared memory holds; it waits for the device once per map.
+    """Count in a table that an accelerator's shared memory holds; it waits for the device once per map."""
+    return _count_by_groups(prediction, truth, None, classes, 1)[0]
 
-    A label of no class becomes a negative index, which `bincount` refuses without another wait.
+
+def confusions(prediction: Tensor, truth: Tensor, group: Tensor, classes: int, groups: int) -> Tensor:
+    """Count as `confusion` does, in each group of pixels: (groups, K, K + 1) int64, in one pass.
+
+    group: like the class maps, integers from 0 to groups - 1
     """
+    return _count_by_groups(
+        _as_bytes(prediction, "prediction"), _as_bytes(truth, "ground truth"), group, classes, groups
+    )
+
+
+def _count_by_groups(prediction: Tensor, truth: Tensor, group: Tensor | None, classes: int, groups: int) -> Tensor:
+    """Count pairs of classes per group. A label of no class becomes a negative index.
+
+    `bincount` refuses these without another wait for the device.
+    """
+    size = classes + 1
     known = truth.to(torch.int32).masked_fill_(truth == VOID, classes)
-    known = known.masked_fill_(is_outside(truth, classes), -classes)
+    if group is not None:
+        known += group.to(torch.int32) * size
+    known = known.masked_fill_(is_outside(truth, classes), -groups * size)
     try:
-        return pair_table(known, prediction.to(torch.int32).clamp(max=classes), classes + 1, classes + 1)[:classes]
+        table = pair_table(known, prediction.to(torch.int32).clamp(max=classes), groups * size, size)
+        return table.view(groups, size, size)[:, :classes]
     except RuntimeError as error:
         if is_outside(truth, classes).any():
             raise _refused(truth, classes) from error
