@@ -2,14 +2,18 @@
 
 Names of classes and files, and words in damaged files, may hold sequences that move the cursor, hide text or rename the
 window. So all that a command prints passes through `Screen`, the log through `clean`, names in tables through `name`.
+On a terminal, `Screen` also breaks lines between words.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, TextIO
 
 LINE = 10_000
@@ -20,10 +24,12 @@ NAME = 80
 """Characters of a name in a table, a picture or a message."""
 
 HIDDEN = "<redacted>"
+NARROW = 30  # columns below which lines are left to the terminal
 SHORTEST = 4  # characters of a secret that is searched for in text: shorter ones stand in ordinary words
 
 _secrets: set[str] = set()
 _bars: list[Callable[[], object]] = []  # functions that clear the bars on the terminal
+_whole: list[None] = []  # filled while lines are not to be broken
 
 
 def keep_secret(value: object) -> None:
@@ -55,15 +61,21 @@ def name(text: object, longest: int = NAME) -> str:
 
 
 class Screen:
-    """A stream of text, such as standard output, that shows `clean` text alone."""
+    """A stream of text, such as standard output, that shows `clean` text alone, on a terminal in lines that fit."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._line = ""  # what the line on the terminal has already
 
     def write(self, text: str) -> int:
         for clear in _bars:
             clear()
-        self._stream.write(clean(text))
+        shown, width = clean(text), columns(self._stream)
+        if width is not None and not _whole:
+            lines = "\n".join(fitted(line, width) for line in (self._line + shown).split("\n"))
+            shown = lines.removeprefix(self._line) if lines.startswith(self._line) else shown
+        self._line = (shown if "\n" in shown else self._line + shown).rpartition("\n")[2]
+        self._stream.write(shown)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -80,6 +92,60 @@ def install(known: Iterable[str] = ()) -> None:
     for stream in ("stdout", "stderr"):
         if not isinstance(getattr(sys, stream), Screen):
             setattr(sys, stream, Screen(getattr(sys, stream)))
+
+
+def columns(stream: TextIO) -> int | None:
+    """Return the width of a terminal, which COLUMNS overrides; None of files, pipes and notebooks."""
+    if not stream.isatty():
+        return None
+    try:
+        found = int(os.environ.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
+    except (ValueError, OSError):
+        return None
+    return found if found >= NARROW else None
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Leave lines unbroken meanwhile: text for programs, such as JSON and YAML."""
+    _whole.append(None)
+    try:
+        yield
+    finally:
+        _whole.pop()
+
+
+WORD = re.compile(r"( *)('[^' ]*=[^']*'\S*|\S+)")  # an override in quotes is one word
+TYPED = re.compile(r"'?(densepred-[a-z]+$|--?[a-z]|[+~]{0,2}[A-Za-z_][\w./@]*=)")
+COLUMN = re.compile(r" *\S+(?: \S+)* {2,}(?=\S)|\w+: ")  # the name before a value, or the kind of a message
+
+
+def fitted(line: str, width: int) -> str:
+    """Break a line between words. Its other lines are indented as its value is, or by four more than the line.
+
+    A break within words to type ends with a backslash, so that they can still be copied to a shell. Words wider than
+    the terminal stay whole.
+    """
+    if len(line) <= width:
+        return line
+    column = COLUMN.match(line)
+    indent = len(line) - len(line.lstrip(" ")) + 4
+    indent = column.end() if column is not None and indent <= column.end() <= width // 3 else indent
+    words = WORD.findall(line)
+    after = [_typed(one, other) for (_, one), (_, other) in pairwise(words)]
+    found, current = [], ""
+    for (gap, word), typed, before in zip(words, [*after, False], [False, *after], strict=True):
+        if current.strip() and len(current) + len(gap) + len(word) > width - 2 * typed:
+            found.append(current + " \\" * before)
+            current = " " * indent + word
+        else:
+            current += gap + word
+    return "\n".join([*found, current])
+
+
+def _typed(word: str, after: str) -> bool:
+    """Return True for two words of one command."""
+    return bool(TYPED.match(word) and TYPED.match(after)) and word[-1] not in ",;:"
 
 
 def unscreened(stream: TextIO) -> TextIO:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import shlex
+import struct
 import sys
+import termios
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 import torch
@@ -82,3 +88,49 @@ def test_a_caption_with_control_characters_is_drawn_as_its_escapes() -> None:
     drawn = [boxes(picture, corners, [(9, 200, 9)], [text]) for text in ("a\nb", "a\\nb", "x" * 10**5)]
     assert torch.equal(drawn[0], drawn[1])
     assert drawn[2].shape == picture.shape
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[TextIO, int]]:
+    """A pseudo-terminal of 80 columns as a stream, and the end from which its text is read."""
+    reader, end = os.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    with open(end, "w", encoding="utf-8") as stream:
+        yield stream, reader
+    os.close(reader)
+
+
+def test_lines_on_a_terminal_break_between_words(terminal: tuple[TextIO, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    stream, reader = terminal
+    lines = [
+        "  images   12 axial slices of 4 volumes (stored RAS), 1 channel of 16 bits, with 'x: 1' and dataset.window",
+        "warning: data/classes.json: its names are read; type a=1, b=2 or densepred-train dataset=folder "
+        "dataset.root=DIR 'dataset.splits={train: 0.8, valid: 0.2}' data.workers=0",
+        "x" * 100,
+        "short  and   spaced",
+    ]
+    shown: Any = output.Screen(stream)
+    print("begun", end=" ", file=shown)
+    print("\n".join(lines), file=shown, flush=True)
+    seen = os.read(reader, 10_000).decode().replace("\r\n", "\n").splitlines()
+    assert [line for line in seen if len(line) > 80] == ["x" * 100]
+    assert " ".join(seen).replace("\\ ", "").split() == ["begun", *" ".join(lines).split()]
+    assert any(line.endswith(" \\") for line in seen)
+    assert "short  and   spaced" in seen
+    with output.whole():
+        print(lines[0], file=shown, flush=True)
+    assert os.read(reader, 10_000).decode() == f"{lines[0]}\r\n"
+
+
+def test_words_to_type_can_be_copied_from_broken_lines() -> None:
+    words = ["densepred-train", *(f"'dataset.{letter * 9}={{a: {letter}, b: 2}}'" for letter in "abcdefgh")]
+    broken = output.fitted(f"  type: {' '.join(words)}", 60)
+    assert max(map(len, broken.splitlines())) <= 60
+    assert shlex.split(broken.replace("\\\n", ""))[1:] == shlex.split(" ".join(words))
+
+
+def test_a_line_that_goes_to_a_file_stays_whole() -> None:
+    file = io.StringIO()
+    output.Screen(file).write("word " * 100 + "\n")
+    assert file.getvalue() == "word " * 100 + "\n"

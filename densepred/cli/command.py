@@ -155,7 +155,8 @@ class Invocation:
             self.prepared = self.prepare(words) if self.prepare is not None else []
             sys.argv[1:] = [*first, *self.prepared, *(f"++{word}" if self._is_free(word) else word for word in words)]
             groups.check(Typed(self.name, configs(), sys.argv[1:]))
-            hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
+            with output.whole() if flags.values(first, "--cfg", "-c") else contextlib.nullcontext():
+                hydra.main(version_base="1.3", config_path=str(configs()), config_name=self.name)(self._job)()
         except Exception as error:
             self.error = error
         finally:

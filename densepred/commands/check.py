@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from densepred import output
 from densepred.cli import command, compose
 from densepred.errors import Notice, UserError
 from densepred.home import expand
@@ -51,10 +49,10 @@ def check(cfg: DictConfig) -> int:
     if table is not None:
         _write_table(table, found.table)
     if settings.format == "text":
-        lines = [*report.text(found).split("\n"), *_written(place, table if found.table else None)]
-        print("\n".join(map(_fitted, lines) if sys.stdout.isatty() else lines))
+        print("\n".join([report.text(found), *_written(place, table if found.table else None)]))
     else:
-        print(json.dumps(found.to_json(), indent=1))
+        with output.whole():
+            print(json.dumps(found.to_json(), indent=1))
     return exit_code(found.findings)
 
 
@@ -73,14 +71,6 @@ def _write_table(place: Path, table: dict[str, Any] | None) -> None:
     from densepred.dataset import class_file
 
     atomic.write_bytes(place, class_file.text(table["classes"]))
-
-
-def _fitted(line: str) -> str:
-    """Break a line between words for the terminal; lines with words to type stay whole, to be copied."""
-    if "type" in line:
-        return line
-    width = shutil.get_terminal_size().columns
-    return textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _written(page: Path | None, table: Path | None) -> list[str]:

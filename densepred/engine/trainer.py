@@ -288,7 +288,7 @@ class Trainer:
 
 def _show(bar: ProgressBar, losses: Mapping[str, float], speed: float) -> None:
     if "total" in losses:  # else every step since the last entry was skipped
-        bar.note(f"train loss {number(losses['total'])}  {speed:.1f} images/s")
+        bar.note(f"loss {number(losses['total'])}  {speed:.1f} images/s")
 
 
 def chunks(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from tqdm import TqdmWarning, tqdm
 
@@ -24,10 +24,41 @@ T = TypeVar("T")
 warnings.filterwarnings("ignore", "IProgress not found", TqdmWarning)
 
 
+COUNT, TIMES = "{l_bar}{bar}| {n_fmt}/{total_fmt}", "{elapsed}<{remaining}"
+FORMS = (
+    f"{COUNT} [{TIMES}, {{rate_fmt}}{{postfix}}]",
+    f"{COUNT} [{TIMES}{{postfix}}]",
+    f"{{desc}}{{n_fmt}}/{{total_fmt}} [{TIMES}{{postfix}}]",
+    "{desc}{n_fmt}/{total_fmt}{postfix}",
+    "{desc}{n_fmt}/{total_fmt}",
+)
+"""What a bar shows, from wide to narrow terminals."""
+SHORTEST = 5
+"""Columns of the bar itself."""
+
+
 class _Bar(tqdm):
-    """A bar without tqdm's thread, which could not start where processes are limited."""
+    """A bar that shows what fits its terminal.
+
+    It has none of tqdm's threads, which could not start where processes are limited.
+    """
 
     monitor_interval = 0
+
+    @staticmethod
+    def format_meter(  # pyright: ignore[reportIncompatibleMethodOverride] - called by keywords alone
+        n: float, total: float | None, elapsed: float, ncols: int | None = None, **more: Any
+    ) -> str:
+        """Return the widest form that fits `ncols`; without a total, tqdm's own."""
+        meter: Any = tqdm.format_meter
+        if not total or ncols is None:
+            return meter(n, total, elapsed, ncols=ncols, **more)
+        for form in FORMS:
+            more["bar_format"] = form
+            least = len(meter(n, total, elapsed, **{**more, "bar_format": form.replace("{bar}", "")}))
+            if least + SHORTEST * ("{bar}" in form) <= ncols:
+                break
+        return meter(n, total, elapsed, ncols=ncols, **more)
 
 
 class ProgressBar:

@@ -30,5 +30,5 @@ def test_slow_steps_show_their_loss_before_the_next_entry(
             trainer.meter.add({"total": torch.tensor(loss)}, 4)
             trainer._report(bar)
     told = capsys.readouterr().out
-    assert told.startswith("  training  step 2/40  train loss 1.5000  ")
+    assert told.startswith("  training  step 2/40  loss 1.5000  ")
     assert trainer.meter.read()[0] == {"total": 1.5}  # the entry counts every step

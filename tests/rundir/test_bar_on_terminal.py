@@ -66,3 +66,15 @@ def test_a_finished_bar_leaves_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
     print("done")
     assert terminal.seen() == ["done", ""]
     assert "\\r" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize("columns", [80, 50, 30])
+def test_a_bar_with_scores_fits_its_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(monkeypatch)
+    with ProgressBar("training", 12000, "step", initial=11000) as bar:
+        bar.note("loss 0.5190  117.6 images/s")
+        bar.update(500)
+        state = bar.bar.format_meter(**{**bar.bar.format_dict, "ncols": columns})
+    assert len(state) <= columns
+    assert "11500/12000" in state
+    assert state.endswith("117.6 images/s]") == (columns > 60)

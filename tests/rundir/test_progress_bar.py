@@ -33,12 +33,12 @@ def test_a_line_every_half_minute_with_text_and_time_left(clock: Clock, capsys: 
     with bar:
         for second in range(1, 25):
             clock.now = 1000.0 + 4 * second
-            bar.note(f"train loss {1 / second:.2f}")
+            bar.note(f"loss {1 / second:.2f}")
             bar.update()
     assert capsys.readouterr().out.splitlines() == [
-        "  training  step 18/40  train loss 0.12  1:28 left",  # 8 steps took 32 seconds, and 22 are left
-        "  training  step 26/40  train loss 0.06  0:56 left",
-        "  training  step 34/40  train loss 0.04  0:24 left",
+        "  training  step 18/40  loss 0.12  1:28 left",  # 8 steps took 32 seconds, and 22 are left
+        "  training  step 26/40  loss 0.06  0:56 left",
+        "  training  step 34/40  loss 0.04  0:24 left",
     ]
 
 
