@@ -11,7 +11,7 @@ from markupsafe import Markup
 from densepred.errors import Notice, UserError
 from densepred.reporting import pictures, svg
 from densepred.reporting.report import DIFFER, FIXED, Report, Worst
-from densepred.reporting.text import SEEDS, Cell, seeds, shown
+from densepred.reporting.text import SEEDS, Cell, repeated, seeds, shown
 
 MOST = 8
 """Runs per chart, and runs with pictures: the best ones. Tables hold all."""
@@ -54,9 +54,9 @@ select { font: inherit; padding: .2rem; max-width: 100%; } .note { background: #
 <h2>Runs</h2>
 <p>{{ report.rows|length }} run{{ '' if report.rows|length == 1 else 's' }}. Select a heading to sort.</p>
 {{ table("runs", report.columns, report.rows) }}
-<h2>Seeds</h2>
+{% if seed_rows %}<h2>Seeds</h2>
 <p>Runs that differ in the seed alone, as mean and sample standard deviation.</p>
-{{ table("seeds", seed_columns, seed_rows) }}
+{{ table("seeds", seed_columns, seed_rows) }}{% endif %}
 {% for section in sections %}
 <h2>{{ section.title }}</h2>
 {% if section.figures|length > 1 %}<label>Show <select data-section="{{ section.key }}">
@@ -115,7 +115,7 @@ def as_html(report: Report, resamples: int) -> str:
         notes=[*report.notes, *_cut(report)],
         table=_table,
         seed_columns=SEEDS,
-        seed_rows=seeds(report.groups),
+        seed_rows=seeds(report.groups) if repeated(report) else [],
         sections=_sections(report),
         resamples=resamples,
     )

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from densepred.reporting.compare import Group
-from densepred.reporting.report import Report
+from densepred.reporting.report import DIFFER, Report
 
 Cell = str | float | int | None
 
@@ -39,7 +39,8 @@ def as_csv(report: Report) -> str:
 def as_markdown(report: Report) -> str:
     """Return the tables and sentences of a report; charts are in the HTML file."""
     parts = [f"# {report.title}", "## Runs", table(report.columns, report.rows)]
-    parts += ["## Seeds", table(SEEDS, seeds(report.groups))]
+    if repeated(report):
+        parts += ["## Seeds", table(SEEDS, seeds(report.groups))]
     if report.tests:
         parts += ["## Significance", "\n".join(f"- {test.sentence()}" for test in report.tests)]
     if report.front:
@@ -73,12 +74,19 @@ def seeds(groups: Sequence[Group]) -> list[list[Cell]]:
     return rows
 
 
+def repeated(report: Report) -> bool:
+    """Return True if a setting has runs with several seeds."""
+    return any(len(group.runs) > 1 for group in report.groups)
+
+
 def summary(report: Report) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the table for a terminal: settings with their seeds, of single runs the scores."""
-    if any(len(group.runs) > 1 for group in report.groups):
+    """Return the table for a terminal, header and rows: settings with their seeds, or runs with their overrides."""
+    if repeated(report):
         header = ["setting", "runs", "mean", "std", "min", "max"]
         return header, [[shown(value) for value in row] for row in seeds(report.groups)]
-    first = [report.columns.index(name) for name in ("run", "metric", "score")]
+    apart = report.columns.index(DIFFER)
+    names = ("run", *([DIFFER] if any(row[apart] for row in report.rows) else []), "metric", "score")
+    first = [report.columns.index(name) for name in names]
     return [report.columns[i] for i in first], [[shown(row[i]) for i in first] for row in report.rows]
 
 

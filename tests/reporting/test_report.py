@@ -221,3 +221,16 @@ def test_jobs_of_a_sweep_are_named_by_their_overrides(tmp_path: Path) -> None:
     assert "</span>job 1: loss=dice</li>" in text
     assert '<option value="0">job 1: loss=dice</option>' in text
     assert (tmp_path / "out" / "runs.csv").read_text().startswith("run,metric,score,overrides that differ,parameters")
+
+
+def test_runs_without_repeated_seeds_are_listed_with_their_overrides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path, "0", 0.6, "loss=ce", "model=unet")
+    assert run(tmp_path) == 0
+    assert "overrides" not in capsys.readouterr().out
+    draw(tmp_path, "1", 0.8, "loss=dice", "model=unet")
+    assert run(tmp_path) == 0
+    assert re.search(r"job 1 +loss=dice +miou +0\.8", capsys.readouterr().out)
+    texts = [(tmp_path / "out" / name).read_text() for name in ("report.md", "index.html")]
+    assert not any("Seeds" in text for text in texts)
