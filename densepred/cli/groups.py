@@ -58,7 +58,7 @@ def _mistakes(override: Override, word: str, typed: Typed) -> Iterator[str]:
     elif isinstance(value, list) and override.is_sweep_override():
         yield from _replaced(key, text, [str(option) for option in value], word, typed)
     elif isinstance(value, list) and key in typed.groups() - set(SEVERAL):
-        yield _listed(key, [str(option) for option in value])
+        yield listed(key, [str(option) for option in value])
 
 
 def _removed(key: str, word: str, typed: Typed) -> Iterator[str]:
@@ -88,16 +88,18 @@ def _removed(key: str, word: str, typed: Typed) -> Iterator[str]:
         yield f"~{key}: a list cannot be removed; type {key}=[]"
 
 
-def _listed(group: str, options: list[str]) -> str:
-    given = f"{group}=[{','.join(options)}]: {group} takes one option"
+def listed(group: str, options: list[str], given: str | None = None) -> str:
+    """Return what to type instead of several options of a group; `given` is what was typed, if it is no list."""
+    several = ",".join(options)
+    given = f"{given or f'{group}=[{several}]'}: {group} takes one option"
     if not options:
         return f"{given}; type {group}=OPTION, see --help"
     if len(options) == 1:
         return f"{given}, not a list; type {group}={options[0]}"
     if group == "loss":
         terms = " ".join(f"+loss@loss.terms.{option}.loss={option}" for option in options)
-        return f"{given}; for their sum type loss=sum {terms}"
-    return f"{given}; type {group}={options[0]}; --multirun {group}={','.join(options)} runs one after the other"
+        return f"{given}; for their sum type loss=sum {terms}; --multirun loss={several} runs one after the other"
+    return f"{given}; type {group}={options[0]}; --multirun {group}={several} runs one after the other"
 
 
 def _replaced(key: str, text: str, options: list[str], word: str, typed: Typed) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.errors import MissingConfigException, OverrideParseException
 
 from densepred.build import renamed
-from densepred.cli import help, synonyms
+from densepred.cli import groups, help, synonyms
 from densepred.cli.compose import one_line
 from densepred.cli.typed import Typed, at, paths
 from densepred.errors import UserError, in_shell, suggest
@@ -73,9 +73,9 @@ def _of_training(key: str, typed: Typed, tree: dict[str, Any]) -> str | None:
     group = key.split(".")[0]
     if typed.name not in ("check", "convert") or group in tree:
         return None
-    groups = help.groups((typed.configs / "train.yaml").read_text(encoding="utf-8"))
+    known = help.groups((typed.configs / "train.yaml").read_text(encoding="utf-8"))
     hint = f"densepred-{typed.name} reads the data, whatever the training is; leave it out"
-    return hint if group in groups else None
+    return hint if group in known else None
 
 
 def _renamed(parent: str, name: str, value: str, tree: dict[str, Any]) -> str | None:
@@ -122,6 +122,8 @@ def _value(override: str, error: Exception, typed: Typed) -> str:
 
 def _ambiguous(key: str, value: str, typed: Typed) -> str:
     """Return what to type instead of values with a bare comma: a decimal point, a list, or a sweep."""
+    if key in typed.groups() and key not in groups.SEVERAL:
+        return groups.listed(key, value.split(","), f"{key}={value}")
     fraction = re.fullmatch(r"([-+]?\d+),(\d+)", value)
     before = at(typed.chosen(), key.lstrip("+~"))
     if fraction and (isinstance(before, float) or fraction[1].strip("-+") == "0"):

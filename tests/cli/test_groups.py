@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from densepred.cli import command, groups
+from densepred.cli import command, groups, hydra_errors
 from densepred.cli.typed import Typed
 from densepred.errors import UserError
 from tests.conftest import composed
@@ -45,6 +45,15 @@ def test_the_command_in_the_message_composes(typed: list[str], command_line: str
     assert f"type {command_line}" in text
     assert "\n" not in text
     composed(*typed[:-1], *shlex.split(command_line))
+
+
+@pytest.mark.parametrize("group", ["loss", "model"])
+def test_options_with_commas_and_no_multirun_take_one_step_of_remedy(group: str) -> None:
+    options = sorted(Typed("train", command.configs(), ()).options(group))[:2]
+    word = f"{group}={','.join(options)}"
+    text = hydra_errors._ambiguous(group, ",".join(options), Typed("train", command.configs(), [word]))
+    assert text == answer(f"{group}=[{','.join(options)}]").replace(f"[{','.join(options)}]", ",".join(options), 1)
+    assert f"--multirun {word} runs" in text
 
 
 def test_an_option_in_a_sweep_is_answered_with_the_sweep() -> None:
