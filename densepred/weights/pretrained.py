@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -27,6 +27,7 @@ WRAPPERS = ("module.", "_orig_mod.", "model.")  # of DataParallel, of compiled m
 CLASSIFIERS = ("fc.", "classifier.", "head.", "last_linear.", "aux_classifier.")
 LEAST = 0.5
 """Share of a model's tensors that `weights.init` must find: with fewer it is another model."""
+SHOWN = 3  # names of classes in a line
 Say = Callable[[str], None]
 Heads = Callable[[Info | None], Mapping[str, HeadSpec]]
 
@@ -95,7 +96,7 @@ def load_matching(model: Model, source: str, heads: Heads, say: Say, least: floa
         raise UserError(
             f"weights.init={source}: no tensor in it fits this model; choose the model that it was made for"
         )
-    say(coverage.text(source))
+    say("\n".join([coverage.text(source), *_new_heads(coverage.missing, best.state, before, after, description)]))
     if coverage.taken < least * (coverage.total - len({"mean", "std"} & {*coverage.missing})):
         made = " ".join(f"{group}={name}" for group, name in options(description).items() if group != "task")
         raise UserError(
@@ -152,6 +153,29 @@ def former_names(description: Mapping[str, Any], heads: Heads) -> dict[str, tupl
 
 def _names(heads: Mapping[str, HeadSpec]) -> dict[str, tuple[str, ...]]:
     return {name: spec.channel_names() for name, spec in heads.items()}
+
+
+def _new_heads(
+    missing: Sequence[str],
+    state: Mapping[str, Tensor],
+    before: Names | None,
+    after: Names,
+    description: Mapping[str, Any],
+) -> Iterator[str]:
+    """Yield the reason for each head of which the model keeps its own initial weights."""
+    for head, names in after.items():
+        if not any(name.startswith(f"heads.{head}.") for name in missing):
+            continue
+        former = (before or {}).get(head, ())
+        if not any(name.startswith(f"heads.{head}.") for name in state):
+            task = options(description).get("task")
+            yield f"  head {head} begins anew: the file has none" + (f", as it is of task={task}" if task else "")
+        elif former and not {*former} & {*names}:
+            yield f"  head {head} begins anew: none of its names ({_few(names)}) is among the file's ({_few(former)})"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + ", ..." * (len(names) > SHOWN)
 
 
 def _by_order(head: str, before: Names | None, after: Names, declared: bool) -> bool:

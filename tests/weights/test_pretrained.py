@@ -173,3 +173,19 @@ def test_a_file_that_fits_nowhere_is_refused(tmp_path: Path) -> None:
     save_file({"nothing": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(UserError, match=r"weights\.model=.*x\.safetensors"):
         running.train(tmp_path / "run", "trainer.max_steps=1", f"weights.model={tmp_path / 'x.safetensors'}")
+
+
+def test_heads_that_begin_anew_are_told_with_the_reason() -> None:
+    missing = ["heads.semantic.convs.0.weight", "heads.center.convs.0.weight", "decoder.weight"]
+    state = {"heads.semantic.convs.0.weight": torch.zeros(1), "heads.offset.convs.0.weight": torch.zeros(1)}
+    before, after = (
+        {"semantic": ("road", "sky")},
+        {"semantic": ("a", "b", "c", "d"), "center": (), "offset": ("y", "x")},
+    )
+    found = pretrained._new_heads(missing, state, before, after, {"options": {"task": "semantic"}})
+    assert list(found) == [
+        "  head semantic begins anew: none of its names (a, b, c, ...) is among the file's (road, sky)",
+        "  head center begins anew: the file has none, as it is of task=semantic",
+    ]
+    other = {"semantic": ("sea", "sky", "snow", "land")}
+    assert not list(pretrained._new_heads(missing[:1], state, before, other, {}))  # of equal name, and of another shape
