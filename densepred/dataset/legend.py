@@ -14,6 +14,7 @@ from densepred.dataset import class_file, smoothed
 from densepred.dataset.class_file import Entry
 from densepred.dataset.labels import IN_COLOURS, Labels, number
 from densepred.dataset.mask import read_mask_palette
+from densepred.dataset.numbering import SHOWN, numbering
 from densepred.dataset.palette import Colour, PaletteRecord, default_palette, parse_palette
 from densepred.errors import Misfit, Notice
 from densepred.types import VOID, UserError
@@ -108,7 +109,7 @@ def from_masks(
     `unlabelled`, the others are numbered in their order.
     """
     found: dict[int, Path] = {}
-    palettes, highest = PaletteRecord(), list[int | None]()
+    palettes, highest, each = PaletteRecord(), list[int | None](), list[frozenset[int]]()
     for path in masks[:: max(1, len(masks) // _SCANNED)]:
         mask, palette = read_mask_palette(path, limit)
         if palette is not None:
@@ -117,6 +118,7 @@ def from_masks(
             raise Misfit(f"{path}: {IN_COLOURS}", "colour_masks")
         smoothed.refuse(mask, path)
         values = [value for value in np.unique(mask).tolist() if value not in (ignore_index, unlabelled)]
+        each.append(frozenset(values))
         highest.append(values[-1] if values == list(range(len(values))) else None)
         for value in values:
             found.setdefault(value, path)
@@ -128,7 +130,7 @@ def from_masks(
         if not label_map:
             doubt_ids(highest, found)
         return from_settings(len(ids), ignore_index, label_map)
-    raise _gap(found, ids)
+    raise Misfit(_of_gap(found, each, bool(label_map)), "gaps_in_labels", sorted(found))
 
 
 def _numbered(ids: Sequence[int], void: set[int | None], label_map: Mapping[int, int]) -> Legend:
@@ -161,19 +163,13 @@ def doubt_ids(highest: Sequence[int | None], found: Mapping[int, Path]) -> None:
         warnings.warn(f"{found[max(known)]}: it and the other masks: {text}", Notice, stacklevel=3)
 
 
-def _gap(found: Mapping[int, Path], ids: list[int]) -> Misfit:
-    return Misfit(_of_gap(found, ids), "gaps_in_labels", sorted(found))
-
-
-def _of_gap(found: Mapping[int, Path], ids: list[int]) -> str:
-    values = sorted(found)
-    shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
-    if values == [0, 255]:
-        return f"{found[255]}: masks hold the ids {shown}; add 'dataset.label_map={{255: 1}}'"
-    if 255 in found and ids == list(range(len(ids))):
-        return f"{found[255]}: masks hold the ids {shown}; if 255 means unknown, add dataset.ignore_index=255"
-    example = ", ".join(f"{value}: {index}" for index, value in enumerate(values[:4]))
-    return (
-        f"{found[values[-1]]}: masks hold the ids {shown}, with gaps; number them, "
-        f"as 'dataset.label_map={{{example}}}', or give dataset.classes"
-    )
+def _of_gap(found: Mapping[int, Path], each: Sequence[frozenset[int]], mapped: bool) -> str:
+    """Return the message about ids that do not count classes; `mapped`: not even by the label_map that is typed."""
+    if mapped:
+        values = sorted(found)
+        few = ", ".join(map(str, values[:SHOWN])) + (", ..." if len(values) > SHOWN else "")
+        text = "leaves gaps or 255 among the classes; give each id a class, 255 for void, or name dataset.classes"
+        return f"{found[values[-1]]}: masks hold the ids {few}, and dataset.label_map {text}"
+    meaning = numbering(each)
+    odd = max(meaning.odd, default=max(found))
+    return f"{found[odd]}: {meaning.fact}; {meaning.remedy()}"

@@ -13,6 +13,7 @@ from densepred.build.instantiate import build
 from densepred.dataset import smoothed
 from densepred.dataset.folder import Folder
 from densepred.dataset.mask import read_mask
+from densepred.dataset.numbering import numbering
 from densepred.dataset.pair_search import PairSearch
 from densepred.errors import UserError, in_shell
 from densepred.inspection.finding import Finding
@@ -133,7 +134,7 @@ def diagnose(facts: Iterable[MaskFacts], known: Mapping[int, int] = EMPTY, root:
     if known:
         classes = {known.get(value, value) for value in ids} - {VOID}
         return Diagnosis("", "", classes=max(classes) + 1) if classes else None
-    return _numbered(read, ids)
+    return _numbered(read)
 
 
 def _in_colours(read: Sequence[MaskFacts], masks: int, root: str) -> Diagnosis:
@@ -161,33 +162,10 @@ def _blended(paths: tuple[str, ...], ids: Sequence[int], masks: int) -> Diagnosi
     return Diagnosis("blended_masks", fact, {"classes": 2, "label_map": label_map}, samples=paths)
 
 
-def _numbered(read: Sequence[MaskFacts], ids: Sequence[int]) -> Diagnosis | None:
+def _numbered(read: Sequence[MaskFacts]) -> Diagnosis | None:
     """Diagnose ids other than 0, 1, ..."""
-    classes = [value for value in ids if value != VOID]
-    whole = classes == list(range(len(classes)))
-    white = tuple(one.path for one in read if VOID in one.ids)
-    if whole and not white:
-        return Diagnosis("", "", classes=len(classes)) if classes else None
-    if ids == [0, VOID]:
-        return Diagnosis("binary_masks", "all masks hold 0 and 255 only", {"label_map": {VOID: 1}}, 2, white)
-    if classes == [0, 1] and not any({1, VOID} <= one.ids for one in read):
-        fact = f"{len(white)} of {len(read)} masks write the second class as 255, and others as 1"
-        return Diagnosis("mixed_masks", fact, {"label_map": {VOID: 1}}, 2, white)
-    if whole:
-        fact = f"{len(white)} of {len(read)} masks hold 255 beside the ids 0 to {len(classes) - 1}; it usually is void"
-        return Diagnosis("void_label", fact, {"ignore_index": VOID}, len(classes), white)
-    return _with_gaps(read, ids)
-
-
-def _with_gaps(read: Sequence[MaskFacts], ids: Sequence[int]) -> Diagnosis:
-    void = VOID in ids and len(ids) > 2
-    classes = [value for value in ids if not (void and value == VOID)]
-    few = ", ".join(map(str, ids[:8])) + (", ..." if len(ids) > 8 else "")
-    fact = f"masks hold {len(ids)} ids with gaps between them: {few}"
-    if len(classes) > MAX_CLASSES:
-        remedy = "dataset=instance_folder reads maps of instances"
-        return Diagnosis("gaps_in_labels", f"{fact}, more than {MAX_CLASSES} classes", remedy=remedy)
-    label_map = {value: index for index, value in enumerate(classes) if value != index}
-    label_map |= {VOID: VOID} if void else {}
-    odd = tuple(one.path for one in read if one.ids & label_map.keys())
-    return Diagnosis("gaps_in_labels", fact, {"label_map": label_map}, len(classes), odd)
+    found = numbering([one.ids for one in read])
+    if not found.kind:
+        return Diagnosis("", "", classes=found.classes) if found.classes else None
+    odd = tuple(one.path for one in read if one.ids & found.odd)
+    return Diagnosis(found.kind, found.fact, found.needed, found.classes, odd, found.remedy())

@@ -49,6 +49,10 @@ def _remedy(cause: str, rows: Sequence[Facts], data: Dataset, node: Mapping[str,
     known = dict(node.get("label_map") or {})
     if cause == "orientation":
         return edges.remedy(data, {one.id for one in rows})
+    if cause == "unknown_labels" and labels == [VOID] and "label_map" in node:
+        second = len(data.info.classes) == 2 and all("second class" in str(one.error) for one in rows)
+        words = typed("dataset.label_map", known | {VOID: 1}) if second else typed("dataset.ignore_index", VOID)
+        return "correct them, or, " + str(rows[0].error).rpartition("; ")[2].partition(", add")[0], words
     if cause == "unknown_labels" and labels and "label_map" in node:
         as_void = typed("dataset.label_map", known | dict.fromkeys(labels, VOID))
         return "correct them, or raise dataset.classes, or read these ids as void", as_void

@@ -10,6 +10,7 @@ from PIL import Image
 
 from densepred.dataset.folder import Folder
 from densepred.dataset.pairs import Pair
+from densepred.errors import UserError
 from densepred.inspection.edges import better
 from densepred.inspection.masks import MANY, colours, diagnose, look
 from densepred.types import MAX_CLASSES
@@ -49,6 +50,22 @@ def test_the_override_reads_masks_that_were_refused(tmp_path: Path, kind: str) -
     code, again = found(tmp_path, str(first[kind]["override"]))
     assert code == 0
     assert kind not in again
+
+
+@pytest.mark.parametrize("ids", [(0, 255), (0, 1, 255), (0, 7, 255), (0, 3)], ids=str)
+def test_training_and_the_check_give_one_remedy(tmp_path: Path, ids: tuple[int, ...]) -> None:
+    draw(tmp_path)
+    for split in ("train", "val"):
+        for index in range(3):
+            write(tmp_path / f"masks/{split}/{index}.png", np.resize(np.array(ids, np.uint8), (64, 64)))
+    code, first = found(tmp_path)
+    (error,) = [one for one in first.values() if one["level"] == "error"]
+    assert code == 2
+    with pytest.raises(UserError) as caught:
+        Folder(str(tmp_path), "train")
+    assert error["override"] in str(caught.value)
+    if ids == (0, 255):  # also if the classes are given
+        assert found(tmp_path, "dataset.classes=[a,b]")[1]["unknown_labels"]["override"] == error["override"]
 
 
 def test_a_damaged_mask_is_a_finding_and_the_others_are_read(tmp_path: Path) -> None:
