@@ -60,6 +60,11 @@ def name(text: object, longest: int = NAME) -> str:
     return _cut(_visible(without_secrets(str(text)), tabs=False), longest)
 
 
+def many(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun: "1 image", "2 images"."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
 class Screen:
     """A stream of text, such as standard output, that shows `clean` text alone, on a terminal in lines that fit."""
 

@@ -217,6 +217,7 @@ class CheckSettings:
     """`densepred-check`."""
 
     dataset: Any = MISSING
+    for_task: str | None = None
     format: str = "text"
     html: str | None = None
     classes_json: str | None = None
@@ -231,5 +232,6 @@ class ConvertSettings:
     input: str | None = None
     output: str = MISSING
     form: str = "folder"
+    for_task: str | None = None
     threshold: float = 0.3
     data: DataSettings = field(default_factory=DataSettings)

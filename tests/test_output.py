@@ -134,3 +134,8 @@ def test_a_line_that_goes_to_a_file_stays_whole() -> None:
     file = io.StringIO()
     output.Screen(file).write("word " * 100 + "\n")
     assert file.getvalue() == "word " * 100 + "\n"
+
+
+def test_a_noun_is_singular_after_one() -> None:
+    assert [output.many(count, "image") for count in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert [output.many(count, "class", "classes") for count in (1, 2)] == ["1 class", "2 classes"]

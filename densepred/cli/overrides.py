@@ -47,6 +47,11 @@ def understood(word: str) -> str:
     return quoted(with_splits(word))
 
 
+def of_data(words: Sequence[str]) -> list[str]:
+    """Return the words of a command on data alone: task=NAME, a group of training, sets its key `for_task`."""
+    return [re.sub(r"^task=", "for_task=", word) for word in words]
+
+
 def with_splits(word: str) -> str:
     """Return an override of `dataset.splits` with the names train, valid and test, whatever words it has for them."""
     key, equals, value = word.partition("=")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 from omegaconf import DictConfig
 
 from densepred import output
-from densepred.cli import command, compose
-from densepred.errors import Notice, UserError
+from densepred.cli import command, compose, overrides
+from densepred.cli.typed import Typed
+from densepred.errors import Notice, UserError, suggest
 from densepred.home import expand
 
 EXAMPLES = """
 densepred-check dataset=folder dataset.root=DIR
 densepred-check dataset=folder dataset.root=DIR html=report.html      one page with thumbnails and charts
+densepred-check dataset=nuclei dataset.root=DIR task=instance_center      for the training of one task
 densepred-check dataset=nuclei dataset.root=DIR format=json           for programs; the exit code is 2 if training fails
 """
 
@@ -24,6 +27,7 @@ FORMATS = ("text", "json")
 
 
 def main() -> None:
+    sys.argv[1:] = overrides.of_data(sys.argv[1:])
     command.run(check, "check", EXAMPLES)
 
 
@@ -31,6 +35,8 @@ def check(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
     if settings.format not in FORMATS:
         raise UserError(f"format={settings.format}: there is no such format; give text or json")
+    if settings.for_task is not None and settings.for_task not in (known := _tasks()):
+        raise UserError(f"task={settings.for_task}: there is no such option; {suggest(settings.for_task, known)}")
     place, table = _place("html", settings.html), _place("classes_json", settings.classes_json)
     if table is not None and table.exists():
         raise UserError(f"classes_json={table}: exists, and its names may have been edited; choose another place")
@@ -42,7 +48,7 @@ def check(cfg: DictConfig) -> int:
     found = inspect(settings, command.overrides())
     train = found.splits.get("train")
     if found.info is not None and train is not None and not exit_code(found.findings):
-        found.batch = machine.suggest(found.info, train["crop"], train["images"])
+        found.batch = machine.suggest(found.info, train["crop"], train["images"], settings.for_task)
     if place is not None:
         written = page.page(found, f"densepred-check dataset={command.choices()['dataset']}")
         atomic.replace(place, lambda temporary: temporary.write_text(written, "utf-8", "backslashreplace"))
@@ -54,6 +60,10 @@ def check(cfg: DictConfig) -> int:
         with output.whole():
             print(json.dumps(found.to_json(), indent=1))
     return exit_code(found.findings)
+
+
+def _tasks() -> set[str]:
+    return Typed("train", command.configs(), sys.argv[1:]).options("task")
 
 
 def _place(key: str, path: str | None) -> Path | None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
 from omegaconf import DictConfig
 
-from densepred.cli import command, compose
+from densepred.cli import command, compose, overrides
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 
 EXAMPLES = """
 densepred-convert dataset=voc dataset.root=DIR output=DIR2             images, masks and classes.json
 densepred-convert dataset=nuclei dataset.root=DIR output=DIR2 form=coco     for programs that import COCO's JSON
-densepred-convert input=predictions form=cvat output=annotations.xml        predictions, to be corrected in CVAT
-densepred-convert input=predictions form=label_studio output=tasks.json     the same in Label Studio
+densepred-convert input=predictions form=cvat output=annotations.xml        instances, boxes or keypoints, for CVAT
+densepred-convert input=predictions form=label_studio output=tasks.json     the same for Label Studio
 """
 
 FORMS = ("folder", "coco")
@@ -25,11 +26,15 @@ OF_PREDICTIONS = ("cvat", "label_studio", "coco")
 
 
 def main() -> None:
+    sys.argv[1:] = overrides.of_data(sys.argv[1:])
     command.run(convert, "convert", EXAMPLES)
 
 
 def convert(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
+    if settings.for_task is not None:
+        text = f"task={settings.for_task}: has no effect: a conversion takes all that the dataset provides"
+        warnings.warn(text, Notice, stacklevel=2)
     if settings.input is not None:
         return _predictions(settings)
     if settings.form in OF_PREDICTIONS and settings.form not in FORMS:

@@ -222,12 +222,14 @@ Read = Callable[[Record, Entry, str, Counter[str]], Record | None]
 class Index:
     """Annotations per image. What `read` leaves out or changes is counted and told in one notice.
 
-    `beyond` counts the boxes and polygons of the file, per name of an image, that reach beyond it.
+    `usual` is a change that is not told if it holds for all annotations. `beyond` counts the boxes and polygons of the
+    file, per name of an image, that reach beyond it.
     """
 
-    def __init__(self, file: CocoFile, read: Read) -> None:
+    def __init__(self, file: CocoFile, read: Read, usual: str = "") -> None:
         path, entries = file.path, file.entries
         self.entries = list(entries.values())
+        self.usual = usual
         self.skipped: Counter[str] = Counter()
         self.changed: Counter[str] = Counter()
         self.beyond: Counter[str] = Counter()
@@ -253,7 +255,8 @@ class Index:
         self._tell(path, len(seen))
 
     def _tell(self, path: Path, total: int) -> None:
-        facts = [f"{times} {what}" for what, times in self.changed.items()]
+        told = {what: times for what, times in self.changed.items() if what != self.usual or times < self.kept}
+        facts = [f"{times} {what}" for what, times in told.items()]
         if self.skipped:
             reasons = ", ".join(f"{times} {reason}" for reason, times in self.skipped.most_common())
             facts.insert(0, f"{self.skipped.total()} of {total} annotations left out ({reasons})")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -43,6 +44,9 @@ class CocoInstances(Dataset):
     the part of its box that no other instance covers is `ignore` and void. With more classes than a class map holds
     there is no `semantic`.
     """
+
+    usual: ClassVar[str] = ""
+    """A change of annotations that is not told if it holds for all."""
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class CocoInstances(Dataset):
         if not categories:
             raise UserError(f"{self.path}: lists no category but the background; add the categories")
         self._classes = {id: index for index, id in enumerate(categories, 1)} | dict.fromkeys(own, 0)
-        self.index = coco.Index(file, self._instance)
+        self.index = coco.Index(file, self._instance, self.usual)
         self.info = Info(
             classes=(BACKGROUND[0], *(record["name"] for record in categories.values())),
             things=tuple(range(1, len(categories) + 1)),

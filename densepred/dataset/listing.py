@@ -15,6 +15,8 @@ from densepred.errors import Notice, UserError
 
 RECORD = "predict.json"
 """File in a folder of predictions; it names their checkpoint, and keeps them from being read as images."""
+EVALUATION = "metrics.json"
+"""File in a folder of densepred-eval, which holds pictures too; it names their checkpoint."""
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
 """Suffixes of video files."""
@@ -28,7 +30,7 @@ OF_CLASSES = frozenset(("_classes.csv", "class_names.txt", "classes.json", "data
 
 @dataclass
 class LeftOut:
-    """Entries of a folder that its listing leaves out: folders of predictions, and files that are no images."""
+    """Entries of a folder that its listing leaves out: folders of results, and files that are no images."""
 
     predictions: list[Path] = field(default_factory=list)
     videos: Counter[str] = field(default_factory=Counter)
@@ -68,14 +70,14 @@ def image_files(folder: Path, without: Path | None = None, left_out: LeftOut | N
     """List the images of a folder and its subfolders, linked ones included, in the order of their names.
 
     Everything with the extension of an image is listed, so that reading can name what is no file. Folders of
-    predictions are left out, which a notice names, and so is the folder `without`. Other files and hidden entries are
-    counted in `left_out`.
+    predictions and evaluations are left out, which a notice names, and so is the folder `without`. Other files and
+    hidden entries are counted in `left_out`.
     """
     left_out = LeftOut() if left_out is None else left_out
     found = list(_walk(folder, frozenset(), None if without is None else os.path.realpath(without), left_out))
     if names := left_out.predictions:
         text = ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")
-        warnings.warn(f"{folder}: left out, because densepred-predict wrote it: {text}", Notice, stacklevel=2)
+        warnings.warn(f"{folder}: left out, because densepred wrote it: {text}", Notice, stacklevel=2)
     return found
 
 
@@ -89,6 +91,14 @@ def _count(suffixes: Counter[str], what: str) -> str:
 def is_predictions(folder: Path) -> bool:
     """Look for the record that densepred-predict leaves in its folder."""
     return record(folder) is not None
+
+
+def _is_evaluation(folder: Path) -> bool:
+    try:
+        found = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.keys() >= {"checkpoint", "split", "metrics"}
 
 
 def record(folder: Path) -> dict[str, object] | None:
@@ -105,7 +115,9 @@ def _walk(folder: Path, seen: frozenset[str], without: str | None, left_out: Lef
     if real in seen:
         return
     entries = _entries(folder)
-    if seen and (real == without or (any(entry.name == RECORD for entry in entries) and is_predictions(folder))):
+    names = {entry.name for entry in entries}
+    own = (RECORD in names and is_predictions(folder)) or (EVALUATION in names and _is_evaluation(folder))
+    if seen and (real == without or own):
         left_out.predictions.append(folder)
         return
     for entry in entries:

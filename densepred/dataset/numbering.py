@@ -1,4 +1,4 @@
-"""Masks whose ids are not 0, 1, 2, ...: what they mean, and the settings that read them."""
+"""Ids of masks other than 0, 1, 2, ...: their meaning, and the settings that read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TYPED = 12  # entries of a label_map in a message
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """What the ids of masks mean. `kind` and `fact` are empty if they are 0, 1, 2, ...
+    """The meaning of the ids of masks. `kind` and `fact` are empty if they are 0, 1, 2, ...
 
     needed: settings of the dataset that read them; classes: the number of classes then, None for too many.
     odd: the ids that ask for them.

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 
 from densepred.dataset import paths, xml_file
 from densepred.dataset.annotated import Annotated, files_below
+from densepred.dataset.coco_instances import ALONE
 from densepred.dataset.records import Records
 from densepred.errors import UserError, shown
 
@@ -25,6 +26,7 @@ class VocDetection(Annotated):
     """`lists` names the files of a split; where there is no such list, the folder `annotations` holds them."""
 
     option: ClassVar[str] = "voc_detection"
+    usual: ClassVar[str] = ALONE
 
     annotations: str | Sequence[str] = ("Annotations", "Annotations/{split}", "{split}", "annotations/{split}")
     images: str | Sequence[str] = ("JPEGImages", "JPEGImages/{split}", "images/{split}", "images", "{split}")

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from densepred.dataset import paths, yolo_file
 from densepred.dataset.annotated import Annotated
+from densepred.dataset.coco_instances import ALONE
 from densepred.dataset.records import Records
 from densepred.errors import UserError, shown
 
@@ -25,6 +26,7 @@ class Yolo(Annotated):
     """
 
     option: ClassVar[str] = "yolo"
+    usual: ClassVar[str] = ALONE
 
     data: str | Sequence[str] = ("data.yaml", "dataset.yaml", "classes.txt")
 

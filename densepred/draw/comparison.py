@@ -64,6 +64,14 @@ def hidden(found: Annotation, threshold: float) -> float | None:
     return None if highest > threshold else highest
 
 
+def below(score: float) -> float:
+    """Return a number of one digit below a score, such as 0.2 for 0.27: a threshold to type."""
+    if score <= 0:
+        return 0.0
+    step = 10.0 ** math.floor(math.log10(score) - 1e-9)
+    return round((math.ceil(score / step - 1e-9) - 1) * step, 12)
+
+
 def confident(found: Annotation, threshold: float) -> tuple[Annotation, list[int] | None]:
     """Keep the instances with a score above `threshold`; also return their numbers, counted from 1.
 

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from densepred.contracts import Dataset
 from densepred.errors import UserError, in_shell
-from densepred.inspection import classes, duplicates, heads, images, objects, unusable
+from densepred.inspection import classes, duplicates, heads, images, machine, objects, unusable
 from densepred.inspection.coarse import COMPARED
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding, worst_first
@@ -18,6 +18,7 @@ from densepred.inspection.scan import Scan, each
 from densepred.inspection.splits import Built, built
 from densepred.jobs import overlap
 from densepred.settings import CheckSettings
+from densepred.types import Info
 
 
 def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
@@ -28,6 +29,7 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
     data = found.data
     first = next(iter(data.values()), None)
     codecs = {} if first is None else heads.known(first.info)
+    codecs = {task: codec for task, codec in codecs.items() if settings.for_task in (None, task)}
     scans = {
         split: Scan(one, settings.data.max_pixels, settings.html is not None, codecs, COMPARED * (split == "train"))
         for split, one in data.items()
@@ -42,6 +44,7 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
         *classes.findings(names, facts, found.node),
         *duplicates.findings(facts),
         *(() if first is None else _mirrored(first)),
+        *(() if first is None or settings.for_task is None else _unfit(settings.for_task, first.info)),
     ]
     summaries = {split: images.summary(rows) for split, rows in facts.items()}
     info = None if first is None else first.info
@@ -57,10 +60,11 @@ def _conversion(words: Sequence[str]) -> str:
 def _per_split(
     found: Built, facts: Mapping[str, list[Facts]], settings: CheckSettings, convert: str
 ) -> Iterator[Finding]:
+    pose = settings.for_task in (None, "pose")
     skip, cropped = settings.data.on_bad == "skip", settings.data.crop is not None
     for split, rows in facts.items():
         yield from unusable.findings(split, found.data[split], rows, found.node, skip)
-        yield from images.findings(split, rows, cropped, bool(found.data[split].info.keypoints))
+        yield from images.findings(split, rows, cropped, bool(found.data[split].info.keypoints) and pose)
         yield from objects.findings(split, rows, convert)
 
 
@@ -83,6 +87,15 @@ def _shares(names: list[str], facts: Mapping[str, list[Facts]]) -> dict[str, lis
         if total:
             found[split] = [value / total for value in [*table, void]]
     return found
+
+
+def _unfit(task: str, info: Info) -> Iterator[Finding]:
+    """Yield a finding if the dataset does not fit the task that is typed."""
+    try:
+        machine.model_of(task, info)
+    except UserError as error:
+        fact, _, remedy = str(error).removeprefix("task: ").partition("; ")
+        yield Finding("error", "task", f"task={task}: {fact}", remedy)
 
 
 def _mirrored(data: Dataset) -> Iterator[Finding]:

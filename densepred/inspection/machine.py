@@ -26,13 +26,16 @@ BACKWARD = 1.5
 MIB = 2**20
 
 
-def suggest(info: Info, crop: Sequence[int], images: int) -> dict[str, Any] | None:
-    """Return the largest batch, a power of two, and what it follows from; None for other tasks and unknown memory."""
-    task = next((name for kind, name in TASKS.items() if kind in info.provides and not info.keypoints), None)
+def suggest(info: Info, crop: Sequence[int], images: int, task: str | None = None) -> dict[str, Any] | None:
+    """Return the largest batch, a power of two, and what it follows from; None if the task or memory is unknown.
+
+    task: None for the first of TASKS that the dataset has annotations for
+    """
+    task = task or next((name for kind, name in TASKS.items() if kind in info.provides and not info.keypoints), None)
     free = free_memory()
     if task is None or free is None:
         return None
-    model = _model(task, info)
+    model = model_of(task, info)
     if model is None:
         return None
     each = BACKWARD * kept(model, (info.channels, *crop))
@@ -52,8 +55,11 @@ def line(found: dict[str, Any]) -> str:
     )
 
 
-def _model(task: str, info: Info) -> nn.Module | None:
-    """Return the default model of a task without memory for its weights."""
+def model_of(task: str, info: Info) -> nn.Module | None:
+    """Return the default model of a task without memory for its weights; None for a task of other configs.
+
+    Raises UserError if the dataset does not fit the task.
+    """
     found = Typed("train", configs(), []).compose([f"task={task}"])
     if found is None:
         return None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from densepred import output
 from densepred.inspection import machine
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
+from densepred.output import many
 from densepred.types import Info
 
 FEW = 5
 """Samples that the text shows per finding; JSON has all."""
+
+MOST = 12
+"""Classes with their shares in the line of a split; JSON has all."""
 
 
 @dataclass(slots=True)
@@ -47,15 +52,32 @@ def _stride(row: Mapping[str, Any]) -> list[str]:
     return [f"         predict at stride {row['stride']} or finer: a perfect model scores mean IoU {scores}"]
 
 
+def _shares(names: Sequence[str], shares: Sequence[float] | None) -> list[str]:
+    """Return the line on the pixels of the classes, the most frequent first; [] without class maps."""
+    if shares is None:
+        return []
+    rows = sorted(zip([*names, "void"], shares, strict=True), key=lambda row: -row[1])
+    kept = [f"{output.name(name)} {share:.1%}" for name, share in rows if share > 0]
+    absent = sum(share == 0 for share in shares[:-1])
+    more = [f"{len(kept) - MOST} more"] if len(kept) > MOST else []
+    gone = [f"{absent} without a pixel"] if absent else []
+    return [f"         classes {', '.join([*kept[:MOST], *more, *gone])}"]
+
+
 def text(report: Report) -> str:
     """Return the findings, worst first, in lines for a terminal."""
     lines = ["densepred-check"] + ([""] if report.splits else [])
     for split, row in report.splits.items():
         sizes = ", ".join(f"{size} ({count})" for size, count in row["sizes"].items())
-        objects = "" if row["objects"] is None else f" {row['objects']} objects,"
-        lines += [f"  {split:<6} {row['images']} images,{objects} sizes {sizes}"]
+        objects = "" if row["objects"] is None else f" {many(row['objects'], 'object')},"
+        if row["unreadable"] == row["images"]:
+            lines += [f"  {split:<6} {many(row['images'], 'image')}, none of which could be read"]
+            continue
+        bad = f" ({row['unreadable']} unreadable)" if row["unreadable"] else ""
+        lines += [f"  {split:<6} {many(row['images'], 'image')}{bad},{objects} sizes {sizes}"]
         depths = " and ".join(row["depths"])
         lines += [f"         {depths}, channels {row['channels']}, mean {row['mean']}, std {row['std']}"]
+        lines += _shares(report.classes, report.shares.get(split))
         lines += [f"         suggested crop {row['crop']}"] if row["crop"] else []
         lines += _stride(row)
     lines += [f"  {machine.line(report.batch)}"] if report.batch else []

@@ -22,10 +22,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from densepred import atomic
+from densepred import atomic, output
 from densepred.dataset import class_file
 from densepred.dataset.coco import Id
-from densepred.draw.comparison import class_legend, draw, hidden
+from densepred.draw.comparison import below, class_legend, draw, hidden
 from densepred.draw.panel import with_legend
 from densepred.errors import Notice, UserError
 from densepred.results import coco
@@ -139,12 +139,11 @@ class Results:
     def tell_of_hidden(self) -> None:
         """Issue a notice about overlays that show nothing, though something was found."""
         if self.hidden:
-            warnings.warn(
-                f"threshold={self.overlays.threshold:g}: {len(self.hidden)} overlays show nothing of what was found, "
-                f"because no score is above it; the highest is {max(self.hidden):.3f}; set a lower threshold",
-                Notice,
-                stacklevel=2,
-            )
+            highest = max(self.hidden)
+            text = f"of what was found, because no score is above it; the highest is {highest:.3f}"
+            shown = f"{output.many(len(self.hidden), 'overlay shows', 'overlays show')} nothing {text}"
+            remedy = f"type threshold={below(highest):g}"
+            warnings.warn(f"threshold={self.overlays.threshold:g}: {shown}; {remedy}", Notice, stacklevel=2)
 
     def join(self, places: Sequence[Path]) -> None:
         """Build the joint files from the records of these images, in this order, and remove the records."""

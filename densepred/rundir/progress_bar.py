@@ -32,7 +32,7 @@ FORMS = (
     "{desc}{n_fmt}/{total_fmt}{postfix}",
     "{desc}{n_fmt}/{total_fmt}",
 )
-"""What a bar shows, from wide to narrow terminals."""
+"""Forms of a bar, from wide to narrow terminals."""
 SHORTEST = 5
 """Columns of the bar itself."""
 

@@ -211,7 +211,7 @@ def test_a_wrong_word_is_one_line_with_a_hint(typed: str, words: list[str]) -> N
     assert "\n" not in text
 
 
-@pytest.mark.parametrize(("name", "typed"), [("check", "task=semantic"), ("convert", "model=unet")])
+@pytest.mark.parametrize(("name", "typed"), [("check", "loss=ce"), ("convert", "model=unet")])
 def test_words_of_a_training_are_none_of_commands_for_data(name: str, typed: str) -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011, Hydra raises many kinds
         composed(typed, name=name)

@@ -62,7 +62,7 @@ def test_what_is_typed_for_an_evaluation_wins(tmp_path: Path) -> None:
 
 NO_PATHS = {"splits", "split", "exif", "channels", "classes", "ignore_index", "on_bad", "threshold", "output_subdir"}
 NO_PATHS |= {"subdir", "key", "mask_suffix", "group", "family", "limit", "max_value", "columns", "divisor", "label_map"}
-NO_PATHS |= {"overwrite", "outside", "form", "fps", "frames", "check", "held_out", "unpaired", "all_files"}
+NO_PATHS |= {"overwrite", "outside", "form", "fps", "frames", "check", "held_out", "unpaired", "all_files", "for_task"}
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_predictions_below_the_images_are_no_images(tmp_path: Path) -> None:
     folder = touch(tmp_path, "a.png", "out/labels/a.png", "former/labels/a.png", "mine/labels/a.png")
     (folder / "former" / RECORD).write_text(json.dumps({"command": "densepred-predict"}))
     (folder / "mine" / RECORD).write_text("{}")  # a file of that name that is not ours
-    with pytest.warns(Notice, match="left out, because densepred-predict wrote it: .*former, .*out"):
+    with pytest.warns(Notice, match="left out, because densepred wrote it: .*former, .*out"):
         assert names(image_files(folder, folder / "out"), folder) == ["a.png", "mine/labels/a.png"]
     with pytest.warns(Notice, match="former"):
         assert [pair.id for pair in pair_folders(folder, None)] == ["a", "mine/labels/a", "out/labels/a"]
@@ -97,3 +97,11 @@ def test_datasets_count_them_once_for_images_and_masks(tmp_path: Path) -> None:
     with pytest.warns(Notice, match=r"one: left out 1 other file \(\.svg\)") as told:
         pair_folders(tmp_path / "one", tmp_path / "one", "_mask", tell=True)
     assert len(told) == 1
+
+
+def test_pictures_of_an_evaluation_are_no_images(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "evaluations/one/pictures/worst.png", "other/b.png")
+    (tmp_path / "other/metrics.json").write_text('{"miou": 1}')  # of another program
+    (tmp_path / "evaluations/one/metrics.json").write_text('{"checkpoint": "x", "split": "valid", "metrics": {}}')
+    with pytest.warns(Notice, match="left out, because densepred wrote it: .*one"):
+        assert names(image_files(tmp_path), tmp_path) == ["a.png", "other/b.png"]

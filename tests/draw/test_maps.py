@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from densepred.draw import maps
-from densepred.draw.comparison import compare
+from densepred.draw.comparison import below, compare
 from densepred.draw.panel import GAP, LINE
 from densepred.types import Annotation, Info
 
@@ -27,3 +28,10 @@ def test_a_damaged_input_stands_beside_the_clean_image() -> None:
     picture = compare(torch.rand(1, 8, 10), Annotation((8, 10), image=torch.rand(1, 8, 10)), truth, Info())
     assert picture.shape[-1] == 4 * 360 + 3 * GAP
     assert (picture[:, 2 * LINE :, 364:724] == 64).all()  # words of wide panels are twice as large
+
+
+@pytest.mark.parametrize(
+    ("score", "least"), [(0.27, 0.2), (0.1, 0.09), (0.3, 0.2), (1.0, 0.9), (0.0042, 0.004), (0.0, 0.0)]
+)
+def test_a_threshold_to_type_has_one_digit_and_lies_below_the_score(score: float, least: float) -> None:
+    assert below(score) == least

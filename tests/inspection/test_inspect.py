@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from densepred.inspection import classes, images
+from densepred.inspection import classes, images, report
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from tests import forked
@@ -176,3 +176,28 @@ def test_lines_name_the_files_written_and_no_objects_of_class_maps(tmp_path: Pat
     page = (tmp_path / "page.html").read_text()
     assert '<span class="swatch" style="background:rgb(200,0,0)"></span>color_c80000' in page
     assert "objects" not in page
+
+
+def test_a_sound_split_is_summed_up_and_an_unreadable_one_named(tmp_path: Path) -> None:
+    draw(tmp_path)
+    for index in range(3):
+        (tmp_path / f"images/val/{index}.png").write_bytes(b"no image")
+    text = report.text(inspected(tmp_path))
+    assert "classes class_0 50.0%, class_1 50.0%\n" in text
+    assert "  valid  3 images, none of which could be read\n" in text
+    assert "sizes \n" not in text
+
+
+def test_a_task_chooses_the_checks_and_is_refused_if_the_data_lacks_what_it_needs(tmp_path: Path) -> None:
+    draw(tmp_path)
+    words = ("dataset=folder", "dataset.root=.", "data.workers=0")
+    assert forked.run("check", *words, "task=semantic", folder=tmp_path)[0] == 0
+    code, out, _ = forked.run("check", *words, "task=detection_fcos", folder=tmp_path)
+    assert code == 2
+    assert "error: task: task=detection_fcos: it needs boxes" in out
+    code, _, errors = forked.run("check", *words, "task=semantc", folder=tmp_path)
+    assert code == 2
+    assert "did you mean semantic?" in errors
+    code, _, errors = forked.run("convert", *words, "task=semantic", "output=converted", folder=tmp_path)
+    assert code == 0
+    assert "task=semantic: has no effect" in errors

@@ -17,7 +17,7 @@ def test_activations_are_those_that_the_backward_pass_needs() -> None:
 
 def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Conv2d(3, 8, 1).to("meta")  # keeps its input: 12288 bytes per image of 32x32
-    monkeypatch.setattr(machine, "_model", lambda task, info: model)
+    monkeypatch.setattr(machine, "model_of", lambda task, info: model)
     monkeypatch.setattr(machine, "free_memory", lambda: (int((16 * 32 + 9 * 1.5 * 12288) / 0.8) + 1, "a card"))
     info = Info(classes=("a", "b"), provides=("semantic",))
     found = machine.suggest(info, (32, 32), images=100)

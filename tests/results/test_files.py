@@ -132,7 +132,7 @@ def test_overlays_that_show_nothing_name_the_highest_score(tmp_path: Path) -> No
             assert writer.hidden == []
             continue
         with pytest.warns(
-            Notice, match=f"1 overlays show nothing .*the highest is {min(max(scores), joints):.3f}; set a"
+            Notice, match=f"1 overlay shows .*the highest is {min(max(scores), joints):.3f}; type threshold=0.[12]$"
         ):
             writer.tell_of_hidden()
     assert hidden(Annotation((9, 9), scores=torch.zeros(0), boxes=torch.zeros(0, 4)), 0.3) is None

@@ -175,7 +175,7 @@ def test_a_file_that_fits_nowhere_is_refused(tmp_path: Path) -> None:
         running.train(tmp_path / "run", "trainer.max_steps=1", f"weights.model={tmp_path / 'x.safetensors'}")
 
 
-def test_heads_that_begin_anew_are_told_with_the_reason() -> None:
+def test_heads_that_begin_anew_have_a_reason() -> None:
     missing = ["heads.semantic.convs.0.weight", "heads.center.convs.0.weight", "decoder.weight"]
     state = {"heads.semantic.convs.0.weight": torch.zeros(1), "heads.offset.convs.0.weight": torch.zeros(1)}
     before, after = (
