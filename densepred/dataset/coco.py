@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from densepred.dataset import layouts, paths
+from densepred.dataset.alike import tell_alike
 from densepred.dataset.beyond import beyond
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.image_file import check_pixels
@@ -197,6 +198,7 @@ def read_categories(data: Record, path: Path) -> dict[Id, Record]:
         raise UserError(f"{path}: the category {shown(twice[0])} is given twice; give each its own name")
     if not out:
         raise UserError(f"{path}: lists no categories; add them")
+    tell_alike(path, [record["name"] for record in out.values()])
     return out
 
 

@@ -38,6 +38,8 @@ class Darwin(Annotated):
             place = images / str(item.get("path") or "").strip("/")
             image = self.add_image(records, path, item.get("name"), [place, images])
             if image is not None:
+                slot = next(iter(item.get("slots") or [{}]))
+                records.compare(image, slot.get("height"), slot.get("width"))
                 self._objects(records, image, path, data["annotations"])
         records.unread(images, "images without a JSON file, left out")
         return records

@@ -23,6 +23,8 @@ PAGES = (
     "id of each pixel's class"
 )
 
+WITHOUT_ALPHA = "save it without an alpha channel"
+
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Return the ids (H, W) of a mask as stored, or its colours (H, W, 3). EXIF is ignored.
@@ -81,12 +83,15 @@ def _ids(image: Image.Image, path: Path) -> np.ndarray:
     if image.mode in ("LA", "PA", "RGBA"):
         low, _ = image.getchannel("A").getextrema()
         if low != 255:
-            raise UserError(f"{path}: the mask is partly transparent; save it without an alpha channel")
+            colours = image.convert("RGB").getextrema()
+            alone = all(least == most for least, most in colours)  # pyright: ignore[reportGeneralTypeIssues]
+            remedy = "save its alpha channel, which alone has a drawing, as a grey PNG" if alone else WITHOUT_ALPHA
+            raise UserError(f"{path}: the mask is partly transparent; {remedy}")
         return np.asarray(image)[..., 0] if image.mode != "RGBA" else np.asarray(image)[..., :3]
     if image.mode not in ("1", "L", "P", "RGB", "F", *WIDE):
         raise UserError(f"{path}: has mode {image.mode}, which masks cannot have; save it as grey or palette PNG")
     values = np.asarray(image)
-    return values.astype(np.uint8) if values.dtype == bool else _whole(values, path)
+    return _whole(values, path)
 
 
 def _whole(values: np.ndarray, path: Path) -> np.ndarray:
@@ -97,4 +102,4 @@ def _whole(values: np.ndarray, path: Path) -> np.ndarray:
         values = values.astype(np.int64)
     if values.dtype.kind not in "iub" or not (values.ndim == 2 or values.shape[2] == 3):
         raise UserError(f"{path}: the mask is {values.dtype} of shape {values.shape}; save ids as (height, width)")
-    return np.array(values)
+    return values.astype(np.uint8) if values.dtype == bool else np.array(values)

@@ -7,6 +7,7 @@ import os
 import warnings
 from pathlib import Path
 
+from densepred.dataset.file_names import normal
 from densepred.dataset.pairs import Pair
 from densepred.dataset.paths import split_word
 from densepred.errors import Misfit, Notice, UserError, shown
@@ -113,7 +114,9 @@ def _cells(path: Path, needed: tuple[str, ...], root: Path) -> list[tuple[int, l
 def _fits(cells: list[str], needed: tuple[str, ...], root: Path) -> bool:
     """Look for every needed column in a first line, or for a path to a file in place of headings."""
     columns = _columns([cell.strip() for cell in cells])
-    return all(name in columns for name in needed) or (len(cells) >= len(needed) and _is_file(root, cells[0].strip()))
+    return all(name in columns for name in needed) or (
+        len(cells) >= len(needed) and _is_file(root, _plain(root, cells[0].strip()))
+    )
 
 
 def _columns(cells: list[str]) -> dict[str, int]:
@@ -129,9 +132,15 @@ def _row(path: Path, root: Path, line: int, cells: list[str], columns: dict[str,
         raise UserError(f"{path}: line {line} names no {' or '.join(needed)}; complete or remove it")
     if any("\0" in values[name] or not Path(values[name]).name for name in needed):
         raise UserError(f"{path}: line {line} holds {shown(','.join(cells))}, no path to a file; correct it")
+    values = {name: _plain(root, value) if name in needed else value for name, value in values.items()}
     mask = root / expand(values["mask"]) if "mask" in needed else None
     image = root / expand(values["image"])
     return Pair(str(Path(values["image"]).with_suffix("")), image, mask), values.get("split")
+
+
+def _plain(root: Path, name: str) -> str:
+    """Return a path with slashes in place of the backslashes of Windows, unless a file has this very name."""
+    return name if "\\" not in name or _is_file(root, name) else normal(name)
 
 
 def _refuse_outside(path: Path, root: Path, pairs: list[Pair]) -> None:

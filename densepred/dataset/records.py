@@ -19,6 +19,8 @@ from densepred.errors import Notice, UserError, shown
 TURNED = 5
 """EXIF orientations from here on exchange height and width."""
 
+OTHER_SIZE = "images of another size than their annotation files give, whose objects may lie elsewhere; resize them"
+
 
 class Records:
     """`path` is the file or folder that messages name; image files lie below `folder`."""
@@ -64,6 +66,15 @@ class Records:
         """Return height and width of an image."""
         record = self._images[image - 1]
         return record["height"], record["width"]
+
+    def compare(self, image: int, height: object, width: object) -> None:
+        """Count an image if its annotation file gives it another size; 0 and sides in another order are passed over."""
+        try:
+            given = (int(str(height)), int(str(width)))
+        except ValueError:
+            return
+        if min(given) > 0 and sorted(given) != sorted(self.size(image)):
+            self.told[OTHER_SIZE] += 1
 
     def add(self, image: int, label: str, place: str, **fields: Any) -> None:
         """Add an object of the class `label`; `place` names its file and its number there, and is unique."""

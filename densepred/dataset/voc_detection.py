@@ -43,6 +43,7 @@ class VocDetection(Annotated):
             image = self.add_image(records, path, found.findtext("filename"), images)
             if image is None:
                 continue
+            records.compare(image, found.findtext("size/height"), found.findtext("size/width"))
             for number, element in enumerate(found.findall("object"), 1):
                 self._object(records, image, path, number, element)
         if folder is not None and self._list(split) is None:
@@ -62,7 +63,7 @@ class VocDetection(Annotated):
         if listed is None:
             found = files_below(folder, ".xml")
         else:
-            lines = (line.split() for line in listed.read_text(encoding="utf-8").splitlines())
+            lines = (line.split() for line in listed.read_text(encoding="utf-8-sig").splitlines())
             found = [paths.inside(folder, f"{words[0]}.xml", str(listed)) for words in lines if words]
         if not found:
             raise paths.Absent(f"{listed or folder}: holds no XML file; check dataset.annotations and dataset.splits")

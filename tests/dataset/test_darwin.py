@@ -87,3 +87,10 @@ def test_an_item_that_leads_out_of_the_folder_is_missing(tmp_path: Path) -> None
     save(tmp_path / "data", "train", polygon("cat", SQUARE), name="../../../secret.png", path="/../..")
     with pytest.raises(UserError, match=r"its image .* is missing"):
         Darwin(str(tmp_path / "data"))
+
+
+def test_an_image_of_another_size_than_its_slot_is_counted(tmp_path: Path) -> None:
+    slot = {"slot_name": "0", "width": 2 * SIZE[1], "height": 2 * SIZE[0]}
+    save(tmp_path, "train", polygon("cat", SQUARE), slots=[slot])
+    with pytest.warns(Notice, match="1 images of another size than their annotation files give"):
+        Darwin(str(tmp_path))

@@ -263,6 +263,7 @@ def test_masks_that_cannot_be_trusted_are_refused(tmp_path: Path) -> None:
         ("a.jpg", Image.fromarray(GREY), "JPEG"),
         ("a.png", Image.fromarray(np.concatenate((RGB, GREY[..., None]), 2)), "transparent"),
         ("b.png", Image.fromarray(np.stack((GREY, GREY), 2), "LA"), "transparent"),
+        ("c.png", Image.fromarray(np.stack((GREY * 0, GREY), 2), "LA"), "save its alpha channel"),
         ("a.tif", Image.fromarray(RANDOM.random((4, 4), dtype=np.float32)), "fractions"),
     ):
         with pytest.raises(UserError, match=why):

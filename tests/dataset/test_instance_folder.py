@@ -11,6 +11,7 @@ from PIL import Image
 
 from densepred.dataset.id_map import COUNTED, distinct
 from densepred.dataset.instance_folder import InstanceFolder
+from densepred.dataset.mask import read_mask
 from densepred.errors import Notice
 from densepred.types import VOID, Annotation, UserError
 from tests.dataset.files import picture, write
@@ -230,3 +231,14 @@ def test_ids_in_separate_parts_are_questioned(root: Path) -> None:
         Image.fromarray(classes).save(path)
     with pytest.warns(Notice, match=r"ids, \d+ of them in separate parts \(up to 3\).*dataset=folder"):
         InstanceFolder(str(root))
+
+
+def test_a_map_of_true_and_false_is_one_instance(tmp_path: Path) -> None:
+    write(tmp_path / "images/train/a.png", picture((8, 8)))
+    (tmp_path / "instances/train").mkdir(parents=True)
+    inside = np.zeros((8, 8), bool)
+    inside[2:5, 3:7] = True
+    np.save(tmp_path / "instances/train/a.npy", inside)
+    truth = InstanceFolder(str(tmp_path))[0].truth
+    assert truth.need("boxes").tolist() == [[2.5, 1.5, 6.5, 4.5]]
+    assert read_mask(tmp_path / "instances/train/a.npy").tolist() == inside.astype(int).tolist()

@@ -94,3 +94,9 @@ def test_images_of_a_folder_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "train/a.jpg").rename(tmp_path / "pictures/a.jpg")
     assert [path.parent.name for path in Labelme(str(tmp_path)).files()] == ["pictures"]
+
+
+def test_labels_that_differ_in_case_or_blanks_alone_are_named(tmp_path: Path) -> None:
+    save(tmp_path, "train/a", [shape("cat", SQUARE), shape("Cat ", SQUARE), shape("dog", SQUARE)])
+    with pytest.warns(Notice, match="'Cat ' and 'cat' differ in upper case or blanks alone"):
+        assert Labelme(str(tmp_path)).info.classes == ("background", "Cat ", "cat", "dog")

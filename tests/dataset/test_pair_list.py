@@ -84,3 +84,9 @@ def test_links_out_of_the_root_and_paths_back_into_it_are_read(tmp_path: Path) -
     (root / "link").symlink_to(tmp_path)
     (root / "list.csv").write_text(f"image,mask\nlink/a.png,x/../b.png\n{root}/c.png,d.png\n")
     assert len(read_list(root / "list.csv", root, True)) == 2
+
+
+def test_backslashes_of_windows_are_slashes(root: Path) -> None:
+    (root / "list.csv").write_bytes(rows().replace("/", "\\").replace("\n", "\r\n").encode("utf-8-sig"))
+    found = read_list(root / "list.csv", root, True)
+    assert [(str(p.image.relative_to(root)), str(p.mask.relative_to(root)), s) for p, s in found if p.mask] == FILES

@@ -84,3 +84,19 @@ def test_a_large_file_is_refused(root: Path) -> None:
     (root / "Annotations/train_a.xml").write_bytes(b" " * ((1 << 22) + 1))
     with pytest.raises(UserError, match="more than 4 MB"):
         VocDetection(str(root))
+
+
+def test_images_of_another_size_than_their_file_gives_are_counted(root: Path) -> None:
+    path = root / "Annotations/train_a.xml"
+    text = path.read_text()
+    for width, height, counted in ((80, 40, True), (0, 0, False), (20, 40, False)):
+        size = f"<width>{width}</width><height>{height}</height>"
+        path.write_text(text.replace("<width>40</width><height>20</height>", size))
+        with pytest.warns(Notice) as told:  # one tells of the difficult object
+            VocDetection(str(root))
+        assert any("1 images of another size" in str(one.message) for one in told) == counted
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(root: Path) -> None:
+    (root / "ImageSets/Main/val.txt").write_bytes(b"\xef\xbb\xbfval_a\r\n")
+    assert [path.name for path in VocDetection(str(root), "valid").files()] == ["val_a.jpg"]
