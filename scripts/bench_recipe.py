@@ -68,7 +68,7 @@ def overrides(args: argparse.Namespace, seed: int) -> list[str]:
         "trainer.patience=null",
         "trainer.valid_every=1000",
         "trainer.pictures=0",
-        *(["encoder.pretrained=false", "optimizer.groups=null"] if args.random else []),
+        *(["encoder.pretrained=false"] if args.random else []),
         *args.set,
     ]
 
@@ -112,7 +112,7 @@ def train_peer(name: str, args: argparse.Namespace, seed: int) -> dict[str, floa
     inner = list(model.net.encoder.parameters())
     known = {id(parameter) for parameter in inner}
     outer = [parameter for parameter in model.parameters() if id(parameter) not in known]
-    factors = (1.0 if args.random else given.optimizer["groups"]["encoder"]["lr"], 1.0)
+    factors = ((given.optimizer["groups"] or {}).get("encoder", {}).get("lr", 1.0), 1.0)
     optimizer = torch.optim.AdamW(
         [{"params": inner}, {"params": outer}], lr=rate, weight_decay=given.optimizer["weight_decay"]
     )
@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], help="overrides of the recipe")
     parser.add_argument("--hold-out", type=float, default=0.0, help="share of the training images to validate on")
     parser.add_argument("--images", type=int, default=None, help="number of training images; by default all")
-    parser.add_argument("--random", action="store_true", help="begin at random weights, with one learning rate")
+    parser.add_argument("--random", action="store_true", help="begin at random weights")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, nargs=2, default=(256, 256))

@@ -76,7 +76,7 @@ def _choices(config: DictConfig, task: str, typed: set[str], dataset: Dataset) -
     measured, accelerator = measure(dataset, config.data.on_bad == "skip"), torch.accelerator.is_available()
     found = [choice for choice in _of_objects(config, task, measured) if choice.key not in typed]
     if config.data.crop is None and "data.crop" not in typed:
-        found.append(pose_crop(measured, accelerator) if task == "pose" else crop(measured.sizes, accelerator))
+        found.append(pose_crop(measured, accelerator) if task == "pose" else crop(measured.sizes, accelerator, task))
     count, what = len(dataset), "images"
     if task == "pose":
         count, what = sum(len(dataset.labelled(index)) for index in range(count)), "labelled instances"
@@ -116,9 +116,9 @@ def _lengths(config: DictConfig, typed: set[str], count: int, what: str) -> list
     return found
 
 
-def crop(found: Sequence[tuple[int, int]], accelerator: bool) -> Choice:
-    """Return the crop: the shortest sides of the images in multiples of 32, at most 256 on a CPU, else 512."""
-    largest, where = (512, "an accelerator") if accelerator else (256, "a CPU")
+def crop(found: Sequence[tuple[int, int]], accelerator: bool, task: str) -> Choice:
+    """Return the crop: the shortest sides of the images in multiples of 32, within a largest side."""
+    largest, where = (512, "an accelerator") if accelerator else (192 if task == "semantic" else 256, "a CPU")
     height, width = (min((size[axis] for size in found), default=largest) for axis in (0, 1))
     sides = [min(largest, max(STEP, side // STEP * STEP)) for side in (height, width)]
     reason = f"sides of {len(found)} training images are at least {height} and {width}; at most {largest} on {where}"

@@ -31,7 +31,7 @@ def settle(config: DictConfig, name: str, choices: Mapping[str, str], words: Seq
     idle = compose.idle_groups(config)
     lines = [
         *_parts(choices, own[1], keys | idle),
-        *(_unused(config, choices, keys) if "encoder" in idle else ()),
+        *([_unused(choices)] if "encoder" in idle else []),
         *_values(config, name, own[0], choices, keys),
     ]
     for line in lines:
@@ -48,13 +48,8 @@ def _parts(choices: Mapping[str, str], own: Mapping[str, str], keys: set[str]) -
             )
 
 
-def _unused(config: DictConfig, choices: Mapping[str, str], keys: set[str]) -> Iterator[str]:
-    """Yield a line for a model without the encoder, and for its learning rate, which has nothing to apply to."""
-    yield f"encoder={choices['encoder']} and its weights are left out: model={choices['model']} does not use the group"
-    if "optimizer.groups" not in keys and OmegaConf.select(config, "optimizer.groups.encoder") is not None:
-        with open_dict(config):
-            del config.optimizer.groups.encoder
-        yield f"optimizer.groups.encoder is left out: model={choices['model']} has no such part"
+def _unused(choices: Mapping[str, str]) -> str:
+    return f"encoder={choices['encoder']} and its weights are left out: model={choices['model']} does not use the group"
 
 
 def _values(

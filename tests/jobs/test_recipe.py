@@ -92,9 +92,10 @@ def test_a_small_rest_of_an_epoch_makes_no_batch_of_its_own(images: int, typed: 
 
 def test_crops_are_multiples_of_the_stride_within_the_smallest_image() -> None:
     found = [(500, 300), (333, 900)]
-    assert recipe.crop(found, accelerator=False).value == [256, 256]
-    assert recipe.crop(found, accelerator=True).value == [320, 288]
-    assert recipe.crop([(20, 50)], accelerator=False).value == [32, 32]
+    assert recipe.crop(found, accelerator=False, task="panoptic").value == [256, 256]
+    assert recipe.crop(found, accelerator=False, task="semantic").value == [192, 192]
+    assert recipe.crop(found, accelerator=True, task="semantic").value == [320, 288]
+    assert recipe.crop([(20, 50)], accelerator=False, task="semantic").value == [32, 32]
 
 
 SHAPES = ("dataset=shapes", "dataset.counts={train: 6, valid: 2, test: 1}", "dataset.size=[64,64]")

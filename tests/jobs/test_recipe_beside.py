@@ -30,7 +30,6 @@ CASES = [
         ("finetune", "model=unet_first"),
         [
             "encoder=efficientnet_lite0 and its weights are left out: model=unet_first does not use the group",
-            "optimizer.groups.encoder is left out: model=unet_first has no such part",
         ],
     ),
     (("finetune", "trainer=debug"), ["trainer.max_minutes=60 gives way to null of trainer=debug"]),
