@@ -1,4 +1,4 @@
-"""Images of the same samples in TensorBoard at every validation."""
+"""Images in TensorBoard: training samples at the start, the same validation samples at every validation."""
 
 from __future__ import annotations
 
