@@ -11,6 +11,7 @@ from densepred.decoder.deeplabv3 import ASPP, DeepLabV3
 from densepred.encoder.resnet import ResNet
 from densepred.model.encoder_decoder import EncoderDecoder
 from densepred.types import HeadSpec
+from tests import cases
 
 PREFIXES = {
     "backbone.": "encoder.body.",
@@ -34,7 +35,7 @@ def randomise_statistics(model: nn.Module) -> None:
             nn.init.uniform_(part.running_var, 0.5, 1.5)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize(("depth", "reference"), [(50, deeplabv3_resnet50), (101, deeplabv3_resnet101)])
+@pytest.mark.parametrize(("depth", "reference"), [(50, deeplabv3_resnet50), cases.slow((101, deeplabv3_resnet101))])
 def test_it_equals_torchvision_with_its_weights(depth: int, reference: partial[nn.Module]) -> None:
     torch.manual_seed(0)
     theirs = reference(weights=None, weights_backbone=None, num_classes=5).eval()
