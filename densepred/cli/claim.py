@@ -16,6 +16,7 @@ from densepred.home import expand
 from densepred.process.role import CLAIMED, is_first
 
 AUTO = "auto"
+_empty = False  # was the folder of the present command empty when it began
 
 
 class Claim(Callback):
@@ -39,10 +40,24 @@ class Claim(Callback):
             elif self.exclusive and not os.environ.get(CLAIMED):
                 with contextlib.suppress(OSError):  # Hydra makes the folder again, and reports the error
                     config.hydra.run.dir = str(restarted(lambda: claim(Path(config.hydra.run.dir))))
+            _note(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         with read_write(config.hydra):  # Hydra writes there itself
             config.hydra.sweep.dir = str(expand(config.hydra.sweep.dir))
+
+
+def found_empty() -> bool:
+    """Return True if the folder of this command was new, or empty, when it began: then all in it is of this command."""
+    return _empty
+
+
+def _note(folder: Path) -> None:
+    global _empty
+    try:
+        _empty = not any(folder.iterdir())
+    except OSError:
+        _empty = not folder.exists()
 
 
 def claim(path: Path) -> Path:

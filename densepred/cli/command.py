@@ -23,11 +23,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred import output
-from densepred.cli import flags, groups, help, hydra_errors, ignored, own_configs, synonyms
+from densepred.cli import claim, flags, groups, help, hydra_errors, ignored, own_configs, synonyms
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
-from densepred.errors import UserError, classed, notices
+from densepred.errors import MachineError, UserError, classed, notices
 from densepred.process import slurm, starting, supervisor, watch
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.role import is_first, tells
@@ -123,6 +123,7 @@ class Invocation:
         self.code: int | None = 0
         self.error: Exception | None = None
         self.folder: Path | None = None
+        self.own_folder = False  # was it new, or empty
         self.prepared: list[str] = []
         self.full: str | None = None
         self.raises = raises
@@ -179,6 +180,7 @@ class Invocation:
     def _job(self, cfg: DictConfig) -> int | None:
         _restore("HYDRA_FULL_ERROR", None)
         self.folder = folder() if is_first() else None  # the first process shares its folder
+        self.own_folder = self.folder is not None and claim.found_empty()
         try:
             secrets.collect(cfg)
             groups.check_choices(Typed(self.name, configs(), ()), choices())
@@ -199,6 +201,8 @@ class Invocation:
         error = classed(error) or error
         users = isinstance(error, UserError | HydraException | OmegaConfBaseException)
         if users and self.folder is not None:
+            if self.own_folder and not isinstance(error, MachineError):  # that one can be resumed
+                _clear(self.folder)
             _remove_empty(self.folder)
         if self.raises:
             if not users:
@@ -237,6 +241,14 @@ def _keep(trace: str, folder: Path | None) -> str:
             file.write(output.clean(trace))
             return f"its traceback is in {folder / 'train.log'}"
     return "HYDRA_FULL_ERROR=1 shows its traceback"
+
+
+def _clear(folder: Path) -> None:
+    """Take the files of a start out of the folder of a run that was refused."""
+    if any(folder.glob("*")):
+        from densepred.rundir import refused  # with torch, which has written them
+
+        refused.clear(folder)
 
 
 def _remove_empty(folder: Path) -> None:

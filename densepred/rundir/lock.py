@@ -65,6 +65,7 @@ class Lock:
         self._ended = threading.Event()
 
     def __enter__(self) -> Lock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)  # a run that was refused has removed it meanwhile
         while not self._made():
             found = read(self.path)
             if found is None or self._take_over(found):

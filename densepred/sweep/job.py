@@ -62,7 +62,7 @@ def result(job: SweepJob, failed: int, count: int) -> JobReturn:
     """Return what Hydra's sweepers read: the best score, or an error that counts the failed jobs."""
     result = Result(overrides=job.overrides, working_dir=str(job.folder))
     result.status = JobStatus.FAILED if job.code else JobStatus.COMPLETED
-    error = UserError(f"{failed} of {count} jobs failed; see the table above and train.log in their folders")
+    error = UserError(f"{failed} of {count} jobs failed; see the table and messages above, and train.log if it stayed")
     result.return_value = error if job.code else job.value
     return result
 

@@ -103,7 +103,9 @@ class Search:
         failed = [str(job.number) for job in self.launcher.jobs if job.code]
         if failed:
             count = len(self.launcher.jobs)
-            raise UserError(f"{len(failed)} of {count} jobs failed; see the table above and train.log in their folders")
+            raise UserError(
+                f"{len(failed)} of {count} jobs failed; see the table and messages above, and train.log if it stayed"
+            )
 
     def _opened(self, direction: Direction) -> optuna.Study:
         """Return the study in the folder of the sweep, a new one at first; refuse one of other settings."""

@@ -51,7 +51,7 @@ def test_all_jobs_of_a_sweep_may_be_refused(home: Path) -> None:
     assert err.splitlines() == [
         f"error: dataset.root: ~/a is no folder (from {home / 'here'}); give the folder of the dataset",
         f"error: dataset.root: ~/b is no folder (from {home / 'here'}); give the folder of the dataset",
-        "error: 2 of 2 jobs failed; see the table above and train.log in their folders",
+        "error: 2 of 2 jobs failed; see the table and messages above, and train.log if it stayed",
     ]
     assert "'~/b'  exit 2" in out
     assert (home / "sweep/table.md").is_file()
