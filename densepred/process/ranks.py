@@ -37,8 +37,9 @@ def check(devices: int, key: str, accelerators: int, processors: int) -> str | N
         )
     if accelerators or devices <= processors:
         return None
+    few = f"{processors} processor{'s' * (processors > 1)}"
     return (
-        f"{key}={devices}: there is no accelerator, and {processors} processors: the processes take turns, and each "
+        f"{key}={devices}: there is no accelerator, and {few}: the processes take turns, and each "
         f"loads torch before it begins; {key}=1 uses all processors by its threads"
     )
 

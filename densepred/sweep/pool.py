@@ -65,8 +65,9 @@ def crowded(jobs: int, each: int, gpus: int) -> str | None:
     processors = _processors()
     if gpus or jobs * each <= processors:
         return None
+    few = f"{processors} processor{'s' * (processors > 1)}"
     return (
-        f"sweep.parallel={jobs}: there is no GPU, and {processors} processors: the jobs take turns, and all need their "
+        f"sweep.parallel={jobs}: there is no GPU, and {few}: the jobs take turns, and all need their "
         f"memory at once; sweep.parallel={max(1, processors // each)} takes no longer"
     )
 

@@ -17,7 +17,7 @@ import torch.multiprocessing as mp
 
 from tests import forked
 from tests.conftest import PATIENCE
-from tests.program.test_program import ENVIRONMENT, equal_runs, run, start, wait_for_checkpoint
+from tests.program.test_program import ENVIRONMENT, equal_runs, errors, run, start, wait_for_checkpoint
 from tests.running import TINY
 
 LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -179,5 +179,5 @@ def test_a_signal_to_the_launcher_of_two_saves(tmp_path: Path, number: signal.Si
     wait_for_checkpoint(tmp_path, "run", process)
     process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (75, "")
+    assert (process.returncode, errors(err)) == (75, [])
     assert len(re.findall(r"^stopped at step \d+; resume with", out, re.M)) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PATIENCE
-from tests.program.test_program import ENVIRONMENT, equal_runs, run, start, wait_for
+from tests.program.test_program import ENVIRONMENT, equal_runs, errors, run, start, wait_for
 from tests.running import TINY
 
 TWO = (*TINY, "trainer.devices=2")
@@ -24,7 +24,7 @@ def metrics(folder: Path) -> str:
 
 def test_two_devices_share_one_run_and_evaluate_as_one(tmp_path: Path) -> None:
     code, out, err = run("train", *TWO, "trainer.epochs=2", "hydra.run.dir=runs/two", folder=tmp_path)
-    assert (code, err) == (0, "")
+    assert (code, errors(err)) == (0, [])
     assert "2 x cpu" in out
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["two"]
     assert run("eval", "ckpt=runs/two", "output=one", folder=tmp_path)[0] == 0
@@ -45,7 +45,7 @@ def test_torchrun_gives_the_run_of_two_devices(tmp_path: Path) -> None:
 def test_a_mistake_on_two_devices_is_one_line(tmp_path: Path) -> None:
     code, _, err = run("train", *TWO, "trainer.monitor=nonsense", folder=tmp_path)
     assert code == 2
-    [line] = err.splitlines()
+    [line] = errors(err)
     assert line.startswith("error: trainer.monitor: no metric computes 'nonsense'; set trainer.monitor to one of")
 
 
