@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from densepred.cli import command, compose
 from densepred.errors import Notice, UserError
 from densepred.home import expand
-from densepred.results.inputs import chosen, claim
+from densepred.output import many
+from densepred.results.inputs import chosen, claim, release
 from densepred.results.interruption import explained, stopping
 from densepred.results.places import destinations
 
@@ -90,7 +91,8 @@ def predict(cfg: DictConfig) -> int:
     for reason in failed:
         print(f"error: {reason}", file=sys.stderr)
     if len(failed) == len(files):
-        raise UserError(f"{source}: none of {len(files)} images could be predicted; see the lines above")
+        release(output)
+        raise UserError(f"{source}: none of {many(len(files), 'image')} could be predicted; see the lines above")
     writer.join(places)
     _tell_missing(settings, writer.kinds)
     writer.tell_of_hidden()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.errors import Notice, UserError
+from densepred.errors import Notice, UserError, in_shell
 from densepred.types import VOID, Annotation, Info, Sample
 
 SHOWN = 12  # names of a list in a message
+TYPED = 40  # names to type
 
 
 class ByName(Dataset):
@@ -73,10 +75,8 @@ def matched(dataset: Dataset, info: Info, required: Collection[str], what: str, 
     differ = [kind for kind in kinds if kind[1] != kind[2]]
     for word, names, wanted, fewer in differ:
         if set(names) != set(wanted) and not (fewer and names and set(names) < set(wanted)):
-            raise UserError(
-                f"{known} has the {word} {_shown(wanted)} but {what} has {_shown(names)}; give both the same names, in "
-                "any order"
-            )
+            fact = f"{known} has the {word} {_shown(wanted)} but {what} has {_shown(names)}"
+            raise UserError(f"{fact}; {_remedy(word, names, wanted)}")
         if len(set(names)) < len(names):
             raise UserError(f"{what} has {word} of equal names, {_shown(names)}; give each a name of its own")
     for word, names, wanted, _ in differ:
@@ -84,6 +84,14 @@ def matched(dataset: Dataset, info: Info, required: Collection[str], what: str, 
             f"{what}: {word} {_shown(names)} matched by name with {_shown(wanted)} of {known}", Notice, stacklevel=2
         )
     return ByName(dataset, info) if differ else dataset
+
+
+def _remedy(word: str, names: Sequence[str], wanted: Sequence[str]) -> str:
+    unnamed = word == "classes" and names and all(re.fullmatch(r"class_\d+", name) for name in names)
+    if unnamed and len(names) <= len(wanted) <= TYPED:
+        words = in_shell(f"dataset.classes=[{','.join(wanted)}]")
+        return f"the masks have no names of their own: type {words} if their ids count in this order"
+    return "give both the same names, in any order"
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,7 @@ def images(source: Path, output: Path | None = None) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.is_dir():
-        raise UserError(f"input={source}: there is no such file or folder; check the path")
+        raise UserError(f"input={source}: there is no such file or folder; {_meant(str(source))}")
     left_out = LeftOut()
     found = image_files(source, output, left_out)
     if not found:
@@ -98,6 +100,26 @@ def without_companions(files: list[Path], source: Path, ckpt: object) -> list[Pa
         text = f"left out {len(found)} files that belong to images by their names ({names})"
         warnings.warn(f"input={source}: {text}; all_files=true predicts them too", Notice, stacklevel=2)
     return [file for file in files if file not in found]
+
+
+def _meant(source: str) -> str:
+    """Return the remedy for an input that is no path: an address, or a pattern that the shell has not replaced."""
+    if re.match(r"[a-z]{2,}:/", source):
+        return "download it, and give the file"
+    return "give the folder instead of a pattern" if "*" in source else "check the path"
+
+
+def release(output: Path) -> None:
+    """Remove the record of this command from a folder without results, so that it keeps no other command out."""
+    from densepred.dataset.listing import RECORD
+
+    with contextlib.suppress(OSError):
+        inside = sorted(output.rglob("*"), reverse=True)
+        if [path for path in inside if not path.is_dir()] == [output / RECORD]:
+            (output / RECORD).unlink()
+            for empty in [path for path in inside if path.is_dir()]:
+                empty.rmdir()
+            output.rmdir()
 
 
 def claim(output: Path, source: Path, settings: Any) -> None:

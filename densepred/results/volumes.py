@@ -21,12 +21,13 @@ from densepred.dataset.volume_cases import CHANNEL
 from densepred.engine import caps
 from densepred.errors import Notice, UserError
 from densepred.nn import choose
+from densepred.output import many
 from densepred.predictor import Predictor
 from densepred.process.memory import free_memory
 from densepred.results import recorded
 from densepred.results.files import OverlaySettings, Results
 from densepred.results.in_parallel import TOGETHER
-from densepred.results.inputs import claim, runs_of
+from densepred.results.inputs import claim, release, runs_of
 from densepred.results.interruption import explained, stopping
 from densepred.results.predicting import Found, Predicting, Work, Writers
 from densepred.rundir.progress_bar import ProgressBar
@@ -75,7 +76,8 @@ def predict(
             failed += 1
             print(f"error: {error}", file=sys.stderr)
     if failed == len(work):
-        raise UserError(f"{source}: none of {failed} volumes could be predicted; see the lines above")
+        release(output)
+        raise UserError(f"{source}: none of {many(failed, 'volume')} could be predicted; see the lines above")
     writer.join(one.places)
     writer.tell_of_hidden()
     caps.tell_of_full(model.task.codec, one.count)

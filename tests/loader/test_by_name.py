@@ -82,7 +82,12 @@ def test_the_same_order_is_left_alone() -> None:
         (replace(ANIMALS, classes=("void", "cat"), things=(1,)), ("semantic",), "but here has void, cat; give both"),
         (replace(ANIMALS, classes=("void", "dog", "cat", "cow")), ("boxes",), "but here has void, dog, cat, cow"),
         (replace(ANIMALS, keypoints=("head",)), ("keypoints",), "there has the keypoints head, tail but here has head"),
-        (Info(), ("boxes",), "but here has none"),
+        (Info(), ("boxes",), "but here has none; give both"),
+        (
+            replace(ANIMALS, classes=("class_0", "class_1")),
+            ("semantic",),
+            r"type 'dataset\.classes=\[void,cat,dog\]' if",
+        ),
     ],
 )
 def test_other_names_are_refused_with_both_lists(given: Info, required: tuple[str, ...], message: str) -> None:

@@ -75,7 +75,8 @@ def test_an_error_in_the_middle_leaves_no_file(
         raise UserError("a.png: ends in the middle of its pixels")
 
     monkeypatch.setattr(Predictor, "strips", broken)
-    with pytest.raises(UserError, match="none of 1 images could be predicted"):
+    with pytest.raises(UserError, match="none of 1 image could be predicted"):
         predict.predict(composed(*words, f"output={tmp_path / 'out'}", name="predict"))
     assert not results(tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.tmp"))
+    assert not (tmp_path / "out/predict.json").exists()  # which would keep other images out

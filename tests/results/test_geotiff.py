@@ -98,7 +98,7 @@ def test_a_large_image_that_must_be_held_gives_a_notice_with_the_reason(
 def test_windows_keep_to_max_pixels(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image(tmp_path / "in/a.tif")
     monkeypatch.setattr(geo_windows, "HELD", 0)
-    with pytest.raises(UserError, match="none of 1 images"):
+    with pytest.raises(UserError, match="none of 1 image"):
         predicted(run, tmp_path, "tile=32", "max_pixels=3000")
 
 
