@@ -76,7 +76,8 @@ def matched(dataset: Dataset, info: Info, required: Collection[str], what: str, 
     for word, names, wanted, fewer in differ:
         if set(names) != set(wanted) and not (fewer and names and set(names) < set(wanted)):
             fact = f"{known} has the {word} {_shown(wanted)} but {what} has {_shown(names)}"
-            raise UserError(f"{fact}; {_remedy(word, names, wanted)}")
+            remedy = _remedy(word, names, wanted)
+            raise UserError(f"{fact}; {remedy}")
         if len(set(names)) < len(names):
             raise UserError(f"{what} has {word} of equal names, {_shown(names)}; give each a name of its own")
     for word, names, wanted, _ in differ:

@@ -67,7 +67,8 @@ def images(source: Path, output: Path | None = None) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.is_dir():
-        raise UserError(f"input={source}: there is no such file or folder; {_meant(str(source))}")
+        remedy = _meant(str(source))
+        raise UserError(f"input={source}: there is no such file or folder; {remedy}")
     left_out = LeftOut()
     found = image_files(source, output, left_out)
     if not found:
