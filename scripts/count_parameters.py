@@ -6,7 +6,6 @@ the marks `<!-- models of TASK -->` and `<!-- end of models -->`. Scores are tho
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,18 +86,10 @@ def parameters(task: str, model: str) -> int:
 
 
 def models(page: Page) -> list[str]:
-    """Return the models of a table: those of the page, then options that no page lists, by the task of their file.
-
-    A file names its task in its line `# test:`; without one it is for semantic segmentation.
-    """
+    """Return the models of a table: those of the page, then options that no page lists, by the task of their file."""
     listed = {model for one in PAGES.values() for model in one.models}
     others = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / f"{model}.yaml" for model in listed})
-    return [*page.models, *(path.stem for path in others if task_of(path) == page.task)]
-
-
-def task_of(path: Path) -> str:
-    found = re.search(r"^# test:.*\btask=(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else "semantic"
+    return [*page.models, *(path.stem for path in others if write_reference.task_of(path) == page.task)]
 
 
 def table(page: Page) -> str:

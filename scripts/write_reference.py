@@ -1,12 +1,15 @@
 """Write the reference of options and keys from the config files: `make docs`.
 
 The file of an option describes it: the comment at the top is its description, the comment behind a key that of the key.
-docs/options.md is written whole, docs/configuration.md between its marks `<!-- keys of ... -->`.
+docs/options.md is written whole, docs/configuration.md between its marks `<!-- keys of ... -->`. A model without a row
+in the table of its task gets one from scripts/count_parameters.py.
 """
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -199,6 +202,23 @@ def comment(rest: str) -> str:
     return rest.partition("# ")[2].strip()
 
 
+def task_of(path: Path) -> str:
+    """Return the task that the file of a model names in its line `# test:`, semantic segmentation without one."""
+    found = re.search(r"^# test:.*\btask=(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "semantic"
+
+
+def models_without_row() -> list[str]:
+    """Return the models that stand in no table of docs/, though there is one for their task."""
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "docs").glob("*.md")))
+    tables = dict(re.findall(r"<!-- models of (\w+),.*?-->\n(.*?)<!-- end of models -->", text, re.DOTALL))
+    rows = "".join(tables.values())
+    models = sorted((REPOSITORY / "configs" / "model").glob("*.yaml"))
+    return [one.stem for one in models if task_of(one) in tables and f"| `{one.stem}` |" not in rows]
+
+
 if __name__ == "__main__":
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
+    if models_without_row():  # counting builds every model, which takes half a minute
+        subprocess.run([sys.executable, "-m", "scripts.count_parameters"], cwd=REPOSITORY, check=True)

@@ -259,6 +259,7 @@ def check(root: Path, *examples: Example, step: bool = True) -> None:
             assert not (root / path).exists()
             (root / path).write_text(text, encoding="utf-8")
     run(root, "scripts/write_reference.py")
+    assert MODEL not in examples or f"| `{MODEL.name}` |" in (root / "docs" / "semantic.md").read_text(encoding="utf-8")
     kinds = [example.heading.split()[1] for example in examples]
     contracts = [
         str(path.relative_to(root)) for kind in kinds for path in (root / "tests/contracts").glob(f"test_{kind}*")

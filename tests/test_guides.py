@@ -121,6 +121,10 @@ def test_every_model_belongs_to_the_table_of_a_task() -> None:
     assert options - listed == {"center_detection"}  # of the other task on the page of detection
 
 
+def test_every_model_has_a_row_in_the_table_of_its_task() -> None:
+    assert write_reference.models_without_row() == [], "run make docs"
+
+
 @pytest.mark.parametrize(("name", "model"), [("semantic", "unet"), ("autoencoder", "pca")])
 def test_a_row_of_models_is_what_the_script_writes(name: str, model: str) -> None:
     assert count_parameters.row(count_parameters.PAGES[name].task, model) in page(name).splitlines()
