@@ -111,7 +111,9 @@ def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
 def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     poison(monkeypatch, {1, 2})
     assert running.train(tmp_path, "trainer.max_steps=3", "trainer.ema=0.5", "optimizer.lr=0") == 0
-    assert all(value.isfinite().all() for value in running.weights(tmp_path).values())
+    weights = running.weights(tmp_path)
+    assert all(value.isfinite().all() for value in weights.values())
+    assert {int(value) for name, value in weights.items() if name.endswith("num_batches_tracked")} == {1}
     assert running.metrics(tmp_path)[-2]["train/skipped"] == 2
     assert "not finite" in (tmp_path / "train.log").read_text()
 
