@@ -54,9 +54,11 @@ class BoundaryIou(Metric):
         }
 
     def _count(self, guess: Tensor, labels: Tensor) -> Tensor:
-        """Count known pixels by (truth, prediction): (K + 1, K + 1), the last row and column off the outlines."""
+        """Count pixels by (truth, prediction): (K + 1, K + 1), the last row and column off the outlines."""
         reach = max(1, round(self.ratio * math.hypot(*labels.shape)))
         off = len(self.classes)
-        known = labels != VOID
-        found, true = (x.clamp(max=off).masked_fill_(~outline(x, reach), off)[known] for x in (guess, labels))
+        void = (
+            labels == VOID
+        )  # counted as off the outlines, which no score reads: to leave it out would wait for a device
+        found, true = (x.clamp(max=off).masked_fill_(~outline(x, reach) | void, off) for x in (guess, labels))
         return pair_table(true, found, off + 1, off + 1)

@@ -72,7 +72,7 @@ def match(truth: Regions, prediction: Regions) -> Matches:
     prediction does not count as wrong if more than half of it lies on void and on crowds of its class.
     """
     counts = pair_counts(truth.ids, prediction.ids, len(truth.classes), len(prediction.classes))
-    t, p, shared = (x.cpu().numpy() for x in counts)
+    t, p, shared = torch.stack(counts).cpu().numpy()
     kind, guess = truth.classes[t], prediction.classes[p]
     area = np.bincount(t, shared, len(truth.classes))
     size = np.bincount(p, shared, len(prediction.classes))
