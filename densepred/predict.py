@@ -104,7 +104,7 @@ def predict(cfg: DictConfig) -> int:
         *spacing.write(files, places, output),
     ]
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
-    print(f"{len(files) - len(failed)} of {len(files)} images predicted: {kinds}")
+    print(f"{len(files) - len(failed)} of {many(len(files), 'image')} predicted: {kinds}")
     return PARTIAL if failed else 0
 
 
@@ -144,7 +144,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     writer.tell_of_hidden()
     caps.tell_of_full(model.task.codec, done)
     kinds = ", ".join(f"{output}/{kind}" for kind in [f"{name}.mp4", *writer.kinds.values()])
-    print(f"{done} frames predicted: {kinds}")
+    print(f"{many(done, 'frame')} predicted: {kinds}")
     return 0
 
 

@@ -16,6 +16,7 @@ from densepred.conversion.folder_form import FolderForm
 from densepred.errors import MachineError, UserError
 from densepred.jobs import parts
 from densepred.loader.samples import checked
+from densepred.output import many
 from densepred.rundir.progress_bar import ProgressBar
 from densepred.settings import ConvertSettings
 from densepred.types import VOID, Annotation, Sample
@@ -72,7 +73,7 @@ def _split(form: Form, root: Path, split: str, data: Dataset, settings: ConvertS
         facts["images"] += 1
         facts["empty"] += _is_empty(sample.truth)
     extra = f", {facts['skipped']} unreadable and left out" if facts["skipped"] else ""
-    return f"{split}: {facts['images']} images, {facts['empty']} of them without any annotation{extra}"
+    return f"{split}: {many(facts['images'], 'image')}, {facts['empty']} of them without any annotation{extra}"
 
 
 def _add(

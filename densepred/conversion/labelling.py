@@ -9,6 +9,7 @@ from densepred import atomic
 from densepred.conversion import cvat, label_studio, predictions
 from densepred.conversion.predictions import Predictions
 from densepred.errors import UserError, shown
+from densepred.output import many
 
 
 def convert(folder: Path, output: Path, form: str, threshold: float) -> str:
@@ -26,7 +27,7 @@ def convert(folder: Path, output: Path, form: str, threshold: float) -> str:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"input={folder}: a result is damaged ({shown(str(error))}); predict again") from error
-    left = [f"{found.low} objects with a score below threshold={threshold:g}"] if found.low else []
+    left = [f"{many(found.low, 'object')} with a score below threshold={threshold:g}"] if found.low else []
     left += [f"{name}, beside {found.kind}.json" for name in found.others]
     lines = [predictions.counted(found), *(f"left out: {what}" for what in left), f"{output}: {IMPORT[form]}"]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from densepred.errors import UserError, shown
+from densepred.output import many
 
 KINDS = ("instances", "keypoints", "detections")
 
@@ -99,8 +100,8 @@ def counted(found: Predictions) -> str:
     """Describe the objects in one line: how many of each class."""
     names = Counter(found.categories[result["category_id"]]["name"] for one in found.pictures for result in one.results)
     classes = ", ".join(f"{name} {count}" for name, count in names.most_common())
-    what = {"instances": "masks", "keypoints": "skeletons", "detections": "boxes"}[found.kind]
-    return f"{len(found.pictures)} images, {names.total()} {what}" + (f": {classes}" if classes else "")
+    what = {"instances": ("mask",), "keypoints": ("skeleton",), "detections": ("box", "boxes")}[found.kind]
+    return f"{many(len(found.pictures), 'image')}, {many(names.total(), *what)}" + (f": {classes}" if classes else "")
 
 
 def _json(path: Path) -> Any:

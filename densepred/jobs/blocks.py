@@ -17,6 +17,7 @@ from densepred.contracts import ClosedForm, Dataset, Decoder, Encoder, Model
 from densepred.errors import UserError, in_shell
 from densepred.home import from_here
 from densepred.loader.loaders import TrainingLoader
+from densepred.output import many
 from densepred.rundir import console
 from densepred.rundir.progress import Progress
 from densepred.settings import TrainSettings
@@ -42,25 +43,27 @@ def opening(
     """Return the block before the first step; `choices` are the options of the groups, `used` the groups in use."""
     trainer, classes, batches = settings.trainer, train.info.classes, len(loader)
     steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
-    lengths = {"epochs": trainer.epochs, "steps": steps, "minutes at most": trainer.max_minutes}
-    length = ", ".join(f"{v} {k}" for k, v in lengths.items() if v)
+    counts = [many(count, noun) for noun, count in (("epoch", trainer.epochs), ("step", steps)) if count]
+    length = ", ".join(counts + ([f"{trainer.max_minutes} minutes at most"] if trainer.max_minutes else []))
     if steps is None:
         length += ", at a constant learning rate"
-    length += f"; {batches} batches of {settings.data.batch_size} per epoch"
+    length += f"; {many(batches, 'batch', 'batches')} of {settings.data.batch_size} per epoch"
     if isinstance(model, ClosedForm):
         length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
     chosen = [f"{name} {choices[name]}" for name in PARTS if name in used]
     with_parts = f" ({', '.join(chosen)})" if chosen else ""
-    of_instances = f"; {len(loader.samples)} instances to train on" if task.codec.top_down else ""
+    of_instances = f"; {many(len(loader.samples), 'instance')} to train on" if task.codec.top_down else ""
     size = console.count(sum(p.numel() for p in model.parameters()))
+    held = f"{len(train)} training and {many(len(valid), 'validation sample')}{of_instances}"
+    threads = many(torch.get_num_threads(), "thread")
     rows = {
         "task": f"{choices['task']} ({', '.join(task.heads)})",
         "model": f"{choices['model']}{with_parts}",
         "size": f"{size} parameters{output_stride(model)}{predicted_at(model, task.heads)}",
-        "data": f"{choices['dataset']}, {len(train)} training and {len(valid)} validation samples{of_instances}",
+        "data": f"{choices['dataset']}, {held}",
         "images": images_line(train),
         **({"classes": f"{len(classes)}: {console.few(classes, 60)}"} if classes else {}),
-        "device": f"{distributed.world()} x {device.type}, {torch.get_num_threads()} threads, {trainer.precision}",
+        "device": f"{distributed.world()} x {device.type}, {threads}, {trainer.precision}",
         "length": length,
         "run": from_here(folder),
         "watch": f"tensorboard --logdir {shlex.quote(from_here(folder.parent))}",

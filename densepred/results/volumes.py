@@ -82,7 +82,9 @@ def predict(
     writer.tell_of_hidden()
     caps.tell_of_full(model.task.codec, one.count)
     kinds = ", ".join(f"{output}/{kind}" for kind in writer.kinds.values())
-    print(f"{len(work) - failed} of {len(work)} volumes predicted, {one.count} {plane} slices: {kinds}")
+    print(
+        f"{len(work) - failed} of {many(len(work), 'volume')} predicted, {many(one.count, f'{plane} slice')}: {kinds}"
+    )
     return len(work), failed
 
 

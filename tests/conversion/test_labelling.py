@@ -64,8 +64,8 @@ def test_cvat_masks_are_equal_to_the_pixel(tmp_path: Path, capsys: pytest.Captur
         whole[top : top + height, left : left + width] = np.array(flat).reshape(height, width)
         assert (whole == (number == IDS)).all()
     told = capsys.readouterr().out
-    assert "1 images, 2 masks: cell 1, dög 1" in told
-    assert "left out: 1 objects with a score below threshold=0.3" in told
+    assert "1 image, 2 masks: cell 1, dög 1" in told
+    assert "left out: 1 object with a score below threshold=0.3" in told
 
 
 def test_cvat_boxes_and_skeletons(tmp_path: Path) -> None:
