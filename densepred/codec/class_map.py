@@ -10,7 +10,6 @@ from torch import Tensor
 
 from densepred.codec.border import BorderWeights
 from densepred.ops.regions.distance_maps import signed_distances
-from densepred.output import many
 from densepred.types import VOID, Annotation, HeadSpec, Info, UserError
 
 SURE = 20.0  # the softmax or sigmoid of this logit is one to float32's precision
@@ -31,13 +30,12 @@ class ClassMap:
         if self.classes < 2 and info.keypoints:
             raise UserError("the dataset has keypoints and no class map; type task=pose or task=openpose")
         if self.classes < 2:
-            raise UserError(
-                f"the dataset has {many(self.classes, 'class', 'classes')}; {remedy}: name them in dataset.classes"
-            )
+            count = "one class" if self.classes else "no class"
+            raise UserError(f"the dataset has {count}; {remedy}: name them in dataset.classes")
         if sigmoid and self.classes != 2:
             raise UserError(
-                "task.codec.sigmoid=true is for background and one class; the dataset has "
-                f"{many(self.classes, 'class', 'classes')}: set task.codec.sigmoid=false"
+                f"task.codec.sigmoid=true is for background and one class; the dataset has {self.classes} classes: "
+                "set task.codec.sigmoid=false"
             )
         self.spec = HeadSpec(1, kind="classes", names=info.classes[1:]) if sigmoid else _softmax(info)
         self.border = None if border is None else BorderWeights(info, border)

@@ -20,7 +20,6 @@ from densepred.ops.loss.labels import at_least_zero
 from densepred.ops.regions.distance_maps import nearest_known
 from densepred.ops.regions.merge import mean_probabilities, merge
 from densepred.ops.resize import resample
-from densepred.output import many
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
 
 SCORES = ("product", "semantic", "center")
@@ -229,9 +228,10 @@ def pixels(area: float, whole: int) -> float:
 
 def _check(info: Info, sigma: float, kernel: int, max_detections: int, stuff: bool) -> None:
     if len(info.classes) < 2:
+        count = "one class" if info.classes else "no class"
         raise UserError(
-            f"the dataset has {many(len(info.classes), 'class', 'classes')}; centers need two or more, such as "
-            "background and one thing: name them in dataset.classes"
+            f"the dataset has {count}; centers need two or more, such as background and one thing: "
+            "name them in dataset.classes"
         )
     if not info.things and not stuff:
         raise UserError(

@@ -233,7 +233,7 @@ def test_probabilities_come_when_asked_for_and_one_channel_is_as_two() -> None:
 @pytest.mark.parametrize(
     ("info", "options", "words"),
     [
-        (Info(classes=("a",)), {}, "1 class; instances need background"),
+        (Info(classes=("a",)), {}, "one class; instances need background"),
         (STREET, {"sigmoid": True}, r"task\.codec\.sigmoid=true"),
         (CELLS, {"split": "watershed"}, r"task\.codec\.split: watershed; .*choose one of none, distance"),
         (CELLS, {"threshold": 0.0}, r"task\.codec\.threshold: 0\.0; give"),

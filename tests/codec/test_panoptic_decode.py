@@ -120,7 +120,7 @@ def test_noise_and_nan_are_decoded() -> None:
     ("info", "options", "message"),
     [
         (replace(INFO, things=()), {"stuff": False}, "task=semantic"),
-        (Info(classes=("cell",), things=(0,)), {}, "dataset has 1 class;"),
+        (Info(classes=("cell",), things=(0,)), {}, "dataset has one class;"),
         (INFO, {"sigma": 0}, r"task\.codec\.sigma"),
         (INFO, {"kernel": 4}, r"task\.codec\.kernel: 4; give an odd"),
         (INFO, {"max_detections": 0}, r"task\.codec\.max_detections"),
