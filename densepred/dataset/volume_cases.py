@@ -15,7 +15,6 @@ from densepred.dataset.intensity import windowed
 from densepred.dataset.legend import doubt_ids
 from densepred.dataset.nifti_file import Volume, check_alike, is_volume, read_header, stem
 from densepred.errors import Misfit, Notice, UserError
-from densepred.output import many
 from densepred.types import VOID
 
 CHANNEL = re.compile(r"(.+)_(\d{4})", re.ASCII)
@@ -152,8 +151,8 @@ def describe(cases: Sequence[Case], axis: int, plane: str, shown: tuple[float, f
     count = sum(case.shape[axis] for case in cases)
     rows = f"rows to the {'back' if axis == 2 else 'foot'} and columns to the {'back' if axis == 0 else 'left'}"
     low, high = shown[0] - shown[1] / 2, shown[0] + shown[1] / 2
-    channels = many(cases[0].channels, "channel")
-    facts = f"{many(count, f'{plane} slice')} of {many(len(cases), 'volume')} (stored {stored}), {channels}"
+    channels = f"{cases[0].channels} channel{'s' * (cases[0].channels > 1)}"
+    facts = f"{count} {plane} slices of {len(cases)} volume{'s' * (len(cases) > 1)} (stored {stored}), {channels}"
     parts = (
         f"{facts}, {size}, {rows}",
         f"pixels of {_range(pixels)} mm, slices {_range(gaps)} mm apart",
