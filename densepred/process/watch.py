@@ -22,6 +22,9 @@ from densepred.process.motion import Motion, family
 EVERY = 1.0
 """Seconds between two looks."""
 
+AGAIN = 4
+"""Times that a call is interrupted: what it closes then may hang too."""
+
 Act = Callable[[str], object]
 _told: str | None = None  # the sentence about a hang that the handler of a signal is to raise
 
@@ -30,13 +33,13 @@ _told: str | None = None  # the sentence about a hang that the handler of a sign
 def watched(act: Act) -> Iterator[None]:
     """Call `act`, in a thread, with a sentence if this process hangs inside the block and a limit is near.
 
-    If it hangs again after that, a line on standard error tells of it.
+    If it still hangs after AGAIN calls of `act`, a line on standard error tells of it.
     """
     ended = threading.Event()
     if not supervisor.watches() and Path("/proc/self/stat").is_file():
         # A Thread's start would wait for ever itself if the thread cannot begin; without it nothing else is lost.
         with contextlib.suppress(RuntimeError, MemoryError):
-            _thread.start_new_thread(_look, (ended, (act, tell)))
+            _thread.start_new_thread(_look, (ended, [tell] if act is tell else [*[act] * AGAIN, tell]))
     try:
         yield
     finally:
@@ -73,8 +76,8 @@ def taken() -> str | None:
     return text
 
 
-def _look(ended: threading.Event, acts: tuple[Act, ...]) -> None:
-    motion, still, left = Motion(os.getpid()), 0.0, list(acts)
+def _look(ended: threading.Event, left: list[Act]) -> None:
+    motion, still = Motion(os.getpid()), 0.0
     before, tight = limits.soft(), limits.tight()
     while left and not ended.wait(EVERY):
         with contextlib.suppress(MemoryError, OSError):  # memory is short: the next look may have some

@@ -17,8 +17,8 @@ from tests.conftest import PATIENCE, REPOSITORY
 COMMAND = """
 import resource, threading, time
 from densepred.process import supervisor, watch
-watch.EVERY = 0.05
-supervisor.expect(0.3)
+watch.EVERY = 0.3
+supervisor.expect(0.5)
 supervisor.go_on("resume with: it")
 """
 LOWER = "resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))"
@@ -41,8 +41,8 @@ def test_a_command_that_hangs_under_a_limit_that_was_lowered_ends_by_one_line() 
 @pytest.mark.parametrize(
     "work",
     [
-        "time.sleep(1.2)",  # without a limit nothing is looked at
-        f"{LOWER}; end = time.monotonic() + 1.2\n    while time.monotonic() < end: pass",
+        "time.sleep(1.5)",  # without a limit nothing is looked at
+        f"{LOWER}; end = time.monotonic() + 1.5\n    while time.monotonic() < end: pass",
         f"{LOWER}; import subprocess, sys; subprocess.run([sys.executable, '-c', 'for i in range(3*10**7): pass'])",
     ],
     ids=["no limit", "computes", "waits for a process that computes"],
@@ -71,6 +71,18 @@ def test_a_call_from_python_that_hangs_raises_the_sentence() -> None:
     with pytest.raises(UserError, match=r"^ulimit -v: 4\.3 GB of address space: the command did not move for"):
         called(threading.Event().wait)
     assert watch.taken() is None
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_a_call_closes_after_a_hang_may_hang_too() -> None:
+    def wait() -> None:
+        try:
+            threading.Event().wait()
+        finally:
+            threading.Event().wait()
+
+    with pytest.raises(UserError, match="the command did not move for"):
+        called(wait)
 
 
 @pytest.mark.usefixtures("hasty")
