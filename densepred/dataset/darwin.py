@@ -33,12 +33,16 @@ class Darwin(Annotated):
             raise paths.Absent(f"{folder}: holds no Darwin JSON 2.0; check dataset.annotations and dataset.splits")
         for path, data in found:
             item = data["item"]
-            if len(item.get("slots") or []) > 1 or any("frames" in one for one in data["annotations"]):
+            if not isinstance(slots := item.get("slots") or [], list) or not all(
+                isinstance(one, dict) for one in slots
+            ):
+                raise UserError(f"{path}: its slots are {shown(slots)}, no list of mappings; export it again")
+            if len(slots) > 1 or any("frames" in one for one in data["annotations"]):
                 raise UserError(f"{path}: holds a video or several images in one item; export single images")
             place = images / str(item.get("path") or "").strip("/")
             image = self.add_image(records, path, item.get("name"), [place, images])
             if image is not None:
-                slot = next(iter(item.get("slots") or [{}]))
+                slot = next(iter(slots or [{}]))
                 records.compare(image, slot.get("height"), slot.get("width"))
                 self._objects(records, image, path, data["annotations"])
         records.unread(images, "images without a JSON file, left out")

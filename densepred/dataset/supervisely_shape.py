@@ -56,6 +56,8 @@ def fields(kind: str, figure: Mapping[str, Any], size: tuple[int, int], inclusiv
     parts = figure.get("parts") if kind == "multipolygon" else [_points(figure, where)]
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
         raise UserError(f"{where}: its parts are {shown(parts)}; export it again")
+    if not all(isinstance(part.get("interior") or [], list) for part in parts):
+        raise UserError(f"{where}: its parts are {shown(parts)}, with an interior that is no list; export it again")
     rings = [ring for part in parts for ring in (part.get("exterior"), *(part.get("interior") or []))]
     return {"segmentation": outlines([_ring(ring, inclusive / 2, where) for ring in rings], size, where)}
 
