@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 
@@ -44,5 +45,7 @@ def test_constants_stay() -> None:
     assert norm.running_var.eq(1).all()
 
 
+# The initialisers of torch 2.10 import it themselves. Which release between them was the first not to is not known.
+@pytest.mark.skipif(torch.torch_version.TorchVersion(torch.__version__) < (2, 14), reason="of torch 2.14")
 def test_shapes_alone_do_not_import_the_compiler_of_torch() -> None:
     subprocess.run([sys.executable, "-c", WITHOUT_MEMORY], check=True, timeout=900)

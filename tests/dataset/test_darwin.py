@@ -82,6 +82,13 @@ def test_a_damaged_annotation_is_refused(found: dict[str, Any], said: str, tmp_p
         Darwin(str(tmp_path))
 
 
+@pytest.mark.parametrize("slots", [7, "0", ["0"]])
+def test_slots_that_are_no_list_of_mappings_are_refused(slots: object, tmp_path: Path) -> None:
+    save(tmp_path, "train", polygon("cat", SQUARE), slots=slots)
+    with pytest.raises(UserError, match=r"train\.json: its slots are .*, no list of mappings"):
+        Darwin(str(tmp_path))
+
+
 def test_an_item_that_leads_out_of_the_folder_is_missing(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(b"")
     save(tmp_path / "data", "train", polygon("cat", SQUARE), name="../../../secret.png", path="/../..")

@@ -79,6 +79,7 @@ def png(size: tuple[int, int]) -> str:
         (figure("cat", "polygon"), "its points are None; give exterior and interior"),
         (shape("cat", "rectangle", [[1, 2]]), "give two corners"),
         (shape("cat", "polygon", [[1], [2]]), "give x and y"),
+        (figure("cat", "polygon", points={"exterior": CORNERS, "interior": 5}), "with an interior that is no list"),
         ({"geometryType": "polygon"}, "has no classTitle"),
         (shape("cow", "rectangle", CORNERS), "its label 'cow' is not among the classes"),
     ],
