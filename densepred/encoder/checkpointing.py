@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from densepred.contracts import Encoder
+from densepred.nn import BatchNorm2d
 
 T = TypeVar("T")
 NO_BACKWARD = -1  # of torch, as the number of the backward pass that runs
@@ -47,15 +48,17 @@ def keep_statistics(module: nn.Module) -> None:
 
 
 class KeptBuffers:
-    """Buffers of a module that runs on copies of them within a backward pass."""
+    """Buffers of a module that runs on copies of them within a backward pass, and the batches that a norm counts."""
 
     def __init__(self) -> None:
         self.buffers: dict[str, Tensor | None] = {}
+        self.uncounted = 0
 
     def before(self, module: nn.Module, inputs: object) -> None:
         # Compiled programs compute again what no buffer depends on.
         if not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != NO_BACKWARD:
             self.buffers = dict(module._buffers)
+            self.uncounted = module.uncounted if isinstance(module, BatchNorm2d) else 0
             for name, value in self.buffers.items():
                 module._buffers[name] = None if value is None else value.clone()
 
@@ -63,3 +66,5 @@ class KeptBuffers:
         if self.buffers:
             module._buffers.update(self.buffers)
             self.buffers = {}
+            if isinstance(module, BatchNorm2d):
+                module.uncounted = self.uncounted

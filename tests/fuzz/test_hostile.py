@@ -16,7 +16,7 @@ from densepred.errors import UserError
 from densepred.jobs.parts import stored, task_and_model
 from densepred.types import Info
 from densepred.weights.file import load_model, save_weights
-from tests import alarm, conftest
+from tests import alarm, composing
 from tests.fuzz import hostile
 from tests.fuzz.readers import KINDS
 
@@ -46,7 +46,7 @@ def ready(plain: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="module", autouse=True)
 def configurations_are_read_from_their_files() -> Iterator[None]:
     """Take off the tests' own cache of configurations: it copies them by pickle, which the alarm hears."""
-    cached, ConfigRepository.load_config = ConfigRepository.load_config, conftest._read
+    cached, ConfigRepository.load_config = ConfigRepository.load_config, composing._read
     yield
     ConfigRepository.load_config = cached
 
