@@ -199,7 +199,7 @@ class Trainer:
                 outputs = self.parallel(image)
             terms = self.task.loss(outputs, batch.targets, self.model.align_corners, every_rank=True)
             self.precision.backward(terms["total"] / len(batches))
-            foreach.count_batches(self.model)  # of all norms at once; what a backward pass computes again is not counted
+            foreach.count_batches(self.model)  # of all norms at once
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / len(batches)
         return sums
