@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import select
 import shlex
 import struct
 import sys
@@ -100,6 +101,15 @@ def terminal() -> Iterator[tuple[TextIO, int]]:
     os.close(reader)
 
 
+def read(reader: int, last: str) -> str:
+    """Return what a terminal got, up to `last`: it may come in pieces."""
+    found = ""
+    while not found.endswith(f"{last}\r\n"):
+        assert select.select([reader], [], [], 60)[0], found
+        found += os.read(reader, 10_000).decode()
+    return found
+
+
 def test_lines_on_a_terminal_break_between_words(terminal: tuple[TextIO, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     stream, reader = terminal
@@ -113,14 +123,14 @@ def test_lines_on_a_terminal_break_between_words(terminal: tuple[TextIO, int], m
     shown: Any = output.Screen(stream)
     print("begun", end=" ", file=shown)
     print("\n".join(lines), file=shown, flush=True)
-    seen = os.read(reader, 10_000).decode().replace("\r\n", "\n").splitlines()
+    seen = read(reader, lines[-1]).replace("\r\n", "\n").splitlines()
     assert [line for line in seen if len(line) > 80] == ["x" * 100]
     assert " ".join(seen).replace("\\ ", "").split() == ["begun", *" ".join(lines).split()]
     assert any(line.endswith(" \\") for line in seen)
     assert "short  and   spaced" in seen
     with output.whole():
         print(lines[0], file=shown, flush=True)
-    assert os.read(reader, 10_000).decode() == f"{lines[0]}\r\n"
+    assert read(reader, lines[0]) == f"{lines[0]}\r\n"
 
 
 def test_words_to_type_can_be_copied_from_broken_lines() -> None:
