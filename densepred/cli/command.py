@@ -203,7 +203,7 @@ class Invocation:
         if users and self.folder is not None:
             if self.own_folder and not isinstance(error, MachineError):  # that one can be resumed
                 _clear(self.folder)
-            _remove_empty(self.folder)
+            _remove_empty(self.folder, self.own_folder)
         if self.raises:
             if not users:
                 raise error
@@ -224,7 +224,7 @@ class Invocation:
         """Tell on one line how to go on; return the exit code. The folder of a run that kept nothing is removed."""
         recorded = self.folder is not None and provenance.exists(self.folder)
         if self.folder is not None and not recorded:
-            _remove_empty(self.folder)
+            _remove_empty(self.folder, self.own_folder)
         kept = str(reason) or (f"resume with: densepred-train trainer.resume={self.folder}" if recorded else AGAIN)
         if self.raises:
             raise Stopped(f"stopped by {stop.name}; {kept}") from reason
@@ -251,13 +251,14 @@ def _clear(folder: Path) -> None:
         refused.clear(folder)
 
 
-def _remove_empty(folder: Path) -> None:
-    """Remove the folder of a run that was refused, if nothing is in it."""
-    here = Path.cwd()
+def _remove_empty(folder: Path, own: bool) -> None:
+    """Remove the folder of a run that was refused, if nothing is in it; elsewhere than below here only its own one."""
+    here, empty = Path.cwd(), folder.resolve()
     with contextlib.suppress(OSError):
-        for empty in (folder.resolve(), folder.resolve().parent):
-            if here in empty.parents:
-                empty.rmdir()
+        if here in empty.parents or (own and empty != here):
+            empty.rmdir()
+        if here in empty.parent.parents:
+            empty.parent.rmdir()
 
 
 def _show(text: str) -> None:

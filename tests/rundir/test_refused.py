@@ -78,6 +78,18 @@ def test_a_refused_training_leaves_the_name_of_its_folder_free(tmp_path: Path, m
     assert content(tmp_path) == {"run", "run/notes.txt"}
 
 
+def test_the_folder_of_a_refused_run_is_free_elsewhere_too_but_never_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for folder in (tmp_path / "run", Path()):
+        with pytest.raises(UserError):
+            api.train(*running.TINY, "trainer.monitor=nonsense", f"hydra.run.dir={folder}", "trainer.resume=auto")
+    assert content(tmp_path) == {"here"}
+
+
 def test_a_run_that_has_begun_is_never_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "run", *START)
