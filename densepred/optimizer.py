@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,12 +36,53 @@ def parameter_groups(model: nn.Module, lr: float, weight_decay: float, groups: G
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in found.items()]
 
 
+class Eager(torch.optim.Optimizer):
+    """An optimizer of torch that does not import torch's compiler, which takes a second before the first step.
+
+    torch decorates these methods to keep the compiler out of them, and imports it at the first call to do so. Here they
+    are called without the decorators: only networks and losses are compiled.
+    """
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        _undecorated(super().add_param_group)(self, param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        _undecorated(super().zero_grad)(self, set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        return _undecorated(super().state_dict)(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        _undecorated(super().load_state_dict)(self, state_dict)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride], it is an overload there
+        return _undecorated(super().step)(self, closure)
+
+
+def _undecorated(method: Any) -> Callable[..., Any]:
+    """Return the function of a bound method without its decorators; it takes the object first."""
+    return inspect.unwrap(method.__func__)
+
+
+class AdamW(Eager, torch.optim.AdamW):
+    pass
+
+
+class Adam(Eager, torch.optim.Adam):
+    pass
+
+
+class SGD(Eager, torch.optim.SGD):
+    pass
+
+
 def adamw(
     model: nn.Module, lr: float, betas: Sequence[float], eps: float, weight_decay: float, groups: Groups
 ) -> torch.optim.Optimizer:
     """AdamW. https://arxiv.org/abs/1711.05101"""
     found = parameter_groups(model, lr, weight_decay, groups)
-    return torch.optim.AdamW(found, lr=lr, betas=(betas[0], betas[1]), eps=eps)
+    return AdamW(found, lr=lr, betas=(betas[0], betas[1]), eps=eps)
 
 
 def adam(
@@ -49,7 +90,7 @@ def adam(
 ) -> torch.optim.Optimizer:
     """Adam, with decay added to the gradient. https://arxiv.org/abs/1412.6980"""
     found = parameter_groups(model, lr, weight_decay, groups)
-    return torch.optim.Adam(found, lr=lr, betas=(betas[0], betas[1]), eps=eps)
+    return Adam(found, lr=lr, betas=(betas[0], betas[1]), eps=eps)
 
 
 def sgd(
@@ -57,7 +98,7 @@ def sgd(
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with momentum."""
     found = parameter_groups(model, lr, weight_decay, groups)
-    return torch.optim.SGD(found, lr=lr, momentum=momentum, nesterov=nesterov)
+    return SGD(found, lr=lr, momentum=momentum, nesterov=nesterov)
 
 
 def optimizer_of(model: nn.Module, factory: functools.partial[torch.optim.Optimizer]) -> torch.optim.Optimizer:

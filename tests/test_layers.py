@@ -218,6 +218,22 @@ def test_the_command_line_starts_without_torch() -> None:
             seen |= started
 
 
+def test_modules_that_need_torchvision_or_timm_say_so_here() -> None:
+    """torchvision imports torch's compiler: a second, before a step that needs neither."""
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in FILES
+        if {name.split(".")[0] for name in top_level(path)} & {"torchvision", "timm"}
+        or "torch._dynamo" in set(top_level(path))
+    }
+    assert found == {
+        "encoder/mobilenet_v3.py",
+        "encoder/timm.py",
+        "inspection/objects.py",
+        "transform/jpeg.py",
+    }
+
+
 def top_level(path: Path) -> Iterator[str]:
     """The modules that are imported as soon as a file is."""
     for node in tree(path).body:

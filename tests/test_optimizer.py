@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import nn
 
+from densepred import optimizer
 from densepred.build.instantiate import build
 from densepred.errors import UserError
 from densepred.optimizer import adamw, freeze, optimizer_of, parameter_groups, sgd
@@ -22,6 +24,9 @@ class Net(nn.Module):
         super().__init__()
         self.encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
         self.decoder = nn.Sequential(nn.Conv2d(4, 2, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.encoder(x))
 
 
 def by_name(model: nn.Module, groups: list[dict]) -> dict[str, tuple[float, float]]:
@@ -112,3 +117,43 @@ def test_an_optimizer_without_a_learning_rate_is_refused() -> None:
 
     with pytest.raises(UserError, match=r"optimizer\.lr: make needs a learning rate"):
         optimizer_of(Net(), functools.partial(make))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("AdamW", {"weight_decay": 0.1}), ("Adam", {"weight_decay": 0.1}), ("SGD", {"momentum": 0.9, "nesterov": True})],
+)
+def test_steps_without_the_compiler_are_those_of_torch(name: str, options: dict[str, Any]) -> None:
+    found = []
+    for kind in (getattr(optimizer, name), getattr(torch.optim, name)):
+        torch.manual_seed(0)
+        net = Net()
+        groups = [{"params": net.encoder.parameters(), "lr": 0.2}, {"params": net.decoder.parameters()}]
+        steps = kind(groups, lr=0.1, **options)
+        for number in range(4):
+            net(torch.randn(2, 3, 9, 9)).square().mean().backward()
+            steps.step()
+            steps.zero_grad()
+            if number == 1:  # go on with another one, from the state
+                state = steps.state_dict()
+                steps = kind(groups, lr=0.3, **options)
+                steps.load_state_dict(state)
+        assert all(parameter.grad is None for parameter in net.parameters())
+        found.append((net.state_dict(), steps.state_dict()))
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["AdamW", "Adam", "SGD"])
+def test_a_step_may_compute_the_loss_itself_and_calls_hooks(name: str) -> None:
+    weight = nn.Parameter(torch.ones(1))
+    steps, called = getattr(optimizer, name)([weight], lr=0.1), []
+    steps.register_step_post_hook(lambda *_: called.append(1))
+
+    def closure() -> torch.Tensor:
+        loss = weight.square().sum()
+        loss.backward()
+        return loss
+
+    assert steps.step(closure).item() == 1
+    assert called == [1]
+    assert weight.item() < 1

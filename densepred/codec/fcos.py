@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
 
 from densepred.codec.class_map import SURE
 from densepred.codec.things import Things
@@ -125,6 +124,8 @@ class FCOS(Codec):
         boxes = boxes_in_image(torch.cat([points - sides[:, :2], points + sides[:, 2:]], 1), frame)
         real = (boxes[:, 2:] > boxes[:, :2]).all(1)
         boxes, scores, channels = boxes[real], scores[real], channels[real]
+        from torchvision.ops import batched_nms  # slow to import: not needed to train
+
         keep = batched_nms(boxes, scores, channels, self.nms)[: self.max_detections]
         self.full += len(keep) >= self.max_detections
         categories = self.things.categories(channels[keep])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.convnext import LayerNorm2d
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.levels import deep_to_shallow
@@ -41,7 +40,7 @@ class UPerNet(Decoder):
         deepest, *others = self.levels
         self.channels, self.strides = (width,), (encoder.strides[self.levels[-1]],)
         self.norms = nn.ModuleList(
-            LayerNorm2d(encoder.channels[i], eps=1e-6) if level_norm == "layer" else nn.Identity() for i in self.levels
+            ChannelNorm(encoder.channels[i], eps=1e-6) if level_norm == "layer" else nn.Identity() for i in self.levels
         )
         self.pool = PyramidPooling(encoder.channels[deepest], width, bins, norm, activation)
         self.deepest = ConvNormAct(self.pool.channels, width, norm=norm, activation=activation)
@@ -69,3 +68,10 @@ class UPerNet(Decoder):
         size = (maps[-1].shape[-2], maps[-1].shape[-1])
         maps = [resample.resize(one, size, align_corners=False) for one in maps]
         return [self.dropout(self.fuse(torch.cat(maps, 1)))]
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm of the channels (B, C, h, w) of each location."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)

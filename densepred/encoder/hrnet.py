@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.residual import BasicBlock, Bottleneck, stage
 from densepred.hub import published
 from densepred.nn import BatchNorm2d, adapt_statistics, choose
 from densepred.ops.resize import interpolate
@@ -74,16 +74,16 @@ class HRNet(Checkpointed):
         self.conv2 = nn.Conv2d(stem_width, stem_width, 3, 2, 1, bias=False)
         self.bn2 = BatchNorm2d(stem_width)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1 = _bottlenecks(stem_width, bottleneck_width, bottlenecks)
+        self.layer1 = stage(Bottleneck, stem_width, bottleneck_width, bottlenecks)
         before = [bottleneck_width * Bottleneck.expansion]
-        for stage, count in zip((2, 3, 4), modules, strict=True):
-            ends = [1 if single and stage == 4 and i == count - 1 else stage for i in range(count)]
-            self.add_module(f"transition{stage - 1}", _transition(before, widths[:stage]))
+        for level, count in zip((2, 3, 4), modules, strict=True):
+            ends = [1 if single and level == 4 and i == count - 1 else level for i in range(count)]
+            self.add_module(f"transition{level - 1}", _transition(before, widths[:level]))
             self.add_module(
-                f"stage{stage}",
-                nn.Sequential(*(Fusion(widths[:stage], blocks, end, fuse, align_corners) for end in ends)),
+                f"stage{level}",
+                nn.Sequential(*(Fusion(widths[:level], blocks, end, fuse, align_corners) for end in ends)),
             )
-            before = widths[:stage]
+            before = widths[:level]
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, std=0.001)
@@ -106,8 +106,8 @@ class HRNet(Checkpointed):
         for bottleneck in self.layer1:
             x = self.block(bottleneck, x)
         maps = [x]
-        for stage in (2, 3, 4):
-            transition, modules = self.get_submodule(f"transition{stage - 1}"), self.get_submodule(f"stage{stage}")
+        for level in (2, 3, 4):
+            transition, modules = self.get_submodule(f"transition{level - 1}"), self.get_submodule(f"stage{level}")
             assert isinstance(transition, nn.ModuleList)
             assert isinstance(modules, nn.Sequential)
             # A new branch begins from the coarsest one.
@@ -130,10 +130,7 @@ class Fusion(nn.Module):
     def __init__(self, widths: Sequence[int], blocks: int, ends: int, fuse: str, align_corners: bool) -> None:
         super().__init__()
         self.fuse, self.align_corners = fuse, align_corners
-        self.branches = nn.ModuleList(
-            nn.Sequential(*(BasicBlock(width, width, norm_layer=BatchNorm2d) for _ in range(blocks)))
-            for width in widths
-        )
+        self.branches = nn.ModuleList(stage(BasicBlock, width, width, blocks) for width in widths)
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(_exchange(widths, source, target) for source in range(len(widths))) for target in range(ends)
         )
@@ -169,13 +166,6 @@ def _repeated(x: Tensor, axis: int, length: int, factor: int) -> Tensor:
 def _conv(before: int, after: int, kernel: int = 3, stride: int = 1, active: bool = True) -> nn.Sequential:
     conv = nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(conv, BatchNorm2d(after), *([nn.ReLU(inplace=True)] if active else []))
-
-
-def _bottlenecks(before: int, width: int, count: int) -> nn.Sequential:
-    wide = width * Bottleneck.expansion
-    change = _conv(before, wide, 1, active=False) if before != wide else None
-    first = Bottleneck(before, width, downsample=change, norm_layer=BatchNorm2d)
-    return nn.Sequential(first, *(Bottleneck(wide, width, norm_layer=BatchNorm2d) for _ in range(count - 1)))
 
 
 def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published, renaming
@@ -118,12 +117,25 @@ class Block(nn.Module):
         self.attention = Attention(width, heads, reduction)
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.conv = nn.Conv2d(4 * width, 4 * width, 3, padding=1, groups=4 * width)
-        self.drop_path = StochasticDepth(drop_path, "row")
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
         tokens = tokens + self.drop_path(self.attention(self.norm1(tokens), size))
         hidden = self.conv(_map(self.fc1(self.norm2(tokens)), size)).flatten(2).transpose(1, 2)
         return tokens + self.drop_path(self.fc2(F.gelu(hidden)))
+
+
+class DropPath(nn.Module):
+    """Drop whole samples in training, and scale those that stay (arXiv 1603.09382)."""
+
+    def __init__(self, chance: float) -> None:
+        super().__init__()
+        self.chance = chance
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.chance:
+            return x
+        return x * F.dropout(x.new_ones(len(x), *[1] * (x.ndim - 1)), self.chance)
 
 
 class Attention(nn.Module):

@@ -1,20 +1,28 @@
-"""ResNet (arXiv 1512.03385): torchvision's bodies, optionally with dilation instead of stride."""
+"""ResNet (arXiv 1512.03385) with the keys of torchvision, optionally with dilation instead of stride."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import get_model_weights, resnet
 
 from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.residual import BasicBlock, Body, Bottleneck, active
 from densepred.hub import published
-from densepred.nn import BatchNorm2d, ConvNormAct, adapt_statistics, choose, initialise
+from densepred.nn import ConvNormAct, adapt_statistics, choose, initialise
 from densepred.types import Pyramid, UserError
 
-BUILDERS = {18: resnet.resnet18, 34: resnet.resnet34, 50: resnet.resnet50, 101: resnet.resnet101}
+BLOCKS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, ...]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+}
+"""Kind and numbers of the blocks of each stage, by depth."""
+ADDRESS = "https://download.pytorch.org/models/{}.pth"
+FILES = {18: "resnet18-f37072fd", 34: "resnet34-b627a593", 50: "resnet50-11ad3fa6", 101: "resnet101-cd907fc2"}
+"""Weights of torchvision, the newest of each depth."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -40,13 +48,11 @@ class ResNet(Checkpointed):
         stem: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        choose("encoder.depth", depth, BUILDERS)
+        choose("encoder.depth", depth, BLOCKS)
         choose("encoder.levels", levels, (2, 3, 4, 5))
         choose("encoder.output_stride", output_stride, (8, 16, 32))
-        self.body = BUILDERS[depth](weights=None, norm_layer=BatchNorm2d)
-        wide = self.body.fc.in_features
-        self.channels = (64, wide // 8, wide // 4, wide // 2, wide)[:levels]
-        self.body.fc = cast(nn.Linear, nn.Identity())
+        self.body = Body(*BLOCKS[depth])
+        self.channels = self.body.channels[:levels]
         self.strides = tuple(min(stride, output_stride) for stride in (2, 4, 8, 16, 32))[:levels]
         self.pooled = (None,) * levels  # the stem's pooling overlaps: it cannot be undone
         if in_channels != 3:
@@ -61,7 +67,7 @@ class ResNet(Checkpointed):
                 )
             self.body.conv1 = deep_stem(in_channels, stem)  # pyright: ignore[reportAttributeAccessIssue]
         if pretrained:
-            self._load(f"resnet{depth}", in_channels)
+            self._load(ADDRESS.format(FILES[depth]), in_channels)
         # Kept because equal weights give other outputs with other dilations.
         self.output_stride, self.multi_grid = output_stride, None if multi_grid is None else list(multi_grid)
         self._dilate(output_stride, multi_grid)
@@ -86,8 +92,8 @@ class ResNet(Checkpointed):
                 rates = [rate * times for times in multi_grid[: len(last)]]
             dilate(stage, rates, dilated)
 
-    def _load(self, name: str, in_channels: int) -> None:
-        state = published.from_address(get_model_weights(name)["DEFAULT"].url)
+    def _load(self, url: str, in_channels: int) -> None:
+        state = published.from_address(url)
         self.body.load_state_dict(state.take(self.body.state_dict(), "conv1.weight", in_channels))
         self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
 
@@ -102,7 +108,7 @@ class ResNet(Checkpointed):
         return Pyramid(features, [None] * len(features))
 
     def _stem(self, image: Tensor) -> Tensor:
-        return self.body.relu(self.body.bn1(self.body.conv1(image)))
+        return active(self.body.bn1(self.body.conv1(image)))
 
 
 def deep_stem(in_channels: int, widths: Sequence[int]) -> nn.Sequential:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import get_model_weights, vgg
 
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
@@ -19,6 +18,14 @@ LAYERS = {
     for depth, deep in ((16, 3), (19, 4))
 }
 """The width of each convolution, and 0 for a pooling."""
+ADDRESS = "https://download.pytorch.org/models/{}.pth"
+FILES = {
+    (16, False): "vgg16-397923af",
+    (16, True): "vgg16_bn-6c64b313",
+    (19, False): "vgg19-dcbb9e9d",
+    (19, True): "vgg19_bn-c79401a0",
+}
+"""Weights of torchvision, by depth and whether there are batch norms."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -46,7 +53,7 @@ class VGG(Checkpointed):
         choose("encoder.depth", depth, LAYERS)
         self.depth, self.convolutions, self.batch_norm, self.ceil_mode = depth, convolutions, batch_norm, ceil_mode
         wide = [max(1, round(layer * width)) if layer else 0 for layer in kept(LAYERS[depth], convolutions)]
-        features = vgg.make_layers([layer or "M" for layer in wide], batch_norm=batch_norm)
+        features = layers_of(wide, batch_norm)
         self.body = nn.ModuleDict({"features": features})
         last = max(i for i, layer in enumerate(wide) if layer)
         self.channels = (*(wide[i - 1] for i, layer in enumerate(wide) if not layer), wide[last])
@@ -60,10 +67,10 @@ class VGG(Checkpointed):
         if pretrained:
             if width != 1:
                 raise UserError(f"encoder.width: {width} has no published weights; set 1 or encoder.pretrained=false")
-            self._load(f"vgg{depth}_bn" if batch_norm else f"vgg{depth}", in_channels)
+            self._load(ADDRESS.format(FILES[depth, batch_norm]), in_channels)
 
-    def _load(self, name: str, in_channels: int) -> None:
-        state = published.from_address(get_model_weights(name)["DEFAULT"].url)
+    def _load(self, url: str, in_channels: int) -> None:
+        state = published.from_address(url)
         self.body.load_state_dict(state.take(self.body.state_dict(), "features.0.weight", in_channels))
         self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
 
@@ -84,6 +91,20 @@ class VGG(Checkpointed):
             x, argmax = F.max_pool2d(features[-1], 2, ceil_mode=self.ceil_mode, return_indices=True)
             level = []
         return Pyramid([*features, self.block(through, level, x)], [*indices, argmax])
+
+
+def layers_of(widths: Sequence[int], batch_norm: bool) -> nn.Sequential:
+    """Return convolutions of 3x3 with their norms and activations, and a pooling for each 0 of `widths`."""
+    layers: list[nn.Module] = []
+    before = 3
+    for width in widths:
+        if not width:
+            layers.append(nn.MaxPool2d(2))
+            continue
+        norm = [nn.BatchNorm2d(width)] if batch_norm else []
+        layers += [nn.Conv2d(before, width, 3, padding=1), *norm, nn.ReLU(inplace=True)]
+        before = width
+    return nn.Sequential(*layers)
 
 
 def through(layers: Sequence[nn.Module], x: Tensor) -> Tensor:

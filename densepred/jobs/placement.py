@@ -18,12 +18,15 @@ from densepred.settings import TrainSettings
 def configure_torch(settings: TrainSettings, device: torch.device) -> None:
     if settings.trainer.threads:
         torch.set_num_threads(settings.trainer.threads)
-    # warn_only: on GPUs some operations have no deterministic form, and models with them would be refused.
-    torch.use_deterministic_algorithms(settings.trainer.deterministic, warn_only=True)
-    if settings.trainer.deterministic:  # cuBLAS reads it when it is first used
+    # Only a warning: on GPUs some operations have no deterministic form, and models with them would be refused.
+    deterministic = settings.trainer.deterministic
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
+    if settings.trainer.compile:  # tells the compiler too, which takes a second to import
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    if deterministic:  # cuBLAS reads it when it is first used
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Trying algorithms pays for images of one size; without a crop every new size would be tried again.
-    torch.backends.cudnn.benchmark = not settings.trainer.deterministic and settings.data.crop is not None
+    torch.backends.cudnn.benchmark = not deterministic and settings.data.crop is not None
     # On accelerators TF32 is for the network alone: see `Precision`.
     torch.set_float32_matmul_precision("high" if device.type == "cpu" else "highest")
 

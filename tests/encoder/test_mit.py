@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torchvision.ops import StochasticDepth
 
-from densepred.encoder.mit import MixTransformer
+from densepred.encoder.mit import DropPath, MixTransformer
 from densepred.types import UserError
 from densepred.weights.families import family
 
@@ -46,3 +47,13 @@ def test_widths_that_the_heads_do_not_divide_are_refused() -> None:
         MixTransformer(3, widths=(32, 33, 160, 256))
     with pytest.raises(UserError, match="give four of each"):
         MixTransformer(3, widths=(32, 64))
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("training", [True, False])
+def test_samples_are_dropped_as_by_torchvision(chance: float, training: bool) -> None:
+    x, found = torch.randn(8, 3, 2), []
+    for kind in (DropPath(chance), StochasticDepth(chance, "row")):
+        torch.manual_seed(0)
+        found.append(kind.train(training)(x))
+    assert torch.equal(*found)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from torchvision.models import resnet
+from torchvision.models import get_model_weights, resnet
 from torchvision.models._utils import IntermediateLayerGetter
 
-from densepred.encoder.resnet import ResNet
+from densepred.encoder.resnet import ADDRESS, BLOCKS, FILES, ResNet
 from densepred.hub import published
 from densepred.types import UserError
 
@@ -30,6 +30,25 @@ def test_features_equal_torchvisions_with_its_dilations(depth: int, output_strid
         have = ours.eval()(image).features
     for mine, peer in zip(have, want.values(), strict=True):
         torch.testing.assert_close(mine, peer, atol=1e-5, rtol=1e-5)
+
+
+def test_a_seed_gives_the_weights_that_torchvision_draws() -> None:
+    torch.manual_seed(0)
+    theirs = resnet.resnet18().state_dict()
+    torch.manual_seed(0)
+    ours = ResNet(3, 18).body.state_dict()
+    assert list(ours) == [name for name in theirs if not name.startswith("fc.")]
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+@pytest.mark.parametrize("depth", BLOCKS)
+def test_weights_are_the_newest_of_torchvision_and_fit(depth: int) -> None:
+    assert get_model_weights(f"resnet{depth}")["DEFAULT"].url == ADDRESS.format(FILES[depth])
+    with torch.device("meta"):
+        theirs = getattr(resnet, f"resnet{depth}")().state_dict()
+        ours = ResNet(3, depth).body.state_dict()
+    shapes = {name: value.shape for name, value in theirs.items() if not name.startswith("fc.")}
+    assert {name: value.shape for name, value in ours.items()} == shapes
 
 
 @pytest.mark.parametrize("output_stride", [8, 16])

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torchvision.models import get_model
+from torchvision.models import get_model, get_model_weights
 from torchvision.models.vgg import make_layers
 
-from densepred.encoder.vgg import VGG
+from densepred.encoder.vgg import ADDRESS, FILES, VGG
 from densepred.types import UserError
 
 
@@ -18,6 +18,8 @@ def test_official_weights_fit_key_by_key(depth: int, batch_norm: bool) -> None:
         ours = VGG(3, depth, batch_norm=batch_norm).body.state_dict()
     shapes = {key: value.shape for key, value in theirs.items() if key.startswith("features.")}
     assert {key: value.shape for key, value in ours.items()} == shapes
+    newest = get_model_weights(f"vgg{depth}_bn" if batch_norm else f"vgg{depth}")["DEFAULT"]
+    assert newest.url == ADDRESS.format(FILES[depth, batch_norm])
 
 
 def test_the_last_level_is_what_torchvisions_features_give() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 SAME = 0.5
 """Least overlap (IoU) at which boxes of two windows are one object."""
@@ -59,6 +58,8 @@ def _pairs(boxes: Tensor, categories: Tensor, one: Tensor, other: Tensor) -> lis
     """Pair rows of two windows one to one by overlap, the largest first."""
     if not len(one) or not len(other):
         return []
+    from torchvision.ops import box_iou  # slow to import, and few commands need it
+
     overlap = box_iou(boxes[one], boxes[other]).masked_fill(categories[one, None] != categories[other], 0)
     rows, columns = (overlap >= SAME).nonzero(as_tuple=True)
     order = overlap[rows, columns].argsort(descending=True, stable=True)
