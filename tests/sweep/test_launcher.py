@@ -51,7 +51,9 @@ def sweeping(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def jobs(folder: Path) -> dict[int, list[Any]]:
-    return {int(p.parent.name): json.loads(p.read_text()) for p in (folder / "multirun").glob("*/*/job.json")}
+    """Return what the jobs of a sweep wrote, in their order; file systems list folders in any."""
+    found = {int(p.parent.name): json.loads(p.read_text()) for p in (folder / "multirun").glob("*/*/job.json")}
+    return dict(sorted(found.items()))
 
 
 def test_a_job_that_fails_or_dies_stops_no_other(tmp_path: Path) -> None:
