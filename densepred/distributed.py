@@ -7,30 +7,20 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.nn.parallel import DistributedDataParallel
 
-from densepred.errors import PeerLost
-from densepred.process import ranks, supervisor
+from densepred.process import meeting, ranks, supervisor
 from densepred.process.parent import stop_with_parent
 
 FRESH = "it begins anew; type hydra.run.dir=DIR trainer.resume=auto"
-
-MEETING = "densepred/meeting"
-"""Keys of a launcher's store by which the ranks of an attempt find each other."""
-
-SOON = 30.0
-"""Seconds after which processes that have not joined are named; the wait goes on."""
 
 PROBE = 256  # side of a test image in pixels: larger than the stride of any encoder
 
@@ -60,67 +50,30 @@ def device() -> torch.device:
     return torch.device(accelerator.type, 0 if own else int(os.environ.get("LOCAL_RANK", 0)))
 
 
-def join(timeout_seconds: float = 600.0) -> torch.device:
+def join(timeout_seconds: float = 600.0, key: str = "trainer.timeout_s") -> torch.device:
     """Join the process group that torchrun, srun or `trainer.devices` describes; return the device of this process.
 
-    `timeout_seconds` is the longest wait for another process. A rank stops when its launcher ends. Raises UserError if
-    this machine has fewer accelerators than processes of the run.
+    `timeout_seconds`, the setting `key`, is the longest wait for another process. A rank stops when its launcher ends.
+    Raises UserError if this machine has fewer accelerators than processes of the run, PeerLost if one does not come.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if several:
         stop_with_parent()
         supervisor.expect(timeout_seconds)
         ranks.require_devices(torch.accelerator.device_count() if torch.accelerator.is_available() else 0)
     where = device()
     if where.type == "cuda":
         torch.cuda.set_device(where)
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+    if several and not dist.is_initialized():
         backend = "nccl" if where.type == "cuda" else "gloo"
         own = where if where.type == "cuda" else None  # else NCCL guesses the device, and connects at its first use
-        wait = timedelta(seconds=timeout_seconds)
-        place: dict[str, Any] = {}
-        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            place = {"rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
-            place["store"] = of_this_attempt(_agent_store(wait), **place, timeout_seconds=timeout_seconds)
-        dist.init_process_group(backend, timeout=wait, device_id=own, **place)
+        wait, patience = timedelta(seconds=timeout_seconds), meeting.Patience(timeout_seconds, key)
+        place = {"rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
+        launched = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        store = meeting.of_launcher(wait) if launched else meeting.of_first(**place, patience=patience)
+        store = meeting.of_this_attempt(store, **place, patience=patience)
+        dist.init_process_group(backend, timeout=wait, device_id=own, store=store, **place)
     return where
-
-
-def _agent_store(wait: timedelta = timedelta(minutes=5)) -> TCPStore:
-    """Return the store of a launcher that outlives its processes: torchrun's, or that of `trainer.devices`."""
-    return TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=wait)
-
-
-def of_this_attempt(store: Store, rank: int, world_size: int, timeout_seconds: float) -> Store:
-    """Return a part of a launcher's store that holds nothing of former attempts, the same one on every rank.
-
-    torchrun starts a group again with the same store, where a rank could read the address of a process that has died.
-    Each rank leaves a word of its own, and rank 0 answers to that word, so answers to former processes reach no rank.
-    """
-    word = uuid.uuid4().hex
-    if rank > 0:
-        store.set(f"{MEETING}/{rank}", word)
-        store.wait([f"{MEETING}/{word}"], timedelta(seconds=timeout_seconds))
-        attempt = store.get(f"{MEETING}/{word}").decode()
-        store.set(f"{MEETING}/{attempt}/{rank}", word)
-        return PrefixStore(attempt, store)
-    absent, begin, named = set(range(1, world_size)), time.monotonic(), False
-    while absent:
-        waited = time.monotonic() - begin
-        if waited > timeout_seconds:
-            remedy = "see its own message, check that it was started, or raise trainer.timeout_s"
-            raise PeerLost(
-                f"{ranks.unjoined(absent, world_size)} within trainer.timeout_s={timeout_seconds:g}; {remedy}"
-            )
-        if waited > SOON and not named:
-            named = True
-            text = f"{ranks.unjoined(absent, world_size)} after {SOON:g} s; waiting up to {timeout_seconds:g} s for it"
-            print(f"warning: {text}", file=sys.stderr, flush=True)
-        for other in absent:
-            if store.check([f"{MEETING}/{other}"]):
-                store.set(f"{MEETING}/{store.get(f'{MEETING}/{other}').decode()}", word)
-        time.sleep(0.01)
-        absent = {other for other in absent if not store.check([f"{MEETING}/{word}/{other}"])}
-    return PrefixStore(word, store)
 
 
 def parallel(model: nn.Module, channels: int, device: torch.device) -> nn.Module:
@@ -193,7 +146,7 @@ def remembered(name: str, make: Callable[[], str]) -> str:
         if again:
             print(f"warning: torchrun kept no {name} of the first attempt: {FRESH}", file=sys.stderr, flush=True)
         return make()
-    store = _agent_store()
+    store = meeting.of_launcher()
     key = f"densepred/{os.environ.get('TORCHELASTIC_RUN_ID')}/{name}"
     if not store.check([key]):
         store.set(key, make())

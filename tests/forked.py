@@ -5,6 +5,7 @@ What needs a fresh interpreter (imports, start-up, signals while it starts) take
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import signal
@@ -62,6 +63,7 @@ def run(command: str, *words: str, folder: Path, environment: Mapping[str, str] 
 
 def _child(command: str, words: Sequence[str], folder: Path, environment: Mapping[str, str], out: int, err: int) -> int:
     """Make the process as one that begins, and run the command as `python -m` does."""
+    gc.freeze()  # what earlier tests left may have threads, and its destructor would wait for those in vain
     os.dup2(out, 1)
     os.dup2(err, 2)
     sys.stdout = sys.__stdout__ = os.fdopen(1, "w", buffering=1, closefd=False)

@@ -21,6 +21,7 @@ from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
 from densepred.errors import PeerLost
 from densepred.jobs import parts
+from densepred.process import meeting
 from densepred.types import HeadSpec
 from tests.conftest import PATIENCE, composed
 
@@ -119,22 +120,50 @@ def test_ranks_of_an_attempt_meet_in_a_store_that_former_ones_have_written() -> 
     store = torch.distributed.HashStore()
     for attempt in range(3):
         with ThreadPoolExecutor(3) as pool:
-            late = [pool.submit(distributed.of_this_attempt, store, rank, 3, 10.0) for rank in (0, 2)]
+            late = [pool.submit(meeting.of_this_attempt, store, rank, 3, patience()) for rank in (0, 2)]
             time.sleep(0.05)
-            parts = [distributed.of_this_attempt(store, 1, 3, 10.0), *(one.result() for one in late)]
+            parts = [meeting.of_this_attempt(store, 1, 3, patience()), *(one.result() for one in late)]
         assert not any(part.check(["address"]) for part in parts)
         parts[0].set("address", f"of attempt {attempt}")
         assert {part.get("address") for part in parts} == {f"of attempt {attempt}".encode()}
 
 
+def patience(seconds: float = 10.0) -> meeting.Patience:
+    return meeting.Patience(seconds, "trainer.timeout_s")
+
+
+@pytest.mark.parametrize(
+    ("rank", "who"),
+    [(0, "processes 1, 2 of 3 have"), (2, "process 0 of 3 has")],
+)
 def test_a_rank_that_does_not_come_is_named_soon(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], rank: int, who: str
+) -> None:
+    monkeypatch.setattr(meeting, "SOON", 0.02)
+    with pytest.raises(PeerLost, match=rf"{who} not joined within trainer\.timeout_s=0\.1; .* or raise"):
+        meeting.of_this_attempt(torch.distributed.HashStore(), rank, 3, patience(0.1))
+    [line] = capfd.readouterr().err.splitlines()
+    assert line == f"warning: {who} not joined after 0.02 s; waiting up to trainer.timeout_s=0.1 s for it"
+
+
+def test_tasks_of_srun_find_each_other_and_name_a_first_one_that_does_not_come(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(distributed, "SOON", 0.02)
-    with pytest.raises(PeerLost, match=r"process 1, 2 of 3 has not joined within trainer\.timeout_s=0\.1; .* or raise"):
-        distributed.of_this_attempt(torch.distributed.HashStore(), 0, 3, 0.1)
-    [line] = capfd.readouterr().err.splitlines()
-    assert line == "warning: process 1, 2 of 3 has not joined after 0.02 s; waiting up to 0.1 s for it"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in (("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", str(port)), ("SLURM_JOB_ID", "7")):
+        monkeypatch.setenv(name, value)
+    with ThreadPoolExecutor(2) as pool:  # the first task comes last
+        second = pool.submit(meeting.of_first, 1, 2, patience())
+        first = meeting.of_first(0, 2, patience())
+        first.set("a", "b")
+        assert second.result().get("a") == b"b"
+    monkeypatch.setattr(meeting, "SOON", 0.02)
+    monkeypatch.setenv("MASTER_PORT", "1")  # nothing listens there
+    with pytest.raises(PeerLost, match=r"process 0 of 2 has not joined within .* \(nothing answers at MASTER_ADDR=127"):
+        meeting.of_first(1, 2, patience(0.1))
+    assert "MASTER_PORT=1); waiting up to trainer.timeout_s=0.1 s" in capfd.readouterr().err
 
 
 def test_parameters_that_no_output_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:

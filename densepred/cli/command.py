@@ -28,7 +28,7 @@ from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import MachineError, UserError, classed, notices
-from densepred.process import slurm, starting, supervisor, watch
+from densepred.process import ranks, slurm, starting, supervisor, watch
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.role import is_first, tells
 from densepred.process.starting import AGAIN, INTERRUPTED
@@ -149,6 +149,7 @@ class Invocation:
         self.full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
         try:
+            ranks.require_place()
             slurm.adopt()
             self._check_flags(sys.argv[1:])
             first, words = flags.split(record.restored(self.name, flags.at_home(sys.argv[1:])))

@@ -50,7 +50,8 @@ class Attempt:
 
     def __init__(self, function: Callable[[Any], int], job: Any, processes: int, number: int, patience: float) -> None:
         self.count, self.patience = processes, patience
-        self.store = TCPStore(LOOPBACK, 0, is_master=True, wait_for_workers=False)
+        store = TCPStore(LOOPBACK, 0, is_master=True, wait_for_workers=False)
+        self.store: TCPStore | None = store
         self.outcomes: dict[int, Outcome] = {}  # in the order in which the processes ended
         self.processes, self.pipes = [], list[Connection]()
         self._halted: dict[int, float] = {}
@@ -60,19 +61,19 @@ class Attempt:
         try:
             for rank in range(processes):
                 mine, theirs = context.Pipe(duplex=False)
-                arguments = (function, job, self._place(rank, number), theirs)
+                arguments = (function, job, self._place(rank, number, store.port), theirs)
                 process = context.Process(target=_rank, args=arguments, name=f"process {rank}")
                 process.start()
                 theirs.close()
                 self.processes.append(process)
                 self.pipes.append(mine)
         except BaseException:
-            self.kill()
+            self.close()
             raise
         finally:
             signal.signal(signal.SIGINT, former)
 
-    def _place(self, rank: int, number: int) -> dict[str, str]:
+    def _place(self, rank: int, number: int, port: int) -> dict[str, str]:
         """Return the variables of torchrun for a rank; its store is the one of this process."""
         place = {
             "RANK": rank,
@@ -80,7 +81,7 @@ class Attempt:
             "WORLD_SIZE": self.count,
             "LOCAL_WORLD_SIZE": self.count,
             "MASTER_ADDR": LOOPBACK,
-            "MASTER_PORT": self.store.port,
+            "MASTER_PORT": port,
             "TORCHELASTIC_USE_AGENT_STORE": True,
             "TORCHELASTIC_RESTART_COUNT": number,
             PARENT: os.getpid(),
@@ -119,6 +120,11 @@ class Attempt:
         for process in self.processes:
             if process.is_alive():
                 process.kill()
+
+    def close(self) -> None:
+        """End the processes and the store: later forks of this process would crash where they collect its threads."""
+        self.kill()
+        self.store = None
 
     def _give_up(self) -> None:
         """Kill the processes that are left: they end because of another."""

@@ -69,7 +69,7 @@ def work(job: EvaluationJob) -> int:
     settings = job.settings
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    device = distributed.join(settings.timeout_s)
+    device = distributed.join(settings.timeout_s, "timeout_s")
     try:
         with explained(), notices(_warn):
             _evaluate(job, device)

@@ -47,7 +47,7 @@ def launch(
             try:
                 outcomes = attempt.watch(stop)
             finally:
-                attempt.kill()
+                attempt.close()
             error = failure(outcomes, processes, list(attempt.outcomes), go_on)
             if any(outcome.code == STOPPED for outcome in outcomes) and (stop.raised or error is None):
                 return STOPPED

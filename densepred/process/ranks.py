@@ -12,6 +12,21 @@ OWN_DEVICE = ("SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND", "SLURM_TRES_PER_TASK")
 """Variables with which Slurm shows each task only the devices of its own."""
 
 
+NUMBERS = {
+    "RANK": 0,
+    "WORLD_SIZE": 1,
+    "LOCAL_RANK": 0,
+    "LOCAL_WORLD_SIZE": 1,
+    "MASTER_PORT": 1,
+    "TORCHELASTIC_RESTART_COUNT": 0,
+    "SLURM_PROCID": 0,
+    "SLURM_LOCALID": 0,
+}
+"""Variables of launchers that hold a number, with the least one."""
+
+STARTED = "start the command by torchrun or srun, which"
+
+
 def must_start(devices: int, environment: Mapping[str, str] = os.environ) -> bool:
     """Return True if this process has to start the others; the number that torchrun or srun has started counts."""
     return devices > 1 and "WORLD_SIZE" not in environment
@@ -61,7 +76,24 @@ def indivisible(batch_size: int, processes: int, key: str | None = None) -> str 
 def unjoined(absent: Collection[int], processes: int) -> str:
     """Return the start of a sentence on the ranks that have not come: "process 3 of 9 has not joined"."""
     names = ", ".join(str(rank) for rank in sorted(absent))
-    return f"process {names} of {processes} has not joined"
+    several = len(absent) > 1
+    return f"process{'es' * several} {names} of {processes} {'have' if several else 'has'} not joined"
+
+
+def require_place(environment: Mapping[str, str] = os.environ) -> None:
+    """Raise UserError unless the variables of launchers, as far as they are set, name one process of a run."""
+    for name, least in NUMBERS.items():
+        text = environment.get(name, str(least))
+        if not (text.isascii() and text.isdecimal() and int(text) >= least):
+            raise UserError(f"{name}={text}: no whole number from {least} on; {STARTED} set it, or unset it")
+    world, rank = int(environment.get("WORLD_SIZE", "1")), int(environment.get("RANK", "0"))
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if world > 1 and name not in environment]
+    if missing:
+        raise UserError(f"WORLD_SIZE={world}: without {', '.join(missing)}; {STARTED} set them, or unset WORLD_SIZE")
+    if rank >= world:
+        raise UserError(
+            f"RANK={rank}: no process of WORLD_SIZE={world} has this number; {STARTED} set both, or unset RANK"
+        )
 
 
 def require_devices(count: int, environment: Mapping[str, str] = os.environ) -> None:

@@ -10,7 +10,8 @@ CLAIMED = "DENSEPRED_CLAIMED"
 
 def is_first() -> bool:
     """Return True in the first process of a job, as launchers number them."""
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
+    number = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
+    return not number.isdecimal() or int(number) == 0  # `ranks.require_place` refuses what is no number
 
 
 def tells() -> bool:

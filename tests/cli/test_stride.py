@@ -31,6 +31,7 @@ MODELS = {
     "deeplabv3plus": 16,
     "fcn_resnet50": 8,
     "fcn_resnet101": 8,
+    "lraspp_mobilenet_v3_large": 16,
     "panoptic_deeplab": 16,
     "pspnet": 8,
 }

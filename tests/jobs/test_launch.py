@@ -6,13 +6,17 @@ import os
 import signal
 import sys
 import time
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch._C._distributed_c10d import TCPStore
 
 from densepred import distributed
 from densepred.errors import MachineError, UserError
+from densepred.jobs import attempt
 from densepred.jobs.attempt import Outcome, failure
 from densepred.jobs.launch import launch
 
@@ -96,6 +100,18 @@ def test_all_start_again_with_a_rendezvous_of_their_own(
 
 
 @pytest.mark.slow
-def test_mistakes_of_the_user_are_not_tried_again(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"b\.png: damaged"):
+def test_mistakes_of_the_user_are_not_tried_again_and_leave_no_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that the error kept alive would be collected in a later loader worker, a fork, which then crashes."""
+    stores: list[weakref.ref[TCPStore]] = []
+
+    def recorded(*arguments: Any, **more: Any) -> TCPStore:
+        store = TCPStore(*arguments, **more)
+        stores.append(weakref.ref(store))
+        return store
+
+    monkeypatch.setattr(attempt, "TCPStore", recorded)
+    with pytest.raises(UserError, match=r"b\.png: damaged") as caught:
         launch(behave, (str(tmp_path), "refuse"), 2, 3, 2.0, GO_ON)
+    assert [one() for one in stores] == [None], caught

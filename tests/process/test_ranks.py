@@ -77,4 +77,32 @@ def test_a_batch_that_does_not_divide_is_refused_before_any_process_starts(monke
 
 
 def test_ranks_that_have_not_come_are_named() -> None:
-    assert ranks.unjoined({3, 5}, 9) == "process 3, 5 of 9 has not joined"
+    assert ranks.unjoined({3, 5}, 9) == "processes 3, 5 of 9 have not joined"
+    assert ranks.unjoined({3}, 9) == "process 3 of 9 has not joined"
+
+
+MET = {"MASTER_ADDR": "here", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"RANK": "x"}, "RANK=x: no whole number from 0 on; start the command by torchrun or srun"),
+        ({"WORLD_SIZE": "two", "RANK": "0"}, "WORLD_SIZE=two: no whole number from 1 on"),
+        ({"SLURM_PROCID": "-1"}, "SLURM_PROCID=-1: no whole number"),
+        ({"WORLD_SIZE": "2", "RANK": "0", **MET, "MASTER_PORT": "x"}, "MASTER_PORT=x: no whole number from 1 on"),
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2: without RANK, MASTER_ADDR, MASTER_PORT; .* or unset WORLD_SIZE"),
+        ({"WORLD_SIZE": "2", "RANK": "2", **MET}, "RANK=2: no process of WORLD_SIZE=2 has this number"),
+        ({"RANK": "1"}, "RANK=1: no process of WORLD_SIZE=1 has this number; .* or unset RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "1", **MET}, None),
+        ({}, None),
+    ],
+)
+def test_variables_of_a_launcher_that_name_no_process_are_refused(
+    environment: dict[str, str], message: str | None
+) -> None:
+    if message is None:
+        ranks.require_place(environment)
+        return
+    with pytest.raises(UserError, match=f"^{message}"):
+        ranks.require_place(environment)
