@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -68,7 +68,7 @@ def join(timeout_seconds: float = 600.0, key: str = "trainer.timeout_s") -> torc
         backend = "nccl" if where.type == "cuda" else "gloo"
         own = where if where.type == "cuda" else None  # else NCCL guesses the device, and connects at its first use
         wait, patience = timedelta(seconds=timeout_seconds), meeting.Patience(timeout_seconds, key)
-        place = {"rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
+        place: dict[str, Any] = {"rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
         launched = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         store = meeting.of_launcher(wait) if launched else meeting.of_first(**place, patience=patience)
         store = meeting.of_this_attempt(store, **place, patience=patience)

@@ -170,7 +170,7 @@ RUNTIME: tuple[tuple[str, type[UserError], str], ...] = (
         "no batch came within data.timeout_s; is the disk slow, or a loader worker stopped? raise data.timeout_s or "
         "set data.workers=0",
     ),
-    (r"(?i)gloo|nccl|Connection (closed|reset) by peer|Connection refused|Broken pipe", PeerLost, PEER),
+    (r"(?i)gloo|nccl|Connection (closed|reset) by peer|Connection refused|Broken pipe|Failed to recv", PeerLost, PEER),
     (
         r"client socket has (timed out|failed)|clients? joined|waiting for clients|Timed out after .* waiting for",
         PeerLost,

@@ -19,7 +19,7 @@ from densepred.build.instantiate import build
 from densepred.cli import compose
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
-from densepred.errors import PeerLost
+from densepred.errors import MachineError, PeerLost
 from densepred.jobs import parts
 from densepred.process import meeting
 from densepred.types import HeadSpec
@@ -159,6 +159,8 @@ def test_tasks_of_srun_find_each_other_and_name_a_first_one_that_does_not_come(
         first = meeting.of_first(0, 2, patience())
         first.set("a", "b")
         assert second.result().get("a") == b"b"
+    with pytest.raises(MachineError, match=rf"^MASTER_PORT={port}: address already in use: .*; set MASTER_PORT to"):
+        meeting.of_first(0, 2, patience())
     monkeypatch.setattr(meeting, "SOON", 0.02)
     monkeypatch.setenv("MASTER_PORT", "1")  # nothing listens there
     with pytest.raises(PeerLost, match=r"process 0 of 2 has not joined within .* \(nothing answers at MASTER_ADDR=127"):

@@ -77,6 +77,7 @@ def test_memory_that_runs_out_is_recognised() -> None:
         ("value cannot be converted to type float without overflow", r"too large for float32; lower optimizer\.lr"),
         ("unable to allocate shared memory(shm) for file </torch_1_2>: No space left", r"/dev/shm: .*--shm-size"),
         ("DataLoader worker (pid 1) is killed by signal: Bus error. ", r"/dev/shm: "),
+        ("Failed to recv, got 0 bytes. Connection was likely closed.", "another process of this run ended"),
     ],
 )
 def test_errors_of_torch_become_sentences(text: str, message: str) -> None:

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
-from densepred.errors import PeerLost
+from densepred.errors import MachineError, PeerLost
 from densepred.process import ranks
 
 MEETING = "densepred/meeting"
@@ -69,7 +69,13 @@ def of_first(rank: int, world_size: int, patience: Patience) -> Store:
     """
     address, port, wait = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), timedelta(seconds=patience.seconds)
     if rank == 0:  # by the loopback: its own name may lead to an address that nothing can reach
-        store = TCPStore(LOOPBACK, port, is_master=True, wait_for_workers=False, timeout=wait)
+        try:
+            store = TCPStore(LOOPBACK, port, is_master=True, wait_for_workers=False, timeout=wait)
+        except RuntimeError as error:
+            if "EADDRINUSE" not in str(error):
+                raise
+            remedy = "another program or run has it; set MASTER_PORT to another port"
+            raise MachineError(f"MASTER_PORT={port}: address already in use: {remedy}") from error
     else:
         while not _answers(address, port):
             patience.look([0], world_size, f" (nothing answers at MASTER_ADDR={address} MASTER_PORT={port})")

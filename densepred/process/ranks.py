@@ -12,17 +12,18 @@ OWN_DEVICE = ("SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND", "SLURM_TRES_PER_TASK")
 """Variables with which Slurm shows each task only the devices of its own."""
 
 
+MOST = 2**31 - 1
 NUMBERS = {
-    "RANK": 0,
-    "WORLD_SIZE": 1,
-    "LOCAL_RANK": 0,
-    "LOCAL_WORLD_SIZE": 1,
-    "MASTER_PORT": 1,
-    "TORCHELASTIC_RESTART_COUNT": 0,
-    "SLURM_PROCID": 0,
-    "SLURM_LOCALID": 0,
+    "RANK": (0, MOST),
+    "WORLD_SIZE": (1, MOST),
+    "LOCAL_RANK": (0, MOST),
+    "LOCAL_WORLD_SIZE": (1, MOST),
+    "MASTER_PORT": (1, 65535),
+    "TORCHELASTIC_RESTART_COUNT": (0, MOST),
+    "SLURM_PROCID": (0, MOST),
+    "SLURM_LOCALID": (0, MOST),
 }
-"""Variables of launchers that hold a number, with the least one."""
+"""Variables of launchers that hold a number, with the least one and the largest."""
 
 STARTED = "start the command by torchrun or srun, which"
 
@@ -82,10 +83,10 @@ def unjoined(absent: Collection[int], processes: int) -> str:
 
 def require_place(environment: Mapping[str, str] = os.environ) -> None:
     """Raise UserError unless the variables of launchers, as far as they are set, name one process of a run."""
-    for name, least in NUMBERS.items():
+    for name, (least, most) in NUMBERS.items():
         text = environment.get(name, str(least))
-        if not (text.isascii() and text.isdecimal() and int(text) >= least):
-            raise UserError(f"{name}={text}: no whole number from {least} on; {STARTED} set it, or unset it")
+        if not (text.isascii() and text.isdecimal() and len(text) < 11 and least <= int(text) <= most):
+            raise UserError(f"{name}={text}: no whole number from {least} to {most}; {STARTED} set it, or unset it")
     world, rank = int(environment.get("WORLD_SIZE", "1")), int(environment.get("RANK", "0"))
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if world > 1 and name not in environment]
     if missing:

@@ -87,10 +87,13 @@ MET = {"MASTER_ADDR": "here", "MASTER_PORT": "29500"}
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"RANK": "x"}, "RANK=x: no whole number from 0 on; start the command by torchrun or srun"),
-        ({"WORLD_SIZE": "two", "RANK": "0"}, "WORLD_SIZE=two: no whole number from 1 on"),
+        ({"RANK": "x"}, "RANK=x: no whole number from 0 to 2147483647; start the command by torchrun or srun"),
+        ({"WORLD_SIZE": "two", "RANK": "0"}, "WORLD_SIZE=two: no whole number from 1 to"),
         ({"SLURM_PROCID": "-1"}, "SLURM_PROCID=-1: no whole number"),
-        ({"WORLD_SIZE": "2", "RANK": "0", **MET, "MASTER_PORT": "x"}, "MASTER_PORT=x: no whole number from 1 on"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "0", **MET, "MASTER_PORT": "70000"},
+            "MASTER_PORT=70000: no whole number from 1 to 65535",
+        ),
         ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2: without RANK, MASTER_ADDR, MASTER_PORT; .* or unset WORLD_SIZE"),
         ({"WORLD_SIZE": "2", "RANK": "2", **MET}, "RANK=2: no process of WORLD_SIZE=2 has this number"),
         ({"RANK": "1"}, "RANK=1: no process of WORLD_SIZE=1 has this number; .* or unset RANK"),
