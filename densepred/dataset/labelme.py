@@ -1,17 +1,19 @@
-"""labelme's JSON files, one per image: polygons, rectangles and circles.
+"""labelme's JSON files, one per image: polygons, rectangles, circles and masks.
 
 Source: https://github.com/wkentaro/labelme
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from densepred.dataset import coco, paths
+from densepred.dataset import coco, paths, png_mask
 from densepred.dataset.annotated import Annotated, count, files_below
+from densepred.dataset.mask_runs import runs, union
 from densepred.dataset.outline import outline
 from densepred.dataset.records import Records
 from densepred.errors import UserError
@@ -44,7 +46,7 @@ class Labelme(Annotated):
         return records
 
     def _objects(self, records: Records, image: int, path: Path, shapes: list[Any]) -> None:
-        groups: dict[tuple[str, Any], list[list[float]]] = {}
+        groups: dict[tuple[str, Any], list[Any]] = {}
         for number, shape in enumerate(shapes):
             where = f"{path}: shapes[{number}]"
             if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"]:
@@ -54,10 +56,24 @@ class Labelme(Annotated):
                 records.told[f"shapes of the type {kind} left out, because they have no area"] += 1
                 continue
             key = (shape["label"], ("shape", number) if group is None else ("group", str(group)))
-            groups.setdefault(key, []).append(outline(kind, shape.get("points"), where))
-        for (label, (kind, number)), outlines in groups.items():
+            groups.setdefault(key, []).append(_area(kind, shape, records.size(image), where))
+        for (label, (kind, number)), parts in groups.items():
             place = f"{path.relative_to(self._folder).as_posix()}, {label!r}, {kind} {number}"
-            records.add(image, label, place, segmentation=outlines)
+            if any(isinstance(part, Mapping) for part in parts):
+                parts = union(parts, records.size(image), f"{path}: {label!r}, {kind} {number}")
+            records.add(image, label, place, segmentation=parts)
+
+
+def _area(kind: str, shape: dict[str, Any], size: tuple[int, int], where: str) -> list[float] | dict[str, Any]:
+    """Return the outline of a shape, or the runs of a mask; size: height and width of the image."""
+    if kind != "mask":
+        return outline(kind, shape.get("points"), where)
+    x0, y0, *_ = outline("rectangle", shape.get("points"), where)
+    try:
+        mask = png_mask.decode(base64.b64decode(shape.get("mask") or "", validate=True), size)
+    except Exception as error:  # Pillow's plug-ins raise nearly every type
+        raise UserError(f"{where}: its mask cannot be read ({error}); draw it again") from error
+    return runs(mask, size, int(x0), int(y0))
 
 
 def _shapes(path: Path) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,15 +29,34 @@ def runs(mask: np.ndarray, size: tuple[int, int], left: int = 0, top: int = 0) -
     return {"size": [*size], "counts": np.diff(edges, prepend=0, append=size[0] * size[1]).tolist()}
 
 
+def union(parts: Sequence[Any], size: tuple[int, int], where: str) -> dict[str, Any]:
+    """Return the runs of an object of several parts, each an outline x, y, x, y, ... or runs.
+
+    size: height and width of the image
+    """
+    whole = np.zeros(size, bool)
+    for part in parts:
+        if not isinstance(part, Mapping):
+            part = _kept(part, size, where)
+            part = [part] if len(part) >= TRIANGLE else None
+        if part is not None:
+            whole |= run_length.decoded(run_length.encode(part, size, where))
+    return runs(whole, size)
+
+
+def _kept(ring: Sequence[float], size: tuple[int, int], where: str) -> list[float]:
+    """Return the numbers of an outline, or raise UserError if it lies far from the image."""
+    far = float(max(size))
+    return coco_fields.numbers(list(ring), where, "polygon", -far, 2 * far)
+
+
 def outlines(rings: Sequence[Sequence[float]], size: tuple[int, int], where: str) -> Any:
     """Return the area of closed outlines x, y, x, y, ... as a segmentation of COCO, filled by the even-odd rule.
 
     So an outline within another one is a hole, and outlines beside each other are pieces of one object. A single one
     stays a polygon; several are drawn as pycocotools does. size: height and width of the image
     """
-    far = float(max(size))
-    kept = [coco_fields.numbers(list(ring), where, "polygon", -far, 2 * far) for ring in rings]
-    kept = [ring for ring in kept if len(ring) >= TRIANGLE]
+    kept = [numbers for ring in rings if len(numbers := _kept(ring, size, where)) >= TRIANGLE]
     if len(kept) < 2:
         return kept
     flat = [value for ring in kept for value in ring]

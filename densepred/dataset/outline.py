@@ -34,10 +34,12 @@ def rectangle(x0: float, y0: float, x1: float, y1: float) -> list[float]:
 
 def outline(kind: str, points: Any, where: str) -> list[float]:
     """Return x, y, x, y, ... of a polygon, of a rectangle by two corners, or of a circle by center and border."""
+    if kind == "oriented_rectangle":
+        kind = "polygon"  # four corners
     if kind not in ("polygon", "rectangle", "circle"):
         raise UserError(
-            f"{where}: is a shape of the type {shown(kind)}; polygons, rectangles and circles can be read: convert it, "
-            "or export the masks as PNG for dataset=instance_folder"
+            f"{where}: is a shape of the type {shown(kind)}; polygons, rectangles, circles and masks can be read: "
+            "draw it as one of them"
         )
     listed = points if isinstance(points, list) else [points]
     flat = [coco_fields.numbers(point, where, "points") for point in listed]

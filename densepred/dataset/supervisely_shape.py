@@ -6,16 +6,14 @@ Source: https://docs.supervisely.com/data-organization/00_ann_format_navi/04_sup
 from __future__ import annotations
 
 import base64
-import io
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from densepred.dataset import coco_fields
+from densepred.dataset import coco_fields, png_mask
 from densepred.dataset.mask_runs import outlines, runs
 from densepred.dataset.palette import Colour, parse_colour
 from densepred.errors import UserError, shown
@@ -83,11 +81,6 @@ def _bitmap(value: Any, size: tuple[int, int], where: str) -> tuple[np.ndarray, 
     left, top = _ring([origin], 0, where)
     try:
         packed = zlib.decompressobj().decompress(base64.b64decode(data or "", validate=True), LARGEST)
-        with Image.open(io.BytesIO(packed), formats=("PNG",)) as image:
-            if image.width > size[1] or image.height > size[0] or image.mode == "RGB":
-                raise ValueError(f"a PNG of {image.width} x {image.height}, mode {image.mode}")
-            transparent = "A" in image.mode or "transparency" in image.info
-            plain = image.convert("RGBA").getchannel("A") if transparent else image
-            return np.asarray(plain) > 0, round(left), round(top)
+        return png_mask.decode(packed, size), round(left), round(top)
     except Exception as error:  # Pillow's plug-ins raise nearly every type
         raise UserError(f"{where}: its bitmap cannot be read ({error}); export it again") from error

@@ -3,12 +3,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from densepred.dataset.labelme import Labelme
 from densepred.errors import Notice, UserError
-from tests.dataset.labelme_tree import SIZE, SQUARE, save, shape, tree
+from tests.dataset.labelme_tree import SIZE, SQUARE, masked, save, shape, tree
 
 
 def test_shapes_become_masks(tmp_path: Path) -> None:
@@ -38,6 +39,29 @@ def test_shapes_of_a_group_are_one_object(tmp_path: Path) -> None:
     truth = Labelme(str(tmp_path))[0].truth
     assert truth.areas is not None
     assert truth.areas.tolist() == [216, 16]
+
+
+def test_a_mask_lies_at_its_place_and_joins_its_group(tmp_path: Path) -> None:
+    """Masks of labelme's AI tools: a PNG of 0 and 1 from the first corner on."""
+    piece = np.array([[1, 1, 0], [0, 1, 1]], np.uint8)
+    alone = masked("cat", piece, (30, 4))
+    save(tmp_path, "train/a", [alone, masked("dog", piece, (3, 2), group=1), shape("dog", SQUARE, group=1)])
+    truth = Labelme(str(tmp_path))[0].truth
+    wanted = torch.zeros(SIZE, dtype=torch.uint8)
+    wanted[5:15, 10:30] = 2
+    wanted[2:4, 3:6] = torch.from_numpy(piece * 2)
+    wanted[4:6, 30:33] = torch.from_numpy(piece)
+    assert truth.semantic is not None
+    assert torch.equal(truth.semantic, wanted)
+    assert truth.areas is not None
+    assert sorted(truth.areas.tolist()) == [4, 204]
+
+
+def test_a_turned_rectangle_is_its_four_corners(tmp_path: Path) -> None:
+    save(tmp_path, "train/a", [shape("cat", [[20, 2], [28, 10], [20, 18], [12, 10]], "oriented_rectangle")])
+    areas = Labelme(str(tmp_path))[0].truth.areas
+    assert areas is not None
+    assert areas.item() == pytest.approx(128, rel=0.07)
 
 
 def test_shapes_without_area_are_counted(tmp_path: Path) -> None:
@@ -70,7 +94,9 @@ def test_files_of_one_folder_are_divided(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "points", "said"),
     [
-        ("mask", SQUARE, "shape of the type 'mask'; polygons, rectangles and circles can be read"),
+        ("cube", SQUARE, "shape of the type 'cube'; polygons, rectangles, circles and masks can be read"),
+        ("mask", SQUARE, "give two corners"),
+        ("mask", SQUARE[:2], "its mask cannot be read"),
         ("rectangle", SQUARE, "give two corners"),
         ("polygon", [[1, 2, 3]], "give x and y of each corner"),
         ("polygon", [[1, "a"]], "finite numbers"),
