@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ Outline = list[list[float]] | dict[str, Any] | None
 """Polygons or a run-length mask."""
 
 FAR = 1e6  # pixels; float32 still resolves sixteenths of a pixel there
+FURTHER = re.compile(r"\w+_kpts|keypoints_\d+")
 TINY = 6  # numbers of the smallest polygon: three points
 
 
@@ -135,3 +137,8 @@ def keypoints(record: Mapping[str, Any], count: int, where: str) -> list[list[fl
         raise UserError(f"{where}: visibilities are {shown(sorted({*flat[2::3]}))}; give 0, 1 or 2")
     points = [flat[start : start + 3] if flat[start + 2] else [0.0, 0.0, 0.0] for start in range(0, len(flat), 3)]
     return points if any(point[2] for point in points) else []
+
+
+def other_keypoints(record: Mapping[str, Any]) -> list[str]:
+    """Return the fields of further keypoints, such as `face_kpts` of COCO-WholeBody and `keypoints_21` of Human-Art."""
+    return sorted(key for key, value in record.items() if FURTHER.fullmatch(key) and isinstance(value, list))

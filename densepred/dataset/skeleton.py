@@ -49,8 +49,11 @@ def choose(categories: Mapping[Id, Record], wanted: str | None, path: Path) -> d
         found = {id: record for id, record in found.items() if record["name"] == wanted}
     names = ", ".join(shown(record["name"]) for record in categories.values())
     if not found:
-        what = "no category" if wanted is None else f"no category {wanted!r}"
-        raise UserError(f"{path}: {what} has keypoints (categories: {names[:100]}); check dataset.category")
+        if wanted is None:
+            fact = f"no category lists keypoints (categories: {names[:100]})"
+            raise UserError(f'{path}: {fact}; add their names to it, such as "keypoints": ["nose", "tail"]')
+        fact = f"no category {wanted!r} has keypoints (categories: {names[:100]})"
+        raise UserError(f"{path}: {fact}; check dataset.category")
     if any(record["keypoints"] != next(iter(found.values()))["keypoints"] for record in found.values()):
         raise UserError(f"{path}: categories have different keypoints; choose one by dataset.category")
     return found
@@ -66,16 +69,25 @@ def keypoints(record: Record, path: Path) -> tuple[str, ...]:
 
 
 def limbs(record: Record, count: int, path: Path) -> Pairs:
-    """Return the pairs of the skeleton, counted from 0 here and from 1 in the file; () if it is absent."""
-    value = record.get("skeleton") or []
+    """Return the pairs of the skeleton, counted from 0 here and from 1 in the file; () if it is absent.
+
+    Files that count from 0 are read as such, and a skeleton of more than `count` keypoints is left out, both with a
+    notice. Raises UserError for what is no list of pairs.
+    """
+    value, what = record.get("skeleton") or [], f"{path}: the skeleton of {shown(record['name'])}"
     for pair in value if isinstance(value, list) else [value]:
-        inside = isinstance(pair, list) and len(pair) == 2 and all(_whole(end) and 1 <= end <= count for end in pair)
-        if not inside or pair[0] == pair[1]:
-            raise UserError(
-                f"{path}: the skeleton of {shown(record['name'])} has {shown(pair)}; give pairs of numbers from 1 "
-                f"to {count}"
-            )
-    return tuple((first - 1, second - 1) for first, second in value)
+        whole = isinstance(pair, list) and len(pair) == 2 and all(map(_whole, pair))
+        if not whole or pair[0] == pair[1]:
+            raise UserError(f"{what} has {shown(pair)}; give pairs of numbers from 1 to {count}")
+    ends = [end for pair in value for end in pair]
+    first = min(1, *ends) if ends else 1
+    if first < 0 or max(ends, default=1) >= count + first:
+        text = f"{what} has numbers from {min(ends)} to {max(ends)}, but there are {count} keypoints: no limbs are read"
+        warnings.warn(f"{text}; correct it for drawings and task=openpose", Notice, stacklevel=1)
+        return ()
+    if first == 0:
+        warnings.warn(f"{what} has the number 0, so it is counted from 0, not from 1", Notice, stacklevel=1)
+    return tuple((one - first, other - first) for one, other in value)
 
 
 def mirrored(record: Record, names: Sequence[str], path: Path) -> Pairs | None:

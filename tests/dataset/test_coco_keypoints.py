@@ -85,6 +85,27 @@ def test_the_skeleton_is_counted_from_zero_and_sides_are_found_by_name(root: Pat
     assert info.sigmas == ()
 
 
+@pytest.mark.parametrize(
+    ("skeleton", "limbs", "told"),
+    [
+        ([[0, 1], [1, 2]], ((0, 1), (1, 2)), "is counted from 0"),
+        ([[3, 4], [1, 2]], (), "numbers from 1 to 4, but there are 3 keypoints: no limbs are read"),
+        ([[0, 3]], (), "numbers from 0 to 3, but there are 3 keypoints"),
+    ],
+)
+def test_skeletons_of_published_files(
+    root: Path, skeleton: list[list[int]], limbs: tuple[tuple[int, int], ...], told: str
+) -> None:
+    """ATRW and ExLPose count from 0; CrowdPose has 14 keypoints and COCO's skeleton of 17."""
+    with pytest.warns(Notice, match=told):
+        assert changed(root, lambda d: d["categories"][1].update(skeleton=skeleton)).info.limbs == limbs
+
+
+def test_further_keypoints_are_told(root: Path) -> None:
+    with pytest.warns(Notice, match="1 instances whose face_kpts, foot_kpts are not read"):
+        changed(root, lambda d: d["annotations"][0].update(face_kpts=[1, 2, 2], foot_kpts=[0, 0, 0]))
+
+
 def test_flip_indices_and_sigmas_of_the_file_win(root: Path) -> None:
     info = changed(root, lambda d: d["categories"][1].update(flip_indices=[2, 1, 0], sigmas=[0.1, 0.2, 0.3])).info
     assert info.mirrored == ((0, 2),)
@@ -160,15 +181,15 @@ def test_a_missing_box_lies_around_the_keypoints(root: Path) -> None:
         (lambda d: d["annotations"][0]["keypoints"].__setitem__(0, float("nan")), "annotation 1: its keypoints is"),
         (lambda d: d["annotations"][0]["keypoints"].__setitem__(2, 3), "annotation 1: visibilities are"),
         (lambda d: d["annotations"][0].update(keypoints="none"), "annotation 1: its keypoints is"),
-        (lambda d: d["categories"][1].update(skeleton=[[0, 1]]), "skeleton of 'person'"),
-        (lambda d: d["categories"][1].update(skeleton=[[1, 4]]), "skeleton of 'person'"),
+        (lambda d: d["categories"][1].update(skeleton=[[1, 1]]), "skeleton of 'person'"),
+        (lambda d: d["categories"][1].update(skeleton=[[1, 2.0]]), "skeleton of 'person'"),
         (lambda d: d["categories"][1].update(flip_indices=[1, 2, 0]), "flip_indices"),
         (lambda d: d["categories"][1].update(flip_indices=[0, 1]), "flip_indices"),
         (lambda d: d["categories"][1].update(sigmas=[0.1, 0.2]), "2 sigmas for 3"),
         (lambda d: d["categories"][1].update(sigmas=[0.1, 0.2, 0]), "above 0"),
         (lambda d: d["categories"][1].update(keypoints=["a", "a", "b"]), "different names"),
         (lambda d: d["categories"][1].update(keypoints=7), "different names"),
-        (lambda d: d["categories"][1].pop("keypoints"), "no category has keypoints"),
+        (lambda d: d["categories"][1].pop("keypoints"), "no category lists keypoints"),
     ],
 )
 def test_faults_of_the_json_are_named(root: Path, change: Change, message: str) -> None:
