@@ -101,7 +101,7 @@ def test_skeletons_of_published_files(
         assert changed(root, lambda d: d["categories"][1].update(skeleton=skeleton)).info.limbs == limbs
 
 
-def test_further_keypoints_are_told(root: Path) -> None:
+def test_further_keypoints_give_a_notice(root: Path) -> None:
     with pytest.warns(Notice, match="1 instances whose face_kpts, foot_kpts are not read"):
         changed(root, lambda d: d["annotations"][0].update(face_kpts=[1, 2, 2], foot_kpts=[0, 0, 0]))
 
