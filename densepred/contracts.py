@@ -64,8 +64,7 @@ class Model(nn.Module, ABC):
     def channel_axes(self) -> ChannelAxes:
         """Return the dimensions of tensors that run over channels of heads, such as one row per class.
 
-        Weights of a run with other classes, or in another order, are matched along them by name. A head that is not
-        named here has its channels in a fixed order.
+        Weights of other or reordered classes are matched along them by name. Heads not named here have a fixed order.
         """
         return {}
 
@@ -80,6 +79,7 @@ class Codec(ABC):
 
     heads: dict[str, HeadSpec]
     required: tuple[str, ...]  # fields of Annotation that `encode` reads: of Info.provides, or "image" of any dataset
+    predicts: tuple[str, ...] = ()  # fields of Annotation that `decode` and `merge_instances` fill; (): not declared
     top_down: bool = False  # whether the network input is a crop of one instance
     pixelwise: bool = False  # whether rows of a class map are decoded from the predictions of these rows alone
     windowed: bool = False  # whether predictions are boxes, which can be decoded per window of an image and merged
@@ -193,9 +193,11 @@ class Metric(ABC):
     probabilities: bool = False  # whether `add` reads the probabilities of predictions
     mode: Mapping[str, str]  # "max" or "min" per name that can select the best checkpoint
 
-    def check(self, info: Info) -> None:
-        """Raise UserError, before anything runs, if the dataset lacks a required field."""
+    def check(self, info: Info, predicts: Collection[str] = ()) -> None:
+        """Raise UserError, before anything runs, if the dataset or the codec's `predicts` lacks a required field."""
         self._require({*info.provides, "image"}, "this dataset does not label")
+        if predicts:
+            self._require(predicts, "this task does not predict")
 
     def update(self, predictions: Sequence[Annotation], truths: Sequence[Annotation]) -> None:
         """Take in a batch of images. Raises UserError if an annotation lacks a required field."""

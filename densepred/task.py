@@ -79,6 +79,11 @@ class Task(nn.Module):
                 "leave flip out, or give the JSON file flip_indices and train again"
             )
 
+    def require_predicted(self) -> None:
+        """Raise UserError if a metric reads what the codec does not predict. A prediction computes no metric."""
+        for metric in self.new_metrics().values():
+            metric.check(self.info, self.codec.predicts)
+
     def loss(
         self, outputs: Outputs, targets: Targets, align_corners: bool = False, every_rank: bool = False
     ) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from densepred.codec.openpose import OpenPose
+from densepred.codec.panoptic import Panoptic
 from densepred.codec.semantic import Semantic
 from densepred.contracts import Codec
 from densepred.errors import UserError
@@ -21,6 +22,7 @@ from densepred.metric.box_ap import BoxAp
 from densepred.metric.confusion import Confusion
 from densepred.metric.grouping import Grouping
 from densepred.metric.mask_ap import MaskAp
+from densepred.metric.panoptic_quality import PanopticQuality
 from densepred.task import Task
 from densepred.types import VOID, Annotation, Info
 from tests.codec.crowd import FIGURE, PERSON
@@ -193,3 +195,16 @@ def test_only_computed_scores_can_be_monitored() -> None:
         UserError, match=r"trainer\.monitor: no metric computes 'iou/d'; set trainer\.monitor to one of"
     ):
         task().direction("iou/d")
+
+
+def test_a_metric_of_what_the_codec_does_not_predict_is_refused_before_any_step() -> None:
+    info = Info(classes=("a", "b"), things=(1,), provides=("semantic", "instances", "categories"))
+    with pytest.raises(UserError, match="metric=mask_ap needs instances, which this task does not predict"):
+        task(info, metrics={"mask_ap": partial(MaskAp)}).require_predicted()
+    losses = {"semantic": CrossEntropy(), "center": MeanSquaredError(), "offset": MeanSquaredError()}
+    quality = {"panoptic_quality": partial(PanopticQuality)}
+    parts = {"info": info, "losses": losses, "metrics": quality, "monitor": "pq"}
+    Task(codec=partial(Panoptic), **parts).require_predicted()
+    without = Task(codec=partial(Panoptic, stuff=False), **parts)  # a prediction by it needs no metric
+    with pytest.raises(UserError, match="metric=panoptic_quality needs semantic, which this task does not predict"):
+        without.require_predicted()

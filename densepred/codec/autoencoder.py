@@ -22,6 +22,7 @@ class Autoencoder(Codec):
     """
 
     required = ("image",)
+    predicts = ("image",)
 
     def __init__(self, info: Info, noise: float = 0.0, masked: float = 0.0) -> None:
         if noise < 0:

@@ -37,6 +37,7 @@ class CenterDetection(Codec):
     """
 
     required = ("boxes", "categories")
+    predicts = ("boxes", "categories", "scores")
     windowed = True
 
     def __init__(

@@ -68,6 +68,7 @@ class Components(Codec):
             raise UserError(f"task.codec.gap: {gap}: every class is a thing, so no class is left to fill gaps; set 0")
         self.gap = gap
         self.required = ("semantic", "instances") if gap else ("semantic",)
+        self.predicts = ("semantic", "instances", "categories", "scores", "boxes", "areas")
         self.threshold, self.connectivity, self.holes, self.min_area = threshold, connectivity, holes, min_area
         self.split, self.smooth, self.split_ratio, self.depth = split, smooth, split_ratio, depth
 

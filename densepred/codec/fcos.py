@@ -38,6 +38,7 @@ class FCOS(Codec):
     """
 
     required = ("boxes", "categories")
+    predicts = ("boxes", "categories", "scores")
     windowed = True
 
     def __init__(

@@ -37,6 +37,7 @@ class OpenPose(Codec):
     """
 
     required = ("keypoints",)
+    predicts = ("keypoints", "scores")
 
     def __init__(
         self,

@@ -75,6 +75,7 @@ class Panoptic(Codec):
         self.score, self.stuff = score, stuff
         self.full = 0  # images with as many centers as `max_detections` lets through
         self.required = ("semantic", "instances", "categories")
+        self.predicts = ("instances", "categories", "scores", *(["semantic"] if stuff else []))
         self.heads = {
             "semantic": HeadSpec(self.classes, kind="classes", names=info.classes),
             "center": HeadSpec(1),

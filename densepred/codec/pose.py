@@ -40,6 +40,7 @@ class Pose(Codec):
     """
 
     required = ("keypoints", "boxes")
+    predicts = ("keypoints", "scores", "boxes")
     top_down = True
 
     def __init__(

@@ -22,6 +22,7 @@ class Semantic(Codec):
     """
 
     required = ("semantic",)
+    predicts = ("semantic",)
     pixelwise = True
 
     def __init__(

@@ -113,6 +113,7 @@ def _train(
     task_node, class_weights = resolve_class_weights(settings.task, train, settings.data.on_bad == "skip")
     torch.manual_seed(settings.seed)
     task, model = parts.task_and_model(task_node, settings.model, train.info)
+    task.require_predicted()
     valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
     notes = _start(model, settings, task, log, resume)
     notes += layout.settle(settings.trainer, job.written, model, device, folder if resume else None)
@@ -144,8 +145,7 @@ def _train(
     fitter = _fitter(state, task, settings, run, validator, stop)
     log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, train_loader))
     weights = [f"class weights (median frequency): {class_weights}"] if class_weights else []
-    balance = train_loader.samples.balance
-    drawn = [balance.describe()] if balance is not None else []
+    drawn = [balance.describe()] if (balance := train_loader.samples.balance) is not None else []
     shards = sharding.notes(model, settings.trainer.channels_last)
     for note in [*notes, *kept, *weights, *drawn, *shards, *effects.slower(settings, model)]:
         log.say(note)

@@ -47,6 +47,8 @@ MOST = {
     "autoencoder": {"decode": (0, 0), "reconstruction": (40, 3)},
 }
 """Kernels and waits per image, at most: the table of docs/performance.md."""
+UNDECLARED = {"size", "probabilities", "source", "categories"}
+"""Fields that are no prediction, that only some callers ask for, or that pose has only of given boxes."""
 
 
 def counted(call: Callable[[], Any]) -> tuple[Any, tuple[int, int]]:
@@ -60,7 +62,7 @@ def counted(call: Callable[[], Any]) -> tuple[Any, tuple[int, int]]:
 @any_size()
 @torch.inference_mode()
 def evaluation(name: str, where: str) -> dict[str, Any]:
-    """Decode and score a batch of perfect outputs; return kernels and waits per image, scores, sums of predictions."""
+    """Decode and score perfect outputs; return counts per image, scores, sums of predictions, declared fields."""
     cfg = compose.settings(composed(*TASKS[name], "dataset.size=[96,128]", *DATA))
     dataset = parts.dataset(cfg.dataset, "valid")
     task, model = meta.task_and_model(cfg, dataset.info)
@@ -76,7 +78,8 @@ def evaluation(name: str, where: str) -> dict[str, Any]:
     for option, metric in metrics.items():
         _, counts[option] = counted(lambda metric=metric: metric.update(found, batch.truths))
     scores = {key: value for metric in metrics.values() for key, value in metric.compute().items()}
-    return {"counts": counts, "sums": [sums(one) for one in found], "scores": scores}
+    declared = [{*task.codec.predicts} - UNDECLARED == one.filled() - UNDECLARED for one in found]
+    return {"counts": counts, "sums": [sums(one) for one in found], "scores": scores, "declared": declared}
 
 
 def sums(found: Annotation) -> dict[str, float]:
@@ -92,6 +95,7 @@ def test_an_image_takes_few_kernels_and_waits_and_has_the_scores_of_the_cpu(name
         assert kernels <= MOST[name][part][0], (part, kernels)
         assert waits <= MOST[name][part][1], (part, waits)
     expected = accelerated.run(evaluation, name, "cpu")
+    assert all(found["declared"])
     assert found["scores"] == pytest.approx(expected["scores"], abs=1e-5, nan_ok=True)
     for one, other in zip(found["sums"], expected["sums"], strict=True):
         assert one == pytest.approx(other, rel=1e-5)
