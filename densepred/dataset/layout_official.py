@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
@@ -78,8 +79,10 @@ def _cityscapes(tree: Tree) -> str | None:
 
 
 def _yolo(tree: Tree) -> str | None:
-    path = next((name for name in ("data.yaml", "dataset.yaml", "classes.txt") if tree.has(name)), None)
-    labels = [name for name in tree.files if "labels" in name.split("/")[:-1] and name.endswith(".txt")]
+    known = ("data.yaml", "dataset.yaml", "obj.data", "obj.names", "classes.txt")
+    path = next((name for name in known if tree.has(name)), None)
+    folder = r"(.*/)?obj_\w+_data/" if path == "obj.data" else r"(.*/)?labels/"
+    labels = [name for name in tree.files if re.match(folder, name) and name.endswith(".txt")]
     if path is None or not labels:
         return None
     try:

@@ -1,4 +1,4 @@
-"""YOLO's text files: boxes and polygons as fractions of the image, with the classes in data.yaml.
+"""YOLO's text files: boxes and polygons as fractions of the image, with the classes in data.yaml or obj.names.
 
 Source: https://docs.ultralytics.com/datasets/segment/
 """
@@ -28,7 +28,7 @@ class Yolo(Annotated):
     option: ClassVar[str] = "yolo"
     usual: ClassVar[str] = ALONE
 
-    data: str | Sequence[str] = ("data.yaml", "dataset.yaml", "classes.txt")
+    data: str | Sequence[str] = ("data.yaml", "dataset.yaml", "obj.data", "obj.names", "classes.txt")
 
     def known_classes(self) -> list[str] | None:
         return self._described().names
@@ -42,10 +42,10 @@ class Yolo(Annotated):
         labels = [yolo_file.label_file(file, self._folder) for file in files]
         missing = sum(not label.is_file() for label in labels)
         if missing == len(files):
-            raise UserError(
-                f"{described.path}: none of the {missing} images of {split} has a label file, such as {labels[0]}; "
-                "check the folder `labels`"
-            )
+            turned = next((file.parent for file in self._folder.rglob("labelTxt/**/*.txt")), None)
+            remedy = "check the folder `labels`" if turned is None else f"{turned} holds turned boxes; export polygons"
+            fact = f"none of the {missing} images of {split} has a label file, such as {labels[0]}"
+            raise UserError(f"{described.path}: {fact}; {remedy}")
         records.told["images without a label file, read as images without objects"] = missing
         records.lost += [(label, label.stem) for label in yolo_file.alone(files, labels)]
         for file, label in zip(files, labels, strict=True):

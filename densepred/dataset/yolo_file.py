@@ -1,4 +1,4 @@
-"""The files of YOLO's form: data.yaml, lists of images, and a text file per image."""
+"""The files of YOLO's form: data.yaml or Darknet's obj.data, lists of images, and a text file per image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,7 +26,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 @dataclass(frozen=True)
 class Described:
-    """Content of data.yaml: the names of the classes, and the folders or lists of images per split."""
+    """Content of data.yaml or obj.data: the names of the classes, and the folders or lists of images per split."""
 
     path: Path
     root: Path
@@ -44,7 +44,7 @@ class Described:
             )
         chosen = self.splits if word is None else [word]
         places = [place for name in chosen for place in self.splits[name]]
-        found = {file for place in places for file in self._at(self._place(place))}
+        found = {file for place in places for file in self._at(self.place(place))}
         if not found:
             raise UserError(f"{self.path}: {', '.join(places)} holds no images; correct its paths")
         return sorted(found)
@@ -54,13 +54,15 @@ class Described:
             text = f"{self.path}: images of {', '.join(others)} are in no split of dataset.splits"
             warnings.warn(text, Notice, stacklevel=2)
 
-    def _place(self, word: str) -> Path:
-        """Return a path of the file. Leading `..`, which Roboflow writes, and a `path` of another machine fall away."""
+    def place(self, word: str) -> Path:
+        """Return a path of the file. Leading `..`, which Roboflow writes, and a `path` of another machine fall away.
+
+        So does the folder `data` of Darknet, which CVAT writes and does not make.
+        """
         parts = [part for part in PurePosixPath(normal(word)).parts if part != ".."]
-        tried = [
-            inside(self.root, "/".join((*before, *parts)) or ".", str(self.path))
-            for before in ((self.base,) if self.base else (), ())
-        ]
+        places = [(self.base, *parts)] if self.base else []
+        places += [parts, parts[1:]] if parts[:1] == ["data"] else [parts]
+        tried = [inside(self.root, "/".join(place) or ".", str(self.path)) for place in places]
         for path in tried:
             if os.path.exists(path):  # False, unlike Path, for names that are too long
                 return path
@@ -74,14 +76,15 @@ class Described:
                 left_out.others.pop(own, None)
             left_out.tell(place)
             return found
-        lines = [line.strip() for line in text(place).splitlines() if line.strip()]
-        return [self._place(line) for line in lines]
+        return [self.place(line) for line in _lines(place)]
 
 
 def read(path: Path, root: Path) -> Described:
-    """Read data.yaml, or a list of names: then the images are in `images`, or in a folder of it per split."""
-    if path.suffix == ".txt":
-        names = [line.strip() for line in text(path).splitlines() if line.strip()]
+    """Read data.yaml, obj.data, or a list of names: then the images are in `images`, or in a folder of it per split."""
+    if path.suffix == ".data":
+        return _darknet(path, root)
+    if path.suffix in (".txt", ".names"):
+        names = _lines(path)
         here = {word: [f"images/{name}"] for name, word in _words() if (root / "images" / name).is_dir()}
         return Described(path, root, _names(names, path), here or {"train": ["images"]})
     try:
@@ -100,6 +103,25 @@ def read(path: Path, root: Path) -> Described:
         raise UserError(f"{path}: names no images; add `train: images/train` and `val: images/val`")
     base = normal(str(data.get("path") or ""))
     return Described(path, root, names, splits, "" if base == "." or _leaves(base) else base)
+
+
+def _darknet(path: Path, root: Path) -> Described:
+    """Read obj.data, lines of `key = value`: the names of the classes lie in a file of their own, a line each."""
+    pairs = [line.partition("=") for line in _lines(path)]
+    data = {key.strip(): value.strip() for key, _, value in pairs if value.strip()}
+    splits = {word: [data[name]] for name, word in _words() if name in data}
+    if "names" not in data or not splits:
+        raise UserError(f"{path}: has no lines for `names` and `train`; add them, such as train = data/train.txt")
+    described = Described(path, root, [], splits)
+    names = _lines(described.place(data["names"]))
+    if data.get("classes") not in (None, str(len(names))):
+        fact = f"classes is {shown(data['classes'])}, but {data['names']} has {len(names)} names"
+        raise UserError(f"{path}: {fact}; correct one of them")
+    return replace(described, names=_names(names, path))
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in text(path).splitlines() if line.strip()]
 
 
 def _words() -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,18 @@ def roboflow_yolo(root: Path) -> None:
             (root / f"{word}/labels/{name}_jpg.rf.1a.txt").write_text("\n".join(rows))
     places = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
     (root / "data.yaml").write_text(f"{places}nc: 2\nnames: {[*LABELS]}\nroboflow:\n  workspace: lab\n")
+
+
+def cvat_yolo(root: Path) -> None:
+    """Draw CVAT's YOLO 1.1: paths begin with a folder `data` that it does not make."""
+    places = [f"obj_train_data/{name}" for names in SPLITS.values() for name in names]
+    for place in places:
+        write(root / f"{place}.jpg", picture(SIZE))
+        rows = [yolo_row(kind, region, False) for kind, region in enumerate(regions(PurePosixPath(place).name))]
+        (root / f"{place}.txt").write_text("\n".join(rows))
+    (root / "train.txt").write_text("\n".join(f"data/{place}.jpg" for place in places) + "\n")
+    (root / "obj.names").write_text("\n".join(LABELS) + "\n")
+    (root / "obj.data").write_text("classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n")
 
 
 def roboflow_voc(root: Path) -> None:

@@ -76,6 +76,7 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "voc boxes": (voc_boxes, "boxes alone"),
     "labelme2voc": (export_trees.labelme2voc, "names"),
     "roboflow yolo": (export_trees.roboflow_yolo, "boxes alone"),
+    "cvat yolo": (export_trees.cvat_yolo, "boxes alone"),
     "cvat xml": (export_trees.cvat_xml, "boxes"),
     "supervisely": (export_trees.supervisely, "boxes"),
     "darwin": (export_trees.darwin, "boxes"),

@@ -136,3 +136,27 @@ def test_labels_that_are_all_missing_are_refused(root: Path) -> None:
     (root / "labels").rename(root / "annotations")
     with pytest.raises(UserError, match="none of the 2 images of train has a label file"):
         Yolo(str(root))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train = data/train.txt\n", "has no lines for `names` and `train`"),
+        ("names = data/obj.names\nvalid =\n", "has no lines for `names` and `train`"),
+        ("classes = 3\ntrain = data/train.txt\nnames = data/obj.names\n", "classes is '3', but data/obj.names has 2"),
+        ("train = data/train.txt\nnames = gone.names\n", "'gone.names' is missing"),
+        ("train = data/train.txt\nnames = /etc/passwd\n", "leads out of"),
+    ],
+)
+def test_faults_of_obj_data_are_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "train.txt").write_text("data/obj_train_data/a.png\n")
+    (tmp_path / "obj.names").write_text("cat\ndog\n")
+    (tmp_path / "obj.data").write_text(text)
+    with pytest.raises(UserError, match=f"obj.data: .*{said}"):
+        Yolo(str(tmp_path))
+
+
+def test_turned_boxes_are_refused_with_what_to_export(root: Path) -> None:
+    (root / "labels").rename(root / "labelTxt")
+    with pytest.raises(UserError, match="labelTxt/train holds turned boxes; export polygons"):
+        Yolo(str(root))
