@@ -42,7 +42,7 @@ class Yolo(Annotated):
         labels = [yolo_file.label_file(file, self._folder) for file in files]
         missing = sum(not label.is_file() for label in labels)
         if missing == len(files):
-            turned = next((file.parent for file in self._folder.rglob("labelTxt/**/*.txt")), None)
+            turned = next(self._folder.rglob("labelTxt"), None)
             remedy = "check the folder `labels`" if turned is None else f"{turned} holds turned boxes; export polygons"
             fact = f"none of the {missing} images of {split} has a label file, such as {labels[0]}"
             raise UserError(f"{described.path}: {fact}; {remedy}")

@@ -158,5 +158,5 @@ def test_faults_of_obj_data_are_named(tmp_path: Path, text: str, said: str) -> N
 
 def test_turned_boxes_are_refused_with_what_to_export(root: Path) -> None:
     (root / "labels").rename(root / "labelTxt")
-    with pytest.raises(UserError, match="labelTxt/train holds turned boxes; export polygons"):
+    with pytest.raises(UserError, match="labelTxt holds turned boxes; export polygons"):
         Yolo(str(root))
