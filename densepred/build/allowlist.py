@@ -14,6 +14,7 @@ from dataclasses import fields
 from typing import Any
 
 from densepred import contracts
+from densepred.build import foreign
 from densepred.errors import shown
 from densepred.types import ORIENTATIONS, Annotation, Info, UserError
 
@@ -205,8 +206,11 @@ def _transforms(found: type) -> bool:
 def _attribute(module: str, name: str, at: str) -> Any:
     """Return one attribute of one module, without following dots in its name."""
     try:
-        return vars(importlib.import_module(module)).get(name)
-    except ImportError as error:
+        with foreign.importing(f"{module}.{name}", at):
+            return vars(importlib.import_module(module)).get(name)
+    except (ImportError, AttributeError) as error:
+        if not module.startswith("densepred."):
+            raise UserError(f"{at}: {module} cannot be imported ({error}); install or correct it") from error
         raise UserError(f"{at}: {module} does not exist in this densepred; update densepred") from error
 
 

@@ -13,7 +13,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from densepred.build import allowlist, renamed, value_types
+from densepred.build import allowlist, foreign, renamed, value_types
 from densepred.errors import UserError, exhausted, suggest
 
 SHARED = ("upsample", "loss", "encoder", "decoder", "metric")
@@ -103,17 +103,13 @@ def find(path: Any, at: str) -> Callable[..., Any]:
     if not isinstance(path, str) or not all(part.isidentifier() for part in path.split(".")) or "." not in path:
         raise UserError(f"{at}: {path}: not the path of a class; write module.Class")
     try:
-        found = pkgutil.resolve_name(path)
+        with foreign.importing(path, at):
+            found = pkgutil.resolve_name(path)
     except ModuleNotFoundError as error:
         remedy = "change to the folder that holds it, or install its package"
         raise UserError(f"{at}: {path}: there is no module {error.name}; {remedy}") from error
     except AttributeError as error:
         raise UserError(f"{at}: {path}: {_absent(path)}") from error
-    except Exception as error:  # importing the user's own module may fail in any way
-        if (short := exhausted(error)) is not None:
-            raise short from error
-        why = f"{type(error).__name__}: {error}"
-        raise UserError(f"{at}: {path}: its module cannot be imported ({why}); correct it") from error
     if not callable(found):
         raise UserError(f"{at}: {path}: neither a class nor a function; write module.Class")
     return found

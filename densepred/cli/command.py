@@ -28,7 +28,7 @@ from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import MachineError, UserError, classed, notices
-from densepred.process import ranks, slurm, starting, supervisor, watch
+from densepred.process import exits, ranks, slurm, starting, supervisor, watch
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.role import is_first, tells
 from densepred.process.starting import AGAIN, INTERRUPTED
@@ -189,6 +189,8 @@ class Invocation:
             with notices(lambda text: print(f"warning: {text}", file=sys.stderr, flush=True)):
                 ignored.tell(cfg, [word for word in overrides() if word not in self.prepared])
                 self.code = self.function(cfg)
+        except SystemExit as error:
+            self.error = exits.refused(error)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher other than ours counts failed jobs by itself
                 raise

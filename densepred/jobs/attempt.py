@@ -21,6 +21,7 @@ from typing import Any
 from torch._C._distributed_c10d import TCPStore
 
 from densepred.errors import MachineError, PeerLost, UserError, classed
+from densepred.process import exits
 from densepred.process.parent import PARENT
 from densepred.process.stop import STOPPED, StopFlag, Stopped
 
@@ -212,7 +213,7 @@ def _rank(function: Callable[[Any], int], job: Any, place: dict[str, str], pipe:
 
 
 def _failed(error: BaseException) -> Outcome:
-    found = classed(error)
+    found = exits.refused(error) if isinstance(error, SystemExit) else classed(error)
     if found is None:
         trace = "".join(traceback.format_exception(error))
         return Outcome("bug", text=f"{type(error).__name__}: {error}", trace=trace)

@@ -15,7 +15,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from densepred.process import limits
@@ -87,16 +87,30 @@ def go_on(remedy: str) -> None:
     _shared[_FORM.size : _FORM.size + len(text) + 1] = text + b"\0"
 
 
+@contextlib.contextmanager
+def during(remedy: str) -> Iterator[None]:
+    """Note `remedy` inside a block, as `go_on` does, and what was noted before after it."""
+    before = _noted()
+    go_on(remedy)
+    try:
+        yield
+    finally:
+        go_on(before)
+
+
 def sentence(fact: str) -> str:
     """Return why the command ended, as far as its limits tell, and how to go on if the command has noted it."""
     remedy = "raise the limit, or lower data.workers, data.batch_size and OMP_NUM_THREADS"
-    more = bytes(_shared[_FORM.size :]).partition(b"\0")[0].decode(errors="replace")
-    again = f"; {more}" if more else ""
+    again = f"; {more}" if (more := _noted()) else ""
     return f"{limits.described()}: {fact}, most likely because this limit was reached; {remedy}{again}"
 
 
 def _note(seconds: float, has_told: bool) -> None:
     _shared[: _FORM.size] = _FORM.pack(has_told, seconds)
+
+
+def _noted() -> str:
+    return bytes(_shared[_FORM.size :]).partition(b"\0")[0].decode(errors="replace")
 
 
 def _has_told() -> bool:

@@ -84,6 +84,14 @@ def test_a_user_error_is_one_line_and_leaves_no_folder(ran: Any, tmp_path: Path)
     assert list(tmp_path.rglob("*-*")) == []
 
 
+def test_an_exit_of_code_of_the_user_is_one_line_and_never_success(ran: Any) -> None:
+    done = ran("sys.exit(0)")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: <string>, line 5: exit is called in the middle of the work, with code 0; raise an error there\n"
+    )
+
+
 def test_our_own_mistake_is_one_line_with_the_traceback_in_the_log(ran: Any, tmp_path: Path) -> None:
     done = ran("raise KeyError('oh')", "hydra.run.dir=out")
     assert done.returncode == 1
