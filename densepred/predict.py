@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from densepred.predictor import Predictor
     from densepred.results.latents import Latents
     from densepred.results.person_boxes import BoxFile, Detector
+    from densepred.results.predicting import Predicting, Work
     from densepred.types import Info
 
 EXAMPLES = """
@@ -60,13 +61,17 @@ def predict(cfg: DictConfig) -> int:
         warnings.warn(text, Notice, stacklevel=2)
     if settings.fps is not None or video.is_video(source):
         return predict_video(settings, source, files, output)
+    return predict_images(settings, source, files, output)
+
+
+def predict_images(settings: Any, source: Path, files: list[Path], output: Path) -> int:
+    """Predict images one by one and write the results of each. Returns the exit status."""
     places = destinations(files, source, output)
     from densepred.engine import caps
-    from densepred.results import geotiff, in_parallel, person_boxes, spacing
+    from densepred.results import geotiff, in_parallel, spacing
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
     from densepred.results.predicting import Predicting, Work, Writers
-    from densepred.rundir.progress_bar import ProgressBar
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
@@ -75,28 +80,24 @@ def predict(cfg: DictConfig) -> int:
     tell_images(files, model.info, settings.max_pixels)
     latents = open_latents(model, settings, output)
     folder = source if source.is_dir() else source.parent
-    names = [file.relative_to(folder) for file in files]
-    if isinstance(boxes, person_boxes.BoxFile):
-        boxes.require([(number, name.with_suffix("").as_posix()) for number, name in zip(ids, names, strict=True)])
+    work = [
+        Work(file, file.relative_to(folder), place, number)
+        for file, place, number in zip(files, places, ids, strict=True)
+    ]
+    _require_boxes(boxes, work)
     claim(output, source, settings)
     overlays = OverlaySettings(settings.overlay, settings.threshold, settings.probabilities, settings.uncertainty)
     writer = Results(output, model.info, overlays, known)
     maps = geotiff.writer(files, output, model.info)
     predicting = Predicting(model, settings, Writers(writer, maps, latents), boxes)
-    work = [Work(*parts) for parts in zip(files, names, places, ids, strict=True)]
-    number = in_parallel.number(model, settings, files, maps is not None)
-    with closing(in_parallel.outcomes(predicting, work, number)) as outcomes:
-        bar = ProgressBar("predicting", len(work), "image").over(outcomes)
-        failed = [outcome.error for outcome in bar if outcome.error is not None]
-    for reason in failed:
-        print(f"error: {reason}", file=sys.stderr)
-    if len(failed) == len(files):
+    failed = _failed(predicting, work, in_parallel.number(model, settings, files, maps is not None))
+    if failed == len(files):
         release(output)
         raise UserError(f"{source}: none of {many(len(files), 'image')} could be predicted; see the lines above")
     writer.join(places)
     _tell_missing(settings, writer.kinds)
     writer.tell_of_hidden()
-    caps.tell_of_full(model.task.codec, len(files) - len(failed))
+    caps.tell_of_full(model.task.codec, len(files) - failed)
     written = [
         *writer.kinds.values(),
         *([f"{geotiff.KIND}/"] if maps is not None and maps.count else []),
@@ -104,8 +105,29 @@ def predict(cfg: DictConfig) -> int:
         *spacing.write(files, places, output),
     ]
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
-    print(f"{len(files) - len(failed)} of {many(len(files), 'image')} predicted: {kinds}")
+    print(f"{len(files) - failed} of {many(len(files), 'image')} predicted: {kinds}")
     return PARTIAL if failed else 0
+
+
+def _require_boxes(boxes: BoxFile | Detector | None, work: Sequence[Work]) -> None:
+    """Raise UserError if the boxes come from a file that holds none of the images."""
+    from densepred.results.person_boxes import BoxFile
+
+    if isinstance(boxes, BoxFile):
+        boxes.require([(one.number, one.name.with_suffix("").as_posix()) for one in work])
+
+
+def _failed(predicting: Predicting, work: Sequence[Work], processes: int) -> int:
+    """Predict and write every image; print the errors of those that could not be read, and return how many."""
+    from densepred.results import in_parallel
+    from densepred.rundir.progress_bar import ProgressBar
+
+    with closing(in_parallel.outcomes(predicting, work, processes)) as outcomes:
+        bar = ProgressBar("predicting", len(work), "image").over(outcomes)
+        errors = [outcome.error for outcome in bar if outcome.error is not None]
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    return len(errors)
 
 
 def predict_video(settings: Any, source: Path, files: list[Path], output: Path) -> int:

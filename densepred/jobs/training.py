@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from densepred import distributed, output
 from densepred.build.instantiate import build, check
-from densepred.contracts import ClosedForm, Dataset, Model
+from densepred.contracts import ClosedForm, Model
 from densepred.engine import sharding
 from densepred.engine.amp import gradient_scaler
 from densepred.engine.closed_form import ClosedFormFit
@@ -21,28 +20,22 @@ from densepred.engine.ema import moving_average
 from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
-from densepred.jobs import caching, effects, layout, overlap, parts, placement, readable, resuming
+from densepred.jobs import effects, parts, placement, preparing, resuming
 from densepred.jobs.blocks import closing, opening
-from densepred.jobs.class_weights import resolve_class_weights
-from densepred.jobs.content import require_content, warn_of_missing
-from densepred.jobs.crowding import warn_of_caps
-from densepred.jobs.headers import warn_of_files
+from densepred.jobs.preparing import Prepared
 from densepred.jobs.recipe import Built
-from densepred.loader import by_name
-from densepred.loader.loaders import EvaluationLoader, TrainingLoader, explained
+from densepred.loader.loaders import explained
 from densepred.loader.workers import ending_children
 from densepred.optimizer import freeze, optimizer_of
 from densepred.process.stop import StopFlag, Stopped, held
 from densepred.rundir import console, images, provenance, secrets, splits
-from densepred.rundir.folder import Run, begun_info
+from densepred.rundir.folder import Run
 from densepred.rundir.lock import Lock, owned
 from densepred.rundir.log import Log
 from densepred.rundir.progress import Progress
 from densepred.rundir.state import TrainState
 from densepred.settings import TrainSettings
 from densepred.task import Task
-from densepred.types import HeadSpec, Info
-from densepred.weights import pretrained
 
 FORMAT, NON_FINITE = 1, 3
 BUILT = ("model", "encoder", "decoder", "upsample", "task")
@@ -109,60 +102,16 @@ def _train(
     settings = job.settings
     placement.configure_torch(settings, device)
     resume = resuming.resumes(settings.trainer.resume, folder)
-    train, valid = _datasets(settings, built, begun_info(folder) if resume else None, folder)
-    task_node, class_weights = resolve_class_weights(settings.task, train, settings.data.on_bad == "skip")
-    torch.manual_seed(settings.seed)
-    task, model = parts.task_and_model(task_node, settings.model, train.info)
-    task.require_predicted()
-    valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
-    notes = _start(model, settings, task, log, resume)
-    notes += layout.settle(settings.trainer, job.written, model, device, folder if resume else None)
-    require_content(train, task.codec)
-    if distributed.is_main():
-        warn_of_caps(train, task)
-        if settings.data.check:
-            warn_of_files({"train": train, "valid": valid}, settings.data.max_pixels)
-    warn_of_missing(valid, task.codec, "valid")
-    model, task = placement.placed(model, settings, device), task.to(device)
-    task.kernels = settings.trainer.fused_loss
-    train, valid, kept = caching.kept(train, valid, settings.data, device)
-    readable.require(valid, settings.data, device, resume)
-    train_loader, valid_loader = _loaders(train, valid, task, settings, device)
-    # Also when a run is resumed that died before it was recorded.
-    if distributed.is_main() and not provenance.exists(folder):
-        with held():
-            provenance.write(folder, job.written, job.overrides)
-    resuming.tell_supervisor(folder)
-    record = parts.record(settings.dataset, {"train": train, "valid": valid})
-    if distributed.is_main() and record is not None:
-        _record_splits(record, folder, settings, resume, log)
-    if distributed.is_main():
-        log.loggers = parts.loggers(settings.logger, folder, provenance.flatten(job.written))
-    header = _header(job, task_node, train, record)
+    prepared = preparing.prepare(settings, job.written, built, folder, device, log, resume)
+    record = _record(job, prepared, folder, resume, log)
+    header = _header(job, prepared, record)
     run = Run(folder, header, job.written, log, settings.trainer.keep_last, lock, job.overrides)
-    state = _state(model, task, settings)
-    validator = Validator(state, task, valid_loader, settings.trainer, run, stop)
-    fitter = _fitter(state, task, settings, run, validator, stop)
-    log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, train_loader))
-    weights = [f"class weights (median frequency): {class_weights}"] if class_weights else []
-    drawn = [balance.describe()] if (balance := train_loader.samples.balance) is not None else []
-    shards = sharding.notes(model, settings.trainer.channels_last)
-    for note in [*notes, *kept, *weights, *drawn, *shards, *effects.slower(settings, model)]:
-        log.say(note)
-    if distributed.is_main() and not resume:
-        images.show_training(log, train.info, train_loader.first(settings.trainer.pictures))
-    for fact in effects.without(settings, task, model, fitter, len(train_loader)):
-        log.warn(fact)
-    try:
-        progress = fitter.fit(train_loader, resume)
-        if settings.trainer.probes:
-            _diagnose(state, task, validator, run)
-    finally:
-        train_loader.close()
-        valid_loader.close()
-        with held():  # the lock of the folder is kept until its files are written
-            run.writer.close()
-    for fact in train_loader.facts():
+    state = _state(prepared.model, prepared.task, settings)
+    validator = Validator(state, prepared.task, prepared.valid_loader, settings.trainer, run, stop)
+    fitter = _fitter(state, prepared.task, settings, run, validator, stop)
+    _open(job, prepared, fitter, folder, device, log, resume)
+    progress = _fit(fitter, prepared, settings, state, validator, run, resume)
+    for fact in prepared.train_loader.facts():
         log.warn(fact)
     log.say(closing(progress, folder, settings.task, settings.model))
     run.require_written()
@@ -173,32 +122,65 @@ def _train(
         )
 
 
-def _datasets(
-    settings: TrainSettings, built: Built | None, began: dict[str, Any] | None, folder: Path
-) -> tuple[Dataset, Dataset]:
-    """Return the splits train and valid, read alike; `began` is the Info with which a resumed run began."""
-    node = settings.dataset if began is None else parts.read_as_trained(settings.dataset, began)
-    train = built.told_again() if built is not None and built.node == node else parts.dataset(node, "train")
-    valid = parts.dataset(parts.read_as_trained(node, {"max_value": train.info.max_value}), "valid")
-    overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
-    return train if began is None else _as_begun(train, began, folder), valid
+def _record(job: TrainingJob, prepared: Prepared, folder: Path, resume: bool, log: Log) -> splits.Record | None:
+    """Write what the run is begun with into its folder, and open its loggers; return the record of the splits.
+
+    The settings are written also when a run is resumed that died before it was recorded.
+    """
+    settings = job.settings
+    if distributed.is_main() and not provenance.exists(folder):
+        with held():
+            provenance.write(folder, job.written, job.overrides)
+    resuming.tell_supervisor(folder)
+    record = parts.record(settings.dataset, {"train": prepared.train, "valid": prepared.valid})
+    if distributed.is_main():
+        if record is not None:
+            _record_splits(record, folder, settings, resume, log)
+        log.loggers = parts.loggers(settings.logger, folder, provenance.flatten(job.written))
+    return record
 
 
-def _as_begun(train: Dataset, info: dict[str, Any], folder: Path) -> Dataset:
-    """Return the training split in the order of classes and keypoints with which the run began."""
-    begun = Info.from_json(info)
-    required = {"semantic", *(["keypoints"] if begun.keypoints else [])} if begun.classes or begun.keypoints else set()
-    return by_name.matched(train, begun, required, "the training split", f"the run in {folder}")
+def _open(
+    job: TrainingJob,
+    prepared: Prepared,
+    fitter: Trainer | ClosedFormFit,
+    folder: Path,
+    device: torch.device,
+    log: Log,
+    resume: bool,
+) -> None:
+    """Tell and show what is about to be trained, and warn of settings without effect."""
+    settings, task, model, loader = job.settings, prepared.task, prepared.model, prepared.train_loader
+    train, valid = prepared.train, prepared.valid
+    log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, loader))
+    shards = sharding.notes(model, settings.trainer.channels_last)
+    for note in [*prepared.notes, *shards, *effects.slower(settings, model)]:
+        log.say(note)
+    if distributed.is_main() and not resume:
+        images.show_training(log, train.info, loader.first(settings.trainer.pictures))
+    for fact in effects.without(settings, task, model, fitter, len(loader)):
+        log.warn(fact)
 
 
-def _loaders(
-    train: Dataset, valid: Dataset, task: Task, settings: TrainSettings, device: torch.device
-) -> tuple[TrainingLoader, EvaluationLoader]:
-    augment = parts.pipeline(settings.transform["train"], train.info, "train", task.codec)
-    transform = parts.pipeline(settings.transform["valid"], valid.info, "valid", task.codec)
-    train_loader = parts.training_loader(train, augment, task.codec, settings.data, settings.seed, device)
-    validation = parts.in_validation(settings.data, len(valid))
-    return train_loader, parts.evaluation_loader(valid, transform, task.codec, validation, device)
+def _fit(
+    fitter: Trainer | ClosedFormFit,
+    prepared: Prepared,
+    settings: TrainSettings,
+    state: TrainState,
+    validator: Validator,
+    run: Run,
+    resume: bool,
+) -> Progress:
+    try:
+        progress = fitter.fit(prepared.train_loader, resume)
+        if settings.trainer.probes:
+            _diagnose(state, prepared.task, validator, run)
+    finally:
+        prepared.train_loader.close()
+        prepared.valid_loader.close()
+        with held():  # the lock of the folder is kept until its files are written
+            run.writer.close()
+    return progress
 
 
 def _state(model: Model, task: Task, settings: TrainSettings) -> TrainState:
@@ -248,26 +230,6 @@ def _diagnose(state: TrainState, task: Task, validator: Validator, run: Run) -> 
     run.log.say("  probe  " + "  ".join(f"{name} {console.number(value)}" for name, value in values.items()))
 
 
-def _start(model: Model, settings: TrainSettings, task: Task, log: Log, resume: bool) -> list[str]:
-    """Load the weights that `weights.*` names; return notes for the log, written at once if loading fails.
-
-    A run that is resumed gets the weights of its checkpoint afterwards, so any share may fit.
-    """
-    notes: list[str] = []
-
-    def heads(info: Info | None) -> Mapping[str, HeadSpec]:
-        return task.heads if info is None else build(settings.task["codec"], None, "task.codec")(info=info).heads
-
-    try:
-        pretrained.load(model, settings.weights, heads, notes.append, 0.0 if resume else pretrained.LEAST)
-    except UserError:
-        for note in notes:
-            log.say(note)
-        raise
-    notes += effects.typed_statistics(settings.dataset, model)
-    return notes
-
-
 def _record_splits(record: splits.Record, folder: Path, settings: TrainSettings, resume: bool, log: Log) -> None:
     """Write which image went where; on resuming tell what has changed, and keep what the run began with."""
     before = splits.read(folder)
@@ -282,16 +244,14 @@ def _record_splits(record: splits.Record, folder: Path, settings: TrainSettings,
     splits.write(folder, record if found is None else replace(record, splits={**record.splits, **found.splits}))
 
 
-def _header(
-    job: TrainingJob, task_node: dict[str, Any], train: Dataset, record: splits.Record | None
-) -> dict[str, Any]:
+def _header(job: TrainingJob, prepared: Prepared, record: splits.Record | None) -> dict[str, Any]:
     """Return the header of every file of weights: enough to rebuild the model and evaluate it, as JSON."""
     words = provenance.words(job.settings.dataset, "dataset")
     header = {
         "format": FORMAT,
         "model": parts.stored(job.settings.model),
-        "task": parts.stored(task_node),
-        "info": train.info.to_json(),
+        "task": parts.stored(prepared.task_node),
+        "info": prepared.train.info.to_json(),
         "options": {name: job.choices[name] for name in BUILT if name in {"model", "task", *job.used}},
         "dataset": {"option": job.choices["dataset"], "overrides": [secrets.redacted(word) for word in words]},
         "transform": parts.stored(job.settings.transform["valid"]),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from densepred.cli import compose
 from densepred.errors import Notice
-from densepred.jobs import parts, recipe, training
+from densepred.jobs import parts, preparing, recipe
 from densepred.jobs.measured import Measured
 from tests import cases, forked
 from tests.conftest import composed
@@ -150,7 +150,7 @@ def test_the_data_of_a_recipe_are_built_once(tmp_path: Path) -> None:
     data = parts.dataset(settings.dataset, "train")
     built = recipe.Built(settings.dataset, data, ["three images are grey"])
     with pytest.warns(Notice, match="three images are grey"):
-        train, _ = training._datasets(settings, built, None, tmp_path)
+        train, _ = preparing.datasets(settings, built, None, tmp_path)
     assert train is data
-    train, _ = training._datasets(settings, recipe.Built({}, data, []), None, tmp_path)
+    train, _ = preparing.datasets(settings, recipe.Built({}, data, []), None, tmp_path)
     assert train is not data
