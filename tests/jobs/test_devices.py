@@ -68,9 +68,12 @@ def test_algorithms_are_tried_for_images_of_one_size_only(monkeypatch: pytest.Mo
 
 def test_nccl_learns_its_device_and_is_aborted_by_a_process_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(distributed, "device", lambda: CUDA)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(distributed.meeting, "of_first", lambda *a, **k: None)
+    monkeypatch.setattr(distributed.meeting, "of_this_attempt", lambda *a, **k: None)
     monkeypatch.setattr(distributed.dist, "init_process_group", lambda *a, **k: told.append((a[0], k["device_id"])))
     assert distributed.join() == CUDA
     assert told == [("nccl", CUDA)]
