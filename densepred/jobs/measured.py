@@ -91,9 +91,10 @@ def grouping(found: Measured, limit: int) -> list[Choice]:
 
 
 def _room(found: Measured, limit: int) -> list[Choice]:
-    """Return a larger limit of objects per image, if `limit` is below twice the most of the sample."""
+    """Return a larger limit of objects per image, if `limit` is below twice the most of an image."""
     most = 2 * found.most
-    return [Choice("task.codec.max_detections", most, f"twice the objects of one image, {found.most}")] * (most > limit)
+    reason = f"twice the most objects of a training image, {found.most}"
+    return [Choice("task.codec.max_detections", most, reason)] * (most > limit)
 
 
 def fcos_levels(found: Measured, limit: int) -> list[Choice]:

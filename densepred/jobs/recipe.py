@@ -15,6 +15,7 @@ from densepred.cli.note import say
 from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
 from densepred.jobs import parts, recipe_beside
+from densepred.jobs.crowding import largest
 from densepred.jobs.measured import STEP, Choice, Measured, fcos_levels, grouping, measure, pose_crop
 
 PASSES, LEAST_STEPS, MOST_STEPS, VALIDATIONS = 40, 1000, 20_000, 40
@@ -74,7 +75,7 @@ def _built(node: parts.Node) -> Built:
 
 def _choices(config: DictConfig, task: str, typed: set[str], dataset: Dataset) -> list[Choice]:
     measured, accelerator = measure(dataset, config.data.on_bad == "skip"), torch.accelerator.is_available()
-    found = [choice for choice in _of_objects(config, task, measured) if choice.key not in typed]
+    found = [choice for choice in _of_objects(config, task, measured, dataset) if choice.key not in typed]
     if config.data.crop is None and "data.crop" not in typed:
         found.append(pose_crop(measured, accelerator) if task == "pose" else crop(measured.sizes, accelerator, task))
     count, what = len(dataset), "images"
@@ -83,8 +84,11 @@ def _choices(config: DictConfig, task: str, typed: set[str], dataset: Dataset) -
     return found + _lengths(config, typed, count, what)
 
 
-def _of_objects(config: DictConfig, task: str, measured: Measured) -> list[Choice]:
-    """Return the settings of a task that depend on its objects; none for other tasks, and if no image has one."""
+def _of_objects(config: DictConfig, task: str, measured: Measured, dataset: Dataset) -> list[Choice]:
+    """Return the settings of a task that depend on its objects; none for other tasks, and if no image has one.
+
+    Sizes are those of the sample. For the most objects of an image more of them are read, as before each training.
+    """
     chosen = {"instance_center": grouping, "panoptic": grouping, "detection_fcos": fcos_levels}.get(task)
     if chosen is None:
         return []
@@ -92,6 +96,7 @@ def _of_objects(config: DictConfig, task: str, measured: Measured) -> list[Choic
         count = len(measured.sizes)
         say(f"recipe: no object in {count} images that were measured; settings of task={task} keep their defaults")
         return []
+    measured.most = max(measured.most, largest(dataset)[0].whole)
     return chosen(measured, config.task.codec.max_detections)
 
 

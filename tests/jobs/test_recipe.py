@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
 from densepred.cli import compose
+from densepred.contracts import Dataset
 from densepred.errors import Notice
 from densepred.jobs import parts, preparing, recipe
-from densepred.jobs.measured import Measured
+from densepred.jobs.measured import Measured, measure
+from densepred.types import Annotation, Frame, Info, Sample
 from tests import cases, forked
 from tests.conftest import composed
 
@@ -138,9 +141,9 @@ def test_what_follows_from_objects_is_set_and_printed(
 
 def test_a_line_tells_that_no_object_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
     config = composed("recipe=panoptic", *SHAPES)
-    assert recipe._of_objects(config, "panoptic", Measured([(5, 5)] * 16)) == []
+    assert recipe._of_objects(config, "panoptic", Measured([(5, 5)] * 16), Cells()) == []
     assert "no object in 16 images that were measured; settings of task=panoptic keep" in capsys.readouterr().err
-    assert recipe._of_objects(config, "semantic", Measured([(5, 5)] * 16)) == []
+    assert recipe._of_objects(config, "semantic", Measured([(5, 5)] * 16), Cells()) == []
     assert capsys.readouterr().err == ""
 
 
@@ -154,3 +157,24 @@ def test_the_data_of_a_recipe_are_built_once(tmp_path: Path) -> None:
     assert train is data
     train, _ = preparing.datasets(settings, recipe.Built({}, data, []), None, tmp_path)
     assert train is not data
+
+
+class Cells(Dataset):
+    """Forty images of one cell each, but one of 300 that stands between those of the sample."""
+
+    info = Info(classes=("background", "cell"), things=(1,), provides=("semantic", "instances", "categories"))
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> Sample:
+        count = 300 if index == 36 else 1
+        ids = torch.arange(400, dtype=torch.int32).view(20, 20).clamp(max=count)
+        truth = Annotation((20, 20), instances=ids, categories=torch.ones(count, dtype=torch.int64))
+        return Sample(torch.zeros(3, 20, 20, dtype=torch.uint8), truth, Frame(str(index), (20, 20)))
+
+
+def test_the_limit_of_objects_follows_from_images_beyond_the_sample() -> None:
+    assert measure(Cells()).most == 1
+    found = recipe._of_objects(composed("recipe=instances", *SHAPES), "instance_center", measure(Cells()), Cells())
+    assert {choice.key: choice.value for choice in found}["task.codec.max_detections"] == 600
