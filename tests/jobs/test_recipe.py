@@ -160,7 +160,7 @@ def test_the_data_of_a_recipe_are_built_once(tmp_path: Path) -> None:
 
 
 class Cells(Dataset):
-    """Forty images of one cell each, but one of 300 that stands between those of the sample."""
+    """Forty images of one cell each; one between those of the sample has 300."""
 
     info = Info(classes=("background", "cell"), things=(1,), provides=("semantic", "instances", "categories"))
 
