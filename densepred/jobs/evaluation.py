@@ -35,6 +35,7 @@ from densepred.jobs.per_image import PerImage
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
 from densepred.loader.workers import ending_children
+from densepred.process import memory
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console, splits
 from densepred.settings import EvalSettings
@@ -70,6 +71,8 @@ def work(job: EvaluationJob) -> int:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = distributed.join(settings.timeout_s, "timeout_s")
+    if device.type == "cpu":
+        memory.keep()
     try:
         with explained(), notices(_warn):
             _evaluate(job, device)

@@ -30,16 +30,32 @@ def free_memory(meminfo: Path = MEMINFO, group: Path = GROUP) -> int | None:
     return min(free, max(0, int(most) - int(used.read_text(encoding="ascii")))) if most.isdigit() else free
 
 
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+"""Parameters of glibc's mallopt, as malloc.h numbers them."""
+LARGE = 2**30
+
+
+def keep() -> None:
+    """Keep the memory of freed tensors in this process, for the next ones. Only glibc knows a call for it.
+
+    Otherwise blocks above 32 MB go back to the system at once, and each step gets them again page by page, filled with
+    zeros: 90,000 page faults and a tenth of the time of a validation were measured. `give_back` returns kept memory.
+    """
+    if (set_option := getattr(_library(), "mallopt", None)) is not None:
+        set_option(MMAP_THRESHOLD, LARGE)
+        set_option(TRIM_THRESHOLD, 2 * LARGE - 1)
+
+
 def give_back() -> None:
     """Return freed memory to the system. Only glibc, the usual library of Linux, knows a call for it.
 
     Without it the heap grows with every small block that is kept between large ones that are freed: 100 KB per image
     of an evaluation were measured.
     """
-    if (trim := _trim()) is not None:
+    if (trim := getattr(_library(), "malloc_trim", None)) is not None:
         trim(0)
 
 
 @cache
-def _trim() -> Any:
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+def _library() -> Any:
+    return ctypes.CDLL(None)

@@ -55,3 +55,29 @@ print(before - resident())
 def test_freed_memory_between_small_blocks_that_stay_goes_back() -> None:
     done = subprocess.run([sys.executable, "-c", KEEPING], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 40_000
+
+
+REPEATED = """
+import resource
+from densepred.process import memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(3):
+        b"x" * 40_000_000
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+without = faults()
+memory.keep()
+faults()
+print(without, faults())
+"""
+"""Large blocks that are filled and freed."""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+def test_kept_memory_is_used_again_without_page_faults() -> None:
+    done = subprocess.run([sys.executable, "-c", REPEATED], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    without, kept = map(int, done.stdout.split())
+    assert without > 1000  # pages may be large
+    assert kept < without / 100
