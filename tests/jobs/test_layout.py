@@ -11,18 +11,24 @@ from torch import nn
 
 from densepred.decoder.deeplabv3 import DeepLabV3
 from densepred.decoder.deeplabv3plus import DeepLabV3Plus
+from densepred.decoder.fpn import FPN
+from densepred.decoder.pspnet import PSPNet
+from densepred.decoder.unet import UNet
 from densepred.encoder.hrnet import HRNet
+from densepred.encoder.plain import Plain
+from densepred.encoder.resnet import ResNet
 from densepred.jobs import layout
 from densepred.settings import TrainerSettings
 from tests import running
 from tests.conftest import REPOSITORY
 
 
-def bare(kind: type[nn.Module]) -> nn.Module:
-    """Return a network with a part of this class, which has no weights."""
-    part = kind.__new__(kind)
-    nn.Module.__init__(part)
-    return nn.Sequential(part)
+def bare(*kinds: type[nn.Module]) -> nn.Module:
+    """Return a network with parts of these classes, which have no weights."""
+    parts = [kind.__new__(kind) for kind in kinds]
+    for part in parts:
+        nn.Module.__init__(part)
+    return nn.Sequential(*parts)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +51,20 @@ def test_the_rule(kind: type[nn.Module], device: str, precision: str, expected: 
     assert trainer.channels_last is expected
     assert len(lines) == expected
     assert written == {"trainer": {"channels_last": "auto"}}  # a resumed run follows the rule again
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ((ResNet, UNet), True),
+        ((ResNet, FPN), True),
+        ((ResNet, PSPNet), False),
+        ((Plain, UNet), False),
+        ((ResNet,), False),
+    ],
+)
+def test_on_a_cpu_encoder_and_decoder_decide_together(kinds: tuple[type[nn.Module], ...], expected: bool) -> None:
+    assert (layout.reason(bare(*kinds), "cpu", "fp32") is not None) is expected
 
 
 @pytest.mark.parametrize("typed", [True, False])
