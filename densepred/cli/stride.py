@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -14,6 +16,9 @@ KEY = "encoder.output_stride"
 CARRIED = {"output_stride": (None, 32), "multi_grid": (None,)}
 """Settings that pass from the model's own encoder to another, with the values that an option has by default."""
 
+SETTING = re.compile(rf"\b(?:{'|'.join(CARRIED)})\b\W*:\s*(\S*)")
+WORD = re.compile(r"[\w-]+")
+
 
 def kept(typed: Typed, inherited: Sequence[str] = ()) -> list[str]:
     """Return overrides that give an encoder the output stride of the model's own encoder; say so.
@@ -22,6 +27,9 @@ def kept(typed: Typed, inherited: Sequence[str] = ()) -> list[str]:
     """
     own = {word.partition("=")[0].lstrip("+~") for word in typed.words}
     if not own & {"encoder", "experiment"}:
+        return []
+    model = next((word.removeprefix("model=") for word in typed.words if word.startswith("model=")), "")
+    if model and "experiment" not in own and not inherited and not _sets_any(typed, model):
         return []
     found = typed.composed([*inherited, *typed.words])
     if found is None:
@@ -44,6 +52,22 @@ def kept(typed: Typed, inherited: Sequence[str] = ()) -> list[str]:
     changes = " ".join(f"{word.partition('=')[0]}={at(tree, word.partition('=')[0])}" for word in words)
     say(f"{' '.join(words)}: as model={model} has it; type {changes.replace('None', 'null')} for the encoder's own")
     return words
+
+
+def _sets_any(typed: Typed, model: str) -> bool:
+    """Return whether a model's file, or one that it names, may set what is carried: cheaper than a composition."""
+    ours, *others = typed.folders()
+    places = [ours / "model", ours / "encoder", *others]  # files of a user's own may name any group
+    files = [file for place in places for file in place.rglob("*.yaml")]
+    seen, waiting = set[Path](), {model}
+    while waiting:
+        named = {file for file in files if file.stem in waiting} - seen
+        texts = [file.read_text(encoding="utf-8", errors="replace") for file in named]
+        if any(value not in ("32", "null") for text in texts for value in SETTING.findall(text)):
+            return True
+        seen |= named
+        waiting = {word for text in texts for word in WORD.findall(text)} if named else set()
+    return not seen
 
 
 def _lost(before: Any, tree: dict[str, Any], chosen: set[str]) -> Iterator[str]:

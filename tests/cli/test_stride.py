@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from densepred.build.instantiate import build
-from densepred.cli import command
+from densepred.cli import command, stride
 from densepred.cli.inherit import inherited
 from densepred.cli.stride import kept
 from densepred.cli.typed import Typed
@@ -53,6 +53,28 @@ def test_every_model_with_an_output_stride_of_its_own_is_in_the_table() -> None:
             if stride not in (None, 32):
                 found[path.stem] = stride
     assert found == dict(sorted(MODELS.items()))
+
+
+@pytest.mark.parametrize("model", [*MODELS, "unet", "unetplusplus", "fpn", "segformer"])
+def test_models_without_a_stride_of_their_own_need_no_composition(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    composed = []
+    monkeypatch.setattr(Typed, "composed", lambda self, words: composed.append(words))
+    assert words(f"model={model}", "encoder=resnet18") == []
+    assert bool(composed) == (model in MODELS)
+
+
+def test_a_stride_in_a_file_of_ones_own_that_a_model_names_is_seen(tmp_path: Path) -> None:
+    for name, text in {
+        "model/mine": "defaults: [unet, /further/deep@_global_: own]",
+        "further/deep/own": "# @package _global_\nencoder: {output_stride: 16}",
+    }.items():
+        file = tmp_path / f"{name}.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    typed = Typed("train", command.configs(), ["--config-dir", str(tmp_path), "model=mine", "encoder=resnet18"])
+    assert stride._sets_any(typed, "mine")
+    (tmp_path / "further" / "deep" / "own.yaml").unlink()
+    assert not stride._sets_any(typed, "mine")
 
 
 @pytest.mark.parametrize("model", cases.few(MODELS, ["deeplabv3", "fcn_resnet50", "panoptic_deeplab"]))
