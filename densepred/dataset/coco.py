@@ -76,7 +76,9 @@ def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: in
         path, name = paths.find(root, annotations, [*names, *others], "annotations")
         folder, _ = paths.find(root, images, [name], "images")
     except UserError as error:
-        raise layouts.explained(error, paths.dataset_root(root), "coco_instances") from error
+        known = layouts.explained(error, paths.dataset_root(root), "coco_instances")
+        absent = paths.split_word(choice.source) == "test" and "type dataset=coco_" in str(known)
+        raise (error if absent else known) from error  # words that read the other splits are no remedy for this one
     if name in others:
         text = f"{path}: read as {choice.source}, because no annotations are called {' or '.join(names)}"
         warnings.warn(text, Notice, stacklevel=2)

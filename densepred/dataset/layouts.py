@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from densepred.dataset import layout_json, layout_official, layout_pairs, layout_tools, layout_unread
 from densepred.dataset.layout_tree import Found, Tree, listed
 from densepred.errors import UserError
 
+GENERAL = ("folder", "instance_folder")
+"""Datasets that read whatever pairs of images and masks there are: the files may say more."""
+
 
 def explained(error: UserError, root: Path, option: str) -> UserError:
     """Return the error with the words that read the folder in place of its remedy, if the layout is known.
 
+    The layout of the dataset that was typed goes before others. An error that names words itself is returned as it is.
     option: the dataset that was typed
     """
+    if "; type dataset." in str(error):
+        return error
     try:
         found = next(known(listed(root), option), None)
+        if found is not None and option not in GENERAL:
+            found = next(filter(partial(_is_of, option), known(listed(root), option)), found)
     except OSError:
         return error
     if found is None:
@@ -25,6 +34,10 @@ def explained(error: UserError, root: Path, option: str) -> UserError:
     if not found.read:
         return UserError(f"{fact}; this looks like {found.what}, which no dataset reads; export {found.words}")
     return UserError(f"{fact}; this looks like {found.what}: type {found.words.strip()}")
+
+
+def _is_of(option: str, found: Found) -> bool:
+    return found.read and found.words.split()[0] == f"dataset={option}"
 
 
 def known(tree: Tree, option: str) -> Iterator[Found]:

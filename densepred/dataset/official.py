@@ -65,6 +65,15 @@ def there(place: Path, remedy: str) -> Path:
     return place
 
 
+def other_lists(path: Path, split: str) -> str:
+    """Return a remedy for a list that is missing: the lists beside it, without those of single classes of VOC."""
+    names = sorted(file.stem for file in path.parent.glob("*.txt"))
+    whole = [name for name in names if not any(name.endswith(f"_{other}") for other in names)]
+    if not whole:
+        return "set dataset.root to the folder VOC2012, which holds ImageSets"
+    return f"the lists are {', '.join(whole[:5])}; type dataset.splits.{split}={whole[0]} for one of them"
+
+
 def complete(pairs: list[Pair], where: str) -> list[Pair]:
     """Return the pairs, or raise UserError if there are none, or if files of them are missing.
 

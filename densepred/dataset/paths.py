@@ -125,14 +125,16 @@ def below(folder: Path, pattern: object, name: str) -> Path:
 def find(root: str, patterns: Patterns, names: Sequence[str], key: str) -> tuple[Path, str]:
     """Return the first path that exists, and the split's name in it. `key` is the setting that messages name."""
     folder = dataset_root(root)
-    tried = [(below(folder, pattern, name), name) for name in names for pattern in _as_list(patterns)]
+    tried = [*dict.fromkeys((below(folder, one, name), name) for name in names for one in _as_list(patterns))]
     if not tried:
         raise UserError(f"dataset.{key}: is empty; give a path within dataset.root")
     for path, name in tried:
         if path.exists():
             return path, name
-    others = f" (nor is there {', '.join(str(path) for path, _ in tried[1:])})" if len(tried) > 1 else ""
-    raise Absent(f"{tried[0][0]}: is missing{others}; check dataset.root, dataset.{key} and dataset.splits")
+    first, *more = dict.fromkeys(path for path, _ in tried)
+    short = [str(path.relative_to(folder) if path.is_relative_to(folder) else path) for path in more]
+    others = f" (nor is there {', '.join(short)})" if short else ""
+    raise Absent(f"{first}: is missing{others}; check dataset.root, dataset.{key} and dataset.splits")
 
 
 def other_words(split: str, names: Sequence[str]) -> list[str]:

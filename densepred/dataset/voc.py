@@ -11,7 +11,7 @@ from densepred.dataset import official
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.labels import Labels
 from densepred.dataset.palette import voc_palette
-from densepred.dataset.paths import Absent, below, dataset_root, name_of_split
+from densepred.dataset.paths import Absent, below, dataset_root, name_of_split, split_word
 from densepred.types import VOID
 
 CLASSES = (
@@ -59,7 +59,7 @@ class Voc(official.OfficialMasks):
         path = folder / "ImageSets" / "Segmentation" / f"{name}.txt"
         with official.recognised(folder, "voc"):
             if not path.is_file():
-                raise Absent(f"{path}: is missing; set dataset.root to the folder VOC2012, which holds ImageSets")
+                raise Absent(f"{path}: is missing; {official.other_lists(path, split_word(split))}")
         pairs = official.listed(path, folder / "JPEGImages", below(folder, masks, name))
         identity = {value: value for value in (*range(len(CLASSES)), VOID)}
         self._open(pairs, Labels(CLASSES, identity), voc_palette(len(CLASSES)), max_pixels)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
-from densepred.dataset import paths, xml_file
+from densepred.dataset import official, paths, xml_file
 from densepred.dataset.annotated import Annotated, files_below
 from densepred.dataset.coco_instances import ALONE
 from densepred.dataset.records import Records
-from densepred.errors import UserError, shown
+from densepred.errors import Misfit, UserError, shown
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 DIFFICULT = "objects marked difficult, read as crowds: neither hits nor misses, as in VOC's evaluation"
@@ -34,11 +34,11 @@ class VocDetection(Annotated):
     one_based: bool = True
 
     def gather(self, split: str) -> Records:
-        files = self._files(split)
-        records = Records(files[0].parent, self._folder, self.max_pixels, self.exif != "stored")
+        place = self._list(split) or self._files(split)[0].parent
+        records = Records(place, self._folder, self.max_pixels, self.exif != "stored")
         folder = self.present(self.images, split)
         images = [] if folder is None else [folder]
-        for path in files:
+        for path in self._described(split, records):
             found = xml_file.read(path)
             image = self.add_image(records, path, found.findtext("filename"), images)
             if image is None:
@@ -59,15 +59,39 @@ class VocDetection(Annotated):
         patterns = [self.annotations] if isinstance(self.annotations, str) else list(self.annotations)
         if listed is None and not self._divided:
             patterns = [pattern for pattern in patterns if "{split}" in pattern] or patterns
+            self._check_lists(split, patterns)
         folder = self.find(patterns, split, "annotations")
         if listed is None:
             found = files_below(folder, ".xml")
         else:
-            lines = (line.split() for line in listed.read_text(encoding="utf-8-sig").splitlines())
-            found = [paths.inside(folder, f"{words[0]}.xml", str(listed)) for words in lines if words]
+            lines = official.lines(listed)
+            found = [
+                paths.inside(folder, f"{line.split()[0]}.xml", f"{listed}: line {number}") for number, line in lines
+            ]
         if not found:
             raise paths.Absent(f"{listed or folder}: holds no XML file; check dataset.annotations and dataset.splits")
         return found
+
+    def _check_lists(self, split: str, patterns: Sequence[str]) -> None:
+        """Raise Absent with the lists that are there, if neither the list nor a folder of the split is."""
+        path = paths.below(self._folder, self.lists, paths.split_names(self._splits, split)[0])
+        if path.parent.is_dir() and any(path.parent.glob("*.txt")) and self.present(patterns, split) is None:
+            raise paths.Absent(f"{path}: is missing; {official.other_lists(path, paths.split_word(split))}")
+
+    def _described(self, split: str, records: Records) -> list[Path]:
+        """Return the XML files of a split. Those that a list names and that are not there are images without labels.
+
+        Raises Misfit for them, or counts them in `records` if `unpaired` is skip.
+        """
+        files = self._files(split)
+        missing = [path for path in files if not path.is_file()]
+        if missing and (self.unpaired != "skip" or len(missing) == len(files)):
+            fact = f"{len(missing)} of the {len(files)} files that it names are missing, such as {missing[0]}"
+            remedy = "add them (without an object where there is none), or leave them out by dataset.unpaired=skip"
+            names = [path.stem for path in missing]
+            raise Misfit(f"{self._list(split)}: {fact}; {remedy}", "unpaired", names=names)
+        records.told["images of the list without an XML file are left out (dataset.unpaired=skip)"] = len(missing)
+        return [path for path in files if path.is_file()]
 
     def _object(self, records: Records, image: int, path: Path, number: int, element: Element) -> None:
         where, label = f"{path}: object {number}", (element.findtext("name") or "").strip()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from densepred.dataset.voc_detection import VocDetection
-from densepred.errors import Notice, UserError
+from densepred.errors import Misfit, Notice, UserError
 from tests.dataset.files import picture, write
 from tests.dataset.voc_detection_tree import SIZE, tree, xml
 
@@ -100,3 +100,26 @@ def test_images_of_another_size_than_their_file_gives_are_counted(root: Path) ->
 def test_a_list_may_begin_with_a_byte_order_mark(root: Path) -> None:
     (root / "ImageSets/Main/val.txt").write_bytes(b"\xef\xbb\xbfval_a\r\n")
     assert [path.name for path in VocDetection(str(root), "valid").files()] == ["val_a.jpg"]
+
+
+def test_a_list_may_name_images_without_an_xml_file(root: Path) -> None:
+    """VOC's lists have comments in some programs, and images that nobody labelled."""
+    (root / "ImageSets/Main/train.txt").write_text("# checked\ntrain_a\nbare\n")
+    with pytest.raises(Misfit, match=r"train.txt: 1 of the 2 files.*bare.xml; add them.*dataset.unpaired=skip") as told:
+        VocDetection(str(root))
+    assert told.value.names == ("bare",)
+    with pytest.warns(Notice, match="1 images of the list without an XML file are left out"):
+        found = VocDetection(str(root), unpaired="skip")
+    assert [path.name for path in found.files()] == ["train_a.jpg"]
+    (root / "ImageSets/Main/train.txt").write_text("bare\n")
+    with pytest.raises(Misfit, match="1 of the 1 files"):
+        VocDetection(str(root), unpaired="skip")
+
+
+def test_a_list_that_is_missing_names_the_others(root: Path) -> None:
+    lists = root / "ImageSets/Main"
+    (lists / "val.txt").rename(lists / "minival.txt")
+    (lists / "cat_train.txt").write_text("train_a 1\n")
+    said = r"val.txt: is missing; the lists are minival, train; type dataset.splits.valid=minival for one of them$"
+    with pytest.raises(UserError, match=said):
+        VocDetection(str(root), "valid")
