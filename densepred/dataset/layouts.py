@@ -8,6 +8,7 @@ from pathlib import Path
 
 from densepred.dataset import layout_json, layout_official, layout_pairs, layout_tools, layout_unread
 from densepred.dataset.layout_tree import Found, Tree, listed
+from densepred.dataset.paths import Unlisted
 from densepred.errors import UserError
 
 GENERAL = ("folder", "instance_folder")
@@ -17,10 +18,10 @@ GENERAL = ("folder", "instance_folder")
 def explained(error: UserError, root: Path, option: str) -> UserError:
     """Return the error with the words that read the folder in place of its remedy, if the layout is known.
 
-    The layout of the dataset that was typed goes before others. An error that names words itself is returned as it is.
+    The layout of the dataset that was typed goes before others. A missing list beside others is no other layout.
     option: the dataset that was typed
     """
-    if "; type dataset." in str(error):
+    if isinstance(error, Unlisted):
         return error
     try:
         found = next(known(listed(root), option), None)

@@ -65,13 +65,15 @@ def there(place: Path, remedy: str) -> Path:
     return place
 
 
-def other_lists(path: Path, split: str) -> str:
-    """Return a remedy for a list that is missing: the lists beside it, without those of single classes of VOC."""
+def missing_list(path: Path, split: str) -> paths.Absent:
+    """Return the error for a list that is not there. It names the lists beside it, except VOC's of single classes."""
     names = sorted(file.stem for file in path.parent.glob("*.txt"))
     whole = [name for name in names if not any(name.endswith(f"_{other}") for other in names)]
     if not whole:
-        return "set dataset.root to the folder VOC2012, which holds ImageSets"
-    return f"the lists are {', '.join(whole[:5])}; type dataset.splits.{split}={whole[0]} for one of them"
+        return paths.Absent(f"{path}: is missing; set dataset.root to the folder VOC2012, which holds ImageSets")
+    others = [name for name in whole if not name.startswith("train")]
+    remedy = f"type dataset.splits.{split}={others[0]}" if others else "write it, one name a line"
+    return paths.Unlisted(f"{path}: is missing, but there are {', '.join(whole[:5])}; {remedy}")
 
 
 def complete(pairs: list[Pair], where: str) -> list[Pair]:

@@ -32,6 +32,10 @@ class Absent(UserError):  # noqa: N818, named after the fact
     """Files of a dataset are not there; the folder may hold another layout."""
 
 
+class Unlisted(Absent):
+    """The list of a split is not there, while those of others are: the layout is known."""
+
+
 def split_word(word: str) -> str:
     """Return the split that a word of the user means."""
     return ALIASES.get(word, word)

@@ -11,7 +11,7 @@ from densepred.dataset import official
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.labels import Labels
 from densepred.dataset.palette import voc_palette
-from densepred.dataset.paths import Absent, below, dataset_root, name_of_split, split_word
+from densepred.dataset.paths import below, dataset_root, name_of_split, split_word
 from densepred.types import VOID
 
 CLASSES = (
@@ -38,6 +38,7 @@ CLASSES = (
     "tvmonitor",
 )
 
+BORDER = (224, 224, 192)  # the colour of void, in masks that a program saved as RGB
 SPLITS = {"train": "train", "valid": "val", "test": "val"}  # the labels of test are not public
 
 
@@ -59,7 +60,9 @@ class Voc(official.OfficialMasks):
         path = folder / "ImageSets" / "Segmentation" / f"{name}.txt"
         with official.recognised(folder, "voc"):
             if not path.is_file():
-                raise Absent(f"{path}: is missing; {official.other_lists(path, split_word(split))}")
+                raise official.missing_list(path, split_word(split))
         pairs = official.listed(path, folder / "JPEGImages", below(folder, masks, name))
         identity = {value: value for value in (*range(len(CLASSES)), VOID)}
-        self._open(pairs, Labels(CLASSES, identity), voc_palette(len(CLASSES)), max_pixels)
+        palette = voc_palette(len(CLASSES))
+        colours = {colour: value for value, colour in enumerate(palette)} | {BORDER: VOID}
+        self._open(pairs, Labels(CLASSES, identity, colours), palette, max_pixels)

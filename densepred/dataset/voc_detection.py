@@ -73,10 +73,10 @@ class VocDetection(Annotated):
         return found
 
     def _check_lists(self, split: str, patterns: Sequence[str]) -> None:
-        """Raise Absent with the lists that are there, if neither the list nor a folder of the split is."""
+        """Raise Unlisted, with the lists that are there, if neither the list nor a folder of the split is."""
         path = paths.below(self._folder, self.lists, paths.split_names(self._splits, split)[0])
         if path.parent.is_dir() and any(path.parent.glob("*.txt")) and self.present(patterns, split) is None:
-            raise paths.Absent(f"{path}: is missing; {official.other_lists(path, paths.split_word(split))}")
+            raise official.missing_list(path, paths.split_word(split))
 
     def _described(self, split: str, records: Records) -> list[Path]:
         """Return the XML files of a split. Those that a list names and that are not there are images without labels.

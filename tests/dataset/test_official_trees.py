@@ -37,6 +37,17 @@ def voc(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_voc_reads_masks_in_its_colours(voc: Path) -> None:
+    """Programs that save the palette's colours instead of its ids."""
+    path = voc / "SegmentationClass/2007_000039.png"
+    as_ids = Voc(str(voc), split="valid")[0].truth.semantic
+    Image.open(path).convert("RGB").save(path)
+    as_colours = Voc(str(voc), split="valid")[0].truth.semantic
+    assert as_ids is not None
+    assert as_colours is not None
+    assert torch.equal(as_ids, as_colours)
+
+
 def test_voc_is_read_by_its_lists(voc: Path) -> None:
     train, valid = Voc(str(voc), split="train"), Voc(str(voc), split="valid")
     assert [train[i].frame.id for i in range(2)] == ["2007_000032", "2007_000063"]

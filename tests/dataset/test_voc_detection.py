@@ -103,7 +103,7 @@ def test_a_list_may_begin_with_a_byte_order_mark(root: Path) -> None:
 
 
 def test_a_list_may_name_images_without_an_xml_file(root: Path) -> None:
-    """VOC's lists have comments in some programs, and images that nobody labelled."""
+    """VOC's lists have comments in some programs, and images that have no labels."""
     (root / "ImageSets/Main/train.txt").write_text("# checked\ntrain_a\nbare\n")
     with pytest.raises(Misfit, match=r"train.txt: 1 of the 2 files.*bare.xml; add them.*dataset.unpaired=skip") as told:
         VocDetection(str(root))
@@ -120,6 +120,8 @@ def test_a_list_that_is_missing_names_the_others(root: Path) -> None:
     lists = root / "ImageSets/Main"
     (lists / "val.txt").rename(lists / "minival.txt")
     (lists / "cat_train.txt").write_text("train_a 1\n")
-    said = r"val.txt: is missing; the lists are minival, train; type dataset.splits.valid=minival for one of them$"
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=r"missing, but there are minival, train; type dataset.splits.valid=minival$"):
+        VocDetection(str(root), "valid")
+    (lists / "minival.txt").unlink()
+    with pytest.raises(UserError, match=r"val.txt: is missing, but there are train; write it, one name a line$"):
         VocDetection(str(root), "valid")
