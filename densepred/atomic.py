@@ -47,7 +47,7 @@ def fault(point: str) -> None:
 def temporary_name(path: Path) -> Path:
     """Return a name beside `path` that no other process uses, on this host or another of the same disk."""
     host = re.sub(r"[^\w-]", "_", os.uname().nodename)[:20]
-    stem = path.name.encode()[:150].decode(errors="ignore")  # file systems take names of 255 bytes
+    stem = os.fsencode(path.name)[:150].decode(errors="ignore")  # file systems take names of 255 bytes
     return path.with_name(f".{stem}.{host}.{uuid.uuid4().hex[:12]}{TEMPORARY}")
 
 

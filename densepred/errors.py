@@ -153,11 +153,7 @@ RUNTIME: tuple[tuple[str, type[UserError], str], ...] = (
         "/dev/shm: the shared memory of the loader's processes is full; set data.workers=0, lower data.batch_size, or "
         "enlarge it (docker run --shm-size=8g)",
     ),
-    (
-        "without overflow",
-        UserError,
-        "a number is too large for float32; lower optimizer.lr or optimizer.weight_decay",
-    ),
+    ("without overflow", UserError, "a number is too large for float32; lower optimizer.lr or optimizer.weight_decay"),
     (rf"DataLoader worker \(pid.* exit(ed)? unexpectedly with exit code {UNSTARTED}\b", WorkerKilled, NO_THREAD),
     (
         r"DataLoader worker \(pid",  # not "Caught RuntimeError in DataLoader worker", a mistake in its code
@@ -257,6 +253,8 @@ def _unreadable(error: BaseException) -> str | None:
     """Return the sentence for text that cannot be read, with the file if the error names it."""
     if isinstance(error, UnicodeDecodeError):
         return f"a file is not text in UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return f"{shown(error.object)}: a name that is not UTF-8; rename the file or the folder"
     if isinstance(error, RecursionError) and _parsed(error):
         return "a file or an override is nested too deep, or names itself; check its brackets and defaults"
     if type(error).__module__.split(".")[0] == "yaml":

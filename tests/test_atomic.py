@@ -56,6 +56,13 @@ def test_torch_words_for_a_read_only_disk_are_an_error_of_the_system(tmp_path: P
     assert (told.value.errno, told.value.filename) == (errno.EROFS, str(tmp_path / "a.pt2"))
 
 
+def test_a_name_that_is_no_utf_8_is_written(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"a\xff.png")
+    with atomic.replacing(path) as file:
+        file.touch()
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_temporary_names_stay_out_of_errors_and_other_errors_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as told, atomic.new_folder(tmp_path / "new", "") as folder:
         (folder / "sub/a.json").write_text("")

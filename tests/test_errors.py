@@ -105,3 +105,9 @@ def test_errors_of_any_kind_near_the_limit_of_address_space_are_those_of_memory(
     assert "; raise it" in told
     assert "could not create a primitive" in told
     assert str(classed(MemoryError())).startswith("memory ran out: ulimit -v is 1.0 GB")
+
+
+def test_a_name_that_is_no_utf_8_is_named() -> None:
+    with pytest.raises(UnicodeEncodeError) as raised:
+        "a\udcff.png".encode()
+    assert str(classed(raised.value)) == "'a\\udcff.png': a name that is not UTF-8; rename the file or the folder"

@@ -7,7 +7,6 @@ resumed; 130 stopped by a signal, to be typed again. Commands may return others.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sys
 import traceback
@@ -23,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from densepred import output
-from densepred.cli import claim, flags, groups, help, hydra_errors, ignored, own_configs, synonyms
+from densepred.cli import claim, flags, groups, help, hydra_errors, ignored, own_configs, streams, synonyms
 from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
@@ -55,23 +54,24 @@ def run(
     receives the overrides that were typed and returns others to put before them, such as the dataset that a checkpoint
     names. Below the keys in `free` any key may be set, because its names are known only from a checkpoint.
     """
-    for stream in (sys.stdout, sys.stderr):  # a terminal without the letters of a class name must not end a run
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    output.install()
+    streams.prepare()
     if help.wanted(sys.argv[1:]):
         _show(help.text(name, configs(), sys.argv[1:], examples))
         sys.exit(0)
     if "--version" in sys.argv[1:]:
         _show(flags.versions())
         sys.exit(0)
-    sys.path.append(os.getcwd())
+    try:
+        sys.path.append(os.getcwd())
+    except FileNotFoundError:
+        print("error: the current folder: it was deleted or moved; change to another one (cd)", file=sys.stderr)
+        sys.exit(2)
     register()
     launcher.register()
     flags.register()
     own_configs.register(configs())
     with StopFlag() as stop, watch.watched(watch.end):
-        code = Invocation(function, name, prepare, free)(stop)
+        code = streams.flushed(Invocation(function, name, prepare, free)(stop))
         supervisor.told()
         if stop.raised:  # the end of an interpreter with torch takes a second or two
             sys.stdout.flush()

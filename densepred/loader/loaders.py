@@ -18,7 +18,7 @@ from densepred import distributed
 from densepred.errors import NO_THREAD, UNSTARTED, MachineError, WorkerKilled, classed
 from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
-from densepred.loader.workers import calm_worker, end_workers
+from densepred.loader.workers import NO_FILE, calm_worker, end_workers
 from densepred.process import ranks, supervisor
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
@@ -186,14 +186,23 @@ class _Collate:
             return Item(error=str(error))
 
 
+LIMITS = {
+    UNSTARTED: NO_THREAD,
+    NO_FILE: "the limit of open files: a loader worker reached it; raise it (ulimit -n), or lower data.workers",
+}
+"""Limits that end a worker, by its exit code."""
+
+
 def guarded(loader: DataLoader) -> Iterator:
     """Yield the loader's batches. Raises UserError for an error in a worker."""
     try:
         yield from _guarded(loader)
     except WorkerKilled as error:  # torch does not always tell the exit code
-        if UNSTARTED not in {worker.exitcode for worker in getattr(loader._iterator, "_workers", ())}:
+        codes = {worker.exitcode for worker in getattr(loader._iterator, "_workers", ())}
+        sentence = next((LIMITS[code] for code in LIMITS if code in codes), None)
+        if sentence is None:
             raise
-        raise WorkerKilled(NO_THREAD) from error
+        raise WorkerKilled(sentence) from error
 
 
 def _guarded(loader: DataLoader) -> Iterator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from multiprocessing.queues import Queue
 from types import FrameType, TracebackType
 
 import torch
@@ -21,6 +23,9 @@ from densepred.process import stop
 
 AUTO, FEW, MANY = "auto", 2, 16
 """A number of workers by the machine; the number on a CPU, which also computes; the most beside an accelerator."""
+
+NO_FILE = 72
+"""Exit code of a loader worker that can open no further file; EX_OSFILE of sysexits.h."""
 
 LINGER = 60.0
 """Seconds that a loader worker stays after SIGTERM."""
@@ -51,9 +56,15 @@ def calm_worker(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _linger)
     sys.excepthook = _report
+    Queue._on_queue_feeder_error = staticmethod(_unsent)  # pyright: ignore[reportAttributeAccessIssue]
     setattr(threading.Thread, "start", _started_or_ended(threading.Thread.start))  # noqa: B010 - pyright minds the other form
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _unsent(error: BaseException, item: object) -> None:
+    """Report what kept a thread from sending a batch to the parent, as `multiprocessing` would by a traceback."""
+    _report(type(error), error, error.__traceback__)
 
 
 def _started_or_ended(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
@@ -76,8 +87,11 @@ def _started_or_ended(start: Callable[[threading.Thread], None]) -> Callable[[th
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print an uncaught error, except one of a connection that the parent has closed.
 
-    A thread of multiprocessing hands tensors to the parent. A parent that is stopped while it takes one hangs up.
+    A thread of multiprocessing hands tensors to the parent. A parent that is stopped while it takes one hangs up. At
+    the limit of open files the thread would fail again and again while the parent waits, so the worker ends.
     """
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        os._exit(NO_FILE)
     if not isinstance(error, (ConnectionError, EOFError)):
         sys.__excepthook__(kind, error, trace)
 

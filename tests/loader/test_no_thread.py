@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 import threading
 
 import pytest
@@ -20,3 +22,15 @@ def test_a_worker_that_can_start_no_thread_names_the_limit_of_processes(
     with pytest.raises(UserError, match=r"^the limit of processes: .* raise it .*, or set data.workers=0"):
         list(each(str, range(3), 1))
     assert "Traceback" not in capfd.readouterr().err
+
+
+def starved(item: int) -> int:
+    """Fail as the thread of multiprocessing that hands tensors to the parent."""
+    sys.excepthook(OSError, OSError(errno.EMFILE, "Too many open files"), None)
+    return item
+
+
+def test_a_worker_that_can_open_no_file_names_the_limit(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"^the limit of open files: .* raise it \(ulimit -n\), or lower data.workers"):
+        list(each(starved, range(3), 1))
+    assert "Too many" not in capfd.readouterr().err

@@ -1,0 +1,48 @@
+"""Standard streams that are closed or full."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from densepred.cli import streams
+
+
+def in_fork(act: str, folder: Path) -> tuple[int, str]:
+    """Run code in a fork with a file as standard error; return its exit code and what it wrote there."""
+    if (pid := os.fork()) == 0:
+        code = 70
+        try:
+            os.dup2(os.open(folder / "err", os.O_CREAT | os.O_WRONLY), 2)
+            sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115
+            names = {"streams": streams, "os": os, "sys": sys}
+            exec(act, names)
+            code = int(names["code"])  # pyright: ignore
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), (folder / "err").read_text()
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 2), (75, 75)])
+def test_output_on_a_full_disk_is_one_line(tmp_path: Path, code: int, ends: int) -> None:
+    act = f"sys.stdout = open('/dev/full', 'w'); print('scores'); code = streams.flushed({code}); sys.stdout.flush"
+    found, err = in_fork(act, tmp_path)
+    assert (found, err) == (
+        ends,
+        "error: standard output: no space left on device; free some space, or choose another folder\n",
+    )
+
+
+def test_closed_streams_lead_nowhere_and_their_numbers_are_taken(tmp_path: Path) -> None:
+    act = """
+os.close(1)
+sys.stdout = None
+streams.prepare()
+print("scores")
+file = os.open(os.devnull, os.O_RDONLY)
+code = streams.flushed(0) if file > 2 and os.readlink("/proc/self/fd/1") == os.devnull else 71
+"""
+    assert in_fork(act, tmp_path) == (0, "")
