@@ -55,6 +55,9 @@ def run(
     names. Below the keys in `free` any key may be set, because its names are known only from a checkpoint.
     """
     streams.prepare()
+    if sys.flags.optimize:
+        print("error: python -O: Hydra reads lists wrongly without assertions; leave out -O", file=sys.stderr)
+        sys.exit(2)
     if help.wanted(sys.argv[1:]):
         _show(help.text(name, configs(), sys.argv[1:], examples))
         sys.exit(0)

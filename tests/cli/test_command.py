@@ -92,6 +92,12 @@ def test_an_exit_of_code_of_the_user_is_one_line_and_never_success(ran: Any) -> 
     )
 
 
+def test_python_without_assertions_is_refused(ran: Any) -> None:
+    done = ran("print('begun')", PYTHONOPTIMIZE="1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: python -O: ")
+
+
 def test_our_own_mistake_is_one_line_with_the_traceback_in_the_log(ran: Any, tmp_path: Path) -> None:
     done = ran("raise KeyError('oh')", "hydra.run.dir=out")
     assert done.returncode == 1

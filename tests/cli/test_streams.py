@@ -46,3 +46,19 @@ file = os.open(os.devnull, os.O_RDONLY)
 code = streams.flushed(0) if file > 2 and os.readlink("/proc/self/fd/1") == os.devnull else 71
 """
     assert in_fork(act, tmp_path) == (0, "")
+
+
+def test_a_current_folder_that_was_deleted_is_one_line(tmp_path: Path) -> None:
+    act = f"""
+from densepred.cli import command
+os.mkdir({str(tmp_path / "gone")!r})
+os.chdir({str(tmp_path / "gone")!r})
+os.rmdir(os.getcwd())
+sys.argv = ["densepred-train"]
+try:
+    command.run(lambda cfg: 0, "train")
+except SystemExit as end:
+    code = end.code
+"""
+    message = "error: the current folder: it was deleted or moved; change to another one (cd)\n"
+    assert in_fork(act, tmp_path) == (2, message)
