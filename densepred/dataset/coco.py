@@ -21,6 +21,7 @@ from densepred.dataset import layouts, paths
 from densepred.dataset.alike import tell_alike
 from densepred.dataset.beyond import beyond
 from densepred.dataset.coco_choice import Choice
+from densepred.dataset.facts import counted
 from densepred.dataset.image_file import check_pixels
 from densepred.dataset.palette import Colour, default_palette
 from densepred.dataset.paths import Patterns, inside
@@ -260,9 +261,9 @@ class Index:
 
     def _tell(self, path: Path, total: int) -> None:
         told = {what: times for what, times in self.changed.items() if what != self.usual or times < self.kept}
-        facts = [f"{times} {what}" for what, times in told.items()]
+        facts = [counted(times, what) for what, times in told.items()]
         if self.skipped:
-            reasons = ", ".join(f"{times} {reason}" for reason, times in self.skipped.most_common())
+            reasons = ", ".join(counted(times, reason) for reason, times in self.skipped.most_common())
             facts.insert(0, f"{self.skipped.total()} of {total} annotations left out ({reasons})")
         if facts:
             warnings.warn(f"{path}: {'; '.join(facts)}", Notice, stacklevel=2)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from densepred.dataset.facts import counted
 from densepred.dataset.image_file import EXTENSIONS
 from densepred.dataset.listing import LeftOut, image_files
 from densepred.errors import Misfit, Notice
@@ -130,7 +131,7 @@ def _check_partners(images: Mapping[str, Path], masks: Mapping[str, Path], where
     folded = {name.casefold() for name in lonely}
     case = any(name.casefold() in folded for name in alone)
     parts = [
-        f"{len(names)} {what} ({', '.join(map(repr, names[:3]))}{', ...' if len(names) > 3 else ''})"
+        f"{counted(len(names), what)} ({', '.join(map(repr, names[:3]))}{', ...' if len(names) > 3 else ''})"
         for names, what in ((alone, "images without a mask"), (lonely, "masks without an image"))
         if names
     ]
@@ -139,7 +140,7 @@ def _check_partners(images: Mapping[str, Path], masks: Mapping[str, Path], where
         text = f"{fact} left out, {len(pairs)} pairs remain (dataset.unpaired=skip)"
         warnings.warn(text, Notice, stacklevel=3)
         return
-    hint = "names differ in upper and lower case" if case else "add or remove files"
+    hint = "rename them, they differ from partners in upper and lower case alone" if case else "add or remove files"
     if unpaired is not None and pairs and not case:
         hint += ", or type dataset.unpaired=skip to leave them out"
     files = [str(images[name]) for name in alone] + [str(masks[name]) for name in lonely]

@@ -11,6 +11,7 @@ from typing import Any
 from densepred.dataset import coco
 from densepred.dataset.coco import CocoFile, Record
 from densepred.dataset.coco_choice import Choice
+from densepred.dataset.facts import counted
 from densepred.dataset.image_file import EXTENSIONS, check_pixels
 from densepred.dataset.image_header import read_header
 from densepred.dataset.palette import Colour
@@ -113,5 +114,5 @@ class Records:
         return list(self.colours[name]) if name in self.colours else None
 
     def _tell(self) -> None:
-        if facts := [f"{times} {what}" for what, times in self.told.most_common() if times]:
+        if facts := [counted(times, what) for what, times in self.told.most_common() if times]:
             warnings.warn(f"{self.path}: {'; '.join(facts)}", Notice, stacklevel=2)

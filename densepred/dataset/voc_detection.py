@@ -90,7 +90,7 @@ class VocDetection(Annotated):
             remedy = "add them (without an object where there is none), or leave them out by dataset.unpaired=skip"
             names = [path.stem for path in missing]
             raise Misfit(f"{self._list(split)}: {fact}; {remedy}", "unpaired", names=names)
-        records.told["images of the list without an XML file are left out (dataset.unpaired=skip)"] = len(missing)
+        records.told["images of the list have no XML file, and are left out (dataset.unpaired=skip)"] = len(missing)
         return [path for path in files if path.is_file()]
 
     def _object(self, records: Records, image: int, path: Path, number: int, element: Element) -> None:

@@ -114,10 +114,10 @@ def test_missing_boxes_and_areas_are_those_of_the_mask(root: Path) -> None:
 
 
 EMPTY = [
-    ({"segmentation": []}, "empty polygons"),
-    ({"segmentation": [[]]}, "empty polygons"),
-    ({"segmentation": [[1, 2, 5, 6]]}, "empty polygons"),  # pycocotools would read it as a box
-    ({"segmentation": {"size": [*SIZE], "counts": [SIZE[0] * SIZE[1]]}}, "empty masks"),
+    ({"segmentation": []}, "empty polygon"),
+    ({"segmentation": [[]]}, "empty polygon"),
+    ({"segmentation": [[1, 2, 5, 6]]}, "empty polygon"),  # pycocotools would read it as a box
+    ({"segmentation": {"size": [*SIZE], "counts": [SIZE[0] * SIZE[1]]}}, "empty mask"),
     ({"segmentation": None}, "neither segmentation nor box in the image"),
 ]
 
@@ -132,7 +132,7 @@ def test_what_holds_nothing_is_left_out_counted_and_told(root: Path, more: dict[
 
 @pytest.mark.parametrize(("more", "reason"), EMPTY)
 def test_a_box_without_a_mask_is_an_instance_of_unknown_pixels(root: Path, more: dict[str, Any], reason: str) -> None:
-    with pytest.warns(Notice, match="1 boxes without a mask"):
+    with pytest.warns(Notice, match="1 box without a mask"):
         data = added(root, bbox=[5, 6, 4, 3], area=None, **more)
     truth = data[1].truth
     assert truth.need("boxes").tolist() == [[4.5, 5.5, 8.5, 8.5]]
@@ -164,13 +164,13 @@ def test_a_file_of_boxes_alone_provides_boxes(root: Path, segmentation: Any) -> 
 
 @pytest.mark.parametrize("box", [[3, 3, 0, 5], [3, 3, 5, 0.0], [-9, 3, 9, 9]])
 def test_a_box_without_area_is_rebuilt_from_the_mask(root: Path, box: list[float]) -> None:
-    with pytest.warns(Notice, match="1 boxes without area in the image rebuilt from masks"):
+    with pytest.warns(Notice, match="1 box without area in the image rebuilt from masks"):
         data = added(root, bbox=box, segmentation=[square(3, 4, 6)])
     assert data[1].truth.need("boxes").tolist() == [[2.5, 3.5, 8.5, 9.5]]
 
 
 def test_boxes_are_clipped_to_the_image(root: Path) -> None:
-    with pytest.warns(Notice, match="1 boxes clipped to the image"):
+    with pytest.warns(Notice, match="1 box clipped to the image"):
         data = added(root, bbox=[-5, 30, 20, 20], segmentation=[square(3, 4, 6)])
     assert data[1].truth.need("boxes").tolist() == [[-0.5, 29.5, 14.5, 36.5]]
     with warnings.catch_warnings():

@@ -102,7 +102,7 @@ def test_skeletons_of_published_files(
 
 
 def test_further_keypoints_give_a_notice(root: Path) -> None:
-    with pytest.warns(Notice, match="1 instances whose face_kpts, foot_kpts are not read"):
+    with pytest.warns(Notice, match="1 instance whose face_kpts, foot_kpts are not read"):
         changed(root, lambda d: d["annotations"][0].update(face_kpts=[1, 2, 2], foot_kpts=[0, 0, 0]))
 
 
@@ -200,7 +200,7 @@ def test_faults_of_the_json_are_named(root: Path, change: Change, message: str) 
 
 
 def test_a_person_with_neither_box_nor_keypoints_is_skipped_and_counted(root: Path) -> None:
-    with pytest.warns(Notice, match=r"1 of 5 annotations left out \(1 instances with neither box nor keypoints"):
+    with pytest.warns(Notice, match=r"1 of 5 annotations left out \(1 instance with neither box nor keypoints"):
         data = changed(root, lambda d: d["annotations"].append({"id": 9, "image_id": 8, "category_id": 5}))
     assert data[1].truth.need("keypoints").shape == (0, 3, 3)
 
@@ -208,7 +208,7 @@ def test_a_person_with_neither_box_nor_keypoints_is_skipped_and_counted(root: Pa
 @pytest.mark.parametrize("box", [[3, 3, 0, 5], [3, 3, 5, 0], [7, 6, 0, 0], [-9, 0, 9, 9]])
 def test_a_box_without_area_is_rebuilt_from_the_keypoints(root: Path, box: list[float]) -> None:
     points = [4, 6, 2, 0, 0, 0, 12, 6, 1]
-    with pytest.warns(Notice, match="1 boxes without area in the image rebuilt from keypoints or masks"):
+    with pytest.warns(Notice, match="1 box without area in the image rebuilt from keypoints or masks"):
         data = changed(root, lambda d: d["annotations"].append(note(9, 5, box, 0, keypoints=points) | {"image_id": 8}))
     truth = data[1].truth
     assert truth.need("keypoints").flatten().tolist() == points
@@ -226,6 +226,6 @@ def test_a_mask_without_box_and_keypoints_is_an_ignore_region(root: Path) -> Non
 
 
 def test_boxes_are_clipped_to_the_image(root: Path) -> None:
-    with pytest.warns(Notice, match="1 boxes clipped to the image"):
+    with pytest.warns(Notice, match="1 box clipped to the image"):
         data = changed(root, lambda d: d["annotations"][0].update(bbox=[-10, 3, 100, 100]))
     assert data[0].truth.need("boxes")[0].tolist() == [-0.5, 2.5, 44.5, 36.5]

@@ -103,7 +103,7 @@ def test_polygons_of_a_group_are_one_object(tmp_path: Path) -> None:
     apart = shape("polygon", points="2,2;6,2;6,6;2,6", group_id=3)
     box = shape("box", xtl=32, ytl=2, xbr=36, ybr=6, group_id=3)
     save(tmp_path, "a", shape("polygon", points=SQUARE, group_id=3), apart, box)
-    with pytest.warns(Notice, match="1 shapes of the type box in groups, each read as an object"):
+    with pytest.warns(Notice, match="1 shape of the type box in groups, each read as an object"):
         areas = Cvat(str(tmp_path))[0].truth.areas
     assert areas is not None
     assert areas.tolist() == [216, 16]
@@ -116,10 +116,10 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     with pytest.warns(Notice) as told:
         assert len(Cvat(str(tmp_path))) == 2
     said = " ".join(str(one.message) for one in told)
-    assert "1 shapes of the type points left out" in said
-    assert "1 shapes of the type tag left out" in said
-    assert "1 images without a shape, read as images without objects" in said
-    assert "1 of 2 annotations left out (1 outlines that cover no pixel of the image)" in said
+    assert "1 shape of the type points left out" in said
+    assert "1 shape of the type tag left out" in said
+    assert "1 image without a shape, read as an image without objects" in said
+    assert "1 of 2 annotations left out (1 outline that cover no pixel of the image)" in said
 
 
 def test_subsets_fractions_and_files_are_splits(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_boxes_between_keyframes_are_on_a_straight_line(tmp_path: Path) -> None:
 
 def test_a_track_stays_until_it_is_outside(tmp_path: Path) -> None:
     video(tmp_path, track(at(0, **box(2, 3)), at(2, outside=1, **box(30, 3)), at(3, **box(6, 3))))
-    with pytest.warns(Notice, match="1 frames after the last shape of a track that does not end"):
+    with pytest.warns(Notice, match="1 frame after the last shape of a track that does not end"):
         found = read_frames(tmp_path)
     left = [2, 3, 10, 7]
     assert found == [[left], [left], [], [[6, 3, 14, 7]], []]

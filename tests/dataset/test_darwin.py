@@ -59,9 +59,9 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     with pytest.warns(Notice) as told:
         assert Darwin(str(tmp_path)).info.classes == ("background", "cat")
     said = " ".join(str(one.message) for one in told)
-    assert "1 annotations of the type tag left out" in said
-    assert "1 annotations of the type unknown left out" in said
-    assert "1 of 2 annotations left out (1 empty masks)" in said
+    assert "1 annotation of the type tag left out" in said
+    assert "1 annotation of the type unknown left out" in said
+    assert "1 of 2 annotations left out (1 empty mask)" in said
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_an_item_that_leads_out_of_the_folder_is_missing(tmp_path: Path) -> None
 def test_an_image_of_another_size_than_its_slot_is_counted(tmp_path: Path) -> None:
     slot = {"slot_name": "0", "width": 2 * SIZE[1], "height": 2 * SIZE[0]}
     save(tmp_path, "train", polygon("cat", SQUARE), slots=[slot])
-    with pytest.warns(Notice, match="1 images of another size than their annotation files give"):
+    with pytest.warns(Notice, match="1 image of another size than its annotation file gives"):
         Darwin(str(tmp_path))

@@ -33,7 +33,7 @@ def test_keypoints_of_one_animal(index: int, tmp_path: Path) -> None:
 def test_several_animals_and_unique_parts(tmp_path: Path) -> None:
     rows = {"a.png": [1, 2, 3, 4, 11, 12, "", "", 50, 50, 60, 60]}
     table(labels(tmp_path), rows, ["rat1", "rat2", "single"])
-    with pytest.warns(Notice, match=r"1 videos whose unique body parts \(snout, tail\) are left out"):
+    with pytest.warns(Notice, match=r"1 video whose unique body parts \(snout, tail\) are left out"):
         data = DeepLabCut(str(tmp_path), splits=WHOLE)
     expected = [[[1, 2, 2], [3, 4, 2]], [[11, 12, 2], [0, 0, 0]]]
     assert data[0].truth.need("keypoints").tolist() == expected
@@ -46,8 +46,8 @@ def test_body_parts_that_a_video_lacks_are_named(tmp_path: Path) -> None:
     with pytest.warns(Notice) as caught:
         data = DeepLabCut(str(tmp_path), splits=WHOLE, margin=10)
     text = " ".join(str(one.message) for one in caught)
-    assert "1 videos without the body parts ear, which count as not labelled there" in text
-    assert "1 videos without the body parts tail, which count as not labelled there" in text
+    assert "1 video without the body parts ear, which count as not labelled there" in text
+    assert "1 video without the body parts tail, which count as not labelled there" in text
     assert "clip" not in text  # margins beyond an edge are no fault of the labels
     assert data.info.keypoints == ("snout", "tail", "ear")
 

@@ -136,7 +136,7 @@ def test_sizes_that_differ_are_both_named(root: Path, size: tuple[int, int], hin
 def test_partners_that_are_missing_are_counted_and_named(root: Path) -> None:
     (root / "masks/train/a.png").unlink()
     write(root / "masks/train/z.png", mask())
-    with pytest.raises(UserError, match=r"1 images without a mask \('a'\) and 1 masks without an image \('z'\)"):
+    with pytest.raises(UserError, match=r"1 image without a mask \('a'\) and 1 mask without an image \('z'\)"):
         Folder(str(root))
     (root / "masks/train/z.png").rename(root / "masks/train/A.png")
     with pytest.raises(UserError, match="upper and lower case"):

@@ -154,9 +154,9 @@ def test_files_without_a_partner_are_left_out_on_request(folder: str, tmp_path: 
     write(tmp_path / "images/train/d.png", picture())
     write(tmp_path / f"{folder}/train/e.png", mask())
     make = Folder if folder == "masks" else InstanceFolder
-    with pytest.raises(UserError, match=r"1 masks without an image \('e'\); .* dataset\.unpaired=skip"):
+    with pytest.raises(UserError, match=r"1 mask without an image \('e'\); .* dataset\.unpaired=skip"):
         make(str(tmp_path))
-    said = r"1 images without a mask \('d'\) and 1 masks without an image \('e'\) left out, 3 pairs remain"
+    said = r"1 image without a mask \('d'\) and 1 mask without an image \('e'\) left out, 3 pairs remain"
     with pytest.warns(Notice, match=said):
         data = make(str(tmp_path), unpaired="skip")
     assert [pair.id for pair in data.pairs] == ["a", "b", "c"]
@@ -167,5 +167,5 @@ def test_files_without_a_partner_are_left_out_on_request(folder: str, tmp_path: 
 def test_folders_without_any_pair_are_refused_in_every_case(tmp_path: Path) -> None:
     write(tmp_path / "images/train/a.png", picture())
     write(tmp_path / "masks/train/b.png", mask())
-    with pytest.raises(UserError, match="1 images without a mask"):
+    with pytest.raises(UserError, match="1 image without a mask"):
         Folder(str(tmp_path), unpaired="skip")

@@ -45,8 +45,8 @@ def test_points_and_later_planes_are_counted(tmp_path: Path) -> None:
     with pytest.warns(Notice) as told:
         assert len(ImageJ(str(tmp_path))) == 1
     said = " ".join(str(one.message) for one in told)
-    assert "1 regions of the type point left out" in said
-    assert "1 regions of later planes of a stack, read as regions of the image" in said
+    assert "1 region of the type point left out" in said
+    assert "1 region of later planes of a stack, read as a region of the image" in said
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     one = task(1, "a.png", result("rectanglelabels", "cat", **BOX), {"type": "choices", "value": {}})
     one["annotations"].append(one["annotations"][0])
     (tmp_path / "train.json").write_text(json.dumps([one]))
-    with pytest.warns(Notice, match="1 further annotations.*1 results of the type choices left out"):
+    with pytest.warns(Notice, match="1 further annotation.*1 result of the type choices left out"):
         LabelStudio(str(tmp_path))
 
 

@@ -66,7 +66,7 @@ def test_a_turned_rectangle_is_its_four_corners(tmp_path: Path) -> None:
 
 def test_shapes_without_area_are_counted(tmp_path: Path) -> None:
     save(tmp_path, "train/a", [shape("cat", SQUARE), shape("cat", [[1, 1]], "point"), shape("cat", SQUARE, "line")])
-    with pytest.warns(Notice, match="1 shapes of the type point left out.*1 shapes of the type line left out"):
+    with pytest.warns(Notice, match="1 shape of the type point left out.*1 shape of the type line left out"):
         found = Labelme(str(tmp_path))
     assert found[0].truth.categories is not None
     assert len(found[0].truth.categories) == 1

@@ -30,7 +30,7 @@ def test_without_any_classification_all_are_objects(tmp_path: Path) -> None:
     save(tmp_path, "train", feature(None, [SQUARE]))
     assert QuPath(str(tmp_path)).info.classes == ("background", "object")
     save(tmp_path, "train", feature("cell", [SQUARE]), name="b")
-    with pytest.warns(Notice, match="1 features without a classification left out"):
+    with pytest.warns(Notice, match="1 feature without a classification left out"):
         assert QuPath(str(tmp_path)).info.classes == ("background", "cell")
 
 
@@ -40,8 +40,8 @@ def test_points_and_images_without_a_file_are_counted(tmp_path: Path) -> None:
     with pytest.warns(Notice) as told:
         QuPath(str(tmp_path))
     said = " ".join(str(one.message) for one in told)
-    assert "1 features of the type Point left out" in said
-    assert "1 images without a .geojson, left out" in said
+    assert "1 feature of the type Point left out" in said
+    assert "1 image without a .geojson, left out" in said
 
 
 def test_an_image_is_found_by_name_in_a_folder_of_images(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_fractions_of_pixels_give_a_notice(tmp_path: Path) -> None:
 
 def test_classes_and_colours_are_those_of_the_project_without_points(tmp_path: Path) -> None:
     save(tmp_path, "train", shape("cat", "rectangle", CORNERS), figure("spot", "point", points={}))
-    with pytest.warns(Notice, match="1 figures of the type 'point' left out"):
+    with pytest.warns(Notice, match="1 figure of the type 'point' left out"):
         info = Supervisely(str(tmp_path)).info
     assert info.classes == ("background", "dog", "cat")
     assert info.palette == ((0, 0, 0), (255, 0, 0), (0, 255, 0))

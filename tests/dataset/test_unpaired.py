@@ -85,7 +85,7 @@ def test_annotations_without_an_image_are_refused_or_left_out(option: str, tmp_p
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", Notice)
         data = build({**node, "unpaired": "skip"})(split="train")
-    assert any("1 annotated images are missing, and left out" in str(one.message) for one in told)
+    assert any("1 annotated image is missing, and left out" in str(one.message) for one in told)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Notice)
         alone = build({**node, "root": str(sound(option, tmp_path / "sound"))})(split="train")
@@ -116,7 +116,7 @@ def test_images_that_were_not_annotated_are_counted(option: str, kind: str, tmp_
     write(folder / "new.png", picture((20, 40)))
     divided = ["dataset.splits={train: 0.5, valid: 0.5}"] if option == "voc_detection" else []
     node = plain(f"dataset={option}", f"dataset.root={tmp_path}", *divided)["dataset"]
-    with pytest.warns(Notice, match=f"1 images without {kind} file, left out"):
+    with pytest.warns(Notice, match=f"1 image without {kind} file, left out"):
         build(node)(split="train")
 
 

@@ -54,7 +54,7 @@ def test_the_attribute_of_the_class_is_chosen(tmp_path: Path) -> None:
 
 def test_regions_without_area_are_counted(tmp_path: Path) -> None:
     save(tmp_path, "train", [region(SQUARE), region({"name": "point", "cx": 1, "cy": 1})])
-    with pytest.warns(Notice, match="1 regions of the shape point left out"):
+    with pytest.warns(Notice, match="1 region of the shape point left out"):
         Via(str(tmp_path))
 
 

@@ -18,7 +18,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_corners_count_pixels_from_1_and_difficult_objects_are_crowds(root: Path) -> None:
-    with pytest.warns(Notice, match="1 objects marked difficult"):
+    with pytest.warns(Notice, match="1 object marked difficult"):
         found = VocDetection(str(root))
     assert found.info.classes == ("background", "cat", "dog")
     truth = found[0].truth
@@ -94,7 +94,7 @@ def test_images_of_another_size_than_their_file_gives_are_counted(root: Path) ->
         path.write_text(text.replace("<width>40</width><height>20</height>", size))
         with pytest.warns(Notice) as told:  # one tells of the difficult object
             VocDetection(str(root))
-        assert any("1 images of another size" in str(one.message) for one in told) == counted
+        assert any("1 image of another size" in str(one.message) for one in told) == counted
 
 
 def test_a_list_may_begin_with_a_byte_order_mark(root: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_list_may_name_images_without_an_xml_file(root: Path) -> None:
     with pytest.raises(Misfit, match=r"train.txt: 1 of the 2 files.*bare.xml; add them.*dataset.unpaired=skip") as told:
         VocDetection(str(root))
     assert told.value.names == ("bare",)
-    with pytest.warns(Notice, match="1 images of the list without an XML file are left out"):
+    with pytest.warns(Notice, match="1 image of the list has no XML file, and is left out"):
         found = VocDetection(str(root), unpaired="skip")
     assert [path.name for path in found.files()] == ["train_a.jpg"]
     (root / "ImageSets/Main/train.txt").write_text("bare\n")

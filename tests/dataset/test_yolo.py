@@ -23,7 +23,7 @@ def data(root: Path, text: str) -> Yolo:
 
 
 def test_fractions_become_pixels(root: Path) -> None:
-    with pytest.warns(Notice, match="1 images without a label file"):
+    with pytest.warns(Notice, match="1 image without a label file"):
         found = Yolo(str(root))
     assert found.info.classes == ("background", "cat", "dog")
     assert found.info.provides == ("categories", "boxes", "areas", "crowd")
