@@ -172,16 +172,14 @@ def _bytes(image: Image.Image) -> int:
 
 def check_pixels(path: Path, height: int, width: int, max_pixels: int, size: int = PIXEL) -> None:
     """Raise UserError for images that need more memory than `max_pixels` pixels of PIXEL bytes; theirs has `size`."""
-    if height * width * size > max_pixels * PIXEL and height * width <= max_pixels:
-        raise UserError(
-            f"{path}: {height}x{width} pixels of {size} bytes need the memory of {height * width * size // PIXEL} "
-            f"pixels in colour, more than {max_pixels}; raise max_pixels if you trust the file"
-        )
-    if height * width > max_pixels:
-        raise UserError(
-            f"{path}: {height}x{width} is {height * width} pixels, more than {max_pixels}; "
-            "raise max_pixels if you trust the file"
-        )
+    pixels = height * width
+    wanted = max(pixels, -(-pixels * size // PIXEL))  # rounded up
+    remedy = f"more than {max_pixels}; raise max_pixels to {wanted} if you trust the file"
+    if pixels > max_pixels:
+        raise UserError(f"{path}: {height}x{width} is {pixels} pixels, {remedy}")
+    if wanted > max_pixels:
+        fact = f"{height}x{width} pixels of {size} bytes need the memory of {wanted} pixels in colour"
+        raise UserError(f"{path}: {fact}, {remedy}")
 
 
 def map_npy(path: Path) -> np.ndarray:
