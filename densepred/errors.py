@@ -49,9 +49,16 @@ class Notice(UserWarning):
     """Something that the user should know and that stops nothing. Components issue it by `warnings.warn`."""
 
 
+class Remark(Notice):
+    """A fact to know, such as the library that counts a score: nothing is at fault."""
+
+
 @contextmanager
-def notices(tell: Callable[[str], object]) -> Iterator[None]:
-    """Pass every Notice to `tell`; without this, Python prints it with the line of code that issued it."""
+def notices(tell: Callable[[str], object], say: Callable[[str], object] | None = None) -> Iterator[None]:
+    """Pass every Notice to `tell`; without this, Python prints it with the line of code that issued it.
+
+    say: takes the remarks in place of `tell`
+    """
     show, before = warnings.showwarning, set[str]()
 
     def told(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -59,7 +66,7 @@ def notices(tell: Callable[[str], object]) -> Iterator[None]:
             show(message, category, *place, **more)
         elif str(message) not in before:  # training and validation read the same files
             before.add(str(message))
-            tell(str(message))
+            (say if say is not None and issubclass(category, Remark) else tell)(str(message))
 
     warnings.showwarning = told
     try:

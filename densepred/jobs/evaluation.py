@@ -74,7 +74,7 @@ def work(job: EvaluationJob) -> int:
     if device.type == "cpu":
         memory.keep()
     try:
-        with explained(), notices(_warn):
+        with explained(), notices(_warn, _remark):
             _evaluate(job, device)
     finally:
         distributed.leave(failed=sys.exc_info()[0] is not None)
@@ -232,6 +232,11 @@ def as_trained(task: Task, data: Dataset, path: Path) -> Dataset:
 def _warn(text: str) -> None:
     if distributed.is_main():
         print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def _remark(text: str) -> None:
+    if distributed.is_main():
+        print(text, file=sys.stderr, flush=True)
 
 
 def _report(

@@ -67,7 +67,7 @@ def work(job: TrainingJob, built: Built | None = None) -> int:
     folder = distributed.share(job.folder)
     log, stop = Log(folder, enabled=distributed.is_main()), StopFlag()
     try:
-        with explained(), notices(log.warn), stop, stop.interruptible(), owned(folder, log.say) as lock:
+        with explained(), notices(log.warn, log.say), stop, stop.interruptible(), owned(folder, log.say) as lock:
             _train(job, built, folder, device, log, stop, lock)
     except Stopped:
         return resuming.stopped(folder, job.written, job.overrides, log)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from densepred.errors import Notice
+from densepred.errors import Notice, Remark
 
 OLDEST = (1, 3)
 """The first release of hotcoco that was compared with pycocotools."""
@@ -56,7 +56,7 @@ def chosen() -> Engine:
         text = f"hotcoco {release} is installed, but {oldest} or later is needed: pycocotools counts average precision"
         warnings.warn(f"{text}; pip install 'densepred[coco]'", Notice, stacklevel=2)
         return pycocotools()
-    warnings.warn(f"average precision is counted by hotcoco {release}, as pycocotools counts it", Notice, stacklevel=2)
+    warnings.warn(f"average precision is counted by hotcoco {release}, as pycocotools counts it", Remark, stacklevel=2)
     return hotcoco()
 
 
