@@ -55,10 +55,7 @@ class Remark(Notice):
 
 @contextmanager
 def notices(tell: Callable[[str], object], say: Callable[[str], object] | None = None) -> Iterator[None]:
-    """Pass every Notice to `tell`; without this, Python prints it with the line of code that issued it.
-
-    say: takes the remarks in place of `tell`
-    """
+    """Pass notices to `tell`, remarks to `say`; without this, Python prints them with the line of code."""
     show, before = warnings.showwarning, set[str]()
 
     def told(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -281,10 +278,7 @@ def _parsed(error: BaseException) -> bool:
 
 
 def suggest(word: str, words: Iterable[str], otherwise: str | None = None, count: int = 1) -> str:
-    """Return "did you mean ...?" with the `count` closest of `words`, or `otherwise` if none is close.
-
-    Without `otherwise`, all the words are listed instead.
-    """
+    """Return "did you mean ...?" with the `count` closest of `words`; if none is close, `otherwise`, or all of them."""
     words = sorted(words)
     if near := difflib.get_close_matches(word, words, count):
         return f"did you mean {' or '.join(near)}?"
