@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from densepred.errors import UserError, exhausted
 from densepred.process import supervisor
@@ -31,7 +30,7 @@ def importing(path: str, at: str) -> Iterator[None]:
         yield
         return
     try:
-        with supervisor.during(f"{at}: {path} was being imported"), _named(path, at), _crashes_shown(), _no_exit():
+        with supervisor.during(f"{at}: {path} was being imported"), _named(path, at), _crashes_shown():
             yield
     except (ModuleNotFoundError, AttributeError, UserError, KeyboardInterrupt, Stopped):
         raise
@@ -75,21 +74,3 @@ def _crashes_shown() -> Iterator[None]:
         yield
     finally:
         faulthandler.disable()
-
-
-@contextmanager
-def _no_exit() -> Iterator[None]:
-    """Let `os._exit` raise SystemExit where the module itself calls it: not our signals, threads or forks of it."""
-    end, mine, thread = os._exit, os.getpid(), threading.get_ident()
-
-    def refused(status: int) -> Any:
-        ours = sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] == "densepred"
-        if ours or os.getpid() != mine or threading.get_ident() != thread:
-            end(status)
-        raise SystemExit(status)
-
-    os._exit = refused
-    try:
-        yield
-    finally:
-        os._exit = end
