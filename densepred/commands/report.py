@@ -72,7 +72,7 @@ def _report(settings: ReportSettings) -> int:
     folder = expand(settings.runs)
     found = runs.find(folder, expand(settings.evaluations))
     output = expand(settings.output or "report")
-    made = make(found, settings.title or f"Runs in {folder.resolve().name}")
+    made = make(found.runs, settings.title or f"Runs in {folder.resolve().name}", found.left_out)
     files = {
         "index.html": page.as_html(made, compare.RESAMPLES),
         "report.md": text.as_markdown(made),
@@ -86,7 +86,7 @@ def _report(settings: ReportSettings) -> int:
     print(f"densepred-report\n{console.table(*text.summary(made))}")
     for line in [*(test.sentence() for test in made.tests), *made.notes]:
         print(f"  {line}")
-    print(f"\n  {len(found)} run{'s' * (len(found) != 1)}; written to {output}: {', '.join(files)}")
+    print(f"\n  {len(found.runs)} run{'s' * (len(found.runs) != 1)}; written to {output}: {', '.join(files)}")
     return 0
 
 

@@ -53,12 +53,12 @@ class Report:
     notes: list[str]
 
 
-def make(runs: Sequence[Run], title: str) -> Report:
-    """Return the report on runs, best score first."""
+def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Report:
+    """Return the report on runs, best score first; `left_out` are sentences on runs that could not be read."""
     mode = runs[0].mode
     sign = -1 if mode == "max" else 1
     order = sorted(runs, key=lambda run: (run.score is None, sign * (run.score or 0.0)))
-    notes = []
+    notes = [*left_out]
     if len(monitors := {run.monitor for run in order}) > 1:
         notes.append(
             f"The runs monitor different metrics ({', '.join(sorted(monitors))}): their scores do not compare."

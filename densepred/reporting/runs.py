@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from densepred.errors import Notice, UserError
+from densepred.errors import UserError
 from densepred.reporting import pictures
 
 SUMMARY, METRICS, OVERRIDES, TIMING = "summary.json", "metrics.jsonl", "overrides.txt", "timing.jsonl"
+WEIGHTS, CONFIG = "last.safetensors", "config.yaml"
 EVALUATION, MATRICES, IMAGES = "metrics.json", "per_image_confusion.json", "per_image.csv"
 UNIMPORTANT = ("seed", "hydra.", "trainer.resume", "trainer.allow", "trainer.pictures", "data.workers")
 """Overrides that tell no two settings apart: runs that differ in them alone are seeds of one setting."""
@@ -74,25 +74,50 @@ class Run:
         return tuple(sorted(word for word in self.overrides if not word.lstrip("+").startswith(UNIMPORTANT)))
 
 
-def find(folder: Path, evaluations: Path | None = None) -> list[Run]:
-    """Return all runs below a folder, by name, with evaluations found there and below `evaluations`.
+class Found(NamedTuple):
+    """The runs below a folder, by name, and a sentence for each run or evaluation that is left out."""
 
-    A run that is not complete or damaged is named by a notice. Raises UserError if there is no run.
+    runs: list[Run]
+    left_out: list[str]
+
+
+def find(folder: Path, evaluations: Path | None = None) -> Found:
+    """Return all runs below a folder, with evaluations found there and below `evaluations`.
+
+    Runs without a validation and damaged files are left out, each with a sentence. Raises UserError if no run is left.
     """
     if not folder.is_dir():
         raise UserError(f"runs={folder}: there is no such folder; give the folder that holds runs")
     places = [folder, *([evaluations] if evaluations is not None and evaluations.is_dir() else [])]
-    found = list(_evaluations(places))
+    left_out: list[str] = []
+    found = list(_evaluations(places, left_out))
     runs = []
-    for path in sorted(folder.rglob(METRICS)):
+    for path in _begun(folder):
         try:
-            runs.append(_run(path.parent, folder, found))
+            if _validated(path):
+                runs.append(_run(path, folder, found))
+            else:
+                left_out.append(f"left out: {path} (no validation yet)")
         except DAMAGED as error:
-            text = f"{path.parent}: left out of the report: {type(error).__name__}: {str(error)[:100]}"
-            warnings.warn(text, Notice, stacklevel=2)
+            left_out.append(f"left out: {path} ({type(error).__name__}: {str(error)[:100]})")
     if not runs:
-        raise UserError(f"runs={folder}: holds no complete run (looked for {METRICS}); give a folder of runs")
-    return runs
+        more = "".join(f"; {sentence}" for sentence in left_out[:3]) + "; ..." * (len(left_out) > 3)
+        raise UserError(f"runs={folder}: holds no complete run (looked for {METRICS}){more}; give a folder of runs")
+    return Found(runs, left_out)
+
+
+def _begun(folder: Path) -> list[Path]:
+    """Return the folders of runs, sorted: those with scores, with a record, or with weights beside a configuration."""
+    found = {path.parent for name in (METRICS, OVERRIDES) for path in folder.rglob(name)}
+    weights = {path.parent for path in folder.rglob(WEIGHTS)}
+    return sorted(found | {path for path in weights if (path / CONFIG).is_file()})
+
+
+def _validated(folder: Path) -> bool:
+    """Return True if a run has a summary or a score; a score without a summary is a damaged run."""
+    if (folder / SUMMARY).exists():
+        return True
+    return (folder / METRICS).exists() and any(name.startswith("valid/") for name in curves(folder / METRICS))
 
 
 def _run(folder: Path, root: Path, evaluations: Sequence[tuple[Path, Evaluation]]) -> Run:
@@ -143,8 +168,8 @@ def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
-def _evaluations(places: Sequence[Path]) -> Iterator[tuple[Path, Evaluation]]:
-    """Yield the weights and the content of each evaluation."""
+def _evaluations(places: Sequence[Path], left_out: list[str]) -> Iterator[tuple[Path, Evaluation]]:
+    """Yield the weights and the content of each evaluation; add a sentence to `left_out` for each that is damaged."""
     for path in sorted({path for place in places for path in place.rglob(EVALUATION)}):
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
@@ -152,8 +177,7 @@ def _evaluations(places: Sequence[Path]) -> Iterator[tuple[Path, Evaluation]]:
                 raise ValueError("it is of an ensemble, and the report compares single runs")
             yield Path(facts["checkpoint"]).resolve(), _evaluation(path.parent, facts)
         except DAMAGED as error:
-            text = f"{path}: left out of the report: {type(error).__name__}: {str(error)[:100]}"
-            warnings.warn(text, Notice, stacklevel=2)
+            left_out.append(f"left out: {path} ({type(error).__name__}: {str(error)[:100]})")
 
 
 def _evaluation(folder: Path, facts: Mapping[str, Any]) -> Evaluation:

@@ -38,7 +38,8 @@ def write_reported(folder: Path, variant: int) -> Path:
 def read_reported(path: Path) -> None:
     """Make the report on all runs, as densepred-report does."""
     root = next(folder for folder in path.parents if (folder / "evaluations").is_dir())
-    made = report.make(runs.find(root / "runs", root / "evaluations"), "runs")
+    found = runs.find(root / "runs", root / "evaluations")
+    made = report.make(found.runs, "runs", found.left_out)
     page.as_html(made, 100)
     text.as_markdown(made)
     text.as_csv(made)

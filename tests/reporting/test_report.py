@@ -170,12 +170,39 @@ def test_the_current_folder_has_its_name_and_one_run_is_one(
     assert "1 run. Select" in text
 
 
-def test_damaged_and_missing_runs_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lines", [None, "", '{"step": 5, "train/loss/total": 0.5}\n'])
+def test_runs_without_a_validation_are_named_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: str | None
+) -> None:
     draw(tmp_path, "a", 0.6)
-    (tmp_path / "runs" / "broken").mkdir()
-    (tmp_path / "runs" / "broken" / "metrics.jsonl").write_text("{}\n")
-    with pytest.warns(Notice, match="broken: left out of the report: FileNotFoundError"):
-        assert run(tmp_path) == 0
+    stopped = tmp_path / "runs" / "recipe"
+    stopped.mkdir()
+    for name in ("config.yaml", "last.safetensors"):
+        (stopped / name).touch()
+    if lines is not None:
+        (stopped / "metrics.jsonl").write_text(lines)
+    assert run(tmp_path) == 0
+    sentence = f"left out: {stopped} (no validation yet)"
+    said = capsys.readouterr().out
+    assert said.count(sentence) == 1
+    assert "1 run; written" in said
+    for name in ("report.md", "index.html"):
+        assert (tmp_path / "out" / name).read_text().count(sentence) == 1
+    shutil.rmtree(tmp_path / "runs" / "a")
+    with pytest.raises(UserError, match=r"holds no complete run .*no validation yet"):
+        run(tmp_path)
+
+
+def test_damaged_and_missing_runs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw(tmp_path, "a", 0.6)
+    draw(tmp_path, "broken", 0.6)
+    (tmp_path / "runs" / "broken" / "summary.json").unlink()
+    (tmp_path / "evaluations" / "a" / "metrics.json").write_text("{}")
+    assert run(tmp_path) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"left out: \S+broken \(FileNotFoundError", said)
+    assert re.search(r"left out: \S+metrics.json \(KeyError", said)
+    assert "metrics.json (KeyError" in (tmp_path / "out" / "report.md").read_text()
     with pytest.raises(UserError, match="holds no complete run"):
         report.report(composed(f"runs={tmp_path / 'out'}", name="report"))
     for words, message in (([], "runs is not given"), (["card=true"], "ckpt is not given")):
