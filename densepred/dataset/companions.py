@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from densepred.dataset.image_file import opened
-from densepred.dataset.layout_pairs import ENDS, MASKS
+from densepred.dataset.layout_ends import ENDS
+from densepred.dataset.layout_pairs import MASKS
 from densepred.dataset.listing import VOLUMES
 from densepred.dataset.pairs import BYPRODUCTS
 from densepred.errors import UserError

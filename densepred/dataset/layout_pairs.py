@@ -5,17 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product, takewhile
-from pathlib import PurePosixPath
 
+import numpy as np
+
+from densepred.dataset.facts import counted
+from densepred.dataset.image_file import opened
+from densepred.dataset.layout_ends import MOST, Ends, between, stems, stripped, within
 from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, pattern, quoted, split_of, split_words
+from densepred.types import UserError
 
-MASKS = re.compile(r"(?i)(mask|label|annot|ground.?truth|\bgt\b|seg|target|instance)")
+MASKS = re.compile(
+    r"(?i)(mask|label|annot|ground.?truth|seg|target|instance"
+    r"|(?<![a-z])(gts?|lbls?|msks?|anns?|annos?|truths?|y)(?![a-z]))"
+)
 """Words in the name of a folder of masks."""
-
-ENDS = ("_cp_masks", "_masks", "_mask", "-mask", ".mask", "_labels", "_label", "_segmentation", "_seg", "_gt", "_L")
+IMAGES = re.compile(
+    r"(?i)(image|photo|picture|(?<![a-z])(imgs?|ims?|pics?|raws?|inputs?|scans?|frames?|rgb|x)(?![a-z]))"
+)
+"""Words in the name of a folder of images, which go before others that fit as well."""
 INSTANCES = ("_cp_masks", "_masks")
 """Ends of masks that cellpose writes, in which each object has an id of its own."""
+SEVERAL = 3
+"""Files of a folder that are opened to tell masks from images, where no word does."""
+FEW = 32
+"""Values that a mask holds at most, and a photograph exceeds twice."""
 
+Parts = Mapping[str | None, list[str]]
 Folders = dict[str, dict[str | None, list[str]]]
 
 
@@ -25,12 +40,11 @@ def layouts(tree: Tree, option: str) -> Iterator[Found]:
     option: the dataset that was typed, `folder` or another one
     """
     folders = _patterns(tree.images())
-    yield from _apart(folders, option)
+    yield from _apart(tree, folders, option)
     for name, parts in folders.items():
-        example = next(iter(parts.values()))
-        for image, mask in _ends_within(example):
-            kept = "instance_folder" if mask in INSTANCES else option if option in PAIRED else "folder"
-            yield Found("images and masks in one folder", _words(kept, name, name, image, mask, parts))
+        for ends in within(next(iter(parts.values()))):
+            kept = "instance_folder" if ends.mask in INSTANCES else option if option in PAIRED else "folder"
+            yield _found("images and masks in one folder", kept, (name, name), ends, parts, parts)
 
 
 PAIRED = ("folder", "instance_folder")
@@ -46,90 +60,94 @@ def _patterns(images: Mapping[str, list[str]]) -> Folders:
     return {name: {word: out[name][word] for word in words} for name, words in first.items()}
 
 
-def _apart(folders: Folders, option: str) -> Iterator[Found]:
-    for images, masks in product(folders, folders):
-        if images == masks or not MASKS.search(masks) or MASKS.search(images):
-            continue
-        if folders[images].keys() - folders[masks].keys() - {None, "test", "testing"}:
-            continue
+def _apart(tree: Tree, folders: Folders, option: str) -> Iterator[Found]:
+    """Yield the words for a folder of masks by its name, then by its content if there are two folders alone."""
+    kept = option if option in PAIRED else "folder"
+    both = [one for one in product(folders, folders) if one[0] != one[1] and _splits_fit(*map(folders.get, one))]
+    named = [one for one in both if _named(*one)]
+    for images, masks in sorted(named, key=lambda one: IMAGES.search(one[0]) is None):
         word = next(iter(folders[masks]))
-        if (ends := _ends_between(folders[images].get(word, []), folders[masks][word])) is not None:
+        ends = between(stems(folders[images].get(word, [])), stems(folders[masks][word]))
+        if ends is not None:
             what = f"images in {images} and masks in {masks}"
-            kept = option if option in PAIRED else "folder"
-            yield Found(what, _words(kept, images, masks, *ends, folders[masks]))
+            yield _found(what, kept, (images, masks), ends, folders[images], folders[masks])
+    for images, masks in both if len(folders) == 2 and not named else ():
+        word = next(iter(folders[masks]))
+        first, second = folders[images].get(word, []), folders[masks][word]
+        equal = len(stems(first) & stems(second)) >= MOST * max(len(first), len(second))
+        if equal and _holds_masks(tree, images, masks, word, second, first):
+            what = f"images in {images} and masks in {masks} by their content"
+            yield _found(what, kept, (images, masks), Ends(), folders[images], folders[masks])
 
 
-def _words(option: str, images: str, masks: str, image: str, mask: str, parts: Mapping[str | None, object]) -> str:
+def _splits_fit(images: Parts | None, masks: Parts | None) -> bool:
+    return not (images or {}).keys() - (masks or {}).keys() - {None, "test", "testing"}
+
+
+def _named(images: str, masks: str) -> bool:
+    """Look for a word of masks in the name of one folder alone, below the folders that both lie in."""
+    parts = images.split("/"), masks.split("/")
+    shared = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(*parts, strict=False)))
+    one, other = ("/".join(part[shared:]) for part in parts)
+    return bool(MASKS.search(other)) and not MASKS.search(one)
+
+
+def _holds_masks(
+    tree: Tree, images: str, masks: str, word: str | None, second: Sequence[str], first: Sequence[str]
+) -> bool:
+    """Return True if the files of one folder hold few values, and those of the other many."""
+    few = _values(tree, masks.replace("{split}", word or ""), second)
+    many = _values(tree, images.replace("{split}", word or ""), first)
+    return bool(few and many) and max(few) <= FEW and min(many) > 2 * FEW
+
+
+def _values(tree: Tree, folder: str, names: Sequence[str]) -> list[int]:
+    """Return how many values some files of a folder hold; none for a file that cannot be read."""
+    found = list[int]()
+    for name in names[:: max(1, len(names) // SEVERAL)][:SEVERAL]:
+        try:
+            with opened(tree.root / folder / name) as image:
+                pixels = np.asarray(image)
+        except UserError:
+            continue
+        flat = pixels.reshape(-1) if pixels.ndim == 2 else pixels.reshape(-1, pixels.shape[2])
+        found.append(len(np.unique(flat, axis=0)))
+    return found
+
+
+def _found(what: str, option: str, folders: tuple[str, str], ends: Ends, images: Parts, masks: Parts) -> Found:
+    """Return the layout with its words, and the files that they leave out for want of a partner."""
+    named = [word for word in masks if word is not None]
+    whole = not {"train", "valid"} <= {split_of(word) for word in named}
+    used = [next(iter(masks))] if whole else named
+    alone, lonely = _alone([(images.get(word, []), masks[word]) for word in used], ends)
+    facts = [
+        f", {counted(len(names), kind)} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''})"
+        for names, kind in ((alone, "images without a mask"), (lonely, "masks without an image"))
+        if names
+    ]
+    return Found("".join([what, *facts]), _words(option, *folders, ends, named, whole, bool(facts)))
+
+
+def _alone(parts: Sequence[tuple[list[str], list[str]]], ends: Ends) -> tuple[set[str], set[str]]:
+    """Return the images without a mask and the masks without an image, by their names without ends."""
+    alone, lonely = set[str](), set[str]()
+    for images, masks in parts:
+        names = [({*part} if "." in end else stems(part)) for part, end in ((images, ends.image), (masks, ends.mask))]
+        if images is masks:
+            names[0] = {name for name in names[0] if not ends.mask or not name.endswith(ends.mask)}
+        first, second = stripped(names[0], ends.image), stripped(names[1], ends.mask)
+        alone, lonely = alone | (first - second), lonely | (second - first)
+    return alone, lonely
+
+
+def _words(option: str, images: str, masks: str, ends: Ends, named: Sequence[str], whole: bool, unpaired: bool) -> str:
     """Return the words for a pattern of images and one of masks, with the ends of their names."""
-    named = [word for word in parts if word is not None]
-    if {"train", "valid"} <= {split_of(word) for word in named}:
-        splits = split_words(named)
-    else:
+    splits = split_words(named)
+    if whole:
         word = named[0] if named else ""
         images, masks, splits = images.replace("{split}", word), masks.replace("{split}", word), FRACTIONS
     words = [f"dataset={option}", quoted("dataset.images", images), quoted("dataset.masks", masks)]
-    words += [quoted(f"dataset.{key}_suffix", end) for key, end in (("image", image), ("mask", mask)) if end]
+    words += [quoted(f"dataset.{key}_suffix", end) for key, end in zip(("image", "mask"), ends, strict=True) if end]
+    words += ["dataset.unpaired=skip"] if unpaired else []
     return " ".join([*words, splits]).strip()
-
-
-def _ends_between(images: Sequence[str], masks: Sequence[str]) -> tuple[str, str] | None:
-    """Return the ends of image and mask names in two folders that pair all of them; None if nothing does."""
-    first, second = {PurePosixPath(name).stem for name in images}, {PurePosixPath(name).stem for name in masks}
-    if not first or not second:
-        return None
-    start = min(first)
-    partner = max(sorted(second), key=lambda name: len(_start(start, name)))
-    common = _start(start, partner)
-    for length in range(len(common), 0, -1):
-        shorter = length - (length > 1 and common[length - 1] in "_-.")
-        for cut in (shorter, length):
-            ends = start[cut:], partner[cut:]
-            if _stripped(first, ends[0]) == _stripped(second, ends[1]) != set():
-                return ends
-    return None
-
-
-def _ends_within(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the ends of image and mask names in one folder."""
-    stems = {PurePosixPath(name).stem for name in names}
-    for end in ENDS:
-        masks = _stripped(stems, end)
-        if not masks:
-            continue
-        rest = {name for name in stems if not name.endswith(end)}
-        if masks <= rest:
-            yield "", end
-            return
-        start = min(masks)
-        ends = sorted({name[len(start) :] for name in rest if name.startswith(start)}, key=len)
-        found = next((image for image in ends if image and masks == _stripped(rest, image)), None)
-        if found is not None:
-            yield found, end
-            return
-    if (end := _only_end(stems)) is not None:
-        yield "", end
-        return
-    kinds = sorted({PurePosixPath(name).suffix for name in names})
-    if len(kinds) == 2 and ".png" in kinds:
-        image = next(kind for kind in kinds if kind != ".png")
-        if _stripped({*names}, image) == _stripped({*names}, ".png"):
-            yield image, ".png"
-
-
-def _only_end(stems: set[str]) -> str | None:
-    """Return the end with a letter, such as `_ids`, which every second name has more than another one."""
-    start = min(stems, default="")
-    for end in sorted({name[len(start) :] for name in stems if name.startswith(start)}):
-        masks = _stripped(stems, end) if re.search("[A-Za-z]", end) else set[str]()
-        if masks and masks == {name for name in stems if not name.endswith(end)}:
-            return end
-    return None
-
-
-def _start(one: str, other: str) -> str:
-    """Return the characters with which both names begin."""
-    return "".join(a for a, _ in takewhile(lambda both: both[0] == both[1], zip(one, other, strict=False)))
-
-
-def _stripped(names: set[str], end: str) -> set[str]:
-    return {name[: len(name) - len(end)] for name in names if name.endswith(end)}
