@@ -20,6 +20,7 @@ from densepred.nn import (
     output_axes,
     require_odd,
 )
+from densepred.ops.geometry.pad import repeated
 from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 
 
@@ -164,20 +165,13 @@ def cut(maps: Sequence[Tensor], strides: Sequence[int], pyramid: Pyramid, whole:
     found = []
     for level, (x, stride) in enumerate(zip(maps, strides, strict=True)):
         rows, columns = (ceil_div(length, stride) for length in pyramid.size)
-        if (
-            level in whole and torch.compiler.is_exporting()
-        ):  # a condition on the size would fix it in the exported file
-            found.append(_repeated(_repeated(x, -2, rows), -1, columns))
+        if level in whole and torch.compiler.is_exporting():
+            found.append(repeated(repeated(x, -2, rows), -1, columns))
             continue
         missing = (0, columns - x.shape[-1], 0, rows - x.shape[-2])
         x = F.pad(x, missing, mode="replicate") if level in whole and max(missing) > 0 else x
         found.append(x[..., : torch.sym_min(rows, x.shape[-2]), : torch.sym_min(columns, x.shape[-1])])
     return found
-
-
-def _repeated(x: Tensor, axis: int, length: int) -> Tensor:
-    """Return the first `length` rows or columns of x; the last one is repeated if there are fewer."""
-    return x.index_select(axis, torch.arange(length, device=x.device).clamp(max=x.shape[axis] - 1))
 
 
 def levels(name: str, spec: HeadSpec, decoder: Decoder) -> tuple[int, ...]:

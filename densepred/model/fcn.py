@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import Normalise, ceil_div, initialise, initialise_head, output_axes, require_odd
+from densepred.nn import Normalise, ceil_div, crop, initialise, initialise_head, output_axes, require_odd
 from densepred.ops.geometry.pad import pad
 from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
@@ -149,8 +149,7 @@ class Enlarge(nn.Module):
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         if self.valid:
             return self.conv(x)
-        x = self.conv(surround(pad(x, size, self.factor)))
-        return x[..., : size[0], : size[1]]
+        return crop(self.conv(surround(pad(x, size, self.factor))), *size)
 
 
 def surround(x: Tensor) -> Tensor:

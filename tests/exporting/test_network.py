@@ -12,8 +12,9 @@ from torch import nn
 from densepred.codec.semantic import Semantic
 from densepred.errors import UserError
 from densepred.exporting import network, parity
-from densepred.model.encoder_decoder import _repeated
-from densepred.nn import ceil_div
+from densepred.nn import ceil_div, crop
+from densepred.ops.geometry.pad import pad, repeated
+from densepred.ops.resize.resample import resize
 from densepred.types import Frame, HeadSpec, Info
 
 HEADS = {"semantic": HeadSpec(3, kind="classes"), "offset": HeadSpec(2)}
@@ -112,7 +113,30 @@ def test_rounding_up_without_negative_numbers() -> None:
 def test_repeating_the_last_row_is_padding_by_replication_or_a_crop(length: int) -> None:
     x = torch.rand(1, 2, 5, 3)
     want = F.pad(x, (0, 0, 0, length - 5), mode="replicate") if length > 5 else x[..., :length, :]
-    assert torch.equal(_repeated(x, -2, length), want)
+    assert torch.equal(repeated(x, -2, length), want)
+
+
+class Meeting(nn.Module):
+    """Maps pooled by rounding down meet one by rounding up: at even sizes there is nothing to pad and to resize."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        down, up = F.max_pool2d(x, 2), F.avg_pool2d(x, 2, ceil_mode=True)
+        size = (up.shape[-2], up.shape[-1])
+        return up + resize(down, size) + crop(pad(down, size, 1), *size)
+
+
+def test_a_program_traced_at_even_sizes_runs_at_odd_ones() -> None:
+    free = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    exported = torch.export.export(
+        Meeting(),
+        (torch.rand(1, 1, 8, 12),),
+        dynamic_shapes=(free,),
+        strict=False,
+        prefer_deferred_runtime_asserts_over_guards=True,
+    )
+    for size in ((8, 12), (9, 12), (11, 7)):
+        x = torch.rand(1, 1, *size)
+        assert torch.equal(exported.module()(x), Meeting()(x))
 
 
 def test_a_head_named_like_the_input_has_another_name_in_the_file() -> None:

@@ -12,7 +12,18 @@ def pad(x: Tensor, size: tuple[int, int], factor: int) -> Tensor:
     Max pooling leaves h of 2h + 1 rows; without padding no location of the map would reach the odd row.
     """
     for dim, length in ((-2, size[0]), (-1, size[1])):
+        needed = (length + factor - 1) // factor
+        if torch.compiler.is_exporting():
+            x = repeated(x, dim, torch.sym_max(needed, x.shape[dim]))
         # Not F.pad(mode="replicate"): its gradient is not bit-reproducible on every accelerator.
-        if (more := -(-length // factor) - x.shape[dim]) > 0:
+        elif (more := needed - x.shape[dim]) > 0:
             x = torch.cat([x, *[x.narrow(dim, x.shape[dim] - 1, 1)] * more], dim)
     return x
+
+
+def repeated(x: Tensor, dim: int, length: int | torch.SymInt) -> Tensor:
+    """Return the first `length` rows or columns of x; the last one is repeated if there are fewer.
+
+    Without a condition on the size, which would fix it in an exported program.
+    """
+    return x.index_select(dim, torch.arange(length, device=x.device).clamp(max=x.shape[dim] - 1))

@@ -25,9 +25,18 @@ CHUNK_ACCELERATOR = 2**25
 def resize(x: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
     """Resize (B, C, h, w) to (B, C, *size) bilinearly, in at least float32: bfloat16 has three digits."""
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    if x.shape[-2:] == size:
+    if _has(x, size):
         return x
     return F.interpolate(x, size, mode="bilinear", align_corners=align_corners)
+
+
+def _has(x: Tensor, size: tuple[int, int]) -> bool:
+    """Return True if x has this size; in an exported program, if it has it for images of every size."""
+    if not torch.compiler.is_exporting():
+        return x.shape[-2:] == size
+    from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+    return all(statically_known_true(one == other) for one, other in zip(x.shape[-2:], size, strict=True))
 
 
 def two_channels(logits: Tensor) -> Tensor:
