@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 from omegaconf import DictConfig
@@ -83,7 +84,7 @@ def _report(settings: ReportSettings) -> int:
         atomic.replace(output / name, lambda path, content=content: path.write_text(content, encoding="utf-8"))
     from densepred.rundir import console
 
-    print(f"densepred-report\n{console.table(*text.summary(made))}")
+    print(f"densepred-report\n{console.table(*text.summary(made, shutil.get_terminal_size().columns))}")
     for line in [*(test.sentence() for test in made.tests), *made.notes]:
         print(f"  {line}")
     print(f"\n  {len(found.runs)} run{'s' * (len(found.runs) != 1)}; written to {output}: {', '.join(files)}")

@@ -57,7 +57,7 @@ class Test:
 
 
 def groups(runs: Sequence[Run]) -> list[Group]:
-    """Group runs that differ in the seed alone, best mean first; those without a score come last."""
+    """Group runs that differ in the seed alone, best mean of each metric first; those without a score come last."""
     by: dict[tuple[tuple[str, ...], str], list[Run]] = {}
     for run in runs:
         by.setdefault((run.setting(), run.monitor), []).append(run)
@@ -66,8 +66,13 @@ def groups(runs: Sequence[Run]) -> list[Group]:
         scores = [run.score for run in members if run.score is not None]
         spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else None
         found.append(Group(setting, tuple(members), float(np.mean(scores)) if scores else None, spread))
-    sign = -1 if runs and runs[0].mode == "max" else 1
-    return sorted(found, key=lambda group: (group.mean is None, sign * (group.mean or 0.0)))
+    return sorted(found, key=_rank)
+
+
+def _rank(group: Group) -> tuple[bool, str, float]:
+    """Return a key that sorts by metric, and by score within each."""
+    sign = -1 if group.runs[0].mode == "max" else 1
+    return group.mean is None, group.runs[0].monitor, sign * (group.mean or 0.0)
 
 
 def pareto(points: Mapping[str, tuple[float, float]], mode: str = "max") -> set[str]:

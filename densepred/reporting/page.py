@@ -32,7 +32,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; p
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
-th:first-child, td:first-child, td.words { text-align: left; }
+th:first-child, td:first-child, .text { text-align: left; }
 td.words { white-space: normal; min-width: 14rem; }
 th button { font: inherit; font-weight: 600; background: none; border: 0; padding: 0; cursor: pointer; color: #004a80; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
@@ -99,10 +99,12 @@ for (const select of document.querySelectorAll("select[data-section]")) {
 """
 TABLE = """\
 <div class="scroll"><table class="sortable" id="{{ key }}"><thead><tr>
-{% for name in columns %}<th scope="col"><button type="button">{{ name }}</button></th>{% endfor %}</tr></thead>
-<tbody>{% for row in rows %}<tr>{% for value in row %}
-<td data-value="{{ '' if value is none else value }}"{% if value is string and "=" in value %} class="words"{% endif %}>
-{{- shown(value) }}</td>
+{% for name in columns %}<th scope="col"{% if name in left %} class="text"{% endif %}>
+<button type="button">{{ name }}</button></th>{% endfor %}</tr></thead>
+<tbody>{% for row in rows %}<tr>{% for name, value in zip(columns, row) %}
+<td data-value="{{ '' if value is none else value }}"
+{%- if value is string and "=" in value %} class="text words"{% elif name in left %} class="text"{% endif %}>
+{{- shown(value, name) }}</td>
 {%- endfor %}</tr>{% endfor %}</tbody></table></div>
 """
 ENVIRONMENT = Environment(autoescape=True, trim_blocks=True)
@@ -126,14 +128,17 @@ def _cut(report: Report) -> list[str]:
     found = []
     if len(report.rows) > MOST:
         kinds = "Charts and pictures show" if any(one.pictures for one in report.worst.values()) else "Charts show"
-        found.append(f"{kinds} the {MOST} best of {len(report.rows)} runs; tables and the Pareto plot hold all.")
+        which = "best" if len({row[FIXED.index("metric")] for row in report.rows}) == 1 else "first"
+        found.append(f"{kinds} the {MOST} {which} of {len(report.rows)} runs; tables and the Pareto plot hold all.")
     if any(len(one.pictures) > PICTURES for one in report.worst.values()):
         found.append(f"The page holds the {PICTURES} worst pictures per run; the evaluations hold more.")
     return found
 
 
 def _table(key: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
-    return Markup(ENVIRONMENT.from_string(TABLE).render(key=key, columns=columns, rows=rows, shown=shown))
+    left = {name for name, *cells in zip(columns, *rows, strict=True) if any(isinstance(cell, str) for cell in cells)}
+    drawn = ENVIRONMENT.from_string(TABLE).render(key=key, columns=columns, rows=rows, left=left, shown=shown, zip=zip)
+    return Markup(drawn)
 
 
 def _worst(key: str, worst: Worst, with_pictures: bool) -> Markup:
@@ -178,13 +183,17 @@ def _sections(report: Report) -> list[dict[str, object]]:
         )
         for name, (classes, counts) in report.matrices.items()
     }
-    points = {labels[name]: point for name, point in report.points.items()}
-    title = "Quality against training speed; the Pareto front is filled"
-    speed = (
-        {"all": svg.scatter(points, {labels[name] for name in report.front}, title, "images per second", "score")}
-        if report.points
-        else {}
-    )
+    title = "{} against training speed; the Pareto front is filled"
+    speed = {
+        metric: svg.scatter(
+            {labels[name]: point for name, point in one.points.items()},
+            {labels[name] for name in one.front},
+            title.format(metric),
+            "images per second",
+            metric,
+        )
+        for metric, one in report.speeds.items()
+    }
     worst = {
         labels[name]: _worst(f"worst-{number}", one, name in best)
         for number, (name, one) in enumerate(report.worst.items())

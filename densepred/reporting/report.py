@@ -27,12 +27,22 @@ class Worst:
 
 
 @dataclass(frozen=True, slots=True)
+class Speed:
+    """Quality against training speed for one metric: run to (images per second, score), and the Pareto front."""
+
+    points: dict[str, tuple[float, float]]
+    front: set[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Tables and series of a report.
 
     rows: one per run, with a value per name of `columns`: numbers, text, or None.
+    differing: per run, the overrides that not all runs share.
     curves: name of the series to run to (step, value).
     scores: per run, the score of each class; `kind` names it, such as "iou".
+    speeds: metric to its front, as scores of different metrics do not compare.
     matrices: per run, class names and confusion matrix (K, K + 1).
     worst: per run, its evaluation's worst images, worst first.
     notes: facts that the reader must know, such as parts that are missing and why.
@@ -41,12 +51,12 @@ class Report:
     title: str
     columns: list[str]
     rows: list[list[str | float | int | None]]
+    differing: dict[str, list[str]]
     groups: list[compare.Group]
     curves: dict[str, dict[str, Sequence[tuple[int, float]]]]
     kind: str
     scores: dict[str, Numbers]
-    points: dict[str, tuple[float, float]]
-    front: set[str]
+    speeds: dict[str, Speed]
     matrices: dict[str, tuple[tuple[str, ...], np.ndarray]]
     tests: list[compare.Test]
     worst: dict[str, Worst]
@@ -55,9 +65,7 @@ class Report:
 
 def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Report:
     """Return the report on runs, best score first; `left_out` are sentences on runs that could not be read."""
-    mode = runs[0].mode
-    sign = -1 if mode == "max" else 1
-    order = sorted(runs, key=lambda run: (run.score is None, sign * (run.score or 0.0)))
+    order = sorted(runs, key=lambda run: (run.score is None, run.monitor, _rank(run)))
     notes = [*left_out]
     if len(monitors := {run.monitor for run in order}) > 1:
         notes.append(
@@ -73,27 +81,47 @@ def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Repor
     ]
     evaluated = {run.name: one for run in order if (one := _evaluation(run)) is not None}
     counted = {name: one for name, one in evaluated.items() if one.matrices}
-    points = {
-        run.name: (run.images_per_second, run.score)
-        for run in order
-        if run.images_per_second is not None and run.score is not None
-    }
+    speeds = _speeds(order, notes)
     notes += _missing(order, evaluated)
     return Report(
         title,
         columns,
         rows,
+        typed,
         compare.groups(order),
         _curves(order),
         kind,
         {run.name: each[run.name][1] for run in order if each[run.name][1]},
-        points,
-        compare.pareto(points, mode),
+        speeds,
         {name: (one.classes, sum(one.matrices.values())) for name, one in counted.items()},  # type: ignore[misc]
         _tests(counted, notes),
         {name: worst(one) for name, one in evaluated.items()},
         notes,
     )
+
+
+def _rank(run: Run) -> float:
+    """Return a number that is smaller for a better score."""
+    return (-1 if run.mode == "max" else 1) * (run.score or 0.0)
+
+
+def _speeds(runs: Sequence[Run], notes: list[str]) -> dict[str, Speed]:
+    """Return quality against speed per metric; add a note on the runs without a score or a speed."""
+    found: dict[str, Speed] = {}
+    left_out = []
+    for run in runs:
+        if run.score is None or run.images_per_second is None:
+            left_out.append(f"{run.name} ({'no score' if run.score is None else 'images/s is not known'})")
+        else:
+            speed = found.setdefault(run.monitor, Speed({}, set()))
+            speed.points[run.name] = run.images_per_second, run.score
+    for run in runs:
+        if run.monitor in found:
+            speed = found[run.monitor]
+            speed.front.update(compare.pareto(speed.points, run.mode) & {run.name})
+    if left_out:
+        notes.append(f"Left out of quality against speed: {', '.join(left_out)}.")
+    return found
 
 
 def _fixed(run: Run, differing: str) -> list[str | float | int | None]:
