@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from densepred.inspection.masks import Read
 from densepred.jobs import parts
 
 SPLITS = ("train", "valid", "test")
+SKIPPED = re.compile(r"dataset\.unpaired=skip")
+"""Part of the notices about files without a partner, which a finding gives already."""
 
 
 @dataclass(slots=True)
@@ -29,10 +32,19 @@ class Built:
 
 
 def built(node: Mapping[str, Any], read: Read) -> Built:
-    """Build the splits. If their masks are refused, go on with the settings that read them, which a finding gives."""
+    """Build the splits. If files lack a partner or masks are refused, go on with the settings that read the others.
+
+    Findings give these faults and settings.
+    """
     found = Built(dict(node))
+    alone = dict[str, UserError]()
     with noted(found.findings):
         errors = _build(found)
+        if found.node.get("unpaired") == "refuse":
+            alone = {split: error for split, error in errors.items() if _unpaired(error)}
+        if alone:
+            found.node["unpaired"] = "skip"
+            errors = _build(found)
         # Labels are those of training masks: where these are read, another split is refused for another reason
         refused = [] if "train" in found.data else [error for error in errors.values() if _of_masks(error)]
         if refused and (cure := masks.survey(found.node, SPLITS, read)) is not None:
@@ -40,7 +52,10 @@ def built(node: Mapping[str, Any], read: Read) -> Built:
             found.table = cure.table
             found.findings += [cure.finding()] if cure.kind else []
             errors = _build(found)
-    found.findings += _merged(_refused(split, error) for split, error in errors.items())
+    if alone:
+        found.findings = [one for one in found.findings if one.kind != "notice" or not SKIPPED.search(one.fact)]
+    every = [*alone.items(), *errors.items()]
+    found.findings += _merged(_refused(split, error) for split, error in every)
     return found
 
 
@@ -76,18 +91,27 @@ def _build(found: Built) -> dict[str, UserError]:
     return errors
 
 
+def _unpaired(error: UserError) -> bool:
+    return isinstance(error, Misfit) and error.cause == "unpaired"
+
+
 def _of_masks(error: UserError) -> bool:
     """Return False if files are absent or without partners: then no mask was read."""
     return not isinstance(error, Misfit) or error.cause not in ("unpaired", "empty_split", "no_files")
 
 
 def _merged(findings: Iterable[Finding]) -> list[Finding]:
-    """Join the findings of several splits that have one remedy, such as the layout of the whole folder."""
+    """Join the findings of several splits that have one remedy; files of all splits in one folder are named once."""
     found = dict[str, Finding]()
     for one in findings:
         first = found.get(one.remedy)
-        fact = one.fact if first is None else f"{first.fact}; {one.fact}"
-        found[one.remedy] = replace(first or one, fact=fact, samples=(*(first.samples if first else ()), *one.samples))
+        if first is None:
+            found[one.remedy] = one
+            continue
+        split, _, text = one.fact.partition(": ")
+        alike = re.fullmatch(r"(\w+(?:, \w+)*)" + re.escape(f": {text}"), first.fact)
+        fact = f"{alike[1]}, {split}: {text}" if alike else f"{first.fact}; {one.fact}"
+        found[one.remedy] = replace(first, fact=fact, samples=tuple(dict.fromkeys((*first.samples, *one.samples))))
     return list(found.values())
 
 

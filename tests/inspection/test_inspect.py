@@ -201,3 +201,26 @@ def test_a_task_chooses_the_checks_and_is_refused_if_the_data_lacks_what_it_need
     code, _, errors = forked.run("convert", *words, "task=semantic", "output=converted", folder=tmp_path)
     assert code == 0
     assert "task=semantic: has no effect" in errors
+
+
+def test_all_faults_are_found_at_once_though_a_mask_is_missing(tmp_path: Path) -> None:
+    draw(tmp_path)
+    (tmp_path / "masks/train/2.png").unlink()
+    damaged = tmp_path / "images/train/1.png"
+    damaged.write_bytes(damaged.read_bytes()[:3000])
+    for path in (tmp_path / "masks").rglob("*.png"):
+        with Image.open(path) as mask:
+            white = np.asarray(mask) * np.uint8(255)
+        folder_tree.write(path, white)
+    code, faults = found(tmp_path)
+    assert code == 2
+    assert {"unpaired", "unreadable", "binary_masks"} <= set(faults)
+    assert "notice" not in faults
+    assert faults["unpaired"]["samples"] == [str(tmp_path / "images/train/2.png")]
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "train").rename(tmp_path / f"whole_{folder}")
+    words = "dataset.images=whole_images dataset.masks=whole_masks '+dataset.splits={train: 0.5, valid: 0.5}'"
+    code, faults = found(tmp_path, words)
+    assert code == 2
+    assert re.fullmatch(r"train, valid: .*: 1 image without a mask \('2'\)", str(faults["unpaired"]["fact"]))
+    assert faults["unpaired"]["samples"] == [str(tmp_path / "whole_images/2.png")]
