@@ -56,7 +56,6 @@ LEFT = {
     ("isbi", "coco"): [f"12 {REGIONS}", "6 images without three channels: COCO datasets read three"],
     ("mpii", "coco"): ["3 boxes that reach beyond their image: COCO datasets clip them"],
     ("mapillary", "coco"): ["3 images with pixels of Sky in no instance", f"3 {VOIDS}"],
-    ("nifti", "coco"): [f"120 {REGIONS}", "60 images without three channels: COCO datasets read three"],
     ("oxford_pets", "coco"): [f"42 {VOIDS}", f"42 {REGIONS}"],
     ("pascal_context", "coco"): [f"177 {REGIONS}"],
     ("shapes", "folder"): ["6 instances with keypoints", f"6 {ORDER}"],
@@ -118,6 +117,10 @@ def test_the_result_holds_what_the_dataset_holds(option: str, form: str, tmp_pat
     settings = ConvertSettings(dataset=node, output=str(tmp_path / "out"), form=form, data=DataSettings())
     if form == "folder" and option in UNMASKED:
         with pytest.raises(UserError, match=r"form=folder: holds masks, .*; type form=coco"):
+            convert(settings, tmp_path / "out")
+        return
+    if (option, form) == ("nifti", "coco"):
+        with pytest.raises(UserError, match=r"form=coco: the images have 2 channels, .*; type form=folder"):
             convert(settings, tmp_path / "out")
         return
     report = convert(settings, tmp_path / "out")
