@@ -142,6 +142,7 @@ class Run:
         for name, (then, now) in differences(found.meta["environment"], numerics()).items():
             self.log.warn(f"{name} was {then} and is {now}: the rest of the run may differ in the last digits")
         self.log.rewind(found.meta["files"])
+        state.meter.speeds = self.log.speeds()
         self.log.say(f"resuming at step {state.progress.step}, epoch {state.progress.epoch}")
         for note in [*notes, *rescale(state.progress, changed), *rounded(changed)]:
             self.log.warn(note)

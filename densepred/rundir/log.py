@@ -177,6 +177,16 @@ class Log:
                 with path.open("r+b") as file:
                     file.truncate(length)
 
+    def speeds(self) -> list[float]:
+        """Return the images per second that timing.jsonl holds; lines that cannot be read are left out."""
+        path, found = self.folder / TIMING, []
+        for line in path.read_bytes().splitlines() if path.is_file() else ():
+            with contextlib.suppress(ValueError, AttributeError):
+                value = json.loads(line).get("images_per_second")
+                if isinstance(value, float | int) and math.isfinite(value):
+                    found.append(float(value))
+        return found
+
     def close(self) -> None:
         self._each(lambda logger: logger.close())
 

@@ -106,8 +106,8 @@ class Progress:
 class Meter:
     """Mean losses and speed between two log entries; sums stay on the device until they are read.
 
-    The total is also summed between two validations, for their lines. Of a resumed run it goes back as far as the
-    sums of the checkpoint do.
+    The total is also summed between two validations, for their lines. Checkpoints hold it; of older ones it goes back
+    as far as their sums do.
     """
 
     def __init__(self) -> None:
@@ -151,9 +151,16 @@ class Meter:
         losses = {name: value.item() / self.steps for name, value in sorted(self.sums.items())}
         return losses, self.images / max(elapsed, 1e-9)
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        return self.sums, {"steps": self.steps, "images": self.images}
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the sums, and counters ready for JSON; `total` is that since the last validation."""
+        total = None if self.total is None else self.total.item()
+        counts = {"steps": self.steps, "images": self.images, "total": total, "total_steps": self.total_steps}
+        return self.sums, counts
 
-    def restore(self, sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
+    def restore(self, sums: Mapping[str, Tensor], counts: Mapping[str, Any]) -> None:
         self.sums, self.steps, self.images = dict(sums), counts["steps"], counts["images"]
-        self.total, self.total_steps = self.sums.get("total"), self.steps
+        if "total_steps" not in counts:
+            self.total, self.total_steps = self.sums.get("total"), self.steps
+            return
+        self.total = None if counts["total"] is None else torch.tensor(counts["total"])
+        self.total_steps = counts["total_steps"]

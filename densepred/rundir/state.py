@@ -178,7 +178,7 @@ class TrainState:
         return []
 
     def _load_meter(
-        self, tensors: Mapping[str, Tensor], counts: Mapping[str, int], changed: Collection[str]
+        self, tensors: Mapping[str, Tensor], counts: Mapping[str, Any], changed: Collection[str]
     ) -> list[str]:
         """Take over the sums since the last log entry, unless other losses are summed now."""
         if other := next((key for key in changed if key.partition(".")[0] in ("loss", "task")), None):

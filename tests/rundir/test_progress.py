@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -60,6 +61,20 @@ def test_the_loss_of_a_line_is_the_mean_since_the_line_before() -> None:
     assert meter.read()[0] == {"total": pytest.approx(7 / 3)}
     meter.add({"total": torch.tensor(3.0)}, 1)
     assert meter.loss() == 2.0
+
+
+def test_the_loss_of_a_line_is_kept_by_a_checkpoint_after_a_log_entry() -> None:
+    """The checkpoint of the last step comes after the entry that empties the other sums."""
+    meter, resumed = Meter(), Meter()
+    for value in (4.0, 2.0):
+        meter.add({"total": torch.tensor(value)}, 1)
+    meter.read()
+    sums, counts = meter.state()
+    resumed.restore(sums, json.loads(json.dumps(counts)))
+    assert resumed.loss() == 3.0
+    older = Meter()
+    older.restore({"total": torch.tensor(4.0)}, {"steps": 2, "images": 2})
+    assert older.loss() == 2.0
 
 
 def test_the_loss_of_a_line_goes_back_as_far_as_the_checkpoint() -> None:
