@@ -51,7 +51,7 @@ class PairedFolder(PairSearch, Dataset):
             measured = statistics(train, reads, self.max_pixels, window or white)
             mean, std = measured[0] if mean is None else mean, measured[1] if std is None else std
         exif = orientation.measure(self.exif, [(pair.image, pair.mask) for pair in train], self.max_pixels)
-        info = replace(
+        return replace(
             labels,
             channels=len(bands) if isinstance(reads, Sequence) else reads,
             bands=bands,
@@ -61,9 +61,8 @@ class PairedFolder(PairSearch, Dataset):
             max_value=white,
             exif=exif,
         )
-        void = ", and void" if self.masks is not None and any(one.nodata is not None for one in headers) else ""
-        self._images = describe(headers, info) + void
-        return info
 
     def images_line(self) -> str:
-        return self._images
+        headers = read_headers([pair.image for pair in self.pairs], self.max_pixels, strict=False)
+        void = ", and void" if self.masks is not None and any(one.nodata is not None for one in headers) else ""
+        return describe(headers, self.info) + void

@@ -104,6 +104,17 @@ def test_instance_folders_scale_alike(tmp_path: Path) -> None:
     torch.testing.assert_close(data[0].image[0].double(), torch.from_numpy(TWELVE / 4095), atol=1e-7, rtol=0)
 
 
+def test_the_line_of_images_is_that_of_the_split(tmp_path: Path) -> None:
+    """Training images are colour, the validation image is grey and of another size."""
+    colour = RANDOM.integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    for split, image in (("train", colour), ("val", RANDOM.integers(0, 256, (5, 6), dtype=np.uint8))):
+        (tmp_path / f"images/{split}").mkdir(parents=True)
+        np.save(tmp_path / f"images/{split}/a.npy", image)
+    assert Folder(str(tmp_path), masks=None).images_line() == "3 channels of 8 bits, 7x9"
+    found = Folder(str(tmp_path), "valid", masks=None).images_line()
+    assert found == "3 channels of 8 bits, 5x6; 1 of 1 are converted from 1 channel"
+
+
 def test_bytes_alone_have_no_measured_white(tmp_path: Path) -> None:
     data = Folder(str(tree(tmp_path, BYTES)))
     assert data.info.max_value is None
