@@ -134,8 +134,8 @@ def labels_of(
 
 
 def caption(annotation: Annotation, info: Info, index: int, number: int | None = None) -> str:
-    """Return number (the id in the map), class and score, for example `3 disc 0.97`."""
-    words = [] if number is None else [str(number)]
+    """Return number (the id in the map), class and score, for example `#3 disc 0.97`."""
+    words = [] if number is None else [f"#{number}"]
     if annotation.categories is not None and len(info.classes) > 2:
         category = int(annotation.categories[index])
         words.append(info.classes[category] if 0 <= category < len(info.classes) else str(category))
