@@ -48,6 +48,9 @@ def opening(
     if steps is None:
         length += ", at a constant learning rate"
     length += f"; {many(batches, 'batch', 'batches')} of {settings.data.batch_size} per epoch"
+    interval = max(1, round(trainer.valid_every * math.ceil(batches / trainer.accumulate)))
+    if steps and interval > steps:
+        length += f"; validation at the end alone (trainer.valid_every={trainer.valid_every:g}, in epochs)"
     if isinstance(model, ClosedForm):
         length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
     chosen = [f"{name} {choices[name]}" for name in PARTS if name in used]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -17,9 +17,17 @@ from densepred.task import Task
 
 
 def without(
-    settings: TrainSettings, task: Task, model: Model, fitter: Trainer | ClosedFormFit, batches: int
+    settings: TrainSettings,
+    task: Task,
+    model: Model,
+    fitter: Trainer | ClosedFormFit,
+    batches: int,
+    overrides: Iterable[str],
 ) -> Iterator[str]:
-    """Yield a sentence for each setting that cannot act; `batches` are those of an epoch."""
+    """Yield a sentence for each setting that cannot act; `batches` are those of an epoch.
+
+    A patience that no override names is the choice of a recipe, made for runs of any length.
+    """
     lengths = [name for name, spec in task.heads.items() if spec.positive]
     if lengths and not model.bounds:
         yield (
@@ -36,7 +44,8 @@ def without(
     if isinstance(fitter, Trainer):
         steps, interval = fitter.lengths(batches)
         yield from _warmup(fitter.scheduler.warmup, steps)
-        yield from _patience(settings.trainer.patience, steps, interval)
+        if any(word.lstrip("+").startswith("trainer.patience=") for word in overrides):
+            yield from _patience(settings.trainer.patience, steps, interval)
 
 
 def slower(settings: TrainSettings, model: Model) -> Iterator[str]:

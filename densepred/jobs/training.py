@@ -158,7 +158,7 @@ def _open(
         log.say(note)
     if distributed.is_main() and not resume:
         images.show_training(log, train.info, loader.first(settings.trainer.pictures))
-    for fact in effects.without(settings, task, model, fitter, len(loader)):
+    for fact in effects.without(settings, task, model, fitter, len(loader), job.overrides):
         log.warn(fact)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,20 @@ def test_lengths_that_the_run_does_not_reach(tmp_path: Path, words: tuple[str, .
     found = notices(tmp_path, *words)
     assert len(found) == (told is not None)
     assert told is None or told in found[0]
+
+
+def test_a_patience_that_was_not_typed_is_no_warning(tmp_path: Path) -> None:
+    job = running.job(tmp_path, "trainer.max_steps=2", "trainer.patience=10")
+    kept = [word for word in job.overrides if not word.startswith("trainer.patience")]
+    assert running.training.work(replace(job, overrides=kept)) == 0
+    log = (tmp_path / "train.log").read_text()
+    assert "trainer.patience=" not in log
+
+
+def test_a_run_without_validations_before_its_end_tells_it_at_its_start(tmp_path: Path) -> None:
+    assert running.train(tmp_path, "trainer.max_steps=4", "trainer.valid_every=2") == 0
+    line = "per epoch; validation at the end alone (trainer.valid_every=2, in epochs)"
+    assert line in (tmp_path / "train.log").read_text()
 
 
 def test_typed_statistics_win_over_those_of_pretrained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
