@@ -146,7 +146,11 @@ def _unfit(
             yield f"{_join(at, key)}: it is called {now} now; type {_join(at, now)}=..."
         elif key not in named and not open_ended and not (at == "optimizer" and key == "groups" and "params" in named):
             yield f"{_join(at, key)}: {_name(make)} has no argument {key}; {suggest(key, set(named) - set(runtime))}"
-        elif key in named and not guarded and (wrong := value_types.misfit(make, named[key], values[key])):
+        elif (
+            key in named
+            and not guarded
+            and (wrong := value_types.misfit(make, named[key], values[key], _join(at, key)))
+        ):
             yield f"{_join(at, key)}: {wrong}"
     for key, parameter in named.items():
         if not partial and parameter.default is parameter.empty and key not in given and key not in runtime:

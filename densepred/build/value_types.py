@@ -23,8 +23,10 @@ MEASURED = {"class_weights": "median_frequency"}
 """Words that stand for values which are measured in the training set before the class is built."""
 
 
-def misfit(make: Callable[..., Any], parameter: inspect.Parameter, value: Any) -> str | None:
+def misfit(make: Callable[..., Any], parameter: inspect.Parameter, value: Any, key: str) -> str | None:
     """Return "'abc' is not a number; give a number" for a value of another type than the parameter's, else None.
+
+    key: the whole key, which the words to type begin with
 
     Values that are objects, parameters without an annotation, and annotations that cannot be resolved are not compared.
     """
@@ -34,7 +36,7 @@ def misfit(make: Callable[..., Any], parameter: inspect.Parameter, value: Any) -
     if hint is None or not _is_plain(value) or _equals_default(parameter, value) or fits(value, hint):
         return None
     wanted = " or ".join(dict.fromkeys(described(hint)))
-    digits = "; digits that are a word stand in quotes of their own" if _wants_word(hint, value) else ""
+    digits = f"; for the word of these digits type '{key}=\"{value}\"'" if _wants_word(hint, value) else ""
     return f"{shown(value) if value is not None else 'null'} is not {wanted}; give {wanted}{digits}"
 
 

@@ -13,6 +13,7 @@ from densepred.dataset.labels import Labels
 from densepred.dataset.official import OfficialMasks
 from densepred.dataset.pairs import Pair, pair_folders
 from densepred.dataset.paths import dataset_root, name_of_split
+from densepred.errors import UserError
 from densepred.types import VOID
 
 # Name, id in *_labelIds.png, colour; in the order of their train ids
@@ -64,5 +65,7 @@ class Cityscapes(OfficialMasks):
 def pairs(root: str, splits: Mapping[str, str] | None, split: str, suffix: str) -> list[Pair]:
     """Return the images of a split with the label files that end in `suffix`."""
     folder, name = dataset_root(root), name_of_split(splits, SPLITS, split)
-    images, masks = folder / "leftImg8bit" / name, folder / "gtFine" / name
-    return pair_folders(images, masks, suffix, image_suffix=_IMAGE)
+    images, place = folder / "leftImg8bit" / name, folder / "gtFine" / name
+    if images.is_dir() and place.is_dir() and next(place.rglob(f"*{suffix}.*"), None) is None:
+        raise UserError(f"{place}: holds no *{suffix}.png; download them again, in gtFine_trainvaltest.zip")
+    return pair_folders(images, place, suffix, image_suffix=_IMAGE)

@@ -23,6 +23,7 @@ from densepred.nn import choose
 from densepred.types import Frame, Sample
 
 DIVISOR = 256  # an id in a map of instances is the label * 256 + the number of the instance
+VERSIONS = ("v1.2", "v2.0")
 SPLITS = {"train": "training", "valid": "validation", "test": "validation"}  # the labels of testing are not public
 
 
@@ -38,13 +39,13 @@ class Mapillary(official.OfficialMasks):
         root: str,
         split: str = "train",
         splits: Mapping[str, str] | None = None,
-        version: str = "v1.2",
+        version: str | float = "v1.2",
         instances: bool = True,
         max_value: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         folder, name = paths.dataset_root(root), paths.name_of_split(splits, SPLITS, split)
-        choose("dataset.version", version, ("v1.2", "v2.0"))
+        version = version_of(version)
         kind = "instances" if instances else "labels"
         older = version == "v1.2"  # once without a folder of its own
         with official.recognised(folder, "mapillary"):
@@ -80,3 +81,10 @@ class Mapillary(official.OfficialMasks):
             text = f"holds the id {ids.max()}, of label {labels.max()}, but the configuration has {len(self._classes)}"
             raise UserError(f"{path}: {text}; check dataset.version")
         return self._classes[labels], np.zeros(len(ids), bool)
+
+
+def version_of(version: str | float) -> str:
+    """Return the word of a version, which may be typed as a number or without its v. Raises UserError."""
+    word = next((word for word in VERSIONS if str(version).removeprefix("v") == word[1:]), version)
+    choose("dataset.version", word, VERSIONS)
+    return str(word)

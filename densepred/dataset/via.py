@@ -53,7 +53,8 @@ class Via(Annotated):
 
     def _name(self, attributes: set[str]) -> str | None:
         if self.attribute is not None and self.attribute not in attributes:
-            raise UserError(f"dataset.attribute: no region has {self.attribute!r}; choose one of {sorted(attributes)}")
+            remedy = f"choose one of {', '.join(sorted(attributes))}" if attributes else "regions have none: set null"
+            raise UserError(f"dataset.attribute: no region has {self.attribute!r}; {remedy}")
         if self.attribute is None and len(attributes) > 1:
             raise UserError(f"dataset.attribute: regions have {sorted(attributes)}; name the one that is the class")
         return self.attribute or next(iter(attributes), None)

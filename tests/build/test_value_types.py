@@ -46,7 +46,7 @@ def node(**values: Any) -> dict[str, Any]:
         ("count", 1.5, "1.5 is not a whole number"),
         ("count", "3", "'3' is not a whole number"),
         ("flag", "yes please", "is not true or false"),
-        ("word", 7, "7 is not a word"),
+        ("word", 7, "7 is not a word; give a word; for the word of these digits type 'optimizer.word=\"7\"'"),
         ("several", 0.9, "0.9 is not a list"),
         ("several", [0.9, "b"], "is not a list"),
         ("pair", [1, 2, 3], "is not a list of 2 values"),
@@ -123,7 +123,7 @@ def test_every_option_has_values_of_the_types_of_its_signature() -> None:
             for key, value in one.items():
                 if key in parameters and "${" not in str(value) and value != "???":
                     count += 1
-                    found = value_types.misfit(make, parameters[key], value)
+                    found = value_types.misfit(make, parameters[key], value, key)
                     wrong += [f"{path} {at}.{key}: {found}"] if found else []
     assert not wrong
     assert count > 300

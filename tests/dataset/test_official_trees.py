@@ -10,9 +10,11 @@ import torch
 from PIL import Image
 
 from densepred.dataset.cityscapes import Cityscapes
+from densepred.dataset.mapillary import version_of
 from densepred.dataset.palette import voc_palette
 from densepred.dataset.voc import Voc
 from densepred.types import VOID, UserError
+from tests.dataset import cityscapes_tree
 
 RANDOM = np.random.default_rng(0)
 
@@ -94,3 +96,19 @@ def test_the_palette_is_the_official_one() -> None:
         (64, 0, 0),
     )
     assert len(set(voc_palette(255))) == 255
+
+
+def test_cityscapes_names_the_files_that_it_looks_for(tmp_path: Path) -> None:
+    cityscapes_tree.tree(tmp_path, "train")
+    (path,) = tmp_path.rglob("*_labelIds.png")
+    path.rename(str(path).replace("labelIds", "labelTrainIds"))
+    with pytest.raises(UserError, match=r"gtFine/train: holds no \*_gtFine_labelIds\.png; "):
+        Cityscapes(str(tmp_path))
+
+
+def test_a_version_of_mapillary_is_typed_as_a_word_or_a_number() -> None:
+    assert [version_of(one) for one in ("v1.2", "1.2", 1.2)] == ["v1.2"] * 3
+    assert [version_of(one) for one in ("v2.0", 2.0)] == ["v2.0"] * 2
+    for unknown in (1.3, "new"):
+        with pytest.raises(UserError, match=r"dataset\.version: .*choose one of v1\.2, v2\.0"):
+            version_of(unknown)

@@ -79,3 +79,12 @@ def test_a_shape_without_a_word_for_it_is_refused(tmp_path: Path) -> None:
     save(tmp_path, "train", [region({"name": ["rect"]}, kind="cat")])
     with pytest.raises(UserError, match=r"has the shape \['rect'\]"):
         Via(str(tmp_path))
+
+
+def test_an_attribute_that_no_region_has_is_answered_with_the_others_or_null(tmp_path: Path) -> None:
+    save(tmp_path, "train", [region(SQUARE)])
+    with pytest.raises(UserError, match="no region has 'kind'; regions have none: set null"):
+        Via(str(tmp_path), attribute="kind")
+    save(tmp_path, "train", [region(SQUARE, kind="cat")])
+    with pytest.raises(UserError, match=r"no region has 'sort'; choose one of kind$"):
+        Via(str(tmp_path), attribute="sort")
