@@ -134,14 +134,16 @@ def labels_of(
 
 
 def caption(annotation: Annotation, info: Info, index: int, number: int | None = None) -> str:
-    """Return number (the id in the map), class and score, for example `#3 disc 0.97`."""
-    words = [] if number is None else [f"#{number}"]
+    """Return number (the id in the map), class and score, for example `#3: disc 0.97`."""
+    words: list[str] = []
     if annotation.categories is not None and len(info.classes) > 2:
         category = int(annotation.categories[index])
         words.append(info.classes[category] if 0 <= category < len(info.classes) else str(category))
     if annotation.scores is not None:
         words.append(f"{float(annotation.scores[index]):.2f}")
-    return " ".join(words)
+    if number is None:
+        return " ".join(words)
+    return f"#{number}: {' '.join(words)}" if words else f"#{number}"  # in small letters a space alone is not seen
 
 
 def _list(values: Tensor | None) -> list[int]:

@@ -51,7 +51,7 @@ def test_captions_hold_number_class_and_score_and_stand_on_their_instance() -> N
     found = scene()
     found.scores = torch.tensor([0.987, 0.5])
     captions = instances.labels_of(found, INFO, instances.shades(found, INFO))
-    assert [c.text for c in captions] == ["#1 car 0.99", "#2 car 0.50"]
+    assert [c.text for c in captions] == ["#1: car 0.99", "#2: car 0.50"]
     for number, (x, y) in enumerate(c.point for c in captions):
         assert found.instances[int(y), int(x)] == number + 1
     ring = torch.ones(9, 9, dtype=torch.int32)
@@ -100,7 +100,7 @@ def test_unsure_instances_are_left_out_and_the_others_keep_their_pixels() -> Non
     found.scores = torch.tensor([0.2, 0.9])
     kept, numbers = confident(found, 0.5)
     assert numbers == [2], "as in the map of ids that is written"
-    assert instances.labels_of(kept, INFO, [(1, 2, 3)], numbers)[0].text == "#2 car 0.90"
+    assert instances.labels_of(kept, INFO, [(1, 2, 3)], numbers)[0].text == "#2: car 0.90"
     assert kept.instances[4, 4] == 0
     assert kept.instances[4, 10] == 1
     assert kept.categories.tolist() == [1]
