@@ -36,14 +36,19 @@ def products(precision: str, device: str) -> Iterator[None]:
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm that uses its running statistics if there is one value per channel, so that batch 1 trains.
 
-    It counts batches on the host: `engine.foreach.count_batches` adds up those of all norms by one kernel.
+    It counts batches on the host: `engine.foreach.count_batches` adds up those of all norms by one kernel. A compiled
+    network counts by itself, because its checkpointed blocks may change tensors alone.
     """
 
     uncounted = 0  # batches that `num_batches_tracked` lacks
 
     def forward(self, input: Tensor) -> Tensor:
         training = self.training and input.numel() > self.num_features
-        self.uncounted += training
+        if training and torch.compiler.is_compiling():
+            assert self.num_batches_tracked is not None
+            self.num_batches_tracked.add_(1)
+        else:
+            self.uncounted += training
         assert self.momentum is not None
         rate, running = self.momentum * training, (self.running_mean, self.running_var)
         return F.batch_norm(input, *running, self.weight, self.bias, training, rate, self.eps)
@@ -214,17 +219,6 @@ def ceil_div(length: int, stride: int) -> int:
     ONNX rounds quotients towards zero: the usual -(-length // stride) would be one less in an exported model.
     """
     return (length + stride - 1) // stride
-
-
-def crop(x: Tensor, height: int, width: int) -> Tensor:
-    """Return the first rows and columns of maps (..., H, W): a view, and in an exported program a copy.
-
-    The layout of a view depends on whether the crop is a whole map, which torch.export would fix for all sizes.
-    """
-    if torch.compiler.is_exporting():
-        rows, columns = (torch.arange(length, device=x.device) for length in (height, width))
-        return x.index_select(-2, rows).index_select(-1, columns)
-    return x[..., :height, :width]
 
 
 def exponential(x: Tensor) -> Tensor:

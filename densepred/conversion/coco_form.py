@@ -37,13 +37,13 @@ class CocoForm:
         self.root, self.info, self.left = root, info, Counter[str]()
         if not info.provides:
             raise UserError("form=coco: this dataset has no annotations; type form=folder")
+        if info.window is not None and not info.bands:
+            raise UserError("dataset.window: no dataset of COCO's files applies one; type form=folder")
         if info.channels not in (1, 3):
             raise UserError(
                 f"form=coco: the images have {info.channels} channels, and datasets of COCO's files read three; type "
                 "form=folder, or choose three by dataset.channels"
             )
-        if info.window is not None and not info.bands:
-            raise UserError("dataset.window: no dataset of COCO's files applies one; type form=folder")
         self.categories = Categories.counted(info)
         self.images: dict[str, list[Json]] = {}
         self.found: dict[str, list[Json]] = {}

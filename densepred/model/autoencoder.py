@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, Encoder, EncoderFactory, Model
 from densepred.model.linear_autoencoder import reconstructs
-from densepred.nn import Normalise, ceil_div, crop, initialise_head, require_odd
+from densepred.nn import Normalise, ceil_div, initialise_head, require_odd
 from densepred.ops.geometry import patches
+from densepred.ops.geometry.pad import crop
 from densepred.types import HeadSpec, Pyramid, UserError
 
 REMEDY = "set decoder=code, or decoder.skips=false where the decoder has it"

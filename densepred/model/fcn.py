@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import EncoderFactory, Model
-from densepred.nn import Normalise, ceil_div, crop, initialise, initialise_head, output_axes, require_odd
-from densepred.ops.geometry.pad import pad
+from densepred.nn import Normalise, ceil_div, initialise, initialise_head, output_axes, require_odd
+from densepred.ops.geometry.pad import crop, pad
 from densepred.ops.resize.bilinear_kernel import bilinear_filter
 from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 

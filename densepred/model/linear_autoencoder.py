@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Model
-from densepred.nn import crop
 from densepred.ops.geometry import patches
+from densepred.ops.geometry.pad import crop
 from densepred.types import HeadSpec, UserError
 
 

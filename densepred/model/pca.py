@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from densepred import distributed
 from densepred.contracts import Model
 from densepred.model.linear_autoencoder import reconstructs, shape
-from densepred.nn import crop
 from densepred.ops.geometry import patches
+from densepred.ops.geometry.pad import crop
 from densepred.types import HeadSpec, UserError
 
 MOST = 8192

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from densepred.contracts import Model
 from densepred.model.linear_autoencoder import reconstructs, shape
-from densepred.nn import Normalise, crop, make_activation, require_odd
+from densepred.nn import Normalise, make_activation, require_odd
 from densepred.ops.geometry import patches
+from densepred.ops.geometry.pad import crop
 from densepred.types import HeadSpec, UserError
 
 

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Model, Upsample, UpsampleFactory
-from densepred.nn import Levels, Normalise, crop, initialise, make_activation, make_norm, output_axes
+from densepred.nn import Levels, Normalise, initialise, make_activation, make_norm, output_axes
 from densepred.ops.geometry.mirror import mirrored
+from densepred.ops.geometry.pad import crop
 from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 
 

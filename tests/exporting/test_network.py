@@ -12,8 +12,8 @@ from torch import nn
 from densepred.codec.semantic import Semantic
 from densepred.errors import UserError
 from densepred.exporting import network, parity
-from densepred.nn import ceil_div, crop
-from densepred.ops.geometry.pad import pad, repeated
+from densepred.nn import ceil_div
+from densepred.ops.geometry.pad import crop, pad, repeated
 from densepred.ops.resize.resample import resize
 from densepred.types import Frame, HeadSpec, Info
 

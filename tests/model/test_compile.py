@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 from densepred.cli import compose
@@ -75,7 +75,9 @@ def test_a_network_is_one_graph_in_training_and_one_in_evaluation(name: str) -> 
         torch.stack([stage.float().sum() for stages in outputs.values() for stage in stages]).sum().backward()
     torch._dynamo.reset()
     assert dict(counters["graph_break"]) == {}
-    assert len(graphs) == 2
+    changing = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+    differs = any(isinstance(part, changing) for part in model.modules())
+    assert len(graphs) == (2 if differs else 1)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Padding at the far edges of a map, for layers that enlarge by whole factors and must reach any size."""
+"""Padding and cropping at the far edges of a map, for layers that enlarge by whole factors and must reach any size."""
 
 from __future__ import annotations
 
@@ -27,3 +27,14 @@ def repeated(x: Tensor, dim: int, length: int | torch.SymInt) -> Tensor:
     Without a condition on the size, which would fix it in an exported program.
     """
     return x.index_select(dim, torch.arange(length, device=x.device).clamp(max=x.shape[dim] - 1))
+
+
+def crop(x: Tensor, height: int, width: int) -> Tensor:
+    """Return the first rows and columns of maps (..., H, W): a view, and in an exported program a copy.
+
+    The layout of a view depends on whether the crop is a whole map, which torch.export would fix for all sizes.
+    """
+    if torch.compiler.is_exporting():
+        rows, columns = (torch.arange(length, device=x.device) for length in (height, width))
+        return x.index_select(-2, rows).index_select(-1, columns)
+    return x[..., :height, :width]
