@@ -47,7 +47,7 @@ def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
     assert rows[0] == ["truth", *(row[0] for row in rows[1:]), "void"]
     assert matrix.sum() == 3 * 24 * 32
     assert compare.miou(matrix) == pytest.approx(metrics["miou"])
-    (checkpoint, found), *rest = runs._evaluations([tmp_path])
+    (checkpoint, found), *rest = runs._evaluations([tmp_path], [])
     assert not rest
     drawn = [(one.file.name, one.image, one.metric) for one in found.pictures]
     assert drawn == [(file, name, "miou") for file, name in zip(names, worst, strict=True)]
