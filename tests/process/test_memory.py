@@ -41,8 +41,8 @@ def resident():
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
 
-room = [b"x" * 700 for _ in range(20_000)]  # takes what holes the heap has
-blocks = [(b"x" * 50_000, b"x" * 700) for _ in range(1000)]
+room = [bytes(700) for _ in range(20_000)]  # takes what holes the heap has
+blocks = [(b"x" * 50_000, bytes(700)) for _ in range(1000)]
 small = [pair[1] for pair in blocks]
 del blocks
 before = resident()
