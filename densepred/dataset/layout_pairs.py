@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product, takewhile
+from itertools import permutations, product, takewhile
 
 import numpy as np
 
@@ -63,15 +63,16 @@ def _patterns(images: Mapping[str, list[str]]) -> Folders:
 def _apart(tree: Tree, folders: Folders, option: str) -> Iterator[Found]:
     """Yield the words for a folder of masks by its name, then by its content if there are two folders alone."""
     kept = option if option in PAIRED else "folder"
-    both = [one for one in product(folders, folders) if one[0] != one[1] and _splits_fit(*map(folders.get, one))]
-    named = [one for one in both if _named(*one)]
+    masked = [name for name in folders if MASKS.search(name)]  # not all pairs: a root may hold a folder for each class
+    named = [one for one in product(folders, masked) if _named(*one) and _splits_fit(*map(folders.get, one))]
     for images, masks in sorted(named, key=lambda one: IMAGES.search(one[0]) is None):
         word = next(iter(folders[masks]))
         ends = between(stems(folders[images].get(word, [])), stems(folders[masks][word]))
         if ends is not None:
             what = f"images in {images} and masks in {masks}"
             yield _found(what, kept, (images, masks), ends, folders[images], folders[masks])
-    for images, masks in both if len(folders) == 2 and not named else ():
+    pair = permutations(folders, 2) if len(folders) == 2 and not named else ()
+    for images, masks in (one for one in pair if _splits_fit(*map(folders.get, one))):
         word = next(iter(folders[masks]))
         first, second = folders[images].get(word, []), folders[masks][word]
         equal = len(stems(first) & stems(second)) >= MOST * max(len(first), len(second))
