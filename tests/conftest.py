@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo
+import torchvision  # noqa: F401 - commands that fork from here find both loaded, as they find torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.cli import command
 from densepred.cli.compose import complete, register
+from densepred.process import memory
 from densepred.sweep import launcher
 from tests import composing
 
@@ -29,6 +32,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # tests that a shell bega
 register()
 launcher.register()
 composing.install()
+memory.keep = lambda: None  # freed memory that a worker keeps would make each of its forks dearer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 900
