@@ -25,6 +25,7 @@ from densepred.engine import box_windows, caps, ensemble, views
 from densepred.engine.amp import Precision
 from densepred.engine.blocks import Block, blocks
 from densepred.engine.flip import Heads, with_mirror
+from densepred.engine.folding import fold
 from densepred.engine.sliding import Network, Windows
 from densepred.errors import UserError
 from densepred.exporting import session
@@ -38,9 +39,7 @@ from densepred.weights.header import find_weights
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 
-
-TOGETHER = 32
-"""Instances of an image per batch."""
+TOGETHER = 32  # instances of an image per batch
 
 
 def load(
@@ -64,6 +63,8 @@ def load(
     nodes = header.get("transform", [])
     transform = Pipeline([build(node, tuple(trust), "transform") for node in nodes], task.info.mirrored)
     where = torch.device(device) if device else distributed.device()
+    if precision == "fp32":
+        fold(model.to(where).eval())
     return Predictor(model, task, transform, where, Precision(precision, where))
 
 

@@ -36,6 +36,8 @@ class HRNet(Checkpointed):
     `shallow` puts the stem's map of stride 2 before the others.
     """
 
+    normed = (("conv1", "bn1"), ("conv2", "bn2"))
+
     def __init__(
         self,
         in_channels: int,

@@ -19,6 +19,7 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions; `downsample` fits the input to their sum."""
 
     expansion = 1
+    normed = (("conv1", "bn1"), ("conv2", "bn2"))
 
     def __init__(self, in_channels: int, width: int, stride: int = 1, downsample: nn.Module | None = None) -> None:
         super().__init__()
@@ -36,6 +37,7 @@ class Bottleneck(nn.Module):
     """Convolutions of 1x1, 3x3 and 1x1, the middle one with the stride; the output is four times as wide."""
 
     expansion = 4
+    normed = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"))
 
     def __init__(self, in_channels: int, width: int, stride: int = 1, downsample: nn.Module | None = None) -> None:
         super().__init__()
@@ -53,6 +55,8 @@ class Bottleneck(nn.Module):
 
 class Body(nn.Module):
     """The stem's convolution and the four stages of a ResNet, of so many blocks each."""
+
+    normed = (("conv1", "bn1"),)
 
     def __init__(self, block: type[BasicBlock | Bottleneck], counts: Sequence[int]) -> None:
         super().__init__()

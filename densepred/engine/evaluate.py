@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from densepred.contracts import Metric, Model
 from densepred.engine import caps
 from densepred.engine.amp import Precision
 from densepred.engine.flip import with_mirror
+from densepred.engine.folding import folded
 from densepred.loader.crops import merge_instances
 from densepred.loader.loaders import EvaluationLoader
 from densepred.process import memory
@@ -63,7 +64,8 @@ def evaluate(
     task.train(False)
     metrics, losses, most = task.new_metrics(), Losses(), caps.Crowding()
     predict = _mirrored(model, task, precision) if flip else _plain(model, precision)
-    with ProgressBar(split, loader.count, "sample", enabled=distributed.is_main()) as bar:
+    shown = ProgressBar(split, loader.count, "sample", enabled=distributed.is_main())
+    with shown as bar, folded(model) if precision.dtype == torch.float32 else nullcontext():
         for number, batch in enumerate(loader, 1):
             on_device = batch.to(device)
             outputs = _in_chunks(predict, on_device.image, loader.batch_size)
