@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -125,8 +126,8 @@ def _failed(predicting: Predicting, work: Sequence[Work], processes: int) -> int
     with closing(in_parallel.outcomes(predicting, work, processes)) as outcomes:
         bar = ProgressBar("predicting", len(work), "image").over(outcomes)
         errors = [outcome.error for outcome in bar if outcome.error is not None]
-    for error in errors:
-        print(f"error: {error}", file=sys.stderr)
+    for error, count in Counter(errors).items():  # an image that is to blame is named, so that equal ones are of all
+        print(f"error: {error}{f' ({count} images)' if count > 1 else ''}", file=sys.stderr)
     return len(errors)
 
 

@@ -78,3 +78,20 @@ def test_an_image_that_does_not_fit_into_memory_fails_alone(
     again = (words[0], words[1], f"output={tmp_path / 'in/again'}")
     predict.predict(composed(*again, name="predict"))
     assert len(list((tmp_path / "in/again/labels").iterdir())) == 2
+
+
+def test_an_error_of_all_images_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.train(tmp_path / "run", "trainer.max_steps=1")
+    for number in range(3):
+        write(tmp_path / f"in/{number}.png", np.zeros((16, 20, 3), np.uint8))
+
+    def refused(*given: Any) -> Annotation:
+        raise UserError("m.onnx: made for images of 8x8; type tile=8")
+
+    monkeypatch.setattr(predicting, "one", refused)
+    words = (f"ckpt={tmp_path / 'run'}", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}")
+    with pytest.raises(UserError, match="none of 3 images"):
+        predict.predict(composed(*words, name="predict"))
+    assert capsys.readouterr().err.splitlines() == ["error: m.onnx: made for images of 8x8; type tile=8 (3 images)"]

@@ -43,7 +43,8 @@ def read(path: Path, unlabelled: int | None = None) -> tuple[list[Entry], int | 
     if palette is not None:
         entries = _painted(entries, palette, path)
     if unknown := sorted(set(data) - KNOWN):
-        warnings.warn(f"{path}: {', '.join(map(shown, unknown))} is not read", Notice, stacklevel=2)
+        verb = "is" if len(unknown) == 1 else "are"
+        warnings.warn(f"{path}: {', '.join(map(shown, unknown))} {verb} not read", Notice, stacklevel=2)
     ignored = data.get("ignore_index")
     return entries, None if ignored is None else _whole(ignored, "ignore_index", path)
 

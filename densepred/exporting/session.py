@@ -60,7 +60,10 @@ class Session:
             if isinstance(side, int) and side != image.shape[axis]:
                 given = f"{image.shape[-2]}x{image.shape[-1]}"
                 wanted = "x".join(map(str, self.input.shape[2:]))
-                raise UserError(f"{self.path}: made for images of {wanted}, this one has {given}; export without size=")
+                tiles = f"type tile={side} for windows of this size, or " if len({*self.input.shape[2:]}) == 1 else ""
+                raise UserError(
+                    f"{self.path}: made for images of {wanted}, there is one of {given}; {tiles}export without size="
+                )
         pixels = np.ascontiguousarray(image.detach().float().cpu().numpy())
         found = self.session.run(None, {self.input.name: pixels})
         return {name: torch.from_numpy(value).to(image.device) for name, value in zip(self.names, found, strict=True)}

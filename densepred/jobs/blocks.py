@@ -47,12 +47,13 @@ def opening(
     length = ", ".join(counts + ([f"{trainer.max_minutes} minutes at most"] if trainer.max_minutes else []))
     if steps is None:
         length += ", at a constant learning rate"
-    length += f"; {many(batches, 'batch', 'batches')} of {settings.data.batch_size} per epoch"
+    length += f"; {_batches(len(loader.samples), batches, settings.data.batch_size)} per epoch"
     interval = max(1, round(trainer.valid_every * math.ceil(batches / trainer.accumulate)))
     if steps and interval > steps:
         length += f"; validation at the end alone (trainer.valid_every={trainer.valid_every:g}, in epochs)"
     if isinstance(model, ClosedForm):
-        length = f"one pass over {min(batches, trainer.max_steps or batches)} batches of {settings.data.batch_size}"
+        passed = min(batches, trainer.max_steps or batches)
+        length = f"one pass over {_batches(len(loader.samples), passed, settings.data.batch_size)}"
     chosen = [f"{name} {choices[name]}" for name in PARTS if name in used]
     with_parts = f" ({', '.join(chosen)})" if chosen else ""
     of_instances = f"; {many(len(loader.samples), 'instance')} to train on" if task.codec.top_down else ""
@@ -72,6 +73,12 @@ def opening(
         "watch": f"tensorboard --logdir {shlex.quote(from_here(folder.parent))}",
     }
     return "densepred\n" + console.block(rows)
+
+
+def _batches(samples: int, batches: int, size: int) -> str:
+    if samples < size:
+        return f"1 batch of {samples} (all; data.batch_size={size})"
+    return f"{many(batches, 'batch', 'batches')} of {size}"
 
 
 def output_stride(model: Model) -> str:

@@ -83,6 +83,8 @@ def test_another_form_is_one_sentence(tmp_path: Path, data: Any, words: str) -> 
 def test_keys_that_are_not_read_are_named(tmp_path: Path) -> None:
     with pytest.warns(Notice, match="'void' is not read"):
         assert len(read(tmp_path, {"classes": ["a"], "void": 3})) == 1
+    with pytest.warns(Notice, match="'more', 'void' are not read"):
+        assert len(read(tmp_path, {"classes": ["a"], "void": 3, "more": 1})) == 1
 
 
 def test_a_mapping_numbers_the_masks(tmp_path: Path) -> None:

@@ -273,3 +273,11 @@ def test_masks_that_cannot_be_trusted_are_refused(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="file name too long; restore or remove it"):
         check_file(tmp_path / ("a" * 10**5))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(UserError, match=r"gone\.png: there is no such file; check the path"):
+        check_file(tmp_path / "gone.png")
+    with pytest.raises(UserError, match=r"link\.png: is a link that leads nowhere"):
+        check_file(tmp_path / "link.png")

@@ -216,3 +216,16 @@ def test_every_model_agrees_at_odd_sizes(option: str, suffix: str, tmp_path: Pat
     _, found = export._written(exported, network, trial, suffix, 18)
     rows = parity.trials(network, found, task.heads, 1e-3, image, fixed=False)
     assert [row for row in rows if not row.passed] == []
+
+
+@pytest.mark.parametrize(
+    ("size", "remedy"),
+    [((64, 64), "type tile=64 for windows of this size, or export without size="), ((24, 32), "export without size=")],
+)
+def test_another_size_than_that_of_the_file_is_refused_with_the_way_out(size: tuple[int, int], remedy: str) -> None:
+    session = Session.__new__(Session)
+    session.path, session.input = Path("m.onnx"), SimpleNamespace(shape=["batch", 3, *size])
+    wanted = "x".join(map(str, size))
+    with pytest.raises(UserError) as caught:
+        session(torch.zeros(1, 3, 36, 48))
+    assert str(caught.value) == f"m.onnx: made for images of {wanted}, there is one of 36x48; {remedy}"

@@ -53,6 +53,19 @@ def test_a_run_without_validations_before_its_end_tells_it_at_its_start(tmp_path
     assert line in (tmp_path / "train.log").read_text()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("data.batch_size=64",), "1 batch of 2 (all; data.batch_size=64) per epoch"),
+        (("data.batch_size=1",), "2 batches of 1 per epoch"),
+    ],
+)
+def test_a_batch_larger_than_the_data_is_told_at_the_start(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    small = ("dataset.counts={train: 2, valid: 1, test: 1}", "dataset.size=[32,32]", "trainer.pictures=0")
+    assert running.train(tmp_path, "trainer.max_steps=1", *small, *words) == 0
+    assert told in (tmp_path / "train.log").read_text()
+
+
 def test_typed_statistics_win_over_those_of_pretrained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Plain, "mean", (0.5, 0.5, 0.5))
     monkeypatch.setattr(Plain, "std", (0.2, 0.2, 0.2))
