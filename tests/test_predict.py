@@ -80,7 +80,7 @@ def test_an_image_that_does_not_fit_into_memory_fails_alone(
     assert len(list((tmp_path / "in/again/labels").iterdir())) == 2
 
 
-def test_an_error_of_all_images_is_told_once(
+def test_an_error_of_all_images_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running.train(tmp_path / "run", "trainer.max_steps=1")

@@ -51,8 +51,9 @@ class Row:
 class PerImage:
     """Collects scores per image during an evaluation, as `Seen` of `engine.evaluate`.
 
-    With class maps these are mean IoU and pixel accuracy of the image's own confusion matrix. For other tasks they are
-    the task's own metrics of the image alone, if they need no probabilities; their means are not those of the dataset.
+    Of class maps these are mean IoU and pixel accuracy of the image's own confusion matrix. With instances, and for
+    other tasks, the task's own metrics of the image alone come first, the monitored one before the others. Metrics
+    that need probabilities are left out. Means over images are not the scores of the dataset.
     """
 
     def __init__(self, task: Task, pictures: int = 0) -> None:
@@ -64,25 +65,27 @@ class PerImage:
 
     def __call__(self, batch: Batch, found: list[Annotation], outputs: Outputs) -> None:
         for index, (name, prediction, truth) in enumerate(zip(_names(batch), found, batch.truths, strict=True)):
-            if prediction.semantic is not None and truth.semantic is not None:
-                labels = truth.semantic.to(prediction.semantic.device)
-                counts = confusion(prediction.semantic, labels, len(self.classes)).cpu()
-                iou, accuracy = per_class(counts)["iou"].nanmean(), pixel_accuracy(counts)
-                scores = {"miou": _number(iou), "pixel_accuracy": _number(accuracy)}
-                self.rows.append(Row(name, scores, _above_zero(counts)))
-            else:
-                self.rows.append(Row(name, self._alone(prediction, truth)))
+            mapped = prediction.semantic is not None and truth.semantic is not None
+            objects = prediction.instances is not None and truth.instances is not None
+            own = self._alone(prediction, truth) if objects or not mapped else {}
+            self.rows.append(self._with_map(name, own, prediction, truth) if mapped else Row(name, own))
             if batch.owners is None:  # crops show one instance each
                 self.gallery.add(name, self.rows[-1].scores, batch.image[index], prediction, truth)
 
+    def _with_map(self, name: str, own: dict[str, float | None], prediction: Annotation, truth: Annotation) -> Row:
+        found = prediction.need("semantic")
+        counts = confusion(found, truth.need("semantic").to(found.device), len(self.classes)).cpu()
+        iou, accuracy = per_class(counts)["iou"].nanmean(), pixel_accuracy(counts)
+        return Row(name, own | {"miou": _number(iou), "pixel_accuracy": _number(accuracy)}, _above_zero(counts))
+
     def _alone(self, prediction: Annotation, truth: Annotation) -> dict[str, float | None]:
-        """Return the scores of one image that are not of single classes or thresholds."""
+        """Return the scores of one image that are not of single classes or thresholds, the monitor first."""
         made: dict[str, Metric] = self.task.new_metrics()
         scores: dict[str, float | None] = {}
         for option in self.options:
             made[option].update([prediction], [truth])
             scores |= {name: value for name, value in made[option].compute().items() if "/" not in name}
-        return scores
+        return dict(sorted(scores.items(), key=lambda score: score[0] != self.task.monitor))
 
     def write(self, folder: Path) -> list[Path]:
         """Write the files from the images of all processes; return their paths. Only the first process writes.

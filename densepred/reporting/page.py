@@ -175,8 +175,10 @@ def _sections(report: Report) -> list[dict[str, object]]:
         name: svg.lines({labels[run]: one[run] for run in best if run in one}, f"{name} by step", "step", name)
         for name, one in report.curves.items()
     }
-    scores = {labels[run]: report.scores[run] for run in best if run in report.scores}
-    per_class = {f"{report.kind} per class": svg.bars(scores, f"{report.kind} per class")} if scores else {}
+    per_class = {}
+    for kind, scores in report.scores.items():
+        if shown_scores := {labels[run]: scores[run] for run in best if run in scores}:
+            per_class[f"{kind} per class"] = svg.bars(shown_scores, f"{kind} per class")
     confusion = {
         labels[name]: svg.matrix(
             counts, classes, f"{name}: percent of the pixels of each true class (rows) by prediction"

@@ -41,7 +41,7 @@ class Report:
     rows: one per run, with a value per name of `columns`: numbers, text, or None.
     differing: per run, the overrides that not all runs share.
     curves: name of the series to run to (step, value).
-    scores: per run, the score of each class; `kind` names it, such as "iou".
+    scores: kind of score, such as "iou", to the runs that have it, and their score of each class.
     speeds: metric to its front, as scores of different metrics do not compare.
     matrices: per run, class names and confusion matrix (K, K + 1).
     worst: per run, its evaluation's worst images, worst first.
@@ -54,8 +54,7 @@ class Report:
     differing: dict[str, list[str]]
     groups: list[compare.Group]
     curves: dict[str, dict[str, Sequence[tuple[int, float]]]]
-    kind: str
-    scores: dict[str, Numbers]
+    scores: dict[str, dict[str, Numbers]]
     speeds: dict[str, Speed]
     matrices: dict[str, tuple[tuple[str, ...], np.ndarray]]
     tests: list[compare.Test]
@@ -72,12 +71,15 @@ def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Repor
             f"The runs monitor different metrics ({', '.join(sorted(monitors))}): their scores do not compare."
         )
     typed = compare.differing(order)
-    each = {run.name: compare.class_scores(run) for run in order}
-    kind = next((name for name, _ in each.values() if name), "")
-    classes = list(dict.fromkeys(name for of, values in each.values() if of == kind for name in values))
-    columns = [*FIXED, *(f"{kind}/{name}" for name in classes)]
+    scores = _scores(order)
+    per_class = list(dict.fromkeys((kind, name) for kind, of in scores.items() for one in of.values() for name in one))
+    columns = [*FIXED, *("/".join(both) for both in per_class)]
     rows = [
-        [*_fixed(run, " ".join(typed[run.name])), *(each[run.name][1].get(name) for name in classes)] for run in order
+        [
+            *_fixed(run, " ".join(typed[run.name])),
+            *(scores[kind].get(run.name, {}).get(name) for kind, name in per_class),
+        ]
+        for run in order
     ]
     evaluated = {run.name: one for run in order if (one := _evaluation(run)) is not None}
     counted = {name: one for name, one in evaluated.items() if one.matrices}
@@ -90,14 +92,23 @@ def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Repor
         typed,
         compare.groups(order),
         _curves(order),
-        kind,
-        {run.name: each[run.name][1] for run in order if each[run.name][1]},
+        scores,
         speeds,
         {name: (one.classes, sum(one.matrices.values())) for name, one in counted.items()},  # type: ignore[misc]
         _tests(counted, notes),
         {name: worst(one) for name, one in evaluated.items()},
         notes,
     )
+
+
+def _scores(runs: Sequence[Run]) -> dict[str, dict[str, Numbers]]:
+    """Return the scores per class by their kind, as runs of different tasks have different ones."""
+    found: dict[str, dict[str, Numbers]] = {}
+    for run in runs:
+        kind, values = compare.class_scores(run)
+        if values:
+            found.setdefault(kind, {})[run.name] = values
+    return found
 
 
 def _rank(run: Run) -> float:
@@ -180,11 +191,11 @@ def _tests(evaluated: Mapping[str, Evaluation], notes: list[str]) -> list[compar
 
 
 def worst(one: Evaluation, count: int = WORST) -> Worst:
-    """Return the images with the lowest mean IoU; without class maps those that the evaluation drew.
+    """Return the images with the lowest mean IoU; if the task has another score, those that the evaluation drew.
 
     Images without a labelled pixel are left out.
     """
-    if not one.matrices:
+    if not one.matrices or any(each.metric != "miou" for each in one.pictures):
         drawn = one.pictures[:count]
         return Worst(drawn[0].metric if drawn else "", [(each.image, each.score) for each in drawn], one.pictures)
     scores = {name: float(compare.miou(matrix)) for name, matrix in one.matrices.items()}

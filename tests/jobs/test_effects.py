@@ -60,7 +60,7 @@ def test_a_run_without_validations_before_its_end_tells_it_at_its_start(tmp_path
         (("data.batch_size=1",), "2 batches of 1 per epoch"),
     ],
 )
-def test_a_batch_larger_than_the_data_is_told_at_the_start(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+def test_the_start_tells_of_a_batch_larger_than_the_data(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     small = ("dataset.counts={train: 2, valid: 1, test: 1}", "dataset.size=[32,32]", "trainer.pictures=0")
     assert running.train(tmp_path, "trainer.max_steps=1", *small, *words) == 0
     assert told in (tmp_path / "train.log").read_text()

@@ -109,3 +109,23 @@ def test_of_a_class_map_only_the_counts_above_0_are_kept(tmp_path: Path) -> None
         "confusion.png",
     ]
     assert json.loads((tmp_path / "per_image_confusion.json").read_text())["images"] == {"a": row.entries(151)}
+
+
+def test_images_with_instances_have_the_score_of_the_task_before_those_of_the_class_map(tmp_path: Path) -> None:
+    settings = running.job(tmp_path, "task=instance_center", "model=unet", "encoder.widths=[2,4]").settings
+    info = Info(classes=("ground", "cell"), things=(1,), provides=("semantic", "instances", "categories"))
+    task = parts.task_and_model(settings.task, settings.model, info)[0]
+    each = PerImage(task)
+    truth = torch.zeros(20, 30, dtype=torch.int32)
+    truth[2:9, 2:9], truth[11:18, 4:20] = 1, 2
+    joined = truth.clamp(max=1)  # as a map of classes it is perfect, as instances it is not
+    frame, kinds = Frame("a", (20, 30)), torch.tensor([1, 1])
+    semantic = (truth > 0).to(torch.uint8)
+    true = Annotation((20, 30), semantic=semantic, instances=truth, categories=kinds)
+    found = Annotation((20, 30), semantic=semantic, instances=joined, categories=kinds[:1], scores=torch.ones(1))
+    each(Batch(torch.zeros(1, 3, 20, 30), {}, [frame], [true]), [found], {})
+    (row,) = each.rows
+    assert next(iter(row.scores)) == task.monitor == "ap"
+    assert row.scores["miou"] == 1
+    assert row.scores["ap"] is not None
+    assert row.scores["ap"] < 0.5

@@ -261,3 +261,18 @@ def test_runs_without_repeated_seeds_are_listed_with_their_overrides(
     assert re.search(r"job 1 +loss=dice +miou +0\.8", capsys.readouterr().out)
     texts = [(tmp_path / "out" / name).read_text() for name in ("report.md", "index.html")]
     assert not any("Seeds" in text for text in texts)
+
+
+def test_runs_of_different_tasks_keep_their_scores_per_class_apart(tmp_path: Path) -> None:
+    draw(tmp_path, "a", 0.6)
+    draw(tmp_path, "b", 0.4)
+    file = tmp_path / "runs/b/summary.json"
+    other = {"monitor": "ap", "best": {"step": 20, "ap": 0.4, "ap/sky": 0.3, "ap/cat": 0.5}}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **other}))
+    assert run(tmp_path) == 0
+    rows = {row["run"]: row for row in csv.DictReader((tmp_path / "out" / "runs.csv").open())}
+    assert (rows["a"]["iou/sky"], rows["a"]["ap/sky"], rows["a"]["ap/cat"]) == ("0.6", "", "")
+    assert (rows["b"]["iou/sky"], rows["b"]["ap/sky"], rows["b"]["ap/cat"]) == ("", "0.3", "0.5")
+    html = (tmp_path / "out" / "index.html").read_text()
+    assert "iou per class" in html
+    assert "ap per class" in html
