@@ -154,12 +154,11 @@ def check_file(path: Path) -> None:
     except ValueError as error:  # a zero byte
         raise UserError(f"{shown(str(path))}: no file has such a name; correct the name") from error
     except OSError as error:
-        what = f"{(error.strerror or 'cannot be opened').lower()}; restore or remove it"
-        if os.path.islink(path):  # False, unlike Path, for a name that is too long
-            what = "is a link that leads nowhere; restore or remove it"
-        elif isinstance(error, FileNotFoundError):
-            what = "there is no such file; check the path, or restore the file"
-        raise UserError(f"{path}: {what}") from error
+        link = os.path.islink(path)  # False, unlike Path, for a name that is too long
+        if isinstance(error, FileNotFoundError) and not link:
+            raise UserError(f"{path}: there is no such file; check the path, or restore the file") from error
+        what = "is a link that leads nowhere" if link else (error.strerror or "cannot be opened").lower()
+        raise UserError(f"{path}: {what}; restore or remove it") from error
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
         raise UserError(f"{path}: is {what}, not an image file; rename or remove it")

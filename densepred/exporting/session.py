@@ -60,9 +60,9 @@ class Session:
             if isinstance(side, int) and side != image.shape[axis]:
                 given = f"{image.shape[-2]}x{image.shape[-1]}"
                 wanted = "x".join(map(str, self.input.shape[2:]))
-                tiles = f"type tile={side} for windows of this size, or " if len({*self.input.shape[2:]}) == 1 else ""
+                tiles = f", or type tile={side} for windows of this size" if len({*self.input.shape[2:]}) == 1 else ""
                 raise UserError(
-                    f"{self.path}: made for images of {wanted}, there is one of {given}; {tiles}export without size="
+                    f"{self.path}: made for images of {wanted}, there is one of {given}; export without size={tiles}"
                 )
         pixels = np.ascontiguousarray(image.detach().float().cpu().numpy())
         found = self.session.run(None, {self.input.name: pixels})
