@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder
 from densepred.nn import ConvNormAct, initialise, require_odd
 from densepred.ops.resize import interpolate
+from densepred.ops.resize.pooling import grid_means
 from densepred.types import Pyramid, UserError
 
 
@@ -41,7 +41,7 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         size, corners = cast(tuple[int, int], x.shape[-2:]), self.align_corners
-        means = [conv(F.adaptive_avg_pool2d(x, bins)) for bins, conv in zip(self.bins, self.convs, strict=True)]
+        means = [conv(grid_means(x, bins)) for bins, conv in zip(self.bins, self.convs, strict=True)]
         return torch.cat([x, *(interpolate.bilinear(m, size, corners) for m in means)], 1)
 
 
