@@ -49,9 +49,13 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked.add_(1)
         else:
             self.uncounted += training
-        assert self.momentum is not None
-        rate, running = self.momentum * training, (self.running_mean, self.running_var)
+        rate = (1 / self._seen() if self.momentum is None else self.momentum) if training else 0.0
+        running = self.running_mean, self.running_var
         return F.batch_norm(input, *running, self.weight, self.bias, training, rate, self.eps)
+
+    def _seen(self) -> int:
+        assert self.num_batches_tracked is not None
+        return int(self.num_batches_tracked) + self.uncounted
 
     def _save_to_state_dict(self, *arguments: Any, **options: Any) -> None:
         if self.uncounted and self.num_batches_tracked is not None:

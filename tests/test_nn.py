@@ -20,7 +20,7 @@ from densepred.model.fcos import FCOS
 from densepred.model.openpose import OpenPose
 from densepred.model.panoptic_deeplab import PanopticDeepLab
 from densepred.model.unet_first import UNetFirst
-from densepred.nn import Normalise, initialise_head, require_odd
+from densepred.nn import BatchNorm2d, Normalise, initialise_head, require_odd
 from densepred.types import HeadSpec, UserError
 from densepred.upsample.bilinear import Bilinear
 
@@ -112,3 +112,16 @@ def test_a_kernel_without_a_center_is_refused(kernel: int) -> None:
     with pytest.raises(UserError, match=rf"decoder\.kernel: {kernel}; give an odd number"):
         require_odd("decoder.kernel", kernel)
     require_odd("decoder.kernel", 3)
+
+
+def test_statistics_without_momentum_are_means_over_all_batches() -> None:
+    torch.manual_seed(0)
+    batches, norms = torch.randn(3, 4, 2, 5, 6), (BatchNorm2d(2), torch.nn.BatchNorm2d(2))
+    for norm in norms:
+        torch.optim.swa_utils.update_bn(batches, norm)  # which takes the momentum away
+    ours, theirs = (norm.state_dict() for norm in norms)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    for norm in norms:
+        norm.momentum = None
+        norm.train()(batches[0])
+    assert torch.equal(norms[0].running_var, norms[1].running_var)  # type: ignore[arg-type]
