@@ -13,7 +13,7 @@ from densepred.contracts import Dataset
 from densepred.conversion import pictures
 from densepred.conversion.coco_form import CocoForm
 from densepred.conversion.folder_form import FolderForm
-from densepred.errors import MachineError, UserError
+from densepred.errors import MachineError, Misfit, UserError
 from densepred.jobs import parts
 from densepred.loader.samples import checked
 from densepred.output import many
@@ -47,14 +47,15 @@ def convert(settings: ConvertSettings, output: Path) -> str:
 
 
 def _built(node: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[str, Dataset]]:
-    """Yield the splits; a dataset may have no `test`, which becomes a note."""
+    """Yield the splits; a dataset may have no `test`, and fractions no `valid`, which becomes a note."""
     for split in SPLITS:
         try:
             yield split, parts.dataset(dict(node), split)
         except UserError as error:
-            if split != "test":
+            undivided = isinstance(error, Misfit) and error.cause == "no_fraction"
+            if split == "train" or (split == "valid" and not undivided):
                 raise
-            notes.append(f"test: left out, because it cannot be read: {error}")
+            notes.append(f"{split}: left out, because it cannot be read: {error}")
 
 
 def _split(form: Form, root: Path, split: str, data: Dataset, settings: ConvertSettings) -> str:

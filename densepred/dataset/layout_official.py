@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from densepred.dataset import layout_tools, yolo_file
 from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, divided, quoted, split_words
+from densepred.dataset.layout_unread import polygons_in_xml
 from densepred.errors import UserError
 
 Look = Callable[[Tree], str | None]
@@ -96,7 +97,7 @@ def _yolo(tree: Tree) -> str | None:
 
 def _voc_boxes(tree: Tree) -> str | None:
     files = [name for name in tree.files if name.endswith(".xml")]
-    if not files or not tree.images() or layout_tools.cvat_files(tree):
+    if not files or not tree.images() or layout_tools.cvat_files(tree) or polygons_in_xml(tree):
         return None
     lists = tree.has("ImageSets/Main/train.txt") and tree.any(r"ImageSets/Main/val(id)?\.txt")
     known = ("Annotations/{split}", "{split}", "annotations/{split}")

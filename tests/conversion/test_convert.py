@@ -118,6 +118,15 @@ def test_coco_is_read_back_equal_with_crowds_overlaps_and_ids_of_images(tmp_path
         assert_equal(one.truth, other.truth, ["semantic", "masks", "ignore", *ROWS])
 
 
+def test_fractions_may_leave_out_validation_images(tmp_path: Path) -> None:
+    folder_tree.tree(tmp_path / "in", "train")
+    words = ["dataset=folder", f"dataset.root={tmp_path / 'in'}", "dataset.images=images/train"]
+    words += ["dataset.masks=masks/train", "dataset.splits={train: 1.0}"]
+    report, (back,) = run(words, tmp_path / "out", "folder")
+    assert "valid: left out, because it cannot be read: dataset.splits: the images are divided by fractions" in report
+    assert len(datasets(back, ("train",))["train"]) == len(datasets(words, ("train",))["train"])
+
+
 def test_keypoints_of_coco_are_read_back_equal(tmp_path: Path) -> None:
     for split in ("train2017", "val2017"):
         coco_tree.tree(tmp_path / "in", split)

@@ -65,6 +65,18 @@ def brushes(root: Path) -> None:
             write(root / f"task-{number}-annotation-{number}-by-1-tag-{label}-0.png", mask)
 
 
+def labelme_xml(root: Path) -> None:
+    """The form of the LabelMe of MIT, which labelme is named after."""
+    images(root, "Images/a/{}.jpg")
+    for name in NAMES:
+        corners = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in ((3, 2), (9, 2), (9, 8)))
+        polygon = f"<polygon><username>u</username>{corners}</polygon>"
+        entry = f"<object><name>car</name><deleted>0</deleted><id>0</id>{polygon}</object>"
+        text = f"<annotation><filename>{name}.jpg</filename><folder>a</folder>{entry}</annotation>"
+        (root / "Annotations/a").mkdir(parents=True, exist_ok=True)
+        (root / f"Annotations/a/{name}.xml").write_text(text)
+
+
 def labelme2voc(root: Path) -> None:
     images(root, "JPEGImages/{}.jpg")
     images(root, "SegmentationClassVisualization/{}.jpg")

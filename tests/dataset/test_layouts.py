@@ -145,6 +145,7 @@ def compare(found: Any, name: str, kind: str) -> None:
 
 UNREAD: dict[str, tuple[Draw, str]] = {
     "label studio png": (export_trees.brushes, r"Label Studio's .*; export as JSON, and type dataset=label_studio$"),
+    "xml of MIT's LabelMe": (export_trees.labelme_xml, r"XML form of MIT.*export as COCO \(datum .*coco_instances$"),
 }
 
 
