@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations, product, takewhile
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,10 @@ INSTANCES = ("_cp_masks", "_masks")
 SEVERAL = 3
 """Files of a folder that are opened to tell masks from images, where no word does."""
 FEW = 32
-"""Values that a mask holds at most, and a photograph exceeds twice."""
+"""Values that a mask of classes holds at most, and a photograph exceeds twice."""
+FLAT = 0.8
+"""Share of the pixels of a mask that are at least equal to their neighbours; that of a photograph is smaller."""
+OF_CLASSES, OF_IDS = "of classes", "of ids of objects"
 
 Parts = Mapping[str | None, list[str]]
 Folders = dict[str, dict[str | None, list[str]]]
@@ -76,9 +80,11 @@ def _apart(tree: Tree, folders: Folders, option: str) -> Iterator[Found]:
         word = next(iter(folders[masks]))
         first, second = folders[images].get(word, []), folders[masks][word]
         equal = len(stems(first) & stems(second)) >= MOST * max(len(first), len(second))
-        if equal and _holds_masks(tree, images, masks, word, second, first):
-            what = f"images in {images} and masks in {masks} by their content"
-            yield _found(what, kept, (images, masks), Ends(), folders[images], folders[masks])
+        of = _masks_of(tree, images, masks, word, second, first) if equal else None
+        if of is not None:
+            what = f"images in {images} and masks {of} in {masks} by their content"
+            reader = "instance_folder" if of == OF_IDS else kept
+            yield _found(what, reader, (images, masks), Ends(), folders[images], folders[masks])
 
 
 def _splits_fit(images: Parts | None, masks: Parts | None) -> bool:
@@ -93,26 +99,48 @@ def _named(images: str, masks: str) -> bool:
     return bool(MASKS.search(other)) and not MASKS.search(one)
 
 
-def _holds_masks(
+def _masks_of(
     tree: Tree, images: str, masks: str, word: str | None, second: Sequence[str], first: Sequence[str]
-) -> bool:
-    """Return True if the files of one folder hold few values, and those of the other many."""
-    few = _values(tree, masks.replace("{split}", word or ""), second)
-    many = _values(tree, images.replace("{split}", word or ""), first)
-    return bool(few and many) and max(few) <= FEW and min(many) > 2 * FEW
+) -> str | None:
+    """Return what the files of one folder are masks of, if those of the other hold many values; None if of nothing.
+
+    More values than there are classes are ids of objects, if nearly all pixels are equal to their neighbours.
+    """
+    found = _contents(tree, masks.replace("{split}", word or ""), second)
+    others = _contents(tree, images.replace("{split}", word or ""), first)
+    if not found or not others or min(one.values for one in others) <= 2 * FEW:
+        return None
+    if max(one.values for one in found) <= FEW:
+        return OF_CLASSES
+    ids = all(one.single and one.flat >= FLAT for one in found) and all(one.flat < FLAT for one in others)
+    return OF_IDS if ids else None
 
 
-def _values(tree: Tree, folder: str, names: Sequence[str]) -> list[int]:
-    """Return how many values some files of a folder hold; none for a file that cannot be read."""
-    found = list[int]()
+class Content(NamedTuple):
+    """The content of a file, as far as it tells a mask from a photograph.
+
+    values: how many there are; single: one channel; flat: the share of pixels equal to their neighbours on the right
+    """
+
+    values: int
+    single: bool
+    flat: float
+
+
+def _contents(tree: Tree, folder: str, names: Sequence[str]) -> list[Content]:
+    """Return the content of some files of a folder; none for a file that cannot be read."""
+    found = list[Content]()
     for name in names[:: max(1, len(names) // SEVERAL)][:SEVERAL]:
         try:
             with opened(tree.root / folder / name) as image:
                 pixels = np.asarray(image)
         except UserError:
             continue
-        flat = pixels.reshape(-1) if pixels.ndim == 2 else pixels.reshape(-1, pixels.shape[2])
-        found.append(len(np.unique(flat, axis=0)))
+        single = pixels.ndim == 2
+        row = pixels.reshape(-1) if single else pixels.reshape(-1, pixels.shape[2])
+        equal = pixels[:, 1:] == pixels[:, :-1]
+        flat = float((equal if single else equal.all(2)).mean()) if equal.size else 1.0
+        found.append(Content(len(np.unique(row, axis=0)), single, flat))
     return found
 
 

@@ -66,3 +66,25 @@ def test_an_end_explains_more_than_equal_names_do() -> None:
     assert between({"a1", "b1", "c2"}, {"a2", "b2", "c3"}) is None  # digits that only some names have
     assert between({"00", "10", "21", "31"}, {"0", "1"}) is None
     assert list(within(["a.png", "b.png", "c.png"])) == []
+
+
+@pytest.mark.parametrize("option", ["folder", "instance_folder"])
+def test_ids_of_many_objects_tell_masks_from_images(option: str, tmp_path: Path, plain: Plain) -> None:
+    ids = np.kron(np.arange(1, 50, dtype=np.uint16).reshape(7, 7), np.ones((9, 9), np.uint16))
+    for number in NUMBERS:
+        write(tmp_path / f"foo/{number}.png", picture((63, 63)))
+        write(tmp_path / f"bar/{number}.png", ids)
+    root = f"dataset.root={tmp_path}"
+    words = "dataset=instance_folder dataset.images=foo dataset.masks=bar 'dataset.splits={train: 0.8, valid: 0.2}'"
+    told = f"images in foo and masks of ids of objects in bar by their content: type {words}"
+    with pytest.raises(UserError, match=re.escape(told)):
+        build(plain(f"dataset={option}", root)["dataset"])(split="train")
+
+
+def test_two_folders_of_pictures_are_no_masks(tmp_path: Path, plain: Plain) -> None:
+    for number in NUMBERS:
+        for folder in ("foo", "bar"):
+            write(tmp_path / folder / f"{number}.png", picture((63, 63)))
+    with pytest.raises(UserError) as caught:
+        build(plain("dataset=folder", f"dataset.root={tmp_path}")["dataset"])(split="train")
+    assert "this looks like" not in str(caught.value)
