@@ -146,17 +146,16 @@ UNSTARTED = 71
 NEAR = 2**29
 """Bytes below a limit of address space at which an error may come from it: blocks of this size were refused."""
 
+FULL_SHARED_MEMORY = (
+    "/dev/shm: the shared memory of the loader's processes is full; set data.workers=0, lower data.batch_size, or "
+    "enlarge it (docker run --shm-size=8g)"
+)
 PEER = (
     "another process of this run ended or did not answer within trainer.timeout_s: see its own message; the last "
     "checkpoint is complete"
 )
 RUNTIME: tuple[tuple[str, type[UserError], str], ...] = (
-    (
-        r"shared memory|Bus error|</torch_",
-        WorkerKilled,
-        "/dev/shm: the shared memory of the loader's processes is full; set data.workers=0, lower data.batch_size, or "
-        "enlarge it (docker run --shm-size=8g)",
-    ),
+    (r"shared memory|Bus error|</torch_", WorkerKilled, FULL_SHARED_MEMORY),
     ("without overflow", UserError, "a number is too large for float32; lower optimizer.lr or optimizer.weight_decay"),
     (rf"DataLoader worker \(pid.* exit(ed)? unexpectedly with exit code {UNSTARTED}\b", WorkerKilled, NO_THREAD),
     (

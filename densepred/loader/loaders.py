@@ -15,10 +15,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from densepred import distributed
-from densepred.errors import NO_THREAD, UNSTARTED, MachineError, WorkerKilled, classed
+from densepred.errors import FULL_SHARED_MEMORY, NO_THREAD, UNSTARTED, MachineError, WorkerKilled, classed
 from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
-from densepred.loader.workers import NO_FILE, calm_worker, end_workers
+from densepred.loader.workers import NO_FILE, NO_SHARED, calm_worker, end_workers
 from densepred.process import ranks, supervisor
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
@@ -189,6 +189,7 @@ class _Collate:
 LIMITS = {
     UNSTARTED: NO_THREAD,
     NO_FILE: "the limit of open files: a loader worker reached it; raise it (ulimit -n), or lower data.workers",
+    NO_SHARED: FULL_SHARED_MEMORY,
 }
 """Limits that end a worker, by its exit code."""
 

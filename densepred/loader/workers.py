@@ -27,6 +27,9 @@ AUTO, FEW, MANY = "auto", 2, 16
 NO_FILE = 72
 """Exit code of a loader worker that can open no further file; EX_OSFILE of sysexits.h."""
 
+NO_SHARED = 73
+"""Exit code of a loader worker that gets no shared memory for a batch; EX_CANTCREAT of sysexits.h."""
+
 LINGER = 60.0
 """Seconds that a loader worker stays after SIGTERM."""
 
@@ -88,10 +91,14 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     """Print an uncaught error, except one of a connection that the parent has closed.
 
     A thread of multiprocessing hands tensors to the parent. A parent that is stopped while it takes one hangs up. At
-    the limit of open files the thread would fail again and again while the parent waits, so the worker ends.
+    the limit of open files, or of shared memory, the thread would fail again and again while the parent waits, so the
+    worker ends. torch tells of both in the text of an error alone.
     """
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    if (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)) or "Too many open files" in text:
         os._exit(NO_FILE)
+    if "shared memory" in text and "No space left on device" in text:
+        os._exit(NO_SHARED)
     if not isinstance(error, (ConnectionError, EOFError)):
         sys.__excepthook__(kind, error, trace)
 

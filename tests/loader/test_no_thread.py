@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+import torch
 
 from densepred.errors import UserError
 from densepred.loader.each import each
@@ -34,3 +35,22 @@ def test_a_worker_that_can_open_no_file_names_the_limit(capfd: pytest.CaptureFix
     with pytest.raises(UserError, match=r"^the limit of open files: .* raise it \(ulimit -n\), or lower data.workers"):
         list(each(starved, range(3), 1))
     assert "Too many" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("unable to open shared memory object </torch_1> in read-write mode: Too many open files (24)", "the limit of"),
+        ("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)", "/dev/shm: the sh"),
+    ],
+)
+def test_a_batch_that_cannot_be_handed_over_names_the_limit_at_once(
+    text: str, sentence: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(torch.UntypedStorage, "_share_fd_cpu_", refuse)  # the workers inherit it
+    with pytest.raises(UserError, match=f"^{sentence}"):
+        list(each(torch.zeros, range(3), 1))
+    assert "Traceback" not in capfd.readouterr().err
