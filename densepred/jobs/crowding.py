@@ -12,6 +12,9 @@ from densepred.task import Task
 PIXELS = 50_000_000
 """Pixels of images that are read for it: one to three seconds."""
 
+UNREADABLE = 100
+"""Files that may fail before the search ends: each costs time, and of none is anything learnt."""
+
 
 def warn_of_caps(data: Dataset, task: Task) -> None:
     """Issue a notice if an image of the training split, or of those that are read, exceeds a limit."""
@@ -22,14 +25,18 @@ def warn_of_caps(data: Dataset, task: Task) -> None:
 def largest(data: Dataset) -> tuple[caps.Crowding, str, bool]:
     """Return the most objects of an image, the split in words, and whether all images were read.
 
-    Many images are read in steps through the whole split.
+    Many images are read in steps through the whole split; those that cannot be read are passed over.
     """
-    most = caps.Crowding()
-    try:
-        height, width = data[0].truth.size if len(data) else (1, 1)
-        step = math.ceil(len(data) * height * width / PIXELS) or 1
-        for index in range(0, len(data), step):
-            most.add([data[index].truth])
-    except UserError:  # the loader reports unreadable files
-        return most, "training", False
-    return most, "training", step == 1
+    most, step, unread, index = caps.Crowding(), 0, 0, 0
+    while index < len(data):
+        try:
+            truth = data[index].truth
+        except UserError:  # the loader reports unreadable files, and stops at many
+            unread += 1
+            if unread > UNREADABLE:
+                break
+        else:
+            step = step or math.ceil(len(data) * math.prod(truth.size) / PIXELS) or 1
+            most.add([truth])
+        index += step or 1
+    return most, "training", step <= 1 and not unread

@@ -158,9 +158,7 @@ def made(samples, batches, workers: int, timeout: float, pin: bool, collate) -> 
     """Make a loader; its workers outlive signals to the process group. Iterate over it by `guarded`."""
     if timeout:
         supervisor.expect(timeout)
-    with warnings.catch_warnings():
-        # More workers than processors are slower, not wrong; torch's warning would come at every start of a run.
-        warnings.filterwarnings("ignore", "This DataLoader will create")
+    with _many_workers():
         return DataLoader(
             samples,
             batch_sampler=batches,
@@ -220,13 +218,24 @@ def _begun(loader: DataLoader) -> Iterator:
     """
     failed = None
     try:
-        with held():  # torch cannot take back an iterator that is cut while its workers start
+        with _many_workers(), held():  # torch cannot take back an iterator that is cut while its workers start
             return iter(loader)
     except (RuntimeError, MemoryError) as error:
         failed = classed(error)
         if failed is None:
             raise
     raise failed
+
+
+@contextmanager
+def _many_workers() -> Iterator[None]:
+    """Drop torch's warning of more workers than processors, given by constructors or by iterators as releases differ.
+
+    They are slower, not wrong; the warning would come at every start of a run, in the words of torch.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        yield
 
 
 @contextmanager

@@ -35,7 +35,8 @@ class Growing(Dataset):
 
 def test_all_images_are_read_if_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     assert crowding.largest(Growing(5)) == (Crowding(4, 4, 4), "training", True)
-    assert crowding.largest(Growing(5, broken=3)) == (Crowding(2, 2, 2), "training", False)
+    assert crowding.largest(Growing(5, broken=3)) == (Crowding(4, 4, 4), "training", False)
+    assert crowding.largest(Growing(5, broken=0)) == (Crowding(4, 4, 4), "training", False)
     assert crowding.largest(Growing(0))[0] == Crowding()
     monkeypatch.setattr(crowding, "PIXELS", 200)
     data = Growing(5)

@@ -45,6 +45,12 @@ def test_workers_do_not_change_the_batches() -> None:
         assert content(list(loader(workers).epoch(3))) == alone
 
 
+def test_more_workers_than_processors_raise_no_warning_of_torch(recwarn: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch._utils, "cpu_count", lambda: 1)
+    list(loader(2).epoch(0))
+    assert not [one for one in recwarn if "worker" in str(one.message)]
+
+
 def test_entering_an_epoch_at_a_batch_gives_the_rest_of_it() -> None:
     whole = content(list(loader().epoch(1)))
     assert content(list(loader().epoch(1, start=2))) == whole[2:]
