@@ -20,7 +20,6 @@ BLOCKS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, ...]]] = {
     101: (Bottleneck, (3, 4, 23, 3)),
 }
 """Kind and numbers of the blocks of each stage, by depth."""
-ADDRESS = "https://download.pytorch.org/models/{}.pth"
 FILES = {18: "resnet18-f37072fd", 34: "resnet34-b627a593", 50: "resnet50-11ad3fa6", 101: "resnet101-cd907fc2"}
 """Weights of torchvision, the newest of each depth."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -67,7 +66,7 @@ class ResNet(Checkpointed):
                 )
             self.body.conv1 = deep_stem(in_channels, stem)  # pyright: ignore[reportAttributeAccessIssue]
         if pretrained:
-            self._load(ADDRESS.format(FILES[depth]), in_channels)
+            self._load(published.TORCHVISION.format(FILES[depth]), in_channels)
         # Kept because equal weights give other outputs with other dilations.
         self.output_stride, self.multi_grid = output_stride, None if multi_grid is None else list(multi_grid)
         self._dilate(output_stride, multi_grid)

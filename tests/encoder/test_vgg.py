@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torchvision.models import get_model, get_model_weights
 from torchvision.models.vgg import make_layers
 
-from densepred.encoder.vgg import ADDRESS, FILES, VGG
+from densepred.encoder.vgg import FILES, VGG
+from densepred.hub import published
 from densepred.types import UserError
 
 
@@ -19,7 +20,7 @@ def test_official_weights_fit_key_by_key(depth: int, batch_norm: bool) -> None:
     shapes = {key: value.shape for key, value in theirs.items() if key.startswith("features.")}
     assert {key: value.shape for key, value in ours.items()} == shapes
     newest = get_model_weights(f"vgg{depth}_bn" if batch_norm else f"vgg{depth}")["DEFAULT"]
-    assert newest.url == ADDRESS.format(FILES[depth, batch_norm])
+    assert newest.url == published.TORCHVISION.format(FILES[depth, batch_norm])
 
 
 def test_the_last_level_is_what_torchvisions_features_give() -> None:
