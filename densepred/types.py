@@ -72,7 +72,7 @@ class Info:
             raise UserError(f"dataset.classes: {len(self.classes)}, and {MAX_CLASSES} fit a class map; merge some")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise UserError(
-                f"info.mean has {len(self.mean)} values and info.std {len(self.std)}, but images have {self.channels} "
+                f"info.mean is {len(self.mean)} long, info.std {len(self.std)}, but images have {self.channels} "
                 "channels; give one value per channel"
             )
         if min(self.std, default=1.0) <= 0:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import io
 import os
+import re
 import select
 import shlex
 import struct
@@ -22,6 +24,14 @@ from densepred import output
 from densepred.draw.boxes import boxes
 from densepred.rundir import console
 from densepred.rundir.log import Log
+
+ROOT = Path(__file__).resolve().parents[1]
+NOUNS = (
+    "boxes|cases|classes|colours|columns|files|images|instances|keypoints|labels|masks|names|objects|others|pages|pairs|"
+    "rows|runs|values"
+)
+SEVERAL = ("ade20k.py: len(found)", "labels.py: len(kept)", "legend.py: len(found)", "report.py: len(found)")
+"""Counts of at least two: a list that is not whole, more classes than a map holds, many ids, more than one pair."""
 
 HOSTILE = "road\x1b[2J\x1b]0;title\x07\u202eevil\u2028line\x9b31m\x00\x7f\r\ud800"
 
@@ -149,3 +159,22 @@ def test_a_line_that_goes_to_a_file_stays_whole() -> None:
 def test_a_noun_is_singular_after_one() -> None:
     assert [output.many(count, "image") for count in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
     assert [output.many(count, "class", "classes") for count in (1, 2)] == ["1 class", "2 classes"]
+
+
+def plurals() -> Iterator[str]:
+    """Yield each f-string of the package that sets a length before a plural, whatever the length is."""
+    for path in sorted((ROOT / "densepred").rglob("*.py")):
+        for text in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.JoinedStr)):
+            parts = [one.value if isinstance(one, ast.Constant) else one for one in text.values]
+            for before, count, after in zip(["", *parts], parts, [*parts[1:], ""], strict=False):
+                if not isinstance(count, ast.FormattedValue) or not ast.unparse(count.value).startswith("len("):
+                    continue
+                of = isinstance(before, str) and re.search(r"\b(of|of the|than) $", before)
+                if not of and isinstance(after, str) and re.match(rf" (\w+ )?({NOUNS})\b", after):
+                    yield f"{path.name}: {ast.unparse(count.value)}{after[:30]}"
+
+
+def test_one_thing_is_never_told_in_the_plural() -> None:
+    """Lengths that may be 1 go through `many`; those of `SEVERAL` are larger by what stands before them."""
+    assert [found for found in plurals() if not found.startswith(SEVERAL)] == []
+    assert {found.split(": ")[0] for found in plurals()} == {one.split(": ")[0] for one in SEVERAL}

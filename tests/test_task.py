@@ -149,7 +149,7 @@ def test_the_last_stage_is_the_prediction() -> None:
     [
         ({"losses": {"center": CrossEntropy()}}, r"task\.losses has \['center'\] but the heads are \['semantic'\]"),
         ({"losses": {"semantic": MeanSquaredError()}}, "is a loss for values, but head semantic holds classes"),
-        ({"losses": {"semantic": CrossEntropy([1.0, 2.0])}}, r"loss\.class_weights has 2 values for 3 classes"),
+        ({"losses": {"semantic": CrossEntropy([1.0, 2.0])}}, r"loss\.class_weights has values: 2, classes: 3"),
         ({"weights": {"centre": 1.0}}, r"task\.weights names \['centre'\]; name heads: "),
         ({"stages": {"centre": [1.0]}}, r"task\.stages names"),
         ({"stages": {"semantic": "halve"}}, r"unknown task\.stages\.semantic: halve; did you mean halving"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from densepred.conversion.predictions import Found, Predictions
 from densepred.errors import UserError, shown
+from densepred.output import many
 
 
 def write(path: Path, found: Predictions) -> None:
@@ -69,7 +70,9 @@ def _shape(image: Xml.Element, one: Found, order: int, found: Predictions) -> No
         skeleton = Xml.SubElement(image, "skeleton", {"label": one.label, "source": "auto", "z_order": str(order)})
         names = found.joints(one.label)
         if len(names) != len(one.keypoints):
-            raise UserError(f"{one.label}: has {len(one.keypoints)} keypoints and {len(names)} names; predict again")
+            raise UserError(
+                f"{one.label}: has {many(len(one.keypoints), 'keypoint')} and {many(len(names), 'name')}; predict again"
+            )
         for name, (x, y, confidence) in zip(names, one.keypoints.tolist(), strict=True):
             # The center of COCO's first pixel is 0, that of CVAT's is 0.5
             points = f"{x + 0.5:.2f},{y + 0.5:.2f}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from densepred.dataset.facts import counted
 from densepred.dataset.palette import Colour, parse_colour
 from densepred.errors import Notice, UserError, shown
 
@@ -86,7 +87,9 @@ def _painted(entries: list[Entry], palette: Any, path: Path) -> list[Entry]:
     """Return the entries with the colours of a list beside them, in the order of the classes."""
     if not isinstance(palette, list) or len(palette) != len(entries):
         count = len(palette) if isinstance(palette, list) else shown(palette)
-        raise UserError(f"{path}: {count} colours for {len(entries)} classes; give one [red, green, blue] each")
+        raise UserError(
+            f"{path}: {count} colours for {counted(len(entries), 'classes')}; give one [red, green, blue] each"
+        )
     if any(entry.colour for entry in entries):
         raise UserError(f"{path}: has colours in its classes and in a list; remove one of them")
     colours = [

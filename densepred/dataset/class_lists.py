@@ -12,6 +12,7 @@ from typing import Any
 
 from densepred.dataset.class_file import Entry
 from densepred.dataset.coco import read_json
+from densepred.dataset.facts import counted
 from densepred.dataset.palette import parse_colour
 from densepred.errors import Notice, UserError, shown
 
@@ -23,7 +24,7 @@ def find(folders: Iterable[Path]) -> tuple[Path, list[Entry]] | None:
     for folder in folders:
         for name, read in FILES.items():
             if (path := folder / name).is_file() and (entries := read(path)):
-                warnings.warn(f"{path}: names the {len(entries)} classes of the masks", Notice, stacklevel=2)
+                warnings.warn(f"{path}: names {counted(len(entries), 'classes')} of the masks", Notice, stacklevel=2)
                 return path, entries
     return None
 

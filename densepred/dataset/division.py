@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
+from densepred.dataset.facts import counted
 from densepred.errors import Notice, UserError
 
 ORDER = ("train", "valid", "test")
@@ -39,7 +40,9 @@ def divide(
     if empty:
         better = next((s for s in range(SEEDS) if fractions.keys() <= {*_draw(groups, fractions, s)}), None)
         remedy = "give it more" if better is None else f"give it more, or type dataset.seed={better}"
-        what = f"{len(names)} images" + (f" in {len(set(groups))} groups" if group is not None else "")
+        what = counted(len(names), "images") + (
+            f" in {counted(len(set(groups)), 'groups')}" if group is not None else ""
+        )
         raise UserError(f"{key}: {empty[0]}={fractions[empty[0]]:g} of {what} is none; {remedy}")
     return found
 
@@ -80,7 +83,9 @@ def divide_folds(names: Sequence[str], folds: tuple[int, int], seed: int, group:
     if empty:
         better = next((s for s in range(SEEDS) if len({*_folds(groups, count, s).values()}) == count), None)
         remedy = "type fewer" if better is None else f"type fewer, or dataset.seed={better}"
-        what = f"{len(names)} images" + (f" in {len(set(groups))} groups" if group is not None else "")
+        what = counted(len(names), "images") + (
+            f" in {counted(len(set(groups)), 'groups')}" if group is not None else ""
+        )
         raise UserError(f"dataset.folds: of {count} folds of {what}, fold {empty[0]} is empty; {remedy}")
     return ["valid" if found[one] == chosen else "train" for one in groups]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from densepred.dataset.facts import counted
 from densepred.dataset.file_names import normal
 from densepred.dataset.paths import Absent
 from densepred.errors import Notice, UserError, shown
@@ -47,7 +48,9 @@ class Table:
 
     def _animals(self, cells: Sequence[str], where: str) -> dict[str, dict[str, Point]]:
         if len(cells) != len(self.columns):
-            raise UserError(f"{where}: has {len(cells)} values for {len(self.columns)} columns; complete it")
+            raise UserError(
+                f"{where}: has {counted(len(cells), 'values')} for {counted(len(self.columns), 'columns')}; complete it"
+            )
         found: dict[tuple[str, str], dict[str, float]] = {}
         for (animal, part, coordinate), cell in zip(self.columns, cells, strict=True):
             if animal != UNIQUE and (value := _number(cell, where)) is not None:

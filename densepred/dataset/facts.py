@@ -15,8 +15,11 @@ ONE = {
     "have no XML file, and are": "has no XML file, and is",
 }
 """Words of a fact about several things, and those about one thing."""
-NOUNS = "image|region|shape|annotation|result|feature|figure|object|video|frame|instance|polygon|mask|outline"
-MANY = re.compile(rf"^((?:\w+ )?)(?:({NOUNS})s|(box)es)\b")
+NOUNS = (
+    "image|region|shape|annotation|result|feature|figure|object|video|frame|instance|polygon|mask|outline|case|colour|file|"
+    "group|keypoint|label|name|other|page|pair|sigma|value"
+)
+MANY = re.compile(rf"^((?:[.\w]+ )?)(?:({NOUNS})s|(box|class)es)\b")
 """The noun that is counted, the first or the second word."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from densepred.contracts import Dataset
 from densepred.dataset import hovernet_file, nuclei_types, official, paths
+from densepred.dataset.facts import counted
 from densepred.dataset.image import from_array
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.listing import LeftOut, image_files
@@ -88,5 +89,5 @@ class HoverNet(Dataset):
 def _tell_lone(maps: Path, pairs: Sequence[Pair]) -> None:
     """Issue a notice for labels without an image."""
     if lone := sorted({*maps.rglob("*.mat")} - {pair.mask for pair in pairs}):
-        text = f"{maps}: {len(lone)} .mat files left out, because they have no image ({lone[0].name})"
+        text = f"{maps}: {counted(len(lone), '.mat files')} left out for want of an image ({lone[0].name})"
         warnings.warn(text, Notice, stacklevel=3)

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from densepred.dataset import instance_ids
+from densepred.dataset.facts import counted
 from densepred.dataset.id_map import annotate, read_ids, separate_parts
 from densepred.dataset.intensity import white_in
 from densepred.dataset.paired_folder import PairedFolder, Pairs
@@ -71,7 +72,9 @@ class InstanceFolder(PairedFolder):
         peeked = [pair.mask for pair in pairs[:: max(1, len(pairs) // PEEKED)] if pair.mask is not None][:PEEKED]
         maps = [read_ids(path, self.max_pixels) for path in peeked]
         found = {int(id) for ids in maps for id in np.unique(ids)}
-        self._doubt_classes(maps, f"{peeked[0]}: it and {len(peeked) - 1} others that were looked at" if peeked else "")
+        self._doubt_classes(
+            maps, f"{peeked[0]}: it and {counted(len(peeked) - 1, 'others')} that were looked at" if peeked else ""
+        )
         if found == {0, 255} and self.ignore_index != 255:
             raise UserError(
                 f"{peeked[0]}: it and others hold nothing but 0 and 255: masks, not ids; number the instances 1, 2, "

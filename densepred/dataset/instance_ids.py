@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from densepred.dataset.facts import counted
 from densepred.dataset.labels import parse_label_map
 from densepred.nn import choose
 from densepred.types import MAX_CLASSES, VOID, UserError
@@ -83,8 +84,8 @@ def class_names(classes: Sequence[str]) -> tuple[str, ...]:
 def _check_single_class(names: Sequence[str], things: Sequence[int], label_map: Mapping[int, int] | None) -> None:
     if len(names) != 2 or len(things) != 1:
         raise UserError(
-            f"dataset.classes: {len(names)} classes, {len(things)} of them things, but no rule from ids to classes; "
-            "set dataset.divisor (class = id // divisor), or name the background and one thing"
+            f"dataset.classes: {counted(len(names), 'classes')}, {len(things)} of them things, but no rule "
+            "from ids to classes; set dataset.divisor (class = id // divisor), or name the background and one thing"
         )
     if tuple(things) != (1,):
         raise UserError(f"dataset.things: {names[0]!r} is the background; make the thing the second class")

@@ -11,6 +11,7 @@ from typing import ClassVar
 from densepred.dataset import layouts, pair_list, paths
 from densepred.dataset.companions import Words, companions
 from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_unused
+from densepred.dataset.facts import counted
 from densepred.dataset.pairs import NoPairs, Pair, pair_folders
 from densepred.errors import Notice
 from densepred.nn import choose
@@ -89,7 +90,8 @@ class PairSearch:
         except UserError:  # there are none
             return
         if others:
-            text = f"{len(others)} images of the valid split are unused; dataset.splits.test={self._splits['valid']}"
+            text = f"unused: {counted(len(others), 'images')} of the valid split"
+            text = f"{text}; dataset.splits.test={self._splits['valid']}"
             warnings.warn(f"dataset.folds: divides the training images; {text} tests on them", Notice, stacklevel=2)
 
     def _of_split(self, split: str, wanted: Collection[str]) -> Pairs:

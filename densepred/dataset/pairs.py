@@ -120,7 +120,7 @@ def _without_byproducts(images: Mapping[str, Path], masks: Mapping[str, Path]) -
 def _tell_left_out(files: list[Path], folder: Path | None, what: str) -> None:
     if files:
         names = ", ".join(path.name for path in files[:3]) + (", ..." if len(files) > 3 else "")
-        text = f"{folder}: {len(files)} files left out, because their names are no {what}'s ({names})"
+        text = f"{folder}: {counted(len(files), 'files')} left out, named as no {what} ({names})"
         warnings.warn(f"{text}: dataset.image_suffix and dataset.mask_suffix choose", Notice, stacklevel=3)
 
 
@@ -137,7 +137,7 @@ def _check_partners(images: Mapping[str, Path], masks: Mapping[str, Path], where
     ]
     fact, pairs = f"{where}: {' and '.join(parts)}", images.keys() & masks.keys()
     if unpaired == "skip" and pairs:
-        text = f"{fact} left out, {len(pairs)} pairs remain (dataset.unpaired=skip)"
+        text = f"{fact} left out, {counted(len(pairs), 'pairs')} kept (dataset.unpaired=skip)"
         warnings.warn(text, Notice, stacklevel=3)
         return
     hint = "rename them, they differ from partners in upper and lower case alone" if case else "add or remove files"

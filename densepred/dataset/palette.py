@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from densepred.dataset.facts import counted
 from densepred.errors import UserError, shown
 
 Colour = tuple[int, int, int]
@@ -19,7 +20,8 @@ def parse_palette(palette: Sequence[Any], count: int) -> tuple[Colour, ...]:
     """Return `palette` as `count` RGB colours, or raise UserError if it is something else."""
     if len(palette) != count:
         raise UserError(
-            f"dataset.palette: {len(palette)} colours for {count} classes; give one [red, green, blue] each"
+            f"dataset.palette: {counted(len(palette), 'colours')} for {counted(count, 'classes')}; "
+            "give one [red, green, blue] each"
         )
     return tuple(parse_colour(colour, f"dataset.palette: colour {index}") for index, colour in enumerate(palette))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from densepred.dataset.coco import Id, Record
 from densepred.dataset.coco_fields import numbers
+from densepred.dataset.facts import counted
 from densepred.dataset.sides import sides
 from densepred.errors import Notice, UserError, shown
 
@@ -101,7 +102,7 @@ def mirrored(record: Record, names: Sequence[str], path: Path) -> Pairs | None:
     if not (isinstance(value, list) and all(map(_whole, value)) and sorted(value) == list(range(len(names)))):
         raise UserError(
             f"{path}: the flip_indices of {shown(record['name'])} are {shown(value)}; give for each of the "
-            f"{len(names)} keypoints the number, from 0, of its mirror image"
+            f"{counted(len(names), 'keypoints')} the number, from 0, of its mirror image"
         )
     if any(value[partner] != index for index, partner in enumerate(value)):
         raise UserError(f"{path}: the flip_indices of {shown(record['name'])} do not go in pairs; correct them")
@@ -148,8 +149,8 @@ def sigmas(record: Record, names: Sequence[str], path: Path) -> tuple[float, ...
     values = numbers(record["sigmas"], f"{path}: category {shown(record['name'])}", "sigmas", 0, 10)
     if len(values) != len(names) or min(values, default=1) == 0:
         raise UserError(
-            f"{path}: category {shown(record['name'])} has {len(values)} sigmas for {len(names)} keypoints; give one "
-            "above 0 for each, or none"
+            f"{path}: category {shown(record['name'])} has {counted(len(values), 'sigmas')} for "
+            f"{counted(len(names), 'keypoints')}; give one above 0 for each, or none"
         )
     return tuple(values)
 

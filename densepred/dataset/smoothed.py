@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from densepred.dataset.facts import counted
 from densepred.errors import Misfit
 
 MOST = 0.9
@@ -29,8 +30,8 @@ def refuse(mask: np.ndarray, path: Path) -> None:
     if between:
         low, high = int(values.min()), int(values.max())
         raise Misfit(
-            f"{path}: the mask is anti-aliased: {low} and {high} are labels, and {len(between)} values between them "
-            f"lie along the edges; {REMEDY}",
+            f"{path}: the mask is anti-aliased: {low} and {high} are labels, with "
+            f"{counted(len(between), 'values')} between them along the edges; {REMEDY}",
             "blended_masks",
             (low, *between, high),
         )

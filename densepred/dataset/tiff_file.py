@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from densepred.dataset import geo_file
+from densepred.dataset.facts import counted
 from densepred.dataset.image_file import MAX_PAGES, check_pixels, damage, full_size, hidden_slices, logged
 from densepred.types import UserError
 
@@ -98,7 +99,9 @@ def _layout(path: Path, pages: Sequence[TiffPage], max_pixels: int) -> Layout:
     if any((page.shape, page.dtype) != (first.shape, first.dtype) for page in kept):
         raise UserError(f"{path}: its pages have different sizes or types; save them as separate images")
     if len(kept) > 1 and first.samplesperpixel > 1:
-        raise UserError(f"{path}: has {len(kept)} pages of {first.samplesperpixel} bands; save one page, or grey pages")
+        raise UserError(
+            f"{path}: has {counted(len(kept), 'pages')} of {first.samplesperpixel} bands; save one page, or grey pages"
+        )
     if lost := hidden_slices(first.description, first.imagedepth, len(pages)):
         raise UserError(f"{path}: {lost}")
     for page in kept:

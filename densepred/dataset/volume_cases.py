@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from densepred.dataset.facts import counted
 from densepred.dataset.intensity import windowed
 from densepred.dataset.legend import doubt_ids
 from densepred.dataset.nifti_file import Volume, check_alike, is_volume, read_header, stem
@@ -79,7 +80,8 @@ def _check_partners(groups: Mapping[str, list[Path]], labels: Mapping[str, Path]
     alone, lonely = sorted(groups.keys() - labels), sorted(labels.keys() - groups)
     if not alone and not lonely:
         return
-    fact = f"{images}: {len(alone)} cases without labels, {len(lonely)} labels without a case ({(alone + lonely)[0]!r})"
+    counts = f"{counted(len(alone), 'cases')} without labels, {counted(len(lonely), 'labels')} without a case"
+    fact = f"{images}: {counts} ({(alone + lonely)[0]!r})"
     if unpaired == "refuse" or not groups.keys() & labels:
         names = [*(str(groups[name][0]) for name in alone), *(str(labels[name]) for name in lonely)]
         raise Misfit(f"{fact}; add them, or type dataset.unpaired=skip to leave them out", "unpaired", names=names)

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from densepred.dataset.facts import counted
 from densepred.dataset.file_names import normal
 from densepred.dataset.listing import LeftOut, image_files
 from densepred.dataset.paths import inside, split_word
@@ -97,7 +98,9 @@ def read(path: Path, root: Path) -> Described:
         raise UserError(f"{path}: describes keypoints (kpt_shape); export them as COCO for dataset=coco_keypoints")
     names = _names(data["names"], path)
     if data.get("nc") not in (None, len(names)):
-        raise UserError(f"{path}: nc is {shown(data['nc'])}, but there are {len(names)} names; correct one of them")
+        raise UserError(
+            f"{path}: nc is {shown(data['nc'])}, but it has {counted(len(names), 'names')}; correct one of them"
+        )
     splits = {word: _listed(data[name], path) for name, word in _words() if data.get(name) is not None}
     if not splits:
         raise UserError(f"{path}: names no images; add `train: images/train` and `val: images/val`")
@@ -115,7 +118,7 @@ def _darknet(path: Path, root: Path) -> Described:
     described = Described(path, root, [], splits)
     names = _lines(described.place(data["names"]))
     if data.get("classes") not in (None, str(len(names))):
-        fact = f"classes is {shown(data['classes'])}, but {data['names']} has {len(names)} names"
+        fact = f"classes is {shown(data['classes'])}, but {data['names']} has {counted(len(names), 'names')}"
         raise UserError(f"{path}: {fact}; correct one of them")
     return replace(described, names=_names(names, path))
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from densepred.draw.boxes import Caption, write
 from densepred.draw.maps import GAP, rgb
+from densepred.output import many
 
 TILE = 256
 """Approximate length of the longer side of the tiles of a montage."""
@@ -86,7 +87,10 @@ def montage(image: Tensor, maps: Tensor, names: Sequence[str] = (), largest: flo
     names = list(names) if len(names) == len(maps) else [str(i) for i in range(len(maps))]
     if len(maps) > MOST:
         rest = maps[MOST - 1 :].amax(0, keepdim=True)
-        maps, names = torch.cat([maps[: MOST - 1], rest]), [*names[: MOST - 1], f"{len(names) - MOST + 1} others"]
+        maps, names = (
+            torch.cat([maps[: MOST - 1], rest]),
+            [*names[: MOST - 1], many(len(names) - MOST + 1, "other")],
+        )
     top = max(float(maps.nan_to_num().max()) if largest is None else largest, 1e-6)
     named = [Caption(name, (0.0, 0.0), (0, 0, 0)) for name in names]
     ground = sized(rgb(image), TILE)

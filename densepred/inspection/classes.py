@@ -12,6 +12,7 @@ from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from densepred.inspection.override import typed
 from densepred.jobs.class_weights import median_frequency
+from densepred.output import many
 
 NEARLY = 0.9
 """Share of void above which an image is nearly void."""
@@ -113,11 +114,12 @@ def imbalance(names: Sequence[str], table: torch.Tensor) -> Iterator[Finding]:
     rare = [i for i, n in enumerate(totals.tolist()) if 0 < n < RARE * int(totals.max())]
     if rare:
         weights = ",".join(f"{value:.3g}" for value in median_frequency(table).tolist())
+        counted = many(len(rare), "class", "classes")
         shares = ", ".join(f"{names[i]} {totals[i] / totals.sum():.2%}" for i in rare)
         yield Finding(
             "note",
             "rare_classes",
-            f"train: {len(rare)} classes have under {RARE:.0%} of the pixels of the most frequent one: {shares}",
+            f"train: {counted} with under {RARE:.0%} of the pixels of the most frequent one: {shares}",
             "weight the classes in the loss, by median frequency balancing",
             override=f"task=semantic loss=ce {in_shell(f'loss.class_weights=[{weights}]')}",
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
+from densepred.output import many
 
 NEAR = 4
 """Bits of 64 in which the hashes of near-duplicates may differ."""
@@ -42,7 +43,7 @@ def findings(splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
     for split, found in splits.items():
         flat = [one.id for one in found if one.hash is None and one.error is None]
         if flat:
-            fact = f"{split}: {len(flat)} images are nearly of one brightness, and are not compared with others"
+            fact = f"{split}: {many(len(flat), 'image')} nearly of one brightness, not compared with others"
             yield Finding("note", "flat_images", fact, "remove them if they are failed exposures", tuple(flat))
     for split, rows in hashed.items():
         hashes = [one.hash or 0 for one in rows]

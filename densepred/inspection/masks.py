@@ -18,6 +18,7 @@ from densepred.dataset.pair_search import PairSearch
 from densepred.errors import UserError, in_shell
 from densepred.inspection.finding import Finding
 from densepred.inspection.override import typed
+from densepred.output import many
 from densepred.types import MAX_CLASSES, VOID
 
 MANY = 64
@@ -140,7 +141,7 @@ def diagnose(facts: Iterable[MaskFacts], known: Mapping[int, int] = EMPTY, root:
 def _in_colours(read: Sequence[MaskFacts], masks: int, root: str) -> Diagnosis:
     table = sorted({colour for one in read for colour in one.colours})
     paths = tuple(one.path for one in read)
-    fact = f"{len(read)} of {masks} masks are coded by {len(table)} colours"
+    fact = f"{len(read)} of {masks} masks are coded by {many(len(table), 'colour')}"
     if len(table) > MAX_CLASSES:
         remedy = "they may number instances or be photographs; give dataset.masks the folder of masks"
         return Diagnosis("colour_masks", f"{fact}, more than {MAX_CLASSES} classes", samples=paths, remedy=remedy)
@@ -157,7 +158,7 @@ def _blended(paths: tuple[str, ...], ids: Sequence[int], masks: int) -> Diagnosi
     label_map = {value: int(value >= half) for value in ids}
     fact = (
         f"{len(paths)} of {masks} masks are anti-aliased: along the edges they hold values between their labels "
-        f"({len(ids)} values in all)"
+        f"({many(len(ids), 'value')} in all)"
     )
     return Diagnosis("blended_masks", fact, {"classes": 2, "label_map": label_map}, samples=paths)
 

@@ -10,6 +10,7 @@ from torchvision.ops import box_iou
 from densepred.dataset import run_length
 from densepred.inspection.facts import Facts, Objects
 from densepred.inspection.finding import Finding
+from densepred.output import many
 from densepred.types import Annotation
 
 HIDDEN = 0.1
@@ -94,7 +95,7 @@ def findings(split: str, found: Sequence[Facts], convert: str = "") -> Iterator[
         bad = sorted((one for one in known if getattr(one.objects, kind)), key=lambda o: -getattr(o.objects, kind))
         if bad:
             number = sum(getattr(one.objects, kind) for one in bad)
-            fact = f"{split}: {number} of {total} are {words}, in {len(bad)} images"
+            fact = f"{split}: {number} of {total} are {words}, in {many(len(bad), 'image')}"
             level = "note" if kind in ("tiny", "hidden") else "warning"
             yield Finding(level, f"{kind}_objects", fact, remedy, _ids(bad), convert if kind == "outside" else "")
     without = [one for one in known if not one.objects.count]

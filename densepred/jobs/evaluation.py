@@ -35,6 +35,7 @@ from densepred.jobs.per_image import PerImage
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
 from densepred.loader.workers import ending_children
+from densepred.output import many
 from densepred.process import memory
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console, splits
@@ -207,7 +208,7 @@ def _by_digest(
             "images; train it again for scores that count"
         )
     elif isinstance(before, dict) and before.get("digest") != members.digest:
-        yield f"the {split} split has {members.count} images, others than when {path} was trained"
+        yield f"the {split} split has {many(members.count, 'image')}, others than when {path} was trained"
 
 
 def as_trained(task: Task, data: Dataset, path: Path) -> Dataset:

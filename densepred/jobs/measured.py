@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from densepred.contracts import Dataset
 from densepred.errors import MachineError, UserError
 from densepred.ops.boxes import from_ids
+from densepred.output import many
 from densepred.types import Annotation
 
 LOOKED_AT = 16
@@ -81,7 +82,7 @@ def grouping(found: Measured, limit: int) -> list[Choice]:
     their weight falls with the size: 0.1 for objects of up to 20 pixels, 0.01 (the paper's) from 200 on.
     """
     side = found.side()
-    seen = f"the median shorter side of {len(found.objects)} objects is {side:.0f} pixels"
+    seen = f"the median shorter side of {many(len(found.objects), 'object')} is {side:.0f} pixels"
     sigma, weight = min(8.0, max(1.0, round(side / 4, 1))), min(0.1, max(0.01, round(2 / side, 3)))
     return [
         Choice("task.codec.sigma", sigma, f"{seen}; a quarter of it, 1 to 8"),
@@ -106,7 +107,9 @@ def fcos_levels(found: Measured, limit: int) -> list[Choice]:
     start, extra = (4, 1) if side < SMALL else (8, 2)
     strides = [start * 2**level for level in range(5)]
     bound = "below" if side < SMALL else "at least"
-    reason = f"the median shorter side of {len(found.objects)} objects is {side:.0f} pixels, {bound} {SMALL:.0f}"
+    reason = (
+        f"the median shorter side of {many(len(found.objects), 'object')} is {side:.0f} pixels, {bound} {SMALL:.0f}"
+    )
     return [
         Choice("task.codec.strides", strides, reason),
         Choice("decoder.stride", start, "the finest of these levels"),
@@ -123,7 +126,7 @@ def pose_crop(found: Measured, accelerator: bool) -> Choice:
     longest, where = (256, "an accelerator") if accelerator else (128, "a CPU")
     shape = median(height / width for height, width in found.objects) if found.objects else 4 / 3
     sides = [longest, longest / shape] if shape >= 1 else [longest * shape, longest]
-    seen = "the median box is" if found.objects else f"no box in {len(found.sizes)} images that were measured, so it is"
+    seen = "the median box is" if found.objects else f"no box in {many(len(found.sizes), 'measured image')}, so it is"
     reason = f"{seen} {shape:.2f} times as high as wide; the longer side is {longest} on {where}"
     return Choice("data.crop", _multiples(sides), reason)
 

@@ -17,6 +17,7 @@ from densepred.errors import Notice, UserError
 from densepred.jobs import parts, recipe_beside
 from densepred.jobs.crowding import largest
 from densepred.jobs.measured import STEP, Choice, Measured, fcos_levels, grouping, measure, pose_crop
+from densepred.output import many
 
 PASSES, LEAST_STEPS, MOST_STEPS, VALIDATIONS = 40, 1000, 20_000, 40
 
@@ -94,7 +95,7 @@ def _of_objects(config: DictConfig, task: str, measured: Measured, dataset: Data
         return []
     if not measured.objects:
         count = len(measured.sizes)
-        say(f"recipe: no object in {count} images that were measured; settings of task={task} keep their defaults")
+        say(f"recipe: no object in {many(count, 'measured image')}; settings of task={task} keep their defaults")
         return []
     measured.most = max(measured.most, largest(dataset)[0].whole)
     return chosen(measured, config.task.codec.max_detections)

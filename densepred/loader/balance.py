@@ -14,6 +14,7 @@ from torch import Tensor
 from densepred.contracts import Dataset
 from densepred.errors import MachineError, UserError
 from densepred.loader.seeds import random_generator
+from densepred.output import many
 from densepred.types import VOID, Annotation, Info
 
 CLASSES = "classes"
@@ -54,7 +55,7 @@ class ClassBalance:
         never = [name for label, name in enumerate(self.names) if label not in self.images]
         lacking = f"; never drawn, because no image holds them: {', '.join(never)}" if never else ""
         empty = self.count - len(torch.cat(list(self.images.values())).unique()) - len(self.errors)
-        absent = [f"{empty} images without a class"] * (empty > 0)
+        absent = [f"{many(empty, 'image')} without a class"] * (empty > 0)
         absent += [f"{len(self.errors)} that cannot be read"] * bool(self.errors)
         missed = f"; never drawn: {' and '.join(absent)}" if absent else ""
         return (

@@ -25,6 +25,7 @@ from densepred.contracts import Dataset
 from densepred.errors import UserError
 from densepred.loader.each import each
 from densepred.loader.samples import checked
+from densepred.output import many
 from densepred.process.memory import free_memory
 from densepred.types import Sample
 
@@ -231,5 +232,5 @@ def _within(samples: Iterator[Sample | None], kind: str, folder: Path) -> Iterat
 
 def describe(datasets: Mapping[str, Cached], kind: str) -> str:
     """Tell on one line how much is kept, and where."""
-    kept = [f"{len(one)} {split} images, {one.size / 1e6:.3g} MB" for split, one in datasets.items()]
+    kept = [f"{many(len(one), f'{split} image')}, {one.size / 1e6:.3g} MB" for split, one in datasets.items()]
     return f"data.cache={kind}: decoded samples are kept in {place(kind)}: {'; '.join(kept)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from densepred.output import many
 from densepred.reporting.runs import Evaluation, Run
 
 RESAMPLES = 2000
@@ -48,8 +49,8 @@ class Test:
         """Describe the result in words."""
         low, high = (self.low, self.high) if self.low > 0 or not self.significant else (-self.high, -self.low)
         sign = "" if self.significant else "+"
-        interval = f"95 % interval {low:{sign}.4f} to {high:{sign}.4f}, p = {self.p:.3f}, {self.images} images"
-        rest = f", {self.left_out} images of one run alone left out" if self.left_out else ""
+        interval = f"95 % interval {low:{sign}.4f} to {high:{sign}.4f}, p = {self.p:.3f}, {many(self.images, 'image')}"
+        rest = f", {many(self.left_out, 'image')} of one run alone left out" if self.left_out else ""
         if not self.significant:
             return f"{self.first} and {self.second}: no significant difference ({interval}{rest})"
         better, worse = (self.second, self.first) if self.difference > 0 else (self.first, self.second)

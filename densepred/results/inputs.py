@@ -11,6 +11,7 @@ from typing import Any
 
 from densepred.errors import Notice, UserError
 from densepred.home import expand
+from densepred.output import many
 
 KINDS = (
     "labels",
@@ -98,7 +99,7 @@ def without_companions(files: list[Path], source: Path, ckpt: object) -> list[Pa
     if found:
         pairs = [f"{mask.relative_to(source)} of {image.relative_to(source)}" for mask, image in found.items()]
         names = ", ".join(pairs[:2]) + (", ..." if len(pairs) > 2 else "")
-        text = f"left out {len(found)} files that belong to images by their names ({names})"
+        text = f"left out {many(len(found), 'file')} named after images ({names})"
         warnings.warn(f"input={source}: {text}; all_files=true predicts them too", Notice, stacklevel=2)
     return [file for file in files if file not in found]
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from densepred import atomic, distributed
 from densepred.errors import UserError
+from densepred.output import many
 
 FILE = "run.lock"
 BEFORE_RECORD = ("config.yaml", "environment.json")
@@ -184,7 +185,7 @@ def owned(folder: Path, say: Callable[[str], object] = print) -> Iterator[Lock |
         if refusal := distributed.share(refusal):
             raise UserError(refusal)
         if lock is not None and (left := [*atomic.clean(folder), *atomic.clean(folder / "checkpoints")]):
-            say(f"{folder}: removed {len(left)} files that a stopped process had begun: {', '.join(left[:3])}")
+            say(f"{folder}: removed {many(len(left), 'file')} that a stopped process had begun: {', '.join(left[:3])}")
         yield lock
 
 

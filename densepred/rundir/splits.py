@@ -15,6 +15,7 @@ from densepred.contracts import Dataset
 from densepred.dataset.paths import split_word
 from densepred.errors import UserError
 from densepred.home import expand
+from densepred.output import many
 
 FILE = "splits.json"
 MOST = 200_000
@@ -106,7 +107,9 @@ def changes(then: Record, now: Record) -> list[str]:
     for split, members in now.splits.items():
         before = then.splits.get(split)
         if before is not None and before.digest != members.digest:
-            out.append(f"the {split} split had {before.count} images and has {members.count}{_moves(before, members)}")
+            out.append(
+                f"the {split} split had {many(before.count, 'image')} and has {members.count}{_moves(before, members)}"
+            )
     return [*out, *trained_on(then, now)]
 
 

@@ -66,7 +66,7 @@ def test_colours(tmp_path: Path, data: Any) -> None:
         ({"classes": [{"name": "a", "color": [1.5, 0, 0]}]}, r"is \[1\.5, 0, 0\]; write"),
         ({"classes": [{"name": "a", "color": [256, 0, 0]}]}, r"is \[256, 0, 0\]; write"),
         ({"classes": [{"name": "a", "color": [1, 2, 3, 9]}]}, "partly transparent"),
-        ({"classes": ["a"], "palette": [[0, 0, 0], [1, 1, 1]]}, "2 colours for 1 classes"),
+        ({"classes": ["a"], "palette": [[0, 0, 0], [1, 1, 1]]}, "2 colours for 1 class;"),
         ({"classes": [{"name": "a", "id": 1.5}]}, "the id of 'a' is 1.5; write a whole number"),
         ({"classes": ["a"], "ignore_index": "x"}, "ignore_index is 'x'; write a whole number"),
         ({"classes": [{"name": "a", "ignore": "no"}]}, "ignore of 'a' is 'no'; write true or false"),

@@ -29,7 +29,7 @@ def test_classes_of_cvat_have_the_colours_of_labelmap_txt_in_rgb_and_in_palette_
     colours = np.array([[0, 0, 9], [9, 0, 0], [1, 2, 3]], np.uint8)
     ids = IDS % 3
     root = tree(tmp_path, colours[ids])
-    with pytest.warns(Notice, match=r"labelmap\.txt: names the 3 classes of the masks"):
+    with pytest.warns(Notice, match=r"labelmap\.txt: names 3 classes of the masks"):
         data = Folder(root)
     assert data.info.classes == ("sky", "car", "fog")
     assert data.info.palette == ((0, 0, 9), (9, 0, 0), (1, 2, 3))
@@ -118,7 +118,7 @@ def test_files_that_the_suffixes_leave_out_are_counted(tmp_path: Path) -> None:
     for end in ("_0000", "_0001"):
         write(tmp_path / f"images/train/a{end}.png", picture())
     (tmp_path / "images/train/a.png").unlink()
-    with pytest.warns(Notice, match=r"images/train: 1 files left out.*a_0001\.png"):
+    with pytest.warns(Notice, match=r"images/train: 1 file left out.*a_0001\.png"):
         data = Folder(root, image_suffix="_0000")
     assert torch.equal(data[0].image.permute(1, 2, 0), stored(tmp_path / "images/train/a_0000.png"))
     with pytest.raises(UserError, match=r"holds no images whose names end in _x"):

@@ -156,7 +156,7 @@ def test_files_without_a_partner_are_left_out_on_request(folder: str, tmp_path: 
     make = Folder if folder == "masks" else InstanceFolder
     with pytest.raises(UserError, match=r"1 mask without an image \('e'\); .* dataset\.unpaired=skip"):
         make(str(tmp_path))
-    said = r"1 image without a mask \('d'\) and 1 mask without an image \('e'\) left out, 3 pairs remain"
+    said = r"1 image without a mask \('d'\) and 1 mask without an image \('e'\) left out, 3 pairs kept"
     with pytest.warns(Notice, match=said):
         data = make(str(tmp_path), unpaired="skip")
     assert [pair.id for pair in data.pairs] == ["a", "b", "c"]

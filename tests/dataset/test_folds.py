@@ -101,7 +101,7 @@ def members(root: Path, split: str, **options: Any) -> set[str]:
 
 
 def test_folds_divide_the_training_images_and_tell_which_are_unused(tree: Path) -> None:
-    with pytest.warns(UserWarning, match=r"2 images of the valid split are unused; dataset.splits.test=val tests"):
+    with pytest.warns(UserWarning, match=r"unused: 2 images of the valid split; dataset.splits.test=val tests"):
         train = members(tree, "train", folds=3, fold=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -176,7 +176,7 @@ def test_random_splits_and_lists_work_as_in_folder(root: Path) -> None:
         (None, {"divisor": 9, "label_map": {3: 7}}, ["dataset.label_map: 3 -> 7", "0 to 1"]),
         (None, {"divisor": 9, "label_map": {"x": 7}}, ["dataset.label_map", "{255: 1}"]),
         (None, {"ignore_index": -1}, ["dataset.ignore_index: -1"]),
-        (None, {"palette": [[0, 0, 0]]}, ["dataset.palette: 1 colours for 2"]),
+        (None, {"palette": [[0, 0, 0]]}, ["dataset.palette: 1 colour for 2"]),
         (None, {"exif": "x"}, ["dataset.exif: 'x'", "auto"]),
     ],
 )

@@ -113,7 +113,7 @@ def test_volumes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "b", r"hold the ids \[0, 2, 4\]; number them")
     assert Nifti(str(tmp_path / "b"), splits=ALL, label_map={2: 1, 4: 255}).info.classes == ("class_0", "class_1")
     write(tmp_path / "b/imagesTr/b.nii.gz", image[0])
-    refused(tmp_path / "b", r"1 cases without labels, 0 labels without a case \('b'\)")
+    refused(tmp_path / "b", r"1 case without labels, 0 labels without a case \('b'\)")
     with pytest.warns(Notice, match="left out"):
         assert len(Nifti(str(tmp_path / "b"), splits=ALL, unpaired="skip", classes=5)) == SHAPE[2]
     write(tmp_path / "b/labelsTr/b.nii.gz", labels)

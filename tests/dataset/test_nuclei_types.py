@@ -57,7 +57,7 @@ def test_colours_as_fractions_are_refused_not_blackened(tmp_path: Path) -> None:
 def test_labels_without_an_image_are_named(tmp_path: Path) -> None:
     hovernet_tree.tree(tmp_path, "Test")
     savemat(tmp_path / "Test/Labels/test_99.mat", hovernet_tree.maps())
-    with pytest.warns(Notice, match=r"Labels: 1 \.mat files left out, because they have no image \(test_99\.mat\)"):
+    with pytest.warns(Notice, match=r"Labels: 1 \.mat file left out for want of an image \(test_99\.mat\)"):
         assert len(HoverNet(str(tmp_path), "test")) == 10
 
 

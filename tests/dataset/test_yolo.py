@@ -118,7 +118,7 @@ def test_a_line_of_another_form_is_refused(root: Path, lines: str, said: str) ->
     ("text", "said"),
     [
         ("train: images/train\n", "has no `names`"),
-        ("train: images/train\nnc: 3\n" + NAMES, "nc is 3, but there are 2 names"),
+        ("train: images/train\nnc: 3\n" + NAMES, "nc is 3, but it has 2 names"),
         ("train: images/train\nkpt_shape: [17, 3]\n" + NAMES, "coco_keypoints"),
         ("train: images/nowhere\n" + NAMES, "is missing"),
         ("train: images/train\nnames: {1: cat, 2: dog}\n", "mapping of 0, 1"),

@@ -200,7 +200,7 @@ def test_published_weights_that_lag_behind_are_written_again(run: Path, capsys: 
     assert resumed(run) == 0
     heard = capsys.readouterr().out
     assert "last.safetensors was not of step 4; it is written again" in heard
-    assert "removed 1 files" in heard
+    assert "removed 1 file that" in heard
     for file, tensors in ((last, whole[0]), (best, whole[1])):
         found = read_tensors(file)
         assert all(torch.equal(found[name], value) for name, value in tensors.items())

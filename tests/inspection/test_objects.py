@@ -85,5 +85,5 @@ def test_boxes_off_the_image_are_found_in_the_files_that_hold_them(option: str, 
     words = [f"dataset={option}", "dataset.root=my data", "format=json"]
     (one,) = [one for one in inspect(settings, words).findings if one.kind == "outside_objects"]
     assert (one.level, list(one.samples)) == ("warning", [name])
-    assert re.match(r"train: 1 of \d are boxes or outlines that reach beyond their image, in 1 images", one.fact)
+    assert re.match(r"train: 1 of \d are boxes or outlines that reach beyond their image, in 1 image\b", one.fact)
     assert one.override == f"densepred-convert dataset={option} 'dataset.root=my data' output=DIR form=coco"

@@ -55,4 +55,4 @@ def test_crops_of_instances_have_the_shape_of_their_boxes() -> None:
     assert pose_crop(of((400.0, 1.0)), accelerator=False).value == [128, 32]
     assumed = pose_crop(Measured([(5, 5)]), accelerator=True)
     assert assumed.value == [256, 192]
-    assert assumed.reason.startswith("no box in 1 images that were measured, so it is 1.33 times")
+    assert assumed.reason.startswith("no box in 1 measured image, so it is 1.33 times")

@@ -142,7 +142,7 @@ def test_what_follows_from_objects_is_set_and_printed(
 def test_a_line_tells_that_no_object_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
     config = composed("recipe=panoptic", *SHAPES)
     assert recipe._of_objects(config, "panoptic", Measured([(5, 5)] * 16), Cells()) == []
-    assert "no object in 16 images that were measured; settings of task=panoptic keep" in capsys.readouterr().err
+    assert "no object in 16 measured images; settings of task=panoptic keep" in capsys.readouterr().err
     assert recipe._of_objects(config, "semantic", Measured([(5, 5)] * 16), Cells()) == []
     assert capsys.readouterr().err == ""
 

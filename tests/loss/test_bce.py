@@ -54,5 +54,5 @@ def test_a_beta_that_does_not_fit_is_named() -> None:
     for pos_weight in (0, -1.0):
         with pytest.raises(UserError, match=r"loss\.pos_weight: .*give a number above 0"):
             BinaryCrossEntropy(pos_weight)
-    with pytest.raises(UserError, match=r"loss\.pos_weight has 2 values for 3 classes"):
+    with pytest.raises(UserError, match=r"loss\.pos_weight has values: 2, classes: 3"):
         BinaryCrossEntropy([1.0, 2.0])(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.uint8))

@@ -42,7 +42,7 @@ def test_gradients_are_finite_where_the_prediction_is_certain(gamma: float) -> N
 
 
 def test_alpha_that_does_not_fit_is_named() -> None:
-    with pytest.raises(UserError, match=r"loss\.alpha has 2 values for 3 classes; give one"):
+    with pytest.raises(UserError, match=r"loss\.alpha has values: 2, classes: 3; give one"):
         Focal(alpha=[1.0, 2.0])(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.uint8))
     with pytest.raises(UserError, match=r"loss\.alpha: 2\.0"):
         Focal(alpha=2.0)

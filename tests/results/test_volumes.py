@@ -75,7 +75,7 @@ def test_a_folder_of_cases_gives_a_folder_of_labels(
     for name in ("a", "b", "c"):
         save(tmp_path / "in", name)
     (tmp_path / "in/imagesTr/c_0001.nii.gz").unlink()
-    with pytest.warns(Notice, match=r"left out 3 files that belong .* \(labelsTr/a\.nii\.gz of im"):
+    with pytest.warns(Notice, match=r"left out 3 files named after images \(labelsTr/a\.nii\.gz of im"):
         assert predicted(run, tmp_path / "in", tmp_path / "out", "frames=true", "overlay=false") == 4
     assert "c_0000.nii.gz: has 1 channels where 2 are needed; give NAME_0000" in capsys.readouterr().err
     names = sorted(path.name for path in (tmp_path / "out/nifti/labels/imagesTr").iterdir())

@@ -79,7 +79,7 @@ def per_class(values: Tensor | None, logits: Tensor, key: str) -> Tensor | None:
         return None
     classes = logits.shape[1]
     if len(values) != classes:
-        raise UserError(f"{key} has {len(values)} values for {classes} classes; give one value per class")
+        raise UserError(f"{key} has values: {len(values)}, classes: {classes}; give one value per class")
     return values.to(logits.dtype)
 
 

@@ -91,7 +91,7 @@ def test_settings_out_of_range_are_refused_by_key() -> None:
     for value in (-0.1, float("nan")):
         with pytest.raises(UserError, match=r"loss\.k: .*give 0 or more"):
             labels.at_least_zero(value, "loss.k")
-    with pytest.raises(UserError, match=r"loss\.k has 2 values for 3 classes"):
+    with pytest.raises(UserError, match=r"loss\.k has values: 2, classes: 3"):
         labels.per_class(torch.ones(2), torch.zeros(1, 3, 1, 1), "loss.k")
 
 
