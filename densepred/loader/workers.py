@@ -30,6 +30,9 @@ NO_FILE = 72
 NO_SHARED = 73
 """Exit code of a loader worker that gets no shared memory for a batch; EX_CANTCREAT of sysexits.h."""
 
+HUNG_UP = (ConnectionError, EOFError)
+"""Errors of a connection that the parent has closed."""
+
 LINGER = 60.0
 """Seconds that a loader worker stays after SIGTERM."""
 
@@ -66,8 +69,10 @@ def calm_worker(worker: int) -> None:
 
 
 def _unsent(error: BaseException, item: object) -> None:
-    """Report what kept a thread from sending a batch to the parent, as `multiprocessing` would by a traceback."""
+    """Report what kept a thread from sending a batch, and end this worker: the parent would wait for the batch."""
     _report(type(error), error, error.__traceback__)
+    if not isinstance(error, HUNG_UP):
+        os._exit(1)
 
 
 def _started_or_ended(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
@@ -99,7 +104,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         os._exit(NO_FILE)
     if "shared memory" in text and "No space left on device" in text:
         os._exit(NO_SHARED)
-    if not isinstance(error, (ConnectionError, EOFError)):
+    if not isinstance(error, HUNG_UP):
         sys.__excepthook__(kind, error, trace)
 
 

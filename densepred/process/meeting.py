@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Collection
@@ -16,7 +17,7 @@ from datetime import timedelta
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
 from densepred.errors import MachineError, PeerLost
-from densepred.process import ranks
+from densepred.process import ranks, supervisor
 
 MEETING = "densepred/meeting"
 """Keys of a store by which the ranks of an attempt find each other."""
@@ -79,10 +80,22 @@ def of_first(rank: int, world_size: int, patience: Patience) -> Store:
     else:
         while not _answers(address, port):
             patience.look([0], world_size, f" (nothing answers at MASTER_ADDR={address} MASTER_PORT={port})")
+        stranger = threading.Timer(min(patience.seconds, SOON), _end_before_stranger, (port,))
+        stranger.daemon = True
+        stranger.start()
         store = TCPStore(address, port, is_master=False, timeout=timedelta(seconds=SOON))
+        stranger.cancel()
         store.set_timeout(wait)
     step = [os.environ.get(name, "0") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")]
     return PrefixStore(".".join(step), store)
+
+
+def _end_before_stranger(port: int) -> None:
+    """End this process: torch waits without an end for the greeting of a store, which another program never gives."""
+    fact = "another program answers there, none of this run"
+    print(f"error: MASTER_PORT={port}: {fact}; set MASTER_PORT to another port", file=sys.stderr, flush=True)
+    supervisor.told()
+    os._exit(2)
 
 
 def _answers(address: str, port: int) -> bool:
