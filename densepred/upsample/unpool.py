@@ -10,13 +10,15 @@ from densepred.types import UserError
 
 class Unpool(Upsample):
     def __init__(self, in_channels: int, out_channels: int, pooled_channels: int | None, factor: int = 2) -> None:
+        if factor != 2:
+            raise UserError(
+                f"upsample=unpool undoes one 2x2 pooling, the decoder rises by {factor} at once; use upsample=bilinear"
+            )
         if pooled_channels is None:
             raise UserError(
                 "upsample=unpool needs an encoder that max-pools between all levels that the decoder joins "
                 "(plain, vgg16); use one of them or upsample=bilinear"
             )
-        if factor != 2:
-            raise UserError(f"upsample=unpool undoes 2x2 pooling, not a factor of {factor}; use upsample=bilinear")
         super().__init__()
         fits = in_channels == pooled_channels
         self.enter = nn.Identity() if fits else nn.Conv2d(in_channels, pooled_channels, 1)

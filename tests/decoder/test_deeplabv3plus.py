@@ -68,7 +68,7 @@ def test_unpooling_serves_neighbouring_levels_only() -> None:
     encoder = Plain(3, widths=(4, 6, 8))
     decoder = DeepLabV3Plus(encoder, Unpool, width=8, low_width=4)
     assert decoder(encoder(torch.rand(1, 3, 37, 45)))[0].shape == (1, 8, 18, 22)
-    with pytest.raises(UserError, match="needs an encoder that max-pools between all levels"):
+    with pytest.raises(UserError, match="rises by 4 at once"):
         DeepLabV3Plus(encoder, Unpool, width=8, low_width=4, stride=1)
 
 

@@ -39,5 +39,5 @@ def test_an_encoder_that_does_not_pool_is_refused_with_the_remedy() -> None:
 
 
 def test_another_factor_is_refused() -> None:
-    with pytest.raises(UserError, match="not a factor of 4; use upsample=bilinear"):
+    with pytest.raises(UserError, match="rises by 4 at once; use upsample=bilinear"):
         Unpool(4, 4, 4, factor=4)
