@@ -111,7 +111,7 @@ def test_folders_are_predicted_into_files(run: api.Run, tmp_path: Path) -> None:
         (lambda run: api.train(cast(Any, 20)), "20: overrides are texts"),
         (lambda run: api.evaluate("no-such-run"), "no-such-run"),
         (lambda run: api.Run(Path("no-such-run")), "no-such-run: there is no such run folder"),
-        (lambda run: api.predict(run, "no.png"), r"no\.png: no such file"),
+        (lambda run: api.predict(run, "no.png"), r"no\.png: there is no such file"),
         (lambda run: api.predict(run, "no.png", "output=x"), "output: predict writes no files; call api.predict_files"),
         (lambda run: api.predict(run, np.zeros((9, 9, 3), np.uint8), "tyle=3"), "tyle"),
     ],
