@@ -221,10 +221,18 @@ class Run:
                 "parameters": sum(p.numel() for p in state.model.parameters()),
                 "seconds": round(progress.seconds, 1),
                 "images_per_second": round(statistics.median(speeds), 2) if speeds else None,
-                "peak_memory_mb": round(peak_memory_mb(state.device)),
+                "peak_memory_mb": max(self._former_peak(), round(peak_memory_mb(state.device))),
                 **({"probe": dict(diagnostics)} if diagnostics is not None else {}),
             },
         )
+
+    def _former_peak(self) -> int:
+        """Return the peak memory that the summary of this folder has: a run that goes on may need less of it."""
+        try:
+            found = json.loads((self.folder / "summary.json").read_text(encoding="utf-8")).get("peak_memory_mb")
+        except (OSError, ValueError, AttributeError):
+            return 0
+        return found if isinstance(found, int) else 0
 
     def _write_summary(self, values: Mapping[str, Any]) -> None:
         path = self.folder / "summary.json"

@@ -25,3 +25,14 @@ def test_speed_and_loss_are_kept(tmp_path: Path) -> None:
     assert known is not None
     assert json.loads(path.read_text())["images_per_second"] == known
     assert validated(tmp_path)[-1] == first != "-"
+
+
+def test_the_peak_of_memory_is_that_of_all_starts(tmp_path: Path) -> None:
+    words = ("trainer.max_steps=1", "encoder.widths=[2,4]")
+    assert running.train(tmp_path, *words) == 0
+    path = tmp_path / "summary.json"
+    for known, expected in ((10**7, 10**7), ("many", None)):
+        path.write_text(json.dumps({"peak_memory_mb": known}))
+        assert running.train(tmp_path, *words, f"trainer.resume={tmp_path}", "trainer.allow=[trainer.max_steps]") == 0
+        found = json.loads(path.read_text())["peak_memory_mb"]
+        assert found == expected if expected else 0 < found < 10**7
