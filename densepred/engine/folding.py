@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -33,16 +34,18 @@ def fold(model: nn.Module) -> list[nn.Module]:
     copy of the weights is kept. This is for float32 on a CPU, where a pass costs much beside a convolution.
 
     Pairs are neighbours in `nn.Sequential`, and those that a module names in `normed`. Modules with hooks, compiled
-    ones, and weights that are divided among processes are left alone.
+    ones, shared ones, and weights that are divided among processes are left alone.
     """
     changed: list[nn.Module] = []
     if any(part._compiled_call_impl is not None for part in model.modules()):
         return changed
+    places = Counter(part for _, part in model.named_modules(remove_duplicate=False))  # a shared one may have two norms
     for parent in model.modules():
         for conv, norm in _pairs(parent):
             if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d) or norm.training:
                 continue
-            if _as_typed(conv) and _as_typed(norm) and norm.running_var is not None:
+            alone = places[conv] == places[norm] == 1
+            if alone and _as_typed(conv) and _as_typed(norm) and norm.running_var is not None:
                 weight, bias = _weights(conv, norm)
                 conv.__dict__["forward"] = partial(conv._conv_forward, weight=weight, bias=bias)
                 norm.__dict__["forward"] = _unchanged

@@ -97,6 +97,11 @@ def with_hook() -> nn.Module:
     return pair
 
 
+def with_a_norm_per_level() -> nn.Module:
+    conv = nn.Conv2d(3, 3, 1)
+    return nn.ModuleList([nn.Sequential(conv, BatchNorm2d(3)), nn.Sequential(conv, BatchNorm2d(3))])
+
+
 def compiled() -> nn.Module:
     pair = ConvNormAct(3, 4)
     pair.compile(backend="eager")
@@ -115,6 +120,7 @@ def compiled() -> nn.Module:
         pytest.param(ConvNormAct(3, 4, norm="group"), id="group norm"),
         pytest.param(ConvNormAct(3, 4).double(), id="double"),
         pytest.param(with_hook(), id="hook"),
+        pytest.param(with_a_norm_per_level(), id="shared"),
         pytest.param(compiled(), id="compiled"),
     ],
 )
