@@ -66,11 +66,15 @@ def many(count: int, noun: str, plural: str | None = None) -> str:
 
 
 class Screen:
-    """A stream of text, such as standard output, that shows `clean` text alone, on a terminal in lines that fit."""
+    """A stream of text, such as standard output, that shows `clean` text alone, on a terminal in lines that fit.
+
+    A stream that takes no more text ends no work: what follows is dropped, and `taken_error` returns the reason.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._line = ""  # what the line on the terminal has already
+        self._error: OSError | None = None
 
     def write(self, text: str) -> int:
         for clear in _bars:
@@ -80,8 +84,28 @@ class Screen:
             lines = "\n".join(fitted(line, width) for line in (self._line + shown).split("\n"))
             shown = lines.removeprefix(self._line) if lines.startswith(self._line) else shown
         self._line = (shown if "\n" in shown else self._line + shown).rpartition("\n")[2]
-        self._stream.write(shown)
+        with self._dropping():
+            self._stream.write(shown)
         return len(text)
+
+    def flush(self) -> None:
+        with self._dropping():
+            self._stream.flush()
+
+    def taken_error(self) -> OSError | None:
+        """Return why text was lost, once; None also if a reader such as `head` has ended, which wanted no more."""
+        error, self._error = self._error, None
+        return error
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            with open(os.devnull, "w") as nowhere:  # also for what waits in buffers, and for other processes
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+            if not isinstance(error, BrokenPipeError):
+                self._error = error
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import _thread
 import contextlib
 import faulthandler
-import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from densepred.errors import UserError, exhausted
-from densepred.process import supervisor
+from densepred.process import standard_error, supervisor
 from densepred.process.stop import Stopped
 
 SLOW = 30.0
@@ -60,7 +59,7 @@ def _named(path: str, at: str) -> Iterator[None]:
 def _tell(ended: threading.Event, path: str, at: str) -> None:
     if not ended.wait(SLOW):
         text = f"{at}: {path}: its module is still being imported after {SLOW:g} s; Ctrl-C stops the command"
-        os.write(2, f"warning: {text}\n".encode(errors="backslashreplace"))
+        standard_error.write(f"warning: {text}")
 
 
 @contextmanager

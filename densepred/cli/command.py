@@ -59,11 +59,11 @@ def run(
         print("error: python -O: Hydra reads lists wrongly without assertions; leave out -O", file=sys.stderr)
         sys.exit(2)
     if help.wanted(sys.argv[1:]):
-        _show(help.text(name, configs(), sys.argv[1:], examples))
-        sys.exit(0)
+        print(help.text(name, configs(), sys.argv[1:], examples))
+        sys.exit(streams.flushed(0))
     if "--version" in sys.argv[1:]:
-        _show(flags.versions())
-        sys.exit(0)
+        print(flags.versions())
+        sys.exit(streams.flushed(0))
     try:
         sys.path.append(os.getcwd())
     except FileNotFoundError:
@@ -265,15 +265,6 @@ def _remove_empty(folder: Path, own: bool) -> None:
             empty.rmdir()
         if here in empty.parent.parents:
             empty.parent.rmdir()
-
-
-def _show(text: str) -> None:
-    try:
-        print(text, flush=True)
-    except (
-        BrokenPipeError
-    ):  # `--help | head`: the reader has closed the pipe; without this, Python reports it again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _restore(name: str, value: str | None) -> None:

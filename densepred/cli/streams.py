@@ -29,11 +29,10 @@ def prepare() -> None:
 
 def flushed(code: int) -> int:
     """Write out what was printed; return the exit code, 2 if the output of a command that was done is lost."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes again at its end, and would report it again
-        error.filename = "standard output"
-        print(f"error: {system_error(error)}", file=sys.stderr)
-        return code or 2
-    return code
+    sys.stdout.flush()
+    error = sys.stdout.taken_error() if isinstance(sys.stdout, output.Screen) else None
+    if error is None:
+        return code
+    error.filename = "standard output"
+    print(f"error: {system_error(error)}", file=sys.stderr)
+    return code or 2

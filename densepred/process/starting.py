@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from densepred.process import role
+from densepred.process import role, standard_error
 
 INTERRUPTED = 130
 """Exit code of a command that was stopped and has nothing to resume."""
@@ -80,6 +80,5 @@ def _end(number: int, frame: FrameType | None) -> None:
     if _ended is not None:
         os._exit(_ended)
     if role.tells():
-        line = f"stopped by {signal.Signals(number).name}; {AGAIN}\n"
-        os.write(2, f"\n{line}".encode() if os.isatty(2) else line.encode())  # a terminal shows ^C before it
+        standard_error.write(f"stopped by {signal.Signals(number).name}; {AGAIN}")
     os._exit(INTERRUPTED)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TypeVar
 
 from densepred.errors import MachineError
-from densepred.process import watch
+from densepred.process import standard_error, watch
 from densepred.process.starting import REQUESTS, SIGNALS
 
 STOPPED = 75
@@ -209,10 +209,8 @@ class StopFlag:
             raise KeyboardInterrupt(f"a second signal ({signal.Signals(number).name}); what was complete stays")
         try:
             self.at_once()
-            text = f"ended at once by a second signal ({signal.Signals(number).name}); what was complete stays\n"
-            os.write(2, text.encode())
-        except OSError:
-            pass
+            name = signal.Signals(number).name
+            standard_error.write(f"ended at once by a second signal ({name}); what was complete stays")
         finally:
             os._exit(128 + number)
 

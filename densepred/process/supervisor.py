@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from densepred.process import limits
+from densepred.process import limits, standard_error
 from densepred.process.motion import PATIENCE, Motion, family
 from densepred.process.parent import GRACE, PARENT, PR_SET_PDEATHSIG
 
@@ -179,5 +179,4 @@ class _Supervisor:
 
 
 def _say(fact: str) -> None:
-    line = f"error: {sentence(fact)}\n"
-    os.write(2, f"\n{line}".encode() if os.isatty(2) else line.encode())
+    standard_error.write(f"error: {sentence(fact)}")

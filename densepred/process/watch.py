@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from densepred.process import limits, supervisor
+from densepred.process import limits, standard_error, supervisor
 from densepred.process.motion import Motion, family
 
 EVERY = 1.0
@@ -59,7 +59,7 @@ def end(text: str) -> None:
 
 def tell(text: str) -> None:
     """Print the sentence as commands do."""
-    os.write(2, f"\nerror: {text}\n".encode() if os.isatty(2) else f"error: {text}\n".encode())
+    standard_error.write(f"error: {text}")
 
 
 def interrupt(text: str) -> None:

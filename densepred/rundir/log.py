@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -47,12 +46,11 @@ def finite(value: float | None) -> float | None:
 
 
 def tell(text: str, stream: TextIO) -> None:
-    """Print a line. A terminal or a pipe that is gone does not end a run: train.log has the text too."""
-    try:
-        print(text, file=stream, flush=True)
-    except OSError:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    """Print a line. A stream that takes no more text is a warning alone: train.log has the text too."""
+    print(text, file=stream, flush=True)
+    if stream is sys.stdout and isinstance(stream, output.Screen) and (error := stream.taken_error()) is not None:
+        fact = (error.strerror or str(error)).lower()
+        print(f"warning: standard output: {fact}; further lines stand in train.log alone", file=sys.stderr, flush=True)
 
 
 class Log:

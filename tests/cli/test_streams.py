@@ -28,12 +28,56 @@ def in_fork(act: str, folder: Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize(("code", "ends"), [(0, 2), (75, 75)])
 def test_output_on_a_full_disk_is_one_line(tmp_path: Path, code: int, ends: int) -> None:
-    act = f"sys.stdout = open('/dev/full', 'w'); print('scores'); code = streams.flushed({code}); sys.stdout.flush"
+    act = f"sys.stdout = open('/dev/full', 'w'); streams.prepare(); print('scores'); code = streams.flushed({code})"
     found, err = in_fork(act, tmp_path)
     assert (found, err) == (
         ends,
         "error: standard output: no space left on device; free some space, or choose another folder\n",
     )
+
+
+def piped(act: str) -> str:
+    """Return code that prints into a pipe without a reader before `act`, and sets `code`."""
+    return f"""
+reader, writer = os.pipe()
+os.dup2(writer, 1)
+os.close(writer)
+os.close(reader)
+sys.stdout = open(1, "w", closefd=False, buffering=1)
+streams.prepare()
+print("scores")
+{act}
+sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize("code", [0, 75])
+def test_a_reader_that_has_ended_ends_no_command_and_is_no_error(tmp_path: Path, code: int) -> None:
+    nowhere = "assert os.readlink('/proc/self/fd/1') == os.devnull"
+    assert in_fork(piped(f"print('more'); code = streams.flushed({code}); {nowhere}"), tmp_path) == (code, "")
+
+
+def test_a_log_on_a_full_disk_is_a_warning_because_train_log_has_it(tmp_path: Path) -> None:
+    act = """
+from densepred.rundir import log
+sys.stdout = open("/dev/full", "w")
+streams.prepare()
+log.tell("scores", sys.stdout)
+log.tell("scores", sys.stdout)
+code = streams.flushed(0)
+"""
+    warning = "warning: standard output: no space left on device; further lines stand in train.log alone\n"
+    assert in_fork(act, tmp_path) == (0, warning)
+
+
+def test_a_line_for_a_closed_standard_error_raises_nothing(tmp_path: Path) -> None:
+    act = """
+from densepred.process import standard_error
+os.close(2)
+standard_error.write("stopped by SIGTERM")
+code = 3
+"""
+    assert in_fork(act, tmp_path) == (3, "")
 
 
 def test_closed_streams_lead_nowhere_and_their_numbers_are_taken(tmp_path: Path) -> None:
