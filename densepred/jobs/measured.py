@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import Any, NamedTuple
 
 from densepred.contracts import Dataset
@@ -15,8 +15,12 @@ from densepred.types import Annotation
 
 LOOKED_AT = 16
 """Largest number of images to measure."""
+LOOKED_AT_FOR_SHAPES = 64
+"""Largest number for the shapes of boxes: images of poses often hold one instance each."""
 SMALL = 32.0
 """Pixels per side of COCO's small objects at most."""
+KEPT = 0.85
+"""Least mean size of boxes in a crop, relative to a square crop as long."""
 STEP = 32
 """Sides of crops are multiples of the stride of the encoder's deepest level."""
 
@@ -42,12 +46,12 @@ class Measured:
         return median(min(size) for size in self.objects)
 
 
-def measure(dataset: Dataset, skip_bad: bool = False) -> Measured:
-    """Measure up to 16 images, spread evenly over the dataset.
+def measure(dataset: Dataset, skip_bad: bool = False, at_most: int = LOOKED_AT) -> Measured:
+    """Measure up to `at_most` images, spread evenly over the dataset.
 
     skip_bad: leave out images that cannot be read, instead of raising their error
     """
-    found, count = Measured(), min(len(dataset), LOOKED_AT)
+    found, count = Measured(), min(len(dataset), at_most)
     for i in range(count):
         try:
             sample = dataset[i * len(dataset) // count]
@@ -119,17 +123,24 @@ def fcos_levels(found: Measured, limit: int) -> list[Choice]:
 
 
 def pose_crop(found: Measured, accelerator: bool) -> Choice:
-    """Return the crop of single instances: the median shape of their boxes, 128 pixels long on a CPU, else 256.
+    """Return the crop of single instances: 128 pixels long on a CPU, else 256, and as slim as their boxes allow.
 
-    Without boxes it is 4 : 3, the shape for people in arXiv 1804.06208.
+    A crop of another shape than a box shows it smaller than a square would. The crop is the slimmest that keeps `KEPT`
+    of that size in the mean over the boxes. Without boxes it is 4 : 3, the shape for people in arXiv 1804.06208.
     """
     longest, where = (256, "an accelerator") if accelerator else (128, "a CPU")
-    shape = median(height / width for height, width in found.objects) if found.objects else 4 / 3
-    sides = [longest, longest / shape] if shape >= 1 else [longest * shape, longest]
-    seen = "the median box is" if found.objects else f"no box in {many(len(found.sizes), 'measured image')}, so it is"
-    reason = f"{seen} {shape:.2f} times as high as wide; the longer side is {longest} on {where}"
-    return Choice("data.crop", _multiples(sides), reason)
+    on = f"the longer side is {longest} on {where}"
+    if not found.objects:
+        reason = f"no box in {many(len(found.sizes), 'measured image')}, so it is 4 : 3; {on}"
+        return Choice("data.crop", [longest, longest * 3 // 4], reason)
+    shapes = [shape for slim in range(STEP, longest + 1, STEP) for shape in ((longest, slim), (slim, longest))]
+    enough = [shape for shape in shapes if kept(shape, found.objects) >= KEPT]  # a square keeps all
+    shape = max((one for one in enough if min(one) == min(enough[0])), key=lambda one: kept(one, found.objects))
+    share = f"{kept(shape, found.objects):.0%} of the size that a square would show, {KEPT:.0%} or more"
+    return Choice("data.crop", list(shape), f"{many(len(found.objects), 'box', 'boxes')} keep {share}; {on}")
 
 
-def _multiples(sides: Sequence[float]) -> list[int]:
-    return [max(STEP, round(side / STEP) * STEP) for side in sides]
+def kept(shape: tuple[int, int], boxes: Sequence[tuple[float, float]]) -> float:
+    """Return how large boxes (height, width) are in a crop (height, width), relative to a square crop; the mean."""
+    longest = max(shape)
+    return fmean(min(shape[0] / height, shape[1] / width) * max(height, width) / longest for height, width in boxes)

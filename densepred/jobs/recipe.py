@@ -16,7 +16,17 @@ from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
 from densepred.jobs import parts, recipe_beside
 from densepred.jobs.crowding import largest
-from densepred.jobs.measured import STEP, Choice, Measured, fcos_levels, grouping, measure, pose_crop
+from densepred.jobs.measured import (
+    LOOKED_AT,
+    LOOKED_AT_FOR_SHAPES,
+    STEP,
+    Choice,
+    Measured,
+    fcos_levels,
+    grouping,
+    measure,
+    pose_crop,
+)
 from densepred.output import many
 
 PASSES, LEAST_STEPS, MOST_STEPS, VALIDATIONS = 40, 1000, 20_000, 40
@@ -75,7 +85,8 @@ def _built(node: parts.Node) -> Built:
 
 
 def _choices(config: DictConfig, task: str, typed: set[str], dataset: Dataset) -> list[Choice]:
-    measured, accelerator = measure(dataset, config.data.on_bad == "skip"), torch.accelerator.is_available()
+    at_most = LOOKED_AT_FOR_SHAPES if task == "pose" else LOOKED_AT
+    measured, accelerator = measure(dataset, config.data.on_bad == "skip", at_most), torch.accelerator.is_available()
     found = [choice for choice in _of_objects(config, task, measured, dataset) if choice.key not in typed]
     if config.data.crop is None and "data.crop" not in typed:
         found.append(pose_crop(measured, accelerator) if task == "pose" else crop(measured.sizes, accelerator, task))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from densepred.dataset.shapes import Shapes
-from densepred.jobs.measured import Measured, extents, fcos_levels, grouping, measure, pose_crop
+from densepred.jobs.measured import Measured, extents, fcos_levels, grouping, kept, measure, pose_crop
+from densepred.transform.instance_crop import InstanceCrop
 from densepred.types import Annotation
 
 
@@ -49,10 +51,26 @@ def test_small_objects_need_a_level_at_stride_4() -> None:
     assert [choice.value for choice in fcos_levels(of((32.0, 90.0)), 100)] == [[8, 16, 32, 64, 128], 8, 2]
 
 
-def test_crops_of_instances_have_the_shape_of_their_boxes() -> None:
-    assert pose_crop(of((80.0, 40.0), (30.0, 15.0), (9.0, 9.0)), accelerator=True).value == [256, 128]
+def test_crops_of_instances_are_as_slim_as_their_boxes_allow() -> None:
+    assert pose_crop(of((80.0, 40.0), (30.0, 15.0), (9.0, 4.0)), accelerator=True).value == [256, 128]
     assert pose_crop(of((40.0, 80.0)), accelerator=False).value == [64, 128]
     assert pose_crop(of((400.0, 1.0)), accelerator=False).value == [128, 32]
+    assert pose_crop(of(*[(40.0, 80.0)] * 4, (80.0, 40.0)), accelerator=False).value == [64, 128]  # one of five
+    turned = [(40.0, 80.0)] * 3 + [(80.0, 40.0)] * 2  # animals from above: two of five would be half as large
+    assert pose_crop(of(*turned), accelerator=False).value == [96, 128]
+    assert pose_crop(of((50.0, 52.0)), accelerator=False).value == [128, 128]
     assumed = pose_crop(Measured([(5, 5)]), accelerator=True)
     assert assumed.value == [256, 192]
-    assert assumed.reason.startswith("no box in 1 measured image, so it is 1.33 times")
+    assert assumed.reason.startswith("no box in 1 measured image, so it is 4 : 3")
+
+
+def test_boxes_in_a_crop_are_compared_with_a_square() -> None:
+    rng = np.random.default_rng(0)
+    boxes = rng.uniform(5, 90, (40, 2)).tolist()
+    for shape in ((128, 96), (64, 256)):
+        square, sizes = InstanceCrop((max(shape),) * 2), []
+        for height, width in boxes:
+            truth = Annotation((100, 100), boxes=torch.tensor([[0.0, 0, width, height]]))
+            each = [crop._whole(truth).width / crop.size[1] for crop in (square, InstanceCrop(shape))]
+            sizes.append(each[0] / each[1])
+        assert kept(shape, boxes) == pytest.approx(np.mean(sizes), rel=1e-6)
