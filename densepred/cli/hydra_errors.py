@@ -33,7 +33,7 @@ def sentence(error: Exception, typed: Typed) -> str:
     if found := re.search(r"Could not delete from config\. '([^']+)'", text):
         return _key(found[1], "", typed)
     if found := re.search(r"Could not override '([^']+)'", text):
-        return _key(found[1], _given(found[1], typed), typed)
+        return _new_name(found[1], error, typed) or _key(found[1], _given(found[1], typed), typed)
     if found := re.search(r"Multiple values for ([\w/]+)", text):
         return f"+{found[1]}: an option of {found[1]} is chosen already; type {found[1]}=... without +"
     if found := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text):
@@ -66,6 +66,22 @@ def _key(key: str, value: str, typed: Typed) -> str:
         hint = f"{parent} has {', '.join(siblings)}"
     hint = hint or _below(key, value, tree) or _near(key, known)
     return f"{key}: there is no such key; {hint or 'see --help for the keys and --cfg job for all of them'}"
+
+
+def _new_name(key: str, error: Exception, typed: Typed) -> str | None:
+    """Return what to type for a mapping that names a key which the mapping at `key` lacks; None for other errors.
+
+    Hydra merges the two, and adds keys with + alone. Its error names `key`, which exists.
+    """
+    found = re.search(r"Key '(.+?)' (?:is )?not in", one_line(error.__cause__ or error))
+    if found is None or key not in set(paths(typed.chosen())):
+        return None
+    word = next(word for word in reversed(typed.words) if word.partition("=")[0] == key)
+    known = [name.removeprefix(f"{key}.") for name in paths(typed.chosen()) if name.startswith(f"{key}.")]
+    hint = suggest(found[1], known)
+    if not hint.startswith("did you mean"):
+        hint = f"to add it to the rest type {in_shell(f'+{word}')}"
+    return f"{key}: the mapping has no key {found[1]}; {hint}"
 
 
 def _of_training(key: str, typed: Typed, tree: dict[str, Any]) -> str | None:
