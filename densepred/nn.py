@@ -132,9 +132,10 @@ class ConvNormAct(nn.Sequential):
         dilation: int = 1,
         norm: str = "batch",
         activation: str = "relu",
+        layer: type[nn.Conv2d] = nn.Conv2d,
     ) -> None:
         padding = dilation * (kernel // 2)
-        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, bias=norm == "none")
+        conv = layer(in_channels, out_channels, kernel, stride, padding, dilation, bias=norm == "none")
         super().__init__(conv, make_norm(norm, out_channels), make_activation(activation))
 
 

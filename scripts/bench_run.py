@@ -2,8 +2,9 @@
 
 `densepred-train` and `plain_loop.py` run in turn, each alone in a process with one thread, on the same images: one
 epoch of crops, a checkpoint, and one validation on whole images. Networks are equal in kind and have random weights: a
-U-Net on a ResNet-34, or DeepLabV3 on a ResNet-50 with an auxiliary head. Wall time counts, so a processor must be free;
-`--processor-time` counts that of each process instead, for a busy machine (Linux). U-Net needs the extra `bench`.
+U-Net on a ResNet-34, DeepLabV3 on a ResNet-50 with an auxiliary head, or HRNet-W18 with the head of HRNetV2. Wall time
+counts, so a processor must be free; `--processor-time` counts that of each process instead, for a busy machine (Linux).
+U-Net and HRNet need the extra `bench`.
 
     python scripts/bench_run.py --data ../shared/data/camvid --models unet deeplabv3 --rounds 3
 """
@@ -28,6 +29,7 @@ LOOP = Path(__file__).with_name("plain_loop.py")
 MODELS = {
     "unet": ["model=unet", "encoder=resnet34", "upsample=nearest"],
     "deeplabv3": ["model=deeplabv3_resnet50"],
+    "hrnet": ["model=hrnet"],
 }
 PARTS = ("start to first step", "training", "validation and checkpoint", "end", "whole run")
 

@@ -2,7 +2,7 @@
 
 One process, one thread. Prints a line after each step, and one after the validation. `unet` is the Unet of
 segmentation_models.pytorch (extra `bench`) on a ResNet-34, `deeplabv3` is torchvision's on a ResNet-50 with its
-auxiliary head.
+auxiliary head, `hrnet` is HRNet-W18 of timm (which that extra brings) with the head of HRNetV2.
 
     python scripts/plain_loop.py --data DIR --model deeplabv3 --crop 256 --batch 4
 """
@@ -46,25 +46,46 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Whole(nn.Module):
-    """The Unet of segmentation_models.pytorch for any size: it takes only multiples of its stride."""
+    """A network that takes only multiples of its stride, for any size."""
 
-    def __init__(self) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        import segmentation_models_pytorch as smp  # pyright: ignore[reportMissingImports], of an extra
-
-        self.net = smp.Unet("resnet34", encoder_weights=None, classes=CLASSES)
+        self.net = net
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         height, width = x.shape[-2:]
         return {"out": self.net(F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE)))[..., :height, :width]}
 
 
+class HRNetV2(nn.Module):
+    """HRNet-W18 and the head of arXiv 1904.04514: branches enlarged to the finest, concatenated and mixed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import timm  # pyright: ignore[reportMissingImports], of an extra
+
+        self.net = timm.create_model("hrnet_w18", features_only=True, feature_location="")
+        width = sum(self.net.feature_info.channels()[1:])
+        self.head = nn.Sequential(
+            nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Conv2d(width, CLASSES, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        finest, *others = self.net(x)[1:]
+        enlarged = (F.interpolate(y, size=finest.shape[-2:], mode="bilinear") for y in others)
+        return F.interpolate(self.head(torch.cat([finest, *enlarged], 1)), size=x.shape[-2:], mode="bilinear")
+
+
 def model(name: str) -> nn.Module:
-    if name == "unet":
-        return Whole()
-    return models.segmentation.deeplabv3_resnet50(
-        weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=True
-    )
+    if name == "deeplabv3":
+        return models.segmentation.deeplabv3_resnet50(
+            weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=True
+        )
+    if name == "hrnet":
+        return Whole(HRNetV2())
+    import segmentation_models_pytorch as smp  # pyright: ignore[reportMissingImports], of an extra
+
+    return Whole(smp.Unet("resnet34", encoder_weights=None, classes=CLASSES))
 
 
 def loss_of(outputs: dict[str, Tensor], target: Tensor) -> Tensor:
@@ -94,7 +115,7 @@ def count(matrix: Tensor, target: Tensor, found: Tensor) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and masks/ of train and val")
-    parser.add_argument("--model", choices=("unet", "deeplabv3"), default="unet")
+    parser.add_argument("--model", choices=("unet", "deeplabv3", "hrnet"), default="unet")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--batch", type=int, default=4)
     args = parser.parse_args()

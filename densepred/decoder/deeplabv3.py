@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder
 from densepred.nn import ConvNormAct, initialise, make_activation, require_odd
+from densepred.ops.atrous import AtrousConv2d
 from densepred.types import Pyramid, UserError
+
+ATROUS = partial(ConvNormAct, layer=AtrousConv2d)
+"""Makes a 3x3 convolution of a high rate, its norm and its activation."""
 
 
 class ASPP(nn.Module):
@@ -27,7 +32,7 @@ class ASPP(nn.Module):
         norm: str,
         activation: str,
         dropout: float,
-        conv: Callable[..., nn.Module] = ConvNormAct,
+        conv: Callable[..., nn.Module] = ATROUS,
         kernel: int = 1,
         image_norm: bool = True,
     ) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
-from densepred.decoder.deeplabv3 import ASPP, rates_at
+from densepred.decoder.deeplabv3 import ASPP, ATROUS, rates_at
 from densepred.nn import ConvNormAct, SeparableConvNormAct, initialise
 from densepred.types import Pyramid, UserError
 
@@ -48,7 +48,8 @@ class DeepLabV3Plus(Decoder):
         make = partial(SeparableConvNormAct, between=between) if separable else ConvNormAct
         conv = partial(make, norm=norm, activation=activation)
         point = partial(ConvNormAct, kernel=1, norm=norm, activation=activation)
-        self.aspp = ASPP(encoder.channels[-1], width, rates_at(coarse, atrous_rates), norm, activation, dropout, make)
+        rates, atrous = rates_at(coarse, atrous_rates), make if separable else ATROUS
+        self.aspp = ASPP(encoder.channels[-1], width, rates, norm, activation, dropout, atrous)
         self.mix = conv(width, width) if mix else nn.Identity()
         self.reduce = point(encoder.channels[self.low], low_width)
         self.convs = nn.Sequential(*(conv(width if i else low_width + width, width) for i in range(convs)))

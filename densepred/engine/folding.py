@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.nn import BatchNorm2d
+from densepred.ops.atrous import AtrousConv2d
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def _pairs(parent: nn.Module) -> Iterator[tuple[nn.Module, nn.Module]]:
 def _as_typed(part: nn.Conv2d | nn.BatchNorm2d) -> bool:
     """Tell whether a module computes what its type stands for, in float32 on a CPU; subclasses may compute more."""
     return (
-        type(part) in (nn.Conv2d, nn.BatchNorm2d, BatchNorm2d)
+        type(part) in (nn.Conv2d, AtrousConv2d, nn.BatchNorm2d, BatchNorm2d)
         and not (part._forward_hooks or part._forward_pre_hooks or "forward" in vars(part))
         and type(part.weight) is nn.Parameter
         and (part.weight.device.type, part.weight.dtype) == ("cpu", torch.float32)
