@@ -10,10 +10,12 @@ from torch import Tensor
 
 from densepred.codec.skeleton import Skeleton, skeleton
 from densepred.contracts import Codec
+from densepred.ops.boxes.assign import grids
 from densepred.ops.heatmap.candidates import Candidates, candidates
 from densepred.ops.heatmap.gaussian import heatmaps
 from densepred.ops.pose.fields import fields
 from densepred.ops.pose.grouping import GENEROUS, Rules, group
+from densepred.ops.resize.resample import resize
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 REACH = 3.0348  # sigmas from its center at which a Gaussian has 1 % of its height
@@ -118,16 +120,18 @@ class OpenPose(Codec):
     def decode(
         self, outputs: Mapping[str, Tensor], frames: Sequence[Frame], align_corners: bool, probabilities: bool = False
     ) -> list[Annotation]:
-        heat = outputs["heatmap"][:, :-1]
         step = self.stride
         found = []
-        for one, paf, frame in zip(heat.split(1), outputs["paf"], frames, strict=True):
+        for index, frame in enumerate(frames):
+            grid = grids(frame.input, (step,))[0]
+            one, paf = (resize(outputs[name][index, None], grid, align_corners) for name in ("heatmap", "paf"))
+            one = one[:, :-1]
             if self.enlarge > 1:  # one image at a time: enlarged maps are large
                 one = F.interpolate(one, scale_factor=self.enlarge, mode="bicubic")
             (joints,) = candidates(one, self.max_detections, self.rules.peak, self.sigma * self.enlarge / step)
             self.full += int(joints.kinds.bincount(minlength=1).max()) >= self.max_detections
             points = (joints.points - (self.enlarge - 1) / 2) / self.enlarge
-            found.append(self._people(joints._replace(points=points), paf, frame))
+            found.append(self._people(joints._replace(points=points), paf[0], frame))
         return found
 
     def _people(self, joints: Candidates, paf: Tensor, frame: Frame) -> Annotation:

@@ -58,6 +58,16 @@ def test_everyone_in_a_crowd_is_recovered_whole(info: Info, options: dict) -> No
     assert people > 30
 
 
+def test_maps_of_a_coarser_model_are_enlarged_to_the_stride() -> None:
+    """A model of stride 8 under a codec of stride 4: joints stay where they are, up to the coarser grid."""
+    truth = crowd(PERSON, 0, (368, 656), people=4)
+    fine = OpenPose(PERSON, stride=4, sigma=14, width=16)
+    targets = fine.perfect_outputs({name: value[None] for name, value in fine.encode(truth).items()})
+    coarse = {name: torch.nn.functional.avg_pool2d(value, 2) for name, value in targets.items()}
+    (found,) = fine.decode(coarse, [Frame("x", truth.size)], align_corners=False)
+    assert errors(found, truth).max() < 1.5
+
+
 def test_few_are_torn_apart_where_limbs_cross() -> None:
     """Where limbs of one kind cover one another, their mean field leads from one person to the other, too."""
     codec, whole, people = OpenPose(PERSON), 0, 0
@@ -157,7 +167,7 @@ def test_joints_come_back_in_the_original_image() -> None:
     truth = crowd(FIGURE, 2, (301, 415), people=3)
     assert truth.keypoints is not None
     matrix = ((0.5, 0.0, 7.0), (0.0, 2.0, -3.0))
-    found = there_and_back(OpenPose(FIGURE), truth, Frame("x", (600, 215), matrix))
+    found = there_and_back(OpenPose(FIGURE), truth, Frame("x", (600, 215), matrix, input_size=truth.size))
     moved = truth.keypoints.clone()
     moved[..., :2] = moved[..., :2] * torch.tensor([0.5, 2.0]) + torch.tensor([7.0, -3.0])
     assert found.size == (600, 215)
