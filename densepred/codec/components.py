@@ -152,13 +152,18 @@ class Components(Codec):
         return best.masked_fill_(~foreground, VOID).numpy(), _likeliest(chances, self.others).numpy()
 
     def _parts(self, things: np.ndarray, kind: int) -> tuple[np.ndarray, int]:
-        """Return the instances of one class, (H, W) int32 from 1, and their number."""
+        """Return the instances of one class, (H, W) int32 from 1, and their number; filled holes go to `things`."""
         mask = things == kind
         if not mask.any():
             return np.zeros(mask.shape, np.int32), 0
         if self.holes:
-            mask |= small_holes(mask, self.connectivity, self.holes) & (things == VOID)
-        parts, _ = components(mask, self.connectivity)
+            filled = mask | small_holes(mask, self.connectivity, self.holes) & (things == VOID)
+            parts, count = components(filled, self.connectivity)
+            # A hole of another thing that stands in this one's hole is an island here: it is left to that thing.
+            parts[np.bincount(parts[mask], minlength=count + 1)[parts] == 0] = 0
+            things[parts > 0] = kind
+        else:
+            parts, _ = components(mask, self.connectivity)
         if self.split == "distance":
             parts = split_components(parts, self.smooth, self.split_ratio, self.depth)
         return without_small(parts, self.min_area)

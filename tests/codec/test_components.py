@@ -167,6 +167,20 @@ def test_holes_are_filled_up_to_their_size() -> None:
     assert filled[4, 10] == 1
 
 
+@pytest.mark.parametrize(("outer", "inner"), [(1, 3), (3, 1)])
+def test_a_hole_is_filled_by_the_thing_around_it(outer: int, inner: int) -> None:
+    labels = torch.zeros(11, 11, dtype=torch.uint8)
+    labels[1:10, 1:10] = outer
+    labels[2:9, 2:9] = 0
+    labels[3:8, 3:8] = inner
+    labels[5, 5] = 0
+    (found,) = whole(STREET, holes=99).decode({"semantic": logits(labels, 4)}, [Frame("x", (11, 11))], False)
+    areas = dict(zip(found.need("categories").tolist(), found.need("areas").tolist(), strict=True))
+    assert areas == {outer: 81 - 25, inner: 25}
+    assert found.need("scores").isfinite().all()
+    assert (found.need("semantic")[3:8, 3:8] == inner).all()
+
+
 def test_what_is_dropped_becomes_the_likeliest_of_what_is_no_thing() -> None:
     labels = torch.full((6, 6), 2, dtype=torch.uint8)
     labels[2, 2] = 3
