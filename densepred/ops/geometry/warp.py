@@ -62,7 +62,7 @@ def unmirrored(warp: Warp) -> Warp:
     """Mirror the output of a warp left-right if the warp mirrors; return other warps as they are."""
     if determinant(warp.matrix) > 0:
         return warp
-    flow = None if warp.flow is None else warp.flow.flip(-1)
+    flow = None if warp.flow is None else warp.flow.flip(-1) * torch.tensor([-1.0, 1.0])[:, None, None]
     return Warp(compose(warp.matrix, ((-1.0, 0.0, warp.size[1] - 1.0), (0.0, 1.0, 0.0))), warp.size, flow)
 
 

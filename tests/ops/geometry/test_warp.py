@@ -17,6 +17,7 @@ from densepred.ops.geometry.warp import (
     compose,
     invert,
     scaling,
+    unmirrored,
     warp_image,
     warp_labels,
     warp_points,
@@ -138,6 +139,13 @@ def test_points_follow_the_pixels_they_lie_on() -> None:
         (a, b, c), (d, e, f) = warp.matrix
         back = torch.stack((a * x + b * y + c, d * x + e * y + f), 1)
         torch.testing.assert_close(back, points.double(), atol=1e-3, rtol=0)
+
+
+def test_a_mirrored_warp_with_a_flow_is_the_mirror_image() -> None:
+    mirror: Matrix = ((-0.9, 0.1, 40.0), (0.0, 1.1, -1.0))
+    image, warp = picture(), Warp(mirror, (31, 43), flow((31, 43)))
+    straight = warp_image(image, unmirrored(warp))
+    torch.testing.assert_close(straight.flip(-1), warp_image(image, warp))
 
 
 def test_a_map_and_its_inverse_cancel() -> None:
