@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,6 +36,14 @@ class NonFinite(Exception):  # noqa: N818 - it is no error of the program
     """Too many steps in a row had a loss or gradient that is not finite."""
 
 
+class Wishes(NamedTuple):
+    """What a process asks for between two steps; all of them do what any one wishes."""
+
+    stop: bool = False  # by a signal
+    save: bool = False  # because the last checkpoint is old
+    finish: bool = False  # because its time is used up, or a search prunes the run
+
+
 class Trainer:
     """Train until the steps, the epochs, the minutes or the patience run out."""
 
@@ -55,6 +64,7 @@ class Trainer:
         self.progress, self.meter, self.log = state.progress, state.meter, run.log
         self.precision = Precision(settings.precision, state.device, state.scaler)
         self.rates = [group["lr"] for group in state.optimizer.param_groups]
+        self.rate = float(state.optimizer.defaults.get("lr", self.rates[0]))  # groups have factors of it
         self.parallel = state.model
         if not sharding.divided(state.model):
             self.parallel = distributed.parallel(state.model, task.info.channels, state.device)
@@ -69,7 +79,7 @@ class Trainer:
             self._place(len(train))
         self.started = self.saved = time.monotonic()
         self.before, self.first = progress.seconds, progress.step
-        self.agreed = [False, False, distributed.anywhere(self._out_of_time(), self.device)]
+        self.agreed = Wishes(finish=distributed.anywhere(self._out_of_time(), self.device))
         self.state.train_mode()
         with self.stop.deferred():
             self._fit(train, resume)
@@ -128,10 +138,10 @@ class Trainer:
                 progress.epoch, progress.batch = progress.epoch + 1, 0
             self._report(bar)
             due = progress.step % self.valid_steps == 0 or progress.step == self.total
-            asked, late, _ = self._agreed()
-            if due or asked or late:
+            agreed = self._agreed()
+            if due or agreed.stop or agreed.save:
                 self._save(due)
-            if asked:
+            if agreed.stop:
                 raise Stopped
             if due:
                 self._validate()
@@ -147,7 +157,7 @@ class Trainer:
         source = train.epoch(self.progress.epoch, self.progress.batch)
         if self.settings.accumulate == 1:  # else a whole group of batches would lie on the device
             source = ahead(source, self.device)
-        batches = chunks(source, self.settings.accumulate)
+        batches = iter(lambda: list(islice(source, self.settings.accumulate)), [])
         if distributed.world() > 1:
             yield from batches
             return
@@ -173,8 +183,9 @@ class Trainer:
         norm = self.precision.gradient_norm(self.optimizer, self.model, self.settings.clip)
         # The one synchronisation of a step. It comes before clipped gradients can carry a NaN into every weight.
         finite = torch.stack([norm + terms["total"], terms["total"]]).isfinite()
-        bad, lost, *self.agreed = distributed.anywhere_each(~finite, self._wishes())
-        calibrating = bad and not lost and self.precision.calibrates()
+        bad, loss_bad, *wishes = distributed.anywhere_each(~finite, self._wishes())
+        self.agreed = Wishes(*wishes)
+        calibrating = bad and not loss_bad and self.precision.calibrates()
         self.precision.step(self.optimizer, apply=not bad)
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
@@ -190,7 +201,7 @@ class Trainer:
     def _backward(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Add the gradients of the mean loss of the batches; return the mean of each term, 0-d, by name."""
         sums: dict[str, Tensor] = {}
-        for index, raw in enumerate(ahead(batches, self.device)):
+        for index, raw in enumerate(batches if len(batches) == 1 else ahead(batches, self.device)):
             if isinstance(self.parallel, DistributedDataParallel):
                 self.parallel.require_backward_grad_sync = index == len(batches) - 1
             batch = raw.to(self.device)
@@ -229,7 +240,7 @@ class Trainer:
             return
         losses, speed = self.meter.read()
         values: dict[str, float | None] = {f"loss/{name}": value for name, value in losses.items()}
-        values["lr"] = self.optimizer.param_groups[0]["lr"]
+        values["lr"] = self.rate * self.scheduler(progress.step - 1, self.total)
         if progress.skipped:
             values["skipped"] = float(progress.skipped)
         self.log.scalars("train", values, progress.step, progress.epoch)
@@ -251,15 +262,11 @@ class Trainer:
         self.saved = time.monotonic()
         self.meter.pause(self.saved - begun)
 
-    def _wishes(self) -> list[bool]:
-        """Return whether this process was asked to stop, has not saved for long, and has used up its time.
-
-        A search that prunes the run ends it as its time does.
-        """
+    def _wishes(self) -> Wishes:
         late = time.monotonic() - self.saved >= 60 * self.settings.save_every
-        return [self.stop.raised, late, self._out_of_time() or pruning.asked(self.run.folder)]
+        return Wishes(self.stop.raised, late, self._out_of_time() or pruning.asked(self.run.folder))
 
-    def _agreed(self) -> list[bool]:
+    def _agreed(self) -> Wishes:
         """Return the wishes of any process; several have exchanged them in the last step."""
         return self._wishes() if distributed.world() == 1 else self.agreed
 
@@ -269,7 +276,7 @@ class Trainer:
             return True
         if settings.patience is not None and progress.since_best >= settings.patience:
             return True
-        return self._agreed()[2]
+        return self._agreed().finish
 
     def _out_of_time(self) -> bool:
         minutes = self.settings.max_minutes
@@ -289,9 +296,3 @@ class Trainer:
 def _show(bar: ProgressBar, losses: Mapping[str, float], speed: float) -> None:
     if "total" in losses:  # else every step since the last entry was skipped
         bar.note(f"loss {number(losses['total'])}  {speed:.1f} images/s")
-
-
-def chunks(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
-    """Yield lists of `size` batches; the last may be shorter."""
-    while group := list(islice(batches, size)):
-        yield group

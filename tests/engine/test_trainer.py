@@ -145,6 +145,17 @@ def test_minutes_alone_end_a_run_at_a_constant_rate(tmp_path: Path) -> None:
     assert len(rates) == 1
 
 
+def test_the_rate_in_the_log_is_that_of_the_optimizer_whatever_parts_have(tmp_path: Path) -> None:
+    running.train(
+        tmp_path,
+        "trainer.max_steps=2",
+        "scheduler=constant",
+        "optimizer.lr=0.01",
+        "optimizer.groups={encoder: {lr: 0.1}}",
+    )
+    assert [line["train/lr"] for line in running.metrics(tmp_path) if "train/lr" in line] == [0.01, 0.01]
+
+
 def test_the_summary_names_best_and_last(tmp_path: Path) -> None:
     running.train(tmp_path, "trainer.max_steps=3")
     summary = json.loads((tmp_path / "summary.json").read_text())
