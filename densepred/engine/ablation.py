@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from densepred import distributed
 from densepred.contracts import Encoder, Model
 from densepred.engine.amp import Precision
+from densepred.engine.modes import evaluation_mode
 from densepred.errors import UserError
 from densepred.loader.loaders import EvaluationLoader
 from densepred.nn import Levels, choose
@@ -133,25 +134,22 @@ def gradient_shares(
     A level counts by its sum of |feature * gradient|, which other units of a feature do not change. None if the model
     does not read the level. The result is equal on every rank.
     """
-    modes = model.training, task.training
-    model.train(False)
-    task.train(False)
     sums: list[list[float] | None] = [None] * len(source(model).strides)
-    for batch in loader:
-        if not batch.targets or not len(batch.image):
-            continue
-        on_device = batch.to(device)
-        features: list[Tensor] = []
-        with torch.enable_grad(), changed(source(model), lambda given, kept=features: cut_off(given, kept)):
-            with precision.autocast():
-                outputs = model(on_device.image)
-            loss = task.loss(outputs, on_device.targets, model.align_corners)["total"]
-            slopes = torch.autograd.grad(loss, features, allow_unused=True)
-        for level, (x, slope) in enumerate(zip(features, slopes, strict=True)):
-            if slope is not None:
-                sums[level] = [*(sums[level] or []), len(batch.frames) * float((x.detach() * slope).abs().sum())]
-    model.train(modes[0])
-    task.train(modes[1])
+    with evaluation_mode(model, task):
+        for batch in loader:
+            if not batch.targets or not len(batch.image):
+                continue
+            on_device = batch.to(device)
+            features: list[Tensor] = []
+            with torch.enable_grad(), changed(source(model), lambda given, kept=features: cut_off(given, kept)):
+                with precision.autocast():
+                    outputs = model(on_device.image)
+                loss = task.loss(outputs, on_device.targets, model.align_corners)["total"]
+                slopes = torch.autograd.grad(loss, features, allow_unused=True)
+            for level, (x, slope) in enumerate(zip(features, slopes, strict=True)):
+                if slope is not None:
+                    share = len(batch.frames) * float((x.detach() * slope).abs().sum())
+                    sums[level] = [*(sums[level] or []), share]
     return shares(distributed.gather(sums))
 
 

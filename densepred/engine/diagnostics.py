@@ -12,6 +12,7 @@ from densepred import distributed
 from densepred.contracts import Model
 from densepred.engine.amp import Precision
 from densepred.engine.evaluate import any_size
+from densepred.engine.modes import evaluation_mode
 from densepred.errors import UserError
 from densepred.loader.loaders import EvaluationLoader
 from densepred.ops.resize import resample
@@ -33,20 +34,18 @@ def probe(
     A checkerboard is measured in every output map at the model's own stride, shift equivariance in heads of classes
     alone. The result is equal on every rank.
     """
-    was_training = model.training
-    model.train(False)
     scores: dict[str, list[float]] = {"checkerboard": [], "shift_equivariance": []}
-    for image in _images(loader, device):
-        with precision.autocast():
-            outputs = model(image)
-        for name, spec in task.heads.items():
-            output = outputs[name][-1].float()
-            if output.ndim == 4:
-                values = _centred(output) if spec.kind == "classes" else output
-                scores["checkerboard"] += checkerboard(values).tolist()
-            if output.ndim == 4 and spec.kind == "classes":
-                scores["shift_equivariance"] += _shifted(_classes(model, name, precision), image)
-    model.train(was_training)
+    with evaluation_mode(model):
+        for image in _images(loader, device):
+            with precision.autocast():
+                outputs = model(image)
+            for name, spec in task.heads.items():
+                output = outputs[name][-1].float()
+                if output.ndim == 4:
+                    values = _centred(output) if spec.kind == "classes" else output
+                    scores["checkerboard"] += checkerboard(values).tolist()
+                if output.ndim == 4 and spec.kind == "classes":
+                    scores["shift_equivariance"] += _shifted(_classes(model, name, precision), image)
     gathered = distributed.gather(scores)
     return {name: _mean([value for part in gathered for value in part[name]]) for name in scores}
 

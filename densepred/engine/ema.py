@@ -9,7 +9,7 @@ from densepred.engine import foreach
 
 
 class MovingAverage(AveragedModel):
-    """A copy of a model that follows it: new = decay * new + (1 - decay) * model, buffers too.
+    """A copy of a model that follows it: average = decay * average + (1 - decay) * model, buffers too.
 
     The decay starts low, (1 + n) / (10 + n) after n updates, so that short runs are not averages of random weights.
 

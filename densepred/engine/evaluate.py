@@ -14,6 +14,7 @@ from densepred.engine import caps
 from densepred.engine.amp import Precision
 from densepred.engine.flip import with_mirror
 from densepred.engine.folding import folded
+from densepred.engine.modes import evaluation_mode
 from densepred.loader.crops import merge_instances
 from densepred.loader.loaders import EvaluationLoader
 from densepred.process import memory
@@ -50,7 +51,7 @@ def evaluate(
     split: str = "validation",
     codec: str = "task.codec",
 ) -> dict[str, float | None]:
-    """Compute the metrics of the task, and `loss/total` and `loss/<head>` as means over images.
+    """Compute the metrics of the task, and `loss/total` and `loss/<head>`: means over batches by their images.
 
     A notice tells if an image of the `split` holds more objects than a limit lets through: of the
     metrics, or of the codec, with its settings under the key `codec`.
@@ -59,13 +60,11 @@ def evaluate(
     """
     if flip:
         task.require_mirror()
-    modes = model.training, task.training
-    model.train(False)
-    task.train(False)
     metrics, losses, most = task.new_metrics(), Losses(), caps.Crowding()
     predict = _mirrored(model, task, precision) if flip else _plain(model, precision)
     shown = ProgressBar(split, loader.count, "sample", enabled=distributed.is_main())
-    with shown as bar, folded(model) if precision.dtype == torch.float32 else nullcontext():
+    folding = folded(model) if precision.dtype == torch.float32 else nullcontext()
+    with shown as bar, evaluation_mode(model, task), folding:
         for number, batch in enumerate(loader, 1):
             on_device = batch.to(device)
             outputs = _in_chunks(predict, on_device.image, loader.batch_size)
@@ -79,8 +78,6 @@ def evaluate(
             if number % TIDY_EVERY == 0:
                 losses.read()
                 memory.give_back()
-    model.train(modes[0])
-    task.train(modes[1])
     for other in distributed.gather(most):
         most.merge(other)
     caps.tell(task, most, split, codec=codec)
@@ -181,7 +178,10 @@ class Losses:
         self._waiting.clear()
 
     def means(self) -> dict[str, float | None]:
-        """Return means over images, summed in the order of the dataset: independent of the number of processes."""
+        """Return means over batches, each weighted by its images; the order of sums is that of the ids of first images.
+
+        So they do not depend on the number of processes, if batches are equal.
+        """
         self.read()
         parts = distributed.gather((self.names, self.values))
         everything = sorted((batch for _, part in parts for batch in part), key=lambda batch: batch[0])
