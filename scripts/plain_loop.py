@@ -64,8 +64,9 @@ class HRNetV2(nn.Module):
         super().__init__()
         import timm  # pyright: ignore[reportMissingImports], of an extra
 
-        self.net = timm.create_model("hrnet_w18", features_only=True, feature_location="")
-        width = sum(self.net.feature_info.channels()[1:])
+        net: Any = timm.create_model("hrnet_w18", features_only=True, feature_location="")
+        width = sum(net.feature_info.channels()[1:])
+        self.net = net
         self.head = nn.Sequential(
             nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Conv2d(width, CLASSES, 1)
         )
