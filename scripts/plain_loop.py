@@ -1,8 +1,8 @@
 """Train and validate once in a plain loop of torch and torchvision, as its references do: what `bench_run.py` times.
 
 One process, one thread. Prints a line after each step, and one after the validation. `unet` is the Unet of
-segmentation_models.pytorch (extra `bench`) on a ResNet-34, `deeplabv3` is torchvision's on a ResNet-50 with its
-auxiliary head, `hrnet` is HRNet-W18 of timm (which that extra brings) with the head of HRNetV2.
+segmentation_models.pytorch (extra `bench`) on a ResNet-34. `deeplabv3` is torchvision's on a ResNet-50 with its
+auxiliary head. `hrnet` is HRNet-W18 of timm, which that extra brings, with the head of HRNetV2.
 
     python scripts/plain_loop.py --data DIR --model deeplabv3 --crop 256 --batch 4
 """

@@ -37,7 +37,7 @@ class NonFinite(Exception):  # noqa: N818 - it is no error of the program
 
 
 class Wishes(NamedTuple):
-    """What a process asks for between two steps; all of them do what any one wishes."""
+    """Wishes of a process between two steps; all processes do what any one wishes."""
 
     stop: bool = False  # by a signal
     save: bool = False  # because the last checkpoint is old
