@@ -18,9 +18,9 @@ MOST = 0.5
 class AtrousConv2d(nn.Conv2d):
     """A dense convolution with an odd kernel that keeps the size of its input.
 
-    At rate 36 a map of 32 x 32 meets one of nine taps; oneDNN multiplies the padding under the others as well. If a rate
-    is high for the map, each tap is computed over the pixels that it reaches, in float32 on a CPU.
-    Parameters are those of `nn.Conv2d`; outputs and gradients equal its own up to rounding.
+    At rate 36 a map of 32 x 32 meets one of nine taps; oneDNN multiplies the padding under the others as well. If a
+    rate is high for the map, each tap is computed over the pixels that it reaches, in float32 on a CPU. Parameters are
+    those of `nn.Conv2d`; outputs and gradients equal its own up to rounding.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
