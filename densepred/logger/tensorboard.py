@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,8 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 FOLDER = "tensorboard"
-SCORES = {"IoU": "iou", "Dice": "dice", "precision": "precision", "recall": "recall", "AP": "ap"}
-CHARTS = {
-    "loss": {"training and validation": ["Multiline", ["(train|valid)/loss/total$"]]},
-    "classes": {name: ["Multiline", [f"valid/{score}/"]] for name, score in SCORES.items()},
-}
-"""Charts of the page "custom scalars": all classes in one chart per score, and both losses in one."""
+TITLES = {"iou": "IoU", "dice": "Dice", "ap": "AP", "pck": "PCK", "pq": "PQ", "sq": "SQ", "rq": "RQ"}
+"""How scores per class are written above their charts; others by their names."""
 SETTINGS = re.compile(r"seed|(data|trainer|optimizer|scheduler)\..*|(model|encoder|decoder|loss)\._target_")
 """Settings of the page "HPARAMS"."""
 
@@ -29,8 +26,12 @@ class TensorBoard:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self.folder, self.config = folder / FOLDER, config
         self._writer: SummaryWriter | None = None
+        self._arranged = False
 
     def scalars(self, values: Mapping[str, float], step: int, epoch: int) -> None:
+        if not self._arranged and any(name.startswith("valid/") for name in values):
+            self._open().add_custom_scalars(charts(values))
+            self._arranged = True
         for name, value in values.items():
             self._open().add_scalar(name, value, step)
 
@@ -51,7 +52,6 @@ class TensorBoard:
     def _open(self) -> SummaryWriter:
         if self._writer is None:
             self._writer = _direct(self.folder)
-            self._writer.add_custom_scalars(CHARTS)
             self._hyperparameters(self._writer)
         return self._writer
 
@@ -62,6 +62,18 @@ class TensorBoard:
         scores = {f"valid/{name}": 0.0 for name in (monitor, "loss/total") if name}
         for summary in hparams(values, scores):
             writer._get_file_writer().add_summary(summary)
+
+
+def charts(names: Iterable[str]) -> dict[str, dict[str, list[Any]]]:
+    """Return the charts of the page "custom scalars": both losses in one, and all classes in one per score.
+
+    names: of the values of a validation, such as "valid/iou/car".
+    """
+    kinds = Counter(name.split("/")[1] for name in names if name.startswith("valid/") and name.count("/") == 2)
+    del kinds["loss"]
+    classes = {TITLES.get(kind, kind): ["Multiline", [f"valid/{re.escape(kind)}/"]] for kind in kinds}
+    both = {"loss": {"training and validation": ["Multiline", ["(train|valid)/loss/total$"]]}}
+    return {**both, "classes": classes} if classes else both
 
 
 def _plain(value: object) -> bool:

@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from densepred.logger.tensorboard import TensorBoard
+from densepred.logger.tensorboard import TensorBoard, charts
 
 CONFIG = {
     "seed": 3,
@@ -25,6 +25,7 @@ CONFIG = {
 
 def board(folder: Path) -> EventAccumulator:
     logger = TensorBoard(folder, CONFIG)
+    logger.scalars({"train/loss/total": 0.5}, 1, 0)
     logger.scalars({"valid/iou/car": 0.5, "valid/iou/sky": 0.25, "valid/miou": 0.375}, 1, 0)
     logger.close()
     found = EventAccumulator(str(folder / "tensorboard"))
@@ -45,8 +46,15 @@ def test_classes_share_a_chart_per_score_and_losses_one(tmp_path: Path) -> None:
         "valid/iou/car",
         "valid/iou/sky",
     ]
+    assert set(charts) == {"IoU", "training and validation"}, "a chart without a curve"
     (both,) = charts["training and validation"]
     assert all(re.match(both, f"{split}/loss/total") for split in ("train", "valid"))
+
+
+def test_each_kind_of_score_per_class_has_a_chart(tmp_path: Path) -> None:
+    names = ["valid/pck", "valid/pck/neck", "valid/epe/neck", "valid/loss/total", "valid/loss/heatmap", "train/a/b"]
+    assert charts(names)["classes"] == {"PCK": ["Multiline", ["valid/pck/"]], "epe": ["Multiline", ["valid/epe/"]]}
+    assert set(charts(["valid/psnr", "valid/loss/total"])) == {"loss"}
 
 
 def test_settings_and_scores_are_in_the_table_of_hyperparameters(tmp_path: Path) -> None:
