@@ -33,7 +33,8 @@ def pictures(
     outputs: each (C, h, w), or (C, L) for a head on several levels
 
     One channel is drawn as a heatmap. Two are vectors, unless they are lengths. Twice the number of limbs are vectors
-    of limbs. Any other number is drawn as one tile per channel. Logits of sigmoids are drawn as probabilities.
+    of limbs. Any other number is drawn as one tile per channel. Logits of sigmoids are drawn as probabilities. Both
+    sides have the target's scale.
     """
     for name, spec in heads.items():
         predicted, target = outputs[name].float().cpu(), targets.get(name)
@@ -53,10 +54,10 @@ def cut(values: Tensor, strides: Sequence[int], size: tuple[int, int]) -> list[T
 
 
 def _maps(image: Tensor, both: Sequence[Tensor], info: Info, spec: HeadSpec) -> Tensor:
-    channels = len(both[0])
+    channels, largest = len(both[0]), _largest(both)
     ground = sized(maps.rgb(image.cpu()), SIDE)
     if channels == 1:
-        return side_by_side([over(ground, x[0]) for x in both])
+        return side_by_side([over(ground, x[0], largest) for x in both])
     limbs = channels == 2 * len(info.limbs)
     if limbs or (channels == 2 and not spec.positive):
         fields = [strongest(x) if limbs else x for x in both]
@@ -65,15 +66,21 @@ def _maps(image: Tensor, both: Sequence[Tensor], info: Info, spec: HeadSpec) -> 
     names = info.keypoints if len(info.keypoints) == channels else info.classes
     if channels == len(info.keypoints) + 1:
         names = (*info.keypoints, "background")
-    return side_by_side([montage(ground, x, spec.names or names) for x in both])
+    return side_by_side([montage(ground, x, spec.names or names, largest) for x in both])
+
+
+def _largest(both: Sequence[Tensor]) -> float:
+    """Return the largest value of the target, or of the prediction if there is no target or nothing in it."""
+    return next((top for top in (float(x.nan_to_num().max()) for x in both) if top > 0), 1.0)
 
 
 def _levels(image: Tensor, predicted: Tensor, target: Tensor | None, strides: Sequence[int]) -> Tensor:
-    """Draw one row per level: the maximum over channels of the target and of the prediction."""
+    """Draw one row per level: the maximum over channels of the target and of the prediction, on the target's scale."""
     size = (int(image.shape[-2]), int(image.shape[-1]))
     ground = sized(maps.rgb(image.cpu()), SIDE)
     both = [predicted] if target is None or target.shape != predicted.shape else [target.float().cpu(), predicted]
-    columns = [[over(ground, level.amax(0), float(x.max())) for level in cut(x, strides, size)] for x in both]
+    largest = _largest(both)
+    columns = [[over(ground, level.amax(0), largest) for level in cut(x, strides, size)] for x in both]
     return side_by_side([_stacked(tiles) for tiles in columns])
 
 

@@ -116,6 +116,17 @@ def test_heads_are_shown_by_their_channels_and_levels() -> None:
     assert found["levels"].shape == (3, 2 * 8 * 37 + 4, 8 * 45)
 
 
+def test_a_low_prediction_is_drawn_on_the_scale_of_its_target() -> None:
+    heads, target = {"heatmap": HeadSpec(3, (4,))}, torch.zeros(3, 15, 20)
+    target[:, 4, 10] = 1
+    black = torch.zeros(3, 60, 80)
+    for low, bright in ((target * 0, True), (target, False)):
+        outputs = {"heatmap": torch.full((3, 15, 20), 0.05)}
+        ((_, picture),) = draw_heads.pictures(black, outputs, {"heatmap": low}, heads, Info(("a", "b", "c")))
+        right = picture[..., picture.shape[-1] // 2 :].float().mean((1, 2))
+        assert bool(right[0] > 150) == bright
+
+
 def test_levels_are_cut_apart_in_the_order_of_their_strides() -> None:
     sizes = [(5, 6), (3, 3)]
     levels = [torch.full((2, *size), float(i)) for i, size in enumerate(sizes)]
