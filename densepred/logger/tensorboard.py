@@ -15,7 +15,7 @@ from torch.utils.tensorboard.summary import hparams
 
 FOLDER = "tensorboard"
 TITLES = {"iou": "IoU", "dice": "Dice", "ap": "AP", "pck": "PCK", "pq": "PQ", "sq": "SQ", "rq": "RQ"}
-"""How scores per class are written above their charts; others by their names."""
+"""Titles of charts by kind of score; other kinds are their own titles."""
 SETTINGS = re.compile(r"seed|(data|trainer|optimizer|scheduler)\..*|(model|encoder|decoder|loss)\._target_")
 """Settings of the page "HPARAMS"."""
 
