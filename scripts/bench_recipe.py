@@ -8,9 +8,12 @@ crops in the same order. Steps, the optimizer, its learning rates and their sche
     python scripts/bench_recipe.py --data DIR --steps 300 --seeds 0 1 2
     python scripts/bench_recipe.py --data DIR --sides recipe --set decoder=unet
 
-`--dataset camvid` trains `recipe=finetune`, `--dataset isbi` trains `recipe=binary`. `--set` changes the recipe. To
-choose by it, keep images of training for validation: `--hold-out 0.2` takes the last fifth of each drive, and never
-looks at the validation images. `--images 5` trains on so many images, evenly spread over those of training.
+`--dataset camvid` trains `recipe=finetune`, `--dataset isbi` trains `recipe=binary`, `--dataset coco_panoptic` trains
+`recipe=panoptic`. There the peers predict classes, and the connected components of things are their instances. `--set`
+changes the recipe, and of the peers what they share with it. To choose by it, keep images of training for validation:
+`--hold-out 0.2` takes the last fifth of each drive, and never looks at the validation images. `--images 5` trains on so
+many images, evenly spread over those of training. Neither is for `coco_panoptic`: use `--set dataset.folds=5
+dataset.fold=0`.
 
     python scripts/bench_recipe.py --dataset isbi --data DIR --images 5 --crop 192 192 --batch 5
 
@@ -21,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import shutil
 import statistics
@@ -43,14 +47,26 @@ from densepred.cli.compose import complete, register
 from densepred.cli.compose import settings as as_settings
 from densepred.encoder.timm import Timm
 from densepred.jobs import parts
+from densepred.ops.regions.components import class_components, without_small
+from densepred.ops.regions.merge import stuff
+from densepred.ops.resize import resample
 from densepred.sweep import launcher
-from densepred.types import Annotation, Info
+from densepred.types import VOID, Annotation, Info
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # densepred-train takes it by itself
 NAME = "tf_efficientnet_lite0"
 PEERS = {"unet": "Unet", "deeplabv3plus": "DeepLabV3Plus", "fpn": "FPN"}
-RECIPES = {"camvid": ["recipe=finetune"], "isbi": ["recipe=binary", "metric=[confusion,em_segmentation]"]}
-SCORES = {"camvid": ("miou",), "isbi": ("dice/membrane", "v_rand", "v_info")}
+RECIPES = {
+    "camvid": ["recipe=finetune"],
+    "isbi": ["recipe=binary", "metric=[confusion,em_segmentation]"],
+    "coco_panoptic": ["recipe=panoptic", "metric=[panoptic_quality,confusion]"],
+}
+SCORES = {
+    "camvid": ("miou",),
+    "isbi": ("dice/membrane", "v_rand", "v_info"),
+    "coco_panoptic": ("pq", "pq_things", "pq_stuff", "miou"),
+}
+SMALLEST = 0.001  # share of the image of the smallest component that is an instance
 
 
 def overrides(args: argparse.Namespace, seed: int) -> list[str]:
@@ -132,19 +148,40 @@ def scores(model: nn.Module, given: Any) -> dict[str, float]:
     """Return the recipe's metrics of a peer: whole validation images, padded to a multiple of 32 and cropped back."""
     valid = parts.dataset(given.dataset, "valid")
     task, _ = parts.task_and_model(given.task, given.model, valid.info)
+    transform = parts.pipeline(given.transform["valid"], valid.info, "valid", task.codec)
     metrics = task.new_metrics().values()
     model.eval()
     for index in range(len(valid)):
         sample = valid[index]
-        height, width = sample.truth.size
-        image = F.pad(
-            sample.image[None].to(DEVICE).float() / 255, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate"
+        image = transform(sample, torch.Generator()).image
+        height, width = image.shape[-2:]
+        padded = F.pad(
+            image[None].to(DEVICE).float() / 255, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate"
         )
-        logits = model(image)[0, :, :height, :width].cpu()
-        found = Annotation((height, width), semantic=logits.argmax(0).to(torch.uint8), probabilities=logits.softmax(0))
+        logits = resample.resize(model(padded)[..., :height, :width], sample.truth.size, align_corners=False)[0].cpu()
+        labels = logits.argmax(0).to(torch.uint8)
+        if "instances" in task.codec.required:
+            found = segments(labels, valid.info, given.task["codec"]["stuff_area"])
+        else:
+            found = Annotation(sample.truth.size, semantic=labels, probabilities=logits.softmax(0))
         for metric in metrics:
             metric.update([found], [sample.truth])
     return {name: value or 0.0 for metric in metrics for name, value in metric.compute().items()}
+
+
+def segments(labels: Tensor, info: Info, stuff_area: float) -> Annotation:
+    """Return connected components of things as instances, and the stuff of at least this share of the image."""
+    things = torch.zeros(VOID + 1, dtype=torch.bool)
+    things[list(info.things)] = True
+    kept = stuff(labels.flatten(), things, stuff_area * labels.numel()).view(labels.shape)
+    ids, count = without_small(class_components(labels, info.things).numpy(), math.ceil(SMALLEST * labels.numel()))
+    instances = torch.from_numpy(ids)
+    categories = torch.zeros(count + 1, dtype=torch.int64)
+    categories[instances.flatten().long()] = labels.flatten().long()
+    semantic = torch.where(instances > 0, labels, kept)
+    return Annotation(
+        (labels.shape[0], labels.shape[1]), semantic=semantic, instances=instances, categories=categories[1:]
+    )
 
 
 def train_recipe(args: argparse.Namespace, seed: int) -> dict[str, float]:
@@ -222,6 +259,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.dataset == "coco_panoptic" and (args.hold_out or args.images):
+        parser.error("--hold-out and --images divide folders of masks: use --set dataset.folds=5 dataset.fold=0")
     with tempfile.TemporaryDirectory() as folder:
         if args.hold_out or args.images:
             args.data = chosen(args, Path(folder))

@@ -25,6 +25,7 @@ from densepred.jobs.measured import (
     fcos_levels,
     grouping,
     measure,
+    panoptic,
     pose_crop,
 )
 from densepred.output import many
@@ -101,7 +102,7 @@ def _of_objects(config: DictConfig, task: str, measured: Measured, dataset: Data
 
     Sizes are those of the sample. For the most objects of an image more of them are read, as before each training.
     """
-    chosen = {"instance_center": grouping, "panoptic": grouping, "detection_fcos": fcos_levels}.get(task)
+    chosen = {"instance_center": grouping, "panoptic": panoptic, "detection_fcos": fcos_levels}.get(task)
     if chosen is None:
         return []
     if not measured.objects:

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from densepred.dataset.shapes import Shapes
-from densepred.jobs.measured import Measured, extents, fcos_levels, grouping, kept, measure, pose_crop
+from densepred.jobs.measured import Measured, extents, fcos_levels, grouping, kept, measure, panoptic, pose_crop, shares
 from densepred.transform.instance_crop import InstanceCrop
-from densepred.types import Annotation
+from densepred.types import Annotation, Info
 
 
 def of(*sides: tuple[float, float], most: int = 1) -> Measured:
-    return Measured([(100, 100)], list(sides), most)
+    return Measured([(100, 100)], list(sides), most=most)
 
 
 def test_a_sample_of_images_is_measured() -> None:
@@ -37,6 +37,23 @@ def test_objects_have_the_size_of_their_box_or_of_their_pixels() -> None:
 def test_centers_and_offsets_follow_the_size_of_the_objects(side: float, sigma: float, weight: float) -> None:
     found = {choice.key: choice.value for choice in grouping(of((side, 2 * side)), 200)}
     assert found == {"task.codec.sigma": sigma, "task.weights.offset": weight}
+
+
+def test_the_least_area_of_stuff_exceeds_a_fifth_of_what_is_seen() -> None:
+    def least(*areas: float) -> object:
+        return panoptic(Measured([(9, 9)], [(40.0, 40.0)], list(areas)), 200)[-1].value
+
+    assert least(0.9, 0.012, 0.0003, 0.4, 0.5) == 0.012
+    assert least(0.0002, 0.0003, 0.4) == 0.001
+    assert least(0.3, 0.4) == 0.02
+    assert panoptic(of((40.0, 40.0)), 200) == grouping(of((40.0, 40.0)), 200)
+
+
+def test_stuff_is_measured_by_its_share_of_the_image() -> None:
+    labels = torch.tensor([[0, 0, 1, 255], [2, 2, 2, 0]])
+    info = Info(classes=("sky", "road", "car"), things=(2,))
+    assert shares(Annotation((2, 4), semantic=labels), info) == [3 / 8, 1 / 8]
+    assert shares(Annotation((2, 4)), info) == []
 
 
 def test_the_limit_of_objects_is_raised_for_crowded_images() -> None:
