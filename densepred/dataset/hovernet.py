@@ -49,7 +49,12 @@ class HoverNet(Dataset):
         maps = paths.below(folder, labels, name)
         with official.recognised(folder, "hovernet"):
             remedy = "set dataset.root to the folder that holds Train and Test"
-            place = official.there(paths.below(folder, images if maps.is_dir() else patches, name), remedy)
+            pattern = images if maps.is_dir() else patches
+            place = official.there(paths.below(folder, pattern, name), remedy)
+        if split == "test" and "{split}" not in pattern:
+            raise paths.Absent(
+                f"{place}: holds the images of training, too; name others by {{split}} in dataset.images"
+            )
         left_out = LeftOut()
         pairs = [self._pair(file, place, maps) for file in image_files(place, left_out=left_out)]
         left_out.tell(place)

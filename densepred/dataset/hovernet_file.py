@@ -13,6 +13,8 @@ from densepred.dataset.pairs import Pair
 from densepred.errors import UserError
 
 COLOURS, INSTANCES, TYPES = slice(0, 3), 3, 4  # channels of a patch
+LISTS = (("inst_type", "inst_uid"), ("class", "id"))
+"""Types and ids of instances in HoVer-Net's output, and in Lizard."""
 TYPELESS = "without types, set dataset.types=null"
 
 
@@ -24,8 +26,21 @@ def read(pair: Pair, typed: bool, max_pixels: int) -> tuple[np.ndarray, np.ndarr
     if pair.mask is None:
         return _split(_patch(pair.image, TYPES + typed, max_pixels), pair.image, typed)
     ids = mat_map.read(pair.mask, "inst_map", max_pixels)
-    types = mat_map.read(pair.mask, "type_map", max_pixels, TYPELESS) if typed else _untyped(ids)
-    return ids, types, None
+    return ids, _types(pair.mask, ids, max_pixels) if typed else _untyped(ids), None
+
+
+def _types(path: Path, ids: np.ndarray, max_pixels: int) -> np.ndarray:
+    """Return the type of each pixel: a map, or else a list of the types of instances beside one of their ids."""
+    for kinds, numbers in LISTS:
+        listed, known = mat_map.column(path, kinds), mat_map.column(path, numbers)
+        if listed is None or known is None or mat_map.column(path, "type_map") is not None:
+            continue
+        if len(listed) != len(known):
+            raise UserError(f"{path}: {kinds} has {len(listed)} entries and {numbers} {len(known)}; correct it")
+        table = np.zeros(int(max(ids.max(), known.max(initial=0))) + 1, np.int64)
+        table[known] = listed
+        return table[ids]
+    return mat_map.read(path, "type_map", max_pixels, TYPELESS)
 
 
 def _untyped(ids: np.ndarray) -> np.ndarray:

@@ -10,6 +10,9 @@ from densepred.dataset import mat_file
 from densepred.dataset.image_file import PIXEL, check_file, check_pixels
 from densepred.errors import UserError
 
+LARGEST = 1 << 28
+"""Bytes of a file that is read for a list."""
+
 
 def read(path: Path, name: str, max_pixels: int, remedy: str = "copy the file from the archive again") -> np.ndarray:
     """Return the variable `name` of a .mat file, (H, W) int64 with ids of 0 or more.
@@ -25,6 +28,18 @@ def read(path: Path, name: str, max_pixels: int, remedy: str = "copy the file fr
         raise UserError(f"{path}: {name} has the shape {values.shape}, not (height, width); use another file")
     check_pixels(path, values.shape[0], values.shape[1], max_pixels)
     return whole(values, f"{path}: {name}")
+
+
+def column(path: Path, name: str) -> np.ndarray | None:
+    """Return the variable `name` of a .mat file as (N,) int64; None if the file has none, or it is no number.
+
+    Raises UserError for fractions and numbers below 0.
+    """
+    try:
+        values = mat_file.read(path, name, LARGEST)
+    except (ValueError, OSError):
+        return None
+    return whole(values.reshape(-1), f"{path}: {name}")
 
 
 def whole(values: np.ndarray, where: str) -> np.ndarray:

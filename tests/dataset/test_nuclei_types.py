@@ -17,6 +17,7 @@ from densepred.dataset.pannuke import PanNuke
 from densepred.errors import Notice, UserError
 from densepred.types import VOID
 from tests.dataset import hovernet_tree, pannuke_tree
+from tests.dataset.files import picture, write
 from tests.dataset.hovernet_tree import IDS, TYPES
 
 MERGED = ["other", "inflammatory", "epithelial", "epithelial", "spindle", "spindle", "spindle"]
@@ -35,6 +36,32 @@ def test_nuclei_have_the_type_of_most_of_their_pixels(draw: Callable[..., None],
     merged = HoverNet(str(tmp_path), "test", types=MERGED)
     assert merged.info.classes == ("background", "other", "inflammatory", "epithelial", "spindle")
     assert merged[0].truth.need("categories").tolist() == [3, 2, 4]
+
+
+@pytest.mark.parametrize("kinds, numbers", [("inst_type", "inst_uid"), ("class", "id")])
+def test_types_listed_per_nucleus_stand_for_a_map(kinds: str, numbers: str, tmp_path: Path) -> None:
+    """The forms of HoVer-Net's output and of Lizard; the map of ids of the latter need not list them in order."""
+    hovernet_tree.tree(tmp_path, "Test")
+    for path in tmp_path.glob("Test/Labels/*.mat"):
+        savemat(path, {"inst_map": IDS, kinds: np.array([[2], [7], [4]]), numbers: np.array([7, 9, 3])})
+    data = HoverNet(str(tmp_path), "test")
+    assert torch.equal(data[0].truth.need("semantic"), torch.from_numpy(TYPES.astype(np.uint8)))
+    assert data[0].truth.need("categories").tolist() == [4, 2, 7]
+    savemat(data.pairs[0].mask, {"inst_map": IDS, kinds: np.array([[2], [7]]), numbers: np.array([7, 9, 3])})
+    with pytest.raises(UserError, match=rf"{kinds} has 2 entries and {numbers} 3; correct it"):
+        data[0]
+
+
+def test_the_output_of_hovernet_is_recognised(tmp_path: Path) -> None:
+    write(tmp_path / "images/a.png", picture(IDS.shape))
+    write(tmp_path / "out/overlay/a.png", picture(IDS.shape))
+    (tmp_path / "out/mat").mkdir()
+    savemat(tmp_path / "out/mat/a.mat", {"inst_map": IDS, "inst_uid": np.array([3, 7, 9])}, do_compression=True)
+    words = "dataset=hovernet dataset.images=images dataset.labels=out/mat dataset.types=null"
+    with pytest.raises(UserError, match=f"HoVer-Net's output: type {words}"):
+        Folder(str(tmp_path))
+    with pytest.raises(UserError, match="holds the images of training, too; name others by {split}"):
+        HoverNet(str(tmp_path), "test", images="images", labels="out/mat", types=None)
 
 
 def test_colours_of_a_patch_are_its_first_channels(tmp_path: Path) -> None:
