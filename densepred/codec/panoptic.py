@@ -232,7 +232,7 @@ def _check(info: Info, sigma: float, kernel: int, max_detections: int, stuff: bo
         count = "one class" if info.classes else "no class"
         raise UserError(
             f"the dataset has {count}; centers need two or more, such as background and one thing: "
-            "name them in dataset.classes"
+            "name them in dataset.classes, or add a category to the file that lists them"
         )
     if not info.things and not stuff:
         raise UserError(

@@ -103,10 +103,18 @@ class Annotated(CocoInstances):
         try:
             records = self.gather(split)
         except paths.Absent as error:
+            if split != "train" and not self._divided and self._there("train"):
+                raise
             raise layouts.explained(error, self._folder, self.option) from error
         if records.lost:
             self._settle(records)
         return records
+
+    def _there(self, split: str) -> bool:
+        """Look for the files of a split: where those of training are, no other layout is."""
+        with contextlib.suppress(UserError):
+            return len(self.gather(split)) > 0
+        return False
 
     def _settle(self, records: Records) -> None:
         """Refuse annotations without an image, or count them if `unpaired` is skip and others have theirs."""

@@ -23,8 +23,8 @@ class Ends(NamedTuple):
 
 
 def stems(names: Collection[str]) -> set[str]:
-    """Return names without their extension."""
-    return {PurePosixPath(name).stem for name in names}
+    """Return names without their extension; folders in them stay."""
+    return {PurePosixPath(name).with_suffix("").as_posix() for name in names}
 
 
 def stripped(names: Collection[str], end: str) -> set[str]:

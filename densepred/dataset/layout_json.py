@@ -20,6 +20,7 @@ from densepred.dataset.layout_tree import (
     split_of,
     split_words,
 )
+from densepred.errors import shown
 
 SEVERAL = 50
 """JSON files that are opened at most."""
@@ -27,8 +28,7 @@ SEVERAL = 50
 
 def layouts(tree: Tree) -> Iterator[Found]:
     """Yield the words that read the JSON files of a folder."""
-    names = [name for name in tree.files if name.lower().endswith(".json")]
-    contents = {name: data for name in names[:SEVERAL] if (data := _content(tree.root / name)) is not None}
+    contents = _contents(tree)
     coco = {name: data for name, data in contents.items() if _is_coco(data)}
     if coco:
         yield from _coco(tree, coco)
@@ -41,6 +41,20 @@ def layouts(tree: Tree) -> Iterator[Found]:
     ):
         if names := [name for name, data in contents.items() if fits(data)]:
             yield Found(what, per_split(names, option))
+
+
+def without_images(tree: Tree) -> Iterator[Found]:
+    """Yield COCO files of which the first image is not there."""
+    for name, data in _contents(tree).items():
+        if _is_coco(data) and _images(tree, data, name) is None:
+            what = f"COCO's JSON format ({name}) without its images: {shown(_first_image(data))} is missing"
+            yield Found(what, f"put the images into {tree.root}", read=False)
+
+
+def _contents(tree: Tree) -> dict[str, Any]:
+    """Return the contents of the first JSON files that can be read."""
+    names = [name for name in tree.files if name.lower().endswith(".json")][:SEVERAL]
+    return {name: data for name in names if (data := _content(tree.root / name)) is not None}
 
 
 def _content(path: Path) -> Any:
@@ -95,13 +109,34 @@ def _words(tree: Tree, annotations: str, data: Mapping[str, Any], example: str, 
     option, task = _option(data)
     images = pattern(place)[0] if "{split}" in annotations else place
     words = [f"dataset={option}", quoted("dataset.annotations", annotations), quoted("dataset.images", images)]
+    words += _maps(tree, data, example, annotations) if option == "coco_panoptic" else []
     yield Found("COCO's JSON format", " ".join([*words, splits, task]).strip().replace("  ", " "))
 
 
 def _images(tree: Tree, data: Mapping[str, Any], example: str) -> str | None:
     """Return the folder below which the first image of a file lies, nearest to the file's own; None if it is absent."""
+    return _place(tree, _first_image(data), example)
+
+
+def _first_image(data: Mapping[str, Any]) -> str:
     first = data["images"][0]
-    name = normal(str(first.get("file_name", ""))) if isinstance(first, dict) else ""
+    return normal(str(first.get("file_name", ""))) if isinstance(first, dict) else ""
+
+
+def _maps(tree: Tree, data: Mapping[str, Any], example: str, annotations: str) -> list[str]:
+    """Return the word for the folder of PNG files of a panoptic file; none where the dataset finds it."""
+    names = (normal(str(one.get("file_name", ""))) for one in data["annotations"] if isinstance(one, dict))
+    place = _place(tree, next(names, ""), example)
+    if place is None:
+        return []
+    folder = pattern(place)[0] if "{split}" in annotations else place
+    return (
+        [] if folder in ("annotations/panoptic_{split}", "panoptic/{split}") else [quoted("dataset.panoptic", folder)]
+    )
+
+
+def _place(tree: Tree, name: str, example: str) -> str | None:
+    """Return the folder below which a file of this name lies, nearest to the file `example`; None without one."""
     places = {
         file[: -len(name)].rstrip("/") or "." for file in tree.files if name and (f"/{file}").endswith(f"/{name}")
     }

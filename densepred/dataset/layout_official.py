@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from densepred.dataset import layout_tools, yolo_file
-from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, divided, quoted, split_words
+from densepred.dataset import layout_tools, mat_file, yolo_file
+from densepred.dataset.image_file import EXTENSIONS
+from densepred.dataset.layout_tree import FRACTIONS, LARGEST, Found, Tree, divided, quoted, split_words
 from densepred.dataset.layout_unread import polygons_in_xml
 from densepred.errors import UserError
 
@@ -114,6 +115,35 @@ def _hovernet(tree: Tree) -> str | None:
     return "dataset=hovernet task=instance_center" if consep else None
 
 
+def _hovernet_output(tree: Tree) -> str | None:
+    """Look whether the first .mat file holds instances, and for the folder of its image."""
+    files = [PurePosixPath(name) for name in tree.files]
+    maps = next((one for one in files if one.suffix == ".mat"), None)
+    try:
+        if maps is None or not mat_file.read(tree.root / maps, "inst_map", LARGEST).size:
+            return None
+    except (ValueError, OSError):
+        return None
+    images = {one.parent for one in files if one.stem == maps.stem and one.suffix.lower() in EXTENSIONS}
+    place = min(images - {maps.parent}, key=lambda one: ("overlay" in one.parts, len(one.parts), one), default=None)
+    if place is None:
+        return None
+    words = f"{quoted('dataset.images', str(place))} {quoted('dataset.labels', str(maps.parent))} dataset.types=null"
+    return f"dataset=hovernet {words} task=instance_center"
+
+
+def _segments(tree: Tree) -> str | None:
+    """Look for class masks, then for maps of ids, of Segments.ai's export_dataset."""
+    for kind, option in (("semantic", "folder"), ("instance", "instance_folder")):
+        for name in tree.files:
+            found = re.fullmatch(rf"(?:(.*)/)?[^/]*(_label_[\w-]+_{kind})\.png", name)
+            if found is not None:
+                folders = (quoted(f"dataset.{key}", found[1] or ".") for key in ("images", "masks"))
+                rest = f"{quoted('dataset.mask_suffix', found[2])} dataset.unpaired=skip"
+                return f"dataset={option} {' '.join(folders)} {rest} {FRACTIONS}"
+    return None
+
+
 def _deeplabcut(tree: Tree) -> str | None:
     found = tree.any(r"labeled-data/[^/]+/CollectedData_[^/]*\.(csv|h5)")
     return "dataset=deeplabcut task=pose" if found else None
@@ -132,6 +162,8 @@ OFFICIAL: dict[str, Look] = {
     "a project of DeepLabCut": _deeplabcut,
     "PanNuke": _pannuke,
     "CoNSeP": _hovernet,
+    "HoVer-Net's output": _hovernet_output,
+    "masks of Segments.ai": _segments,
     "YOLO's form": _yolo,
     "PASCAL VOC's boxes": _voc_boxes,
 }

@@ -13,6 +13,7 @@ from densepred.dataset.facts import counted
 from densepred.dataset.image_file import opened
 from densepred.dataset.layout_ends import MOST, Ends, between, stems, stripped, within
 from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, pattern, quoted, split_of, split_words
+from densepred.dataset.pairs import OF_CELLPOSE
 from densepred.types import UserError
 
 MASKS = re.compile(
@@ -24,8 +25,9 @@ IMAGES = re.compile(
     r"(?i)(image|photo|picture|(?<![a-z])(imgs?|ims?|pics?|raws?|inputs?|scans?|frames?|rgb|x)(?![a-z]))"
 )
 """Words in the name of a folder of images, which go before others that fit as well."""
-INSTANCES = ("_cp_masks", "_masks")
-"""Ends of masks that cellpose writes, in which each object has an id of its own."""
+CELLPOSE = "_cp_masks"
+INSTANCES = (CELLPOSE, "_masks")
+"""Ends of masks that cellpose writes beside images, in which each object has an id of its own."""
 SEVERAL = 3
 """Files of a folder that are opened to tell masks from images, where no word does."""
 FEW = 32
@@ -43,7 +45,7 @@ def layouts(tree: Tree, option: str) -> Iterator[Found]:
 
     option: the dataset that was typed, `folder` or another one
     """
-    folders = _patterns(tree.images())
+    folders = _patterns(_without_drawings(tree.images()))
     yield from _apart(tree, folders, option)
     for name, parts in folders.items():
         for ends in within(next(iter(parts.values()))):
@@ -52,6 +54,16 @@ def layouts(tree: Tree, option: str) -> Iterator[Found]:
 
 
 PAIRED = ("folder", "instance_folder")
+
+
+def _without_drawings(images: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return the names of images per folder without those of what cellpose saves beside masks."""
+    kept = {folder: [name for name in names if not _is_drawing(name)] for folder, names in images.items()}
+    return {folder: names for folder, names in kept.items() if names}
+
+
+def _is_drawing(name: str) -> bool:
+    return name.rpartition(".")[0].endswith(OF_CELLPOSE)
 
 
 def _patterns(images: Mapping[str, list[str]]) -> Folders:
@@ -74,7 +86,8 @@ def _apart(tree: Tree, folders: Folders, option: str) -> Iterator[Found]:
         ends = between(stems(folders[images].get(word, [])), stems(folders[masks][word]))
         if ends is not None:
             what = f"images in {images} and masks in {masks}"
-            yield _found(what, kept, (images, masks), ends, folders[images], folders[masks])
+            reader = "instance_folder" if ends.mask == CELLPOSE else kept
+            yield _found(what, reader, (images, masks), ends, _below(tree, folders, images, masks), folders[masks])
     pair = permutations(folders, 2) if len(folders) == 2 and not named else ()
     for images, masks in (one for one in pair if _splits_fit(*map(folders.get, one))):
         word = next(iter(folders[masks]))
@@ -85,6 +98,18 @@ def _apart(tree: Tree, folders: Folders, option: str) -> Iterator[Found]:
             what = f"images in {images} and masks {of} in {masks} by their content"
             reader = "instance_folder" if of == OF_IDS else kept
             yield _found(what, reader, (images, masks), Ends(), folders[images], folders[masks])
+
+
+def _below(tree: Tree, folders: Folders, images: str, masks: str) -> Parts:
+    """Return the names per word of a split with those in subfolders of the images, which reading lists too."""
+    out = dict(folders[images])
+    for word in out:
+        place, apart = (name.replace("{split}", word or "") for name in (images, masks))
+        start = "" if place == "." else f"{place}/"
+        for folder, names in tree.images().items():
+            if folder not in (place, apart) and f"{folder}/".startswith(start):
+                out[word] = out[word] + [f"{folder[len(start) :]}/{name}" for name in names]
+    return out
 
 
 def _splits_fit(images: Parts | None, masks: Parts | None) -> bool:

@@ -27,7 +27,7 @@ TOKEN = re.compile(
 
 
 class Found(NamedTuple):
-    """A layout as people call it, and the words that read it; if no dataset does (`read`), what to export instead."""
+    """A layout as people call it, and the words that read it; if none do (`read` is False), what to do instead."""
 
     what: str
     words: str

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
-from densepred.dataset.layout_tree import Found, Tree
+from densepred.dataset.layout_tree import FRACTIONS, Found, Tree
+
+COCO = "and type dataset=coco_instances"
+SEVERAL = 50
+"""Files of a kind that are opened at most."""
 
 
 def layouts(tree: Tree) -> Iterator[Found]:
     """Yield the forms in a folder, with what to export instead."""
     for fits, what, remedy in FORMS:
         if fits(tree):
-            yield Found(what, remedy, read=False)
+            yield Found(f"{what}, which no dataset reads", f"export {remedy}", read=False)
 
 
 def polygons_in_xml(tree: Tree) -> bool:
@@ -25,6 +30,42 @@ def _brushes(tree: Tree) -> bool:
     return tree.any(r"(.*/)?task-\d+-annotation-\d+.*\.(png|npy)")
 
 
+def _cellpose(tree: Tree) -> bool:
+    """Look for cellpose's `_seg.npy`, which hold pickles, without masks beside them."""
+    first = next((name for name in tree.files if name.endswith("_seg.npy")), None)
+    return first is not None and b"'|O'" in tree.beginning(first, 128) and not tree.any(r".*_masks\.(png|tiff?)")
+
+
+def _superannotate(tree: Tree) -> bool:
+    return tree.any(r".*___(objects|pixel)\.json") or _holds(tree, ".json", b'"instances"', b'"metadata"', b'"classId"')
+
+
+def _qupath_project(tree: Tree) -> bool:
+    return tree.any(r"(.*/)?(project\.qpproj|.*\.qpdata)")
+
+
+def _createml(tree: Tree) -> bool:
+    return _holds(tree, ".json", b'"coordinates"', b'"annotations"', b'"image"', without=b'"categories"')
+
+
+def _holds(tree: Tree, end: str, *words: bytes, without: bytes | None = None) -> bool:
+    """Look for a file of a kind that holds all words in its beginning, and not the one `without` which it is."""
+    names = [name for name in tree.files if name.lower().endswith(end)][:SEVERAL]
+    texts = (tree.beginning(name) for name in names)
+    return any(all(word in text for word in words) and (without is None or without not in text) for text in texts)
+
+
+def _json(*words: bytes, end: str = ".json") -> Callable[[Tree], bool]:
+    return lambda tree: _holds(tree, end, *words)
+
+
+def _csv(tree: Tree) -> bool:
+    """Look for a table with a line per box."""
+    names = [name for name in tree.files if name.lower().endswith(".csv")][:SEVERAL]
+    lines = (tree.beginning(name, 4096).split(b"\n", 1)[0].lower() for name in names)
+    return any(re.search(rb"xmin\W+ymin\W+xmax\W+ymax", line) for line in lines)
+
+
 FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
     (_brushes, "Label Studio's export of brushes as PNG files", "as JSON, and type dataset=label_studio"),
     (
@@ -33,4 +74,42 @@ FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
         "as COCO (datum convert -i DIR -if label_me -f coco_instances -o NEW -- --save-media), and type "
         "dataset=coco_instances",
     ),
+    (
+        _cellpose,
+        "cellpose's _seg.npy, a pickle",
+        "the masks as PNG (Ctrl+N in its window), and type dataset=instance_folder dataset.images=. dataset.masks=. "
+        f"dataset.mask_suffix=_cp_masks {FRACTIONS}",
+    ),
+    (
+        _superannotate,
+        "SuperAnnotate's JSON",
+        "as COCO (in Python: superannotate.export_annotation('DIR', 'NEW', 'COCO', 'all', 'Vector', "
+        f"'instance_segmentation')), {COCO}",
+    ),
+    (_json(b'"data_units"', b'"label_hash"'), "Encord's JSON", f"as COCO, {COCO}"),
+    (_json(b'"label_classes"', b'"export_format_version"'), "Hasty's JSON", f"as COCO, {COCO}"),
+    (_json(b'"jsonResponse"'), "Kili's JSON", f"as COCO (kili.export_labels(..., fmt='coco')), {COCO}"),
+    (
+        _json(b'"labelsets"', b'"samples"', b'"task_type"'),
+        "a release of Segments.ai",
+        f"as COCO (in Python: segments.utils.export_dataset(dataset, export_format='coco-instance')), {COCO}",
+    ),
+    (
+        lambda tree: _holds(tree, "json", b'"data_row"') or _holds(tree, ".json", b'"DataRow ID"'),
+        "Labelbox's JSON",
+        f"as COCO by a converter of your choice, for Labelbox writes no other form, {COCO}",
+    ),
+    (
+        _json(b'"media_type"', b'"items"', b'"categories"'),
+        "Datumaro's JSON",
+        f"as COCO (datum convert -i DIR -if datumaro -f coco_instances -o NEW -- --save-media), {COCO}",
+    ),
+    (
+        _qupath_project,
+        "a project of QuPath",
+        "the objects of each image (File, Object data, Export as GeoJSON), beside the images, and type dataset=qupath",
+    ),
+    (_createml, "CreateML's JSON", f"as COCO, {COCO}"),
+    (_csv, "a CSV table of boxes", f"as COCO, {COCO}"),
+    (lambda tree: tree.any(r".*\.(tfrecords?|record)"), "TFRecord files", f"as COCO, {COCO}"),
 )

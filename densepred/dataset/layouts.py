@@ -9,10 +9,18 @@ from pathlib import Path
 from densepred.dataset import layout_json, layout_official, layout_pairs, layout_tools, layout_unread
 from densepred.dataset.layout_tree import Found, Tree, listed
 from densepred.dataset.paths import Unlisted
-from densepred.errors import UserError
+from densepred.errors import Misfit, UserError
 
 GENERAL = ("folder", "instance_folder")
 """Datasets that read whatever pairs of images and masks there are: the files may say more."""
+
+
+class OtherLayout(Misfit):
+    """Another layout is there than the one that was typed; `words` are overrides that read it, "" if none do."""
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message, "layout")
+        self.words = words
 
 
 def explained(error: UserError, root: Path, option: str) -> UserError:
@@ -32,9 +40,10 @@ def explained(error: UserError, root: Path, option: str) -> UserError:
     if found is None:
         return error
     fact = str(error).rpartition("; ")[0] or str(error)
+    remedy = found.words.strip()
     if not found.read:
-        return UserError(f"{fact}; this looks like {found.what}, which no dataset reads; export {found.words}")
-    return UserError(f"{fact}; this looks like {found.what}: type {found.words.strip()}")
+        return OtherLayout(f"{fact}; this looks like {found.what}; {remedy}", "")
+    return OtherLayout(f"{fact}; this looks like {found.what}: type {remedy}", remedy)
 
 
 def _is_of(option: str, found: Found) -> bool:
@@ -48,3 +57,4 @@ def known(tree: Tree, option: str) -> Iterator[Found]:
     yield from layout_tools.layouts(tree)
     yield from layout_unread.layouts(tree)
     yield from layout_pairs.layouts(tree, option)
+    yield from layout_json.without_images(tree)

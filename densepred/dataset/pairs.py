@@ -15,7 +15,9 @@ from densepred.dataset.listing import LeftOut, image_files
 from densepred.errors import Misfit, Notice
 from densepred.types import UserError
 
-BYPRODUCTS = ("_seg", "_flows", "_cp_masks", "_cp_output", "_outlines", "_overlay", "_color", "_viz")
+OF_CELLPOSE = tuple(f"_{what}_cp_masks" for what in ("flows", "dP", "cellprob", "outlines"))
+"""Ends of what cellpose saves beside masks: they end as the masks do."""
+BYPRODUCTS = ("_seg", "_flows", "_cp_masks", "_cp_output", "_outlines", "_overlay", "_color", "_viz", *OF_CELLPOSE)
 """Ends of names that annotation programs give to further files beside an image and its mask."""
 
 
@@ -46,7 +48,8 @@ def pair_folders(
     """Pair files by relative path without suffix and extension, in the order of their names.
 
     A suffix with a dot, such as `_mask.png`, includes the extension. Images and masks may share a folder: files with
-    the suffix of masks are masks, and the others are images. With `tell`, a notice counts what the suffixes leave out.
+    the suffix of masks are masks, and the others are images. Masks in a folder below that of the images are no images.
+    With `tell`, a notice counts what the suffixes leave out.
     `unpaired="skip"` leaves out images without a mask and masks without an image, with a notice, instead of raising
     UserError; "refuse" is the setting that the message names, and None stands for datasets without it.
     """
@@ -58,12 +61,15 @@ def pair_folders(
         )
     _require(images)
     others = LeftOut()
-    labels, odd = ({}, []) if masks is None else _by_stem(masks, mask_suffix, LeftOut() if shared else others)
-    apart = set(labels.values()) if shared else set[Path]()
+    inside = masks is not None and (shared or masks.is_relative_to(images))
+    labels, odd = ({}, []) if masks is None else _by_stem(masks, mask_suffix, LeftOut() if inside else others)
+    labels, drawn = _without_drawings(labels, mask_suffix)
+    apart = {*labels.values(), *drawn, *(() if shared else odd)} if inside else set[Path]()
+    odd += drawn
     found, left = _by_stem(images, image_suffix, others, apart)
     if shared:
         found, byproducts = _without_byproducts(found, labels)
-        odd, left = [], [path for path in left if path not in apart] + byproducts
+        odd, left = [], [path for path in left if path not in apart] + byproducts + drawn
     if not found:
         ends = f" whose names end in {image_suffix}" if image_suffix else ""
         kinds = ", ".join(sorted(EXTENSIONS))
@@ -104,6 +110,13 @@ def _by_stem(
             raise UserError(f"{path} and {out[name].name}: have the same name without extension; keep one of them")
         out[name] = path
     return out, left
+
+
+def _without_drawings(masks: Mapping[str, Path], suffix: str) -> tuple[dict[str, Path], list[Path]]:
+    """Return the masks, and the files among them that cellpose saved beside another one."""
+    ends = [end.removesuffix(suffix) for end in OF_CELLPOSE if suffix and end.endswith(suffix)]
+    extra = [name for name in masks for end in ends if name.endswith(end) and name[: -len(end)] in masks]
+    return {name: path for name, path in masks.items() if name not in extra}, [masks[name] for name in sorted(extra)]
 
 
 def _without_byproducts(images: Mapping[str, Path], masks: Mapping[str, Path]) -> tuple[dict[str, Path], list[Path]]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.dataset import deeplabcut_tree, imagej_tree
 from tests.dataset.files import picture, write
-from tests.dataset.layout_trees import NAMES, SIZE, SPLITS, VALID, Draw, regions, truth, yolo_row
+from tests.dataset.layout_trees import NAMES, SIZE, SPLITS, VALID, Draw, everything, objects, regions, truth, yolo_row
 from tests.dataset.voc_detection_tree import xml
 
 LABELS = ("a wall", "nucleus")
@@ -75,6 +75,74 @@ def labelme_xml(root: Path) -> None:
         text = f"<annotation><filename>{name}.jpg</filename><folder>a</folder>{entry}</annotation>"
         (root / "Annotations/a").mkdir(parents=True, exist_ok=True)
         (root / f"Annotations/a/{name}.xml").write_text(text)
+
+
+def cellpose_flows(root: Path) -> None:
+    """Draw what cellpose saves with its options for flows and outlines, beside the images."""
+    everything("{}.png", "{}_cp_masks.png", objects)(root)
+    for name in NAMES:
+        for what, kind in (("flows", "tif"), ("dP", "tif"), ("cellprob", "tif"), ("outlines", "png")):
+            write(root / f"{name}_{what}_cp_masks.{kind}", picture(SIZE))
+
+
+def cellpose_folders(root: Path) -> None:
+    """Draw what cellpose saves with its option for folders."""
+    everything("{}.png", "masks/{}_cp_masks.png", objects)(root)
+    for name in NAMES:
+        write(root / f"flows/{name}_dP_cp_masks.tif", picture(SIZE))
+        write(root / f"outlines/{name}_outlines_cp_masks.png", picture(SIZE))
+
+
+def cellpose_pickles(root: Path) -> None:
+    images(root, "{}.png")
+    for name in NAMES:
+        header = "{'descr': '|O', 'fortran_order': False, 'shape': (), }".ljust(117) + "\n"
+        (root / f"{name}_seg.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + header.encode() + b"a pickle")
+
+
+def segments_masks(root: Path) -> None:
+    """Draw what Segments.ai's export_dataset writes: class masks beside the images and the maps of ids."""
+    place = "segments/jane_cells/v1.0"
+    everything(f"{place}/{{}}.png", f"{place}/{{}}_label_ground-truth_semantic.png")(root)
+    for name in NAMES:
+        write(root / f"{place}/{name}_label_ground-truth.png", objects(name))
+
+
+def segments_panoptic(root: Path) -> None:
+    """Draw a panoptic file of Segments.ai, with its PNG files beside the images."""
+    place, ends = "segments/jane_cells/v1.0", "_label_ground-truth_coco-panoptic.png"
+    pictures, notes = [], []
+    for number, name in enumerate(NAMES):
+        write(root / f"{place}/{name}.png", picture(SIZE))
+        colours = np.zeros((*SIZE, 3), np.uint8)
+        colours[..., 0] = objects(name)
+        write(root / f"{place}/{name}{ends}", colours)
+        parts = [{"id": kind, "category_id": kind, "iscrowd": 0, "bbox": [0, 0, 1, 1], "area": 1} for kind in (1, 2)]
+        notes.append({"image_id": number, "file_name": f"{name}{ends}", "segments_info": parts})
+        pictures.append({"id": number, "file_name": f"{name}.png", "height": SIZE[0], "width": SIZE[1]})
+    kinds = [{"id": kind, "name": label, "isthing": 1} for kind, label in enumerate(LABELS, 1)]
+    text = json.dumps({"images": pictures, "annotations": notes, "categories": kinds})
+    (root / "export_coco-panoptic_jane_cells_v1.0.json").write_text(text)
+
+
+def superannotate(root: Path) -> None:
+    images(root, "{}.jpg")
+    for name in NAMES:
+        write(root / f"{name}.jpg___fuse.png", picture(SIZE))
+        instance = {"classId": 5, "className": "wall", "type": "bbox", "points": {"x1": 1, "y1": 2, "x2": 9, "y2": 8}}
+        (root / f"{name}.jpg___objects.json").write_text(json.dumps({"metadata": {}, "instances": [instance]}))
+
+
+def labelbox(root: Path) -> None:
+    images(root, "{}.jpg")
+    rows = [json.dumps({"data_row": {"id": name, "external_id": f"{name}.jpg"}, "projects": {}}) for name in NAMES]
+    (root / "export.ndjson").write_text("\n".join(rows))
+
+
+def coco_alone(root: Path) -> None:
+    """Draw a COCO file that was downloaded without its images."""
+    pictures = [{"id": 1, "file_name": "cell1.jpg", "height": SIZE[0], "width": SIZE[1]}]
+    (root / "result.json").write_text(json.dumps({"images": pictures, "annotations": [], "categories": []}))
 
 
 def labelme2voc(root: Path) -> None:

@@ -16,6 +16,7 @@ ONE = Words(".", ".", "", "_ids")
 CASES: dict[str, tuple[Words, list[str], list[str]]] = {
     # the words of the run, images, files that belong to them
     "cellpose": (Words(), ["a_img.png", "b_img.png"], ["a_masks.png", "a_img_seg.npy", "b_masks.png"]),
+    "cellpose with flows": (Words(), ["a.png"], ["a_cp_masks.png", "a_dP_cp_masks.tif", "a_outlines_cp_masks.png"]),
     "mask": (Words(), ["a.jpg", "b.jpg", "c.jpg"], ["a_mask.png", "b_mask.png"]),
     "gt": (Words(), ["s/a.png"], ["s/a_gt.png"]),
     "labels": (Words(), ["a.tif"], ["a_label.tif", "a_flows.tif", "a_overlay.png"]),

@@ -54,6 +54,10 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "image suffix": (everything("imgs/{}_image.png", "labels/{}_label.png"), ""),
     "camvid": (halves("SPLIT/{}.png", "SPLITannot/{}.png", {"train": "train", "val": "val"}), ""),
     "cellpose": (cellpose, "instances"),
+    "cellpose with flows": (export_trees.cellpose_flows, "instances"),
+    "cellpose in folders": (export_trees.cellpose_folders, "instances"),
+    "segments.ai": (export_trees.segments_masks, "ids"),
+    "segments.ai panoptic": (export_trees.segments_panoptic, "instances"),
     "nnunet": (nnunet, "names"),
     "cvat masks": (cvat_masks, "names"),
     "roboflow masks": (roboflow_masks, "names"),
@@ -145,6 +149,16 @@ def compare(found: Any, name: str, kind: str) -> None:
 
 UNREAD: dict[str, tuple[Draw, str]] = {
     "label studio png": (export_trees.brushes, r"Label Studio's .*; export as JSON, and type dataset=label_studio$"),
+    "cellpose's pickles": (
+        export_trees.cellpose_pickles,
+        r"_seg\.npy, a pickle, .*; export the masks as PNG \(Ctrl\+N",
+    ),
+    "superannotate": (
+        export_trees.superannotate,
+        r"SuperAnnotate's .*export_annotation\('DIR'.*dataset=coco_instances$",
+    ),
+    "labelbox": (export_trees.labelbox, r"Labelbox's JSON, which no dataset reads; export as COCO"),
+    "coco alone": (export_trees.coco_alone, r"result\.json\) without its images: 'cell1\.jpg' is missing; put the im"),
     "xml of MIT's LabelMe": (export_trees.labelme_xml, r"XML form of MIT.*export as COCO \(datum .*coco_instances$"),
 }
 

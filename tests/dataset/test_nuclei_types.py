@@ -58,9 +58,9 @@ def test_the_output_of_hovernet_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "out/mat").mkdir()
     savemat(tmp_path / "out/mat/a.mat", {"inst_map": IDS, "inst_uid": np.array([3, 7, 9])}, do_compression=True)
     words = "dataset=hovernet dataset.images=images dataset.labels=out/mat dataset.types=null"
-    with pytest.raises(UserError, match=f"HoVer-Net's output: type {words}"):
+    with pytest.raises(UserError, match=rf"HoVer-Net's output: type {words}"):
         Folder(str(tmp_path))
-    with pytest.raises(UserError, match="holds the images of training, too; name others by {split}"):
+    with pytest.raises(UserError, match=r"holds the images of training, too; name others by {split}"):
         HoverNet(str(tmp_path), "test", images="images", labels="out/mat", types=None)
 
 

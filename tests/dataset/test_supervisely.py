@@ -90,6 +90,12 @@ def test_a_damaged_figure_is_refused(found: dict[str, Any], said: str, tmp_path:
         Supervisely(str(tmp_path))
 
 
+def test_a_missing_test_split_is_no_other_layout(tmp_path: Path) -> None:
+    save(tmp_path, "train", shape("cat", "rectangle", CORNERS))
+    with pytest.raises(UserError, match=r"test: is missing .*; check dataset.root, dataset.annotations and dataset.s"):
+        Supervisely(str(tmp_path), "test")
+
+
 def test_datasets_of_other_names_are_divided(tmp_path: Path) -> None:
     for name in "abcdef":
         save(tmp_path, name, shape("cat", "rectangle", CORNERS))
