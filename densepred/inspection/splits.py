@@ -11,7 +11,7 @@ from typing import Any
 
 from densepred.contracts import Dataset
 from densepred.errors import Misfit, Notice, UserError
-from densepred.inspection import masks
+from densepred.inspection import masks, other_layout
 from densepred.inspection.finding import Finding
 from densepred.inspection.masks import Read
 from densepred.jobs import parts
@@ -32,7 +32,7 @@ class Built:
 
 
 def built(node: Mapping[str, Any], read: Read) -> Built:
-    """Build the splits. If files lack a partner or masks are refused, go on with the settings that read the others.
+    """Build the splits. If another layout is there, files lack a partner or masks are refused, go on with the remedy.
 
     Findings give these faults and settings.
     """
@@ -40,6 +40,11 @@ def built(node: Mapping[str, Any], read: Read) -> Built:
     alone = dict[str, UserError]()
     with noted(found.findings):
         errors = _build(found)
+        other = None if found.data else other_layout.followed(found.node, errors.get("train"))
+        if other is not None:
+            found.node, fault = other
+            found.findings.append(fault)
+            errors = _build(found)
         if found.node.get("unpaired") == "refuse":
             alone = {split: error for split, error in errors.items() if _unpaired(error)}
         if alone:
@@ -108,6 +113,8 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
         if first is None:
             found[one.remedy] = one
             continue
+        if one.kind == "layout":  # one root has one layout
+            continue
         split, _, text = one.fact.partition(": ")
         alike = re.fullmatch(r"(\w+(?:, \w+)*)" + re.escape(f": {text}"), first.fact)
         fact = f"{alike[1]}, {split}: {text}" if alike else f"{first.fact}; {one.fact}"
@@ -118,7 +125,7 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
 def _refused(split: str, error: UserError) -> Finding:
     fact, _, remedy = str(error).rpartition("; ")
     kind = error.cause if isinstance(error, Misfit) else "refused"
-    if split == "test" and kind in ("refused", "no_files", "no_fraction", "empty_split"):
+    if split == "test" and kind in ("refused", "layout", "no_files", "no_fraction", "empty_split"):
         return Finding("note", "no_test", f"{split}: {fact or remedy}", remedy)
     names = error.names if isinstance(error, Misfit) else ()
     level = "warning" if split == "test" else "error"  # training reads no test images

@@ -51,6 +51,18 @@ def test_images_of_two_sizes_get_a_crop_that_fits(tmp_path: Path) -> None:
     assert "sizes" not in again
 
 
+def test_the_check_goes_on_with_the_words_of_the_layout_that_is_there(tmp_path: Path) -> None:
+    draw(tmp_path)
+    for split in ("train", "val"):
+        (tmp_path / f"images/{split}").rename(tmp_path / f"{split}_imgs")
+        (tmp_path / f"masks/{split}").rename(tmp_path / f"{split}_labels")
+    code, faults = found(tmp_path)
+    option, _, words = str(faults["layout"]["override"]).partition(" ")
+    assert (code, option) == (2, "dataset=folder")
+    code, again = found(tmp_path, words)
+    assert (code, again) == (0, {kind: one for kind, one in faults.items() if kind != "layout"})
+
+
 def test_a_damaged_image_fails_unless_it_is_skipped(tmp_path: Path) -> None:
     draw(tmp_path)
     path = tmp_path / "images/train/1.png"
@@ -139,9 +151,10 @@ def test_one_finding_tells_the_layout_of_all_splits(tmp_path: Path) -> None:
         (tmp_path / folder / "train").rename(tmp_path / {"images": "photos", "masks": "labels"}[folder])
         shutil.rmtree(tmp_path / folder)
     code, faults = found(tmp_path)
-    assert (code, list(faults)) == (2, ["refused"])
-    assert re.fullmatch(r"train: .*images/train: .*; valid: .*images/val: .*; test: .*", str(faults["refused"]["fact"]))
-    assert "dataset.images=photos dataset.masks=labels" in faults["refused"]["remedy"]
+    assert (code, [*faults]) == (2, ["layout", "refused", "no_test"])
+    assert re.fullmatch(r".*images/train: is no folder; this looks like .* in labels", str(faults["layout"]["fact"]))
+    assert "dataset.images=photos dataset.masks=labels" in faults["layout"]["override"]
+    assert "valid=0.2 of 3 images is none" in faults["refused"]["fact"]
 
 
 def test_a_folder_that_is_divided_at_random_gets_another_seed() -> None:
