@@ -38,7 +38,7 @@ def test_nuclei_have_the_type_of_most_of_their_pixels(draw: Callable[..., None],
     assert merged[0].truth.need("categories").tolist() == [3, 2, 4]
 
 
-@pytest.mark.parametrize("kinds, numbers", [("inst_type", "inst_uid"), ("class", "id")])
+@pytest.mark.parametrize(("kinds", "numbers"), [("inst_type", "inst_uid"), ("class", "id")])
 def test_types_listed_per_nucleus_stand_for_a_map(kinds: str, numbers: str, tmp_path: Path) -> None:
     """The forms of HoVer-Net's output and of Lizard; the map of ids of the latter need not list them in order."""
     hovernet_tree.tree(tmp_path, "Test")
