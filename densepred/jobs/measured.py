@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ LOOKED_AT_FOR_SHAPES = 64
 """Largest number for the shapes of boxes: images of poses often hold one instance each."""
 SMALL = 32.0
 """Pixels per side of COCO's small objects at most."""
+SCALES = tuple(f"densepred.transform.{name}" for name in ("crop.Crop", "scale.Scale", "affine.Affine"))
+"""Transforms with the bounds `low` and `high` of a factor on the size."""
 KEPT = 0.85
 """Least mean size of boxes in a crop, relative to a square crop as long."""
 STEP = 32
@@ -43,10 +46,16 @@ class Measured:
     objects: list[tuple[float, float]] = field(default_factory=list)  # of the box of each object outside of crowds
     stuff: list[float] = field(default_factory=list)  # share of its image of each class of stuff in it
     most: int = 0  # objects of one image
+    zoom: float = 1.0  # mean factor on the size of the images in training
 
     def side(self) -> float:
-        """Return the median of the shorter sides of the objects, in pixels."""
-        return median(min(size) for size in self.objects)
+        """Return the median of the shorter sides of the objects, in pixels of the input of training."""
+        return self.zoom * median(min(size) for size in self.objects)
+
+    def seen(self) -> str:
+        """Return the median of the shorter sides in words."""
+        scaled = "" if math.isclose(self.zoom, 1, abs_tol=0.01) else f" at {self.zoom:.2f} of the size, as in training"
+        return f"the median shorter side of {many(len(self.objects), 'object')} is {self.side():.0f} pixels{scaled}"
 
 
 def measure(dataset: Dataset, skip_bad: bool = False, at_most: int = LOOKED_AT) -> Measured:
@@ -68,6 +77,12 @@ def measure(dataset: Dataset, skip_bad: bool = False, at_most: int = LOOKED_AT) 
         found.stuff += shares(sample.truth, dataset.info)
         found.most = max(found.most, len(objects))
     return found
+
+
+def zoom(transforms: Sequence[Mapping[str, Any]]) -> float:
+    """Return the mean factor on the size of images: the geometric mean of the bounds of each random scale."""
+    bounds = [(node.get("low", 1.0), node.get("high", 1.0)) for node in transforms if node["_target_"] in SCALES]
+    return math.prod(math.sqrt(low * high) for low, high in bounds)
 
 
 def extents(truth: Annotation) -> list[tuple[float, float]]:
@@ -111,11 +126,10 @@ def grouping(found: Measured, limit: int) -> list[Choice]:
     their weight falls with the size: 0.1 for objects of up to 20 pixels, 0.01 (the paper's) from 200 on.
     """
     side = found.side()
-    seen = f"the median shorter side of {many(len(found.objects), 'object')} is {side:.0f} pixels"
     sigma, weight = min(8.0, max(1.0, round(side / 4, 1))), min(0.1, max(0.01, round(2 / side, 3)))
     return [
-        Choice("task.codec.sigma", sigma, f"{seen}; a quarter of it, 1 to 8"),
-        Choice("task.weights.offset", weight, f"{seen}; 2 divided by it, 0.01 to 0.1"),
+        Choice("task.codec.sigma", sigma, f"{found.seen()}; a quarter of it, 1 to 8"),
+        Choice("task.weights.offset", weight, f"{found.seen()}; 2 divided by it, 0.01 to 0.1"),
         *_room(found, limit),
     ]
 
@@ -136,9 +150,7 @@ def fcos_levels(found: Measured, limit: int) -> list[Choice]:
     start, extra = (4, 1) if side < SMALL else (8, 2)
     strides = [start * 2**level for level in range(5)]
     bound = "below" if side < SMALL else "at least"
-    reason = (
-        f"the median shorter side of {many(len(found.objects), 'object')} is {side:.0f} pixels, {bound} {SMALL:.0f}"
-    )
+    reason = f"{found.seen()}, {bound} {SMALL:.0f}"
     return [
         Choice("task.codec.strides", strides, reason),
         Choice("decoder.stride", start, "the finest of these levels"),

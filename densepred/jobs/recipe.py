@@ -27,6 +27,7 @@ from densepred.jobs.measured import (
     measure,
     panoptic,
     pose_crop,
+    zoom,
 )
 from densepred.output import many
 
@@ -110,6 +111,7 @@ def _of_objects(config: DictConfig, task: str, measured: Measured, dataset: Data
         say(f"recipe: no object in {many(count, 'measured image')}; settings of task={task} keep their defaults")
         return []
     measured.most = max(measured.most, largest(dataset)[0].whole)
+    measured.zoom = zoom(config.transform.train)
     return chosen(measured, config.task.codec.max_detections)
 
 

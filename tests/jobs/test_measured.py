@@ -5,9 +5,21 @@ import pytest
 import torch
 
 from densepred.dataset.shapes import Shapes
-from densepred.jobs.measured import Measured, extents, fcos_levels, grouping, kept, measure, panoptic, pose_crop, shares
+from densepred.jobs.measured import (
+    Measured,
+    extents,
+    fcos_levels,
+    grouping,
+    kept,
+    measure,
+    panoptic,
+    pose_crop,
+    shares,
+    zoom,
+)
 from densepred.transform.instance_crop import InstanceCrop
 from densepred.types import Annotation, Info
+from tests.conftest import composed
 
 
 def of(*sides: tuple[float, float], most: int = 1) -> Measured:
@@ -54,6 +66,18 @@ def test_stuff_is_measured_by_its_share_of_the_image() -> None:
     info = Info(classes=("sky", "road", "car"), things=(2,))
     assert shares(Annotation((2, 4), semantic=labels), info) == [3 / 8, 1 / 8]
     assert shares(Annotation((2, 4)), info) == []
+
+
+def test_sizes_of_objects_are_those_of_the_scaled_images() -> None:
+    nodes = composed("recipe=panoptic", "dataset.root=x", "transform.train.0.low=0.25", "transform.train.0.high=0.64")
+    found = of((40.0, 90.0))
+    found.zoom = zoom(nodes.transform.train)
+    assert found.zoom == pytest.approx(0.4)
+    sigma, weight = grouping(found, 200)
+    assert (sigma.value, weight.value) == (4.0, 0.1)
+    assert "of 1 object is 16 pixels at 0.40 of the size, as in training; a quarter" in sigma.reason
+    assert [choice.value for choice in fcos_levels(found, 100)][1] == 4  # below 32 pixels
+    assert zoom(composed("recipe=instances", "dataset.root=x").transform.train) == pytest.approx(1)  # 0.5 to 2
 
 
 def test_the_limit_of_objects_is_raised_for_crowded_images() -> None:
