@@ -78,7 +78,7 @@ class TrainingLoader:
         self.order, self.samples = order, samples
         self.most_bad = max(1, int(MOST_BAD * len(samples)))
         self.bad: set[str] = set() if samples.balance is None else set(samples.balance.errors)
-        self.missed = 0
+        self.missed = self.shared = 0  # `shared` are those that every process has counted
         self.loader = made(samples, order, workers, timeout, pin, stack)
 
     def __len__(self) -> int:
@@ -88,7 +88,8 @@ class TrainingLoader:
         end_workers(self.loader)
 
     def facts(self) -> list[str]:
-        """Return what was left out so far, and the shares that were not reached."""
+        """Return what was left out so far by any process, and the shares that were not reached; all must call it."""
+        self._share()
         found = [f"left out: {reason}" for reason in sorted(self.bad)]
         if self.missed:
             balanced, share = self.samples.balance is not None, self.samples.foreground
@@ -111,11 +112,24 @@ class TrainingLoader:
             self.bad.update(batch.skipped)
             self.missed += batch.missed
             if len(self.bad) > self.most_bad:
-                raise UserError(
-                    f"data.on_bad=skip: {len(self.bad)} samples cannot be read, more than {MOST_BAD:.0%} of the "
-                    f"dataset; repair the files: {sorted(self.bad)[0]}"
-                )
+                raise self._too_many()
             yield batch
+        self._share()
+        if len(self.bad) > self.most_bad:
+            raise self._too_many()
+
+    def _share(self) -> None:
+        """Let every process know what others left out; each alone sees a part of the epoch."""
+        found = distributed.gather((self.bad, self.missed - self.shared))
+        self.bad = set().union(*(bad for bad, _ in found))
+        self.shared += sum(missed for _, missed in found)
+        self.missed = self.shared
+
+    def _too_many(self) -> UserError:
+        return UserError(
+            f"data.on_bad=skip: {len(self.bad)} samples cannot be read, more than {MOST_BAD:.0%} of the dataset; "
+            f"repair the files: {sorted(self.bad)[0]}"
+        )
 
 
 class EvaluationLoader:

@@ -121,6 +121,21 @@ def broken_loader(bad: set[int], skip: bool) -> loaders.TrainingLoader:
     return loaders.TrainingLoader(one, loaders.Order(200, 8, 0, False), 0, 10, False)
 
 
+def test_what_other_processes_left_out_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = broken_loader({7}, skip=True)
+    list(loader.epoch(0))
+    (own,) = loader.facts()
+    loader.missed += 2
+    monkeypatch.setattr(loaders.distributed, "gather", lambda value: [value, ({"file 9 is damaged"}, 3)])
+    assert loader.facts()[:2] == [own, "left out: file 9 is damaged"]
+    assert loader.missed == 5
+    loader.facts()
+    assert loader.missed == 8, "three more of the other process, none of this one again"
+    monkeypatch.setattr(loaders.distributed, "gather", lambda value: [value, ({"file 8 is damaged"}, 0)])
+    with pytest.raises(UserError, match="3 samples cannot be read"):
+        list(loader.epoch(1))
+
+
 def test_a_bad_file_stops_a_run_with_its_name() -> None:
     with pytest.raises(UserError, match="file 7 is damaged"):
         list(broken_loader({7}, skip=False).epoch(0))
