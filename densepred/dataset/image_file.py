@@ -27,6 +27,7 @@ PIXEL = 3  # bytes of a pixel in 8-bit colour, by which `max_pixels` is counted
 WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _SAMPLES = 277  # TIFF's SamplesPerPixel
 _NOTED = re.compile(r"ImageJ=[^\0]*?\nimages=(\d+)|\{\"shape\": \[(\d+), .*\"truncated\": true")
+_FEW_BITS = re.compile(r"L;([24])")
 _SUBFILE = 254  # TIFF's NewSubfileType; bit 0 marks a reduced copy of another page
 
 
@@ -111,12 +112,31 @@ def hidden_values(image: Image.Image) -> str | None:
 
     Call it before decoding, after which Pillow no longer knows how the pixels were stored.
     """
-    raw = next((part for tile in getattr(image, "tile", ()) for part in _texts(tile[3])), "")
-    if ";16" in raw and image.mode not in WIDE:
+    if (";16" in _raw(image) or (_white(image) or 0) > 255) and image.mode not in WIDE:
         return "has 16 bits per colour, but 8 are read; save it as .npy or as 16-bit grey"
     if (count := samples(image)) > len(image.getbands()):
         return f"has {count} bands in one page; save them as .npy or as pages"
     return None
+
+
+def scaled_values(image: Image.Image) -> str | None:
+    """Return how Pillow would change grey values that are ids, so that the brightest is white; None if it does not."""
+    if (white := _white(image)) not in (None, 255, 65535):
+        return f"declares {white} as white, so values are scaled to {255 if image.mode == 'L' else 65535}"
+    if found := _FEW_BITS.match(_raw(image)):
+        return f"has {found[1]} bits per pixel, so values are multiplied by {255 // (2 ** int(found[1]) - 1)}"
+    return None
+
+
+def _raw(image: Image.Image) -> str:
+    """Return how the pixels are stored, as Pillow calls it, such as "L;4"."""
+    return next((part for tile in getattr(image, "tile", ()) for part in _texts(tile[3])), "")
+
+
+def _white(image: Image.Image) -> int | None:
+    """Return the greatest value that a PPM or PGM file declares; None for other files, and if Pillow need not scale."""
+    codec, _, _, arguments = next(iter(getattr(image, "tile", ())), ("", None, 0, None))
+    return arguments[-1] if codec in ("ppm", "ppm_plain") and isinstance(arguments, tuple) else None
 
 
 def hidden_slices(description: object, depth: int, pages: int) -> str | None:

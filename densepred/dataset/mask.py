@@ -10,7 +10,7 @@ from PIL import Image
 
 from densepred.dataset import image_layout
 from densepred.dataset.image import inverted, refuse_hidden_bits, turn_back, turned_by_decoding
-from densepred.dataset.image_file import MAX_PIXELS, WIDE, opened, pages
+from densepred.dataset.image_file import MAX_PIXELS, WIDE, opened, pages, scaled_values
 from densepred.dataset.raster import Raster, open_raster
 from densepred.types import UserError
 
@@ -76,6 +76,8 @@ def _refuse_as_mask(image: Image.Image, path: Path, max_pixels: int) -> None:
     if inverted(image) and image.mode != "1":
         raise UserError(f"{path}: {MIN_IS_WHITE}")
     refuse_hidden_bits(image, path)
+    if reason := scaled_values(image):
+        raise UserError(f"{path}: the mask {reason}; save the ids as a grey PNG of 8 or 16 bits")
 
 
 def _ids(image: Image.Image, path: Path) -> np.ndarray:
