@@ -12,8 +12,9 @@ from typing import ClassVar
 from xml.etree.ElementTree import Element
 
 from densepred.dataset import official, paths, xml_file
-from densepred.dataset.annotated import Annotated, files_below
+from densepred.dataset.annotated import Annotated, files_below, found_beside
 from densepred.dataset.coco_instances import ALONE
+from densepred.dataset.image_file import EXTENSIONS
 from densepred.dataset.records import Records
 from densepred.errors import Misfit, UserError, shown
 
@@ -40,7 +41,8 @@ class VocDetection(Annotated):
         images = [] if folder is None else [folder]
         for path in self._described(split, records):
             found = xml_file.read(path)
-            image = self.add_image(records, path, found.findtext("filename"), images)
+            name = self._image(records, path, found.findtext("filename"), images)
+            image = self.add_image(records, path, name, images)
             if image is None:
                 continue
             records.compare(image, found.findtext("size/height"), found.findtext("size/width"))
@@ -49,6 +51,17 @@ class VocDetection(Annotated):
         if folder is not None and self._list(split) is None:
             records.unread(folder, "images without an XML file, left out")
         return records
+
+    def _image(self, records: Records, path: Path, given: str | None, folders: Sequence[Path]) -> str | None:
+        """Return the image with the file's own name, as in VOC, before the given one: renamed images keep that."""
+        if given is None or Path(given).stem == path.stem:
+            return given
+        own = (f"{path.stem}{suffix}" for suffix in (Path(given).suffix, *EXTENSIONS))
+        name = next((name for name in own if found_beside(path, name, self._folder, folders)), None)
+        if name is None:
+            return given
+        records.told["XML files that name another image than the one with their own name, which is taken"] += 1
+        return name
 
     def _list(self, split: str) -> Path | None:
         """Return the list of a split; None if there is none, or if fractions divide the files."""

@@ -40,6 +40,17 @@ def test_lists_name_the_files_of_a_split(root: Path) -> None:
     assert len(VocDetection(str(root))) == 2
 
 
+def test_an_image_that_was_renamed_with_its_file_keeps_its_boxes(tmp_path: Path) -> None:
+    for name, given, left in (("001", "001.jpg", 1), ("002", "001.jpg", 11), ("003", "002.png", 21)):
+        write(tmp_path / f"JPEGImages/{name}.jpg", picture(SIZE))
+        (tmp_path / "Annotations").mkdir(exist_ok=True)
+        (tmp_path / f"Annotations/{name}.xml").write_text(xml(given, ("cat", 0, left, 1, left + 3, 4)))
+    with pytest.warns(Notice, match="2 XML files that name another image than the one with their own name"):
+        data = VocDetection(str(tmp_path), splits={"train": 1.0})
+    boxes = {path.stem: data[i].truth.need("boxes")[:, 0].tolist() for i, path in enumerate(data.files())}
+    assert boxes == {"001": [-0.5], "002": [9.5], "003": [19.5]}
+
+
 def test_files_beside_their_images_in_a_folder_per_split(tmp_path: Path) -> None:
     for split in ("train", "valid"):
         write(tmp_path / f"{split}/{split}.jpg", picture(SIZE))
@@ -70,13 +81,19 @@ BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]><annotation>&c;<
         (xml("train_a.jpg", ("cat", 0, 9, 1, 2, 2)), "object 1: has the name 'cat'"),
         (xml("train_a.jpg", ("", 0, 1, 1, 2, 2)), "object 1: has the name ''"),
         (xml("train_a.jpg", ("cat", 0, "nan", 1, 2, 2)), "finite numbers"),
-        (xml("gone.jpg"), "its image 'gone.jpg' is missing"),
     ],
 )
 @pytest.mark.parametrize("code", ["utf-8", "utf-16"])
 def test_a_file_that_cannot_be_trusted_is_refused(root: Path, text: str, said: str, code: str) -> None:
     (root / "Annotations/train_a.xml").write_text(text, encoding=code)
     with pytest.raises(UserError, match=said):
+        VocDetection(str(root))
+
+
+def test_a_missing_image_is_refused(root: Path) -> None:
+    (root / "Annotations/train_a.xml").write_text(xml("gone.jpg"))
+    (root / "JPEGImages/train_a.jpg").unlink()
+    with pytest.raises(UserError, match=r"its image 'gone\.jpg' is missing"):
         VocDetection(str(root))
 
 
