@@ -19,7 +19,7 @@ from densepred.loader.samples import checked
 from densepred.output import many
 from densepred.rundir.progress_bar import ProgressBar
 from densepred.settings import ConvertSettings
-from densepred.types import VOID, Annotation, Sample
+from densepred.types import VOID, Annotation, Info, Sample
 
 FORMS = {"folder": FolderForm, "coco": CocoForm}
 SPLITS = ("train", "valid", "test")
@@ -39,11 +39,19 @@ def convert(settings: ConvertSettings, output: Path) -> str:
     with atomic.new_folder(output, "convert") as root:
         form = FORMS[settings.form](root, data["train"].info)
         for split, one in data.items():
-            if one.info.classes != form.info.classes:
-                raise UserError(f"dataset.splits.{split}: its classes differ from those of train; convert it by itself")
+            if word := _other(one.info, form.info):
+                raise UserError(f"dataset.splits.{split}: its {word} differ from those of train; convert it by itself")
             notes.append(_split(form, root, split, one, settings))
         form.finish()
     return _report(form, notes, output)
+
+
+def _other(info: Info, train: Info) -> str | None:
+    """Return what a split numbers otherwise than training, which names it in the result; None if nothing."""
+    if info.classes != train.classes:
+        return "classes"
+    words = ("keypoints", "limbs")
+    return next((word for word in words if getattr(info, word) not in ((), getattr(train, word))), None)
 
 
 def _built(node: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[str, Dataset]]:

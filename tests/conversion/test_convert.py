@@ -141,6 +141,20 @@ def test_keypoints_of_coco_are_read_back_equal(tmp_path: Path) -> None:
     assert not (tmp_path / "masks").exists()
 
 
+def test_a_split_with_keypoints_in_another_order_is_refused(tmp_path: Path) -> None:
+    for split in ("train2017", "val2017"):
+        coco_tree.tree(tmp_path / "in", split)
+    path = tmp_path / "in/annotations/person_keypoints_val2017.json"
+    data = json.loads(path.read_text())
+    for category in data["categories"]:
+        category.get("keypoints", []).reverse()
+    path.write_text(json.dumps(data))
+    with pytest.raises(
+        UserError, match=r"dataset\.splits\.valid: its keypoints differ from those of train; convert it"
+    ):
+        run(["dataset=coco_keypoints", f"dataset.root={tmp_path / 'in'}"], tmp_path / "out", "coco")
+
+
 def test_a_class_map_with_void_as_coco_has_one_region_per_class(tmp_path: Path) -> None:
     mask = folder_tree.labels(3)
     mask[0] = 255
