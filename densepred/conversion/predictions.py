@@ -123,7 +123,7 @@ def coco_fields(result: dict[str, Any], kind: str) -> dict[str, Any]:
     seen = points[points[:, 2] > 0]
     (x, y), (right, below) = seen[:, :2].min(0).tolist(), seen[:, :2].max(0).tolist()
     visible = np.concatenate((points[:, :2], 2 * (points[:, 2:] > 0)), 1)
-    box = [x - 0.5, y - 0.5, right - x + 1, below - y + 1]
+    box = [x, y, right - x + 1, below - y + 1]  # around the pixels; in COCO's files a pixel begins at its number
     return {
         "keypoints": np.where(visible[:, 2:] > 0, visible, 0).ravel().tolist(),
         "num_keypoints": len(seen),

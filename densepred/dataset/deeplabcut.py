@@ -78,9 +78,12 @@ class DeepLabCut(CocoKeypoints):
 
 
 def _around(points: Sequence[tuple[float, float]], margin: float, size: tuple[int, int]) -> list[float]:
-    """Return COCO's box (left, top, width, height) of points (x, y) and a margin, within an image (height, width)."""
+    """Return COCO's box (left, top, width, height) of points (x, y) and a margin, within an image (height, width).
+
+    Points are centers of pixels; in COCO's boxes a pixel begins at its number.
+    """
     low, high = list[float](), list[float]()
     for values, end in zip(zip(*points, strict=True), (size[1], size[0]), strict=True):
-        low.append(min(max(min(values) - margin, 0), end))
-        high.append(min(max(max(values) + margin, 0), end))
+        low.append(min(max(min(values) + 0.5 - margin, 0), end))
+        high.append(min(max(max(values) + 0.5 + margin, 0), end))
     return [*low, high[0] - low[0], high[1] - low[1]]

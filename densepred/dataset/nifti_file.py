@@ -23,7 +23,7 @@ from densepred.errors import Notice, UserError
 
 INSTALL = "pip install 'densepred[medical]'"
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
-"""Planes, and the axis of a volume from right to left, back to front and foot to head that they cut."""
+"""Planes, and the axis of a volume that they cut: from left to right, back to front, foot to head."""
 CHANGED = "setting to"
 """Words in nibabel's remarks about values of a header that it replaced."""
 NEAR = 0.01
@@ -57,7 +57,7 @@ class Volume:
     def slice(self, axis: int, number: int, inside: Values | None = None) -> np.ndarray:
         """Return a slice (H, W, channels): its rows run to the foot, or to the back if axial, its columns left or back.
 
-        number: counted from the right, the back or the foot of the patient
+        number: counted from the left, the back or the foot of the patient
         inside: the numbers of the volume, if they were read before
         """
         key: list[Any] = [slice(None)] * self.ndim

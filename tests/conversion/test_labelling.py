@@ -127,7 +127,7 @@ def test_coco_is_read_by_pycocotools_and_our_reader(tmp_path: Path, kind: str) -
     assert [row["id"] for row in rows] == [1, 2]
     if kind == "keypoints":
         assert rows[0]["keypoints"] == [4, 5, 2, 0, 0, 0]
-        assert (rows[1]["bbox"], rows[1]["num_keypoints"]) == ([15.5, 11.5, 5.25, 4.5], 2)
+        assert (rows[1]["bbox"], rows[1]["num_keypoints"]) == ([16, 12, 5.25, 4.5], 2)
         return
     assert [row["bbox"] for row in rows] == [[3, 2, 5, 7], [15, 12, 8, 5]]
     assert [row["area"] for row in rows] == ([34, 40] if kind == "instances" else [35, 40])

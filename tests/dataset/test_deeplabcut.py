@@ -24,9 +24,9 @@ def test_keypoints_of_one_animal(index: int, tmp_path: Path) -> None:
     assert data.info.keypoints == ("snout", "tail")
     truths = {path.name: data[i].truth for i, path in enumerate(data.files())}
     assert truths["a.png"].need("keypoints").tolist() == [[[30.5, 25, 2], [50, 35, 2]]]
-    assert truths["a.png"].need("boxes").tolist() == [[20, 14.5, 59.5, 44.5]]
+    assert truths["a.png"].need("boxes").tolist() == [[20.5, 15, 60, 45]]
     assert truths["b.png"].need("keypoints").tolist() == [[[5, 6, 2], [0, 0, 0]]]
-    assert truths["b.png"].need("boxes").tolist() == [[-0.5, -0.5, 14.5, 15.5]]  # within the image
+    assert truths["b.png"].need("boxes").tolist() == [[-0.5, -0.5, 15, 16]]  # within the image
     assert len(truths["c.png"].need("keypoints")) == 0
 
 
