@@ -22,7 +22,7 @@ from densepred.dataset.image_rows import Rows
 from densepred.draw import instances, panel
 from densepred.draw.comparison import class_legend, confident, draw
 from densepred.engine.blocks import Block
-from densepred.results.files import Results, entropy_map, require_ids
+from densepred.results.files import Results, entropy_map, id_colours, require_ids
 from densepred.results.joined import JoinedRows, Masks
 from densepred.results.png_rows import PngRows
 from densepred.types import Annotation
@@ -50,7 +50,7 @@ class Files:
     def __enter__(self) -> Files:
         # Left in reverse order: the last of the kinds gets its name last, because it marks the image as done
         files = {kind: self.stack.enter_context(atomic.replacing(self.paths[kind])) for kind in reversed(self.paths)}
-        palettes = {"labels": self.info.palette}
+        palettes = {"labels": id_colours(self.info)}
         pngs = {kind: PngRows(file, palettes.get(kind)) for kind, file in files.items() if KINDS[kind] == ".png"}
         self.pngs = {kind: self.stack.enter_context(png) for kind, png in pngs.items()}
         size = (len(self.info.classes), *self.image.size)

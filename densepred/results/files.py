@@ -25,6 +25,7 @@ from torch import Tensor
 from densepred import atomic, output
 from densepred.dataset import class_file
 from densepred.dataset.coco import Id
+from densepred.dataset.palette import Colour, default_palette
 from densepred.draw.comparison import below, class_legend, draw, hidden
 from densepred.draw.panel import with_legend
 from densepred.errors import Notice, UserError
@@ -111,12 +112,8 @@ class Results:
 
     def names(self) -> None:
         """Write ids, names and colours of the classes beside their maps, in the form that dataset=folder reads."""
-        colours = [*self.info.palette, *[None] * len(self.info.classes)]
-        pairs = zip(self.info.classes, colours, strict=False)
-        entries = [
-            {"id": index, "name": name, **({} if colour is None else {"color": list(colour)})}
-            for index, (name, colour) in enumerate(pairs)
-        ]
+        pairs = enumerate(zip(self.info.classes, id_colours(self.info), strict=False))
+        entries = [{"id": index, "name": name, "color": list(colour)} for index, (name, colour) in pairs]
         self.folder.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(self.folder / "classes.json", class_file.text(entries))
 
@@ -254,11 +251,14 @@ def write_array(path: Path, values: np.ndarray) -> None:
 def indexed(labels: np.ndarray, info: Info) -> Image.Image:
     """Build a palette image of class ids (H, W), with the colours of the classes as its palette."""
     image = Image.fromarray(labels)
-    colours = [value for colour in info.palette for value in colour]
-    # A PNG of a short palette has few bits per pixel, in which void would become another id
-    colours += [0] * (3 * (VOID + 1) - len(colours)) if labels.max(initial=0) == VOID else []
-    image.putpalette(colours)
+    image.putpalette([value for colour in id_colours(info) for value in colour])
     return image
+
+
+def id_colours(info: Info) -> list[Colour]:
+    """Return a colour for each id of 8 bits: Pillow gives a shorter palette fewer bits, in which ids are cut."""
+    known = (*info.palette, *default_palette(len(info.classes))[len(info.palette) :])
+    return [*known, *[(0, 0, 0)] * (VOID + 1 - len(known))]
 
 
 def entropy_map(probabilities: Tensor) -> Tensor:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from densepred.results.files import id_colours, indexed
 from densepred.results.png_rows import PngRows
+from densepred.types import VOID, Info
 
 DRAW = np.random.default_rng(0)
 
@@ -39,3 +42,16 @@ def test_an_error_leaves_no_end(tmp_path: Path) -> None:
     png.add(np.zeros((2, 2), np.uint8))
     png.__exit__(KeyError, KeyError(), None)
     assert b"IEND" not in (tmp_path / "a.png").read_bytes()
+
+
+@pytest.mark.parametrize("colours", [0, 1, 2, 20])
+def test_class_maps_keep_their_ids_whatever_colours_are_known(tmp_path: Path, colours: int) -> None:
+    info = Info(tuple(map(str, range(20))), palette=tuple((c, 9, 9) for c in range(colours)))
+    labels = torch.arange(24).reshape(4, 6).remainder(20).to(torch.uint8)
+    for changed in (labels, torch.where(labels == 3, VOID, labels)):
+        indexed(changed.numpy(), info).save(tmp_path / "a.png")
+        with PngRows(tmp_path / "b.png", id_colours(info)) as png:
+            png.add(changed.numpy())
+        for name in ("a.png", "b.png"):
+            with Image.open(tmp_path / name) as image:
+                assert np.array_equal(np.asarray(image), changed.numpy())
