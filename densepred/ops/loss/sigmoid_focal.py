@@ -15,8 +15,9 @@ def sigmoid_focal(logits: Tensor, truth: Tensor, alpha: float | None, gamma: flo
     Targets between 0 and 1 mix both sides, as in torchvision.ops.sigmoid_focal_loss.
     """
     p = logits.sigmoid()
-    wrong = p + truth - 2 * p * truth
-    loss = wrong.pow(gamma) * F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    loss = _power(p + truth - 2 * p * truth, gamma) * F.binary_cross_entropy_with_logits(
+        logits, truth, reduction="none"
+    )
     return loss if alpha is None else loss * (alpha * truth + (1 - alpha) * (1 - truth))
 
 
@@ -28,7 +29,12 @@ def penalty_reduced_focal(logits: Tensor, truth: Tensor, alpha: float, beta: flo
     peak, p = truth >= 1, logits.sigmoid()
     wrong = torch.where(peak, 1 - p, p)
     certain = F.logsigmoid(torch.where(peak, logits, -logits))
-    return -(1 - truth).pow(beta).masked_fill(peak, 1) * wrong.pow(alpha) * certain
+    return -(1 - truth).pow(beta).masked_fill(peak, 1) * _power(wrong, alpha) * certain
+
+
+def _power(wrong: Tensor, exponent: float) -> Tensor:
+    """Return a power of probabilities; exponents below 1 have an infinite gradient at 0, times a loss of 0."""
+    return (wrong.clamp_min(torch.finfo(wrong.dtype).tiny) if exponent < 1 else wrong).pow(exponent)
 
 
 def sums(loss: Tensor, positive: Tensor, weight: Tensor | None) -> Tensor:

@@ -33,6 +33,16 @@ def test_each_number_of_a_heat_map_is_the_papers(alpha: float, beta: float) -> N
             assert penalty_reduced_focal(*given, alpha, beta).item() == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 0.9, 1.0, 2.0])
+def test_gradients_are_finite_where_a_sigmoid_is_exact(exponent: float) -> None:
+    logits = torch.tensor([20.0, -3.0, -120.0, 1.0], requires_grad=True)
+    truth = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    for loss in (sigmoid_focal(logits, truth, 0.25, exponent), penalty_reduced_focal(logits, truth, exponent, 4)):
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        assert gradient.isfinite().all()
+        assert gradient[1] > 0
+
+
 def test_losses_are_divided_by_weighted_positives_of_each_image() -> None:
     loss, positive = torch.rand(2, 3, 4, 5, dtype=torch.float64), torch.zeros(2, 4, 5, dtype=torch.float64)
     positive[0, 1, 2], positive[0, 3, 0] = 1, 1
