@@ -50,7 +50,7 @@ class Test:
         low, high = (self.low, self.high) if self.low > 0 or not self.significant else (-self.high, -self.low)
         sign = "" if self.significant else "+"
         interval = f"95 % interval {low:{sign}.4f} to {high:{sign}.4f}, p = {self.p:.3f}, {many(self.images, 'image')}"
-        rest = f", {many(self.left_out, 'image')} of one run alone left out" if self.left_out else ""
+        rest = f", {many(self.left_out, 'image')} left out, of one run alone or without labels" if self.left_out else ""
         if not self.significant:
             return f"{self.first} and {self.second}: no significant difference ({interval}{rest})"
         better, worse = (self.second, self.first) if self.difference > 0 else (self.first, self.second)
@@ -104,13 +104,17 @@ def miou(matrices: np.ndarray) -> np.ndarray:
 def paired(first: str, one: Evaluation, second: str, other: Evaluation, seed: int = 0) -> Test | None:
     """Test the difference in mIoU of two evaluations by a paired bootstrap over images (Efron and Tibshirani 1993).
 
-    Each resample draws the common images with replacement, the same for both, and sums their confusion matrices. None
-    if the classes or splits differ, or fewer than two images are common.
+    Each resample draws the common images with replacement, the same for both, and sums their confusion matrices. Images
+    without a labelled pixel are left out. None if the classes, splits or labels of an image differ, or fewer than two
+    images are common.
     """
-    names = sorted(one.matrices.keys() & other.matrices.keys())
+    common = one.matrices.keys() & other.matrices.keys()
+    names = sorted(name for name in common if one.matrices[name].any() or other.matrices[name].any())
     if one.classes != other.classes or one.split != other.split or len(names) < 2:
         return None
     stacks = [np.stack([run.matrices[name] for name in names]) for run in (one, other)]
+    if not np.array_equal(stacks[0].sum(-1), stacks[1].sum(-1)):
+        return None
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(len(names), [1 / len(names)] * len(names), size=RESAMPLES)
     scores = [miou(np.tensordot(counts, stack, 1)) for stack in stacks]
@@ -118,7 +122,7 @@ def paired(first: str, one: Evaluation, second: str, other: Evaluation, seed: in
     low, high = np.quantile(moves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     share = min((moves <= 0).mean(), (moves >= 0).mean())
     whole = miou(stacks[1].sum(0)) - miou(stacks[0].sum(0))
-    left = len(one.matrices.keys() ^ other.matrices.keys())
+    left = len(one.matrices.keys() | other.matrices.keys()) - len(names)
     p = min(1.0, 2 * max(float(share), 1 / RESAMPLES))
     return Test(first, second, len(names), left, float(whole), float(low), float(high), p)
 

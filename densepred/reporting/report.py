@@ -182,7 +182,7 @@ def _tests(evaluated: Mapping[str, Evaluation], notes: list[str]) -> list[compar
     for other in names[1:]:
         test = compare.paired(names[0], evaluated[names[0]], other, evaluated[other])
         if test is None:
-            notes.append(f"{names[0]} and {other} are not compared: their classes, splits or images differ.")
+            notes.append(f"{names[0]} and {other} are not compared: their classes, splits, images or labels differ.")
         else:
             found.append(test)
     if len(found) > 1:

@@ -80,9 +80,19 @@ def test_only_common_images_of_one_split_are_compared() -> None:
     shorter = compare.paired("one", evaluation(first), "two", evaluation(first[:30]))
     assert shorter is not None
     assert (shorter.images, shorter.left_out) == (30, 10)
-    assert "10 images of one run alone left out" in shorter.sentence()
+    assert "10 images left out, of one run alone or without labels" in shorter.sentence()
     assert compare.paired("one", evaluation(first), "two", evaluation(first, "test")) is None
+    relabelled = first.copy()
+    relabelled[3, 0, 0] += 1
+    assert compare.paired("one", evaluation(first), "two", evaluation(relabelled)) is None
     assert compare.paired("one", evaluation(first), "two", evaluation(first[:1])) is None
+
+
+def test_images_without_a_label_leave_the_interval_finite() -> None:
+    bare = images(0.8, count=9) * (np.arange(9) < 3)[:, None, None]
+    test = compare.paired("one", evaluation(bare), "two", evaluation(bare))
+    assert test is not None
+    assert (test.images, test.left_out, test.low, test.high) == (3, 6, 0, 0)
 
 
 def test_seeds_of_one_setting_have_a_mean_and_a_sample_deviation() -> None:

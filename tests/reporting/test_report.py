@@ -40,7 +40,8 @@ def draw(folder: Path, name: str, score: float, *overrides: str, evaluated: bool
     out.mkdir(parents=True)
     facts = {"checkpoint": str(place / "best.safetensors"), "split": "valid", "metrics": {"miou": score}}
     (out / "metrics.json").write_text(json.dumps(facts))
-    hits = {f"{n}.png": [[0, 0, round(90 * score) + n], [0, 1, 20], [1, 1, 50]] for n in range(6)}
+    right = {f"{n}.png": round(90 * score) + n for n in range(6)}
+    hits = {name: [[0, 0, count], [0, 1, 110 - count], [1, 1, 50]] for name, count in right.items()}
     held = {"classes": ["sky", HOSTILE], "images": hits}
     (out / "per_image_confusion.json").write_text(json.dumps(held))
     draw_pictures(out, score)
