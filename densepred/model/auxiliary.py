@@ -15,7 +15,8 @@ from densepred.types import ChannelAxes, HeadSpec
 class Auxiliary(EncoderDecoder):
     """Encoder-decoder in which every head has the stages [auxiliary, prediction].
 
-    A head on several levels, or one coarser than the auxiliary map, has only its prediction.
+    A head on several levels, or one coarser than the auxiliary map, has only its prediction. So have all of them in
+    evaluation mode.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Auxiliary(EncoderDecoder):
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         pyramid = self.pyramid(image)
+        if not self.training:
+            return self.answers(pyramid)
         early = cut(self.auxiliary_decoder(pyramid), self.auxiliary_decoder.strides, pyramid)
         first = {name: [head(early)] for name, head in self.auxiliary_heads.items()}
         return {name: [*first.get(name, []), *stages] for name, stages in self.answers(pyramid).items()}

@@ -32,6 +32,9 @@ def test_the_prediction_is_that_of_the_encoder_decoder_without_the_auxiliary_hea
     assert not left.missing_keys
     assert {key.partition(".")[0] for key in left.unexpected_keys} == {"auxiliary_decoder", "auxiliary_heads"}
     image = torch.rand(1, 3, 37, 45)
+    (answer,) = model(image)["semantic"]
+    assert torch.equal(answer, bare(image)["semantic"][-1])
+    model.training = True  # of the whole alone: its norms stay in evaluation mode
     auxiliary, answer = model(image)["semantic"]
     assert torch.equal(answer, bare(image)["semantic"][-1])
     assert auxiliary.shape == (1, 5, 3, 3)

@@ -99,7 +99,9 @@ def equals_torchvision(plain: Plain, name: str, size: tuple[int, int]) -> None:
     take(model, theirs.state_dict(), "torchvision_fcn" if name.startswith("fcn") else "torchvision_deeplabv3")
     image = torch.rand(1, 3, *size)
     with torch.no_grad():
-        want, stages = theirs(normalised(image)), model(image)["semantic"]
+        want = theirs(normalised(image))
+        model.training = True  # of the whole alone, which returns the auxiliary stage then
+        stages = model(image)["semantic"]
     assert len(stages) == 2
     for stage, key in zip(stages, ("aux", "out"), strict=True):
         close(F.interpolate(stage, size, mode="bilinear", align_corners=model.align_corners), want[key])
