@@ -16,6 +16,7 @@ from densepred.cli import command, compose
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.output import many
+from densepred.process import processors
 from densepred.results.inputs import chosen, claim, release
 from densepred.results.interruption import explained, stopping
 from densepred.results.places import destinations
@@ -173,14 +174,12 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
 
 def loaded(settings: Any) -> Predictor:
     """Load the checkpoint of the settings, prepared for them."""
-    import torch
 
     from densepred import predictor
     from densepred.cli import published
     from densepred.engine import ensemble
 
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    processors.use_threads(settings.threads)
     ckpt = [published.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
     return predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
@@ -17,6 +16,7 @@ from densepred.inspection.report import Report
 from densepred.inspection.scan import Scan, each
 from densepred.inspection.splits import Built, built
 from densepred.jobs import overlap
+from densepred.process import processors
 from densepred.settings import CheckSettings
 from densepred.types import Info
 
@@ -24,7 +24,7 @@ from densepred.types import Info
 def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
     """Return the report of `train`, `valid` and, if there is one, `test`; `words` were typed for it."""
     workers = settings.data.workers
-    count = min(8, os.cpu_count() or 1) if not isinstance(workers, int) else workers
+    count = min(8, processors.count()) if not isinstance(workers, int) else workers
     found = built(settings.dataset, partial(each, workers=count))
     data = found.data
     first = next(iter(data.values()), None)

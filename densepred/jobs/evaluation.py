@@ -36,7 +36,7 @@ from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
 from densepred.loader.workers import ending_children
 from densepred.output import many
-from densepred.process import memory
+from densepred.process import memory, processors
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console, splits
 from densepred.settings import EvalSettings
@@ -69,8 +69,7 @@ def work(job: EvaluationJob) -> int:
     """Evaluate; return the exit code."""
     output.install(job.secrets)
     settings = job.settings
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    processors.use_threads(settings.threads)
     device = distributed.join(settings.timeout_s, "timeout_s")
     if device.type == "cpu":
         memory.keep()

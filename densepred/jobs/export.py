@@ -28,6 +28,7 @@ from densepred.exporting.session import SUFFIX, Session
 from densepred.home import expand
 from densepred.jobs import evaluation, parts
 from densepred.loader.loaders import explained
+from densepred.process import processors
 from densepred.rundir import console
 from densepred.rundir.waiting import waiting
 from densepred.settings import ExportSettings
@@ -48,8 +49,7 @@ CPU = torch.device("cpu")
 def work(settings: ExportSettings) -> int:
     """Export; return the exit code. Raises UserError if the model cannot be exported, or the file's outputs differ."""
     output = _destination(settings)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    processors.use_threads(settings.threads)
     path = find_weights(settings.ckpt)
     model, task, header = load_model(path, settings.trust)
     if (path.parent / temperature.FILE).is_file():

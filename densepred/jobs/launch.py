@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import torch
 
 from densepred.errors import MachineError, Notice, UserError
 from densepred.jobs.attempt import STOPPED, Attempt, failure
-from densepred.process import ranks, supervisor
+from densepred.process import processors, ranks, supervisor
 from densepred.process.stop import StopFlag, Stopped
 
 PATIENCE = 30.0
@@ -25,8 +24,7 @@ def require_machine(devices: int, key: str) -> None:
     A notice tells of more processes than processors where there is no accelerator.
     """
     accelerators = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if (remark := ranks.check(devices, key, accelerators, processors)) is not None:
+    if (remark := ranks.check(devices, key, accelerators, processors.count())) is not None:
         warnings.warn(remark, Notice, stacklevel=2)
 
 

@@ -12,13 +12,12 @@ from densepred.contracts import Encoder, Model
 from densepred.encoder.checkpointing import Checkpointed
 from densepred.engine import sharding
 from densepred.errors import UserError
-from densepred.process import memory
+from densepred.process import memory, processors
 from densepred.settings import TrainSettings
 
 
 def configure_torch(settings: TrainSettings, device: torch.device) -> None:
-    if settings.trainer.threads:
-        torch.set_num_threads(settings.trainer.threads)
+    processors.use_threads(settings.trainer.threads)
     if device.type == "cpu":
         memory.keep()
     # Only a warning: on GPUs some operations have no deterministic form, and models with them would be refused.

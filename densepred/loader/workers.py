@@ -19,7 +19,7 @@ from torch._C import _remove_worker_pids  # pyright: ignore[reportAttributeAcces
 from torch.utils.data import DataLoader
 
 from densepred.errors import UNSTARTED
-from densepred.process import stop
+from densepred.process import processors, stop
 
 AUTO, FEW, MANY = "auto", 2, 16
 """A number of workers by the machine; the number on a CPU, which also computes; the most beside an accelerator."""
@@ -49,8 +49,7 @@ def number(wanted: int | str, device: torch.device) -> int:
         return int(wanted)
     if device.type == "cpu":
         return FEW
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MANY, processors // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+    return max(1, min(MANY, processors.count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
 def calm_worker(worker: int) -> None:

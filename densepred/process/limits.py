@@ -6,13 +6,13 @@ import os
 import resource
 from pathlib import Path
 
+from densepred.process import control_group
+
 MANY = 32_768
 """A limit of processes from which nothing is counted: reading /proc takes time."""
 
 ROOM = 64
 """Threads and processes that a command may need beside three per processor: workers, writers, loggers."""
-
-CGROUPS = Path("/sys/fs/cgroup")
 
 
 def address_space() -> int | None:
@@ -74,11 +74,5 @@ def _threads(name: str) -> int:
 
 
 def _of_container() -> tuple[int, int] | None:
-    for folder in (CGROUPS, CGROUPS / "pids"):  # version 2, version 1
-        try:
-            most, used = ((folder / name).read_text().strip() for name in ("pids.max", "pids.current"))
-        except OSError:
-            continue
-        if most.isdigit() and int(most) <= MANY:
-            return int(most), int(used)
-    return None
+    found = [(most, used) for most, used in control_group.processes() if most <= MANY]
+    return min(found, key=lambda one: one[0] - one[1], default=None)

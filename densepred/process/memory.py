@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from densepred.process import control_group
+
 MEMINFO = Path("/proc/meminfo")
-GROUP = Path("/sys/fs/cgroup")
-"""The control group of a container, version 2."""
 
 
-def free_memory(meminfo: Path = MEMINFO, group: Path = GROUP) -> int | None:
+def free_memory(meminfo: Path = MEMINFO) -> int | None:
     """Return the bytes of main memory that may still be taken: Linux's MemAvailable within the limit of the container.
 
     None on systems that do not tell.
@@ -23,11 +23,8 @@ def free_memory(meminfo: Path = MEMINFO, group: Path = GROUP) -> int | None:
     if "MemAvailable" not in rows:
         return None
     free = int(rows["MemAvailable"].split()[0]) * 1024
-    limit, used = group / "memory.max", group / "memory.current"
-    if not limit.is_file() or not used.is_file():
-        return free
-    most = limit.read_text(encoding="ascii").strip()
-    return min(free, max(0, int(most) - int(used.read_text(encoding="ascii")))) if most.isdigit() else free
+    left = control_group.memory_left()
+    return free if left is None else min(free, left)
 
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from densepred.errors import UserError
+from densepred.output import many
+from densepred.process import processors
 from densepred.process.stop import Stopped, ctrl_c_blocked, held
 
 VISIBLE, THREADS = "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"
@@ -47,7 +49,7 @@ def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.
     Raises UserError if there are GPUs, and fewer than the jobs take. Threads that are set already are not divided.
     """
     if not gpus:
-        count = max(1, _processors() // (jobs * each))
+        count = max(1, processors.count() // (jobs * each))
         return [{THREADS: environment.get(THREADS, str(count))}] * jobs
     if jobs * each > gpus:
         needed = f"{jobs} jobs of {each} GPUs" if each > 1 else f"{jobs} jobs"
@@ -62,18 +64,14 @@ def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.
 
 def crowded(jobs: int, each: int, gpus: int) -> str | None:
     """Return a remark on jobs of `each` processes that have fewer processors than processes, without GPUs; or None."""
-    processors = _processors()
-    if gpus or jobs * each <= processors:
+    count = processors.count()
+    if gpus or jobs * each <= count:
         return None
-    few = f"{processors} processor{'s' * (processors > 1)}"
+    few = many(count, "processor")
     return (
         f"sweep.parallel={jobs}: there is no GPU, and {few}: the jobs take turns, and all need their "
-        f"memory at once; sweep.parallel={max(1, processors // each)} takes no longer"
+        f"memory at once; sweep.parallel={max(1, count // each)} takes no longer"
     )
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], output: Path | None) -> subprocess.Popen[bytes]:

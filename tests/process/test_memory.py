@@ -9,28 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from densepred.process import control_group
 from densepred.process.memory import free_memory
 from tests.conftest import REPOSITORY
 
 
-@pytest.mark.parametrize(
-    ("limit", "expected"), [(None, 4096), ("max", 4096), ("3000", 2000), ("9999999", 4096), ("500", 0)]
-)
-def test_free_memory_is_that_of_the_machine_and_of_the_control_group(
-    limit: str | None, expected: int, tmp_path: Path
+@pytest.mark.parametrize(("left", "expected"), [(None, 4096), (2000, 2000), (9999999, 4096), (0, 0)])
+def test_free_memory_is_that_of_the_machine_and_of_the_control_groups(
+    left: int | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 9 kB\nMemAvailable:     4 kB\n")
-    if limit is not None:
-        (tmp_path / "memory.max").write_text(f"{limit}\n")
-        (tmp_path / "memory.current").write_text("1000\n")
-    assert free_memory(meminfo, tmp_path) == expected
+    monkeypatch.setattr(control_group, "memory_left", lambda: left)
+    assert free_memory(meminfo) == expected
 
 
 def test_a_system_that_does_not_tell_is_none(tmp_path: Path) -> None:
-    assert free_memory(tmp_path / "absent", tmp_path) is None
+    assert free_memory(tmp_path / "absent") is None
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\n")
-    assert free_memory(tmp_path / "meminfo", tmp_path) is None
+    assert free_memory(tmp_path / "meminfo") is None
 
 
 KEEPING = """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from densepred.process import limits
+from densepred.process import control_group, limits
 from tests.conftest import PATIENCE, REPOSITORY
 
 COMMAND = """
@@ -104,7 +104,7 @@ def test_limits_of_processes_count_threads_of_the_user(monkeypatch: pytest.Monke
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (500, 500) if kind == resource.RLIMIT_NPROC else (-1, -1))
     monkeypatch.setattr(os, "getuid", lambda: 4321)
     monkeypatch.setattr(limits, "_threads", lambda name: 499 if name == str(os.getpid()) else 0)
-    monkeypatch.setattr(limits, "CGROUPS", Path("/nowhere"))
+    monkeypatch.setattr(control_group, "ROOT", Path("/nowhere"))
     assert limits.processes_left() == 1
     assert limits.tight()
     assert limits.described() == "ulimit -u, or pids.max of the container: 500 processes and threads"
@@ -113,7 +113,8 @@ def test_limits_of_processes_count_threads_of_the_user(monkeypatch: pytest.Monke
 def test_the_limit_of_a_container_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pids.max").write_text("max\n")
     (tmp_path / "pids.current").write_text("7\n")
-    monkeypatch.setattr(limits, "CGROUPS", tmp_path)
+    monkeypatch.setattr(control_group, "ROOT", tmp_path)
+    monkeypatch.setattr(control_group, "OWN", tmp_path / "absent")
     monkeypatch.setattr(os, "getuid", lambda: 0)
     assert limits.processes_left() is None
     (tmp_path / "pids.max").write_text("40\n")
