@@ -85,7 +85,28 @@ def _is_view(tensor: Tensor) -> bool:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return every tensor of a safetensors file, on the CPU. Raises UserError if it is damaged."""
+    """Return every tensor of a safetensors file, on the CPU. Raises UserError if it is damaged.
+
+    A training that goes on may replace the file while it is read: then the new one is read.
+    """
+    while True:
+        before = _identity(path)
+        try:
+            return _read_tensors(path)
+        except UserError:
+            if _identity(path) == before:
+                raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
     described, start = header.placed_header(path)
     try:
         with (

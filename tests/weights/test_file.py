@@ -21,7 +21,7 @@ from densepred.jobs.parts import stored, task_and_model
 from densepred.rundir.checkpoints import Checkpoints
 from densepred.types import Info
 from densepred.weights import header
-from densepred.weights.file import load_model, save_weights
+from densepred.weights.file import load_model, read_tensors, save_weights, write_tensors
 from densepred.weights.header import find_weights, read_header
 from tests.conftest import REPOSITORY
 
@@ -126,3 +126,20 @@ def test_a_header_with_a_length_that_looks_like_a_pickle_is_read(tmp_path: Path,
     text = b'{"__metadata__":{"densepred":"{}"}}'
     path.write_bytes(length.to_bytes(8, "little") + text.ljust(length))
     assert header.raw_header(path) == {"__metadata__": {"densepred": "{}"}}
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, original = tmp_path / "best.safetensors", header.placed_header
+    for value, place in ((1.0, path), (2.0, tmp_path / "new.safetensors")):
+        write_tensors(place, {"a": torch.full((3,), value)}, {"densepred": "{}"})
+
+    def replaced(given: Path) -> Any:
+        found = original(given)
+        if (tmp_path / "new.safetensors").exists():
+            (tmp_path / "new.safetensors").replace(path)
+        return found
+
+    monkeypatch.setattr(header, "placed_header", replaced)
+    assert read_tensors(path)["a"].tolist() == [2, 2, 2]
