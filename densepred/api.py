@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from densepred import predict as predict_
 from densepred import train as train_
 from densepred.cli import call, command, compose
+from densepred.engine import temperature
 from densepred.errors import UserError
 from densepred.eval import dataset_of_checkpoint
 from densepred.eval import evaluate as evaluate_
@@ -125,7 +126,8 @@ def evaluate(run: Checkpoint | Sequence[Checkpoint], *overrides: str) -> Evaluat
     """Evaluate as `densepred-eval ckpt=RUN OVERRIDES` does; several runs are an ensemble."""
     code, folder = call.call(evaluate_, "eval", [_ckpt(run), *overrides], dataset_of_checkpoint, ["codec"])
     assert folder is not None
-    assert code == 0
+    if code == command.STOPPED:
+        raise KeyboardInterrupt("the evaluation was stopped; call it again")
     metrics = _read(folder / "metrics.json", "the evaluation wrote none")["metrics"]
     scores = folder / "per_image.csv"  # some tasks have none
     lines = scores.read_text(encoding="utf-8").splitlines() if scores.is_file() else []
@@ -183,8 +185,9 @@ def _model(run: Checkpoint | Sequence[Checkpoint], settings: Any) -> Predictor:
     """Return the predictor, that of an earlier call if the run has kept it."""
     if not isinstance(run, Run):
         return predict_.loaded(settings)
-    weights = max((path.stat().st_mtime_ns for path in run.folder.glob("*.safetensors")), default=0)
-    key = repr((settings.precision, settings.trust, settings.codec, weights))
+    files = [*run.folder.glob("*.safetensors"), *run.folder.glob(temperature.FILE)]
+    changed = [path.stat().st_mtime_ns for path in files]
+    key = repr((settings.precision, settings.trust, settings.codec, changed))
     if key not in run._models:
         run._models.clear()
         run._models[key] = predict_.loaded(settings)

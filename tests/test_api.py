@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -90,6 +91,26 @@ def test_a_run_keeps_its_model_until_it_is_trained_further(run: api.Run) -> None
     assert next(iter(run._models.values())) is kept
     api.predict(run, image, "precision=bf16")
     assert next(iter(run._models.values())) is not kept
+
+
+def test_a_run_keeps_no_model_of_another_temperature(run: api.Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    own, image = api.Run(folder), np.zeros((32, 32, 3), np.uint8)
+    before = api.predict(own, image, "probabilities=true").probabilities
+    api.evaluate(own, "calibrate=true", f"output={tmp_path / 'e'}", "data.workers=0")
+    after = api.predict(own, image, "probabilities=true").probabilities
+    again = api.predict(api.Run(folder), image, "probabilities=true").probabilities
+    assert not np.array_equal(before, after)
+    assert np.array_equal(after, again)
+
+
+def test_settings_of_torch_come_back(run: api.Run, tmp_path: Path) -> None:
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    numbers = torch.random.get_rng_state()
+    api.evaluate(run, f"threads={threads + 1}", f"output={tmp_path / 'e'}", "data.workers=0")
+    assert torch.get_num_threads() == threads
+    assert torch.get_float32_matmul_precision() == precision
+    assert torch.equal(torch.random.get_rng_state(), numbers)
 
 
 def test_folders_are_predicted_into_files(run: api.Run, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from densepred.sweep import launcher, record
 
 TAKEN = ("--config-dir", "-cd", "--config-name", "-cn")
 """Flags that a call may have; the others ask for text, or for several runs."""
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 _LOCK = threading.RLock()  # the words of a command are those of the process
 
 
@@ -39,12 +40,33 @@ def call(
     _check(words)
     main = threading.current_thread() is threading.main_thread()  # it alone can be interrupted
     told = watch.interrupt if main else watch.tell
-    with _LOCK, _as_typed(name, words), StopFlag() as stop, watch.watched(told):
+    with _LOCK, _as_typed(name, words), torch_settings(), StopFlag() as stop, watch.watched(told):
         ran = Invocation(function, name, prepare, free, raises=True)
         try:
             return ran(stop), ran.folder
         except Stopped as reason:
             raise KeyboardInterrupt(str(reason)) from None
+
+
+@contextmanager
+def torch_settings() -> Iterator[None]:
+    """Give the caller's threads, precision, determinism and random numbers of torch back after a `with` block."""
+    import torch  # not for --help
+
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    level, fastest = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
+    variable, numbers = os.environ.get(CUBLAS), torch.random.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
+        if torch.get_deterministic_debug_mode() != level:
+            torch.set_deterministic_debug_mode(level)
+        torch.backends.cudnn.benchmark = fastest
+        torch.random.set_rng_state(numbers)
+        if variable is None:
+            os.environ.pop(CUBLAS, None)
 
 
 def quoted(value: object) -> str:
