@@ -126,10 +126,16 @@ def _runs(value: dict[str, Any], entry: Entry, where: str) -> dict[str, Any]:
 
 
 def keypoints(record: Mapping[str, Any], count: int, where: str) -> list[list[float]]:
-    """Return x, y and visibility of each of `count` keypoints; [] if they are absent or none is labelled."""
+    """Return x, y and visibility of each of `count` keypoints; [] if they are absent or none is labelled.
+
+    A list per keypoint, as in RHD, is read as one. `keypoints_21` is read if its number is `count`, as in Human-Art.
+    """
     value = record.get("keypoints")
     if value is None or value == []:
         return []
+    value = record.get(_whole(record, count) or "", value)
+    if isinstance(value, list) and value and all(isinstance(point, list) and len(point) == 3 for point in value):
+        value = [number for point in value for number in point]
     flat = numbers(value, where, "keypoints")
     if len(flat) != 3 * count:
         raise UserError(f"{where}: its keypoints are {len(flat)} numbers; give x, y and visibility of each of {count}")
@@ -139,6 +145,14 @@ def keypoints(record: Mapping[str, Any], count: int, where: str) -> list[list[fl
     return points if any(point[2] for point in points) else []
 
 
-def other_keypoints(record: Mapping[str, Any]) -> list[str]:
-    """Return the fields of further keypoints, such as `face_kpts` of COCO-WholeBody and `keypoints_21` of Human-Art."""
-    return sorted(key for key, value in record.items() if FURTHER.fullmatch(key) and isinstance(value, list))
+def _whole(record: Mapping[str, Any], count: int) -> str | None:
+    """Return the field of all keypoints where `keypoints` holds the first of them alone."""
+    few, key = record.get("keypoints"), f"keypoints_{count}"
+    whole = isinstance(few, list) and len(few) < 3 * count and isinstance(record.get(key), list)
+    return key if whole else None
+
+
+def other_keypoints(record: Mapping[str, Any], count: int) -> list[str]:
+    """Return the fields of keypoints that are not read, such as `face_kpts` of COCO-WholeBody."""
+    found = {key for key, value in record.items() if FURTHER.fullmatch(key) and isinstance(value, list)}
+    return sorted(found - {_whole(record, count)})

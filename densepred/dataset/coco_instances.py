@@ -67,6 +67,7 @@ class CocoInstances(Dataset):
     ) -> None:
         choice = coco.Choice(split, paths.known_splits(splits, coco.SPLITS), seed, group, chosen_fold(folds, fold))
         file = coco.open_file(root, images, annotations, max_pixels, choice)
+        self.split = split
         self._index(file, limit, most_instances, exif, max_value, max_pixels)
 
     def _index(
@@ -120,7 +121,7 @@ class CocoInstances(Dataset):
         unused = [record["name"] for id, record in categories.items() if self._classes[id] not in self.index.classes]
         if unused and self.index.kept:
             names = f"{', '.join(unused[:5])}{', ...' if len(unused) > 5 else ''}"
-            text = f"{self.path}: categories without an annotation in this split: {names}; they stay classes"
+            text = f"{self.path}: categories without an annotation in {self.split}: {names}; they stay classes"
             warnings.warn(text, Notice, stacklevel=2)
 
     def _provided(self, classes: int) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ class CocoKeypoints(Dataset):
         if kind is None:
             return None
         points = coco_fields.keypoints(record, len(self.info.keypoints), where)
-        if others := coco_fields.other_keypoints(record):
+        if others := coco_fields.other_keypoints(record, len(self.info.keypoints)):
             changed[f"instances whose {', '.join(others)} are not read, only their keypoints"] += 1
         try:
             segmentation = coco_fields.segmentation(record, entry, where)

@@ -109,6 +109,11 @@ FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
         "a project of QuPath",
         "the objects of each image (File, Object data, Export as GeoJSON), beside the images, and type dataset=qupath",
     ),
+    (
+        lambda tree: tree.any(r"(.*/)?mpii_human_pose_v1_u12_\d\.mat"),
+        "MPII's MATLAB file",
+        "it as HRNet's JSON (annot/train.json, annot/valid.json, which HRNet and MMPose offer), and type dataset=mpii",
+    ),
     (_createml, "CreateML's JSON", f"as COCO, {COCO}"),
     (_csv, "a CSV table of boxes", f"as COCO, {COCO}"),
     (lambda tree: tree.any(r".*\.(tfrecords?|record)"), "TFRecord files", f"as COCO, {COCO}"),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, mat_file, paths
+from densepred.dataset import coco, coco_fields, mat_file, official, paths
 from densepred.dataset.image import read_image
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
@@ -84,7 +84,8 @@ class Mpii(Dataset):
         if paths.fractions(places, split):
             raise UserError(f"dataset.splits: {places}; the splits of MPII are JSON files, name them")
         names = paths.split_names(places, split)
-        self.path, name = paths.find(root, annotations, names, "annotations")
+        with official.recognised(paths.dataset_root(root), "mpii"):
+            self.path, name = paths.find(root, annotations, names, "annotations")
         self.folder = paths.find(root, images, [name], "images")[0]
         self.max_pixels = max_pixels
         self.info = Info(

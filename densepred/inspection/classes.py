@@ -41,7 +41,8 @@ def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]], node: 
     tables = {split: table for split, table in tables.items() if len(table)}
     for split in tables:
         yield from void(split, splits[split])
-        yield from missing(split, names, tables[split], division)
+        bare = any(one.objects.bare for one in splits[split])
+        yield from missing(split, names, tables[split], division, bare)
     if "train" in tables:
         for other in tables.keys() - {"train"}:
             yield from shift(other, names, tables["train"], tables[other], division)
@@ -69,11 +70,14 @@ def void(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
         )
 
 
-def missing(split: str, names: Sequence[str], table: torch.Tensor, division: tuple[str, str]) -> Iterator[Finding]:
-    """Yield the classes without a pixel in a split."""
+def missing(
+    split: str, names: Sequence[str], table: torch.Tensor, division: tuple[str, str], bare: bool = False
+) -> Iterator[Finding]:
+    """Yield the classes without a pixel in a split; `bare`: it has boxes without a mask, which are no pixels."""
     absent = [name for name, total in zip(names, table.sum(0).tolist(), strict=True) if not total]
     if absent:
         effect = "are never learnt" if split == "train" else "have no score"
+        effect += " by tasks of masks (boxes without a mask are no pixels)" if bare else ""
         yield Finding(
             "warning",
             "missing_classes",

@@ -16,6 +16,7 @@ class Objects:
 
     count: int | None = None
     empty: int = 0  # boxes without an area, or ids without a visible pixel
+    bare: int = 0  # boxes without a mask among objects with masks
     tiny: int = 0
     outside: int = 0  # boxes that reach more than one pixel beyond the image
     hidden: int = 0  # objects of which more than HIDDEN lies under others

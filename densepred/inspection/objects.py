@@ -34,7 +34,9 @@ def measure(truth: Annotation) -> Objects:
     elif truth.boxes is not None:
         areas = (truth.boxes[:, 2:] - truth.boxes[:, :2]).clamp(min=0).prod(1)[keep]
     if areas is not None:
-        found.empty, found.tiny = int((areas <= 0).sum()), int(((areas > 0) & (areas < TINY)).sum())
+        bare = _bare(truth)[keep] & (areas <= 0)
+        found.empty, found.bare = int(((areas <= 0) & ~bare).sum()), int(bare.sum())
+        found.tiny = int(((areas > 0) & (areas < TINY)).sum())
     if truth.boxes is not None:
         boxes, (height, width) = truth.boxes[keep], truth.size
         limit = torch.tensor([width, height], dtype=boxes.dtype)
@@ -46,6 +48,13 @@ def measure(truth: Annotation) -> Objects:
         whole = run_length.area(truth.masks)[keep]
         found.hidden = int((areas < (1 - HIDDEN) * whole).sum())
     return found
+
+
+def _bare(truth: Annotation) -> torch.Tensor:
+    """Return which objects, (N,), have a box with an area and no pixel of a mask."""
+    if truth.boxes is None or truth.masks is None:
+        return torch.zeros(truth.count, dtype=torch.bool)
+    return ((truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)) & (run_length.area(truth.masks) <= 0)
 
 
 def _classes(truth: Annotation) -> torch.Tensor:
@@ -71,6 +80,10 @@ REMEDIES = {
         "see that they overlap in truth; tasks of boxes keep them whole",
     ),
     "twice": (f"objects that nearly have the box of another of their class (IoU above {SAME})", "remove the doubles"),
+    "bare": (
+        "boxes without a mask: their pixels are void, so that tasks of masks learn nothing from them",
+        "draw their outlines, or train on boxes by task=detection_fcos",
+    ),
     "empty": ("objects without an area", "correct or remove them in the annotations: they teach nothing"),
     "tiny": (
         f"objects of fewer than {TINY} pixels",
@@ -96,7 +109,7 @@ def findings(split: str, found: Sequence[Facts], convert: str = "") -> Iterator[
         if bad:
             number = sum(getattr(one.objects, kind) for one in bad)
             fact = f"{split}: {number} of {total} are {words}, in {many(len(bad), 'image')}"
-            level = "note" if kind in ("tiny", "hidden") else "warning"
+            level = "note" if kind in ("bare", "tiny", "hidden") else "warning"
             yield Finding(level, f"{kind}_objects", fact, remedy, _ids(bad), convert if kind == "outside" else "")
     without = [one for one in known if not one.objects.count]
     if without:

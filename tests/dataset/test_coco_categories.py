@@ -47,6 +47,6 @@ def test_a_background_of_the_file_is_class_0(root: Path, name: str) -> None:
 
 
 def test_a_category_without_annotations_is_named(root: Path) -> None:
-    with pytest.warns(Notice, match="categories without an annotation in this split: animals; they stay classes"):
+    with pytest.warns(Notice, match="categories without an annotation in train: animals; they stay classes"):
         data = changed(root, lambda d: d["categories"].insert(0, {"id": 0, "name": "animals"}))
     assert data.info.classes == ("background", "animals", "cat", "dog")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.skeleton import COCO, COCO_SIGMAS
@@ -104,6 +106,26 @@ def test_skeletons_of_published_files(
 def test_further_keypoints_give_a_notice(root: Path) -> None:
     with pytest.warns(Notice, match="1 instance whose face_kpts, foot_kpts are not read"):
         changed(root, lambda d: d["annotations"][0].update(face_kpts=[1, 2, 2], foot_kpts=[0, 0, 0]))
+
+
+def test_keypoints_of_rhd_and_human_art(root: Path) -> None:
+    """A list per keypoint; 17 of COCO beside all of them in a field that tells their number."""
+    plain = changed(root, lambda d: None)[0].truth.need("keypoints")
+
+    def nested(data: Any) -> None:
+        for one in data["annotations"]:
+            points = one.get("keypoints") or []
+            one["keypoints"] = [points[start : start + 3] for start in range(0, len(points), 3)]
+
+    def both(data: Any) -> None:
+        for one in data["annotations"]:
+            if one.get("keypoints"):
+                one |= {"keypoints_3": one["keypoints"], "keypoints": one["keypoints"][:6]}
+
+    assert torch.equal(changed(root, nested)[0].truth.need("keypoints"), plain)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "instances? whose keypoints_3", Notice)
+        assert torch.equal(changed(root, both)[0].truth.need("keypoints"), plain)
 
 
 def test_flip_indices_and_sigmas_of_the_file_win(root: Path) -> None:

@@ -108,3 +108,10 @@ def test_the_skeleton_is_consistent() -> None:
         swapped = name.replace("left", "RIGHT").replace("right", "left").replace("RIGHT", "right")
         assert KEYPOINTS[other.get(i, i)] == swapped
     assert {frozenset(other.get(i, i) for i in limb) for limb in LIMBS} == {frozenset(limb) for limb in LIMBS}
+
+
+def test_the_matlab_file_alone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mpii_human_pose_v1_u12_2").mkdir()
+    (tmp_path / "mpii_human_pose_v1_u12_2/mpii_human_pose_v1_u12_1.mat").write_bytes(b"never opened")
+    with pytest.raises(UserError, match=r"train\.json: is missing.*MPII's MATLAB file, .*; export it as HRNet's JSON"):
+        Mpii(str(tmp_path))

@@ -37,6 +37,19 @@ def test_ids_without_a_pixel_are_empty() -> None:
     assert (found.count, found.empty, found.tiny) == (3, 1, 1)
 
 
+def test_a_box_without_a_mask_is_no_object_without_an_area() -> None:
+    whole = np.zeros((2, 20, 20), np.uint8)
+    whole[0, :5, :5] = 1
+    masks: list[run_length.Runs] = [dict(coco_mask.encode(np.asfortranarray(one))) for one in whole]
+    ids = run_length.instance_map(masks, torch.zeros(2, dtype=torch.bool), (20, 20))
+    boxes = torch.tensor([[0, 0, 4, 4], [8, 8, 12, 12]], dtype=torch.float32)
+    found = measure(Annotation((20, 20), instances=ids, masks=masks, boxes=boxes, categories=torch.tensor([1, 1])))
+    assert (found.empty, found.bare) == (0, 1)
+    boxes[1] = boxes[1, [0, 1, 0, 1]]
+    found = measure(Annotation((20, 20), instances=ids, masks=masks, boxes=boxes, categories=torch.tensor([1, 1])))
+    assert (found.empty, found.bare) == (1, 0)
+
+
 def test_a_class_map_has_no_objects() -> None:
     assert measure(Annotation((4, 4), semantic=torch.zeros(4, 4, dtype=torch.uint8))).count is None
 
