@@ -29,7 +29,7 @@ from densepred.engine import temperature
 from densepred.errors import UserError
 from densepred.eval import dataset_of_checkpoint
 from densepred.eval import evaluate as evaluate_
-from densepred.home import expand
+from densepred.home import expand, override
 from densepred.predictor import Picture, Predictor
 from densepred.results.person_boxes import BoxFile
 from densepred.results.predicting import one
@@ -115,7 +115,7 @@ def train(*overrides: str) -> Run:
     code, folder = call.call(train_.train, "train", overrides, train_.prepared)
     assert folder is not None
     if code == command.STOPPED:
-        raise KeyboardInterrupt(f"stopped; go on with: api.train('trainer.resume={folder}')")
+        raise KeyboardInterrupt(f"stopped; go on with: api.train({override('trainer.resume', folder)!r})")
     if code:
         warned = [line for line in (folder / TEXT).read_text(encoding="utf-8").splitlines() if line.startswith("warn")]
         raise UserError(warned[-1].removeprefix("warning: ") if warned else f"{folder / TEXT}: training has failed")

@@ -1,11 +1,19 @@
-"""Paths as users type them: `~` and `~name` stand for home folders. Free of torch, so that imports stay fast."""
+"""Paths as users type them. Free of torch, so that imports stay fast.
+
+`~` and `~name` stand for home folders. The grammar of overrides gives a meaning to signs such as `=` and `,`, and the
+shell to others.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-from densepred.errors import UserError
+from densepred.errors import UserError, in_shell
+
+PLAIN = re.compile(r"[A-Za-z0-9_./@%+:~-]+( +[A-Za-z0-9_./@%+:~-]+)*")
+"""Values that the grammar of overrides reads as they are."""
 
 
 def from_here(path: Path) -> str:
@@ -23,3 +31,24 @@ def expand(text: str | Path) -> Path:
         name = found.parts[0]
         raise UserError(f"{text}: {name} is the home of no user here; write the path, or ./{text} for such a folder")
     return found
+
+
+def override(key: str, path: str | Path) -> str:
+    """Return `key=path` as the grammar of overrides takes it: in quotes if it holds signs with a meaning there."""
+    text = str(path)
+    if PLAIN.fullmatch(text):
+        return f"{key}={text}"
+    escaped = re.sub(r"(\\*)(\"|$)", lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
+    return f'{key}="{escaped}"'
+
+
+def typed(key: str, path: str | Path) -> str:
+    """Return `key=path` as it is typed in a shell, on one line; signs that no terminal shows as `$'\\n'` of bash."""
+    word = override(key, path)
+    return in_shell(word) if word.isprintable() else f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable():
+        return f"\\{char}" if char in "\\'" else char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from densepred import home
 from densepred.home import from_here
 
 
@@ -19,3 +23,34 @@ def test_a_path_below_the_current_folder_becomes_relative_to_it(
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     assert from_here(tmp_path / "runs") == str(tmp_path / "runs")
+
+
+PATHS = (
+    *(
+        "runs/a",
+        "runs/a b",
+        "runs/2018-11-01_10-00-00",
+        "a=b",
+        "a,b",
+        "it's",
+        'a "b"',
+        "end\\",
+        "a\\b",
+        "[x]",
+        "{y}",
+        "$z",
+        "ü",
+    ),
+    *("new\nline", "byte\udcff"),
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_is_shown_as_the_shell_and_hydra_take_it(path: str) -> None:
+    shown = home.typed("ckpt", path)
+    assert shown.isprintable()
+    words = subprocess.run(["bash", "-c", f"printf '%s\\0' {shown}"], stdout=subprocess.PIPE, check=True).stdout
+    (word,) = os.fsdecode(words).removesuffix("\0").split("\0")
+    (read,) = OverridesParser.create().parse_overrides([word])
+    assert str(read.value()) == path
+    assert home.typed("ckpt", "runs/a") == "ckpt=runs/a"

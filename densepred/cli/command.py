@@ -27,6 +27,7 @@ from densepred.cli import overrides as overrides_
 from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import MachineError, UserError, classed, notices
+from densepred.home import typed
 from densepred.process import exits, ranks, slurm, starting, supervisor, watch
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.role import is_first, tells
@@ -231,7 +232,10 @@ class Invocation:
         recorded = self.folder is not None and provenance.exists(self.folder)
         if self.folder is not None and not recorded:
             _remove_empty(self.folder, self.own_folder)
-        kept = str(reason) or (f"resume with: densepred-train trainer.resume={self.folder}" if recorded else AGAIN)
+        again = AGAIN
+        if self.folder is not None and recorded:
+            again = f"resume with: densepred-train {typed('trainer.resume', self.folder)}"
+        kept = str(reason) or again
         if self.raises:
             raise Stopped(f"stopped by {stop.name}; {kept}") from reason
         if tells():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
+from densepred import home
 from densepred.build import renamed
 from densepred.cli import groups, help, synonyms
 from densepred.cli.compose import one_line
@@ -146,6 +148,8 @@ def _ambiguous(key: str, value: str, typed: Typed) -> str:
         meant = f"decimals have a point: type {key}={fraction[1]}.{fraction[2]}"
     else:
         meant = f"type {in_shell(f'{key}=[{value}]')} for a list"
+        if os.path.lexists(value):
+            return f"{key}: {flat(value)}; for this path type {home.typed(key, value)}; or {meant}"
     return f"{key}: {value}; {meant}, or add --multirun for one run per value"
 
 
@@ -164,7 +168,7 @@ def _syntax(error: OverrideParseException) -> str:
         return f"{error.override}: not of the form key=value; see --help"
     if value[:1] in "[{" or value[:1] in "\"'":
         return f"{key}: {value}; {flat(error.message).split(';')[0]}; mend the brackets and quotes"
-    return f"{key}: {value}; characters such as = , ( [ have a meaning here; write '{key}=\"{value}\"'"
+    return f"{key}: {flat(value)}; characters such as = , ( [ have a meaning here; write {home.typed(key, value)}"
 
 
 def _given(key: str, typed: Typed) -> str:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from densepred.cli import command, compose
 from densepred.errors import UserError, suggest
-from densepred.home import expand
+from densepred.home import expand, typed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ def convert(cfg: DictConfig) -> int:
         print(line)
     count = sum(value.numel() for value in state.values())
     print(f"{output}: {len(state)} tensors, {count:,} numbers, family {family or 'unknown, names kept as they are'}")
-    print(f"use it: densepred-train model=... weights.model={output}  (or weights.encoder=, weights.init=)")
+    print(f"use it: densepred-train model=... {typed('weights.model', output)}  (or weights.encoder=, weights.init=)")
     return 0
 
 

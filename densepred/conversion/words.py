@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+from densepred.home import override
 from densepred.types import Info
 
 
@@ -21,7 +22,7 @@ def located(root: Path, info: Info) -> str:
 
     Images of picked bands are written as the window maps them, so that none is to be applied again.
     """
-    words = [f"dataset.root={root}", *([f"dataset.max_value={info.max_value}"] if info.max_value else [])]
+    words = [override("dataset.root", root), *([f"dataset.max_value={info.max_value}"] if info.max_value else [])]
     if info.window is not None and not info.bands:
         center, width = (repr(value).removesuffix(".0") for value in info.window)
         words.append(f"dataset.window=[{center},{width}]")

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from densepred import home
 from densepred.build.instantiate import build
 from densepred.dataset import smoothed
 from densepred.dataset.folder import Folder
 from densepred.dataset.mask import read_mask
 from densepred.dataset.numbering import numbering
 from densepred.dataset.pair_search import PairSearch
-from densepred.errors import UserError, in_shell
+from densepred.errors import UserError
 from densepred.inspection.finding import Finding
 from densepred.inspection.override import typed
 from densepred.output import many
@@ -147,7 +148,7 @@ def _in_colours(read: Sequence[MaskFacts], masks: int, root: str) -> Diagnosis:
         return Diagnosis("colour_masks", f"{fact}, more than {MAX_CLASSES} classes", samples=paths, remedy=remedy)
     names = [f"color_{colour:06x}" for colour in table]
     rgb = [[colour >> 16, colour >> 8 & 255, colour & 255] for colour in table]
-    word = in_shell(f"classes_json={root}/classes.json")
+    word = home.typed("classes_json", f"{root}/classes.json")
     remedy = f"give the classes their colours: densepred-check with {word} writes the table, with names to edit"
     return Diagnosis("colour_masks", fact, {"classes": names, "palette": rgb}, samples=paths, remedy=remedy)
 

@@ -14,8 +14,8 @@ import torch
 from densepred import distributed
 from densepred.cli.typed import config_dirs
 from densepred.contracts import ClosedForm, Dataset, Decoder, Encoder, Model
-from densepred.errors import UserError, in_shell
-from densepred.home import from_here
+from densepred.errors import UserError
+from densepred.home import from_here, typed
 from densepred.loader.loaders import TrainingLoader
 from densepred.output import many
 from densepred.rundir import console
@@ -118,7 +118,7 @@ def closing(progress: Progress, folder: Path, task: Mapping[str, Any], model: Ma
     if not best:
         return f"no validation gave a {progress.monitor}; the last weights are in {folder}/last.safetensors"
     place = from_here(folder)
-    checkpoint = in_shell(f"ckpt={place}")
+    checkpoint = typed("ckpt", place)
     head = f"best {progress.monitor} {console.number(best[progress.monitor])} at step {progress.best['step']}"
     rows = {
         "results": f"{place}/  (best.safetensors, metrics.jsonl, summary.json)",

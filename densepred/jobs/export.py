@@ -25,7 +25,7 @@ from densepred.exporting import convert, parity
 from densepred.exporting.network import Network, example, heads_of
 from densepred.exporting.refusal import Refusal
 from densepred.exporting.session import SUFFIX, Session
-from densepred.home import expand
+from densepred.home import expand, typed
 from densepred.jobs import evaluation, parts
 from densepred.loader.loaders import explained
 from densepred.process import processors
@@ -277,4 +277,4 @@ def _report(output: Path, exported: torch.export.ExportedProgram, rows: Sequence
         print(console.block({"least sizes": ", ".join(least)}))
     print(f"\n{_table(rows, scores)}\n\n  written to {output}")
     if output.suffix == SUFFIX:
-        print(f"  use it: densepred-predict ckpt={output} input=IMAGE_OR_FOLDER")
+        print(f"  use it: densepred-predict {typed('ckpt', output)} input=IMAGE_OR_FOLDER")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from densepred import distributed
-from densepred.errors import MachineError, UserError, in_shell
-from densepred.home import from_here
+from densepred.errors import MachineError, UserError
+from densepred.home import from_here, typed
 from densepred.jobs.blocks import to_type
 from densepred.process import supervisor
 from densepred.process.stop import STOPPED
@@ -23,7 +23,7 @@ AUTO = "auto"
 
 def command(folder: Path) -> str:
     """Return the command that continues a run."""
-    return to_type("densepred-train", in_shell(f"trainer.resume={from_here(folder)}"))
+    return to_type("densepred-train", typed("trainer.resume", from_here(folder)))
 
 
 def tell_supervisor(folder: Path) -> None:

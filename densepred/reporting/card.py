@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from densepred.home import typed
 from densepred.reporting.text import table
 from densepred.weights import header as header_
 
@@ -51,7 +52,7 @@ def card(weights: Path, license: str | None, data_license: str | None, repositor
         "## Licence",
         table(["of", "licence"], [["weights", license or UNKNOWN], ["training data", data_license or UNKNOWN]]),
         "## Use",
-        f"```\ndensepred-predict ckpt={source} input=IMAGE_OR_FOLDER\n```",
+        f"```\ndensepred-predict {typed('ckpt', source)} input=IMAGE_OR_FOLDER\n```",
         "## Configuration",
         f"```json\n{json.dumps({'model': header['model'], 'task': header['task']}, indent=1)}\n```",
         "## Limits\n\nScores hold for images like those of the validation split. Intended use, groups of people in the "

@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from densepred.home import expand
+from densepred.home import expand, typed
 from densepred.process.parent import PARENT
 from densepred.process.role import CLAIMED
 from densepred.process.starting import INTERRUPTED
@@ -179,7 +179,7 @@ class Processes(Launcher):
     @property
     def _resume(self) -> str:
         """The command that goes on with the sweep."""
-        return f"densepred-{self.command} {record.RESUME}={self.folder}"
+        return f"densepred-{self.command} {typed(record.RESUME, self.folder)}"
 
     def _starts(self, plans: Iterable[Planned], together: bool) -> Iterator[Callable[[Place], Running | None]]:
         for plan in plans:
