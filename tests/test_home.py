@@ -46,7 +46,7 @@ PATHS = (
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_path_is_shown_as_the_shell_and_hydra_take_it(path: str) -> None:
+def test_a_path_in_a_command_is_read_back_by_the_shell_and_hydra(path: str) -> None:
     shown = home.typed("ckpt", path)
     assert shown.isprintable()
     words = subprocess.run(["bash", "-c", f"printf '%s\\0' {shown}"], stdout=subprocess.PIPE, check=True).stdout
