@@ -21,6 +21,11 @@ class Finding:
     samples: tuple[str, ...] = ()
     override: str = ""
 
+    @property
+    def splits(self) -> list[str]:
+        """The splits that the fact begins with, such as "train, valid: ..."."""
+        return self.fact.partition(": ")[0].split(", ")
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "count": len(self.samples)}
 

@@ -35,7 +35,9 @@ tr+tr{border-color:#333}}"""
 
 def page(report: Report, title: str) -> str:
     """Return the whole page. Names of files and classes are escaped."""
-    pictures = {one.id: one.thumbnail for found in report.facts.values() for one in found if one.thumbnail}
+    pictures = {
+        split: {one.id: one.thumbnail for one in found if one.thumbnail} for split, found in report.facts.items()
+    }
     body = [f"<h1>{escape(title)}</h1>", _counts(report), _splits(report)]
     body += [_section(one, pictures) for one in report.findings]
     body += [_classes(report)] if report.shares else []
@@ -84,12 +86,14 @@ def _size(crop: list[int] | None) -> str:
     return "" if crop is None else f"{crop[0]}x{crop[1]}"
 
 
-def _section(one: Finding, pictures: dict[str, bytes]) -> str:
-    shown = [name for name in one.samples if name in pictures][:PICTURES]
+def _section(one: Finding, pictures: dict[str, dict[str, bytes]]) -> str:
+    order = sorted(pictures, key=lambda split: split not in one.splits)  # a name may stand in several splits
+    jpegs = {name: next((pictures[s][name] for s in order if name in pictures[s]), None) for name in one.samples}
+    shown = [(name, jpeg) for name, jpeg in jpegs.items() if jpeg is not None][:PICTURES]
     figures = "".join(
-        f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(pictures[name]).decode()}" alt="{escape(name)}">'
+        f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="{escape(name)}">'
         f"<figcaption>{escape(name)}</figcaption></figure>"
-        for name in shown
+        for name, jpeg in shown
     )
     names = "".join(f"<li>{escape(name)}" for name in one.samples)
     files = f"<details><summary>{len(one.samples)} samples</summary><ul>{names}</ul></details>" if names else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 import shutil
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from densepred.inspection import classes, images, report
+from densepred.inspection import classes, images, page, report
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from tests import forked
@@ -112,6 +113,15 @@ def test_the_page_holds_thumbnails_and_loads_nothing(tmp_path: Path) -> None:
     assert "data:image/jpeg;base64," in page
     assert "near_duplicates" in page
     assert not re.search(r"(src|href)=.?(http|//)|@import|<script", page)
+
+
+def test_thumbnails_are_those_of_the_split_of_the_finding() -> None:
+    facts = {"train": [Facts("b", thumbnail=b"dark")], "valid": [Facts("b", thumbnail=b"bright")]}
+    found = [Finding("note", "k", f"{split}: sizes differ", "r", ("b",)) for split in ("valid", "train")]
+    row = {"images": 1, "objects": None, "sizes": {}, "depths": [], "channels": [], "mean": [], "std": []}
+    rows = {split: {**row, "crop": None, "stride": None} for split in facts}
+    shown = re.findall(r"base64,([^\"]+)", page.page(report.Report(found, rows, [], {}, facts), "t"))
+    assert [base64.b64decode(one) for one in shown] == [b"bright", b"dark"]
 
 
 def test_a_format_that_there_is_not_is_refused(tmp_path: Path) -> None:
