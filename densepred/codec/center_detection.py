@@ -11,7 +11,7 @@ from torch import Tensor
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops.boxes.assign import areas, cells, covered, grids
+from densepred.ops.boxes.assign import areas, cells, grids
 from densepred.ops.boxes.gaussian_radius import corner_radius, published_radius
 from densepred.ops.boxes.to_image import boxes_in_image, clip
 from densepred.ops.heatmap.gaussian import heatmaps
@@ -27,7 +27,7 @@ class CenterDetection(Codec):
 
     All heads are at `stride`, and sizes and offsets are in strides. Each center has a Gaussian with a peak of 1 at the
     nearest location. Size and offset are trained at these locations only; if two boxes share one, at the smaller box.
-    Locations in crowds are not trained, except those of centers.
+    Locations in crowds are not trained, except those of centers; nor are ignored pixels outside boxes, such as void.
 
     radius: the radius at which a Gaussian ends. A box with corners that are off by it still overlaps by `overlap`:
         "published" as the authors' program computes it, "corner" as in CornerNet's paper, about a third of it.
@@ -70,8 +70,8 @@ class CenterDetection(Codec):
         }
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        boxes, channels, crowds = self.things.of(truth)
-        boxes = clip(boxes, truth.size)
+        labelled = self.things.of(truth)
+        boxes, channels = clip(labelled.boxes, truth.size), labelled.channels
         seen = (boxes[:, 2:] > boxes[:, :2]).all(1)
         boxes, channels = boxes[seen], channels[seen]
         grid = grids(truth.size, (self.stride,))[0]
@@ -84,10 +84,10 @@ class CenterDetection(Codec):
         size[:, positive] = sizes[owner[positive]].T
         offset[:, positive] = (centers - places)[owner[positive]].T
         row = cells(truth.size, (self.stride,), corner=False, device=boxes.device)
-        crowded = covered(row.points, crowds).view(grid) & ~positive
+        unlabelled = labelled.unlabelled(row.points).view(grid) & ~positive
         return {
             "class": heat,
-            "class_weight": (~crowded).float(),
+            "class_weight": (~unlabelled).float(),
             "size": size,
             "size_weight": positive.float(),
             "offset": offset,

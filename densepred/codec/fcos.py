@@ -12,7 +12,7 @@ from densepred.codec.class_map import SURE
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops.boxes.assign import Cells, assign, cells, covered
+from densepred.ops.boxes.assign import Cells, assign, cells
 from densepred.ops.boxes.ltrb import centerness
 from densepred.ops.boxes.to_image import boxes_in_image
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
@@ -27,7 +27,7 @@ class FCOS(Codec):
     box and within `center_sampling_radius` strides of its center (0: anywhere inside). The farthest side must also be
     at most `regress_range` strides away and farther than the level before reaches; the first level has no least and the
     last no greatest distance. If several boxes qualify, the smallest is assigned. In crowds only positive locations are
-    trained.
+    trained, and on ignored pixels, such as void and padding, only those in boxes.
 
     points: "middle" places locations at the centers of strides, as in the paper; "corner" as in torchvision.
     score_threshold, pre_nms_top_k: the scores are sqrt(class * centerness); per level the best `pre_nms_top_k` above
@@ -89,7 +89,8 @@ class FCOS(Codec):
         }
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        boxes, channels, crowds = self.things.of(truth)
+        labelled = self.things.of(truth)
+        boxes, channels = labelled.boxes, labelled.channels
         row = cells(truth.size, self.strides, self.corner, boxes.device)
         owner = assign(row, boxes, self.regress_range, self.center_sampling_radius)
         positive = owner >= 0
@@ -101,7 +102,7 @@ class FCOS(Codec):
         distances[:, positive] = (torch.cat([points - own[:, :2], own[:, 2:] - points], 1) / strides[:, None]).T
         return {
             "class": classes,
-            "class_weight": (positive | ~covered(row.points, crowds)).float(),
+            "class_weight": (positive | ~labelled.unlabelled(row.points)).float(),
             "distances": distances,
             "distances_weight": positive.float(),
             "centerness": centerness(distances[None]),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from densepred.ops.boxes.assign import covered, marked
 from densepred.types import Annotation, Info, UserError
 
 
@@ -16,6 +17,14 @@ class TrainingBoxes(NamedTuple):
     boxes: Tensor  # (N, 4) of single objects
     channels: Tensor  # (N,) int64, the channel of each one's class
     crowds: Tensor  # (M, 4) boxes of groups, in which single objects are not labelled
+    ignore: Tensor | None  # (H, W) bool, pixels that are not labelled
+
+    def unlabelled(self, points: Tensor) -> Tensor:
+        """Mark the points (L, 2) in crowds, and those on ignored pixels outside all boxes: (L,) bool."""
+        inside = covered(points, self.crowds)
+        if self.ignore is None:
+            return inside
+        return inside | (marked(points, self.ignore) & ~covered(points, self.boxes))
 
 
 class Things:
@@ -37,7 +46,8 @@ class Things:
         channels = table[categories]
         crowd = torch.zeros_like(channels, dtype=torch.bool) if truth.crowd is None else truth.crowd
         wanted = (channels >= 0) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        return TrainingBoxes(boxes[wanted & ~crowd], channels[wanted & ~crowd], boxes[wanted & crowd])
+        single = wanted & ~crowd
+        return TrainingBoxes(boxes[single], channels[single], boxes[wanted & crowd], truth.ignore)
 
     def categories(self, channels: Tensor) -> Tensor:
         """Return the dataset's classes, (N,) int64, of channels (N,) of a head."""

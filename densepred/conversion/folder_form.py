@@ -109,11 +109,12 @@ class FolderForm:
 
     def _count(self, truth: Annotation) -> None:
         left = self.left
+        void = None if truth.semantic is None else truth.semantic == VOID  # which the maps hold
         if truth.keypoints is not None:
             left["instances with keypoints"] += int((truth.keypoints[..., 2] > 0).any(1).sum())
         if truth.head_boxes is not None:
             left["head boxes"] += int(truth.head_boxes.isfinite().all(1).sum())
-        if truth.ignore is not None and truth.ignore.any():
+        if truth.ignore is not None and (truth.ignore if void is None else truth.ignore & ~void).any():
             left["images with ignore regions (crowds stay crowds in maps)"] += 1
         if truth.instances is None or not self.maps:
             left["boxes"] += 0 if truth.boxes is None else len(truth.boxes)

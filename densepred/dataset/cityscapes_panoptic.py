@@ -43,7 +43,7 @@ class CityscapesPanoptic(Dataset):
             classes=tuple(name for name, _, _ in LABELS),
             things=tuple(index for index, (_, label, _) in enumerate(LABELS) if label >= _FIRST_THING),
             palette=tuple(colour for _, _, colour in LABELS),
-            provides=("semantic", "instances", "categories", "boxes", "areas", "crowd"),
+            provides=("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore"),
             max_value=white(self.files(), max_value, max_pixels),
         )
         self._train_ids = np.full(IDS, VOID)

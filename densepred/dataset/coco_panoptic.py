@@ -65,7 +65,7 @@ class CocoPanoptic(Dataset):
             classes=tuple(record["name"] for record in categories.values()),
             things=tuple(i for i, record in enumerate(categories.values()) if _thing(record, self.path)),
             palette=coco.palette(categories, self.path),
-            provides=("semantic", "instances", "categories", "boxes", "areas", "crowd"),
+            provides=("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore"),
             max_value=bright,
         )
         # In the official files, annotations have no ids: there is one per image
@@ -158,6 +158,7 @@ class CocoPanoptic(Dataset):
             boxes=from_ids.boxes(instances, len(things)),
             areas=from_ids.areas(instances, len(things)),
             crowd=torch.tensor([record["crowd"][i - 1] for i in things], dtype=torch.bool),
+            ignore=semantic == VOID,
         )
 
 

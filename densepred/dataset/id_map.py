@@ -33,11 +33,12 @@ def read_ids(path: Path, max_pixels: int) -> np.ndarray:
 
 
 def annotate(ids: np.ndarray, classify: Classify, things: Collection[int]) -> Annotation:
-    """Return class map, instances in the order of their ids, boxes, areas and crowds of a map of ids.
+    """Return class map, instances in the order of their ids, boxes, areas, crowds and `ignore` of a map of ids.
 
     ids: (H, W), integers of 0 or more
 
     An id of a thing is one instance, even if its pixels are not connected. Other ids, 0 among them, give only a class.
+    Void pixels are `ignore`: scores of instances do not read the class map.
     """
     found, places = distinct(ids)
     classes, crowd = classify(found)
@@ -45,14 +46,16 @@ def annotate(ids: np.ndarray, classify: Classify, things: Collection[int]) -> An
     numbers = (np.cumsum(is_thing) * is_thing).astype(np.int32)
     instances = torch.from_numpy(numbers[places])
     count = int(is_thing.sum())
+    semantic = torch.from_numpy(classes.astype(np.uint8)[places])
     return Annotation(
         (ids.shape[0], ids.shape[1]),
-        semantic=torch.from_numpy(classes.astype(np.uint8)[places]),
+        semantic=semantic,
         instances=instances,
         categories=torch.from_numpy(classes[is_thing].astype(np.int64)),
         boxes=from_ids.boxes(instances, count),
         areas=from_ids.areas(instances, count),
         crowd=torch.from_numpy(crowd[is_thing].astype(bool)),
+        ignore=semantic == VOID,
     )
 
 

@@ -50,7 +50,7 @@ class InstanceFolder(PairedFolder):
         self._refuse_class_masks(train)
         info = Info(provides=())
         if self.masks is not None:
-            provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd")
+            provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore")
             info = Info(names, self._ids.things, palette, provides=provides)
         self.info = self.with_statistics(info, train)
         self._read = Reader(None, self.info.reads, self.max_pixels, self.exif, white_in(self.info))

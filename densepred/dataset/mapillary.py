@@ -62,7 +62,7 @@ class Mapillary(official.OfficialMasks):
         self._open(pairs, labels, tuple(entry.colour for entry in kept if entry.colour), max_pixels, bright)
         self._classes = np.array([ids[entry.id] for entry in entries])
         if instances:
-            provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd")
+            provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore")
             numbers = tuple(sorted(ids[label] for label in things if not entries[label].ignore))
             self.info = replace(self.info, things=numbers, provides=provides)
 

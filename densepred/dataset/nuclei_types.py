@@ -10,7 +10,7 @@ from densepred.dataset import id_map
 from densepred.errors import UserError
 from densepred.types import VOID, Annotation
 
-PROVIDED = ("semantic", "instances", "categories", "boxes", "areas", "crowd")
+PROVIDED = ("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore")
 BACKGROUND = "background"
 
 

@@ -83,6 +83,16 @@ def test_a_crowd_counts_only_at_centers() -> None:
     assert found_again(truth, there_and_back(codec, truth)).tolist() == [True, False]
 
 
+def test_ignored_pixels_are_background_only_in_boxes() -> None:
+    truth = annotation((64, 96), (8, 8, 40, 40))
+    truth.ignore = torch.ones(64, 96, dtype=torch.bool)
+    truth.ignore[:, 68:] = False
+    want = torch.zeros(16, 24)
+    want[2:10, 2:10] = 1  # centers of cells at 9.5 to 37.5
+    want[:, 17:] = 1
+    assert torch.equal(CenterDetection(INFO).encode(truth)["class_weight"], want)
+
+
 def test_only_things_are_looked_for_and_keep_their_numbers() -> None:
     info = Info(classes=("sky", "cat", "road", "dog"), things=(1, 3), provides=("boxes", "categories"))
     truth = annotation((64, 64), (0, 0, 60, 60), (5, 5, 25, 25), (0, 30, 60, 60), (30, 30, 50, 60))

@@ -70,6 +70,17 @@ def test_a_crowd_is_neither_object_nor_background() -> None:
     assert found_again(truth, there_and_back(codec, truth)).tolist() == [True, False]
 
 
+def test_ignored_pixels_are_background_only_in_boxes() -> None:
+    truth = annotation((64, 96), (8, 8, 40, 40))
+    truth.ignore = torch.ones(64, 96, dtype=torch.bool)
+    truth.ignore[:, 70:] = False
+    codec = FCOS(INFO)
+    points = cells(truth.size, codec.strides, corner=False).points
+    boxed = ((points >= 8) & (points <= 40)).all(1)
+    outside = (points[:, 0] + 0.5).floor() >= 70
+    assert torch.equal(codec.encode(truth)["class_weight"] > 0, boxed | outside)
+
+
 def test_only_things_are_looked_for_and_keep_their_numbers() -> None:
     info = Info(classes=("sky", "cat", "road", "dog"), things=(1, 3), provides=("boxes", "categories"))
     truth = annotation((64, 64), (0, 0, 60, 60), (5, 5, 25, 25), (0, 30, 60, 60), (30, 30, 50, 60))

@@ -50,3 +50,6 @@ def check(sample: Sample, info: Info) -> None:
     assert semantic.dtype == torch.uint8
     assert semantic.shape == size
     assert set(semantic.unique().tolist()) <= {*range(len(info.classes)), 255}
+    if "instances" in info.provides and bool((semantic == 255).any()):
+        assert sample.truth.ignore is not None, "scores of instances do not read the class map"
+        assert sample.truth.ignore[semantic == 255].all()

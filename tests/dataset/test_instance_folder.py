@@ -41,6 +41,13 @@ def truth(root: Path, ids: np.ndarray | None = None, **options: Any) -> Annotati
     return InstanceFolder(str(root), **options)[0].truth
 
 
+def test_void_is_an_ignore_region(root: Path) -> None:
+    found = truth(root, IDS.astype(np.uint16), ignore_index=41)
+    assert found.ignore is not None
+    assert found.ignore.tolist() == (IDS == 41).tolist()
+    assert "ignore" in InstanceFolder(str(root)).info.provides
+
+
 def as_lists(found: Annotation) -> dict[str, list[Any]]:
     fields = ("instances", "categories", "boxes", "areas", "crowd")
     return {name: getattr(found, name).tolist() for name in fields}

@@ -120,6 +120,13 @@ def covered(points: Tensor, boxes: Tensor) -> Tensor:
     return inside
 
 
+def marked(points: Tensor, region: Tensor) -> Tensor:
+    """Look up `region` (H, W) at the pixels that hold the points (L, 2), or at the nearest ones: (L,) bool."""
+    last = torch.tensor([region.shape[1] - 1, region.shape[0] - 1], device=points.device)
+    x, y = torch.minimum((points + 0.5).floor().long().clamp_min(0), last).unbind(1)
+    return region[y, x]
+
+
 def areas(boxes: Tensor) -> Tensor:
     """Compute the areas of boxes: (N, 4) -> (N,)."""
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
