@@ -113,8 +113,9 @@ class CocoInstances(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]
-        image = self._read.image(entry.path, entry.size, f"in {self.path} it")
-        return Sample(image, self._truth(entry, found), Frame(entry.name, entry.size, number=entry.id))
+        truth = self._truth(entry, found)
+        image = self._read.image(entry.path, truth, f"in {self.path} it")
+        return Sample(image, truth, Frame(entry.name, entry.size, number=entry.id))
 
     def _tell_unused(self, categories: dict[Id, Record]) -> None:
         """Issue a notice about one category without annotations: exports list a group above the classes this way."""

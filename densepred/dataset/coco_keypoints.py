@@ -110,8 +110,9 @@ class CocoKeypoints(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         entry, found = self.index[index]
-        image = self._read.image(entry.path, entry.size, f"in {self.path} it")
-        return Sample(image, self._truth(entry, found), Frame(entry.name, entry.size, number=entry.id))
+        truth = self._truth(entry, found)
+        image = self._read.image(entry.path, truth, f"in {self.path} it")
+        return Sample(image, truth, Frame(entry.name, entry.size, number=entry.id))
 
     def labelled(self, index: int) -> list[int]:
         """Return the numbers of the labelled instances, from the file alone; boxes without area are not kept."""

@@ -90,7 +90,7 @@ class CocoPanoptic(Dataset):
         if len(found) != 1:
             raise UserError(f"{self.path}: image {shown(entry.id)}: has {len(found)} annotations; give it one")
         truth = self._truth(entry, found[0])
-        image = self._read.image(entry.path, entry.size, f"in {self.path} it")
+        image = self._read.image(entry.path, truth, f"in {self.path} it")
         return Sample(image, truth, Frame(entry.name, entry.size, number=entry.id))
 
     def _wanted(self, found: list[Record], most: int | None) -> bool:

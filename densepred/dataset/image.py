@@ -77,13 +77,14 @@ def read_stored(
         if len(found) == 1:
             values = _decode(image, path, channels, max_value, empty)
             void = _missing(image, empty)
-            if void is not None:
-                values = np.where(void.numpy()[..., None], np.zeros(1, values.dtype), values)
         else:
-            layers = [_page(image, index, path, max_value, empty) for index in found]
+            layers, holes = zip(*[_page(image, index, path, max_value, empty) for index in found], strict=True)
             if len({layer.shape for layer in layers}) > 1:
                 raise UserError(f"{path}: its pages have different sizes; save them as separate images")
             values = np.concatenate(layers, 2)
+            void = _everywhere(holes)
+        if void is not None:
+            values = np.where(void.numpy()[..., None], np.zeros(1, values.dtype), values)
         # Only now, because Pillow decodes a PNG to look for EXIF
         orientation = orientation_of(image)
     stored = _chosen(values, channels, path)
@@ -160,13 +161,22 @@ def inverted(image: Image.Image) -> bool:
     return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
-def _page(image: Image.Image, index: int, path: Path, max_value: White, empty: float | None) -> np.ndarray:
+def _everywhere(holes: Sequence[Tensor | None]) -> Tensor | None:
+    """Return where no page of an image holds data, (H, W) bool; None if a page has no such pixels by its type."""
+    known = [hole for hole in holes if hole is not None]
+    return torch.stack(known).all(0) if len(known) == len(holes) else None
+
+
+def _page(
+    image: Image.Image, index: int, path: Path, max_value: White, empty: float | None
+) -> tuple[np.ndarray, Tensor | None]:
+    """Return the values (H, W, 1) of a page, and where it holds no data."""
     image.seek(index)
     refuse_hidden_bits(image, path)
     layer = _decode(image, path, None, max_value, empty)
     if layer.shape[2] != 1:
         raise UserError(f"{path}: page {index + 1} is in colour, and pages are channels; save each in grey")
-    return layer
+    return layer, _missing(image, empty)
 
 
 def _decode(

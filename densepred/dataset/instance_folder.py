@@ -18,7 +18,7 @@ from densepred.dataset.paired_folder import PairedFolder, Pairs
 from densepred.dataset.palette import default_palette, parse_palette
 from densepred.dataset.reader import Reader
 from densepred.errors import Notice
-from densepred.types import VOID, Frame, Info, Sample, UserError
+from densepred.types import Frame, Info, Sample, UserError
 
 PEEKED = 8  # maps that are searched for ids before a run
 
@@ -61,10 +61,7 @@ class InstanceFolder(PairedFolder):
             return self._read(pair)
         ids = read_ids(pair.mask, self.max_pixels)
         truth = annotate(ids, partial(self._ids.classify, path=pair.mask), self._ids.things)
-        image, _, void = self._read.stored(pair.image, truth.size, f"the map {pair.mask}")
-        if void is not None and truth.semantic is not None:
-            truth.semantic[void] = VOID
-            truth.ignore = void if truth.ignore is None else truth.ignore | void
+        image = self._read.image(pair.image, truth, f"the map {pair.mask}")
         return Sample(image, truth, Frame(pair.id, truth.size))
 
     def _refuse_class_masks(self, pairs: Pairs) -> None:

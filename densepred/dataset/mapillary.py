@@ -72,7 +72,7 @@ class Mapillary(official.OfficialMasks):
             return super().__getitem__(index)
         ids = read_ids(pair.mask, self._read.max_pixels)
         truth = annotate(ids, partial(self._classify, path=pair.mask), self.info.things)
-        image = self._read.image(pair.image, truth.size, f"the map {pair.mask}")
+        image = self._read.image(pair.image, truth, f"the map {pair.mask}")
         return Sample(image, truth, Frame(pair.id, truth.size))
 
     def _classify(self, ids: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -62,9 +62,8 @@ class PascalContext(official.OfficialMasks):
         if pair.mask is None or pair.mask.suffix != ".mat":
             return super().__getitem__(index)
         labels = self._labels.encode(mat_map.read(pair.mask, "LabelMap", self._read.max_pixels), pair.mask)
-        size = (labels.shape[0], labels.shape[1])
-        image = self._read.image(pair.image, size, f"the mask {pair.mask}")
-        return Sample(image, Annotation(size, labels), Frame(pair.id, size))
+        truth = Annotation((labels.shape[0], labels.shape[1]), labels)
+        return Sample(self._read.image(pair.image, truth, f"the mask {pair.mask}"), truth, Frame(pair.id, truth.size))
 
 
 def _order(path: Path | None) -> list[int]:

@@ -48,17 +48,24 @@ class Reader:
             self.labels.check_palette(mask, palette, pair.mask)
         labels = self.labels.encode(mask, pair.mask)
         size = (labels.shape[0], labels.shape[1])
-        image, _, void = self.stored(pair.image, size, f"the mask {pair.mask}")
+        image, _, void = self._stored(pair.image, size, f"the mask {pair.mask}")
         if void is not None:
             labels[void] = VOID
         return Sample(image, Annotation(size, semantic=labels), Frame(pair.id, size))
 
-    def image(self, path: Path, size: tuple[int, int], partner: str) -> Tensor:
-        """Return the image, (C, H, W), in the orientation that fits `size`; `partner` names the source of the size."""
-        return self.stored(path, size, partner).image
+    def image(self, path: Path, truth: Annotation, partner: str) -> Tensor:
+        """Return the image, (C, H, W), in the orientation that fits `truth`; `partner` names the source of its size.
 
-    def stored(self, path: Path, size: tuple[int, int], partner: str) -> Stored:
-        """Return the image as `image` does, and where it has no data."""
+        Pixels without data become void and `ignore` in `truth`.
+        """
+        image, _, void = self._stored(path, truth.size, partner)
+        if void is not None:
+            if truth.semantic is not None:
+                truth.semantic[void] = VOID
+            truth.ignore = void if truth.ignore is None else truth.ignore | void
+        return image
+
+    def _stored(self, path: Path, size: tuple[int, int], partner: str) -> Stored:
         stored = self._turned(path, size)
         found = (stored.image.shape[1], stored.image.shape[2])
         if found != size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from densepred.dataset import nodata
+from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.folder import Folder
 from densepred.dataset.image import read_image, read_stored
 from densepred.dataset.image_header import read_header
@@ -17,6 +19,7 @@ from densepred.dataset.instance_folder import InstanceFolder
 from densepred.dataset.mask import read_mask
 from densepred.errors import UserError
 from densepred.types import VOID
+from tests.dataset import coco_tree
 from tests.dataset.files import mask, write
 
 RANDOM = np.random.default_rng(5)
@@ -117,6 +120,34 @@ def test_instances_are_not_looked_for_where_there_is_no_data(tmp_path: Path) -> 
     assert truth.ignore is not None
     assert (truth.ignore.numpy() == HOLE).all()
     assert (truth.need("semantic").numpy()[HOLE] == VOID).all()
+
+
+def test_coco_has_no_ground_truth_where_there_is_no_data(tmp_path: Path) -> None:
+    values = RANDOM.integers(1, 200, (*coco_tree.SIZE, 3), dtype=np.uint8)
+    values[3:9, 30:] = 0
+    save(tmp_path / "train/a.tif", values, "0")
+    told = coco_tree.instances()
+    told["images"] = [{**told["images"][0], "file_name": "a.tif"}]
+    told["annotations"] = [one for one in told["annotations"] if one["image_id"] == told["images"][0]["id"]][:2]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/instances_train.json").write_text(json.dumps(told))
+    truth = CocoInstances(str(tmp_path))[0].truth
+    assert (truth.need("ignore").numpy() == (values == 0).all(2)).all()
+    assert (truth.need("semantic").numpy()[3:9, 30:] == VOID).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_pages_without_data_are_black_and_void_where_all_are(tmp_path: Path, kind: type) -> None:
+    pages = RANDOM.integers(10, 200, (2, 20, 30)).astype(kind)
+    pages[:, HOLE] = 7
+    pages[0, 0, 0] = 7
+    first, second = map(Image.fromarray, pages)
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second], tiffinfo={nodata.TAG: "7"})
+    image, _, void = read_stored(tmp_path / "a.tif")
+    assert void is not None
+    assert (void.numpy() == HOLE).all()
+    assert (image[:, HOLE] == 0).all()
+    assert (image[:, ~HOLE][1] > 0).all()
 
 
 @pytest.mark.parametrize("text", ["", "none", "1e999999", "1,5"])
