@@ -45,6 +45,7 @@ class CityscapesPanoptic(Dataset):
             palette=tuple(colour for _, _, colour in LABELS),
             provides=("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore"),
             max_value=white(self.files(), max_value, max_pixels),
+            exif="stored",
         )
         self._train_ids = np.full(IDS, VOID)
         self._train_ids[[label for _, label, _ in LABELS]] = np.arange(len(LABELS))
@@ -66,7 +67,7 @@ class CityscapesPanoptic(Dataset):
         assert path is not None
         ids = read_ids(path, self._max_pixels)
         truth = annotate(ids, partial(self._classify, path=path), self.info.things)
-        return Sample(self._read.image(pair.image, truth.size, f"the map {path}"), truth, Frame(pair.id, truth.size))
+        return Sample(self._read.image(pair.image, truth, f"the map {path}"), truth, Frame(pair.id, truth.size))
 
     def _classify(self, ids: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
         labels = np.where(ids < _DIVISOR, ids, ids // _DIVISOR)

@@ -63,7 +63,7 @@ class HoverNet(Dataset):
         self.pairs = official.held_out(pairs, paths.known_splits(splits, SPLITS), split, held_out, seed)
         classes, self._classes = nuclei_types.numbered(("nucleus",) if types is None else types)
         things = tuple(range(1, len(classes)))
-        self.info = Info(classes, things, default_palette(len(classes)), provides=nuclei_types.PROVIDED)
+        self.info = Info(classes, things, default_palette(len(classes)), provides=nuclei_types.PROVIDED, exif="stored")
         self._typed, self._read = types is not None, Reader(None, 3, max_pixels, "stored")
 
     def __len__(self) -> int:
@@ -81,7 +81,7 @@ class HoverNet(Dataset):
         where = str(pair.mask or pair.image)
         truth = nuclei_types.annotate(ids, types, self._classes, where)
         if colours is None:
-            image = self._read.image(pair.image, truth.size, f"the map {where}")
+            image = self._read.image(pair.image, truth, f"the map {where}")
         else:
             image = from_array(colours, 3, name=where)
         return Sample(image, truth, Frame(pair.id, truth.size))

@@ -96,6 +96,7 @@ class Mpii(Dataset):
             limbs=LIMBS,
             mirrored=MIRRORED,
             provides=("keypoints", "categories", "boxes", "areas", "crowd"),
+            exif="stored",
         )
         people = _people(self.path)
         boxes = None if heads is None else _heads(paths.below(paths.dataset_root(root), heads, name), len(people))

@@ -33,7 +33,7 @@ class OfficialMasks(Dataset):
         max_value: int | None = None,
     ) -> None:
         self.pairs = pairs
-        self.info = Info(classes=labels.classes, palette=palette, max_value=max_value)
+        self.info = Info(classes=labels.classes, palette=palette, max_value=max_value, exif="stored")
         self._read = Reader(labels, 3, max_pixels, "stored", max_value)
 
     def __len__(self) -> int:

@@ -30,6 +30,8 @@ def test_every_split_yields_what_the_description_promises(option: str, tmp_path:
         assert len(data) > 0
         check(data[0], data.info)
         infos.append(data.info)
+        if getattr(getattr(data, "_read", None), "exif", None) == "stored":
+            assert data.info.exif == "stored", "predictions turn images otherwise"
     assert infos[0] == infos[1] == infos[2]
     assert Info.from_json(json.loads(json.dumps(infos[0].to_json()))) == infos[0]
 

@@ -14,9 +14,12 @@ from densepred import predictor
 from densepred.build.allowlist import check_info
 from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.folder import Folder
+from densepred.dataset.image import read_as_trained
+from densepred.dataset.mpii import Mpii
 from densepred.errors import Notice, UserError
 from densepred.weights.header import with_orientation
 from tests import running
+from tests.dataset import mpii_tree
 from tests.dataset.files import write
 
 RANDOM = np.random.default_rng(0)
@@ -71,6 +74,15 @@ def test_sizes_in_a_coco_file_decide_too(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(data))
         assert CocoInstances(str(tmp_path)).info.exif == expected
+
+
+def test_predictions_read_mpii_as_training_does(tmp_path: Path) -> None:
+    mpii_tree.tree(tmp_path, "train")
+    file = Mpii(str(tmp_path)).files()[0]
+    photo(file)
+    data = Mpii(str(tmp_path))
+    assert data[0].image.shape[1:] == STORED
+    assert torch.equal(read_as_trained(file, data.info).image, data[0].image)
 
 
 @pytest.mark.parametrize("words", [("dataset.exif=stored",), ()])
