@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,15 @@ def layouts(tree: Tree) -> Iterator[Found]:
 def without_images(tree: Tree) -> Iterator[Found]:
     """Yield COCO files of which the first image is not there."""
     for name, data in _contents(tree).items():
-        if _is_coco(data) and _images(tree, data, name) is None:
+        if _is_coco(data) and _absent(tree, _first_image(data)):
             what = f"COCO's JSON format ({name}) without its images: {shown(_first_image(data))} is missing"
             yield Found(what, f"put the images into {tree.root}", read=False)
+
+
+def _absent(tree: Tree, name: str) -> bool:
+    """Look for a file by its last name, also in folders too deep for the tree."""
+    last = name.rpartition("/")[2]
+    return not any(last in names for _, _, names in os.walk(tree.root))
 
 
 def _contents(tree: Tree) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from densepred.build.instantiate import build
 from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
 from tests.dataset import export_trees
+from tests.dataset.files import picture, write
 from tests.dataset.layout_trees import (
     NAMES,
     VALID,
@@ -175,3 +176,10 @@ def test_a_project_of_deeplabcut_is_recognised(tmp_path: Path, plain: Plain) -> 
     export_trees.deeplabcut(tmp_path)
     data = followed(plain, [f"dataset.root={tmp_path}"])
     assert data["train"].info.keypoints == ("snout", "tail")
+
+
+def test_images_in_deep_folders_are_not_missing(tmp_path: Path, plain: Plain) -> None:
+    export_trees.coco_alone(tmp_path)
+    write(tmp_path / "a/b/c/d/e/cell1.jpg", picture((8, 8)))
+    with pytest.raises(UserError, match=r"images/train: is no folder; check dataset\.root"):
+        splits(plain, "dataset=folder", f"dataset.root={tmp_path}")
