@@ -66,11 +66,11 @@ def _untyped(recorded: list[str], words: dict[str, str]) -> list[str]:
 
 def evaluate(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
-    from densepred.cli import published  # with torch, which --help does without
+    from densepred.cli import named_checkpoint  # with torch, which --help does without
     from densepred.engine import ensemble
     from densepred.jobs import evaluation
 
-    settings.ckpt = [published.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
+    settings.ckpt = [named_checkpoint.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
     job = evaluation.EvaluationJob(settings, Path(command.folder()))
     if note := ranks.idle_tasks(settings.devices, "devices"):
         warnings.warn(note, Notice, stacklevel=2)

@@ -176,11 +176,11 @@ def loaded(settings: Any) -> Predictor:
     """Load the checkpoint of the settings, prepared for them."""
 
     from densepred import predictor
-    from densepred.cli import published
+    from densepred.cli import named_checkpoint
     from densepred.engine import ensemble
 
     processors.use_threads(settings.threads)
-    ckpt = [published.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
+    ckpt = [named_checkpoint.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
     return predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
 
 

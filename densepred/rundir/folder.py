@@ -19,13 +19,13 @@ from densepred.atomic import write_json
 from densepred.build import renamed
 from densepred.errors import UserError
 from densepred.rundir import provenance, schema
+from densepred.rundir.best_and_last import BestAndLast
 from densepred.rundir.changes import OF_ONE_START, completed, differences, refuse_changes, rescale, rounded
 from densepred.rundir.checkpoints import BEST, META, Checkpoint, Checkpoints
 from densepred.rundir.lock import Lock
 from densepred.rundir.log import Log
 from densepred.rundir.losses import Losses
 from densepred.rundir.provenance import flatten
-from densepred.rundir.published import Published
 from densepred.rundir.state import TrainState
 from densepred.rundir.writer import Copies, Writer
 from densepred.weights.header import SUFFIX, read_header
@@ -46,7 +46,7 @@ class Run:
     ) -> None:
         self.folder, self.header, self.log, self.lock = folder, dict(header), log, lock
         self.written, self.overrides = config, provenance.of_run(overrides)
-        self.config, self.published = flatten(config), Published(folder, log)
+        self.config, self.published = flatten(config), BestAndLast(folder, log)
         self.losses, self.writer = Losses(folder, log.warn), Writer()
         self.checkpoints = Checkpoints(folder / "checkpoints", keep, warn=log.warn)
 

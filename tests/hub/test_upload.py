@@ -10,7 +10,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 
-from densepred.cli import published as names
+from densepred.cli import named_checkpoint as names
 from densepred.commands import report
 from densepred.hub import published
 from densepred.hub.download import ABSENT, Published

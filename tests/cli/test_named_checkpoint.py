@@ -17,7 +17,7 @@ from torchvision.models import get_model
 
 from densepred import predictor
 from densepred.cli import command
-from densepred.cli import published as checkpoints
+from densepred.cli import named_checkpoint as checkpoints
 from densepred.dataset.voc import CLASSES
 from densepred.errors import Notice, UserError
 from densepred.eval import dataset_of_checkpoint

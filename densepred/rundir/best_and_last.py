@@ -21,7 +21,7 @@ from densepred.weights.file import read_tensors, save_weights
 from densepred.weights.header import SUFFIX, read_header
 
 
-class Published:
+class BestAndLast:
     """Published weights in the folder of a run; `best` is step and digest of the best ones, None without any."""
 
     def __init__(self, folder: Path, log: Log) -> None:

@@ -14,7 +14,7 @@ from torchvision.io import ImageReadMode, decode_image, write_png
 from torchvision.models import get_model
 
 from densepred.build.instantiate import build
-from densepred.cli import published as checkpoints
+from densepred.cli import named_checkpoint as checkpoints
 from densepred.hub import published, zoo
 from densepred.hub.download import Published
 from densepred.types import HeadSpec
