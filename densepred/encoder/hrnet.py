@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.encoder.residual import BasicBlock, Bottleneck, stage
 from densepred.hub import published
 from densepred.nn import BatchNorm2d, choose

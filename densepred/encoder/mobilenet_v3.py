@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torchvision.models import get_model_weights, mobilenetv3
 
-from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.hub import published
 from densepred.nn import BatchNorm2d, choose
 from densepred.types import Pyramid

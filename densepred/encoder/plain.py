@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.nn import initialise, make_block
 from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.encoder.residual import BasicBlock, Body, Bottleneck, active
 from densepred.hub import published
 from densepred.nn import ConvNormAct, choose, initialise

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.errors import suggest
 from densepred.hub import published
 from densepred.hub.published import State

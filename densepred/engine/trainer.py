@@ -16,8 +16,8 @@ from densepred import distributed
 from densepred.engine import foreach, sharding
 from densepred.engine.amp import Precision
 from densepred.engine.validator import Validator
-from densepred.loader.ahead import ahead
 from densepred.loader.loaders import TrainingLoader
+from densepred.loader.prefetch import prefetch
 from densepred.loader.seeds import random_generator
 from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir import pruning
@@ -156,7 +156,7 @@ class Trainer:
         """
         source = train.epoch(self.progress.epoch, self.progress.batch)
         if self.settings.accumulate == 1:  # else a whole group of batches would lie on the device
-            source = ahead(source, self.device)
+            source = prefetch(source, self.device)
         batches = iter(lambda: list(islice(source, self.settings.accumulate)), [])
         if distributed.world() > 1:
             yield from batches
@@ -201,7 +201,7 @@ class Trainer:
     def _backward(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Add the gradients of the mean loss of the batches; return the mean of each term, 0-d, by name."""
         sums: dict[str, Tensor] = {}
-        for index, raw in enumerate(batches if len(batches) == 1 else ahead(batches, self.device)):
+        for index, raw in enumerate(batches if len(batches) == 1 else prefetch(batches, self.device)):
             if isinstance(self.parallel, DistributedDataParallel):
                 self.parallel.require_backward_grad_sync = index == len(batches) - 1
             batch = raw.to(self.device)

@@ -13,7 +13,7 @@ from densepred.inspection.coarse import COMPARED
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding, worst_first
 from densepred.inspection.report import Report
-from densepred.inspection.scan import Scan, each
+from densepred.inspection.scan import Scan, map_with_progress
 from densepred.inspection.splits import Built, built
 from densepred.jobs import overlap
 from densepred.process import processors
@@ -25,7 +25,7 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
     """Return the report of `train`, `valid` and, if there is one, `test`; `words` were typed for it."""
     workers = settings.data.workers
     count = min(8, processors.count()) if not isinstance(workers, int) else workers
-    found = built(settings.dataset, partial(each, workers=count))
+    found = built(settings.dataset, partial(map_with_progress, workers=count))
     data = found.data
     first = next(iter(data.values()), None)
     codecs = {} if first is None else heads.known(first.info)
@@ -34,7 +34,7 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
         split: Scan(one, settings.data.max_pixels, settings.html is not None, codecs, COMPARED * (split == "train"))
         for split, one in data.items()
     }
-    facts = {split: each(scan, range(len(data[split])), split, count) for split, scan in scans.items()}
+    facts = {split: map_with_progress(scan, range(len(data[split])), split, count) for split, scan in scans.items()}
     names = [] if first is None else list(first.info.classes)
     findings = [
         *found.findings,

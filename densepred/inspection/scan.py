@@ -21,7 +21,7 @@ from densepred.dataset.image_header import read_header
 from densepred.errors import Misfit, Notice, UserError
 from densepred.inspection import coarse, heads, objects
 from densepred.inspection.facts import Facts
-from densepred.loader import each as parallel
+from densepred.loader.parallel_map import parallel_map
 from densepred.loader.samples import checked
 from densepred.rundir.progress_bar import ProgressBar
 from densepred.types import VOID, Annotation, Sample, unit_scale
@@ -34,9 +34,9 @@ FLAT = 0.01
 """Standard deviation of an image in [0, 1] below which it shows nothing that a hash could tell apart."""
 
 
-def each(function: Callable[[Any], R], items: Sequence[Any], title: str, workers: int) -> list[R]:
+def map_with_progress(function: Callable[[Any], R], items: Sequence[Any], title: str, workers: int) -> list[R]:
     """Apply a function to each item, in `workers` processes, and show the progress on standard error."""
-    found = parallel.each(function, items, min(workers, len(items)))
+    found = parallel_map(function, items, min(workers, len(items)))
     return list(ProgressBar(title, len(items), "image", to=sys.stderr).over(found))
 
 

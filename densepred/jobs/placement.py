@@ -9,7 +9,7 @@ import torch
 
 from densepred import distributed
 from densepred.contracts import Encoder, Model
-from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.engine import sharding
 from densepred.errors import UserError
 from densepred.process import memory, processors
@@ -58,7 +58,7 @@ def _checkpoint(model: Model) -> None:
         if not isinstance(encoder, Checkpointed):
             raise UserError(
                 f"trainer.checkpointing=true: {type(encoder).__name__} cannot; derive it from "
-                "densepred.encoder.checkpointing.Checkpointed, or set trainer.checkpointing=false"
+                "densepred.encoder.activation_checkpointing.Checkpointed, or set trainer.checkpointing=false"
             )
         encoder.checkpoint()
 

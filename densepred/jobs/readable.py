@@ -8,8 +8,8 @@ from densepred import distributed
 from densepred.contracts import Dataset
 from densepred.errors import MachineError, UserError
 from densepred.loader import workers
-from densepred.loader.each import each
 from densepred.loader.loaders import LEFT_OUT
+from densepred.loader.parallel_map import parallel_map
 from densepred.loader.samples import checked
 from densepred.rundir.progress_bar import ProgressBar
 from densepred.settings import DataSettings
@@ -43,7 +43,7 @@ def require(valid: Dataset, settings: DataSettings, device: torch.device, resume
     if settings.on_bad != "skip" or resume:
         return
     mine = list(distributed.shard(range(len(valid))))
-    read = each(_Fault(valid), mine, min(workers.number(settings.workers, device), len(mine)))
+    read = parallel_map(_Fault(valid), mine, min(workers.number(settings.workers, device), len(mine)))
     bar = ProgressBar("reading valid", len(mine), "image", enabled=distributed.is_main())
     found = [(index, fault) for index, fault in zip(mine, bar.over(read), strict=True) if fault is not None]
     bad = sorted(pair for part in distributed.gather(found) for pair in part)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from densepred.contracts import Dataset
 from densepred.errors import UserError
-from densepred.loader.each import each
+from densepred.loader.parallel_map import parallel_map
 from densepred.loader.samples import checked
 from densepred.output import many
 from densepred.process.memory import free_memory
@@ -157,7 +157,7 @@ def cached(dataset: Dataset, kind: str, workers: int, progress: Progress = iter)
     folder = place(kind)
     found = Cached(dataset, tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - open as long as the dataset
     try:
-        with closing(each(_Readable(dataset), range(len(dataset)), workers)) as samples:
+        with closing(parallel_map(_Readable(dataset), range(len(dataset)), workers)) as samples:
             found.fill(progress(_within(samples, kind, folder)))
     except BaseException:
         found.file.close()

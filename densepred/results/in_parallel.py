@@ -24,7 +24,7 @@ from densepred.engine import caps
 from densepred.errors import MachineError, Notice, UserError, classed, notices, out_of_memory
 from densepred.exporting.session import RuntimeModel
 from densepred.loader import workers
-from densepred.loader.each import each
+from densepred.loader.parallel_map import parallel_map
 from densepred.predictor import Predictor
 from densepred.results.files import clean
 from densepred.results.interruption import counted, explained
@@ -102,7 +102,9 @@ def outcomes(predicting: Predicting, works: Sequence[Work], number: int) -> Gene
             f"batch_size={predicting.settings.batch_size}: has no effect: the model predicts the instances of an image"
         )
         warnings.warn(text, Notice, stacklevel=2)
-    results = _divided(predicting, works, number) if _central(predicting) else each(_Alone(predicting), works, number)
+    results = (
+        _divided(predicting, works, number) if _central(predicting) else parallel_map(_Alone(predicting), works, number)
+    )
     try:
         with closing(results), closing(counted(results, len(works))) as found:
             for outcome in found:
@@ -145,9 +147,9 @@ def _divided(predicting: Predicting, works: Sequence[Work], number: int) -> Gene
     model, settings = predicting.model, predicting.settings
     readers = max(1, number // READERS) if number else 0
     size = settings.batch_size or (1 if model.device.type == "cpu" else TOGETHER)
-    images = each(_Reader(model.info, settings.max_pixels), works, readers)
+    images = parallel_map(_Reader(model.info, settings.max_pixels), works, readers)
     found = _computed(predicting, images, size if predicting.joinable() else 1)
-    results = each(_Writer(predicting.writers), found, max(1, number - readers) if number else 0)
+    results = parallel_map(_Writer(predicting.writers), found, max(1, number - readers) if number else 0)
     with closing(images), closing(found), closing(results):
         yield from results
 

@@ -12,7 +12,7 @@ import torch
 
 from densepred.build.instantiate import build
 from densepred.contracts import Encoder
-from densepred.encoder.checkpointing import Checkpointed
+from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.types import Pyramid
 from tests import cases, companions
 from tests.encoder import kept

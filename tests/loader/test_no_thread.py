@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from densepred.errors import UserError
-from densepred.loader.each import each
+from densepred.loader.parallel_map import parallel_map
 
 
 def test_a_worker_that_can_start_no_thread_names_the_limit_of_processes(
@@ -21,7 +21,7 @@ def test_a_worker_that_can_start_no_thread_names_the_limit_of_processes(
 
     monkeypatch.setattr(threading, "_start_new_thread", refuse)  # as EAGAIN does; the workers inherit it
     with pytest.raises(UserError, match=r"^the limit of processes: .* raise it .*, or set data.workers=0"):
-        list(each(str, range(3), 1))
+        list(parallel_map(str, range(3), 1))
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -33,7 +33,7 @@ def starved(item: int) -> int:
 
 def test_a_worker_that_can_open_no_file_names_the_limit(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=r"^the limit of open files: .* raise it \(ulimit -n\), or lower data.workers"):
-        list(each(starved, range(3), 1))
+        list(parallel_map(starved, range(3), 1))
     assert "Too many" not in capfd.readouterr().err
 
 
@@ -53,5 +53,5 @@ def test_a_batch_that_cannot_be_handed_over_names_the_limit_at_once(
 
     monkeypatch.setattr(torch.UntypedStorage, "_share_fd_cpu_", refuse)  # the workers inherit it
     with pytest.raises(UserError, match=f"^{sentence}"):
-        list(each(torch.zeros, range(3), 1))
+        list(parallel_map(torch.zeros, range(3), 1))
     assert ("Traceback" in capfd.readouterr().err) == (text == "something else")

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from densepred.loader import workers
-from densepred.loader.each import each
+from densepred.loader.parallel_map import parallel_map
 from tests import cases, running
 from tests.conftest import PATIENCE, REPOSITORY
 
@@ -160,7 +160,7 @@ class Lingering(threading.Timer):
 def test_no_thread_holds_the_data_of_a_loader_that_was_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that frees tensors while Python ends aborts the process, after all work is done."""
     monkeypatch.setattr(threading, "Timer", Lingering)
-    items = each(abs, [-1, -2, -3, -4], 1)
+    items = parallel_map(abs, [-1, -2, -3, -4], 1)
     assert next(items) == 1
     items.close()
     assert not [thread for thread in threading.enumerate() if isinstance(thread, Lingering)]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from densepred.loader.ahead import ahead
+from densepred.loader.prefetch import prefetch
 from densepred.types import Batch
 
 
@@ -31,7 +31,7 @@ class Recorded:
 
 def test_other_devices_get_batches_as_they_are() -> None:
     batches = [Batch(torch.zeros(1, 3, 2, 2, dtype=torch.uint8)) for _ in range(3)]
-    assert list(map(id, ahead(batches, torch.device("cpu")))) == list(map(id, batches))
+    assert list(map(id, prefetch(batches, torch.device("cpu")))) == list(map(id, batches))
 
 
 def test_the_next_batch_is_copied_before_the_present_one_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_the_next_batch_is_copied_before_the_present_one_is_used(monkeypatch: py
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: Recorded("main", told))
     monkeypatch.setattr(Batch, "to", copied)
     batches = (Batch(torch.zeros(0), skipped=[name]) for name in "ab")
-    told.extend(f"use {batch.skipped[0]}" for batch in ahead(batches, torch.device("cuda")))
+    told.extend(f"use {batch.skipped[0]}" for batch in prefetch(batches, torch.device("cuda")))
     copy = ["on copies", "copy {}", "event", "back"]
     first, second = ([word.format(name) for word in copy] for name in "ab")
     use = ["wait", "keep {0} for main", "use {0}"]

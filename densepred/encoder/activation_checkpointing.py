@@ -1,4 +1,4 @@
-"""Gradient checkpointing (arXiv 1604.06174): activations are computed again in the backward pass, not kept."""
+"""Activation checkpointing (arXiv 1604.06174): activations are computed again in the backward pass, not kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function of many items, computed by loader workers ahead of their use, in the order of the items."""
+"""Computation of a function of many items by loader workers, ahead of their use, in the order of the items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from densepred.loader.workers import end_workers
 R = TypeVar("R")
 
 
-def each(function: Callable[[Any], R], items: Iterable[Any], workers: int) -> Generator[R, None, None]:
+def parallel_map(function: Callable[[Any], R], items: Iterable[Any], workers: int) -> Generator[R, None, None]:
     """Yield `function(item)` of each item in order; each of `workers` processes is at most two items ahead.
 
     The items may come from a generator, which is read no further than that. With workers, function, items and results

@@ -9,7 +9,7 @@ import torch
 from densepred.types import Batch
 
 
-def ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+def prefetch(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     """Yield the batches on `device`, the next one already on its way, on a stream of its own.
 
     On other devices batches stay where they are: `Batch.to` moves them when they are used.
