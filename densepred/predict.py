@@ -69,7 +69,7 @@ def predict(cfg: DictConfig) -> int:
 def predict_images(settings: Any, source: Path, files: list[Path], output: Path) -> int:
     """Predict images one by one and write the results of each. Returns the exit status."""
     places = destinations(files, source, output)
-    from densepred.engine import caps
+    from densepred.engine import detection_limits
     from densepred.results import geotiff, in_parallel, spacing
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
@@ -99,7 +99,7 @@ def predict_images(settings: Any, source: Path, files: list[Path], output: Path)
     writer.join(places)
     _tell_missing(settings, writer.kinds)
     writer.tell_of_hidden()
-    caps.tell_of_full(model.task.codec, len(files) - failed)
+    detection_limits.tell_of_full(model.task.codec, len(files) - failed)
     written = [
         *writer.kinds.values(),
         *([f"{geotiff.KIND}/"] if maps is not None and maps.count else []),
@@ -134,7 +134,7 @@ def _failed(predicting: Predicting, work: Sequence[Work], processes: int) -> int
 
 def predict_video(settings: Any, source: Path, files: list[Path], output: Path) -> int:
     """Predict a video, or images as the frames of one, and write its overlays as a video. Returns the exit status."""
-    from densepred.engine import caps
+    from densepred.engine import detection_limits
     from densepred.results import video
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.predicting import one
@@ -166,7 +166,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     writer.join(places)
     _tell_missing(settings, writer.kinds)
     writer.tell_of_hidden()
-    caps.tell_of_full(model.task.codec, done)
+    detection_limits.tell_of_full(model.task.codec, done)
     kinds = ", ".join(f"{output}/{kind}" for kind in [f"{name}.mp4", *writer.kinds.values()])
     print(f"{many(done, 'frame')} predicted: {kinds}")
     return 0

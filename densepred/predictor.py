@@ -21,12 +21,12 @@ from densepred.dataset.image import Stored, from_array, from_image, read_as_trai
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_rows import Loaded, Rows, open_rows
 from densepred.dataset.intensity import white_in
-from densepred.engine import box_windows, caps, ensemble, views
+from densepred.engine import box_windows, detection_limits, ensemble, tta
 from densepred.engine.amp import Precision
-from densepred.engine.blocks import Block, blocks
-from densepred.engine.flip import Heads, with_mirror
+from densepred.engine.flip import HeadOutputs, with_mirror
 from densepred.engine.folding import fold
-from densepred.engine.sliding import Network, Windows
+from densepred.engine.row_blocks import Block, blocks
+from densepred.engine.sliding import ForwardFn, Network, Windows
 from densepred.errors import UserError
 from densepred.exporting import session
 from densepred.home import expand
@@ -34,7 +34,7 @@ from densepred.loader.crops import cut_out
 from densepred.loader.seeds import random_generator
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
-from densepred.types import Annotation, Frame, Info, Outputs, Sample, unit_scale
+from densepred.types import Annotation, Frame, Info, Sample, unit_scale
 from densepred.weights.header import find_weights
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
@@ -138,7 +138,7 @@ class Predictor:
             word = "tile" if tile and tuple(scales) == (1.0,) else "scales"
             raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
         x, frame = self._input(pixels)
-        outputs = views.average(self._network(), self.task.codec, Loaded(x[0]), ways, windows)
+        outputs = tta.average(self._network(), self.task.codec, Loaded(x[0]), ways, windows)
         stages = {name: [value] for name, value in outputs.items()}
         return self.task.decode(stages, [frame], False, probabilities)[0]
 
@@ -157,9 +157,9 @@ class Predictor:
     def _boxes(self, pixels: Tensor, windows: Windows, flip: bool) -> Annotation:
         """Predict boxes window by window; an image counts once among those that reach the limit of the codec."""
         step = math.lcm(*(stride for spec in self.task.heads.values() for stride in spec.strides))
-        before = caps.take_full(self.task.codec)
+        before = detection_limits.take_full(self.task.codec)
         found = box_windows.predict(lambda some: self.together(some, flip=flip), pixels, windows, step, self.device)
-        caps.add_full(self.task.codec, before + min(1, caps.take_full(self.task.codec)))
+        detection_limits.add_full(self.task.codec, before + min(1, detection_limits.take_full(self.task.codec)))
         return found
 
     def streams(self, scales: Sequence[float] = (1.0,)) -> bool:
@@ -175,7 +175,7 @@ class Predictor:
         Memory does not grow with the image's height: `image` is read by rows, and predictions are kept for the rows of
         one row of windows. Only for models that `streams`.
         """
-        for top, outputs in views.strips(self._network(), self.task.codec, image, windows, flip):
+        for top, outputs in tta.strips(self._network(), self.task.codec, image, windows, flip):
             size = (int(next(iter(outputs.values())).shape[-2]), image.size[1])
             yield top, self.task.codec.decode(outputs, [Frame("image", size)], False, probabilities)[0]
 
@@ -190,7 +190,7 @@ class Predictor:
         self, image: Rows, windows: Windows, plan: Blocks, flip: bool = False, probabilities: bool = False
     ) -> Iterator[Block]:
         """Yield overlapping blocks of an image, from the top, as `blocks` plans them; memory as in `strips`."""
-        strips = views.strips(self._network(), self.task.codec, image, windows, flip)
+        strips = tta.strips(self._network(), self.task.codec, image, windows, flip)
         yield from blocks(strips, self.task.codec, plan, image.size, windows.tile or image.size[0], probabilities)
 
     def _joined(self, image: Rows, windows: Windows, flip: bool, probabilities: bool) -> Annotation:
@@ -285,10 +285,10 @@ class Predictor:
             image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
         return from_array(image, info.channels, white)
 
-    def _forward(self, x: Tensor, run: Callable[[Tensor], Outputs] | None = None) -> Heads:
+    def _forward(self, x: Tensor, forward: ForwardFn | None = None) -> HeadOutputs:
         """Return the predictions of every head for (B, C, H, W), at the model's stride."""
         with self.precision.autocast():
-            outputs = self.model(x) if run is None else run(x)
+            outputs = self.model(x) if forward is None else forward(x)
         return {name: outputs[name][-1].float() for name in self.task.heads}
 
     def _network(self) -> Network:

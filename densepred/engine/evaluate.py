@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from densepred import distributed
 from densepred.contracts import Metric, Model
-from densepred.engine import caps
+from densepred.engine import detection_limits
 from densepred.engine.amp import Precision
 from densepred.engine.flip import with_mirror
 from densepred.engine.folding import folded
@@ -60,7 +60,7 @@ def evaluate(
     """
     if flip:
         task.require_mirror()
-    metrics, losses, most = task.new_metrics(), Losses(), caps.Crowding()
+    metrics, losses, most = task.new_metrics(), Losses(), detection_limits.ObjectCounts()
     predict = _mirrored(model, task, precision) if flip else _plain(model, precision)
     shown = ProgressBar(split, loader.count, "sample", enabled=distributed.is_main())
     folding = folded(model) if precision.dtype == torch.float32 else nullcontext()
@@ -80,7 +80,7 @@ def evaluate(
                 memory.give_back()
     for other in distributed.gather(most):
         most.merge(other)
-    caps.tell(task, most, split, codec=codec)
+    detection_limits.tell(task, most, split, codec=codec)
     return {**compute(metrics), **losses.means()}
 
 

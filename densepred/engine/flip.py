@@ -1,4 +1,4 @@
-"""Mean of a model's outputs for images and for their mirror images, on the heads' own grids."""
+"""Test-time augmentation by the mirror image: means of outputs on the heads' own grids."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from densepred.ops.resize import resample
 from densepred.task import Task
 from densepred.types import HeadSpec
 
-Heads = dict[str, Tensor]
-Predict = Callable[[Tensor], Heads]
+HeadOutputs = dict[str, Tensor]
+Predict = Callable[[Tensor], HeadOutputs]
 """Images (B, C, H, W) to the output of each head, (B, C, h, w) or (B, C, locations), float32."""
 
 
-def with_mirror(predict: Predict, task: Task, x: Tensor, align_corners: bool) -> Heads:
+def with_mirror(predict: Predict, task: Task, x: Tensor, align_corners: bool) -> HeadOutputs:
     """Average the outputs for `x` (B, C, H, W) and its mirror image; classes are averaged as probabilities.
 
     A head of stride s has ceil(size / s) locations. The image is first padded with its last pixels to whole strides:
@@ -30,7 +30,7 @@ def with_mirror(predict: Predict, task: Task, x: Tensor, align_corners: bool) ->
     x = F.pad(x, (0, -width % whole, 0, -height % whole), mode="replicate")
     plain, mirror = (_levels(predict(view), heads, x, align_corners) for view in (x, x.flip(-1)))
     mirror = [codec.unflip(level) for level in mirror]
-    out: Heads = {}
+    out: HeadOutputs = {}
     for name, spec in heads.items():
         parts = []
         for stride, one, other in zip(spec.strides, plain, mirror, strict=False):
@@ -54,9 +54,9 @@ def logits(spec: HeadSpec, value: Tensor) -> Tensor:
     return value[:, 1:] - value[:, :1] if spec.channels == 1 else value
 
 
-def _levels(found: Heads, heads: dict[str, HeadSpec], x: Tensor, align_corners: bool) -> list[Heads]:
+def _levels(found: HeadOutputs, heads: dict[str, HeadSpec], x: Tensor, align_corners: bool) -> list[HeadOutputs]:
     """Return probabilities or values per level, (B, C, h, w); the sides of `x` are multiples of every stride."""
-    levels: list[Heads] = [{} for _ in range(max(len(spec.strides) for spec in heads.values()))]
+    levels: list[HeadOutputs] = [{} for _ in range(max(len(spec.strides) for spec in heads.values()))]
     for name, spec in heads.items():
         grids = [(int(x.shape[-2]) // stride, int(x.shape[-1]) // stride) for stride in spec.strides]
         parts = [found[name]]

@@ -14,16 +14,16 @@ from torch import Tensor
 
 from densepred.contracts import Model, Unpadded
 from densepred.dataset.image_rows import Rows
-from densepred.engine.flip import Heads, probabilities
+from densepred.engine.flip import HeadOutputs, probabilities
 from densepred.nn import choose
 from densepred.ops.geometry.mirror import mirror_index
 from densepred.ops.geometry.tiling import blend_weights, cut, cut_unpadded, positions
 from densepred.ops.resize import resample
 from densepred.types import HeadSpec, Outputs, unit_scale
 
-Run = Callable[[Tensor], Outputs] | None
+ForwardFn = Callable[[Tensor], Outputs]
 """A function in place of the model's `forward`, such as `valid`."""
-Forward = Callable[[Tensor, Run], Heads]
+PredictFn = Callable[[Tensor, ForwardFn | None], HeadOutputs]
 """Predict every head for (B, C, h, w), at the model's stride."""
 
 STRIP = 2**22
@@ -51,25 +51,25 @@ class Network:
 
     model: Model
     heads: dict[str, HeadSpec]
-    forward: Forward
+    forward: PredictFn
     device: torch.device
 
     def tiles(
-        self, views: Sequence[Tensor], size: tuple[int, int], windows: Windows, run: Run = None
-    ) -> Iterator[Heads]:
+        self, views: Sequence[Tensor], size: tuple[int, int], windows: Windows, forward: ForwardFn | None = None
+    ) -> Iterator[HeadOutputs]:
         """Yield the probabilities, or values, of each tile (1, C, h, w) at this size, a batch through the network."""
         many = windows.batch or (1 if self.device.type == "cpu" else ON_ACCELERATOR)
         for start in range(0, len(views), many):
             batch = torch.cat(list(views[start : start + many]))
             full = {
                 name: probabilities(self.heads[name], resample.resize(value, size, self.model.align_corners))
-                for name, value in self.forward(batch, run).items()
+                for name, value in self.forward(batch, forward).items()
             }
             for index in range(len(batch)):
                 yield {name: value[index : index + 1] for name, value in full.items()}
 
 
-def strips(network: Network, image: Rows, windows: Windows, flipped: bool = False) -> Iterator[tuple[int, Heads]]:
+def strips(network: Network, image: Rows, windows: Windows, flipped: bool = False) -> Iterator[tuple[int, HeadOutputs]]:
     """Yield the first row of each strip, and its probabilities or values; with `flipped`, those of the mirror image.
 
     The tensors of a strip are used again for the next one.
@@ -82,9 +82,9 @@ def strips(network: Network, image: Rows, windows: Windows, flipped: bool = Fals
             yield top + start, {name: value[..., start : start + step, :] for name, value in strip.items()}
 
 
-def whole(network: Network, image: Rows, windows: Windows, flipped: bool = False) -> Heads:
+def whole(network: Network, image: Rows, windows: Windows, flipped: bool = False) -> HeadOutputs:
     """Return the strips as one, (1, C, H, W) per head."""
-    out: Heads = {}
+    out: HeadOutputs = {}
     for top, strip in strips(network, image, windows, flipped):
         for name, value in strip.items():
             full = out.setdefault(name, value.new_empty(1, value.shape[1], *image.size))
@@ -98,13 +98,13 @@ def _view(network: Network, image: Rows, start: int, stop: int, flipped: bool) -
     return x.flip(-1) if flipped else x
 
 
-def _blended(network: Network, image: Rows, windows: Windows, flipped: bool) -> Iterator[tuple[int, Heads]]:
+def _blended(network: Network, image: Rows, windows: Windows, flipped: bool) -> Iterator[tuple[int, HeadOutputs]]:
     """Blend windows by a Gaussian: sums are kept for the rows of one row of windows, and end above the next one."""
     size, tile = image.size, windows.tile
     window = (min(tile or size[0], size[0]), min(tile or size[1], size[1]))
     tops, lefts = (positions(length, side, windows.overlap) for length, side in zip(size, window, strict=True))
     weight = blend_weights(window, network.device)
-    norm, sums = torch.zeros(window[0], size[1], device=network.device), Heads()
+    norm, sums = torch.zeros(window[0], size[1], device=network.device), HeadOutputs()
     for top, following in pairwise([*tops, size[0]]):
         x = _view(network, image, top, top + window[0], flipped)
         views = [x[..., left : left + window[1]] for left in lefts]
@@ -127,21 +127,21 @@ def _move_up(rows: Tensor, done: int) -> None:
         channel[left:] = 0
 
 
-def _abutting(network: Network, image: Rows, windows: Windows, flipped: bool) -> Iterator[tuple[int, Heads]]:
+def _abutting(network: Network, image: Rows, windows: Windows, flipped: bool) -> Iterator[tuple[int, HeadOutputs]]:
     """Place the central parts of windows side by side."""
     size, model = image.size, network.model
     if windows.tile is not None and isinstance(model, Unpadded):
         rows, columns = (cut_unpadded(length, windows.tile, model) for length in size)
-        run, lost = model.valid, model.margin
+        forward, lost = model.valid, model.margin
     else:
         rows, columns = (cut(length, windows.tile or length, windows.overlap) for length in size)
-        run, lost = None, 0
+        forward, lost = None, 0
     spans, predicted = list(columns.windows(size[1])), (rows.side - 2 * lost, columns.side - 2 * lost)
     for down, kept in rows.windows(size[0]):
         x = _mirrored_rows(network, image, down, flipped)
         views = [x.index_select(-1, mirror_index(*across, size[1], x.device)) for across, _ in spans]
-        top, strip = kept[0] - down[0] - lost, Heads()
-        for (across, held), found in zip(spans, network.tiles(views, predicted, windows, run), strict=True):
+        top, strip = kept[0] - down[0] - lost, HeadOutputs()
+        for (across, held), found in zip(spans, network.tiles(views, predicted, windows, forward), strict=True):
             left = held[0] - across[0] - lost
             for name, value in found.items():
                 part = value[..., top : top + kept[1] - kept[0], left : left + held[1] - held[0]]

@@ -13,9 +13,9 @@ from densepred.engine.evaluate import evaluate, share_buffers
 from densepred.loader.loaders import EvaluationLoader
 from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir.folder import Run
-from densepred.rundir.images import ValidationImages
 from densepred.rundir.log import finite
 from densepred.rundir.state import TrainState
+from densepred.rundir.validation_images import ValidationImages
 from densepred.settings import TrainerSettings
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Outputs

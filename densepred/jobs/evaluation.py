@@ -27,11 +27,11 @@ from densepred.engine.temperature import Samples
 from densepred.errors import Notice, UserError, notices
 from densepred.home import expand, from_here
 from densepred.jobs import calibrating, overlap
-from densepred.jobs.blocks import images_line
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
 from densepred.jobs.parts import evaluation_loader, random_split, read_as_trained, record
 from densepred.jobs.per_image import PerImage
+from densepred.jobs.printed_summary import images_line
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
 from densepred.loader.workers import ending_children

@@ -16,8 +16,8 @@ from densepred.errors import UserError
 from densepred.jobs import caching, effects, layout, overlap, parts, placement, readable
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
-from densepred.jobs.crowding import warn_of_caps
 from densepred.jobs.headers import warn_of_files
+from densepred.jobs.object_counts import warn_of_limits
 from densepred.jobs.recipe import Built
 from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, TrainingLoader
@@ -83,7 +83,7 @@ def _check(train: Dataset, valid: Dataset, task: Task, settings: TrainSettings) 
     """Refuse data that the task cannot learn from; warn of what limits or files leave out."""
     require_content(train, task.codec)
     if distributed.is_main():
-        warn_of_caps(train, task)
+        warn_of_limits(train, task)
         if settings.data.check:
             warn_of_files({"train": train, "valid": valid}, settings.data.max_pixels)
     warn_of_missing(valid, task.codec, "valid")

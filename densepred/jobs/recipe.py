@@ -15,7 +15,6 @@ from densepred.cli.note import say
 from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
 from densepred.jobs import parts, recipe_beside
-from densepred.jobs.crowding import largest
 from densepred.jobs.measured import (
     LOOKED_AT,
     LOOKED_AT_FOR_SHAPES,
@@ -29,6 +28,7 @@ from densepred.jobs.measured import (
     pose_crop,
     zoom,
 )
+from densepred.jobs.object_counts import most_objects
 from densepred.output import many
 
 PASSES, LEAST_STEPS, MOST_STEPS, VALIDATIONS = 40, 1000, 20_000, 40
@@ -110,7 +110,7 @@ def _of_objects(config: DictConfig, task: str, measured: Measured, dataset: Data
         count = len(measured.sizes)
         say(f"recipe: no object in {many(count, 'measured image')}; settings of task={task} keep their defaults")
         return []
-    measured.most = max(measured.most, largest(dataset)[0].whole)
+    measured.most = max(measured.most, most_objects(dataset)[0].whole)
     measured.zoom = zoom(config.transform.train)
     return chosen(measured, config.task.codec.max_detections)
 

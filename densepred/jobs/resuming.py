@@ -11,7 +11,7 @@ from typing import Any
 from densepred import distributed
 from densepred.errors import MachineError, UserError
 from densepred.home import from_here, typed
-from densepred.jobs.blocks import to_type
+from densepred.jobs.printed_summary import to_type
 from densepred.process import supervisor
 from densepred.process.stop import STOPPED
 from densepred.rundir import console, provenance

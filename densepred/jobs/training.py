@@ -21,14 +21,14 @@ from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
 from densepred.jobs import effects, parts, placement, preparing, resuming
-from densepred.jobs.blocks import closing, opening
 from densepred.jobs.preparing import Prepared
+from densepred.jobs.printed_summary import closing, opening
 from densepred.jobs.recipe import Built
 from densepred.loader.loaders import explained
 from densepred.loader.workers import ending_children
 from densepred.optimizer import freeze, optimizer_of
 from densepred.process.stop import StopFlag, Stopped, held
-from densepred.rundir import console, images, provenance, secrets, splits
+from densepred.rundir import console, provenance, secrets, splits, validation_images
 from densepred.rundir.folder import Run
 from densepred.rundir.lock import Lock, owned
 from densepred.rundir.log import Log
@@ -157,7 +157,7 @@ def _open(
     for note in [*prepared.notes, *shards, *effects.slower(settings, model)]:
         log.say(note)
     if distributed.is_main() and not resume:
-        images.show_training(log, train.info, loader.first(settings.trainer.pictures))
+        validation_images.show_training(log, train.info, loader.first(settings.trainer.pictures))
     for fact in effects.without(settings, task, model, fitter, len(loader), job.overrides):
         log.warn(fact)
 

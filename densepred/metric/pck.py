@@ -11,7 +11,7 @@ from torch import Tensor
 
 from densepred.contracts import Metric
 from densepred.nn import choose
-from densepred.ops.pose.errors import between, errors, nearest, span
+from densepred.ops.pose.keypoint_distances import between, distances, match_people, span
 from densepred.types import Annotation, Info, UserError
 
 REFERENCES = ("box", "torso", "head", "pixels")
@@ -39,9 +39,9 @@ class Pck(Metric):
     (Toshev and Szegedy, CVPR 2014).
 
     Predictions from ground-truth boxes (top-down pose) have one row per labelled person, in the same order. Others are
-    matched to the nearest person, see `ops/pose/errors.py`. Joints with a confidence of 0 and joints of unmatched
-    people are wrong at every factor and left out of `epe`. Crowds and people without a labelled joint are not
-    evaluated; predicted people without a match are no errors.
+    matched to the nearest person, see `ops/pose/keypoint_distances.py`. Joints with a confidence of 0 and joints of
+    unmatched people are wrong at every factor and left out of `epe`. Crowds and people without a labelled joint are
+    not evaluated; predicted people without a match are no errors.
     """
 
     requires = ("keypoints",)
@@ -60,7 +60,7 @@ class Pck(Metric):
             raise UserError(f"metric.pck.reference=torso: no shoulders and hips among {', '.join(plain)}; choose box")
         shares = dict.fromkeys(["pck", "auc", "pckh", "pdj", *(f"pck/{name}" for name in info.keypoints)], "max")
         self.mode = shares | dict.fromkeys(["epe", *(f"epe/{name}" for name in info.keypoints)], "min")
-        # Per image the errors (T, K), see `errors`, and lengths (T, 3): box, torso, head, NaN where unknown.
+        # Per image the errors (T, K), see `distances`, and lengths (T, 3): box, torso, head, NaN where unknown.
         self.people: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, prediction: Annotation, truth: Annotation) -> None:
@@ -69,8 +69,8 @@ class Pck(Metric):
         if truth.crowd is not None:
             counted &= ~truth.crowd.cpu()
         found = prediction.need("keypoints").detach().cpu()
-        rows = counted.nonzero()[:, 0] if _same_boxes(prediction, truth) else nearest(found, people[counted])
-        off = errors(found, people[counted], rows)
+        rows = counted.nonzero()[:, 0] if _same_boxes(prediction, truth) else match_people(found, people[counted])
+        off = distances(found, people[counted], rows)
         self.people.append((off.numpy(), self._lengths(truth, people)[counted].numpy()))
 
     def merge(self, other: Metric) -> None:

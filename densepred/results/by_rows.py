@@ -21,7 +21,7 @@ from densepred.dataset.coco import Id
 from densepred.dataset.image_rows import Rows
 from densepred.draw import instances, panel
 from densepred.draw.comparison import class_legend, confident, draw
-from densepred.engine.blocks import Block
+from densepred.engine.row_blocks import Block
 from densepred.results.files import Results, entropy_map, id_colours, require_ids
 from densepred.results.joined import JoinedRows, Masks
 from densepred.results.png_rows import PngRows

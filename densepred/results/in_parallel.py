@@ -20,7 +20,7 @@ from torch import Tensor
 from densepred.contracts import Codec
 from densepred.dataset.image import Stored, read_as_trained
 from densepred.dataset.image_header import read_headers
-from densepred.engine import caps
+from densepred.engine import detection_limits
 from densepred.errors import MachineError, Notice, UserError, classed, notices, out_of_memory
 from densepred.exporting.session import RuntimeModel
 from densepred.loader import workers
@@ -50,7 +50,7 @@ class Outcome:
     """Result of an image in the process that took it, and the facts that this process adds to those about all images.
 
     error: why this image has no results; fatal: why no other would have any; told: notices
-    full, kinds, hidden, latents: see `caps.take_full`, `Results.taken` and `Latents.taken`
+    full, kinds, hidden, latents: see `detection_limits.take_full`, `Results.taken` and `Latents.taken`
     """
 
     error: str | None = None
@@ -252,7 +252,7 @@ def _take(outcome: Outcome, writers: Writers, codec: Codec | None = None) -> Non
     """Move what the writers and the codec have counted into the outcome."""
     outcome.kinds, outcome.hidden = writers.results.taken()
     outcome.latents = None if writers.latents is None else writers.latents.taken()
-    outcome.full = 0 if codec is None else caps.take_full(codec)
+    outcome.full = 0 if codec is None else detection_limits.take_full(codec)
 
 
 def _join(predicting: Predicting, outcome: Outcome) -> None:
@@ -265,4 +265,4 @@ def _join(predicting: Predicting, outcome: Outcome) -> None:
     writers.results.merge(outcome.kinds, outcome.hidden)
     if writers.latents is not None and outcome.latents is not None:
         writers.latents.merge(*outcome.latents)
-    caps.add_full(predicting.model.task.codec, outcome.full)
+    detection_limits.add_full(predicting.model.task.codec, outcome.full)

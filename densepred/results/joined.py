@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from densepred.codec.blockwise import Blocks
-from densepred.engine.blocks import Block
+from densepred.engine.row_blocks import Block
 from densepred.errors import Notice
 from densepred.ops.boxes import from_ids
 from densepred.ops.regions.joining import Joined, Joiner

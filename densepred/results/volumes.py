@@ -18,7 +18,7 @@ from densepred.dataset.image import Stored, from_array
 from densepred.dataset.intensity import white_in
 from densepred.dataset.nifti_file import Values, Volume
 from densepred.dataset.volume_cases import CHANNEL
-from densepred.engine import caps
+from densepred.engine import detection_limits
 from densepred.errors import Notice, UserError
 from densepred.nn import choose
 from densepred.output import many
@@ -80,7 +80,7 @@ def predict(
         raise UserError(f"{source}: none of {many(failed, 'volume')} could be predicted; see the lines above")
     writer.join(one.places)
     writer.tell_of_hidden()
-    caps.tell_of_full(model.task.codec, one.count)
+    detection_limits.tell_of_full(model.task.codec, one.count)
     kinds = ", ".join(f"{output}/{kind}" for kind in writer.kinds.values())
     print(
         f"{len(work) - failed} of {many(len(work), 'volume')} predicted, {many(one.count, f'{plane} slice')}: {kinds}"

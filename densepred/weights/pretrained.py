@@ -29,7 +29,8 @@ LEAST = 0.5
 """Share of a model's tensors that `weights.init` must find: with fewer it is another model."""
 SHOWN = 3  # names of classes in a line
 Say = Callable[[str], None]
-Heads = Callable[[Info | None], Mapping[str, HeadSpec]]
+HeadsOf = Callable[[Info | None], Mapping[str, HeadSpec]]
+"""The heads of the task for a dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Candidate:
         return len(self.state.keys() & own.keys())
 
 
-def load(model: Model, wanted: WeightsSettings, heads: Heads, say: Say, least: float = LEAST) -> None:
+def load(model: Model, wanted: WeightsSettings, heads: HeadsOf, say: Say, least: float = LEAST) -> None:
     """Load the files that `weights.*` names, and report by `say` which tensors were loaded.
 
     `heads` returns the heads of the task for a dataset: None stands for that of the model, an Info for that of a file.
@@ -87,7 +88,7 @@ def _say_settings(missing: Sequence[str], say: Say) -> None:
         say(f"  these weights were trained with {' '.join(missing)}")
 
 
-def load_matching(model: Model, source: str, heads: Heads, say: Say, least: float = LEAST) -> None:
+def load_matching(model: Model, source: str, heads: HeadsOf, say: Say, least: float = LEAST) -> None:
     """Load every tensor that fits. Channels of heads are matched by the names of classes, keypoints and limbs."""
     description, state = _open("init", source)
     before, after = former_names(description, heads), _names(heads(None))
@@ -112,7 +113,7 @@ def load_matching(model: Model, source: str, heads: Heads, say: Say, least: floa
     _copy_statistics(model, best.family, say)
 
 
-def load_model(model: Model, source: str, heads: Heads, say: Say) -> None:
+def load_model(model: Model, source: str, heads: HeadsOf, say: Say) -> None:
     """Load a whole model: every tensor must fit, and the settings that the family of the file expects must hold."""
     description, state = _open("model", source)
     before, after = former_names(description, heads), _names(heads(None))
@@ -140,7 +141,7 @@ def load_model(model: Model, source: str, heads: Heads, say: Say) -> None:
     _copy_statistics(model, best.family, say)
 
 
-def former_names(description: Mapping[str, Any], heads: Heads) -> dict[str, tuple[str, ...]] | None:
+def former_names(description: Mapping[str, Any], heads: HeadsOf) -> dict[str, tuple[str, ...]] | None:
     """Return the names of a run's channels, by the present task on the run's dataset; None for files without them."""
     if "info" not in description:
         return None

@@ -15,7 +15,7 @@ from densepred.cli import command, stride
 from densepred.cli.inherit import inherited
 from densepred.cli.stride import kept
 from densepred.cli.typed import Typed
-from densepred.jobs.blocks import output_stride, predicted_at
+from densepred.jobs.printed_summary import output_stride, predicted_at
 from densepred.types import HeadSpec
 from densepred.weights.file import save_weights
 from tests import cases

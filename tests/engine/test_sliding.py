@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from densepred.contracts import Model
 from densepred.dataset.image_rows import Loaded
 from densepred.engine import sliding
-from densepred.engine.flip import Heads
+from densepred.engine.flip import HeadOutputs
 from densepred.engine.sliding import Network, Windows
 from densepred.ops.geometry.mirror import mirrored
 from densepred.ops.geometry.tiling import blend_weights, cut, positions
@@ -40,17 +40,17 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     return Network(model, HEADS, lambda x, run: {name: found[-1] for name, found in model(x).items()}, CPU)
 
 
-def shares(network: Network, x: Tensor) -> Heads:
+def shares(network: Network, x: Tensor) -> HeadOutputs:
     """Return probabilities, or values, of one tile."""
     found = {name: value[-1] for name, value in network.model(x).items()}
     two = torch.cat([torch.zeros_like(found["binary"]), found["binary"]], 1)
     return {"semantic": found["semantic"].softmax(1), "binary": two.softmax(1), "height": found["height"]}
 
 
-def blended(network: Network, x: Tensor, tile: int, overlap: float) -> Heads:
+def blended(network: Network, x: Tensor, tile: int, overlap: float) -> HeadOutputs:
     size = x.shape[-2:]
     side = [min(tile, length) for length in size]
-    weight, norm, sums = blend_weights((side[0], side[1])), torch.zeros(size), Heads()
+    weight, norm, sums = blend_weights((side[0], side[1])), torch.zeros(size), HeadOutputs()
     for top in positions(size[0], side[0], overlap):
         for left in positions(size[1], side[1], overlap):
             here = (..., slice(top, top + side[0]), slice(left, left + side[1]))
@@ -60,8 +60,8 @@ def blended(network: Network, x: Tensor, tile: int, overlap: float) -> Heads:
     return {name: value / norm for name, value in sums.items()}
 
 
-def abutting(network: Network, x: Tensor, tile: int, overlap: float) -> Heads:
-    size, out = x.shape[-2:], Heads()
+def abutting(network: Network, x: Tensor, tile: int, overlap: float) -> HeadOutputs:
+    size, out = x.shape[-2:], HeadOutputs()
     rows, columns = (cut(length, tile, overlap).windows(length) for length in size)
     for down, (a, b) in rows:
         for across, (c, d) in columns:
@@ -76,7 +76,7 @@ def abutting(network: Network, x: Tensor, tile: int, overlap: float) -> Heads:
 @pytest.mark.parametrize(("blend", "slow"), [("gaussian", blended), ("none", abutting)])
 @torch.inference_mode()
 def test_strips_are_the_rows_of_the_whole_map_bit_by_bit(
-    network: Network, blend: str, slow: Callable[..., Heads], tile: int, overlap: float, flipped: bool
+    network: Network, blend: str, slow: Callable[..., HeadOutputs], tile: int, overlap: float, flipped: bool
 ) -> None:
     image = torch.rand(3, 43, 29, generator=torch.Generator().manual_seed(1))
     wanted = slow(network, image[None].flip(-1) if flipped else image[None], tile, overlap)

@@ -21,7 +21,7 @@ from densepred.codec.components import Components
 from densepred.codec.panoptic import Panoptic
 from densepred.contracts import Codec, Model
 from densepred.dataset.image_rows import Loaded
-from densepred.engine import blocks
+from densepred.engine import row_blocks
 from densepred.engine.amp import Precision
 from densepred.engine.sliding import Windows
 from densepred.errors import Notice
@@ -132,7 +132,7 @@ CODECS = {
 def test_files_of_blocks_are_those_of_the_whole_image(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "ELEMENTS", 1)
+    monkeypatch.setattr(row_blocks, "ELEMENTS", 1)
     monkeypatch.setattr(by_rows, "STRIP", 17 * SIZE[1])
     model, image = predicting(CODECS[name])
     whole, parts = (written(tmp_path / str(tile), model, image, tile) for tile in (None, TILE))
@@ -160,7 +160,7 @@ def test_files_of_blocks_are_those_of_the_whole_image(
 
 
 def test_an_overlay_has_the_outlines_of_the_whole_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "ELEMENTS", 1)
+    monkeypatch.setattr(row_blocks, "ELEMENTS", 1)
     monkeypatch.setattr(by_rows, "STRIP", SIZE[1])  # a row at a time
     model, image = predicting(CODECS["components"])
     ids, picture = (
@@ -176,7 +176,7 @@ def test_an_overlay_has_the_outlines_of_the_whole_image(tmp_path: Path, monkeypa
 
 
 def test_a_notice_counts_instances_higher_than_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "ELEMENTS", 1)
+    monkeypatch.setattr(row_blocks, "ELEMENTS", 1)
     model, image = predicting(CODECS["panoptic"])
     with pytest.warns(Notice, match="tile=8: .* instances are higher and lie in two blocks of rows"):
         written(tmp_path / "out", model, image, 8)

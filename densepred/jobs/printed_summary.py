@@ -1,4 +1,4 @@
-"""The blocks that a training prints: facts before the first step, scores and next commands after the last."""
+"""The summary that a training prints: facts before the first step, scores and next commands after the last."""
 
 from __future__ import annotations
 

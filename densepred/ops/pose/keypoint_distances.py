@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 
-def errors(found: Tensor, truth: Tensor, mates: Tensor) -> Tensor:
+def distances(found: Tensor, truth: Tensor, mates: Tensor) -> Tensor:
     """Return the distance of each labelled keypoint from its prediction, (T, K) float64.
 
     Infinite if the keypoint or the person was not predicted; NaN if the keypoint is not labelled.
 
     found: (P, K, 3)
     truth: (T, K, 3)
-    mates: (T,) int64, the predicted person matched to each labelled one, -1 if unmatched; see `nearest`.
+    mates: (T,) int64, the predicted person matched to each labelled one, -1 if unmatched; see `match_people`.
     """
     if not len(found):
         found, mates = truth.new_zeros(1, *truth.shape[1:]), torch.zeros_like(mates)
@@ -27,7 +27,7 @@ def errors(found: Tensor, truth: Tensor, mates: Tensor) -> Tensor:
     return distance.masked_fill(missed, torch.inf).masked_fill(truth[..., 2] <= 0, torch.nan)
 
 
-def nearest(found: Tensor, truth: Tensor) -> Tensor:
+def match_people(found: Tensor, truth: Tensor) -> Tensor:
     """Match predicted people (P, K, 3) to labelled people (T, K, 3) one to one, nearest first: (T,), -1 if unmatched.
 
     The distance of two people is the mean over the labelled keypoints, in units of the person's `span`. A keypoint that

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 from densepred.codec.blockwise import Blocks
 from densepred.contracts import Codec
-from densepred.engine import caps
-from densepred.engine.flip import Heads
+from densepred.engine import detection_limits
+from densepred.engine.flip import HeadOutputs
 from densepred.engine.sliding import STRIP
 from densepred.types import Annotation, Frame
 
@@ -37,7 +37,7 @@ class Block:
 
 
 def blocks(
-    strips: Iterable[tuple[int, Heads]],
+    strips: Iterable[tuple[int, HeadOutputs]],
     codec: Codec,
     plan: Blocks,
     size: tuple[int, int],
@@ -56,19 +56,19 @@ def blocks(
     for start, stop, top, bottom in parts:
         frame = Frame("image", (stop - start, size[1]))
         found = plan.codec.decode(held.rows(start, stop), [frame], False, probabilities)[0]
-        full |= caps.take_full(plan.codec) > 0
+        full |= detection_limits.take_full(plan.codec) > 0
         yield Block(start, stop, top, bottom, found)
-    caps.add_full(codec, int(full))
+    detection_limits.add_full(codec, int(full))
 
 
 class _Held:
     """Outputs of the network for the rows of one block; `room` rows have space."""
 
-    def __init__(self, strips: Iterator[tuple[int, Heads]], room: int) -> None:
+    def __init__(self, strips: Iterator[tuple[int, HeadOutputs]], room: int) -> None:
         self.strips, self.room = strips, room
-        self.heads, self.start, self.filled = Heads(), 0, 0
+        self.heads, self.start, self.filled = HeadOutputs(), 0, 0
 
-    def rows(self, start: int, stop: int) -> Heads:
+    def rows(self, start: int, stop: int) -> HeadOutputs:
         """Return the outputs for rows of the image; `start` does not go back, and what lies above it is dropped."""
         self._drop(start - self.start)
         while self.start + self.filled < stop:
@@ -82,7 +82,7 @@ class _Held:
                 channel[: self.filled - done] = channel[done : self.filled].clone()
         self.start, self.filled = self.start + done, self.filled - done
 
-    def _add(self, strip: Heads) -> None:
+    def _add(self, strip: HeadOutputs) -> None:
         for name, value in strip.items():
             if name not in self.heads:
                 self.heads[name] = value.new_empty(1, value.shape[1], self.room, value.shape[3])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from densepred.ops.pose.errors import between, errors, nearest, span
+from densepred.ops.pose.keypoint_distances import between, distances, match_people, span
 from tests.reference import slow_pck
 
 
@@ -64,26 +64,26 @@ def test_matches_are_those_of_a_loop_that_takes_the_nearest_pair_first(true: int
     others = people(found, seed=seed + 50)
     for i in range(min(true, found) - 1):  # all but one lie near a labelled person
         others[i, :, :2] = truth[-1 - i, :, :2] + 8 * torch.randn(5, 2, generator=generator)
-    assert nearest(others, truth).tolist() == slow_pck.mates(as_list(others), as_list(truth))
+    assert match_people(others, truth).tolist() == slow_pck.mates(as_list(others), as_list(truth))
 
 
 def test_a_person_without_a_joint_nearer_than_its_length_is_not_matched() -> None:
     truth = torch.tensor([[[0.0, 0.0, 2.0], [0.0, 20.0, 2.0]]])
     beside = truth + torch.tensor([19.0, 0.0, 0.0])
     beyond = truth + torch.tensor([21.0, 0.0, 0.0])
-    assert nearest(beside, truth).tolist() == [0]
-    assert nearest(beyond, truth).tolist() == [-1]
-    assert nearest(beside * torch.tensor([1.0, 1.0, 0.0]), truth).tolist() == [-1]
-    assert nearest(beside * torch.nan, truth).tolist() == [-1]
-    assert nearest(torch.zeros(0, 2, 3), truth).tolist() == [-1]
-    assert nearest(beside, truth[:0]).shape == (0,)
+    assert match_people(beside, truth).tolist() == [0]
+    assert match_people(beyond, truth).tolist() == [-1]
+    assert match_people(beside * torch.tensor([1.0, 1.0, 0.0]), truth).tolist() == [-1]
+    assert match_people(beside * torch.nan, truth).tolist() == [-1]
+    assert match_people(torch.zeros(0, 2, 3), truth).tolist() == [-1]
+    assert match_people(beside, truth[:0]).shape == (0,)
 
 
 def test_the_errors_of_joints_are_distances_infinite_where_missed_and_nan_where_unlabelled() -> None:
     truth, found = people(6, seed=1), people(4, seed=2)
     found[0, 0, :2] = torch.nan
     mates = torch.tensor([2, -1, 0, 3, -1, 1])
-    have = errors(found, truth, mates)
+    have = distances(found, truth, mates)
     assert have.dtype == torch.float64
     kinds = set()
     for t, (person, mate) in enumerate(zip(as_list(truth), mates.tolist(), strict=True)):
@@ -104,7 +104,7 @@ def test_the_errors_of_joints_are_distances_infinite_where_missed_and_nan_where_
 
 def test_without_predictions_every_labelled_joint_is_missed() -> None:
     truth = people(3)
-    have = errors(torch.zeros(0, 5, 3), truth, torch.full((3,), -1))
+    have = distances(torch.zeros(0, 5, 3), truth, torch.full((3,), -1))
     assert have[truth[..., 2] > 0].isposinf().all()
     assert have[truth[..., 2] == 0].isnan().all()
 

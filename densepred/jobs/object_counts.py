@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from densepred.contracts import Dataset
-from densepred.engine import caps
+from densepred.engine import detection_limits
 from densepred.errors import UserError
 from densepred.task import Task
 
@@ -16,18 +16,18 @@ UNREADABLE = 100
 """Files that may fail before the search ends: each costs time, and of none is anything learnt."""
 
 
-def warn_of_caps(data: Dataset, task: Task) -> None:
+def warn_of_limits(data: Dataset, task: Task) -> None:
     """Issue a notice if an image of the training split, or of those that are read, exceeds a limit."""
-    if caps.limits(task) or "instances" in task.codec.required or hasattr(task.codec, "min_area"):
-        caps.tell(task, *largest(data))
+    if detection_limits.limits(task) or "instances" in task.codec.required or hasattr(task.codec, "min_area"):
+        detection_limits.tell(task, *most_objects(data))
 
 
-def largest(data: Dataset) -> tuple[caps.Crowding, str, bool]:
+def most_objects(data: Dataset) -> tuple[detection_limits.ObjectCounts, str, bool]:
     """Return the most objects of an image, the split in words, and whether all images were read.
 
     Many images are read in steps through the whole split; those that cannot be read are passed over.
     """
-    most, step, unread, index = caps.Crowding(), 0, 0, 0
+    most, step, unread, index = detection_limits.ObjectCounts(), 0, 0, 0
     while index < len(data):
         try:
             truth = data[index].truth

@@ -14,7 +14,7 @@ from densepred.codec.semantic import Semantic
 from densepred.draw import maps
 from densepred.draw.panel import GAP, LINE
 from densepred.loss.ce import CrossEntropy
-from densepred.rundir.images import ValidationImages, show_training
+from densepred.rundir.validation_images import ValidationImages, show_training
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Frame, Info, Sample
 from tests.rundir.test_log import opened

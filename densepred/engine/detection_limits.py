@@ -18,7 +18,7 @@ KEYS = ("max_detections", "pre_nms_top_k")
 
 
 @dataclass(slots=True)
-class Crowding:
+class ObjectCounts:
     """The most objects that the ground truth of one image holds: of all classes, of one class, with a keypoint."""
 
     whole: int = 0
@@ -28,23 +28,23 @@ class Crowding:
 
     def add(self, truths: Iterable[Annotation]) -> None:
         for truth in truths:
-            self.merge(crowding(truth))
+            self.merge(count_objects(truth))
 
-    def merge(self, other: Crowding) -> None:
+    def merge(self, other: ObjectCounts) -> None:
         self.whole = max(self.whole, other.whole)
         self.of_class = max(self.of_class, other.of_class)
         self.people = max(self.people, other.people)
         self.smallest = min(filter(None, (self.smallest, other.smallest)), default=0)
 
 
-def crowding(truth: Annotation) -> Crowding:
+def count_objects(truth: Annotation) -> ObjectCounts:
     """Count the objects of one image outside of crowds."""
     rows = torch.ones(truth.count, dtype=torch.bool) if truth.crowd is None else ~truth.crowd.cpu()
     whole = of_class = int(rows.sum())
     if truth.categories is not None and whole:
         of_class = int(torch.unique(truth.categories.cpu()[rows], return_counts=True)[1].max())
     known = rows if truth.keypoints is None else rows & (truth.keypoints[..., 2] > 0).any(1).cpu()
-    return Crowding(whole, of_class, int(known.sum()), _smallest(truth, rows))
+    return ObjectCounts(whole, of_class, int(known.sum()), _smallest(truth, rows))
 
 
 def _smallest(truth: Annotation, rows: torch.Tensor) -> int:
@@ -64,7 +64,7 @@ def limits(task: Task, codec: str = "task.codec") -> dict[str, int]:
     return own | {key: max(most) for key, most in found.items() if most}
 
 
-def tell(task: Task, most: Crowding, split: str, exact: bool = True, codec: str = "task.codec") -> None:
+def tell(task: Task, most: ObjectCounts, split: str, exact: bool = True, codec: str = "task.codec") -> None:
     """Issue a notice if an image holds more objects than a limit lets through. Metrics count per class.
 
     codec: the key of the codec's settings in the command at hand.

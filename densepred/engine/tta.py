@@ -1,4 +1,4 @@
-"""Means of a model's outputs over views of one image: its mirror image, and other sizes of it, in windows."""
+"""Test-time augmentation: means of outputs over the mirror image and other sizes of an image, in windows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from densepred.contracts import Codec
 from densepred.dataset.image_rows import Loaded, Rows
 from densepred.engine import sliding
-from densepred.engine.flip import Heads, logits
+from densepred.engine.flip import HeadOutputs, logits
 from densepred.engine.sliding import Network, Windows
 from densepred.ops.resize import resample
 from densepred.types import unit_scale
 
 
-def strips(network: Network, codec: Codec, image: Rows, windows: Windows, flip: bool) -> Iterator[tuple[int, Heads]]:
+def strips(
+    network: Network, codec: Codec, image: Rows, windows: Windows, flip: bool
+) -> Iterator[tuple[int, HeadOutputs]]:
     """Yield the outputs for some rows, (1, C, R, W) per head, beside the first of them; with `flip`, means of two."""
     sides = (False, True) if flip else (False,)
     views = [sliding.strips(network, image, windows, flipped) for flipped in sides]
@@ -27,9 +29,9 @@ def strips(network: Network, codec: Codec, image: Rows, windows: Windows, flip: 
 
 def average(
     network: Network, codec: Codec, image: Rows, views: Sequence[tuple[float, bool]], windows: Windows
-) -> Heads:
+) -> HeadOutputs:
     """Average over views (scale, flipped) of the image, at its full size; classes are averaged as probabilities."""
-    total: Heads = {}
+    total: HeadOutputs = {}
     for scale, flipped in views:
         size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
         view = image

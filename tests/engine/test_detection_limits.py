@@ -15,7 +15,7 @@ from densepred.codec.fcos import FCOS
 from densepred.codec.openpose import OpenPose
 from densepred.codec.panoptic import Panoptic
 from densepred.contracts import Codec
-from densepred.engine.caps import Crowding, crowding, limits, tell, tell_of_full
+from densepred.engine.detection_limits import ObjectCounts, count_objects, limits, tell, tell_of_full
 from densepred.errors import Notice
 from densepred.loss.ce import CrossEntropy
 from densepred.loss.l1 import AbsoluteError
@@ -68,26 +68,26 @@ def heard() -> Iterator[list[warnings.WarningMessage]]:
 def test_objects_are_counted_per_image_and_class_without_crowds() -> None:
     truth = cells(5)
     truth.categories = torch.tensor([0, 1, 1, 1, 0])
-    assert crowding(truth) == Crowding(5, 3, 5, 9)
+    assert count_objects(truth) == ObjectCounts(5, 3, 5, 9)
     truth.crowd = torch.tensor([False, True, True, False, False])
     assert truth.keypoints is not None
     truth.keypoints[0] = 0
-    assert crowding(truth) == Crowding(3, 2, 2, 9)
-    assert crowding(Annotation(SIZE)) == Crowding(0, 0, 0, 0)
-    most = Crowding(1, 1, 1)
+    assert count_objects(truth) == ObjectCounts(3, 2, 2, 9)
+    assert count_objects(Annotation(SIZE)) == ObjectCounts(0, 0, 0, 0)
+    most = ObjectCounts(1, 1, 1)
     most.add([truth, cells(4)])
-    assert most == Crowding(4, 4, 4, 9)
+    assert most == ObjectCounts(4, 4, 4, 9)
     truth.instances = torch.tensor([[1, 2, 2, 3, 4, 5, 5, 5]], dtype=torch.int32)  # 2 and 3 are crowds
-    assert crowding(truth).smallest == 1
+    assert count_objects(truth).smallest == 1
 
 
 def test_limits_of_codec_and_metrics_are_compared_with_the_ground_truth(heard: list) -> None:
     task = panoptic(6, 7)
     assert limits(task) == {"task.codec.max_detections": 6, "metric.mask_ap.max_detections": 7}
-    tell(task, Crowding(6, 6), "training")
+    tell(task, ObjectCounts(6, 6), "training")
     assert not heard
-    tell(task, Crowding(7, 7), "validation", codec="codec")
-    tell(task, Crowding(9, 8), "training", exact=False)
+    tell(task, ObjectCounts(7, 7), "validation", codec="codec")
+    tell(task, ObjectCounts(9, 8), "training", exact=False)
     one, both = (str(warning.message) for warning in heard)
     assert one.startswith("codec.max_detections=6: an image of the validation split holds 7 objects, so the rest")
     assert one.endswith("set codec.max_detections=14")
@@ -98,7 +98,7 @@ def test_limits_of_codec_and_metrics_are_compared_with_the_ground_truth(heard: l
 def test_ground_truth_smaller_than_what_a_codec_drops_is_named(heard: list) -> None:
     task = Task(INFO, partial(Components, min_area=9), {"semantic": CrossEntropy()}, monitor="")
     for smallest in (0, 9, 8):
-        tell(task, Crowding(smallest=smallest), "training")
+        tell(task, ObjectCounts(smallest=smallest), "training")
     (only,) = (str(warning.message) for warning in heard)
     assert only.startswith("task.codec.min_area=9: an instance of the training split has 8 pixels")
     assert only.endswith("set task.codec.min_area=8")

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from densepred.contracts import Dataset
-from densepred.engine.caps import Crowding
+from densepred.engine.detection_limits import ObjectCounts
 from densepred.errors import UserError
-from densepred.jobs import crowding
+from densepred.jobs import object_counts
 from densepred.types import Annotation, Frame, Info, Sample
 from tests import running
 
@@ -34,13 +34,13 @@ class Growing(Dataset):
 
 
 def test_all_images_are_read_if_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert crowding.largest(Growing(5)) == (Crowding(4, 4, 4), "training", True)
-    assert crowding.largest(Growing(5, broken=3)) == (Crowding(4, 4, 4), "training", False)
-    assert crowding.largest(Growing(5, broken=0)) == (Crowding(4, 4, 4), "training", False)
-    assert crowding.largest(Growing(0))[0] == Crowding()
-    monkeypatch.setattr(crowding, "PIXELS", 200)
+    assert object_counts.most_objects(Growing(5)) == (ObjectCounts(4, 4, 4), "training", True)
+    assert object_counts.most_objects(Growing(5, broken=3)) == (ObjectCounts(4, 4, 4), "training", False)
+    assert object_counts.most_objects(Growing(5, broken=0)) == (ObjectCounts(4, 4, 4), "training", False)
+    assert object_counts.most_objects(Growing(0))[0] == ObjectCounts()
+    monkeypatch.setattr(object_counts, "PIXELS", 200)
     data = Growing(5)
-    assert crowding.largest(data) == (Crowding(3, 3, 3), "training", False)
+    assert object_counts.most_objects(data) == (ObjectCounts(3, 3, 3), "training", False)
     assert set(data.read) == {0, 3}
 
 
