@@ -11,7 +11,7 @@ from torch import Tensor
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops.boxes.assign import areas, cells, grids
+from densepred.ops.boxes.assign import areas, level_shapes, pyramid_locations
 from densepred.ops.boxes.gaussian_radius import corner_radius, published_radius
 from densepred.ops.boxes.to_image import boxes_in_image, clip
 from densepred.ops.heatmap.gaussian import heatmaps
@@ -74,7 +74,7 @@ class CenterDetection(Codec):
         boxes, channels = clip(labelled.boxes, truth.size), labelled.channels
         seen = (boxes[:, 2:] > boxes[:, :2]).all(1)
         boxes, channels = boxes[seen], channels[seen]
-        grid = grids(truth.size, (self.stride,))[0]
+        grid = level_shapes(truth.size, (self.stride,))[0]
         sizes = (boxes[:, 2:] - boxes[:, :2]) / self.stride
         places, centers = self._locations(boxes, grid)
         heat = self._heat(places, sizes, channels, grid)
@@ -83,8 +83,8 @@ class CenterDetection(Codec):
         size, offset = boxes.new_zeros(2, *grid), boxes.new_zeros(2, *grid)
         size[:, positive] = sizes[owner[positive]].T
         offset[:, positive] = (centers - places)[owner[positive]].T
-        row = cells(truth.size, (self.stride,), corner=False, device=boxes.device)
-        unlabelled = labelled.unlabelled(row.points).view(grid) & ~positive
+        locations = pyramid_locations(truth.size, (self.stride,), corner=False, device=boxes.device)
+        unlabelled = labelled.unlabelled(locations.points).view(grid) & ~positive
         return {
             "class": heat,
             "class_weight": (~unlabelled).float(),
@@ -113,7 +113,7 @@ class CenterDetection(Codec):
     ) -> list[Annotation]:
         found = []
         for index, frame in enumerate(frames):
-            grid = grids(frame.input, (self.stride,))[0]
+            grid = level_shapes(frame.input, (self.stride,))[0]
             maps = (resample.resize(outputs[name][index, None], grid, align_corners) for name in self.heads)
             found.append(self._detect(*maps, frame=frame))
         return found

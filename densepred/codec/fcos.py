@@ -12,7 +12,7 @@ from densepred.codec.class_map import SURE
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops.boxes.assign import Cells, assign, cells
+from densepred.ops.boxes.assign import Locations, assign, pyramid_locations
 from densepred.ops.boxes.ltrb import centerness
 from densepred.ops.boxes.to_image import boxes_in_image
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
@@ -91,18 +91,18 @@ class FCOS(Codec):
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         labelled = self.things.of(truth)
         boxes, channels = labelled.boxes, labelled.channels
-        row = cells(truth.size, self.strides, self.corner, boxes.device)
-        owner = assign(row, boxes, self.regress_range, self.center_sampling_radius)
+        locations = pyramid_locations(truth.size, self.strides, self.corner, boxes.device)
+        owner = assign(locations, boxes, self.regress_range, self.center_sampling_radius)
         positive = owner >= 0
         classes = torch.zeros(len(self.things.classes), len(owner), dtype=torch.bool, device=boxes.device)
         classes[channels[owner[positive]], positive.nonzero()[:, 0]] = True
         distances = boxes.new_zeros(4, len(owner))
-        points, strides = row.points[positive], row.strides[positive]
+        points, strides = locations.points[positive], locations.strides[positive]
         own = boxes[owner[positive]]
         distances[:, positive] = (torch.cat([points - own[:, :2], own[:, 2:] - points], 1) / strides[:, None]).T
         return {
             "class": classes,
-            "class_weight": (positive | ~labelled.unlabelled(row.points)).float(),
+            "class_weight": (positive | ~labelled.unlabelled(locations.points)).float(),
             "distances": distances,
             "distances_weight": positive.float(),
             "centerness": centerness(distances[None]),
@@ -115,14 +115,14 @@ class FCOS(Codec):
         found = []
         for index, frame in enumerate(frames):
             one = {name: outputs[name][index].flatten(1) for name in self.heads}  # (C, L)
-            row = cells(frame.input, self.strides, self.corner, one["class"].device)
-            found.append(self._detect(one, row, frame))
+            locations = pyramid_locations(frame.input, self.strides, self.corner, one["class"].device)
+            found.append(self._detect(one, locations, frame))
         return found
 
-    def _detect(self, outputs: Mapping[str, Tensor], row: Cells, frame: Frame) -> Annotation:
-        scores, channels, index = self._candidates(outputs, row)
-        sides = outputs["distances"][:, index].T * row.strides[index, None]
-        points = row.points[index]
+    def _detect(self, outputs: Mapping[str, Tensor], locations: Locations, frame: Frame) -> Annotation:
+        scores, channels, index = self._candidates(outputs, locations)
+        sides = outputs["distances"][:, index].T * locations.strides[index, None]
+        points = locations.points[index]
         boxes = boxes_in_image(torch.cat([points - sides[:, :2], points + sides[:, 2:]], 1), frame)
         real = (boxes[:, 2:] > boxes[:, :2]).all(1)
         boxes, scores, channels = boxes[real], scores[real], channels[real]
@@ -133,10 +133,10 @@ class FCOS(Codec):
         categories = self.things.categories(channels[keep])
         return Annotation(frame.size, boxes=boxes[keep], categories=categories, scores=scores[keep])
 
-    def _candidates(self, outputs: Mapping[str, Tensor], row: Cells) -> tuple[Tensor, Tensor, Tensor]:
+    def _candidates(self, outputs: Mapping[str, Tensor], locations: Locations) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores, channels and location indices of the best candidates of each level, (N,) each."""
         scores, channels, index, start = [], [], [], 0
-        parts = (outputs[name].split(row.lengths, 1) for name in ("class", "centerness"))
+        parts = (outputs[name].split(locations.lengths, 1) for name in ("class", "centerness"))
         for logits, central in zip(*parts, strict=True):
             values = (logits.sigmoid() * central.sigmoid()).sqrt().flatten()
             above = (values > self.score_threshold).nonzero()[:, 0]

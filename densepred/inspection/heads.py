@@ -13,7 +13,7 @@ from densepred.codec.panoptic import Panoptic
 from densepred.contracts import Codec
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
-from densepred.ops.boxes.assign import assign, cells, grids
+from densepred.ops.boxes.assign import assign, level_shapes, pyramid_locations
 from densepred.types import Annotation, Info
 
 SHARE = 0.01
@@ -52,7 +52,7 @@ def lost(codec: Codec, truth: Annotation) -> int:
 @lost.register
 def _(codec: FCOS, truth: Annotation) -> int:
     boxes = codec.things.of(truth).boxes
-    places = cells(truth.size, codec.strides, codec.corner)
+    places = pyramid_locations(truth.size, codec.strides, codec.corner)
     owner = assign(places, boxes, codec.regress_range, codec.center_sampling_radius)
     return len(boxes) - len(owner[owner >= 0].unique())
 
@@ -60,7 +60,7 @@ def _(codec: FCOS, truth: Annotation) -> int:
 @lost.register
 def _(codec: CenterDetection, truth: Annotation) -> int:
     boxes = codec.things.of(truth).boxes
-    rows, columns = grids(truth.size, (codec.stride,))[0]
+    rows, columns = level_shapes(truth.size, (codec.stride,))[0]
     centers = ((boxes[:, :2] + boxes[:, 2:] + 1) / 2 / codec.stride).floor().long()
     centers = torch.minimum(centers.clamp_min(0), torch.tensor([columns, rows]) - 1)
     return len(boxes) - len(centers.unique(dim=0))

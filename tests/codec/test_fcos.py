@@ -10,7 +10,7 @@ import torch
 
 from densepred.codec.fcos import FCOS
 from densepred.errors import UserError
-from densepred.ops.boxes.assign import cells
+from densepred.ops.boxes.assign import pyramid_locations
 from densepred.ops.geometry.warp import scaling
 from densepred.types import Annotation, Frame, Info
 from tests.codec.boxes import INFO, annotation, batch, drawn, found_again, scattered, there_and_back
@@ -52,7 +52,9 @@ def test_boxes_of_every_size_come_back_on_every_level(seed: int) -> None:
 def test_each_size_has_its_level(side: float, level: int) -> None:
     truth = annotation((1500, 1500), (11.3, 17.1, 11.3 + side, 17.1 + side))
     codec = FCOS(INFO)
-    positive = codec.encode(truth)["distances_weight"].split(cells(truth.size, codec.strides, corner=False).lengths)
+    positive = codec.encode(truth)["distances_weight"].split(
+        pyramid_locations(truth.size, codec.strides, corner=False).lengths
+    )
     assert [bool(part.any()) for part in positive] == [number == level for number in range(5)]
     assert found_again(truth, there_and_back(codec, truth)).all()
 
@@ -61,7 +63,7 @@ def test_a_crowd_is_neither_object_nor_background() -> None:
     truth = annotation((64, 96), (8, 8, 40, 40), (0, 0, 95.5, 63.5), crowd=1)
     codec = FCOS(INFO)
     targets = codec.encode(truth)
-    points = cells(truth.size, codec.strides, corner=False).points
+    points = pyramid_locations(truth.size, codec.strides, corner=False).points
     inside = (points[:, 0] <= 95.5) & (points[:, 1] <= 63.5)
     positive = targets["distances_weight"] > 0
     assert positive.any()

@@ -16,7 +16,7 @@ CHUNK = 2**20
 """Largest number of pairs of a location and a box per step."""
 
 
-class Cells(NamedTuple):
+class Locations(NamedTuple):
     """Locations of several levels in one list: level by level, each row by row."""
 
     points: Tensor  # (L, 2) x and y in the input
@@ -30,38 +30,40 @@ class Cells(NamedTuple):
         return [rows * columns for rows, columns in self.shapes]
 
 
-def grids(size: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int]]:
+def level_shapes(size: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int]]:
     """Return rows and columns of each level: ceil(size / stride)."""
     return [(math.ceil(size[0] / stride), math.ceil(size[1] / stride)) for stride in strides]
 
 
-def cells(size: tuple[int, int], strides: Sequence[int], corner: bool, device: torch.device | None = None) -> Cells:
+def pyramid_locations(
+    size: tuple[int, int], strides: Sequence[int], corner: bool, device: torch.device | None = None
+) -> Locations:
     """Return the locations of an input of `size`: centers of their pixels, or with `corner` upper left corners."""
-    points, each, shapes = [], [], grids(size, strides)
+    points, each, shapes = [], [], level_shapes(size, strides)
     for (rows, columns), stride in zip(shapes, strides, strict=True):
         y, x = (torch.arange(n, device=device, dtype=torch.float32) * stride for n in (rows, columns))
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).view(-1, 2)
         # Location i covers the pixels from stride i to stride i + stride - 1; their outer edge is half a pixel away.
         points.append(grid + (-0.5 if corner else (stride - 1) / 2))
         each.append(torch.full((rows * columns,), float(stride), device=device))
-    return Cells(torch.cat(points), torch.cat(each), tuple(strides), shapes)
+    return Locations(torch.cat(points), torch.cat(each), tuple(strides), shapes)
 
 
-def reaches(cells: Cells, factor: float) -> tuple[Tensor, Tensor]:
+def reaches(locations: Locations, factor: float) -> tuple[Tensor, Tensor]:
     """Return the range of the farthest side of a box per location, two (L,): above the first, up to the second.
 
     Level i ends at `factor` strides and begins where level i - 1 ends; the last level has no end.
     """
-    ends = [factor * stride for stride in cells.levels[:-1]]
-    counts = torch.tensor(cells.lengths, device=cells.points.device)
+    ends = [factor * stride for stride in locations.levels[:-1]]
+    counts = torch.tensor(locations.lengths, device=locations.points.device)
     low, high = (
-        torch.tensor(values, device=cells.points.device).repeat_interleave(counts)
+        torch.tensor(values, device=locations.points.device).repeat_interleave(counts)
         for values in ([0.0, *ends], [*ends, math.inf])
     )
     return low, high
 
 
-def assign(cells: Cells, boxes: Tensor, factor: float, radius: float) -> Tensor:
+def assign(locations: Locations, boxes: Tensor, factor: float, radius: float) -> Tensor:
     """Assign each location the index of a box (N, 4): (L,) int64, -1 without a box.
 
     A box is a candidate if the point lies inside it, less than `radius` strides from its center along both axes
@@ -70,25 +72,25 @@ def assign(cells: Cells, boxes: Tensor, factor: float, radius: float) -> Tensor:
     """
     order = areas(boxes).argsort(stable=True)
     boxes = boxes[order]
-    low, high = reaches(cells, factor)
-    least = torch.full((len(cells.points),), len(boxes), device=boxes.device)
-    for cell, box in _near(cells, boxes, radius) if radius else _all(cells, boxes):
-        points, strides = cells.points[cell], cells.strides[cell]
-        fits = _fits(points, boxes[box], low[cell], high[cell])
+    low, high = reaches(locations, factor)
+    least = torch.full((len(locations.points),), len(boxes), device=boxes.device)
+    for place, box in _near(locations, boxes, radius) if radius else _all(locations, boxes):
+        points, strides = locations.points[place], locations.strides[place]
+        fits = _fits(points, boxes[box], low[place], high[place])
         if radius:
             centers = (boxes[box, :2] + boxes[box, 2:]) / 2
             fits &= (points - centers).abs().amax(-1) < radius * strides
-        cell, box = (index.expand(fits.shape)[fits] for index in (cell, box))
-        least.scatter_reduce_(0, cell, box, "amin")
+        place, box = (index.expand(fits.shape)[fits] for index in (place, box))
+        least.scatter_reduce_(0, place, box, "amin")
     return torch.cat([order, order.new_full((1,), -1)])[least]
 
 
-def _near(cells: Cells, boxes: Tensor, radius: float) -> Iterator[tuple[Tensor, Tensor]]:
+def _near(locations: Locations, boxes: Tensor, radius: float) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield pairs of location and box: a superset of those with centers less than `radius` strides apart."""
     steps = torch.arange(-int(radius + 0.5), int(radius + 0.5) + 1, device=boxes.device)
     centers, start = (boxes[:, :2] + boxes[:, 2:]) / 2, 0
-    for (rows, columns), stride in zip(cells.shapes, cells.levels, strict=True):
-        places = ((centers - cells.points[start]) / stride).round().long()
+    for (rows, columns), stride in zip(locations.shapes, locations.levels, strict=True):
+        places = ((centers - locations.points[start]) / stride).round().long()
         for part in torch.arange(len(boxes), device=boxes.device).split(max(1, CHUNK // len(steps) ** 2)):
             x, y = (places[part, axis, None] + steps for axis in (0, 1))
             inside = ((y >= 0) & (y < rows))[:, :, None] & ((x >= 0) & (x < columns))[:, None]
@@ -97,10 +99,10 @@ def _near(cells: Cells, boxes: Tensor, radius: float) -> Iterator[tuple[Tensor, 
         start += rows * columns
 
 
-def _all(cells: Cells, boxes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _all(locations: Locations, boxes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield all pairs of location and box, as (n, 1) and (1, N)."""
     every = torch.arange(len(boxes), device=boxes.device)[None]
-    for part in torch.arange(len(cells.points), device=boxes.device).split(max(1, CHUNK // max(1, len(boxes)))):
+    for part in torch.arange(len(locations.points), device=boxes.device).split(max(1, CHUNK // max(1, len(boxes)))):
         yield part[:, None], every
 
 
