@@ -70,7 +70,7 @@ class CenterDetection(Codec):
         }
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        labelled = self.things.of(truth)
+        labelled = self.things.training_boxes(truth)
         boxes, channels = clip(labelled.boxes, truth.size), labelled.channels
         seen = (boxes[:, 2:] > boxes[:, :2]).all(1)
         boxes, channels = boxes[seen], channels[seen]

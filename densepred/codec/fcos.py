@@ -89,7 +89,7 @@ class FCOS(Codec):
         }
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
-        labelled = self.things.of(truth)
+        labelled = self.things.training_boxes(truth)
         boxes, channels = labelled.boxes, labelled.channels
         locations = pyramid_locations(truth.size, self.strides, self.corner, boxes.device)
         owner = assign(locations, boxes, self.regress_range, self.center_sampling_radius)

@@ -38,7 +38,7 @@ class Things:
         self.channels = torch.full((max(self.classes) + 1,), -1)
         self.channels[list(self.classes)] = torch.arange(len(self.classes))
 
-    def of(self, truth: Annotation) -> TrainingBoxes:
+    def training_boxes(self, truth: Annotation) -> TrainingBoxes:
         """Return the boxes to train on, without those of no area or of other classes."""
         boxes = truth.need("boxes").float()
         categories = truth.need("categories").long().clamp(-1, len(self.channels))

@@ -51,7 +51,7 @@ def lost(codec: Codec, truth: Annotation) -> int:
 
 @lost.register
 def _(codec: FCOS, truth: Annotation) -> int:
-    boxes = codec.things.of(truth).boxes
+    boxes = codec.things.training_boxes(truth).boxes
     places = pyramid_locations(truth.size, codec.strides, codec.corner)
     owner = assign(places, boxes, codec.regress_range, codec.center_sampling_radius)
     return len(boxes) - len(owner[owner >= 0].unique())
@@ -59,7 +59,7 @@ def _(codec: FCOS, truth: Annotation) -> int:
 
 @lost.register
 def _(codec: CenterDetection, truth: Annotation) -> int:
-    boxes = codec.things.of(truth).boxes
+    boxes = codec.things.training_boxes(truth).boxes
     rows, columns = level_shapes(truth.size, (codec.stride,))[0]
     centers = ((boxes[:, :2] + boxes[:, 2:] + 1) / 2 / codec.stride).floor().long()
     centers = torch.minimum(centers.clamp_min(0), torch.tensor([columns, rows]) - 1)
