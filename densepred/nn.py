@@ -17,7 +17,7 @@ from densepred.types import ChannelAxes, HeadSpec
 
 
 @contextmanager
-def products(precision: str, device: str) -> Iterator[None]:
+def matmul_precision(precision: str, device: str) -> Iterator[None]:
     """Compute matrix products of float32 at this precision of `torch.set_float32_matmul_precision`.
 
     "high" is TF32, with three digits: enough for a network, not for coordinates, sizes of boxes and sums of losses. On

@@ -95,10 +95,12 @@ class Components(Codec):
         found = []
         for logits, frame in zip(outputs["semantic"].split(1), frames, strict=True):
             check_whole(frame)
-            chances = resample.resize(resample.two_channels(logits), frame.size, align_corners).softmax(1)[0]
-            found.append(self._instances(chances, frame.size))
+            class_probabilities = resample.resize(resample.two_channels(logits), frame.size, align_corners).softmax(1)[
+                0
+            ]
+            found.append(self._instances(class_probabilities, frame.size))
             if probabilities:
-                found[-1].probabilities = chances
+                found[-1].probabilities = class_probabilities
         return found
 
     def blocks(self, size: tuple[int, int]) -> Blocks:
@@ -109,10 +111,10 @@ class Components(Codec):
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"semantic": self.map.perfect_logits(targets["semantic"])}
 
-    def _instances(self, chances: Tensor, size: tuple[int, int]) -> Annotation:
+    def _instances(self, probabilities: Tensor, size: tuple[int, int]) -> Annotation:
         """Return the instances of one image from its probabilities (K, H, W)."""
-        device, chances = chances.device, chances.cpu()
-        things, labels = self._labels(chances)
+        device, probabilities = probabilities.device, probabilities.cpu()
+        things, labels = self._labels(probabilities)
         ids = np.zeros(size, np.int32)
         categories: list[int] = []
         for kind in self.things:
@@ -127,7 +129,7 @@ class Components(Codec):
         owner = ids.reshape(-1)[inside] - 1
         kinds = np.array(categories, np.int64)
         labels.reshape(-1)[inside] = kinds[owner]
-        chance = chances.flatten(1).numpy()[kinds[owner], inside]
+        probability = probabilities.flatten(1).numpy()[kinds[owner], inside]
         areas = np.bincount(owner, minlength=len(kinds))
         instances = torch.from_numpy(ids)
         return Annotation(
@@ -135,21 +137,22 @@ class Components(Codec):
             semantic=torch.from_numpy(labels).to(device),
             instances=instances.to(device),
             categories=torch.from_numpy(kinds).to(device),
-            scores=torch.from_numpy(np.bincount(owner, chance, len(kinds)) / areas).float().to(device),
+            scores=torch.from_numpy(np.bincount(owner, probability, len(kinds)) / areas).float().to(device),
             boxes=from_ids.boxes(instances, len(kinds)).to(device),
             areas=torch.from_numpy(areas).float().to(device),
         )
 
-    def _labels(self, chances: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _labels(self, probabilities: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return the thing of each pixel, VOID if none, and its likeliest class that is no thing; (H, W) uint8 each.
 
         If every class is a thing, both are the same: pixels of a dropped component keep their class.
         """
-        best = _likeliest(chances, self.things)
+        best = _likeliest(probabilities, self.things)
         if not self.others:
             return best.numpy(), best.numpy().copy()
-        foreground = sum((chances[kind] for kind in self.things[1:]), chances[self.things[0]]) >= self.threshold
-        return best.masked_fill_(~foreground, VOID).numpy(), _likeliest(chances, self.others).numpy()
+        total = sum((probabilities[kind] for kind in self.things[1:]), probabilities[self.things[0]])
+        best.masked_fill_(~(total >= self.threshold), VOID)
+        return best.numpy(), _likeliest(probabilities, self.others).numpy()
 
     def _parts(self, things: np.ndarray, kind: int) -> tuple[np.ndarray, int]:
         """Return the instances of one class, (H, W) int32 from 1, and their number; filled holes go to `things`."""
@@ -169,13 +172,13 @@ class Components(Codec):
         return without_small(parts, self.min_area)
 
 
-def _likeliest(chances: Tensor, classes: Sequence[int]) -> Tensor:
+def _likeliest(probabilities: Tensor, classes: Sequence[int]) -> Tensor:
     """Return the likeliest of these classes, (H, W) uint8, without the eight bytes per pixel of argmax."""
-    top = chances[classes[0]]
+    top = probabilities[classes[0]]
     winner = torch.full(top.shape, classes[0], dtype=torch.uint8)
     for kind in classes[1:]:
-        winner.masked_fill_(chances[kind] > top, kind)
-        top = torch.maximum(top, chances[kind])
+        winner.masked_fill_(probabilities[kind] > top, kind)
+        top = torch.maximum(top, probabilities[kind])
     return winner
 
 

@@ -13,7 +13,7 @@ from densepred.contracts import Codec
 from densepred.ops.boxes.assign import grids
 from densepred.ops.heatmap.candidates import Candidates, candidates
 from densepred.ops.heatmap.gaussian import heatmaps
-from densepred.ops.pose.fields import fields
+from densepred.ops.pose.fields import part_affinity_fields
 from densepred.ops.pose.grouping import GENEROUS, Rules, group
 from densepred.ops.resize.resample import resize
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
@@ -108,7 +108,7 @@ class OpenPose(Codec):
         ends = joints[:, limbs]  # (N, L, 2, 3)
         people, which = (ends[..., 2] > 0).all(-1).nonzero(as_tuple=True)
         points = self._locations(ends[people, which, :, :2])
-        return fields(points[:, 0], points[:, 1], which, len(limbs), size, self.width / self.stride)
+        return part_affinity_fields(points[:, 0], points[:, 1], which, len(limbs), size, self.width / self.stride)
 
     def _weight(self, truth: Annotation, size: tuple[int, int]) -> Tensor:
         """Return the weight (h, w), 0 where at least half of the pixels of a location are to be ignored."""

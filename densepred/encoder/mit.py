@@ -53,9 +53,9 @@ class MixTransformer(Checkpointed):
                     f"encoder.widths: {width} is not a multiple of {heads}, the heads of its stage; make it one"
                 )
         self.channels, self.strides, self.pooled = tuple(widths), (4, 8, 16, 32), (None,) * 4
-        chances = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
+        drop_rates = iter(torch.linspace(0, drop_path, sum(depths), device="cpu").tolist())
         self.stages = nn.ModuleList(
-            Stage(before, width, heads, reduction, [next(chances) for _ in range(depth)], first=i == 0)
+            Stage(before, width, heads, reduction, [next(drop_rates) for _ in range(depth)], first=i == 0)
             for i, (before, width, heads, reduction, depth) in enumerate(
                 zip((in_channels, *widths[:-1]), widths, HEADS, REDUCTIONS, depths, strict=True)
             )
@@ -88,12 +88,12 @@ class MixTransformer(Checkpointed):
 
 class Stage(nn.Module):
     def __init__(
-        self, in_channels: int, width: int, heads: int, reduction: int, chances: Sequence[float], first: bool
+        self, in_channels: int, width: int, heads: int, reduction: int, drop_rates: Sequence[float], first: bool
     ) -> None:
         super().__init__()
         self.embed = nn.Conv2d(in_channels, width, 7, 4, 3) if first else nn.Conv2d(in_channels, width, 3, 2, 1)
         self.enter = nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(Block(width, heads, reduction, chance) for chance in chances)
+        self.blocks = nn.ModuleList(Block(width, heads, reduction, drop_rate) for drop_rate in drop_rates)
         self.leave = nn.LayerNorm(width, EPS)
 
     def forward(self, x: Tensor, run: Callable[..., Tensor]) -> Tensor:
@@ -126,14 +126,14 @@ class Block(nn.Module):
 class DropPath(nn.Module):
     """Drop whole samples in training, and scale those that stay (arXiv 1603.09382)."""
 
-    def __init__(self, chance: float) -> None:
+    def __init__(self, drop_rate: float) -> None:
         super().__init__()
-        self.chance = chance
+        self.drop_rate = drop_rate
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.chance:
+        if not self.training or not self.drop_rate:
             return x
-        return x * F.dropout(x.new_ones(len(x), *[1] * (x.ndim - 1)), self.chance)
+        return x * F.dropout(x.new_ones(len(x), *[1] * (x.ndim - 1)), self.drop_rate)
 
 
 class Attention(nn.Module):

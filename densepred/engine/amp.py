@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from densepred import distributed
 from densepred.errors import Notice
-from densepred.nn import products
+from densepred.nn import matmul_precision
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -47,14 +47,14 @@ class Precision:
     def autocast(self) -> Iterator[None]:
         """Compute in the chosen type; on an accelerator, matrix products of float32 in TF32."""
         enabled = self.dtype != torch.float32
-        with products("high", self.device), torch.autocast(self.device, self.dtype, enabled=enabled):
+        with matmul_precision("high", self.device), torch.autocast(self.device, self.dtype, enabled=enabled):
             yield
 
     def backward(self, loss: Tensor) -> None:
-        with products("high", self.device):
+        with matmul_precision("high", self.device):
             self.scaler.scale(loss).backward()
 
-    def calibrates(self) -> bool:
+    def can_lower_scale(self) -> bool:
         """Return True if the scale of fp16 can still be lowered: gradients that overflow are then expected."""
         return self.scaler.is_enabled() and self.scaler.get_scale() > 1
 

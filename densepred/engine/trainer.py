@@ -185,7 +185,7 @@ class Trainer:
         finite = torch.stack([norm + terms["total"], terms["total"]]).isfinite()
         bad, loss_bad, *wishes = distributed.anywhere_each(~finite, self._wishes())
         self.agreed = Wishes(*wishes)
-        calibrating = bad and not loss_bad and self.precision.calibrates()
+        calibrating = bad and not loss_bad and self.precision.can_lower_scale()
         self.precision.step(self.optimizer, apply=not bad)
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1

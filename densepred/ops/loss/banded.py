@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from densepred.contracts import Band, SummedLoss
-from densepred.nn import products
+from densepred.nn import matmul_precision
 from densepred.ops.loss import fused
 from densepred.ops.loss.labels import aligned
 from densepred.ops.loss.left_out import leave_out_coarse
@@ -166,7 +166,7 @@ class _Walk:
     def run(self, visit: Callable[[Band, slice, int, int], None], gradient: bool) -> None:
         # As a part of the model, matrix products would run in half precision or TF32.
         where = self.logits.device.type
-        with products("highest", where), torch.autocast(where, enabled=False), torch.no_grad():
+        with matmul_precision("highest", where), torch.autocast(where, enabled=False), torch.no_grad():
             for images, a, b in pieces(self.logits.shape, self.size, self.enlarger):
                 visit(self.open(images, a, b, gradient), images, a, b)
 

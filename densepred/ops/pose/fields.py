@@ -19,7 +19,7 @@ CHUNK = 2**15
 """Pairs with samples in memory at the same time: some 100 MB."""
 
 
-def fields(
+def part_affinity_fields(
     starts: Tensor, ends: Tensor, limbs: Tensor, count: int, size: tuple[int, int], width: float = 1.0
 ) -> Tensor:
     """Draw the unit vector from start to end on the locations of each limb: (2 count, h, w) float32, x and y per field.
@@ -56,7 +56,7 @@ def fields(
     return mean.view(2, count, height, columns).transpose(0, 1).reshape(2 * count, height, columns)
 
 
-def integrals(
+def line_integrals(
     paf: Tensor, starts: Tensor, ends: Tensor, limbs: Tensor, stride: float, threshold: float, ratio: float
 ) -> Tensor:
     """Return the line integral of a field between pairs of points, (P,) float32; 0 if too few samples agree.

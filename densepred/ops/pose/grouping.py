@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from densepred.ops.heatmap.candidates import Candidates
-from densepred.ops.pose.fields import integrals
+from densepred.ops.pose.fields import line_integrals
 
 SURE = 0.1  # weight of the scores of both joints when limbs are ranked; that of the limb weighs 1
 CLOSE = 150  # joints nearer than the root of the map's area over this are joined without a field
@@ -61,7 +61,7 @@ def connect(candidates: Candidates, paf: Tensor, limbs: Tensor, kinds: int, stri
     """Return every pair of candidates with a field that leads from one to the other."""
     first, second, limb = pairs(candidates.kinds, limbs, kinds)
     starts, ends = candidates.points[first], candidates.points[second]
-    scores = integrals(paf, starts, ends, limb, stride, rules.dot, rules.ratio)
+    scores = line_integrals(paf, starts, ends, limb, stride, rules.dot, rules.ratio)
     near = (paf.shape[-2] * paf.shape[-1]) ** 0.5 / CLOSE
     close = (ends - starts).norm(dim=1) < near
     scores = torch.where(close & (scores == 0), rules.peak, scores)  # a limb seen end-on has no field

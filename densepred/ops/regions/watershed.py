@@ -1,8 +1,9 @@
 """Watershed of a height map, and components split at their necks. On the CPU: maps are numpy arrays (H, W).
 
-The steepest ascent is followed from all pixels at once, by pointer doubling. Hills are then merged by the prominence of
-their peaks, as in persistence clustering (ToMATo; Chazal et al., J. ACM 2013). The cost is that of sorting the pixels,
-and the only loop is over pairs of adjacent hills. The result is a watershed with the remaining peaks as markers.
+The steepest ascent is followed from all pixels at once, by pointer doubling. Basins are then merged by the prominence
+of their peaks, as in persistence clustering (ToMATo; Chazal et al., J. ACM 2013). The cost is that of sorting the
+pixels, and the only loop is over pairs of adjacent basins. The result is a watershed with the remaining peaks as
+markers.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ from typing import Any
 import numpy as np
 import scipy
 
-Union = Callable[[float, float], bool]
-"""Maps the height of the lower of two peaks and of the highest pass between them to True if both are one hill."""
+MergeRule = Callable[[float, float], bool]
+"""Maps the height of the lower of two peaks and of the saddle between them to True if both are one basin."""
 
 
 def split_components(parts: np.ndarray, smooth: float, neck: float, depth: float) -> np.ndarray:
     """Split components (ids, 0 is none) at their necks: (H, W) int32, numbered from 1.
 
     The distance of each pixel to the background, smoothed by a Gaussian of `smooth` pixels, is half the local width of
-    the component. Two hills of this distance are separated at a narrow neck: narrower than `neck` times the
+    the component. Two basins of this distance are separated at a narrow neck: narrower than `neck` times the
     narrower one, and narrower by `depth` pixels of distance.
     """
     away: Any = scipy.ndimage.distance_transform_edt(parts > 0)
     if smooth > 0:
         away = scipy.ndimage.gaussian_filter(away, smooth, truncate=3.0)
-    return hills(parts, away, lambda peak, gap: gap > neck * peak or peak - gap < depth)
+    return basins_by_prominence(parts, away, lambda peak, gap: gap > neck * peak or peak - gap < depth)
 
 
-def hills(parts: np.ndarray, height: np.ndarray, one: Union) -> np.ndarray:
-    """Number the hills of a height map within each component (0 is none): (H, W) int32, from 1.
+def basins_by_prominence(parts: np.ndarray, height: np.ndarray, merges: MergeRule) -> np.ndarray:
+    """Number the basins of a height map within each component (0 is none): (H, W) int32, from 1.
 
     Ascents stay in their component and lead to the highest of eight neighbours. Of equally high pixels the later
     counts as higher, so that a plateau has one peak, or several that are merged.
@@ -49,7 +50,7 @@ def hills(parts: np.ndarray, height: np.ndarray, one: Union) -> np.ndarray:
     basins = np.zeros(parts.size, np.int64)
     basins[order] = owner + 1
     basins = basins.reshape(parts.shape)
-    united = _unite(*_passes(basins, parts, height), height.reshape(-1)[order[peaks]], one)
+    united = _unite(*_saddles(basins, parts, height), height.reshape(-1)[order[peaks]], merges)
     _, names = np.unique(united, return_inverse=True)
     return np.concatenate(([0], names + 1)).astype(np.int32)[basins]
 
@@ -75,8 +76,8 @@ def _highest_around(ranks: np.ndarray, parts: np.ndarray) -> np.ndarray:
     return best
 
 
-def _passes(basins: np.ndarray, parts: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return adjacent basins of a component, counted from 0, and the highest pass of each pair: three (P,)."""
+def _saddles(basins: np.ndarray, parts: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return adjacent basins of a component, counted from 0, and the highest pass between each pair: three (P,)."""
     pairs, gaps = [], []
     for here, there in _shifts(basins.shape):
         touching = (parts[here] == parts[there]) & (basins[here] != basins[there])
@@ -90,8 +91,10 @@ def _passes(basins: np.ndarray, parts: np.ndarray, height: np.ndarray) -> tuple[
     return found // (int(basins.max()) + 1) - 1, found % (int(basins.max()) + 1) - 1, highest
 
 
-def _unite(first: np.ndarray, second: np.ndarray, passes: np.ndarray, peaks: np.ndarray, one: Union) -> np.ndarray:
-    """Return for each basin the basin with the highest peak of its hill, (B,); highest passes are merged first."""
+def _unite(
+    first: np.ndarray, second: np.ndarray, saddles: np.ndarray, peaks: np.ndarray, merges: MergeRule
+) -> np.ndarray:
+    """Return the basin that each one is merged into, the highest, (B,); highest saddles come first."""
     leader = list(range(len(peaks)))
 
     def find(basin: int) -> int:
@@ -99,8 +102,8 @@ def _unite(first: np.ndarray, second: np.ndarray, passes: np.ndarray, peaks: np.
             leader[basin] = basin = leader[leader[basin]]
         return basin
 
-    for i in np.argsort(-passes, kind="stable").tolist():
+    for i in np.argsort(-saddles, kind="stable").tolist():
         low, high = sorted((find(int(first[i])), find(int(second[i]))), key=lambda basin: (peaks[basin], basin))
-        if low != high and one(float(peaks[low]), float(passes[i])):
+        if low != high and merges(float(peaks[low]), float(saddles[i])):
             leader[low] = high
     return np.array([find(basin) for basin in range(len(peaks))])

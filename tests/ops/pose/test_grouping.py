@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from densepred.ops.heatmap.candidates import Candidates
-from densepred.ops.pose.fields import fields
+from densepred.ops.pose.fields import part_affinity_fields
 from densepred.ops.pose.grouping import GENEROUS, Connections, Rules, assemble, connect, group, pairs
 
 CHAIN = torch.tensor([[0, 1], [1, 2], [2, 3]])
@@ -26,7 +26,7 @@ def joints(people: torch.Tensor, shuffle: int | None = None) -> Candidates:
 def field(people: torch.Tensor, limbs: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     starts, ends = people[:, limbs[:, 0]], people[:, limbs[:, 1]]
     which = torch.arange(len(limbs)).repeat(len(people))
-    return fields(starts.flatten(0, 1), ends.flatten(0, 1), which, len(limbs), size)
+    return part_affinity_fields(starts.flatten(0, 1), ends.flatten(0, 1), which, len(limbs), size)
 
 
 def rows(people: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from densepred.ops.regions.components import components
-from densepred.ops.regions.watershed import hills, split_components
+from densepred.ops.regions.watershed import basins_by_prominence, split_components
 from tests.reference import slow_hills
 
 
@@ -25,25 +25,28 @@ def discs(size: tuple[int, int], *places: tuple[float, float, float]) -> np.ndar
 
 
 @pytest.mark.parametrize("prominence", [0.0, 0.05, 0.3, 9.0])
-def test_hills_equal_a_walk_from_every_pixel(prominence: float) -> None:
+def test_basins_equal_a_walk_from_every_pixel(prominence: float) -> None:
     for seed in range(6):
         draw = np.random.default_rng(seed)
         size = (int(draw.integers(1, 17)), int(draw.integers(1, 23)))
         height = ndimage.gaussian_filter(draw.normal(size=size), 1.0)
         parts, _ = components(draw.random(size) < 0.8, 4)
         one = lambda peak, gap: peak - gap < prominence  # noqa: E731
-        assert same(hills(parts, height, one), slow_hills.hills(parts, height, one))
+        assert same(basins_by_prominence(parts, height, one), slow_hills.hills(parts, height, one))
 
 
-def test_plateaus_are_one_hill() -> None:
-    assert hills(np.ones((9, 14), np.int32), np.zeros((9, 14)), lambda peak, gap: peak - gap <= 0).max() == 1
+def test_plateaus_are_one_basin() -> None:
+    assert (
+        basins_by_prominence(np.ones((9, 14), np.int32), np.zeros((9, 14)), lambda peak, gap: peak - gap <= 0).max()
+        == 1
+    )
 
 
 def test_parts_are_never_left_or_united() -> None:
     parts = np.array([[1, 2, 2], [1, 1, 2]], np.int32)
-    found = hills(parts, np.arange(6.0).reshape(2, 3), lambda peak, gap: True)
+    found = basins_by_prominence(parts, np.arange(6.0).reshape(2, 3), lambda peak, gap: True)
     assert same(found, parts)
-    assert not hills(np.zeros((3, 4), np.int32), np.zeros((3, 4)), lambda peak, gap: True).any()
+    assert not basins_by_prominence(np.zeros((3, 4), np.int32), np.zeros((3, 4)), lambda peak, gap: True).any()
 
 
 @pytest.mark.parametrize("distance", [15, 18, 20, 22])
