@@ -28,6 +28,7 @@ AVOID = {
     r"(says|is told|are told|is shown|are shown what)": "name what is passed or returned",
     r"the truth": "ground truth",
     r"put together": "merge, stitch, build",
+    r"(centres?|centred)": "center, centered",
     r"strides? traded": "dilation instead of stride",
     rf"(an?|one|the) ({COUNTED})s? (an?|each) ({UNITS})": "per X",
     rf"(pixels|images|samples|values|numbers|steps|batches|crops|bytes|seconds|points) an? ({UNITS})": "per X",

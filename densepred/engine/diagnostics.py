@@ -42,7 +42,7 @@ def probe(
             for name, spec in task.heads.items():
                 output = outputs[name][-1].float()
                 if output.ndim == 4:
-                    values = _centred(output) if spec.kind == "classes" else output
+                    values = _centered(output) if spec.kind == "classes" else output
                     scores["checkerboard"] += checkerboard(values).tolist()
                 if output.ndim == 4 and spec.kind == "classes":
                     scores["shift_equivariance"] += _shifted(_classes(model, name, precision), image)
@@ -63,7 +63,7 @@ def _images(loader: EvaluationLoader, device: torch.device) -> Iterator[Tensor]:
             return
 
 
-def _centred(logits: Tensor) -> Tensor:
+def _centered(logits: Tensor) -> Tensor:
     """Subtract the mean over channels: a softmax depends on differences of logits alone."""
     logits = resample.two_channels(logits)
     return logits - logits.mean(1, keepdim=True)

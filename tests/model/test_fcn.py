@@ -161,9 +161,9 @@ def test_maps_stay_over_the_pixels_that_they_come_from(padding: int) -> None:
     with torch.no_grad():
         answer = model(image)["semantic"][-1][0, 0]
     y, x = torch.meshgrid(torch.arange(160.0), torch.arange(192.0), indexing="ij")
-    centre = ((answer * y).sum() / answer.sum()).item(), ((answer * x).sum() / answer.sum()).item()
+    center = ((answer * y).sum() / answer.sum()).item(), ((answer * x).sum() / answer.sum()).item()
     # Padding by 99 moves the grid of poolings: a blob touches one cell more, on either side.
-    assert centre == pytest.approx((79.5, 111.5), abs=1e-3 if padding == 0 else 16)
+    assert center == pytest.approx((79.5, 111.5), abs=1e-3 if padding == 0 else 16)
 
 
 def test_what_came_out_of_the_pooling_is_scored() -> None:

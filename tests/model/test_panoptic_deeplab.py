@@ -51,7 +51,7 @@ def test_any_encoder_predicts_at_the_stride_of_its_finest_shallow_level(plain: P
     assert all(value.grad is not None for value in model.parameters())
 
 
-def test_centres_do_not_move_the_decoder_of_classes(plain: Plain) -> None:
+def test_centers_do_not_move_the_decoder_of_classes(plain: Plain) -> None:
     model = build(plain("model=panoptic_deeplab_light", "encoder=plain")["model"], heads=HEADS, **INFO)
     outputs = model(torch.rand(2, 3, 64, 64))
     (outputs["center"][0].sum() + outputs["offset"][0].sum()).backward()

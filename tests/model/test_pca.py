@@ -59,7 +59,7 @@ def test_the_error_is_the_sum_of_the_discarded_eigenvalues_of_3072_values() -> N
     check_theory((32, 32), 64, images(100, (64, 96)))
 
 
-def test_components_are_the_singular_vectors_of_the_centred_patches() -> None:
+def test_components_are_the_singular_vectors_of_the_centered_patches() -> None:
     data = images(5, (40, 48))
     model, _ = fitted(6, (8, 8), [data])
     rows = patches.cut(data, (8, 8)).flatten(0, 2)

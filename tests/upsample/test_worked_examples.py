@@ -29,7 +29,7 @@ def test_nearest_repeats() -> None:
 
 
 @pytest.mark.parametrize("kind", [Bilinear, BilinearMatmul])
-def test_bilinear_that_keeps_corner_centres(kind: type[Bilinear | BilinearMatmul]) -> None:
+def test_bilinear_that_keeps_corner_centers(kind: type[Bilinear | BilinearMatmul]) -> None:
     large = kind(1, 1, None, align_corners=True)(SMALL, (4, 4), None)
     assert rows(half_up(large)) == [[10, 13, 17, 20], [17, 20, 23, 27], [23, 27, 30, 33], [30, 33, 37, 40]]
 

@@ -17,7 +17,7 @@ def areas(instances: Tensor, count: int) -> Tensor:
 def boxes(instances: Tensor, count: int) -> Tensor:
     """Return the outer edges x0, y0, x1, y1 of each instance's pixels, (count, 4); zeros without pixels.
 
-    A box of the single pixel (0, 0) is (-0.5, -0.5, 0.5, 0.5), because pixel centres are integers.
+    A box of the single pixel (0, 0) is (-0.5, -0.5, 0.5, 0.5), because pixel centers are integers.
     """
     y, x = torch.nonzero(instances, as_tuple=True)
     index = instances[y, x].long() - 1

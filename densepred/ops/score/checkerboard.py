@@ -24,8 +24,8 @@ def checkerboard(maps: Tensor, period: int = 2) -> Tensor:
     maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
     height, width = maps.shape[-2:]
     window = _hann(height, maps)[:, None] * _hann(width, maps)
-    centred = maps - (maps * window).sum((-2, -1), keepdim=True) / window.sum()
-    energy = torch.fft.fft2(centred * window).abs().square().sum(1)
+    centered = maps - (maps * window).sum((-2, -1), keepdim=True) / window.sum()
+    energy = torch.fft.fft2(centered * window).abs().square().sum(1)
     energy[:, 0, 0] = 0
     rows, columns = (torch.fft.fftfreq(n, dtype=maps.dtype, device=maps.device) for n in (height, width))
     near = torch.zeros(height, width, dtype=torch.bool, device=maps.device)
@@ -38,9 +38,9 @@ def checkerboard(maps: Tensor, period: int = 2) -> Tensor:
     return torch.where(total > rounding, (energy * near).sum((-2, -1)) / total, 0)
 
 
-def _away(frequencies: Tensor, centre: float) -> Tensor:
+def _away(frequencies: Tensor, center: float) -> Tensor:
     """Compute the distance on the circle of frequencies, where 0.5 equals -0.5."""
-    distance = (frequencies - centre).abs() % 1
+    distance = (frequencies - center).abs() % 1
     return torch.minimum(distance, 1 - distance)
 
 

@@ -1,4 +1,4 @@
-"""Merging of pixels, centres and stuff against loops; probabilities against enlarging them all."""
+"""Merging of pixels, centers and stuff against loops; probabilities against enlarging them all."""
 
 from __future__ import annotations
 

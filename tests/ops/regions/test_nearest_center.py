@@ -1,4 +1,4 @@
-"""The nearest of many centres against comparing with every one."""
+"""The nearest of many centers against comparing with every one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.reference import slow_panoptic_deeplab as slow
 def drawn(
     seed: int, points: int, count: int, size: tuple[int, int], spread: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Points (P, 2) about centres (K, 2), some of them outside the image."""
+    """Points (P, 2) about centers (K, 2), some of them outside the image."""
     generator = torch.Generator().manual_seed(seed)
     centers = torch.rand(count, 2, generator=generator) * torch.tensor([size[1], size[0]]) - 0.5
     own = torch.randint(count, (points,), generator=generator)
@@ -24,7 +24,7 @@ def drawn(
 
 @pytest.mark.parametrize("count", [1, 2, 7, 60])
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (37, 45), (301, 415)])
-def test_every_point_finds_the_centre_that_a_loop_finds(count: int, size: tuple[int, int]) -> None:
+def test_every_point_finds_the_center_that_a_loop_finds(count: int, size: tuple[int, int]) -> None:
     points, centers = drawn(count, 150, count, size, spread=20)
     found = nearest_center(points[:, 0], points[:, 1], centers, size)
     want = slow.nearest(points.double().numpy(), centers.double().numpy())
@@ -36,7 +36,7 @@ def test_every_point_finds_the_centre_that_a_loop_finds(count: int, size: tuple[
 
 
 @pytest.mark.parametrize(("count", "spread"), [(100, 30.0), (2000, 8.0), (2000, 400.0)])
-def test_many_centres_agree_with_a_tree(count: int, spread: float) -> None:
+def test_many_centers_agree_with_a_tree(count: int, spread: float) -> None:
     points, centers = drawn(count, 20_000, count, (1024, 2048), spread)
     found = nearest_center(points[:, 0], points[:, 1], centers, (1024, 2048))
     distance, _ = cKDTree(centers.numpy()).query(points.numpy())
@@ -44,7 +44,7 @@ def test_many_centres_agree_with_a_tree(count: int, spread: float) -> None:
     assert np.abs(chosen - distance).max() < 1e-3
 
 
-def test_of_centres_equally_far_the_first_is_found() -> None:
+def test_of_centers_equally_far_the_first_is_found() -> None:
     centers = torch.tensor([[40.0, 10.0], [10.0, 10.0], [10.0, 10.0], [40.0, 40.0]])
     points = torch.tensor([[25.0, 10.0], [12.0, 11.0], [40.0, 25.0]])
     assert nearest_center(points[:, 0], points[:, 1], centers, (50, 50)).tolist() == [0, 1, 0]
@@ -58,7 +58,7 @@ def test_what_is_not_finite_or_far_away_is_no_trouble() -> None:
     assert nearest_center(x, y, centers, (40, 50)).tolist()[3] == 2
 
 
-def test_centres_in_one_place_keep_the_table_small(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_centers_in_one_place_keep_the_table_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """No cell can part them, so cells are not split for ever."""
     monkeypatch.setattr(module, "TABLE", 5000)
     points, _ = drawn(0, 500, 5, (301, 415), spread=50)
