@@ -4,8 +4,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from densepred.ops.resize import bands
-from densepred.ops.resize.interpolate import taps
 from densepred.upsample.bilinear_matmul import BilinearMatmul
 
 SIZES = [
@@ -31,14 +29,6 @@ def test_values_and_gradients_are_torchs(source: tuple[int, int], size: tuple[in
     (have * weight).sum().backward()
     (want * weight).sum().backward()
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=5e-6)
-
-
-@pytest.mark.parametrize("align_corners", [False, True])
-@pytest.mark.parametrize(("source", "size"), [(6, 12), (10, 37), (9, 4), (1, 7)])
-def test_its_matrix_is_that_of_the_banded_losses(source: int, size: int, align_corners: bool) -> None:
-    kind = (torch.float64, torch.device("cpu"))
-    want = bands.matrix(source, size, align_corners, *kind)
-    torch.testing.assert_close(taps(source, size, align_corners, *kind), want)
 
 
 def test_a_size_seen_in_a_validation_can_be_trained() -> None:

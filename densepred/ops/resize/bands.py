@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from densepred.ops.resize.taps import positions, taps
+from densepred.ops.resize.taps import positions, stored_matrix, taps
 
 BLOCK = 16
 """Coarse columns that are mixed by one small matrix."""
@@ -194,7 +194,7 @@ class MatrixRows:
         self.lower, self.upper, distance = row_taps(source, size, align_corners, scratch.dtype)
         self.index = torch.tensor([self.lower, self.upper], device=scratch.device)
         self.distance = torch.tensor(distance, dtype=scratch.dtype, device=scratch.device)[:, None]
-        self.matrix = matrix(source, size, align_corners, scratch.dtype, scratch.device)
+        self.matrix = stored_matrix(source, size, align_corners, scratch.dtype, scratch.device)
 
     def bands(self, most: int) -> list[tuple[int, int]]:
         return [(a, min(a + most, self.size)) for a in range(0, self.size, most)]
@@ -245,7 +245,7 @@ class MatrixColumns:
     """Any other ratio: one matrix."""
 
     def __init__(self, source: int, size: int, align_corners: bool, scratch: Scratch) -> None:
-        self.matrix = matrix(source, size, align_corners, scratch.dtype, scratch.device)
+        self.matrix = stored_matrix(source, size, align_corners, scratch.dtype, scratch.device)
 
     def mix(self, x: Tensor) -> Tensor:
         return torch.matmul(x, self.matrix.t())
@@ -277,19 +277,7 @@ def row_taps(
 
 
 @lru_cache(maxsize=32)
-def matrix(source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the share of each coarse row in each enlarged row, (size, source)."""
-    lower, upper, distance = row_taps(source, size, align_corners, dtype)
-    mix = torch.zeros(size, source, dtype=torch.float64)
-    rows = torch.arange(size)
-    share = torch.tensor(distance, dtype=torch.float64)
-    mix[rows, torch.tensor(lower)] = 1 - share
-    mix[rows, torch.tensor(upper)] += share
-    return mix.to(device, dtype)
-
-
-@lru_cache(maxsize=32)
 def block_matrix(width: int, stride: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the shares of a block and its two neighbours in its enlarged columns, (width + 2, stride * width)."""
-    whole = matrix(width + 2, stride * (width + 2), False, dtype, device)
+    whole = stored_matrix(width + 2, stride * (width + 2), False, dtype, device)
     return whole[stride : stride * (width + 1)].t().contiguous()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from densepred.ops.resize.taps import positions
+from densepred.ops.resize.taps import interpolation_matrix, stored_matrix
 
 PLAIN = ("cpu", "meta")
 """Devices on which `F.interpolate` is deterministic."""
@@ -32,25 +30,10 @@ def by_products(x: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor
     """
     with torch.autocast(x.device.type, enabled=False):
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        made = taps if torch.compiler.is_compiling() else _stored
+        made = interpolation_matrix if torch.compiler.is_compiling() else stored_matrix
         rows, columns = (
             made(x.shape[dim], length, align_corners, wide.dtype, x.device)
             for dim, length in ((-2, size[0]), (-1, size[1]))
         )
         # Columns first: they meet only the coarse rows.
         return (rows @ (wide @ columns.t())).to(x.dtype)
-
-
-def taps(source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the share of each coarse row in each enlarged row, (size, source)."""
-    rows = torch.arange(size, dtype=dtype, device=device)
-    place = positions(rows, source, size, align_corners).clamp(0, source - 1)
-    near = torch.arange(source, dtype=dtype, device=device)
-    return (1 - (place[:, None] - near).abs()).clamp_min(0)
-
-
-@lru_cache(maxsize=256)
-def _stored(source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return `taps`, made once: a step would spend more kernels on them than on the products."""
-    with torch.inference_mode(False), torch.no_grad():  # a tensor of inference mode could not be used in training
-        return taps(source, size, align_corners, dtype, device)

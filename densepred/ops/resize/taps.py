@@ -1,10 +1,11 @@
-"""Bilinear taps: the two neighbours of a position along an axis, and the share of the second.
+"""Bilinear taps: the two neighbours of a position along an axis, and the share of the second; or as a matrix.
 
 A value between locations of a map is a mix of these two per axis. Positions are counted in locations from 0.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,23 @@ def taps(position: Tensor, length: int) -> Taps:
     position = position.clamp(0, length - 1)
     first = position.long()
     return Taps(first, (first + 1).clamp_max(length - 1), position - first)
+
+
+def interpolation_matrix(
+    source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Return the share of each of `source` locations in each of `size`, (size, source)."""
+    index = torch.arange(size, dtype=dtype, device=device)
+    first, second, share = (tap[:, None] for tap in taps(positions(index, source, size, align_corners), source))
+    near = torch.arange(source, device=device)
+    return (near == first) * (1 - share) + (near == second) * share
+
+
+@lru_cache(maxsize=256)
+def stored_matrix(source: int, size: int, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return `interpolation_matrix`, made once, on the host: a step would spend more kernels on it than on its use."""
+    with torch.inference_mode(False), torch.no_grad():  # a tensor of inference mode could not be used in training
+        return interpolation_matrix(source, size, align_corners, dtype, torch.device("cpu")).to(device)
 
 
 def mix(maps: Tensor, start: Tensor, width: int, rows: Taps, columns: Taps) -> Tensor:

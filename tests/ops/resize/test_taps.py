@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from densepred.ops.resize.taps import mix, positions, taps
+from densepred.ops.resize.taps import interpolation_matrix, mix, positions, stored_matrix, taps
 
 SIZES = [(5, 13), (13, 5), (4, 8), (7, 7), (1, 6), (6, 1), (3, 40)]
 
@@ -58,3 +58,15 @@ def test_vectors_at_scattered_positions_inside_and_outside_are_scipys() -> None:
         for part in range(2):
             expected = ndimage.map_coordinates(maps[number, ..., part].numpy(), places, order=1, mode="nearest")
             np.testing.assert_allclose(found[mine, part].numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize(("source", "size"), SIZES)
+def test_the_matrix_is_that_of_torchs_interpolation(source: int, size: int, align_corners: bool) -> None:
+    kind = (torch.float64, torch.device("cpu"))
+    unit = torch.eye(source, dtype=torch.float64)[None]
+    want = F.interpolate(unit, size, mode="linear", align_corners=align_corners)[0].T
+    torch.testing.assert_close(interpolation_matrix(source, size, align_corners, *kind), want, rtol=0, atol=1e-12)
+    assert torch.equal(
+        stored_matrix(source, size, align_corners, *kind), interpolation_matrix(source, size, align_corners, *kind)
+    )
