@@ -11,9 +11,10 @@ from torch import Tensor
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
-from densepred.ops.boxes.assign import areas, level_shapes, pyramid_locations
+from densepred.ops.boxes.assign import level_shapes, pyramid_locations
+from densepred.ops.boxes.edges import areas, clip
 from densepred.ops.boxes.gaussian_radius import corner_radius, published_radius
-from densepred.ops.boxes.to_image import boxes_in_image, clip
+from densepred.ops.boxes.to_image import boxes_in_image
 from densepred.ops.heatmap.gaussian import heatmaps
 from densepred.ops.heatmap.peaks import local_maxima
 from densepred.ops.resize import resample

@@ -23,6 +23,7 @@ from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.reader import Reader
 from densepred.errors import Notice, UserError, shown
+from densepred.ops.boxes.edges import areas as box_areas
 from densepred.types import MAX_CLASSES, VOID, Annotation, Frame, Info, Sample
 
 BACKGROUND = ("background", (0, 0, 0))
@@ -190,7 +191,7 @@ class CocoInstances(Dataset):
 
 def _areas(found: list[Record], masks: list[run_length.Runs], boxes: Tensor) -> Tensor:
     """Return the areas of the file; where it has none those of the masks, or of boxes without a mask."""
-    pixels, sides = run_length.area(masks).tolist(), (boxes[:, 2:] - boxes[:, :2]).prod(1).tolist()
+    pixels, sides = run_length.area(masks).tolist(), box_areas(boxes).tolist()
     return torch.tensor(
         [
             (sides[i] if record["segmentation"] is None else pixels[i]) if record["area"] is None else record["area"]

@@ -20,6 +20,7 @@ from densepred.dataset.image import read_image
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
 from densepred.errors import UserError, shown
+from densepred.ops.boxes.edges import areas
 from densepred.types import Annotation, Frame, Info, Sample
 
 KEYPOINTS = (
@@ -134,7 +135,7 @@ class Mpii(Dataset):
             keypoints=self._joints[rows],
             categories=torch.zeros(count, dtype=torch.int64),
             boxes=boxes,
-            areas=(boxes[:, 2:] - boxes[:, :2]).prod(1),
+            areas=areas(boxes),
             head_boxes=None if self._heads is None else self._heads[rows],
             crowd=torch.zeros(count, dtype=torch.bool),
         )

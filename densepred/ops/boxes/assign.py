@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from densepred.ops.boxes.edges import areas
+
 CHUNK = 2**20
 """Largest number of pairs of a location and a box per step."""
 
@@ -127,8 +129,3 @@ def marked(points: Tensor, region: Tensor) -> Tensor:
     last = torch.tensor([region.shape[1] - 1, region.shape[0] - 1], device=points.device)
     x, y = torch.minimum((points + 0.5).floor().long().clamp_min(0), last).unbind(1)
     return region[y, x]
-
-
-def areas(boxes: Tensor) -> Tensor:
-    """Compute the areas of boxes: (N, 4) -> (N,)."""
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

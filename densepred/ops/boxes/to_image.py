@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from densepred.ops.boxes.edges import clip
 from densepred.types import Frame, UserError
 
 
@@ -20,9 +21,3 @@ def boxes_in_image(boxes: Tensor, frame: Frame) -> Tensor:
     corners = torch.stack([torch.stack([x0, x1, x0, x1], 1), torch.stack([y0, y0, y1, y1], 1)], -1)
     placed = corners @ matrix[:, :2].T + matrix[:, 2]  # (N, 4, 2)
     return clip(torch.cat([placed.amin(1), placed.amax(1)], 1), frame.size)
-
-
-def clip(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Clip boxes (N, 4) to an image: its outer edges are -0.5 and its size - 0.5."""
-    high = boxes.new_tensor([size[1], size[0], size[1], size[0]]) - 0.5
-    return torch.minimum(boxes.clamp_min(-0.5), high)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from densepred.ops.boxes.edges import areas
+
 SAME = 0.5
 """Least overlap (IoU) at which boxes of two windows are one object."""
 WITHIN = 0.5
@@ -76,4 +78,4 @@ def _pairs(boxes: Tensor, categories: Tensor, one: Tensor, other: Tensor) -> lis
 def _inside(box: Tensor, others: Tensor) -> Tensor:
     """Return the share of a box that lies in each of the others, (M,)."""
     low, high = torch.maximum(box[:2], others[:, :2]), torch.minimum(box[2:], others[:, 2:])
-    return (high - low).clamp_min(0).prod(1) / (box[2:] - box[:2]).prod()
+    return (high - low).clamp_min(0).prod(1) / areas(box[None])

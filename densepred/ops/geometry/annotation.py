@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from densepred.ops.boxes import from_ids
+from densepred.ops.boxes.edges import areas, clip
 from densepred.ops.geometry.warp import (
     IDENTITY,
     Sources,
@@ -110,9 +111,8 @@ def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int
     kept = torch.ones(count, device=_device(truth))
     if truth.boxes is not None:
         whole = _outline(truth.boxes, warp)
-        high = whole.new_tensor([warp.size[1], warp.size[0]] * 2) - 0.5
-        out.boxes = torch.minimum(whole.clamp_min(-0.5), high)
-        kept = _surface(out.boxes) / _surface(whole).clamp_min(1e-6)
+        out.boxes = clip(whole, warp.size)
+        kept = areas(out.boxes) / areas(whole).clamp_min(1e-6)
         if pixels is not None and out.instances is not None:
             tight = visible & (pixels > 0)
             out.boxes = torch.where(tight[:, None], from_ids.boxes(out.instances, count), out.boxes)
@@ -142,10 +142,6 @@ def _outline(boxes: Tensor, warp: Warp) -> Tensor:
     return torch.cat((points.amin(1), points.amax(1)), 1)
 
 
-def _surface(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-
-
 def _seen(truth: Annotation, out: Annotation, count: int) -> Tensor:
     """Mark instances of which something is left, (N,) bool: a pixel, a keypoint, a part of the box of hidden ones.
 
@@ -159,7 +155,7 @@ def _seen(truth: Annotation, out: Annotation, count: int) -> Tensor:
         kept |= from_ids.areas(out.instances, count) > 0
         hidden = from_ids.areas(truth.instances, count) == 0
     if out.boxes is not None:
-        kept |= hidden & (_surface(out.boxes) > 0)
+        kept |= hidden & (areas(out.boxes) > 0)
     if out.keypoints is not None:
         kept |= (out.keypoints[..., 2] > 0).any(1)
     return kept

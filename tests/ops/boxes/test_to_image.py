@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from densepred.errors import UserError
-from densepred.ops.boxes.to_image import boxes_in_image, clip
+from densepred.ops.boxes.to_image import boxes_in_image
 from densepred.ops.geometry.annotation import NOWHERE
 from densepred.ops.geometry.warp import scaling
 from densepred.types import Frame
@@ -29,7 +29,3 @@ def test_a_mirrored_or_turned_input_gives_the_upright_box_around() -> None:
 def test_what_no_matrix_takes_back_is_refused() -> None:
     with pytest.raises(UserError, match=r"b: boxes cannot be mapped back.*transform\.valid"):
         boxes_in_image(torch.zeros(1, 4), Frame("b", (9, 9), NOWHERE))
-
-
-def test_the_outer_edges_of_an_image_are_half_a_pixel_beyond_its_pixels() -> None:
-    assert clip(torch.tensor([[-7.0, -7.0, 70.0, 70.0]]), (30, 40)).tolist() == [[-0.5, -0.5, 39.5, 29.5]]
