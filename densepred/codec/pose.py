@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Codec
-from densepred.nn import choose
+from densepred.nn import ceil_div, choose
 from densepred.ops.heatmap.gaussian import heatmaps
 from densepred.ops.heatmap.subpixel import dark, highest, quarter, udp
+from densepred.ops.pose.left_right import mirror_order
 from densepred.ops.pose.oks_nms import suppress
 from densepred.ops.resize.resample import resize
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
@@ -73,7 +74,7 @@ class Pose(Codec):
         self.shift_heatmap, self.occluded = shift_heatmap, occluded
         self.joint_threshold, self.nms = joint_threshold, nms
         self.sigmas = info.sigmas or (UNKNOWN_SIGMA,) * len(info.keypoints)
-        self.mirror = _mirror(info)
+        self.mirror = mirror_order(info.mirrored or (), len(info.keypoints))
         self.heads = {"heatmap": HeadSpec(len(info.keypoints), (stride,), names=info.keypoints)}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
@@ -93,7 +94,7 @@ class Pose(Codec):
 
     def _size(self, shown: tuple[int, int]) -> tuple[int, int]:
         """Return the size of the map of an input."""
-        return -(-shown[0] // self.stride), -(-shown[1] // self.stride)
+        return ceil_div(shown[0], self.stride), ceil_div(shown[1], self.stride)
 
     def _grid(self, shown: tuple[int, int], like: Tensor) -> tuple[Tensor, float]:
         """Return the pixels between locations along x and y, and the pixel of the first location."""
@@ -170,9 +171,3 @@ class Pose(Codec):
         if self.shift_heatmap:
             heat = torch.cat([heat[..., :1], heat[..., :-1]], -1)
         return {"heatmap": heat}
-
-
-def _mirror(info: Info) -> tuple[int, ...]:
-    """Return the keypoint that each one becomes in a mirror image."""
-    other = {a: b for pair in info.mirrored or () for a, b in (pair, pair[::-1])}
-    return tuple(other.get(i, i) for i in range(len(info.keypoints)))

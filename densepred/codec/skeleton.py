@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from densepred.nn import choose
+from densepred.ops.pose.left_right import mirror_order
 from densepred.types import Info, UserError
 
 SOURCES = ("dataset", "openpose")
@@ -127,8 +128,9 @@ def _shoulders(info: Info) -> tuple[str, str]:
 
 
 def _mirror(info: Info, sources: Sequence[int]) -> tuple[int, ...]:
-    other = {a: b for pair in info.mirrored or () for a, b in (pair, pair[::-1])}
-    return tuple(i if s < 0 else sources.index(other.get(s, s)) for i, s in enumerate(sources))
+    """Return the joint that each one becomes in a mirror image; an added neck has no source and stays."""
+    order = mirror_order(info.mirrored or (), len(info.keypoints))
+    return tuple(i if s < 0 else sources.index(order[s]) for i, s in enumerate(sources))
 
 
 def _limb_mirror(limbs: Sequence[tuple[int, int]], mirror: Sequence[int]) -> tuple[tuple[int, int], ...]:

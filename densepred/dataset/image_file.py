@@ -16,6 +16,7 @@ from PIL import Image
 
 from densepred.dataset import image_layout
 from densepred.errors import MachineError, out_of_memory, shown
+from densepred.nn import ceil_div
 from densepred.types import UserError
 
 _PILLOW = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm")
@@ -195,7 +196,7 @@ def _bytes(image: Image.Image) -> int:
 def check_pixels(path: Path, height: int, width: int, max_pixels: int, size: int = PIXEL) -> None:
     """Raise UserError for images that need more memory than `max_pixels` pixels of PIXEL bytes; theirs has `size`."""
     pixels = height * width
-    wanted = max(pixels, -(-pixels * size // PIXEL))  # rounded up
+    wanted = max(pixels, ceil_div(pixels * size, PIXEL))  # rounded up
     remedy = f"more than {max_pixels}; raise max_pixels to {wanted} if you trust the file"
     if pixels > max_pixels:
         raise UserError(f"{path}: {height}x{width} is {pixels} pixels, {remedy}")

@@ -51,7 +51,7 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
             place += TAG
             continue
         yield kind, _exactly(data, place + TAG, size)
-        place += TAG + (size if kind == COMPRESSED else -(-size // 8) * 8)
+        place += TAG + (size if kind == COMPRESSED else (size + 7) // 8 * 8)
 
 
 def _exactly(data: bytes, start: int, size: int) -> bytes:

@@ -15,6 +15,7 @@ from densepred.dataset.labels import Labels
 from densepred.dataset.mask import read_mask_palette
 from densepred.dataset.pairs import Pair
 from densepred.errors import Misfit
+from densepred.nn import ceil_div
 from densepred.types import ORIENTATIONS, VOID, Annotation, Frame, Sample, UserError
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -96,7 +97,7 @@ class Reader:
 def _factor(image: tuple[int, int], labels: tuple[int, int]) -> str:
     """Return the remedy for labels of another size, with the factor if there is one."""
     factor = image[0] / labels[0]
-    if factor > 1 and all(-(-side // round(factor)) == part for side, part in zip(image, labels, strict=True)):
+    if factor > 1 and all(ceil_div(side, round(factor)) == part for side, part in zip(image, labels, strict=True)):
         return (
             f"the labels are 1/{round(factor)} of the image: enlarge them {round(factor)} times with the nearest "
             "neighbour, or shrink the images"

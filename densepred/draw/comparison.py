@@ -14,6 +14,7 @@ from densepred.draw.boxes import boxes
 from densepred.draw.instances import caption, distinct, outlines, overlay
 from densepred.draw.panel import Entry, classes, panel
 from densepred.draw.pose import skeletons
+from densepred.nn import ceil_div
 from densepred.types import Annotation, Info
 
 LEGIBLE = 480
@@ -86,7 +87,7 @@ def confident(found: Annotation, threshold: float) -> tuple[Annotation, list[int
 def enlarged(picture: Tensor, found: Annotation, largest: int = LEGIBLE) -> tuple[Tensor, Annotation]:
     """Repeat every pixel of a small picture until words on it are legible, and scale its annotation."""
     side = max(picture.shape[-2:])
-    factor = max(1, -(-LEGIBLE // side), min(largest // side, _magnification(found)))
+    factor = max(1, ceil_div(LEGIBLE, side), min(largest // side, _magnification(found)))
     if factor == 1:
         return picture, found
 

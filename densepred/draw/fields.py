@@ -11,6 +11,7 @@ from torch import Tensor
 
 from densepred.draw.boxes import Caption, write
 from densepred.draw.maps import GAP, rgb
+from densepred.nn import ceil_div
 from densepred.output import many
 
 TILE = 256
@@ -112,7 +113,7 @@ def grid(tiles: Sequence[Tensor]) -> Tensor:
     """Place pictures of one size (3, H, W) in rows, with white between them."""
     height, width = tiles[0].shape[-2:]
     columns = min(len(tiles), max(1, round(math.sqrt(len(tiles) * height / width))))
-    rows = -(-len(tiles) // columns)
+    rows = ceil_div(len(tiles), columns)
     gap = GAP
     sheet = torch.full((3, rows * (height + gap) - gap, columns * (width + gap) - gap), 255, dtype=torch.uint8)
     for i, tile in enumerate(tiles):

@@ -5,7 +5,6 @@ One sample: C channels, h x w locations, L locations of several levels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from densepred.draw import maps
 from densepred.draw.comparison import side_by_side
 from densepred.draw.fields import montage, over, sized, strongest, vectors_over, with_compass
+from densepred.nn import ceil_div
 from densepred.types import HeadSpec, Info
 
 SIDE = 384
@@ -48,7 +48,7 @@ def pictures(
 
 def cut(values: Tensor, strides: Sequence[int], size: tuple[int, int]) -> list[Tensor]:
     """Split (C, L) into levels, each (C, h, w), for an input of `size`."""
-    sizes = [(math.ceil(size[0] / s), math.ceil(size[1] / s)) for s in strides]
+    sizes = [(ceil_div(size[0], s), ceil_div(size[1], s)) for s in strides]
     parts = values.split([h * w for h, w in sizes], -1)
     return [part.unflatten(-1, shape) for part, shape in zip(parts, sizes, strict=True)]
 

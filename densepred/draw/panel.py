@@ -11,6 +11,7 @@ from torch import Tensor
 
 from densepred import output
 from densepred.draw.boxes import from_image, to_image
+from densepred.nn import ceil_div
 
 Entry = tuple[str, tuple[int, int, int]]
 """A line of a legend: text and colour."""
@@ -49,7 +50,7 @@ def with_legend(picture: Tensor, legend: Sequence[Entry]) -> Tensor:
     """Return a picture of at least `SIDE` pixels with its legend below it; unchanged without one."""
     if not legend:
         return picture
-    factor = max(1, -(-SIDE // max(picture.shape[-2:])))
+    factor = max(1, ceil_div(SIDE, max(picture.shape[-2:])))
     large = picture.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
     return torch.cat([large.cpu(), drawn(legend, large.shape[-1])], 1)
 
@@ -76,7 +77,7 @@ def _size(tiles: Sequence[tuple[str, Tensor]]) -> tuple[int, int]:
     """Return width and height of every picture of a panel."""
     height, width = max((tuple(picture.shape[-2:]) for _, picture in tiles), key=max)
     side = max(height, width)
-    factor = LARGEST / side if side > LARGEST else -(-SIDE // side)
+    factor = LARGEST / side if side > LARGEST else ceil_div(SIDE, side)
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 

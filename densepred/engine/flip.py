@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.nn import ceil_div
 from densepred.ops.resize import resample
 from densepred.task import Task
 from densepred.types import HeadSpec
@@ -34,7 +35,7 @@ def with_mirror(predict: Predict, task: Task, x: Tensor, align_corners: bool) ->
     for name, spec in heads.items():
         parts = []
         for stride, one, other in zip(spec.strides, plain, mirror, strict=False):
-            inside = (..., slice(-(-height // stride)), slice(-(-width // stride)))
+            inside = (..., slice(ceil_div(height, stride)), slice(ceil_div(width, stride)))
             parts.append(((one[name] + other[name]) / 2)[inside])
         mean = parts[0] if len(parts) == 1 else torch.cat([part.flatten(2) for part in parts], 2)
         out[name] = logits(spec, mean)

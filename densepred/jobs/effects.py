@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from densepred.contracts import Encoder, Model
 from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.trainer import Trainer
+from densepred.nn import ceil_div
 from densepred.ops.loss import fused
 from densepred.settings import TrainSettings
 from densepred.task import Task
@@ -97,7 +98,7 @@ def _warmup(warmup: float, steps: int | None) -> Iterator[str]:
 
 
 def _patience(patience: int | None, steps: int | None, interval: int) -> Iterator[str]:
-    validations = None if steps is None else -(-steps // interval)
+    validations = None if steps is None else ceil_div(steps, interval)
     if patience is not None and validations is not None and patience >= validations:
         many = "1 validation" if validations == 1 else f"{validations} validations"
         yield (

@@ -21,6 +21,7 @@ from densepred.loader.balance import ClassBalance, class_presence
 from densepred.loader.crops import Crops, Instances
 from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
 from densepred.loader.samples import EvaluationSamples, TrainingSamples
+from densepred.nn import ceil_div
 from densepred.rundir import splits
 from densepred.rundir.log import Logger
 from densepred.rundir.waiting import waiting
@@ -154,7 +155,7 @@ def in_validation(settings: DataSettings, images: int) -> DataSettings:
     `batch_size` is that of all devices together, as in a step. Each takes its share, and fewer if some would have none.
     """
     world = distributed.world()
-    share = max(1, min(settings.batch_size // world, -(-images // world)))
+    share = max(1, min(settings.batch_size // world, ceil_div(images, world)))
     return replace(settings, valid_batch_size=settings.valid_batch_size or share)
 
 

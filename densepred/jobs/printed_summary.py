@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from collections.abc import Collection, Mapping
@@ -17,6 +16,7 @@ from densepred.contracts import ClosedForm, Dataset, Decoder, Encoder, Model
 from densepred.errors import UserError
 from densepred.home import from_here, typed
 from densepred.loader.loaders import TrainingLoader
+from densepred.nn import ceil_div
 from densepred.output import many
 from densepred.rundir import console
 from densepred.rundir.progress import Progress
@@ -42,13 +42,13 @@ def opening(
 ) -> str:
     """Return the block before the first step; `choices` are the options of the groups, `used` the groups in use."""
     trainer, classes, batches = settings.trainer, train.info.classes, len(loader)
-    steps = trainer.max_steps or (trainer.epochs and trainer.epochs * math.ceil(batches / trainer.accumulate))
+    steps = trainer.max_steps or (trainer.epochs and trainer.epochs * ceil_div(batches, trainer.accumulate))
     counts = [many(count, noun) for noun, count in (("epoch", trainer.epochs), ("step", steps)) if count]
     length = ", ".join(counts + ([f"{trainer.max_minutes} minutes at most"] if trainer.max_minutes else []))
     if steps is None:
         length += ", at a constant learning rate"
     length += f"; {_batches(len(loader.samples), batches, settings.data.batch_size)} per epoch"
-    interval = max(1, round(trainer.valid_every * math.ceil(batches / trainer.accumulate)))
+    interval = max(1, round(trainer.valid_every * ceil_div(batches, trainer.accumulate)))
     if steps and interval > steps:
         length += f"; validation at the end alone (trainer.valid_every={trainer.valid_every:g}, in epochs)"
     if isinstance(model, ClosedForm):

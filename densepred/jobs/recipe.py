@@ -29,6 +29,7 @@ from densepred.jobs.measured import (
     zoom,
 )
 from densepred.jobs.object_counts import most_objects
+from densepred.nn import ceil_div
 from densepred.output import many
 
 PASSES, LEAST_STEPS, MOST_STEPS, VALIDATIONS = 40, 1000, 20_000, 40
@@ -152,5 +153,5 @@ def length(samples: int, batch_size: int, whole: bool = False) -> tuple[int, int
     """
     batches = max(samples, 1) / batch_size
     steps = max(1, math.floor(batches) if whole else math.ceil(batches))
-    epochs = max(1, min(max(PASSES, math.ceil(LEAST_STEPS / steps)), MOST_STEPS // steps))
+    epochs = max(1, min(max(PASSES, ceil_div(LEAST_STEPS, steps)), MOST_STEPS // steps))
     return epochs, epochs * steps

@@ -19,6 +19,7 @@ from densepred.errors import FULL_SHARED_MEMORY, NO_THREAD, UNSTARTED, MachineEr
 from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import NO_FILE, NO_SHARED, calm_worker, end_workers
+from densepred.nn import ceil_div
 from densepred.process import ranks, supervisor
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
@@ -61,7 +62,7 @@ class Order:
             )
 
     def __len__(self) -> int:
-        return -(-self.used // self.batch_size)
+        return ceil_div(self.used, self.batch_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         generator = random_generator("order", self.seed, self.epoch)

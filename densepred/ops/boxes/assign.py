@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from densepred.nn import ceil_div
 from densepred.ops.boxes.edges import areas
 
 CHUNK = 2**20
@@ -34,7 +35,7 @@ class Locations(NamedTuple):
 
 def level_shapes(size: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int]]:
     """Return rows and columns of each level: ceil(size / stride)."""
-    return [(math.ceil(size[0] / stride), math.ceil(size[1] / stride)) for stride in strides]
+    return [(ceil_div(size[0], stride), ceil_div(size[1], stride)) for stride in strides]
 
 
 def pyramid_locations(

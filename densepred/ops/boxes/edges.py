@@ -1,4 +1,4 @@
-"""Boxes as outer edges x0, y0, x1, y1: their areas, and what lies inside an image. The top left pixel is -0.5 to 0.5."""
+"""Boxes as outer edges x0, y0, x1, y1: their areas, and what lies inside an image. The first pixel is -0.5 to 0.5."""
 
 from __future__ import annotations
 

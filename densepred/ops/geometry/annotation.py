@@ -21,6 +21,7 @@ from densepred.ops.geometry.warp import (
     warp_labels,
     warp_points,
 )
+from densepred.ops.pose.left_right import mirror_order
 from densepred.types import VOID, Annotation, Sample
 
 Pairs = tuple[tuple[int, int], ...]
@@ -93,10 +94,7 @@ def _keypoints(keypoints: Tensor, warp: Warp, mirrored: Pairs) -> Tensor:
     out = torch.cat((torch.where(known, points, torch.zeros(())), seen), -1)
     if determinant(warp.matrix) > 0 or not mirrored:
         return out
-    order = list(range(out.shape[1]))
-    for left, right in mirrored:
-        order[left], order[right] = right, left
-    return out[:, order]
+    return out[:, list(mirror_order(mirrored, out.shape[1]))]
 
 
 def _apply_to_extents(truth: Annotation, out: Annotation, warp: Warp, count: int) -> None:

@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from densepred.contracts import SummedLoss
 from densepred.errors import Notice
+from densepred.nn import ceil_div
 from densepred.ops.loss.cross_entropy import CrossEntropyTerm, cross_entropy_sums
 from densepred.ops.loss.softmax import Coefficients, SoftmaxBand, SoftmaxLoss
 from densepred.ops.resize.bands import row_taps
@@ -198,7 +199,7 @@ class FusedSoftmax:
         return self.log_truth.expm1().neg_()
 
     def overlaps(self) -> Tensor:
-        programs = len(self.runs.starts) * -(-self.size[1] // self.wide)
+        programs = len(self.runs.starts) * ceil_div(self.size[1], self.wide)
         areas = self.like.new_empty(len(self.logits), programs, 3 * self.classes)
         self._launch(kernels().overlaps, self.target, self.normaliser, self.weight, areas)
         return areas.sum(1, dtype=torch.float64).float()
@@ -218,7 +219,7 @@ class FusedSoftmax:
         """Start a program for every few columns of every run of rows."""
         rows, columns = self.rows, self.columns
         tables = (rows.first, rows.second, rows.share, columns.first, columns.second, columns.share)
-        blocks = (-(-self.size[1] // self.wide), len(self.runs.starts), len(self.logits))
+        blocks = (ceil_div(self.size[1], self.wide), len(self.runs.starts), len(self.logits))
         numbers = (self.classes, *self.size, *self.logits.stride())
         # Warps lie side by side, so that each thread has all rows of its columns.
         shape = {"ROWS": self.many, "COLUMNS": self.wide, "num_warps": min(4, max(1, self.wide // 32))}
@@ -233,27 +234,27 @@ class FusedSoftmax:
         strides, tile = gradient.stride(), classes_per_program(self.classes)
         numbers = (self.classes, *self.source, *strides)
         cells = LOCATIONS // tile
-        blocks = -(-self.classes // tile)
+        blocks = ceil_div(self.classes, tile)
         if self.same:
-            flat = (-(-self.source[0] * self.source[1] // cells), blocks, len(gradient))
+            flat = (ceil_div(self.source[0] * self.source[1], cells), blocks, len(gradient))
             kernels().slope[flat](self.logits, *maps, *extra, gradient, *numbers, **flags, TILE=tile, CELLS=cells)
             return gradient
         left, right = (self.like.new_empty(gradient.shape) for _ in range(2))
         tables = (self.rows.begin, self.rows.share, self.columns.begin, self.columns.share)
         across = min(cells, 2 * _power(self.source[1]))
-        where = (-(-self.source[1] // across), -(-self.source[0] // STRIP), len(gradient) * blocks)
+        where = (ceil_div(self.source[1], across), ceil_div(self.source[0], STRIP), len(gradient) * blocks)
         kernels().adjoint[where](
             self.logits, *maps, *extra, left, right, *tables, self.classes, *self.size, *self.source,
             *self.logits.stride(), **flags, TILE=tile, CELLS=across, STRIP=STRIP, num_warps=2,
         )  # fmt: skip
-        flat = (-(-self.source[0] * self.source[1] // cells), blocks, len(gradient))
+        flat = (ceil_div(self.source[0] * self.source[1], cells), blocks, len(gradient))
         kernels().join[flat](left, right, gradient, *numbers, TILE=tile, CELLS=cells)
         return gradient
 
 
 def classes_per_program(classes: int) -> int:
     """Return the number that costs least: few idle ones in the last program, and few readings of each pixel's maps."""
-    return min(TILES, key=lambda tile: -(-classes // tile) * (tile * 12 + 25))
+    return min(TILES, key=lambda tile: ceil_div(classes, tile) * (tile * 12 + 25))
 
 
 def _power(number: int) -> int:
