@@ -103,6 +103,20 @@ def choose(what: str, name: object, known: Collection[object]) -> None:
     raise UserError(f"unknown {what}: {name}; {guess}{' ' if guess else ''}choose one of {', '.join(names)}")
 
 
+def require_fraction(value: float, key: str) -> float:
+    """Return a number from 0 to 1; raise UserError for any other."""
+    if not 0 <= value <= 1:
+        raise UserError(f"{key}: {value}; give a number from 0 to 1")
+    return value
+
+
+def require_at_least_zero(value: float, key: str) -> float:
+    """Return a number that is not negative; raise UserError for any other, NaN too."""
+    if not value >= 0:
+        raise UserError(f"{key}: {value}; give 0 or more")
+    return value
+
+
 def require_odd(key: str, kernel: int) -> None:
     """Raise UserError for a kernel that would move pixels: only odd ones have a center."""
     if kernel < 1 or kernel % 2 == 0:
@@ -272,23 +286,6 @@ def input_axes(first: nn.Module, place: str, parts: tuple[str | int, ...]) -> Ch
         if not list(part.children()):
             found |= {f"{name}.{key}": {0: parts} for key, value in part.state_dict().items() if value.ndim}
     return found
-
-
-def adapt_input(weight: Tensor, channels: int) -> Tensor:
-    """Adapt first-layer weights (out, 3, k, k) to another number of channels; one channel gets their sum."""
-    if channels == weight.shape[1]:
-        return weight
-    if channels == 1:
-        return weight.sum(1, keepdim=True)
-    cycled = weight[:, [i % weight.shape[1] for i in range(channels)]]
-    return cycled * (weight.shape[1] / channels)
-
-
-def adapt_statistics(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """Adapt the mean or deviation of RGB to another number of channels, as `adapt_input` does weights."""
-    if channels == 1:
-        return (sum(values) / len(values),)
-    return tuple(values[i % len(values)] for i in range(channels))
 
 
 class Levels(nn.Identity):

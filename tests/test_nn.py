@@ -20,7 +20,7 @@ from densepred.model.fcos import FCOS
 from densepred.model.openpose import OpenPose
 from densepred.model.panoptic_deeplab import PanopticDeepLab
 from densepred.model.unet_first import UNetFirst
-from densepred.nn import BatchNorm2d, Normalise, initialise_head, require_odd
+from densepred.nn import BatchNorm2d, Normalise, initialise_head, require_at_least_zero, require_fraction, require_odd
 from densepred.types import HeadSpec, UserError
 from densepred.upsample.bilinear import Bilinear
 
@@ -125,3 +125,14 @@ def test_statistics_without_momentum_are_means_over_all_batches() -> None:
         norm.momentum = None
         norm.train()(batches[0])
     assert torch.equal(norms[0].running_var, norms[1].running_var)  # type: ignore[arg-type]
+
+
+def test_settings_out_of_range_are_refused_by_key() -> None:
+    assert [require_fraction(x, "loss.k") for x in (0, 0.5, 1)] == [0, 0.5, 1]
+    assert require_at_least_zero(0, "loss.k") == 0
+    for value in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UserError, match=r"loss\.k: .*give a number from 0 to 1"):
+            require_fraction(value, "loss.k")
+    for value in (-0.1, float("nan")):
+        with pytest.raises(UserError, match=r"loss\.k: .*give 0 or more"):
+            require_at_least_zero(value, "loss.k")

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
+from densepred.nn import require_at_least_zero
 from densepred.ops.resize import resample
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError, unit_scale
 
@@ -25,11 +26,9 @@ class Autoencoder(Codec):
     predicts = ("image",)
 
     def __init__(self, info: Info, noise: float = 0.0, masked: float = 0.0) -> None:
-        if noise < 0:
-            raise UserError(f"task.codec.noise: {noise}; give 0 or more")
         if not 0 <= masked < 1:
             raise UserError(f"task.codec.masked: {masked}; give a share of the pixels from 0 to below 1")
-        self.noise, self.masked = noise, masked
+        self.noise, self.masked = require_at_least_zero(noise, "task.codec.noise"), masked
         self.heads = {"image": HeadSpec(info.channels)}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:

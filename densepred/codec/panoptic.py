@@ -14,9 +14,8 @@ from densepred.codec.blockwise import Blocks
 from densepred.codec.class_map import sure_logits
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
-from densepred.nn import choose
+from densepred.nn import choose, require_at_least_zero
 from densepred.ops.heatmap import centers
-from densepred.ops.loss.labels import at_least_zero
 from densepred.ops.regions.distance_maps import nearest_known
 from densepred.ops.regions.merge import mean_probabilities, merge
 from densepred.ops.resize import resample
@@ -67,11 +66,11 @@ class Panoptic(Codec):
         self.things[list(info.things)] = True
         self.filler = next((i for i in range(self.classes) if i not in info.things), None)
         self.sigma, self.quantised, self.ignore_crowd = sigma, quantised, ignore_crowd
-        self.small_area = at_least_zero(small_area, "task.codec.small_area")
-        self.small_weight = float(at_least_zero(small_weight, "task.codec.small_weight"))
+        self.small_area = require_at_least_zero(small_area, "task.codec.small_area")
+        self.small_weight = float(require_at_least_zero(small_weight, "task.codec.small_weight"))
         self.threshold, self.kernel, self.max_detections = threshold, kernel, max_detections
-        self.thing_area = at_least_zero(thing_area, "task.codec.thing_area")
-        self.stuff_area = at_least_zero(stuff_area, "task.codec.stuff_area")
+        self.thing_area = require_at_least_zero(thing_area, "task.codec.thing_area")
+        self.stuff_area = require_at_least_zero(stuff_area, "task.codec.stuff_area")
         self.score, self.stuff = score, stuff
         self.full = 0  # images with as many centers as `max_detections` lets through
         self.required = ("semantic", "instances", "categories")

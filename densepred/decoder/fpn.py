@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.levels import deep_to_shallow
-from densepred.nn import ConvNormAct, choose, initialise
-from densepred.types import Pyramid, UserError
+from densepred.nn import ConvNormAct, choose, initialise, require_at_least_zero
+from densepred.types import Pyramid
 
 
 class FPN(Decoder):
@@ -37,8 +37,7 @@ class FPN(Decoder):
     ) -> None:
         super().__init__()
         choose("decoder.extra_from", extra_from, ("decoder", "encoder"))
-        if extra < 0:
-            raise UserError(f"decoder.extra: {extra}; give 0 or more")
+        require_at_least_zero(extra, "decoder.extra")
         self.extra_from = extra_from
         self.levels = deep_to_shallow(encoder, stride)
         beyond = tuple(encoder.strides[-1] * 2**i for i in range(extra, 0, -1))

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.errors import suggest
 from densepred.hub import published
+from densepred.hub.input_channels import adapt_statistics
 from densepred.hub.published import State
-from densepred.nn import adapt_statistics, ceil_div
+from densepred.nn import ceil_div
 from densepred.ops.geometry.mirror import continued
 from densepred.types import Pyramid, UserError
 

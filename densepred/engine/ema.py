@@ -39,9 +39,5 @@ class MovingAverage(AveragedModel):
         self.updates = n + 1
 
 
-def moving_average(model: nn.Module, decay: float) -> MovingAverage:
-    return MovingAverage(model, decay)
-
-
 def _forget(average: MovingAverage, _: object) -> None:
     average.updates = None

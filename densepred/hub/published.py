@@ -18,7 +18,7 @@ from torch import Tensor
 from densepred.errors import Notice, UserError
 from densepred.hub import pickles
 from densepred.hub.download import ABSENT, Published, fetch, named_digest, verify
-from densepred.nn import adapt_input, adapt_statistics
+from densepred.hub.input_channels import adapt_input, adapt_statistics
 
 OTHERWISE = "set encoder.pretrained=false, or name a file by weights.encoder"
 FILES = ("model.safetensors", "pytorch_model.bin")

@@ -16,7 +16,7 @@ from densepred.engine import sharding
 from densepred.engine.amp import gradient_scaler
 from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.diagnostics import probe
-from densepred.engine.ema import moving_average
+from densepred.engine.ema import MovingAverage
 from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
@@ -190,7 +190,7 @@ def _state(model: Model, task: Task, settings: TrainSettings) -> TrainState:
     progress = Progress(trainer.monitor or task.monitor, task.direction(trainer.monitor))
     if isinstance(model, ClosedForm):
         return TrainState(model, progress)
-    average = moving_average(model, trainer.ema) if trainer.ema else None
+    average = MovingAverage(model, trainer.ema) if trainer.ema else None
     device = next(model.parameters()).device
     if trainer.shard:
         sharding.apply(model, average, task.info.channels, device)

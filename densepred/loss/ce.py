@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from densepred.nn import require_fraction
 from densepred.ops.loss.cross_entropy import CrossEntropyTerm, cross_entropy_sums
-from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class
+from densepred.ops.loss.labels import at_least_float32, class_values, per_class
 from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
 
@@ -24,7 +25,7 @@ class CrossEntropy(SoftmaxLoss):
     def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.register_buffer("class_weights", class_values(class_weights, "loss.class_weights"), persistent=False)
-        self.smoothing = fraction(label_smoothing, "loss.label_smoothing")
+        self.smoothing = require_fraction(label_smoothing, "loss.label_smoothing")
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = two_channels(at_least_float32(pred))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.labels import at_least_zero
+from densepred.nn import require_at_least_zero
 from densepred.ops.loss.sigmoid_focal import penalty_reduced_focal, sums
 from densepred.ops.loss.values import counted
 
@@ -22,7 +22,7 @@ class CenterFocal(SummedLoss):
 
     def __init__(self, alpha: float = 2.0, beta: float = 4.0) -> None:
         super().__init__()
-        self.alpha, self.beta = at_least_zero(alpha, "loss.alpha"), at_least_zero(beta, "loss.beta")
+        self.alpha, self.beta = require_at_least_zero(alpha, "loss.alpha"), require_at_least_zero(beta, "loss.beta")
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits, truth = counted(pred, target, weight)

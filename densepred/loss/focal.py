@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from densepred.nn import require_at_least_zero, require_fraction
 from densepred.ops.loss.focal import FocalTerm, focal_sums
-from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class
+from densepred.ops.loss.labels import at_least_float32, class_values, per_class
 from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
-from densepred.types import UserError
 
 
 class Focal(SoftmaxLoss):
@@ -25,10 +25,8 @@ class Focal(SoftmaxLoss):
 
     def __init__(self, gamma: float = 2.0, alpha: float | Sequence[float] | None = None) -> None:
         super().__init__()
-        if gamma < 0:
-            raise UserError(f"loss.gamma: {gamma}; give 0 or more")
-        self.gamma = gamma
-        self.foreground = fraction(alpha, "loss.alpha") if isinstance(alpha, int | float) else None
+        self.gamma = require_at_least_zero(gamma, "loss.gamma")
+        self.foreground = require_fraction(alpha, "loss.alpha") if isinstance(alpha, int | float) else None
         values = None if isinstance(alpha, int | float) else class_values(alpha, "loss.alpha")
         self.register_buffer("alpha", values, persistent=False)
 

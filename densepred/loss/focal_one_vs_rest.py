@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
+from densepred.nn import require_at_least_zero, require_fraction
 from densepred.ops.loss.binary import Scale, against_rest, binary_sums, known_activation
-from densepred.ops.loss.labels import at_least_zero, class_values, fraction, per_class
+from densepred.ops.loss.labels import class_values, per_class
 
 
 class FocalOneAgainstRest(SummedLoss):
@@ -26,13 +27,13 @@ class FocalOneAgainstRest(SummedLoss):
         self, gamma: float = 2.0, alpha: float | Sequence[float] | None = None, activation: str = "sigmoid"
     ) -> None:
         super().__init__()
-        self.gamma = at_least_zero(gamma, "loss.gamma")
+        self.gamma = require_at_least_zero(gamma, "loss.gamma")
         self.activation = known_activation(activation)
         single = isinstance(alpha, int | float)
-        self.alpha = fraction(alpha, "loss.alpha") if single else None
+        self.alpha = require_fraction(alpha, "loss.alpha") if single else None
         alphas = None if single else class_values(alpha, "loss.alpha")
         for value in [] if alphas is None else alphas.tolist():
-            fraction(value, "loss.alpha")
+            require_fraction(value, "loss.alpha")
         self.register_buffer("alphas", alphas, persistent=False)
 
     def scale(self, logits: Tensor) -> Scale:

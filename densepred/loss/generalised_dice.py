@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from densepred.ops.loss.labels import at_least_float32, at_least_zero
+from densepred.nn import require_at_least_zero
+from densepred.ops.loss.labels import at_least_float32
 from densepred.ops.loss.overlap import OverlapTerm, generalised_dice_loss, overlap_sums
 from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
@@ -21,7 +22,7 @@ class GeneralisedDice(SoftmaxLoss):
         self, power: float = 2.0, per_image: bool = False, include_background: bool = True, include_absent: bool = False
     ) -> None:
         super().__init__()
-        self.power = at_least_zero(power, "loss.power")
+        self.power = require_at_least_zero(power, "loss.power")
         self.per_image, self.include_background, self.include_absent = per_image, include_background, include_absent
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

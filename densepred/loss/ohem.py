@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from densepred.contracts import Loss
+from densepred.nn import require_fraction
 from densepred.ops.loss.hard_pixels import below_threshold, pixel_cross_entropy
-from densepred.ops.loss.labels import at_least_float32, class_values, fraction, per_class
+from densepred.ops.loss.labels import at_least_float32, class_values, per_class
 from densepred.ops.resize.resample import two_channels
 from densepred.types import UserError
 
@@ -27,7 +28,7 @@ class OnlineHardExamples(Loss):
         self, threshold: float = 0.9, min_kept: int = 131072, class_weights: Sequence[float] | None = None
     ) -> None:
         super().__init__()
-        self.threshold = fraction(threshold, "loss.threshold")
+        self.threshold = require_fraction(threshold, "loss.threshold")
         if min_kept < 0:
             raise UserError(f"loss.min_kept: {min_kept}; give 0 or more pixels")
         self.min_kept = min_kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
-from densepred.ops.loss.labels import at_least_zero, fraction
+from densepred.nn import require_at_least_zero, require_fraction
 from densepred.ops.loss.sigmoid_focal import sigmoid_focal, sums
 from densepred.ops.loss.values import counted
 
@@ -22,8 +22,8 @@ class SigmoidFocal(SummedLoss):
 
     def __init__(self, gamma: float = 2.0, alpha: float | None = 0.25) -> None:
         super().__init__()
-        self.gamma = at_least_zero(gamma, "loss.gamma")
-        self.alpha = None if alpha is None else fraction(alpha, "loss.alpha")
+        self.gamma = require_at_least_zero(gamma, "loss.gamma")
+        self.alpha = None if alpha is None else require_fraction(alpha, "loss.alpha")
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         logits, truth = counted(pred, target, weight)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from densepred.ops.loss.labels import at_least_float32, at_least_zero
+from densepred.nn import require_at_least_zero
+from densepred.ops.loss.labels import at_least_float32
 from densepred.ops.loss.overlap import OverlapTerm, overlap_sums, tversky_loss
 from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
 from densepred.ops.resize.resample import two_channels
@@ -29,7 +30,7 @@ class Tversky(SoftmaxLoss):
         include_absent: bool = False,
     ) -> None:
         super().__init__()
-        self.alpha, self.beta = at_least_zero(alpha, "loss.alpha"), at_least_zero(beta, "loss.beta")
+        self.alpha, self.beta = require_at_least_zero(alpha, "loss.alpha"), require_at_least_zero(beta, "loss.beta")
         self.smooth, self.per_image, self.include_background, self.include_absent = (
             smooth,
             per_image,

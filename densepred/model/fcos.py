@@ -10,7 +10,16 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, DecoderFactory, EncoderFactory, Model
 from densepred.model.encoder_decoder import cut, levels
-from densepred.nn import Normalise, choose, exponential, initialise_head, make_activation, make_norm, output_axes
+from densepred.nn import (
+    Normalise,
+    choose,
+    exponential,
+    initialise_head,
+    make_activation,
+    make_norm,
+    output_axes,
+    require_at_least_zero,
+)
 from densepred.types import ChannelAxes, HeadSpec, UserError
 
 STD = 0.01  # of the weights of all convolutions to begin with, as published
@@ -43,8 +52,7 @@ class FCOS(Normalise, Model):
         scales: bool = True,
     ) -> None:
         super().__init__()
-        if depth < 0:
-            raise UserError(f"model.depth: {depth}; give 0 or more")
+        require_at_least_zero(depth, "model.depth")
         choose("model.positive", positive, POSITIVE)
         _check(towers, heads)
         self.positive, self.groups = positive, [list(tower) for tower in towers]

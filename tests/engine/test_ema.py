@@ -7,14 +7,14 @@ import copy
 import torch
 from torch import nn
 
-from densepred.engine.ema import moving_average
+from densepred.engine.ema import MovingAverage
 
 
 def test_it_is_bit_for_bit_the_average_of_one_tensor_at_a_time() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).double()
     model.register_buffer("small", torch.randn(3, dtype=torch.float16))
-    average, expected = moving_average(model, 0.5), copy.deepcopy(model).state_dict()
+    average, expected = MovingAverage(model, 0.5), copy.deepcopy(model).state_dict()
     for n in range(6):
         for value in model.state_dict().values():
             value.copy_(torch.randn(value.shape) * 9)
@@ -31,7 +31,7 @@ def test_it_is_bit_for_bit_the_average_of_one_tensor_at_a_time() -> None:
 
 def test_a_loaded_average_goes_on_at_its_own_update() -> None:
     model = nn.Linear(2, 2)
-    first, second = moving_average(model, 0.9), moving_average(model, 0.9)
+    first, second = MovingAverage(model, 0.9), MovingAverage(model, 0.9)
     for average in (first, first, second):
         average.update_parameters(model)
     second.load_state_dict(first.state_dict())

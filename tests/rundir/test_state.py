@@ -11,7 +11,7 @@ from torch.distributed.checkpoint.stateful import Stateful
 
 from densepred.contracts import Model
 from densepred.engine.amp import gradient_scaler
-from densepred.engine.ema import moving_average
+from densepred.engine.ema import MovingAverage
 from densepred.errors import UserError
 from densepred.rundir.progress import Progress
 from densepred.rundir.state import TrainState
@@ -26,7 +26,7 @@ def begun() -> TrainState:
         model,
         Progress("miou", "max"),
         optimizer=torch.optim.AdamW(model.parameters(), lr=0.1),
-        average=moving_average(model, 0.9),
+        average=MovingAverage(model, 0.9),
         scaler=gradient_scaler("fp32", CPU),
     )
 

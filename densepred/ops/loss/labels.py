@@ -86,15 +86,3 @@ def per_class(values: Tensor | None, logits: Tensor, key: str) -> Tensor | None:
 def scaled(weight: Tensor, values: Tensor | None, labels: Tensor) -> Tensor:
     """Return the weight of each pixel times the value of its class; `weight` itself if `values` is None."""
     return weight if values is None else weight * values[labels]
-
-
-def fraction(value: float, key: str) -> float:
-    if not 0 <= value <= 1:
-        raise UserError(f"{key}: {value}; give a number from 0 to 1")
-    return value
-
-
-def at_least_zero(value: float, key: str) -> float:
-    if not value >= 0:
-        raise UserError(f"{key}: {value}; give 0 or more")
-    return value

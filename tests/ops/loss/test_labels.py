@@ -82,15 +82,7 @@ def test_numbers_per_class_that_make_no_weights_are_refused_by_key(values: list[
         labels.class_values(values, "loss.k")
 
 
-def test_settings_out_of_range_are_refused_by_key() -> None:
-    assert [labels.fraction(x, "loss.k") for x in (0, 0.5, 1)] == [0, 0.5, 1]
-    assert labels.at_least_zero(0, "loss.k") == 0
-    for value in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UserError, match=r"loss\.k: .*give a number from 0 to 1"):
-            labels.fraction(value, "loss.k")
-    for value in (-0.1, float("nan")):
-        with pytest.raises(UserError, match=r"loss\.k: .*give 0 or more"):
-            labels.at_least_zero(value, "loss.k")
+def test_another_number_of_classes_is_refused_by_key() -> None:
     with pytest.raises(UserError, match=r"loss\.k has values: 2, classes: 3"):
         labels.per_class(torch.ones(2), torch.zeros(1, 3, 1, 1), "loss.k")
 
