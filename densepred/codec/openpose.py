@@ -10,7 +10,7 @@ from torch import Tensor
 
 from densepred.codec.skeleton import Skeleton, skeleton
 from densepred.contracts import Codec
-from densepred.ops.boxes.assign import grids
+from densepred.ops.boxes.assign import level_shapes
 from densepred.ops.heatmap.candidates import Candidates, candidates
 from densepred.ops.heatmap.gaussian import heatmaps
 from densepred.ops.pose.fields import part_affinity_fields
@@ -123,7 +123,7 @@ class OpenPose(Codec):
         step = self.stride
         found = []
         for index, frame in enumerate(frames):
-            grid = grids(frame.input, (step,))[0]
+            grid = level_shapes(frame.input, (step,))[0]
             one, paf = (resize(outputs[name][index, None], grid, align_corners) for name in ("heatmap", "paf"))
             one = one[:, :-1]
             if self.enlarge > 1:  # one image at a time: enlarged maps are large

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from densepred.contracts import Metric
 from densepred.engine.evaluate import compute, decode_and_score
 from densepred.errors import UserError, suggest
 from densepred.rundir import console
@@ -22,8 +21,8 @@ COLUMNS = 7  # of the table, the monitored metric included
 class Oracle:
     """Called with each batch of an evaluation, as its `seen`; then `values` has the metrics of every variant.
 
-    wanted: names of heads that are replaced by the ground truth together; or "ladder" or "all", for each head alone
-    and for all together. The network's own outputs are always evaluated too.
+    wanted: names of heads that are replaced by the ground truth together; or "ladder", for each head alone and for all
+    together. The network's own outputs are always evaluated too.
     """
 
     def __init__(self, task: Task, wanted: object, align_corners: bool) -> None:
@@ -75,7 +74,7 @@ class Oracle:
         return {"monitor": self._monitor(), "metrics": self.values, "advice": self.advice()}
 
     def _monitor(self) -> str:
-        known = [name for metric in self._new() for name in metric.mode]
+        known = [name for metric in self.task.new_metrics().values() for name in metric.mode]
         return self.task.monitor if self.task.monitor in known or not known else known[0]
 
     def _columns(self) -> list[str]:
@@ -83,18 +82,20 @@ class Oracle:
         first = self._monitor()
         return [first, *(name for name in self.values[NONE] if "/" not in name and name != first)][:COLUMNS]
 
-    def _new(self) -> list[Metric]:
-        return list(self.task.new_metrics().values())
-
 
 def variants(wanted: object, heads: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the heads of each variant, by its name. Raises UserError for unknown heads."""
     words = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise UserError(f"oracle: {wanted}; give heads, such as 'oracle=[{','.join(heads)}]', or oracle=ladder")
-    if set(words) & {LADDER, ALL} and len(words) == 1:
+    if words == [LADDER]:
         each = {head: (head,) for head in heads}
         return each if len(heads) == 1 else {**each, ALL: tuple(heads)}
+    if {LADDER, ALL} & (set(words) - set(heads)):
+        raise UserError(
+            f"oracle: {wanted}; type oracle=ladder for each head alone and all together, or name the heads to replace "
+            f"together, such as 'oracle=[{','.join(heads)}]'"
+        )
     if unknown := [word for word in words if word not in heads]:
         raise UserError(f"oracle: there is no head {unknown[0]}; {suggest(unknown[0], [*heads, LADDER])}")
     kept = tuple(head for head in heads if head in words)

@@ -111,6 +111,8 @@ def test_no_head_is_named_if_none_gains() -> None:
         ("semantics", "oracle: there is no head semantics; known: ladder, left, right"),
         ([], "give heads, such as 'oracle=\\[left,right\\]"),
         (3, "oracle: 3; give heads"),
+        ("all", "oracle: all; type oracle=ladder .* 'oracle=\\[left,right\\]'"),
+        (["ladder", "left"], "type oracle=ladder for each head alone and all together"),
     ],
 )
 def test_an_unknown_head_is_one_line(wanted: object, message: str) -> None:
