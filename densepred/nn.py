@@ -1,4 +1,4 @@
-"""Layers shared by networks: convolution, norm and activation by name, normalisation, initial weights."""
+"""Layers shared by networks: convolution, norm and activation by name, initial weights; checks of settings."""
 
 from __future__ import annotations
 

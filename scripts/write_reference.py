@@ -1,12 +1,14 @@
-"""Write the reference of options and keys from the config files: `make docs`.
+"""Write the reference of options, keys and modules from config files and docstrings: `make docs`.
 
 The file of an option describes it: the comment at the top is its description, the comment behind a key that of the key.
-docs/options.md is written whole, docs/configuration.md between its marks `<!-- keys of ... -->`. A model without a row
-in the table of its task gets one from scripts/count_parameters.py.
+docs/options.md is written whole, docs/configuration.md between its marks `<!-- keys of ... -->`. The docstring of a
+module describes it in docs/modules.md. A model without a row in the table of its task gets one from
+scripts/count_parameters.py.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -45,6 +47,14 @@ HEADER = """\
 `group=option` chooses an option, `group.key=value` sets one of its keys. `*` marks the default of `densepred-train`.
 Keys stand with their defaults. "as `x`" means the keys and defaults of option `x`, except for those listed.
 """
+MODULES = """\
+# Modules
+
+<!-- Written by `make docs` from the first lines of the modules' docstrings: edit those, not this page. -->
+
+Every module of `densepred/` and what it holds. [architecture.md](architecture.md) explains the rooms and their order;
+[CONTRIBUTING.md](../CONTRIBUTING.md#i-look-for-) leads from a subject to its module.
+"""
 
 
 class Key(NamedTuple):
@@ -70,6 +80,7 @@ def pages(root: Path = REPOSITORY) -> dict[Path, str]:
     configuration = root / "docs" / "configuration.md"
     return {
         root / "docs" / "options.md": options_page(root / "configs"),
+        root / "docs" / "modules.md": modules_page(root / "densepred"),
         configuration: with_tables(configuration.read_text(encoding="utf-8"), root / "configs"),
     }
 
@@ -81,6 +92,26 @@ def options_page(configs: Path) -> str:
     default = {group: name for entry in defaults if isinstance(entry, dict) for group, name in entry.items()}
     groups = [group for group in GROUPS if group in found] + [group for group in found if group not in GROUPS]
     return "\n".join([HEADER, *(section(configs / group, default.get(group)) for group in groups)])
+
+
+def modules_page(package: Path) -> str:
+    """Return one section per folder of the package, in it one row per module."""
+    folders = [package, *sorted(path.parent for path in package.glob("*/**/__init__.py"))]
+    sections = []
+    for folder in folders:
+        about = [] if folder == package else [summary(folder / "__init__.py"), ""]
+        rows = [f"| `{path.name}` | {cell([summary(path)])} |" for path in sorted(folder.glob("[!_]*.py"))]
+        table = ["| module | holds |", "|---|---|", *rows, ""] if rows else []
+        title = "Modules of no room" if folder == package else f"{folder.relative_to(package).as_posix()}/"
+        sections.append("\n".join([f"## {title}", "", *about, *table]))
+    return "\n".join([MODULES, *sections])
+
+
+def summary(path: Path) -> str:
+    """Return the first paragraph of a module's docstring in one line."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    code = re.split(r"(`[^`]*`)", " ".join(text.split("\n\n")[0].split()))
+    return "".join(part if part.startswith("`") else prose(part) for part in code)
 
 
 def section(folder: Path, default: str | None) -> str:

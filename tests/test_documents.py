@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import write_reference
+from tests import code_names
 from tests.conftest import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -48,6 +49,44 @@ def test_the_modules_that_contributing_leads_to_exist() -> None:
     assert len(named) > 20
     missing = [name for name in named if not (REPOSITORY / "densepred" / name).exists()]
     assert [name for name in missing if not (REPOSITORY / name).exists()] == []
+
+
+def test_the_table_of_modules_is_complete() -> None:
+    """docs/modules.md has every module; the table of rooms those of each room that holds no options."""
+    package = REPOSITORY / "densepred"
+    page = (REPOSITORY / "docs" / "modules.md").read_text(encoding="utf-8")
+    listed = {Path(title.removeprefix("Modules of no room")) / name for title, name in rows_of(page)}
+    assert listed == {path.relative_to(package) for path in package.rglob("[!_]*.py")}
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for room, row in re.findall(r"^\| `(\w+)/` \| (.*) \|$", text.partition("## Where things are")[2], re.MULTILINE):
+        present = {path.stem for path in (package / room).glob("[!_]*.py")}
+        named = set(re.findall(r"`([a-z]\w*)`", row))
+        assert named <= present, f"{room}: no module"
+        assert present <= named or (REPOSITORY / "configs" / room).is_dir() or room in ("ops", "codec"), room
+
+
+def rows_of(page: str) -> list[tuple[str, str]]:
+    """Return the heading and the first cell of each row of a generated page."""
+    sections = re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    return [(title, name) for title, body in sections for name in re.findall(r"^\| `(.*?)` \|", body, re.MULTILINE)]
+
+
+def test_names_of_code_in_prose_exist() -> None:
+    """Docs, docstrings and comments: `ops.boxes.edges.clip`, `engine/trainer.py`."""
+    folders = ("configs/**/*.yaml", "densepred/**/*.py", "hydra_plugins/*.py", "scripts/*.py", "tests/**/*.py")
+    files = [*PAGES, *(path for pattern in folders for path in sorted(REPOSITORY.glob(pattern)))]
+    old = {"CHANGELOG.md"}  # it tells of names as they were
+    assert [f"{path.name}:{name}" for path in files if path.name not in old for name in code_names.dead(path)] == []
+
+
+def test_a_name_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    good = ("types.Info.sigmas", "engine/trainer.py", "decoder.width", "nn.Sequential", "nn.choose(a, b)")
+    page.write_text("\n".join(f"`{name}`" for name in good))
+    assert list(code_names.dead(page)) == []
+    bad = ("types.Info.sigma", "engine/train.py", "decoder.fpn.Fpn", "ops.boxes.edge", "densepred.nn.chose()")
+    page.write_text("\n".join(f"`{name}`" for name in bad))
+    assert sorted(int(line.split(": ")[0]) for line in code_names.dead(page)) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -39,7 +39,7 @@ class Components(Codec):
     holes: fill holes of at most this many pixels.
     min_area: drop components of fewer pixels, which are noise at the threshold more often than objects.
     split: "distance" cuts components at their necks; `smooth`, `split_ratio` (its `neck`) and `depth` are those of
-        `ops.regions.watershed.part_blobs`.
+        `ops.regions.watershed.split_components`.
     """
 
     def __init__(

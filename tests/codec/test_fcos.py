@@ -77,7 +77,7 @@ def test_ignored_pixels_are_background_only_in_boxes() -> None:
     truth.ignore = torch.ones(64, 96, dtype=torch.bool)
     truth.ignore[:, 70:] = False
     codec = FCOS(INFO)
-    points = cells(truth.size, codec.strides, corner=False).points
+    points = pyramid_locations(truth.size, codec.strides, corner=False).points
     boxed = ((points >= 8) & (points <= 40)).all(1)
     outside = (points[:, 0] + 0.5).floor() >= 70
     assert torch.equal(codec.encode(truth)["class_weight"] > 0, boxed | outside)

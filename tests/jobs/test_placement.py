@@ -55,7 +55,7 @@ def test_an_encoder_of_ones_own_that_cannot_is_refused() -> None:
 
     model = placed("model=unet", "encoder.widths=[4,8]")
     model.encoder = Own()
-    with pytest.raises(UserError, match=r"Own cannot; derive it from densepred\.encoder\.checkpointing\.Checkpointed"):
+    with pytest.raises(UserError, match=r"densepred\.encoder\.activation_checkpointing\.Checkpointed"):
         placement._checkpoint(model)  # pyright: ignore[reportArgumentType]
 
 
