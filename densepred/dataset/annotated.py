@@ -71,11 +71,22 @@ class Annotated(CocoInstances):
         return None
 
     def find(self, patterns: paths.Patterns, split: str, key: str) -> Path:
-        """Return the file or folder of a split, the first of the patterns that exists."""
+        """Return the file or folder of a split, the first of the patterns that exists.
+
+        Without one under the names of the split, other words for it count; a notice tells if the names were chosen.
+        """
         if self._divided:
             return paths.find(self.root, coco.undivided(patterns), [""], key)[0]
         names = paths.split_names(self._splits, split)
-        return paths.find(self.root, patterns, [*names, *paths.other_words(split, names)], key)[0]
+        path, name = paths.find(self.root, patterns, [*names, *paths.other_words(split, names)], key)
+        if name not in names and self.chosen(split):
+            paths.tell_other(path, names, split, key)
+        return path
+
+    def chosen(self, split: str) -> bool:
+        """Return True if `splits` gives a split other names than the usual ones."""
+        word = paths.split_word(split)
+        return word not in SPLITS or paths.split_names(self._splits, split) != paths.split_names(SPLITS, word)
 
     def present(self, patterns: paths.Patterns, split: str) -> Path | None:
         """Return the path that `find` does; None if there is none."""

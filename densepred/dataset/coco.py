@@ -81,8 +81,7 @@ def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: in
         absent = paths.split_word(choice.source) == "test" and "type dataset=coco_" in str(known)
         raise (error if absent else known) from error  # words that read the other splits are no remedy for this one
     if name in others:
-        text = f"{path}: read as {choice.source}, because no annotations are called {' or '.join(names)}"
-        warnings.warn(text, Notice, stacklevel=2)
+        paths.tell_other(path, names, choice.source, "annotations")
     data = load(path)
     entries, categories = read_entries(data, path, folder, max_pixels), read_categories(data, path)
     if fractions or choice.folded:

@@ -55,23 +55,30 @@ class Cvat(Annotated):
     def _elements(self, root: Element, path: Path, split: str, folder: Path, records: Records) -> list[Element]:
         """Return the images of a split, or the frames of a video."""
         if root.find("track") is None:
-            return self._of_split(root.findall("image"), path, split)
+            return self._of_split(root.findall("image"), path, split, records.told)
         if self._divided and self.group is None:
             records.told["video whose frames, nearly alike, are divided at random; a file per split has none alike"] = 1
         return cvat_video.images(root, path, folder, records.told)
 
-    def _of_split(self, images: list[Element], path: Path, split: str) -> list[Element]:
+    def _of_split(self, images: list[Element], path: Path, split: str, told: Counter[str]) -> list[Element]:
         """Return the images of a split: all of its own file, or those of its subset."""
         patterns = [self.annotations] if isinstance(self.annotations, str) else self.annotations
         shared = [paths.below(self._folder, one, "") for one in patterns if "{split}" not in one]
-        subsets = {image.get("subset", "").lower() for image in images}
+        subsets = {image.get("subset", "").casefold() for image in images}
         if self._divided or path not in shared or (self.folds is not None and subsets == {""}):
             return images
+        words = {one: paths.words_there(subsets, paths.split_names(self._splits, one), one) for one in self._splits}
         names = paths.split_names(self._splits, split)
-        words = {name.lower() for name in (*names, *paths.other_words(split, names))}
-        if words.isdisjoint(subsets):
-            raise paths.Absent(f"{path}: no image is of the subset {' or '.join(sorted(words))}; set dataset.splits")
-        return [image for image in images if image.get("subset", "").lower() in words]
+        own = words[paths.split_word(split)]
+        if not own:
+            known = " or ".join([*names, *paths.other_words(split, names)])
+            raise paths.Absent(f"{path}: no image is of the subset {known}; set dataset.splits")
+        if own.isdisjoint(name.casefold() for name in names) and self.chosen(split):
+            paths.tell_other(path, names, f"{split} from {' and '.join(sorted(own))}", "subsets")
+        if split == self.split == "train":
+            unused = sum(image.get("subset", "").casefold() not in set().union(*words.values()) for image in images)
+            told["images of subsets that dataset.splits does not name, left out"] = unused
+        return [image for image in images if image.get("subset", "").casefold() in own]
 
     def _objects(self, records: Records, image: int, element: Element) -> None:
         groups: dict[tuple[str, str], list[Any]] = {}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
+from densepred.dataset import paths
 from densepred.dataset.file_names import normal
 from densepred.dataset.pairs import Pair
-from densepred.dataset.paths import split_word
 from densepred.errors import Misfit, Notice, UserError, shown
 from densepred.home import expand
 
@@ -76,21 +77,32 @@ def present(path: Path, rows: list[Row], unpaired: str) -> list[Row]:
 
 
 def of_split(path: Path, rows: list[Row], folder: str, split: str) -> list[Pair]:
-    """Return the pairs with a column `split` of the split or its name `folder`."""
-    words = {folder.casefold(), split_word(split)}
-    pairs = [pair for pair, column in rows if {_word(column), split_word(_word(column))} & words]
+    """Return the pairs whose column `split` is `folder`; if there are none, those of other words for the split, told.
+
+    Raises UserError if there are none either.
+    """
+    words = paths.words_there({_word(column) for _, column in rows}, [folder], split)
+    pairs = [pair for pair, column in rows if _word(column) in words]
+    word = paths.split_word(split)
     if not pairs:
         there = sorted({str(column) for _, column in rows})
         raise UserError(
             f"{path}: no line has the split {folder!r}; it has {shown(', '.join(there))}: correct the column or type "
-            f"dataset.splits.{split_word(split)}=..."
+            f"dataset.splits.{word}=..."
         )
+    if folder.casefold() not in words:
+        text = (
+            f"{path}: no line has the split {shown(folder)}, so {word} is read from {shown(', '.join(sorted(words)))}"
+        )
+        warnings.warn(f"{text}; dataset.splits.{word} chooses another", Notice, stacklevel=2)
     return pairs
 
 
-def tell_unused(path: Path, rows: list[Row], known: set[str]) -> None:
-    """Tell how many lines name none of the splits, under any of the `known` names."""
-    unknown = [column for _, column in rows if not {_word(column), split_word(_word(column))} & known]
+def tell_unused(path: Path, rows: list[Row], splits: Mapping[str, str]) -> None:
+    """Tell how many lines are in none of the splits, whose names in the column are the values of `splits`."""
+    there = {_word(column) for _, column in rows}
+    known = {word for split, name in splits.items() for word in paths.words_there(there, [name], split)}
+    unknown = [column for _, column in rows if _word(column) not in known]
     if unknown:
         text = f"{path}: {len(unknown)} lines are in no split (such as {shown(unknown[0])}) and stay unused"
         warnings.warn(text, Notice, stacklevel=2)

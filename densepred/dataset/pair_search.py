@@ -148,7 +148,6 @@ class PairSearch:
                 f"{path}: has no column `split`; add one, or put {{split}} into dataset.list, "
                 "or give fractions in dataset.splits"
             )
-        known = {str(part).casefold() for part in self._splits.values()} | self._splits.keys()
         if split == self.split == "train":
-            pair_list.tell_unused(path, rows, known)
+            pair_list.tell_unused(path, rows, {one: str(part) for one, part in self._splits.items()})
         return pair_list.of_split(path, rows, folder, split)

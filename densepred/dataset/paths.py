@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
@@ -145,6 +145,21 @@ def other_words(split: str, names: Sequence[str]) -> list[str]:
     """Return the usual words for a split that are not among `names`."""
     word = split_word(split)
     return [other for other in (word, *ALIASES) if split_word(other) == word and other not in names]
+
+
+def words_there(there: Collection[str], names: Sequence[str], split: str) -> set[str]:
+    """Return those of `names` that are among the words `there`, else the usual words for the split among them.
+
+    Letters of either case are the same; the words that are returned, like those given, are in lower case.
+    """
+    named = {name.casefold() for name in names} & set(there)
+    return named or {word for word in there if split_word(word) == split_word(split)}
+
+
+def tell_other(path: Path, names: Sequence[str], split: str, what: str) -> None:
+    """Tell that a path is read as a split, although `what` of the names given for it is not there."""
+    text = f"{path}: read as {split}, because no {what} are called {' or '.join(names)}"
+    warnings.warn(text, Notice, stacklevel=3)
 
 
 def present(root: Path, pattern: str, name: str, split: str) -> str:

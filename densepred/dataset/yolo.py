@@ -35,9 +35,10 @@ class Yolo(Annotated):
 
     def gather(self, split: str) -> Records:
         described = self._described()
-        files = described.images(None if self._divided else split)
+        files = described.images(None if self._divided else paths.split_names(self._splits, split))
         if self.split == split == "train" and not self._divided:
-            described.tell_unused(paths.split_word(name) for name in self._splits)
+            used = (described.named(paths.split_names(self._splits, one))[:1] for one in self._splits)
+            described.tell_unused(name for names in used for name in names)
         records = Records(described.path, self._folder, self.max_pixels, self.exif != "stored")
         labels = [yolo_file.label_file(file, self._folder) for file in files]
         missing = sum(not label.is_file() for label in labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,20 +35,24 @@ class Described:
     splits: dict[str, list[str]]
     base: str = ""
 
-    def images(self, split: str | None) -> list[Path]:
-        """Return the images of a split, of all splits if it is None, sorted."""
-        word = None if split is None else split_word(split)
-        if word is not None and word not in self.splits:
+    def images(self, names: Sequence[str] | None) -> list[Path]:
+        """Return the images of a split, the first of its `names` that the file has, sorted; all if that is None."""
+        chosen = list(self.splits) if names is None else self.named(names)[:1]
+        if not chosen:
             known = ", ".join(self.splits)
             raise UserError(
-                f"{self.path}: names no images for {word}, only for {known}; add them, or set dataset.splits"
+                f"{self.path}: names no images for {' or '.join(names or ())}, only for {known}; add them, or set "
+                "dataset.splits"
             )
-        chosen = self.splits if word is None else [word]
         places = [place for name in chosen for place in self.splits[name]]
         found = {file for place in places for file in self._at(self.place(place))}
         if not found:
             raise UserError(f"{self.path}: {', '.join(places)} holds no images; correct its paths")
         return sorted(found)
+
+    def named(self, names: Sequence[str]) -> list[str]:
+        """Return the splits of the file that are called so, in the order of `names`."""
+        return [word for name in names if (word := split_word(name)) in self.splits]
 
     def tell_unused(self, wanted: Iterable[str]) -> None:
         if others := sorted(self.splits.keys() - set(wanted)):
