@@ -14,7 +14,7 @@ from typing import ClassVar
 from densepred.dataset import coco, layouts, paths
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.coco_instances import OWN, CocoInstances
-from densepred.dataset.division import chosen_fold
+from densepred.dataset.division import chosen_fold, tell_named
 from densepred.dataset.file_names import normal
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.records import Records
@@ -59,6 +59,8 @@ class Annotated(CocoInstances):
             paths.of_split(fractions, choice.source)
         self._splits, self._divided = splits, bool(fractions)
         records = self._gathered(choice.source)
+        if choice.folded and not fractions and choice.word == "train" and "valid" in splits:
+            self._tell_named(records)
         file = records.file(self._class_names(records, choice.source), choice, fractions)
         self._index(file, self.limit, self.most_instances, self.exif, self.max_value, self.max_pixels)
 
@@ -126,6 +128,16 @@ class Annotated(CocoInstances):
         with contextlib.suppress(UserError):
             return len(self.gather(split)) > 0
         return False
+
+    def _tell_named(self, records: Records) -> None:
+        """Tell if validation images of their own are left out, because folds divide those of training."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Notice)
+            try:
+                others = self.gather("valid").names() - records.names()
+            except UserError:  # there are none
+                return
+        tell_named(len(others), "images", paths.split_names(self._splits, "valid")[0])
 
     def _settle(self, records: Records) -> None:
         """Refuse annotations without an image, or count them if `unpaired` is skip and others have theirs."""

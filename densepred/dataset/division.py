@@ -90,6 +90,13 @@ def divide_folds(names: Sequence[str], folds: tuple[int, int], seed: int, group:
     return ["valid" if found[one] == chosen else "train" for one in groups]
 
 
+def tell_named(count: int, what: str, name: object) -> None:
+    """Tell how many images, or cases, of the validation split `name` are unused because folds divide the others."""
+    if count:
+        text = f"dataset.folds: divides the training {what}; unused: {counted(count, what)} of the valid split"
+        warnings.warn(f"{text}; dataset.splits.test={name} tests on them", Notice, stacklevel=3)
+
+
 def tell_unused(found: Sequence[str | None], fractions: Mapping[str, float]) -> None:
     """Tell how many images fractions below 1 leave out."""
     if None in found:

@@ -5,7 +5,9 @@ Source: https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_for
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,12 @@ import torch
 from densepred.contracts import Dataset
 from densepred.dataset import class_lists, legend, nifti_file, paths, volume_cases
 from densepred.dataset.coco_choice import Choice
-from densepred.dataset.division import chosen_fold
+from densepred.dataset.division import chosen_fold, tell_named
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.intensity import check_window, unit
 from densepred.dataset.labels import parse_label_map
 from densepred.dataset.volume_cases import Case
+from densepred.errors import UserError
 from densepred.nn import choose
 from densepred.types import Annotation, Frame, Info, Sample
 
@@ -103,8 +106,17 @@ class Nifti(Dataset):
         found = volume_cases.find(images, masks, self._axis, self._max_pixels, self._unpaired)
         if not fractions and not choice.folded:
             return found
+        if choice.folded and not fractions and choice.word == "train" and "valid" in choice.splits:
+            self._tell_named(choice, found)
         members = choice.members([case.name for case in found], fractions)
         return [case for case, wanted in zip(found, members, strict=True) if wanted]
+
+    def _tell_named(self, choice: Choice, pool: Sequence[Case]) -> None:
+        """Tell if validation cases of their own are left out, because folds divide those of training."""
+        with contextlib.suppress(UserError):  # there are none
+            others = self._cases(replace(choice, split="valid", folds=None))
+            own = {case.mask.path for case in pool}
+            tell_named(sum(case.mask.path not in own for case in others), "cases", choice.splits["valid"])
 
     def _legend(
         self,

@@ -10,8 +10,7 @@ from typing import ClassVar
 
 from densepred.dataset import layouts, pair_list, paths
 from densepred.dataset.companions import Words, companions
-from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_unused
-from densepred.dataset.facts import counted
+from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_named, tell_unused
 from densepred.dataset.pairs import NoPairs, Pair, pair_folders
 from densepred.errors import Notice
 from densepred.nn import choose
@@ -89,10 +88,7 @@ class PairSearch:
             others = {pair.image for pair in self._of_split("valid", ("valid",))} - {pair.image for pair in pool}
         except UserError:  # there are none
             return
-        if others:
-            text = f"unused: {counted(len(others), 'images')} of the valid split"
-            text = f"{text}; dataset.splits.test={self._splits['valid']}"
-            warnings.warn(f"dataset.folds: divides the training images; {text} tests on them", Notice, stacklevel=2)
+        tell_named(len(others), "images", self._splits["valid"])
 
     def _of_split(self, split: str, wanted: Collection[str]) -> Pairs:
         """Return the pairs of a split that is named, or those in the `wanted` splits if they are fractions."""

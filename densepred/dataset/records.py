@@ -43,9 +43,13 @@ class Records:
     def __len__(self) -> int:
         return len(self._images)
 
+    def names(self) -> set[str]:
+        """Return the paths of the images below `folder`."""
+        return {record["file_name"] for record in self._images}
+
     def unread(self, folder: Path, what: str) -> None:
         """Count the image files below a folder that are none of the images, such as those without annotations."""
-        known = {record["file_name"] for record in self._images}
+        known = self.names()
         found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
         names = (path.relative_to(self.folder) for path in found)
         visible = (name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))

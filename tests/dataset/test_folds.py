@@ -14,10 +14,12 @@ import pytest
 from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.division import chosen_fold, divide, divide_folds
 from densepred.dataset.folder import Folder
+from densepred.dataset.labelme import Labelme
+from densepred.dataset.nifti import Nifti
 from densepred.jobs import parts
 from densepred.rundir import splits
 from densepred.types import UserError
-from tests.dataset import coco_tree
+from tests.dataset import coco_tree, labelme_tree, nifti_tree
 from tests.dataset.files import picture, write
 
 NAMES = [f"case_{number // 3}/slice_{number}" for number in range(600)]
@@ -150,6 +152,26 @@ def test_a_coco_file_is_divided_into_folds(tmp_path: Path) -> None:
     places |= {"annotations": "annotations/{split}.json", "splits": {"train": ["all"], "valid": ["all_val"]}}
     with pytest.warns(UserWarning, match=r"divides the images of all.json; all_val.json is unused"):
         CocoInstances(**places, split="train", folds=3, fold=0)
+
+
+def test_validation_images_that_folds_leave_out_are_told_for_files_of_tools_and_volumes(tmp_path: Path) -> None:
+    for split, count in {"train": 12, "val": 2}.items():
+        for number in range(count):
+            labelme_tree.save(tmp_path, f"{split}/{number}", [labelme_tree.shape("cat", labelme_tree.SQUARE)])
+    told = r"folds: divides the training images; unused: 2 images of the valid split; dataset\.splits\.test=val tests"
+    with pytest.warns(UserWarning, match=told):
+        Labelme(str(tmp_path), folds=2, fold=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Labelme(str(tmp_path), "valid", folds=2, fold=0)
+        Labelme(str(tmp_path), splits={"train": "train", "test": "val"}, folds=2, fold=0)
+    pytest.importorskip("nibabel")
+    for split, count in {"train": 8, "val": 1}.items():
+        for number in range(count):
+            nifti_tree.save(tmp_path / split, f"{split}{number}")
+    places: dict[str, Any] = {"images": "{split}/imagesTr", "masks": "{split}/labelsTr", "classes": 3}
+    with pytest.warns(UserWarning, match="divides the training cases; unused: 1 case of the valid split"):
+        Nifti(str(tmp_path), splits={"train": "train", "valid": "val"}, folds=2, fold=0, **places)
 
 
 def test_the_record_of_splits_names_the_fold(tree: Path, tmp_path: Path) -> None:
