@@ -45,10 +45,14 @@ class LabelStudio(Annotated):
             where = f"task {shown(task.get('id', number))}"
             given = [one for one in task["annotations"] if isinstance(one, dict) and not one.get("was_cancelled")]
             records.told["further annotations of an image left out"] += max(0, len(given) - 1)
+            if not given and task["annotations"]:
+                records.told["images whose annotations were all cancelled or skipped, left out"] += 1
+                continue
             image = self.add_image(records, path, self._name(path, task, folder, where), [folder])
             if image is None:
                 continue
             results = given[0].get("result") if given else []
+            records.told["images without an annotation, read as images without objects"] += not results
             for place, result in enumerate(results if isinstance(results, list) else []):
                 self._object(records, image, result, f"{where}, result {place}")
         return records

@@ -41,6 +41,7 @@ class Via(Annotated):
             image = self.add_image(records, path, entry.get("filename"), [self._folder / "images"])
             if image is None:
                 continue
+            records.told["images without a region, read as images without objects"] += not regions
             for number, region in enumerate(regions):
                 place = f"{entry['filename']}, regions[{number}]"
                 shape = region["shape_attributes"]

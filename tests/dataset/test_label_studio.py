@@ -60,6 +60,22 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         LabelStudio(str(tmp_path))
 
 
+def test_tasks_without_an_annotation_are_counted_and_skipped_ones_left_out(tmp_path: Path) -> None:
+    tasks = [task(number, f"{number}.png", result("rectanglelabels", "cat", **BOX)) for number in range(4)]
+    for number in range(4):
+        write(tmp_path / f"images/{number}.png", picture(SIZE))
+    tasks[1]["annotations"] = []
+    tasks[2]["annotations"][0]["was_cancelled"] = True
+    tasks[3]["annotations"][0]["result"] = []
+    (tmp_path / "train.json").write_text(json.dumps(tasks))
+    with pytest.warns(Notice) as told:
+        found = LabelStudio(str(tmp_path))
+    assert [path.stem for path in found.files()] == ["0", "1", "3"]
+    said = " ".join(str(one.message) for one in told)
+    assert "2 images without an annotation, read as images without objects" in said
+    assert "1 image whose annotations were all cancelled or skipped, left out" in said
+
+
 @pytest.mark.parametrize(
     ("found", "said"),
     [

@@ -88,3 +88,9 @@ def test_an_attribute_that_no_region_has_is_answered_with_the_others_or_null(tmp
     save(tmp_path, "train", [region(SQUARE, kind="cat")])
     with pytest.raises(UserError, match=r"no region has 'sort'; choose one of kind$"):
         Via(str(tmp_path), attribute="sort")
+
+
+def test_images_without_a_region_are_counted(tmp_path: Path) -> None:
+    save(tmp_path, "train", [])
+    with pytest.warns(Notice, match="1 image without a region, read as an image without objects"):
+        Via(str(tmp_path), classes=["cat"])
