@@ -15,7 +15,7 @@ from densepred.dataset.labels import Labels
 from densepred.dataset.pairs import Pair
 from densepred.dataset.palette import Colour
 from densepred.dataset.reader import Reader
-from densepred.errors import UserError
+from densepred.errors import UserError, shown
 from densepred.types import Info, Sample
 
 
@@ -117,9 +117,11 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def listed(path: Path, images: Path, masks: Path, extension: str = ".png") -> list[Pair]:
     """Return the pair that each line of a list names by its first word, .jpg and `extension`. Raises UserError."""
-    pairs = []
+    pairs, seen = list[Pair](), dict[str, int]()
     for number, line in lines(path):
         id, where = line.split()[0], f"{path}: line {number}"
+        if seen.setdefault(id, number) != number:
+            raise UserError(f"{where}: names {shown(id)} again, as line {seen[id]} does; remove one of them")
         image = paths.inside(images, f"{id}.jpg", where)
         pairs.append(Pair(id, image, paths.inside(masks, f"{id}{extension}", where)))
     return complete(pairs, str(path))

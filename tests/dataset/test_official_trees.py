@@ -63,6 +63,13 @@ def test_voc_is_read_by_its_lists(voc: Path) -> None:
         Voc(str(voc / "JPEGImages"))
 
 
+def test_an_image_that_a_list_names_twice_is_refused(voc: Path) -> None:
+    path = voc / "ImageSets/Segmentation/train.txt"
+    path.write_text(f"\n{path.read_text().strip()}\n" * 2)
+    with pytest.raises(UserError, match=r"train\.txt: line .: names '.*' again, as line 2 does; remove one"):
+        Voc(str(voc))
+
+
 def test_cityscapes_ids_become_train_ids(tmp_path: Path) -> None:
     for city, frame in (("aachen", "000000_000019"), ("bremen", "000001_000019")):
         name = f"{city}_{frame}"
