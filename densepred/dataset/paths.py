@@ -76,6 +76,10 @@ def fractions(splits: Mapping[str, Any], split: str) -> dict[str, float]:
     whole = [part for part in splits.values() if isinstance(part, int) and part > 1]
     if len(whole) > 1 and sum(whole) == PER_CENT:
         raise UserError(f"dataset.splits: {dict(splits)}; give fractions, such as {{train: 0.8, valid: 0.2}}")
+    odd = [splits[name] for name in found if isinstance(splits[name], int)]
+    if odd and len(found) < len(splits):
+        text = f'{odd[0]} is a fraction, beside names: quote a name ("{odd[0]}"), or write 1.0 for all images'
+        raise UserError(f"dataset.splits: {dict(splits)}; {text}")
     split = split_word(split)
     if found and split in splits and split not in found:
         given = " and ".join(f"{name}: {part:g}" for name, part in found.items())

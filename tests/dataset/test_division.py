@@ -98,3 +98,10 @@ def test_years_are_names_and_parts_of_a_hundred_are_refused() -> None:
         fractions({"train": 80, "valid": 20}, "train")
     with pytest.raises(UserError, match=r"fractions \(train: 0\.8\), of which valid has none; .* valid: 0\.1$"):
         fractions({"train": 0.8, "valid": "val"}, "val")
+
+
+def test_a_folder_called_1_is_no_fraction() -> None:
+    with pytest.raises(UserError, match=r'1 is a fraction, beside names: quote a name \("1"\), or write 1\.0'):
+        fractions({"train": 1, "valid": 2}, "train")
+    assert fractions({"train": "1", "valid": "2"}, "train") == {}
+    assert fractions({"train": 1}, "train") == {"train": 1.0}
