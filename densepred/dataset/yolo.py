@@ -5,6 +5,7 @@ Source: https://docs.ultralytics.com/datasets/segment/
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,11 @@ from densepred.dataset.annotated import Annotated
 from densepred.dataset.coco_instances import ALONE
 from densepred.dataset.records import Records
 from densepred.errors import UserError, shown
+
+KEYPOINTS = (
+    "objects read as polygons, though all may be boxes with keypoints in them, which are to be exported as COCO for "
+    "dataset=coco_keypoints"
+)
 
 
 @dataclass(eq=False)
@@ -49,14 +55,19 @@ class Yolo(Annotated):
             raise UserError(f"{described.path}: {fact}; {remedy}")
         records.told["images without a label file, read as images without objects"] = missing
         records.lost += [(label, label.stem) for label in yolo_file.alone(files, labels)]
+        kinds = Counter[tuple[int, bool]]()
         for file, label in zip(files, labels, strict=True):
-            self._objects(records, records.image(file), label, described.names)
+            kinds += self._objects(records, records.image(file), label, described.names)
+        if len(kinds) == 1 and (only := next(iter(kinds)))[1]:
+            records.told[KEYPOINTS] = kinds[only]
         return records
 
     def _described(self) -> yolo_file.Described:
         return yolo_file.read(paths.find(self.root, self.data, [""], "data")[0], self._folder)
 
-    def _objects(self, records: Records, image: int, path: Path, names: list[str]) -> None:
+    def _objects(self, records: Records, image: int, path: Path, names: list[str]) -> Counter[tuple[int, bool]]:
+        """Add the objects of an image. Return how many have each number of coordinates, and may be keypoints."""
+        kinds = Counter[tuple[int, bool]]()
         height, width = records.size(image)
         for number, (kind, values) in yolo_file.rows(path):
             place = f"{path.relative_to(self._folder).as_posix()}, line {number}"
@@ -66,6 +77,9 @@ class Yolo(Annotated):
                 x, y, w, h = values
                 box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
                 records.add(image, names[kind], place, bbox=box)
+                kinds[yolo_file.BOX, False] += 1
             else:
                 points = [value * (height if index % 2 else width) for index, value in enumerate(values)]
                 records.add(image, names[kind], place, segmentation=[points])
+                kinds[len(values), yolo_file.like_keypoints(values)] += 1
+        return kinds

@@ -145,6 +145,8 @@ def _names(value: Any, path: Path) -> list[str]:
     if isinstance(value, dict) and set(value) == set(range(len(value))):
         listed = [value[number] for number in range(len(value))]
     plain = isinstance(listed, list) and all(isinstance(name, str | int | float) for name in listed)
+    if isinstance(listed, list) and any(isinstance(name, bool) for name in listed):
+        raise UserError(f"{path}: its names are {shown(value)}, words of YAML for true and false; quote them")
     if not plain or not listed:
         raise UserError(f"{path}: its names are {shown(value)}; give a list, or a mapping of 0, 1, ... to names")
     return [str(name) for name in listed]
@@ -198,3 +200,21 @@ def rows(path: Path) -> Iterator[tuple[int, tuple[int, list[float]]]]:
         if not all(-ROUNDING <= value <= 1 + ROUNDING for value in values):
             raise UserError(f"{path}: line {number}: {shown(line)} lies outside 0 to 1; write {FORM}")
         yield number, (int(float(kind)), values)
+
+
+def like_keypoints(values: Sequence[float]) -> bool:
+    """Return True if a polygon's numbers may be a box and keypoints in it, with visibilities or without.
+
+    values: fractions of the image. Unlabelled keypoints are 0, 0.
+    """
+    (x, y, width, height), rest = values[:BOX], values[BOX:]
+    places = [(rest[::2], rest[1::2])]
+    if len(rest) % 3 == 0 and {*rest[2::3]} <= {0.0, 1.0}:
+        places.append((rest[::3], rest[1::3]))
+    return any(
+        all(
+            a == b == 0 or (abs(a - x) <= width / 2 + ROUNDING and abs(b - y) <= height / 2 + ROUNDING)
+            for a, b in zip(*place, strict=True)
+        )
+        for place in places
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,19 @@ def test_a_list_of_names_without_data_yaml(tmp_path: Path) -> None:
     assert parts[0].info == parts[1].info
 
 
+@pytest.mark.parametrize("points", ["0.45 0.4 0 0 0.6 0.7", "0.45 0.4 1 0 0 0", "0.45 0.9 0.5 0.5 0.5 0.6"])
+def test_boxes_with_keypoints_are_not_taken_for_polygons_in_silence(tmp_path: Path, points: str) -> None:
+    """Exports without data.yaml have no kpt_shape. A point outside the box belongs to a polygon."""
+    write(tmp_path / "images/a.png", picture(SIZE))
+    label(tmp_path, "a", f"0 0.5 0.5 0.4 0.6 {points}\n" * 2)
+    (tmp_path / "classes.txt").write_text("cat\n")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", Notice)
+        Yolo(str(tmp_path))
+    said = " ".join(str(one.message) for one in told)
+    assert ("2 objects read as polygons, though all may be boxes with keypoints" in said) == ("0.9" not in points)
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -118,6 +132,7 @@ def test_a_line_of_another_form_is_refused(root: Path, lines: str, said: str) ->
     ("text", "said"),
     [
         ("train: images/train\n", "has no `names`"),
+        ("train: images/train\nnames: [yes, no]\n", "words of YAML for true and false; quote them"),
         ("train: images/train\nnc: 3\n" + NAMES, "nc is 3, but it has 2 names"),
         ("train: images/train\nkpt_shape: [17, 3]\n" + NAMES, "coco_keypoints"),
         ("train: images/nowhere\n" + NAMES, "is missing"),
