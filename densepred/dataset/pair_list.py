@@ -77,7 +77,7 @@ def present(path: Path, rows: list[Row], unpaired: str) -> list[Row]:
 
 
 def of_split(path: Path, rows: list[Row], folder: str, split: str) -> list[Pair]:
-    """Return the pairs whose column `split` is `folder`; if there are none, those of other words for the split, told.
+    """Return the pairs with `folder` in the column `split`; if there are none, those of other words, with a notice.
 
     Raises UserError if there are none either.
     """
@@ -99,7 +99,7 @@ def of_split(path: Path, rows: list[Row], folder: str, split: str) -> list[Pair]
 
 
 def tell_unused(path: Path, rows: list[Row], splits: Mapping[str, str]) -> None:
-    """Tell how many lines are in none of the splits, whose names in the column are the values of `splits`."""
+    """Tell how many lines have none of the names of splits, the values of `splits`, in their column."""
     there = {_word(column) for _, column in rows}
     known = {word for split, name in splits.items() for word in paths.words_there(there, [name], split)}
     unknown = [column for _, column in rows if _word(column) not in known]

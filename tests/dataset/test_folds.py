@@ -154,7 +154,7 @@ def test_a_coco_file_is_divided_into_folds(tmp_path: Path) -> None:
         CocoInstances(**places, split="train", folds=3, fold=0)
 
 
-def test_validation_images_that_folds_leave_out_are_told_for_files_of_tools_and_volumes(tmp_path: Path) -> None:
+def test_folds_of_tool_files_and_volumes_tell_of_validation_images(tmp_path: Path) -> None:
     for split, count in {"train": 12, "val": 2}.items():
         for number in range(count):
             labelme_tree.save(tmp_path, f"{split}/{number}", [labelme_tree.shape("cat", labelme_tree.SQUARE)])

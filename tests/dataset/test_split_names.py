@@ -1,4 +1,4 @@
-"""Names of splits are read as they are typed; another word for the split counts in their absence alone, and is told."""
+"""Names of splits are read as they are typed; another word counts in their absence alone, with a notice."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_column_of_splits_is_read_by_the_word_that_is_typed(listed: Path) -> N
     assert [pairs(listed, split, **swapped)[0] for split in ("train", "valid")] == [["valid"], ["train"]]
 
 
-def test_other_words_of_the_column_are_told(listed: Path) -> None:
+def test_other_words_of_the_column_give_a_notice(listed: Path) -> None:
     found, told = pairs(listed, "valid")
     assert found == ["valid"]
     assert "no line has the split 'val', so valid is read from 'valid'; dataset.splits.valid chooses another" in told
@@ -76,7 +76,7 @@ def test_a_subset_of_cvat_is_the_one_that_is_typed(tmp_path: Path) -> None:
     assert "1 image of subsets that dataset.splits does not name, left out" in told
 
 
-def test_another_folder_or_list_than_the_typed_one_is_told(tmp_path: Path) -> None:
+def test_another_folder_or_list_than_the_typed_one_gives_a_notice(tmp_path: Path) -> None:
     datasets: tuple[tuple[Any, str], ...] = ((Labelme, "labelme"), (VocDetection, "voc"))
     for split in ("train", "val"):
         labelme_tree.tree(tmp_path / "labelme", split)
