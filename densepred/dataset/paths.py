@@ -78,8 +78,8 @@ def fractions(splits: Mapping[str, Any], split: str) -> dict[str, float]:
         raise UserError(f"dataset.splits: {dict(splits)}; give fractions, such as {{train: 0.8, valid: 0.2}}")
     odd = [splits[name] for name in found if isinstance(splits[name], int)]
     if odd and len(found) < len(splits):
-        text = f'{odd[0]} is a fraction, beside names: quote a name ("{odd[0]}"), or write 1.0 for all images'
-        raise UserError(f"dataset.splits: {dict(splits)}; {text}")
+        fact = f"dataset.splits: {odd[0]} is a fraction, beside names in {dict(splits)}"
+        raise UserError(f'{fact}; write a name in quotes ("{odd[0]}"), or 1.0 for all images')
     split = split_word(split)
     if found and split in splits and split not in found:
         given = " and ".join(f"{name}: {part:g}" for name, part in found.items())

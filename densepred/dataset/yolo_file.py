@@ -146,7 +146,7 @@ def _names(value: Any, path: Path) -> list[str]:
         listed = [value[number] for number in range(len(value))]
     plain = isinstance(listed, list) and all(isinstance(name, str | int | float) for name in listed)
     if isinstance(listed, list) and any(isinstance(name, bool) for name in listed):
-        raise UserError(f"{path}: its names are {shown(value)}, words of YAML for true and false; quote them")
+        raise UserError(f"{path}: its names are {shown(value)}, words of YAML for true and false; write them in quotes")
     if not plain or not listed:
         raise UserError(f"{path}: its names are {shown(value)}; give a list, or a mapping of 0, 1, ... to names")
     return [str(name) for name in listed]

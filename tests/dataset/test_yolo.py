@@ -132,7 +132,7 @@ def test_a_line_of_another_form_is_refused(root: Path, lines: str, said: str) ->
     ("text", "said"),
     [
         ("train: images/train\n", "has no `names`"),
-        ("train: images/train\nnames: [yes, no]\n", "words of YAML for true and false; quote them"),
+        ("train: images/train\nnames: [yes, no]\n", "words of YAML for true and false; write them in quotes"),
         ("train: images/train\nnc: 3\n" + NAMES, "nc is 3, but it has 2 names"),
         ("train: images/train\nkpt_shape: [17, 3]\n" + NAMES, "coco_keypoints"),
         ("train: images/nowhere\n" + NAMES, "is missing"),
