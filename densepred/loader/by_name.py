@@ -26,9 +26,11 @@ class ByName(Dataset):
         self.dataset = dataset
         images = {name: getattr(given, name) for name in ("channels", "bands", "mean", "std", "provides")}
         self.info = replace(info, **images)
+        numbers = [info.classes.index(name) for name in given.classes]  # detectors may have more than a map holds
+        self.categories = torch.tensor(numbers, dtype=torch.int64)
         self.classes = torch.full((VOID + 1,), VOID, dtype=torch.uint8)  # of class maps, by the dataset's numbers
-        for index, name in enumerate(given.classes):
-            self.classes[index] = info.classes.index(name)
+        if "semantic" in given.provides:
+            self.classes[: len(numbers)] = self.categories.to(torch.uint8)
         self.keypoints = [given.keypoints.index(name) for name in info.keypoints if name in given.keypoints]
 
     def __len__(self) -> int:
@@ -50,9 +52,8 @@ class ByName(Dataset):
             changed["semantic"] = self.classes[truth.semantic.long()]
         if truth.categories is not None:
             known = truth.categories.long()
-            moved = self.classes[known.clamp(0, VOID)].long()
-            inside = (known >= 0) & (known < len(self.dataset.info.classes))
-            changed["categories"] = torch.where(inside, moved, known)
+            inside = (known >= 0) & (known < len(self.categories))
+            changed["categories"] = known.masked_scatter(inside, self.categories[known[inside]])
         if truth.keypoints is not None and len(self.keypoints) == truth.keypoints.shape[1]:
             changed["keypoints"] = truth.keypoints[:, self.keypoints]
         return replace(truth, **changed)

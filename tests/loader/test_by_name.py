@@ -64,6 +64,15 @@ def test_numbers_follow_the_names() -> None:
     )
 
 
+def test_detectors_may_have_more_classes_than_a_map_holds() -> None:
+    names = tuple(map(str, range(300)))
+    info, given = (Info(classes=order, provides=("boxes",)) for order in (names, names[::-1]))
+    truth = Annotation((1, 4), boxes=torch.zeros(3, 4), categories=torch.tensor([0, 298, 299]))
+    with pytest.warns(Notice, match="matched by name"):
+        data = matched(One(given, truth), info, ("boxes",), "here", "there")
+    assert data[0].truth.need("categories").tolist() == [299, 1, 0]
+
+
 def test_the_same_order_is_left_alone() -> None:
     data = One(ANIMALS, annotated())
     assert matched(data, ANIMALS, ("semantic", "keypoints"), "here", "there") is data
