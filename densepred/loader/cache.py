@@ -112,7 +112,11 @@ class Cached(Dataset):
             return self.dataset[index]
         pixels = {name: self._read(part) for name, part in entry.parts.items()}
         image = pixels.pop(IMAGE)
-        return replace(entry.sample, image=image, truth=replace(entry.sample.truth, **pixels))
+        rows: dict[str, Any] = {
+            name: value.clone() if isinstance(value, Tensor) else list(value)
+            for name, value in entry.sample.truth.rows().items()
+        }
+        return replace(entry.sample, image=image, truth=replace(entry.sample.truth, **rows, **pixels))
 
     def _read(self, part: Part) -> Tensor:
         """Copy a tensor out of the file: transforms may write into it."""
