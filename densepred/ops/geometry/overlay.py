@@ -89,8 +89,11 @@ def _at(points: Tensor, shown: Tensor) -> Tensor:
 def _joined(first: Annotation, second: Annotation, region: Tensor) -> Annotation:
     """Join two annotations that `_cut` has restricted to the two sides of `region`."""
     counts, out = (first.count, second.count), Annotation(first.size)
-    for name in ("semantic", "ignore", "image"):
+    for name in ("semantic", "image"):
         setattr(out, name, _mapped(getattr(first, name), getattr(second, name), region))
+    if first.ignore is not None or second.ignore is not None:  # None ignores nothing
+        below, above = (torch.zeros_like(region) if one.ignore is None else one.ignore for one in (first, second))
+        out.ignore = torch.where(region, above, below)
     if first.instances is not None and second.instances is not None:
         numbered = torch.where(second.instances > 0, second.instances + counts[0], 0)
         out.instances = torch.where(region, numbered, first.instances)

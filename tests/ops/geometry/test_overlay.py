@@ -29,6 +29,13 @@ def test_all_maps_come_from_the_side_of_their_image() -> None:
     assert (first.semantic == 1).all()
 
 
+def test_regions_to_ignore_stay_beside_a_sample_without_any() -> None:
+    some, none = Annotation((4, 6), ignore=torch.ones(4, 6, dtype=torch.bool)), Annotation((4, 6))
+    assert torch.equal(overlay(sample(1, some), sample(2, none), LEFT).truth.need("ignore"), ~LEFT)
+    assert torch.equal(overlay(sample(1, none), sample(2, some), LEFT).truth.need("ignore"), LEFT)
+    assert overlay(sample(1, none), sample(2, none), LEFT).truth.ignore is None
+
+
 def test_instances_without_pixels_go_with_the_center_of_their_box() -> None:
     """The first object has two pixels, the second is hidden from the start, as behind the first."""
     ids = torch.zeros(4, 6, dtype=torch.int32)
