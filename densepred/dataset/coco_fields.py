@@ -83,6 +83,13 @@ def area(record: Mapping[str, Any], where: str) -> float | None:
     return None if value is None else numbers([value], where, "area", 0, FAR * FAR)[0]
 
 
+def likely(area: float | None, changed: Counter[str]) -> float | None:
+    """Return the area of an instance that has a box or a mask; None for 0, which exporters write for an unknown one."""
+    if area == 0:
+        changed["areas of 0, replaced by those of masks or boxes"] += 1
+    return area or None
+
+
 def segmentation(record: Mapping[str, Any], entry: Entry, where: str) -> Outline:
     """Return polygons of three points or more, or a run-length mask of the image's size; None if it is absent.
 

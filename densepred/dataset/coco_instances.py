@@ -156,6 +156,7 @@ class CocoInstances(Dataset):
                 raise Skip("boxes without area" if given else "outlines that cover no pixel of the image")
             if given:
                 changed["boxes without area in the image rebuilt from masks"] += 1
+        area = coco_fields.likely(area, changed)
         return {"class": kind, "crowd": crowd, "box": box, "area": area, "segmentation": segmentation}
 
     def _truth(self, entry: Entry, found: list[Record]) -> Annotation:

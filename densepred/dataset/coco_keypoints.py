@@ -136,9 +136,9 @@ class CocoKeypoints(Dataset):
         box, area = coco_fields.true_box(record, entry, where, changed), coco_fields.area(record, where)
         if box is None:
             box = _rebuilt(points, segmentation, entry, where)
-            area = area or None  # 0 with a box without area
             if record.get("bbox") is not None:
                 changed["boxes without area in the image rebuilt from keypoints or masks"] += 1
+        area = coco_fields.likely(area, changed)
         count = sum(1 for point in points if point[2] > 0)
         return {
             "class": kind,

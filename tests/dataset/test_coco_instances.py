@@ -113,6 +113,12 @@ def test_missing_boxes_and_areas_are_those_of_the_mask(root: Path) -> None:
         assert truth.areas.tolist() == [36]
 
 
+def test_an_area_of_0_is_that_of_the_mask(root: Path) -> None:
+    with pytest.warns(Notice, match="1 area of 0, replaced by"):
+        data = added(root, area=0, segmentation=[square(3, 4, 6)])
+    assert data[1].truth.need("areas").tolist() == [36]
+
+
 EMPTY = [
     ({"segmentation": []}, "empty polygon"),
     ({"segmentation": [[]]}, "empty polygon"),

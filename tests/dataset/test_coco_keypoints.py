@@ -227,6 +227,15 @@ def test_a_person_with_neither_box_nor_keypoints_is_skipped_and_counted(root: Pa
     assert data[1].truth.need("keypoints").shape == (0, 3, 3)
 
 
+def test_an_area_of_0_is_that_of_the_box(root: Path) -> None:
+    points = [4, 6, 2, 0, 0, 0, 12, 6, 1]
+    with pytest.warns(Notice, match="1 area of 0, replaced by"):
+        data = changed(
+            root, lambda d: d["annotations"].append(note(9, 5, [2, 2, 20, 10], 0, keypoints=points) | {"image_id": 8})
+        )
+    assert data[1].truth.need("areas").tolist() == [200]
+
+
 @pytest.mark.parametrize("box", [[3, 3, 0, 5], [3, 3, 5, 0], [7, 6, 0, 0], [-9, 0, 9, 9]])
 def test_a_box_without_area_is_rebuilt_from_the_keypoints(root: Path, box: list[float]) -> None:
     points = [4, 6, 2, 0, 0, 0, 12, 6, 1]
