@@ -41,11 +41,14 @@ def category(record: Mapping[str, Any], classes: Mapping[Id, Class], where: str)
     return classes[found]
 
 
-def crowd(record: Mapping[str, Any], where: str) -> bool:
-    """Return `iscrowd`; False if it is absent."""
+def crowd(record: Mapping[str, Any], where: str, changed: Counter[str] | None = None) -> bool:
+    """Return `iscrowd`; False if it is absent. Objects marked `ignore`, as in CrowdHuman, count as crowds."""
     value = record.get("iscrowd", 0)
     if value not in (0, 1):
         raise UserError(f"{where}: its iscrowd is {shown(value)}; give 0 or 1")
+    if changed is not None and not value and record.get("ignore") == 1:
+        changed["annotations marked ignore, read as crowds: neither hits nor misses"] += 1
+        return True
     return bool(value)
 
 
@@ -90,7 +93,7 @@ def likely(area: float | None, changed: Counter[str]) -> float | None:
     return area or None
 
 
-def segmentation(record: Mapping[str, Any], entry: Entry, where: str) -> Outline:
+def segmentation(record: Mapping[str, Any], entry: Entry, where: str, changed: Counter[str]) -> Outline:
     """Return polygons of three points or more, or a run-length mask of the image's size; None if it is absent.
 
     Raises Skip if it covers nothing.
@@ -108,10 +111,12 @@ def segmentation(record: Mapping[str, Any], entry: Entry, where: str) -> Outline
     if any(len(polygon) % 2 for polygon in out):
         raise UserError(f"{where}: a polygon has an odd number of coordinates; give x and y of each point")
     # Fewer points enclose nothing; pycocotools would read four numbers as a box
-    out = [polygon for polygon in out if len(polygon) >= TINY]
-    if not out:
+    kept = [polygon for polygon in out if len(polygon) >= TINY]
+    if not kept:
         raise Skip("empty polygons")
-    return out
+    if len(kept) < len(out):
+        changed["outlines of fewer than three points beside others, left out"] += len(out) - len(kept)
+    return kept
 
 
 def _runs(value: dict[str, Any], entry: Entry, where: str) -> dict[str, Any]:

@@ -139,9 +139,9 @@ class CocoInstances(Dataset):
         kind = coco_fields.category(record, self._classes, where)
         if not kind:
             raise Skip("of the background")
-        crowd, area = coco_fields.crowd(record, where), coco_fields.area(record, where)
+        crowd, area = coco_fields.crowd(record, where, changed), coco_fields.area(record, where)
         try:
-            segmentation = coco_fields.segmentation(record, entry, where)
+            segmentation = coco_fields.segmentation(record, entry, where, changed)
             missing = "neither segmentation nor box in the image"
         except Skip as reason:
             segmentation, missing = None, str(reason)

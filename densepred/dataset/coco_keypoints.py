@@ -125,12 +125,13 @@ class CocoKeypoints(Dataset):
     def _instance(self, record: Record, entry: Entry, where: str, changed: Counter[str]) -> Record | None:
         kind = coco_fields.category(record, self._classes, where)
         if kind is None:
+            changed["annotations of categories without keypoints, left out"] += 1
             return None
         points = coco_fields.keypoints(record, len(self.info.keypoints), where)
         if others := coco_fields.other_keypoints(record, len(self.info.keypoints)):
             changed[f"instances whose {', '.join(others)} are not read, only their keypoints"] += 1
         try:
-            segmentation = coco_fields.segmentation(record, entry, where)
+            segmentation = coco_fields.segmentation(record, entry, where, changed)
         except Skip:  # many files with keypoints give an empty list
             segmentation = None
         box, area = coco_fields.true_box(record, entry, where, changed), coco_fields.area(record, where)
@@ -142,7 +143,7 @@ class CocoKeypoints(Dataset):
         count = sum(1 for point in points if point[2] > 0)
         return {
             "class": kind,
-            "crowd": coco_fields.crowd(record, where),
+            "crowd": coco_fields.crowd(record, where, changed),
             "box": box,
             "area": (box[2] - box[0]) * (box[3] - box[1]) if area is None else area,
             "segmentation": segmentation,

@@ -113,6 +113,16 @@ def test_missing_boxes_and_areas_are_those_of_the_mask(root: Path) -> None:
         assert truth.areas.tolist() == [36]
 
 
+def test_what_is_marked_ignore_is_a_crowd_and_short_outlines_are_counted(root: Path) -> None:
+    outlines = [square(3, 4, 6), [1, 1, 2, 2]]
+    with pytest.warns(
+        Notice, match="1 annotation marked ignore, read as a crowd.*1 outline of fewer than three points"
+    ):
+        data = added(root, ignore=1, segmentation=outlines)
+    assert data[1].truth.need("crowd").tolist() == [True]
+    assert added(root, ignore=0, segmentation=outlines[:1])[1].truth.need("crowd").tolist() == [False]
+
+
 def test_an_area_of_0_is_that_of_the_mask(root: Path) -> None:
     with pytest.warns(Notice, match="1 area of 0, replaced by"):
         data = added(root, area=0, segmentation=[square(3, 4, 6)])
