@@ -63,6 +63,7 @@ class Log:
         self.folder, self.enabled = folder, enabled
         self.loggers: Sequence[Logger] = ()
         self._ended: list[Logger] = []  # those that could not write
+        self._former: Mapping[str, int] = {}
         self._written, self._told = False, False
         self._lines = {name: Lines(folder / name) for name in (METRICS, TIMING, TEXT)}
         self._hashed: dict[str, tuple[int, Any]] = {}
@@ -114,6 +115,7 @@ class Log:
     def position(self) -> dict[str, int]:
         """Return the length in bytes of each file that grows with the steps. See `sync`.
 
+        Files of a logger that is off keep the length of the checkpoint that the run went on from.
         Raises OSError if lines wait: a run that is resumed from such a checkpoint would lack them.
         """
         self._each(lambda logger: logger.flush())
@@ -121,7 +123,8 @@ class Log:
             if (error := self._lines[name].flush()) is not None:
                 raise error
         text = [self.folder / TEXT] if (self.folder / TEXT).exists() else []
-        return {str(path.relative_to(self.folder)): path.stat().st_size for path in [*self._growing(), *text]}
+        former = {name: length for name, length in self._former.items() if (self.folder / name).is_file()}
+        return former | {str(path.relative_to(self.folder)): path.stat().st_size for path in [*self._growing(), *text]}
 
     def sync(self, position: Mapping[str, int]) -> None:
         """Wait until the files of a position have reached the disk."""
@@ -167,9 +170,13 @@ class Log:
         assert not self._written, "rewind comes before the first entry"
         if not self.enabled:
             return
+        self._former = position
         for path in self._growing():
-            length = position.get(str(path.relative_to(self.folder)), 0)
+            name = str(path.relative_to(self.folder))
+            length = position.get(name, 0)
             if length == 0:
+                if position and name not in (METRICS, TIMING):
+                    self.warn(f"{path}: the checkpoint records nothing of it, so it begins anew")
                 path.unlink()
             elif length < path.stat().st_size:
                 with path.open("r+b") as file:

@@ -65,6 +65,26 @@ def test_rewinding_truncates_to_the_position_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "timing.jsonl").exists()
 
 
+def test_the_files_of_a_logger_outlast_a_start_without_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = opened(tmp_path)
+    first.scalars("train", {"a": 1.0}, 1, 0)
+    position = first.position()
+    before = {name: (tmp_path / name).read_bytes() for name in position}
+    first.scalars("train", {"a": 2.0}, 2, 0)  # after the checkpoint
+    first.close()
+    without = Log(tmp_path)
+    without.rewind(position)
+    without.scalars("train", {"a": 2.0}, 2, 0)
+    position = without.position()
+    opened(tmp_path).rewind(position)
+    assert {name: (tmp_path / name).read_bytes() for name in before if name != "metrics.jsonl"} == {
+        name: text for name, text in before.items() if name != "metrics.jsonl"
+    }
+    assert not capsys.readouterr().err
+    opened(tmp_path).rewind({"metrics.jsonl": position["metrics.jsonl"]})  # a checkpoint without the record
+    assert "metrics.csv: the checkpoint records nothing of it" in capsys.readouterr().err
+
+
 def test_a_log_that_is_not_the_main_one_writes_nothing(tmp_path: Path) -> None:
     log = Log(tmp_path, enabled=False)
     log.say("x")
