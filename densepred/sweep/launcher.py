@@ -237,7 +237,7 @@ class Processes(Launcher):
         self.jobs.append(job)
         if state == "stopped" and stopping:
             self.cut.append(job)
-        else:
+        elif not alone:  # a search would count the trial as failed, and sweep.resume= would leave it out
             self.told(job)
         if output is not None or alone:
             score = f", {job.monitor} {shown(job.value)}" if job.value is not None else ""

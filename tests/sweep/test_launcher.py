@@ -122,8 +122,10 @@ def test_a_job_that_a_signal_ended_goes_on_later(
     sweep.setup(hydra_context=None, task_function=None, config=OmegaConf.create({"hydra": node}))
     plan: Any = SimpleNamespace(number=0, overrides=["seed=1"], folder=tmp_path / "0")
     sweep.running[0] = plan
-    ledger = Ledger(tmp_path)
+    ledger, ended = Ledger(tmp_path), []
+    sweep.told = ended.append
     sweep._end(plan, Entry(0, ["seed=1"], "", "begun", "0"), ledger, None, code, 1.0, stopping)
+    assert [job.code for job in ended] == [code] * (state == "failed")  # a search goes on with the others
     assert ledger.last()["0"].state == state
     again = f"go on with it by densepred-train sweep.resume={tmp_path}"
     told = "" if code != 75 else f"job 0: exit 75 after 1 s: a signal stopped it alone; {again}\n"
