@@ -7,6 +7,7 @@ from pathlib import Path
 
 CHECKPOINTS = "checkpoints"
 RUN = "overrides.txt"  # each run records in it what was typed
+SWEEP = ("ledger.jsonl", "command.json")  # what the folder of a sweep holds
 CONVERT = "save its weights there as safetensors, then densepred-import"
 IMAGE = "an image; densepred-predict applies a model to it: ckpt=RUN input=IMAGE"
 KINDS = (
@@ -47,13 +48,17 @@ def folder(path: Path) -> str | None:
     run = run_of(path)
     if run is not None:
         return f"a part of a run; give the run itself: {run}"
-    if (path / "multirun.yaml").is_file():
+    if is_sweep(path):
         return "the folder of a sweep; give the folder of one of its runs"
     if (path / RUN).is_file():
         return "a run that has published no weights yet; densepred-train goes on with it by trainer.resume="
     if (path / "config.json").is_file() or (path / "saved_model.pb").is_file():
         return "a model of another framework; densepred-import converts its file of weights"
     return None
+
+
+def is_sweep(path: Path) -> bool:
+    return any((path / name).is_file() for name in SWEEP)
 
 
 def run_of(path: Path) -> Path | None:

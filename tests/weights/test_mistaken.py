@@ -10,7 +10,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from densepred.errors import UserError
+from densepred.rundir import provenance
 from densepred.rundir.checkpoints import Checkpoints
+from densepred.sweep import ledger, record
+from densepred.weights import mistaken
 from densepred.weights.file import load_model
 from densepred.weights.header import find_weights, read_header
 from densepred.weights.pretrained import _open
@@ -77,6 +80,9 @@ def test_a_state_elsewhere_is_refused_and_weights_of_other_programs_are_read(run
         read_header(folder / "theirs.safetensors")
     assert _open("init", str(folder / "theirs.safetensors"))[1].keys() == {"conv.weight"}
     (tmp_path / "sweep").mkdir()
-    (tmp_path / "sweep" / "multirun.yaml").touch()
+    assert (ledger.NAME, record.FILE) == mistaken.SWEEP
+    record.write(tmp_path / "sweep", "train", ["seed=1,2"])
     with pytest.raises(UserError, match="folder of a sweep"):
         find_weights(tmp_path / "sweep")
+    with pytest.raises(UserError, match=rf"folder of a sweep; type sweep\.resume={tmp_path / 'sweep'}"):
+        provenance.overrides(tmp_path / "sweep")
