@@ -125,6 +125,8 @@ class TrainState:
         progress = meta["progress"]
         stateful = bool(self.optimizer.defaults.get("momentum", 1))
         if stateful and not slots and progress["step"] > progress.get("skipped", 0):
+            if "optimizer.momentum" in changed:
+                return ["optimizer.momentum: the run had none, so the momentum begins at zero"]
             raise UserError("lacks optimizer: it has no slot of any parameter")
         before = meta.get("parameters", list(parameters))
         gone, new = len({*before} - {*parameters}), len({*parameters} - {*before})

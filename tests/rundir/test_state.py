@@ -102,6 +102,20 @@ def test_a_closed_form_has_weights_and_counters_alone() -> None:
     assert state["meta"]["scaler"] == {}
 
 
+def test_momentum_begins_at_zero_in_a_run_that_had_none() -> None:
+    def with_momentum(value: float) -> TrainState:
+        state = begun()
+        state.optimizer = torch.optim.SGD(state.model.parameters(), lr=0.1, momentum=value)
+        return state
+
+    plain = with_momentum(0.0)
+    advance(plain, 0)
+    (note,) = with_momentum(0.9).load_state_dict(plain.state_dict(), ["optimizer.momentum"])
+    assert note == "optimizer.momentum: the run had none, so the momentum begins at zero"
+    with pytest.raises(UserError, match="lacks optimizer"):
+        with_momentum(0.9).load_state_dict(plain.state_dict())
+
+
 def test_frozen_parts_stay_in_evaluation_mode() -> None:
     state = begun()
     state.frozen = [state.model.get_submodule("1")]
