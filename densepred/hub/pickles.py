@@ -6,6 +6,7 @@ mapping of names to dense tensors; everything else is ignored.
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from densepred.errors import UserError, out_of_memory
+from densepred.errors import Notice, UserError, out_of_memory
 
 USUAL = ("state_dict", "model_state_dict", "model_state", "model", "weights", "params", "net", "network")
 """Keys under which training programs save the weights of their network, the most reliable first."""
@@ -88,4 +89,9 @@ def _choice(sets: Mapping[str, Any], path: Path, key: str | None) -> str:
     usual = [place for place in USUAL if place in sets]
     if len(sets) > 1 and not usual:
         raise UserError(f"{path}: holds several sets of tensors: {shown}; choose one by key=...")
-    return usual[0] if usual else next(iter(sets))
+    place = usual[0] if usual else next(iter(sets))
+    if len(sets) > 1:
+        warnings.warn(
+            f"{path}: holds the sets {shown}; taken is {place}, key=... chooses another", Notice, stacklevel=4
+        )
+    return place

@@ -1,0 +1,22 @@
+"""Files of several sets of tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from densepred.errors import Notice
+from densepred.hub import pickles
+
+
+def test_the_sets_beside_the_one_that_is_taken_are_named(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"state_dict": {"w": torch.zeros(1)}, "state_dict_ema": {"w": torch.ones(1)}}, path)
+    with pytest.warns(Notice, match=r"the sets state_dict, state_dict_ema; taken is state_dict, key=\.\.\. chooses"):
+        assert pickles.read(path)["w"] == 0
+    assert pickles.read(path, "state_dict_ema")["w"] == 1
+    torch.save({"state_dict": {"w": torch.zeros(1)}, "epoch": 3}, path)
+    pickles.read(path)
+    assert not recwarn.list
