@@ -53,12 +53,22 @@ def _mistakes(override: Override, word: str, typed: Typed) -> Iterator[str]:
         yield from _removed(key, word, typed)
         return
     value = text.split(",") if override.is_sweep_override() else override.value()
-    if isinstance(value, str):
+    if value is None and key in typed.groups():
+        yield _none(key, typed)
+    elif isinstance(value, str):
         yield from _replaced(key, text, [value], word, typed)
     elif isinstance(value, list) and override.is_sweep_override():
         yield from _replaced(key, text, [str(option) for option in value], word, typed)
     elif isinstance(value, list) and key in typed.groups() - set(SEVERAL):
         yield listed(key, [str(option) for option in value])
+
+
+def _none(group: str, typed: Typed) -> str:
+    default = help.groups((typed.configs / f"{typed.name}.yaml").read_text(encoding="utf-8")).get(group, "null")
+    if group in SEVERAL:
+        return f"{group}=null: names no option; " + ("leave it out" if default == "null" else f"type {group}=[]")
+    option = "none" if "none" in typed.options(group) else default
+    return f"{group}=null: names no option; type {group}={option}, or another option of --help"
 
 
 def _removed(key: str, word: str, typed: Typed) -> Iterator[str]:

@@ -37,6 +37,10 @@ def answer(*words: str, name: str = "train") -> str:
         (["~model=unet"], "model=unet"),
         (["~trainer"], "trainer=default"),
         (["~transform.train"], "transform.train=[]"),
+        (["metric=null"], "metric=[]"),
+        (["logger=null"], "logger=[]"),
+        (["loss=null"], "loss=ce"),
+        (["transform=null"], "transform=none"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -97,3 +101,10 @@ def test_settings_are_changed_not_removed(key: str, place: str) -> None:
 )
 def test_what_hydra_understands_passes(typed: list[str]) -> None:
     groups.check(Typed("train", command.configs(), typed))
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("train", "recipe=null"), ("train", "experiment=null"), ("eval", "metric=null")]
+)
+def test_null_for_a_group_that_has_no_default_is_to_be_left_out(name: str, word: str) -> None:
+    assert answer(word, name=name) == f"{word}: names no option; leave it out"
