@@ -11,7 +11,7 @@ from densepred.cli import command, compose, overrides
 from densepred.errors import Notice, UserError
 from densepred.hub import zoo
 from densepred.process import ranks
-from densepred.rundir import secrets
+from densepred.rundir import override, secrets
 from densepred.weights import header
 
 EXAMPLES = """
@@ -36,10 +36,10 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
 
     They come from a file of unknown origin, so they may only set plain values of a dataset.
     """
-    words = {word.partition("=")[0]: word.partition("=")[2] for word in arguments}
-    if "dataset" in words or "ckpt" not in words:
+    keys, ckpt = {override.key(word) for word in arguments}, override.value(arguments, "ckpt")
+    if "dataset" in keys or ckpt is None:
         return []
-    first = _first(words["ckpt"])
+    first = _first(ckpt)
     if zoo.is_name(first):
         raise UserError(f"ckpt={first}: published weights come without a dataset; add dataset=... with their classes")
     path = header.find_weights(first)
@@ -52,7 +52,7 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
         typed = overrides.plain(stored.get("overrides", []), "dataset")
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return [f"dataset={option}", *secrets.typed_again(str(path), _untyped(typed, words), arguments)]
+    return [f"dataset={option}", *secrets.typed_again(str(path), _untyped(typed, keys), arguments)]
 
 
 def _first(ckpt: str) -> str:
@@ -60,8 +60,8 @@ def _first(ckpt: str) -> str:
     return ckpt.strip("'\"[] ").split(",")[0].strip("'\" ") if ckpt.startswith("[") else ckpt.strip("'\"")
 
 
-def _untyped(recorded: list[str], words: dict[str, str]) -> list[str]:
-    return [word for word in recorded if word.partition("=")[0] not in words]
+def _untyped(recorded: list[str], keys: set[str]) -> list[str]:
+    return [word for word in recorded if override.key(word) not in keys]
 
 
 def evaluate(cfg: DictConfig) -> int:

@@ -13,7 +13,8 @@ from densepred.cli.typed import Typed
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.process import ranks
-from densepred.rundir import provenance, secrets
+from densepred.rundir import override, provenance, secrets
+from densepred.settings import TrainerSettings
 
 EXAMPLES = """
 densepred-train                                             the default model on drawn scenes
@@ -36,7 +37,7 @@ def main() -> None:
 def prepared(arguments: list[str]) -> list[str]:
     """Return overrides to put before those that are typed: of a run to go on from, and the model's output stride."""
     resumed = recorded(arguments)
-    if any(word.startswith("trainer.resume=") and word != f"trainer.resume={claim.AUTO}" for word in arguments):
+    if override.value(arguments, "trainer.resume") not in (None, claim.AUTO):
         return resumed
     typed = Typed("train", command.configs(), [*flags.split(sys.argv[1:])[0], *arguments])
     before = inherited(typed)
@@ -45,30 +46,44 @@ def prepared(arguments: list[str]) -> list[str]:
 
 def recorded(arguments: list[str]) -> list[str]:
     """Return the overrides that `trainer.resume=RUN` was started with, except those that are typed again."""
-    folder = next((word.partition("=")[2] for word in arguments if word.startswith("trainer.resume=")), "null")
+    folder = override.value(arguments, "trainer.resume")
     if folder == claim.AUTO:
         require_folder(arguments)
-    if folder in ("null", claim.AUTO):
+    if folder in (None, "null", claim.AUTO):
         return []
-    if not folder.strip("'\" "):
+    if not folder:
         raise UserError("trainer.resume= names no folder; type trainer.resume=RUN, or leave it out")
-    run = expand(folder.strip("'\""))
+    run = expand(folder)
     if run.is_file():
         raise UserError(f"trainer.resume={run}: is a file; give the folder of a run, or weights.init=FILE")
     if not run.is_dir():
         raise UserError(f"trainer.resume={run}: there is no such run folder; see `ls runs`")
-    typed = {word.partition("=")[0].lstrip("+~") for word in arguments}
-    before = provenance.overrides(run)
-    before = [word for word in before if word.partition("=")[0].lstrip("+~") not in typed]
+    typed = {*(override.key(word) for word in arguments), *provenance.OF_ONE_START}
+    before = [word for word in provenance.overrides(run) if override.key(word) not in typed]
     return secrets.typed_again(f"trainer.resume={run}", before, arguments)
+
+
+def require_words(trainer: TrainerSettings) -> None:
+    """Raise UserError for settings of one start that come from a file or from a mapping, and so would be recorded."""
+    typed = {override.key(word) for word in command.overrides()}
+    if trainer.resume is not None and "trainer.resume" not in typed:
+        raise UserError(
+            "trainer.resume: set in a file or a mapping, which does not restore the settings of the run; "
+            f"type trainer.resume={trainer.resume}"
+        )
+    if trainer.allow and "trainer.allow" not in typed:
+        raise UserError(
+            "trainer.allow: set in a file or a mapping, so it would count for every start; "
+            f"type 'trainer.allow=[{','.join(trainer.allow)}]'"
+        )
 
 
 def require_folder(arguments: list[str]) -> None:
     """Raise UserError unless a folder is typed in which `trainer.resume=auto` can begin or go on."""
-    typed = next((word.partition("=")[2] for word in arguments if word.startswith("hydra.run.dir=")), "")
+    typed = override.value(arguments, "hydra.run.dir")
     if not typed or "${now:" in typed:
         raise UserError("trainer.resume=auto: the folder must be the same at every start; add hydra.run.dir=DIR")
-    path = expand(typed.strip("'\""))
+    path = expand(typed)
     if path.exists() and not path.is_dir():
         raise UserError(f"hydra.run.dir={path}: is a file; choose a folder")
     from densepred.rundir import lock  # with torch
@@ -83,6 +98,7 @@ def train(cfg: DictConfig) -> int:
 
     built = recipe.choose(cfg, command.choices(), command.overrides())
     settings = compose.settings(cfg)
+    require_words(settings.trainer)
 
     used = {str(group) for group in compose.INJECTED} - compose.idle_groups(cfg)
     job = training.TrainingJob(

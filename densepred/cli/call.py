@@ -20,6 +20,7 @@ from densepred.cli.compose import register
 from densepred.errors import UserError
 from densepred.process import watch
 from densepred.process.stop import StopFlag, Stopped
+from densepred.rundir import override
 from densepred.sweep import launcher, record
 
 TAKEN = ("--config-dir", "-cd", "--config-name", "-cn")
@@ -81,7 +82,7 @@ def _check(words: Sequence[str]) -> None:
     for word in words:
         if not isinstance(word, str):
             raise UserError(f"{word!r}: overrides are texts; write 'key=value', such as 'trainer.max_steps=20'")
-        if word.startswith(f"{record.RESUME}="):
+        if override.key(word) == record.RESUME:
             raise UserError(f"{record.RESUME}: sweeps are for the command line; type the command in a shell")
     for flag in flags.split(words)[0]:
         if flag.startswith("-") and flag.partition("=")[0] not in TAKEN:

@@ -15,12 +15,12 @@ from densepred.cli.typed import Typed, at
 from densepred.errors import UserError
 from densepred.home import expand
 from densepred.output import HIDDEN
-from densepred.rundir import provenance
+from densepred.rundir import override, provenance
 from densepred.weights import header
 
 MODEL = ("model", "encoder", "decoder", "upsample")
 GROUPS = (*MODEL, "task")
-KEY = "weights.init="
+KEY = "weights.init"
 MISSING = object()
 
 
@@ -29,17 +29,17 @@ def inherited(typed: Typed) -> list[str]:
 
     `model=` typed takes no part of the model from RUN, and `experiment=` nothing at all: both choose their own parts.
     """
-    source = next((word.removeprefix(KEY) for word in typed.words if word.startswith(KEY)), "").strip("'\"")
-    if source in ("", "null"):
+    source = override.value(typed.words, KEY)
+    if source in (None, "", "null"):
         return []
-    own = {word.partition("=")[0].lstrip("+~") for word in typed.words}
+    own = {override.key(word) for word in typed.words}
     if "experiment" in own:
-        say(f"{KEY}{source}: the experiment chooses the model and the task, none is taken from the run")
+        say(f"{KEY}={source}: the experiment chooses the model and the task, none is taken from the run")
         return []
     taken = [group for group in GROUPS if group not in own and not (group in MODEL and "model" in own)]
-    words = [word for word in _recorded(expand(source), typed, taken) if word.partition("=")[0].lstrip("+") not in own]
+    words = [word for word in _recorded(expand(source), typed, taken) if override.key(word) not in own]
     if words:
-        say(f"{KEY}{source}: taken from the run: {' '.join(words)}; type a key again for another value")
+        say(f"{KEY}={source}: taken from the run: {' '.join(words)}; type a key again for another value")
     return words
 
 
@@ -52,7 +52,7 @@ def _recorded(source: Path, typed: Typed, taken: Sequence[str]) -> Iterator[str]
     before = [word for word in provenance.overrides(run) if not _left_out(word)]
     chosen, config = typed.choices(before), typed.compose(before)
     if chosen is None or config is None:
-        say(f"{KEY}{source}: its settings cannot be read here, so the model is the one that is typed, or the default")
+        say(f"{KEY}={source}: its settings cannot be read here, so the model is the one that is typed, or the default")
         return
     idle = compose.idle_groups(OmegaConf.create(config))
     options = [
@@ -65,7 +65,7 @@ def _recorded(source: Path, typed: Typed, taken: Sequence[str]) -> Iterator[str]
         try:  # the folder may be of unknown origin
             overrides.plain([word.lstrip("+") for word in words], group)
         except UserError as error:
-            raise UserError(f"{KEY}{source}: {error}") from error
+            raise UserError(f"{KEY}={source}: {error}") from error
         yield from words
 
 

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from densepred.cli import command, compose
 from densepred.errors import Notice
 from densepred.eval import dataset_of_checkpoint
+from densepred.rundir import override
 
 EXAMPLES = """
 densepred-export ckpt=RUN output=model.onnx                      raw heads, any batch, height and width
@@ -26,14 +27,14 @@ def main() -> None:
 
 def dataset_if_compared(arguments: list[str]) -> list[str]:
     """Return the dataset of the checkpoint, as overrides, if its images are to be compared."""
-    wanted = [word for word in arguments if word.startswith("images=") and word != "images=0"]
+    wanted = override.value(arguments, "images") not in (None, "0")
     return dataset_of_checkpoint(arguments) if wanted else []
 
 
 def export(cfg: DictConfig) -> int:
     """Export; the exit code is 0, and 2 if the file's outputs differ from the model's."""
     settings = compose.settings(cfg)
-    idle = [word for word in command.overrides() if word.split(".")[0].split("=")[0] in ("dataset", "data")]
+    idle = [word for word in command.overrides() if override.key(word).split(".")[0] in ("dataset", "data")]
     if idle and not settings.images:
         warnings.warn(f"{idle[0]}: has no effect without images=; add images=20", Notice, stacklevel=2)
     from densepred.jobs import export as job  # with torch, which --help does without

@@ -13,6 +13,7 @@ from densepred.engine.closed_form import ClosedFormFit
 from densepred.engine.trainer import Trainer
 from densepred.nn import ceil_div
 from densepred.ops.loss import fused
+from densepred.rundir import override
 from densepred.settings import TrainSettings
 from densepred.task import Task
 
@@ -45,7 +46,7 @@ def without(
     if isinstance(fitter, Trainer):
         steps, interval = fitter.lengths(batches)
         yield from _warmup(fitter.scheduler.warmup, steps)
-        if any(word.lstrip("+").startswith("trainer.patience=") for word in overrides):
+        if any(override.key(word) == "trainer.patience" for word in overrides):
             yield from _patience(settings.trainer.patience, steps, interval)
 
 

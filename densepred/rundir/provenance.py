@@ -18,9 +18,10 @@ from yaml import YAMLError
 from densepred.atomic import replace, write_json
 from densepred.build import renamed, yaml_file
 from densepred.errors import UserError
-from densepred.rundir import commit, secrets
+from densepred.rundir import commit, override, secrets
+from densepred.weights import mistaken
 
-OF_ONE_START = ("trainer.resume=", "trainer.allow=")  # settings of one start, not of the run
+OF_ONE_START = ("trainer.resume", "trainer.allow")  # settings of one start, not of the run
 OVERRIDES = "overrides.txt"
 PACKAGES = ("densepred", "torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "safetensors")
 
@@ -39,7 +40,7 @@ def write(folder: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> 
 
 def of_run(overrides: Sequence[str]) -> list[str]:
     """Return the overrides that belong to a run rather than to one start of it, with their secrets hidden."""
-    return [secrets.redacted(word) for word in overrides if not word.startswith(OF_ONE_START)]
+    return [secrets.redacted(word) for word in overrides if override.key(word) not in OF_ONE_START]
 
 
 def as_written(config: DictConfig) -> dict[str, Any]:
@@ -106,8 +107,8 @@ def _not_a_run(folder: Path) -> str:
     for run in (folder.parent, folder.parent.parent):
         if exists(run) and "checkpoints" in (folder.name, folder.parent.name):
             return f"a part of a run; give the run itself: {run}"
-    if (folder / "multirun.yaml").is_file():
-        return "the folder of a sweep; give the folder of one of its runs"
+    if mistaken.is_sweep(folder):
+        return f"the folder of a sweep; type sweep.resume={folder}, or give the folder of one of its runs"
     return f"holds no run: {OVERRIDES} is missing; if the run ended before it was recorded, start it again"
 
 

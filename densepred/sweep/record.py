@@ -9,7 +9,7 @@ from pathlib import Path
 from densepred import atomic
 from densepred.errors import UserError
 from densepred.home import expand
-from densepred.rundir import secrets
+from densepred.rundir import override, secrets
 from densepred.sweep import ledger
 
 FILE = "command.json"
@@ -28,19 +28,19 @@ def restored(command: str, arguments: Sequence[str]) -> list[str]:
 
     What is typed beside it counts for this start. Raises UserError for a folder that holds no sweep of the command.
     """
-    named = [word.partition("=")[2].strip("'\" ") for word in arguments if word.startswith(f"{RESUME}=")]
-    typed = [word for word in arguments if not word.startswith(f"{RESUME}=")]
-    if not named or named[-1] == "null":
+    named = override.value(arguments, RESUME)
+    typed = [word for word in arguments if override.key(word) != RESUME]
+    if named in (None, "null"):
         return typed
-    if not named[-1]:
+    if not named:
         raise UserError(f"{RESUME}= names no folder; type {RESUME}=DIR, or leave it out")
-    folder = expand(named[-1])
+    folder = expand(named)
     key = f"{RESUME}={folder}"
     if (file := missing(folder)) is not None:
         raise UserError(f"{key}: there is no {file}, so it is no folder of a sweep; see `ls multirun`")
     words = _read(folder / FILE, command)
-    again = {_key(word) for word in typed} | {FOLDER}
-    kept = [word for word in words if word.startswith("-") or _key(word) not in again]
+    again = {override.key(word) for word in typed} | {FOLDER}
+    kept = [word for word in words if word.startswith("-") or override.key(word) not in again]
     return ["--multirun", *secrets.typed_again(key, kept, typed), *typed, quoted(FOLDER, folder)]
 
 
@@ -75,7 +75,3 @@ def quoted(key: str, path: Path) -> str:
     """Return an override that sets a key to a path, whatever characters it has."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'{key}="{text}"'
-
-
-def _key(word: str) -> str:
-    return word.partition("=")[0].lstrip("+~")
