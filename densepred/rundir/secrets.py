@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from densepred import output
 from densepred.errors import UserError
 from densepred.output import HIDDEN
+from densepred.rundir import override
 
 SECRET = re.compile(
     r"(?i:passw|passphrase|secret|credential|(api|access|private|signing)_?key|bearer|cookie)"
@@ -26,10 +27,15 @@ SECRET = re.compile(
 )
 """Keys that sound secret. Short words count as whole words only: author, passes and num_tokens are none."""
 
-LOGIN = re.compile(r"(\w+://)([^/@\s?#]+)@")
+PORT = r"[^/@\s]+:\d{1,5}[/?#]"
+REST = r"(?:(?!\w+://)[^\s'\"])*"
+LOGIN = re.compile(rf"(\w+://)((?!{PORT})[^/@\s?#:]*:{REST}|[^/\s?#]+)@")
+"""Name and password in an address, up to its last `@`: many a password holds `/`, `?` or `@` as they are."""
+
 QUERY = re.compile(r"(?<=[?&#])([^=&#\s]+)=([^&#\s'\"]+)")
 ADDRESS = re.compile(r"\w+://\S+")
 VARIABLE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 LONG = 16  # characters of a value in the query of an address that count as secret whatever its name
 
 
@@ -61,9 +67,12 @@ def _learn(node: Any, at: str, config: DictConfig, secret: bool = False) -> None
 
 
 def _of_environment(value: object) -> None:
-    """Hide a value of the environment, except for the path of something that exists: it stands in every message."""
+    """Hide a value of the environment, except for plain numbers and words, and for paths that exist.
+
+    They stand in many messages, and tell nothing.
+    """
     text = "" if value is None else str(value)
-    plain = text.lower() in ("true", "false", "null", "none") or text.isdecimal()
+    plain = text.lower() in ("true", "false", "null", "none") or NUMBER.fullmatch(text) is not None
     if text and not plain and not (os.sep in text and Path(text).exists()):
         output.keep_secret(text)
 
@@ -114,11 +123,11 @@ def _plain(text: str) -> str:
     return ADDRESS.sub(lambda found: QUERY.sub(rf"\1={HIDDEN}", found[0]), text)
 
 
-def redacted(override: str) -> str:
+def redacted(word: str) -> str:
     """Return an override `key=value` with its secrets hidden, also those in a mapping or a list."""
-    key, equals, value = override.partition("=")
+    key, equals, value = word.partition("=")
     if not equals:
-        return output.without_secrets(override)
+        return output.without_secrets(word)
     secret = any(map(is_secret, re.split(r"[.@/]", key)))
     if value[:1] in ("{", "["):
         return f"{key}={output.without_secrets(_plain(_nested(value, secret)))}"
@@ -181,15 +190,13 @@ def typed_again(source: str, words: Sequence[str], typed: Sequence[str]) -> list
 
     Raises UserError for a secret that is not typed: files of a run never hold one.
     """
-    keys = [_key(word) for word in typed]
+    keys = [override.key(word) for word in typed]
     kept = []
     for word in words:
         if HIDDEN not in word:
             kept.append(word)
-        elif not any(key == _key(word) or key.startswith(f"{_key(word)}.") for key in keys):
-            raise UserError(f"{source}: {_key(word)} held a secret, which is not recorded; type {_key(word)}=... again")
+            continue
+        hidden = override.key(word)
+        if not any(key == hidden or key.startswith(f"{hidden}.") for key in keys):
+            raise UserError(f"{source}: {hidden} held a secret, which is not recorded; type {hidden}=... again")
     return kept
-
-
-def _key(word: str) -> str:
-    return word.partition("=")[0].lstrip("+~")

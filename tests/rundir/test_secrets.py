@@ -59,6 +59,11 @@ def test_ordinary_keys_stay(key: str) -> None:
             "a.b={user: me, auth: {name: <redacted>, deep: [<redacted>]}}",
         ),
         ("a.url=https://me:S@host/x", "a.url=https://<redacted>@host/x"),
+        ("a.url=postgresql://me:p/S@host/x", "a.url=postgresql://<redacted>@host/x"),
+        ("a.url=postgresql://me:p@S?@host/x", "a.url=postgresql://<redacted>@host/x"),
+        ("a.url=[https://a:S@h,https://b:S@i/x]", "a.url=[https://<redacted>@h,https://<redacted>@i/x]"),
+        ("a.url=http://host:8080/x@v1", "a.url=http://host:8080/x@v1"),
+        ("a.url=https://host/x@v1", "a.url=https://host/x@v1"),
         ("a.url=https://host/x?v=1&sig=S#token=S", "a.url=https://host/x?v=<redacted>&sig=<redacted>#token=<redacted>"),
         ('a.url="https://host/x?key=S"', 'a.url="https://host/x?key=<redacted>"'),
         ("a.auth.name=S", "a.auth.name=<redacted>"),
@@ -71,6 +76,13 @@ def test_ordinary_keys_stay(key: str) -> None:
 )
 def test_overrides_keep_everything_except_for_the_secret(word: str, hidden: str) -> None:
     assert secrets.redacted(word.replace("S", PLANTED)) == hidden
+
+
+@pytest.mark.parametrize("number", ["12", "0.001", "-1e-4", ".5", "+3."])
+def test_numbers_of_the_environment_are_no_secrets(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED_RATE", number)
+    secrets.collect(OmegaConf.create({"optimizer": {"lr": "${oc.decode:${oc.env:PLANTED_RATE}}"}}))
+    assert secrets.redacted(f"optimizer.weight_decay={number}") == f"optimizer.weight_decay={number}"
 
 
 def test_what_a_configuration_resolves_to_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
