@@ -25,7 +25,7 @@ from densepred.process.stop import STOPPED, Stopped
 from densepred.rundir import secrets
 from densepred.sweep import pool, record
 from densepred.sweep.job import SweepJob, ended, result
-from densepred.sweep.ledger import Entry, Ledger, identity
+from densepred.sweep.ledger import Entry, Ledger, alone, identity
 from densepred.sweep.live import Live
 from densepred.sweep.pool import Place, Process, Running
 from densepred.sweep.table import aligned, cells, markdown, shown, winner
@@ -124,6 +124,10 @@ class Processes(Launcher):
         configs: those that decide how many jobs run at a time, and on how many devices
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        with alone(self.folder):
+            return self._run(plans, configs)
+
+    def _run(self, plans: Iterable[Planned], configs: Sequence[DictConfig]) -> bool:
         (self.folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra's copy holds raw overrides, secrets included
         record.write(self.folder, self.command, sys.argv[1:])
         free = self.places(configs)

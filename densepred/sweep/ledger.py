@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,24 @@ NAME = "ledger.jsonl"
 
 OF_ONE_START = (("hydra",), ("sweep",), ("trainer", "resume"), ("trainer", "allow"))
 """Parts of the config outside a job's identity: folders, and settings of one start."""
+
+
+@contextmanager
+def alone(sweep: Path) -> Iterator[None]:
+    """Hold the folder of a sweep inside the block. Raises UserError if another process holds it."""
+    handle = os.open(sweep, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"hydra.sweep.dir={sweep}: the sweep still runs in another process; wait for its end or stop it"
+            ) from error
+        except OSError:  # file systems without locks: each job has a lock of its own
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def identity(config: DictConfig) -> str:

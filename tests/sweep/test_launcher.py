@@ -20,7 +20,7 @@ from densepred.process.stop import Stopped
 from densepred.sweep import record
 from densepred.sweep.job import SweepJob, result
 from densepred.sweep.launcher import TABLE, Processes
-from densepred.sweep.ledger import Entry, Ledger
+from densepred.sweep.ledger import Entry, Ledger, alone
 from densepred.sweep.table import aligned, cells, markdown, winner
 from tests.conftest import PATIENCE, REPOSITORY
 
@@ -130,6 +130,16 @@ def test_a_job_that_a_signal_ended_goes_on_later(
     again = f"go on with it by densepred-train sweep.resume={tmp_path}"
     told = "" if code != 75 else f"job 0: exit 75 after 1 s: a signal stopped it alone; {again}\n"
     assert capsys.readouterr().out == told
+
+
+def test_two_starts_of_one_sweep_do_not_run_beside_each_other(tmp_path: Path) -> None:
+    sweep: Any = Processes()
+    node = {"sweep": {"dir": str(tmp_path)}, "job": {"config_name": "train"}}
+    sweep.setup(hydra_context=None, task_function=None, config=OmegaConf.create({"hydra": node}))
+    with alone(tmp_path), pytest.raises(UserError, match="the sweep still runs in another process; wait for its end"):
+        sweep.run([], [])
+    with alone(tmp_path):
+        assert not any(tmp_path.iterdir())
 
 
 def test_a_sweep_over_groups_succeeds_with_0_and_keeps_no_raw_overrides(tmp_path: Path) -> None:
