@@ -128,7 +128,8 @@ def _start(model: Model, settings: TrainSettings, task: Task, log: Log, resume: 
         return task.heads if info is None else build(settings.task["codec"], None, "task.codec")(info=info).heads
 
     try:
-        pretrained.load(model, settings.weights, heads, notes.append, 0.0 if resume else pretrained.LEAST)
+        least = 0.0 if resume else pretrained.LEAST
+        pretrained.load(model, settings.weights, heads, notes.append, least, settings.model)
     except UserError:
         for note in notes:
             log.say(note)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from densepred.build.allowlist import check_info
@@ -16,7 +15,7 @@ from densepred.errors import UserError
 from densepred.hub import zoo
 from densepred.settings import WeightsSettings
 from densepred.types import HeadSpec, Info
-from densepred.weights import mistaken
+from densepred.weights import alike, mistaken, statistics
 from densepred.weights.coverage import Coverage, Names, copy_matching
 from densepred.weights.families import UPSAMPLE, Family, families, setting
 from densepred.weights.file import read_tensors
@@ -46,27 +45,35 @@ class Candidate:
         return len(self.state.keys() & own.keys())
 
 
-def load(model: Model, wanted: WeightsSettings, heads: HeadsOf, say: Say, least: float = LEAST) -> None:
+def load(
+    model: Model,
+    wanted: WeightsSettings,
+    heads: HeadsOf,
+    say: Say,
+    least: float = LEAST,
+    node: Mapping[str, Any] | None = None,
+) -> None:
     """Load the files that `weights.*` names, and report by `say` which tensors were loaded.
 
     `heads` returns the heads of the task for a dataset: None stands for that of the model, an Info for that of a file.
+    `node` holds the settings of the model, to be compared with those of a run.
     Raises UserError if a file covers less than it must: the encoder, the model, or, for `init`, the share `least`.
     """
     if wanted.encoder:
-        load_encoder(model, wanted.encoder, say)
+        load_encoder(model, wanted.encoder, say, node)
     if wanted.init:
-        load_matching(model, wanted.init, heads, say, least)
+        load_matching(model, wanted.init, heads, say, least, node)
     if wanted.model:
-        load_model(model, wanted.model, heads, say)
+        load_model(model, wanted.model, heads, say, node)
 
 
-def load_encoder(model: Model, source: str, say: Say) -> None:
+def load_encoder(model: Model, source: str, say: Say, node: Mapping[str, Any] | None = None) -> None:
     """Load the encoder of a run or of another program's file; the last layers of a classifier are expected extras."""
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, nn.Module):
         raise UserError("weights.encoder: this model has no encoder; use weights.init")
     own = encoder.state_dict()
-    _, state = _open("encoder", source)
+    description, state = _open("encoder", source)
     best = max((_encoder_part(one) for one in candidates(state)), key=lambda one: one.matched(own))
     prefixed = [_prefixed(best, f"{name}.") for name, _ in encoder.named_children()]
     best = max(best, *prefixed, key=lambda one: one.matched(own)) if prefixed else best
@@ -79,8 +86,11 @@ def load_encoder(model: Model, source: str, say: Say) -> None:
             f"weights.encoder={source}: {len(coverage.loaded)} of {len(own)} tensors of the encoder are covered "
             f"(first problem: {(missing or ['no name in common'])[0]}); choose the encoder that the file was made for"
         )
-    _say_settings([word for word in settings_missing(model, best.family) if word.startswith(OURS)], say)
-    _copy_statistics(model, best.family, say)
+    missing = settings_missing(model, best.family) + _differing(description, node, "encoder")
+    _say_settings([word for word in missing if word.startswith(OURS)], say)
+    statistics.of_family(model, best.family, say)
+    if description:
+        statistics.copy(model, state.get("mean"), state.get("std"), "the run", say)
 
 
 def _say_settings(missing: Sequence[str], say: Say) -> None:
@@ -88,7 +98,22 @@ def _say_settings(missing: Sequence[str], say: Say) -> None:
         say(f"  these weights were trained with {' '.join(missing)}")
 
 
-def load_matching(model: Model, source: str, heads: HeadsOf, say: Say, least: float = LEAST) -> None:
+def _differing(description: Mapping[str, Any], node: Mapping[str, Any] | None, part: str = "") -> list[str]:
+    """Return the settings of a run's model, or of one part of it, that `node` has otherwise."""
+    former = description.get("model")
+    if node is None or not isinstance(former, Mapping):
+        return []
+    return alike.differing(former.get(part), node.get(part), part) if part else alike.differing(former, node)
+
+
+def load_matching(
+    model: Model,
+    source: str,
+    heads: HeadsOf,
+    say: Say,
+    least: float = LEAST,
+    node: Mapping[str, Any] | None = None,
+) -> None:
     """Load every tensor that fits. Channels of heads are matched by the names of classes, keypoints and limbs."""
     description, state = _open("init", source)
     before, after = former_names(description, heads), _names(heads(None))
@@ -109,11 +134,11 @@ def load_matching(model: Model, source: str, heads: HeadsOf, say: Say, least: fl
     if by_order := sorted(head for head in after if _by_order(head, before, after, head in declared)):
         reason = "the file names no channels" if before is None else "this model declares no channel_axes"
         say(f"  {reason} of {', '.join(by_order)}: taken in the order of the file where their number fits")
-    _say_settings(settings_missing(model, best.family), say)
-    _copy_statistics(model, best.family, say)
+    _say_settings(settings_missing(model, best.family) + _differing(description, node), say)
+    statistics.of_family(model, best.family, say)
 
 
-def load_model(model: Model, source: str, heads: HeadsOf, say: Say) -> None:
+def load_model(model: Model, source: str, heads: HeadsOf, say: Say, node: Mapping[str, Any] | None = None) -> None:
     """Load a whole model: every tensor must fit, and the settings that the family of the file expects must hold."""
     description, state = _open("model", source)
     before, after = former_names(description, heads), _names(heads(None))
@@ -127,7 +152,9 @@ def load_model(model: Model, source: str, heads: HeadsOf, say: Say) -> None:
     if best.family is not None:  # those models normalise outside, so their files hold no statistics
         coverage.missing = [name for name in coverage.missing if name not in ("mean", "std")]
     say(coverage.text(source))
-    missing = settings_missing(model, best.family)
+    if before is None and (named := [head for head, spec in heads(None).items() if spec.names]):
+        say(f"  the file names no channels of {', '.join(named)}: taken in the order of the file")
+    missing = settings_missing(model, best.family) + _differing(description, node)
     if problems := coverage.problems:
         settings = f"set {' '.join(missing)}, " if missing else ""
         raise UserError(
@@ -138,7 +165,7 @@ def load_model(model: Model, source: str, heads: HeadsOf, say: Say) -> None:
         raise UserError(
             f"weights.model={source}: the same weights would give other outputs here; set {' '.join(missing)}"
         )
-    _copy_statistics(model, best.family, say)
+    statistics.of_family(model, best.family, say)
 
 
 def former_names(description: Mapping[str, Any], heads: HeadsOf) -> dict[str, tuple[str, ...]] | None:
@@ -248,21 +275,6 @@ def _upsampling(model: Model) -> set[object]:
     parts = [part for part in model.modules() if isinstance(part, Upsample)]
     corners = ["_corners" if getattr(part, "align_corners", False) else "" for part in parts]
     return {type(part).__module__.rpartition(".")[2] + more for part, more in zip(parts, corners, strict=True)}
-
-
-@torch.no_grad()
-def _copy_statistics(model: Model, family: Family | None, say: Say) -> None:
-    """Set the mean and std of the model to those of the weights, unless its number of channels differs."""
-    mean = getattr(model, "mean", None)
-    if family is None or not family.mean or not isinstance(mean, Tensor) or mean.numel() != len(family.mean):
-        return
-    std = getattr(model, "std", None)
-    assert isinstance(std, Tensor)
-    wanted = [value.new_tensor(given).view_as(value) for value, given in ((mean, family.mean), (std, family.std))]
-    if not (torch.equal(mean, wanted[0]) and torch.equal(std, wanted[1])):
-        mean.copy_(wanted[0])
-        std.copy_(wanted[1])
-        say(f"  images are normalised as for {family.name}: mean {list(family.mean)}, std {list(family.std)}")
 
 
 def _open(key: str, place: str) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:

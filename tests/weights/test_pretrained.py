@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +18,10 @@ from densepred.contracts import Model
 from densepred.errors import UserError
 from densepred.jobs import training
 from densepred.settings import WeightsSettings
-from densepred.types import HeadSpec
-from densepred.weights import pretrained
+from densepred.types import HeadSpec, Info
+from densepred.weights import alike, pretrained
 from densepred.weights.families import Family, families, matching_families
+from densepred.weights.file import save_weights
 from tests import running
 from tests.conftest import composed
 
@@ -31,9 +34,10 @@ def model(*words: str, channels: int = 3) -> Model:
     return build(node, None, "model", heads=heads, channels=channels, mean=[0.5] * channels, std=[0.5] * channels)
 
 
-def start(net: Model, **wanted: str) -> list[str]:
+def start(net: Model, node: dict[str, Any] | None = None, **wanted: str) -> list[str]:
     notes: list[str] = []
-    pretrained.load(net, WeightsSettings(**wanted), lambda _: {"semantic": HeadSpec(4, kind="classes")}, notes.append)
+    heads = {"semantic": HeadSpec(4, kind="classes")}
+    pretrained.load(net, WeightsSettings(**wanted), lambda _: heads, notes.append, node=node)
     return notes
 
 
@@ -64,6 +68,46 @@ def test_a_run_begins_with_an_official_encoder(classifier: tuple[Path, dict[str,
     found = running.weights(tmp_path / "run")
     assert torch.equal(found["encoder.body.layer4.1.conv2.weight"], classifier[1]["layer4.1.conv2.weight"])
     assert "weights from" in (tmp_path / "run" / "train.log").read_text()
+
+
+def saved(path: Path, words: tuple[str, ...]) -> str:
+    """A file as a run publishes it, of images with a mean of 0.75."""
+    state, info = model(*words).state_dict(), Info(classes=("a", "b", "c", "d"))
+    description = {"model": compose.settings(composed(*words)).model, "task": {}, "info": info.to_json()}
+    save_weights(path, state | {"mean": state["mean"] + 0.25}, description)
+    return str(path)
+
+
+def test_settings_without_tensors_are_compared_with_those_of_the_run(tmp_path: Path) -> None:
+    words = ("model=deeplabv3", "encoder=resnet18", "decoder.width=8")
+    node = compose.settings(composed(*words, "encoder.output_stride=32")).model
+    path = saved(tmp_path / "a.safetensors", (*words, "encoder.output_stride=8", "decoder.atrous_rates=[2,4,6]"))
+    net = model(*words, "encoder.output_stride=32")
+    both = "encoder.output_stride=8 decoder.atrous_rates=[2,4,6]"
+    assert f"  these weights were trained with {both}" in start(net, node, init=path)
+    notes = start(net, node, encoder=path)
+    assert "  these weights were trained with encoder.output_stride=8" in notes
+    with pytest.raises(UserError, match=rf"the same weights would give other outputs here; set {re.escape(both)}"):
+        start(net, node, model=path)
+    assert not alike.differing(node, {**node, "dropout": 0.9})
+
+
+def test_the_encoder_of_a_run_comes_with_its_statistics(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.safetensors", ("encoder.widths=[4,8]",))
+    net = model("encoder.widths=[4,8]")
+    notes = start(net, encoder=path)
+    assert notes[-1] == "  images are normalised as for the run: mean [0.75, 0.75, 0.75], std [0.5, 0.5, 0.5]"
+    assert net.state_dict()["mean"].flatten().tolist() == [0.75] * 3
+
+
+def test_a_model_from_a_file_without_names_says_so(tmp_path: Path) -> None:
+    net = model("encoder.widths=[4,8]")
+    save_file(dict(net.state_dict()), tmp_path / "a.safetensors")
+    notes: list[str] = []
+    heads = {"semantic": HeadSpec(4, kind="classes", names=("a", "b", "c", "d"))}
+    wanted = WeightsSettings(model=str(tmp_path / "a.safetensors"))
+    pretrained.load(net, wanted, lambda _: heads, notes.append)
+    assert "  the file names no channels of semantic: taken in the order of the file" in notes
 
 
 def test_grey_images_keep_their_own_statistics(classifier: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
