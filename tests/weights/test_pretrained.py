@@ -100,7 +100,7 @@ def test_the_encoder_of_a_run_comes_with_its_statistics(tmp_path: Path) -> None:
     assert net.state_dict()["mean"].flatten().tolist() == [0.75] * 3
 
 
-def test_a_model_from_a_file_without_names_says_so(tmp_path: Path) -> None:
+def test_a_model_from_a_file_without_names_is_taken_in_order_with_a_line(tmp_path: Path) -> None:
     net = model("encoder.widths=[4,8]")
     save_file(dict(net.state_dict()), tmp_path / "a.safetensors")
     notes: list[str] = []
