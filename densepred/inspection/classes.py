@@ -22,7 +22,7 @@ RARE = 0.05
 """Share of the most frequent class's pixels below which the classes are imbalanced."""
 
 SPLITS = "'dataset.splits={train: 0.8, valid: 0.2}'"
-"""Divides one folder at random, by names."""
+"""Divides one folder or file of annotations at random, by names."""
 
 
 def counts(found: Sequence[Facts], classes: int) -> torch.Tensor:
@@ -50,10 +50,10 @@ def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]], node: 
 
 
 def _division(node: Mapping[str, Any]) -> tuple[str, str]:
-    """Return how to divide the images at random in words, and the override; in another way if they are already."""
+    """Return how to divide the images at random in words, and the override; none if splits have files of their own."""
     if any(isinstance(share, float) for share in (node.get("splits") or {}).values()):
         return "divide the folder with another seed", typed("dataset.seed", int(node.get("seed") or 0) + 1)
-    return "divide one folder at random", SPLITS
+    return f"gather all images in one folder, or one file of annotations, and type {SPLITS}", ""
 
 
 def void(split: str, found: Sequence[Facts]) -> Iterator[Finding]:

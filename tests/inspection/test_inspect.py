@@ -176,7 +176,8 @@ def test_a_folder_that_is_divided_at_random_gets_another_seed() -> None:
         return [one for one in classes.findings(["x", "y"], rows, node) if one.kind == "class_shift"]
 
     (whole,), (divided,) = faults({"splits": {"train": "train"}}), faults({"splits": {"train": 0.5}, "seed": 3})
-    assert "dataset.splits=" in whole.override
+    assert whole.override == ""  # fractions divide no splits that have files of their own
+    assert "gather all images in one folder, or one file of annotations, and type 'dataset.splits=" in whole.remedy
     assert divided.override == "dataset.seed=4"
 
 
