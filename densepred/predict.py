@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     from densepred.engine import detection_limits
     from densepred.results import video
     from densepred.results.files import OverlaySettings, Results
-    from densepred.results.predicting import one
+    from densepred.results.predicting import hide, one
 
     clip, name = video.chosen(settings, source, files)
     for key, default in (("workers", "auto"), ("batch_size", None)):
@@ -146,14 +147,19 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
             warnings.warn(text, Notice, stacklevel=2)
     model = loaded(settings)
     boxes = boxes_for(model, settings)
+    if settings.fps is not None:
+        tell_images(files, model.info, settings.max_pixels)
     claim(output, source, settings)
     options = OverlaySettings(False, settings.threshold, settings.probabilities, settings.uncertainty)
     writer, places = Results(output, model.info, options), []
 
-    def picture(index: int, frame: Any) -> Any:
+    read = partial(video.read, info=model.info, max_pixels=settings.max_pixels)
+
+    def picture(index: int, stored: Any) -> Any:
         with stopping(index, clip.count), explained(source, settings.tile):
-            pixels = model.read(frame)
+            pixels = stored.image
             found = one(model, pixels, settings, None if boxes is None else boxes(pixels, None, ""))
+            hide(found, stored)
             if settings.frames:
                 places.append(Path(name, f"{index + 1:06d}"))
                 writer.add(places[-1], index + 1, f"{places[-1].as_posix()}.png", pixels, found)
@@ -162,7 +168,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
             writer.note_hidden(found)
             return video.overlay(pixels, found, model.info, settings.threshold)
 
-    done = video.write(clip, output / f"{name}.mp4", picture)
+    done = video.write(clip, output / f"{name}.mp4", read, picture)
     writer.join(places)
     _tell_missing(settings, writer.kinds)
     writer.tell_of_hidden()

@@ -138,8 +138,7 @@ class Predicting:
 
     def _completed(self, work: Work, stored: Stored, found: Annotation) -> Found:
         """Add void where the image has no data, and the latent."""
-        if stored.void is not None and found.semantic is not None:
-            found.semantic = found.semantic.masked_fill(stored.void.to(found.semantic.device), VOID)
+        hide(found, stored)
         latent = None if self.writers.latents is None else self.model.encode(stored.image, ready=True)
         return Found(work, stored.image, found, latent)
 
@@ -154,6 +153,12 @@ class Predicting:
             by_rows.write_instances(self.writers.results, one, rows, plan, blocks, settings.tile)
             return
         by_rows.write(self.writers.results, work.place, rows, self.model.strips(rows, windows, settings.flip, shares))
+
+
+def hide(found: Annotation, stored: Stored) -> None:
+    """Set the class map to void where the image has no data, in place."""
+    if stored.void is not None and found.semantic is not None:
+        found.semantic = found.semantic.masked_fill(stored.void.to(found.semantic.device), VOID)
 
 
 def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | None) -> Annotation:

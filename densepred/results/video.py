@@ -19,7 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from densepred import atomic
-from densepred.dataset.image import read_image
+from densepred.dataset.image import Stored, from_array, read_as_trained
+from densepred.dataset.intensity import white_in
 from densepred.dataset.listing import VIDEOS
 from densepred.draw import maps
 from densepred.draw.comparison import draw
@@ -31,8 +32,10 @@ INSTALL = "pip install 'densepred[video]'"
 QUALITY = {"crf": "18"}
 """Constant rate factor of H.264, at which losses are hard to see."""
 
-Frame = tuple[np.ndarray, int]  # pixels (H, W, 3) uint8 as displayed, and the time in units of the clip
-Picture = Callable[[int, np.ndarray], Image.Image]
+Source = np.ndarray | Path  # pixels (H, W, 3) uint8 as displayed, or the file of a frame
+Frame = tuple[Source, int]  # with its time in units of the clip
+Read = Callable[[Source], Stored]
+Picture = Callable[[int, Stored], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def turned(pixels: np.ndarray, degrees: float) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(pixels, round(degrees / 90) % 4))
 
 
-def of_frames(folder: Path, files: Sequence[Path], rate: float, max_pixels: int) -> Clip:
+def of_frames(folder: Path, files: Sequence[Path], rate: float) -> Clip:
     """Return images, in their order, as a clip of `rate` frames per second.
 
     Raises UserError if the rate is not above 0.
@@ -112,10 +115,16 @@ def of_frames(folder: Path, files: Sequence[Path], rate: float, max_pixels: int)
 
     def frames() -> Iterator[Frame]:
         for number, file in enumerate(files):
-            pixels = maps.rgb(read_image(file, 3, max_pixels))
-            yield pixels.permute(1, 2, 0).contiguous().numpy(), number
+            yield file, number
 
     return Clip(folder, exact, 1 / exact, len(files), frames)
+
+
+def read(frame: Source, info: Info, max_pixels: int) -> Stored:
+    """Return a frame as the training that `info` describes read its images. Raises UserError if that fails."""
+    if isinstance(frame, Path):
+        return read_as_trained(frame, info, max_pixels)
+    return Stored(from_array(frame, info.reads, white_in(info), "the video"))
 
 
 def chosen(settings: Any, source: Path, files: Sequence[Path]) -> tuple[Clip, str]:
@@ -133,23 +142,24 @@ def chosen(settings: Any, source: Path, files: Sequence[Path]) -> tuple[Clip, st
     if (settings.probabilities or settings.uncertainty) and not settings.frames:
         raise UserError("probabilities and uncertainty are files of single frames; type frames=true, or leave them out")
     if not is_video(source):
-        return of_frames(source, files, settings.fps, settings.max_pixels), source.resolve().name
+        return of_frames(source, files, settings.fps), source.resolve().name
     if settings.fps is not None:
         raise UserError(f"fps={settings.fps}: the video {source} has its own rate; leave fps out")
     return open_clip(source, settings.max_pixels), source.stem
 
 
-def write(clip: Clip, output: Path, picture: Picture) -> int:
+def write(clip: Clip, output: Path, read: Read, picture: Picture) -> int:
     """Write `picture` of every frame as H.264 in MP4, of the size and at the time of the frame; return their number.
 
-    The file is complete or absent. Raises UserError if there is no frame, or one of another size.
+    `read` returns a frame of the clip as an image. The file is complete or absent. Raises UserError if there is no
+    frame, or one of another size.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     done = 0
 
     def encode(temporary: Path) -> None:
         nonlocal done
-        done = _encode(clip, temporary, picture)
+        done = _encode(clip, temporary, read, picture)
 
     with _explained(f"{output}: cannot be written as a video", "choose another output"):
         atomic.replace(output, encode)
@@ -159,20 +169,22 @@ def write(clip: Clip, output: Path, picture: Picture) -> int:
     return done
 
 
-def _encode(clip: Clip, path: Path, picture: Picture) -> int:
+def _encode(clip: Clip, path: Path, read: Read, picture: Picture) -> int:
     av = require()
-    done, size, stream = 0, (0, 0, 0), None
+    done, size, stream = 0, (0, 0), None
     bar = ProgressBar("predicting", clip.count, "frame")
     with bar, av.open(str(path), "w", format="mp4") as container:
-        for pixels, time in clip.frames():
+        for frame, time in clip.frames():
+            stored = read(frame)
+            height, width = stored.image.shape[-2:]
             if stream is None:
-                size = pixels.shape
+                size = (height, width)
                 stream = _stream(container, clip, size)
-            if pixels.shape != size:
-                have, want = (f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, size))
+            if (height, width) != size:
+                have, want = f"{width} x {height}", f"{size[1]} x {size[0]}"
                 text = f"input={clip.source}: frame {done + 1} has {have} pixels, the first {want}; make them equal"
                 raise UserError(text)
-            same = picture(done, pixels).resize((pixels.shape[1], pixels.shape[0]), Image.Resampling.LANCZOS)
+            same = picture(done, stored).resize((width, height), Image.Resampling.LANCZOS)
             drawn = av.VideoFrame.from_image(same)
             drawn.pts, drawn.time_base = time, clip.unit
             container.mux(stream.encode(drawn))
@@ -184,9 +196,9 @@ def _encode(clip: Clip, path: Path, picture: Picture) -> int:
     return done
 
 
-def _stream(container: Any, clip: Clip, size: tuple[int, ...]) -> Any:
+def _stream(container: Any, clip: Clip, size: tuple[int, int]) -> Any:
     """Add the stream of pictures; colours are halved (4:2:0) for even sizes alone."""
-    odd = any(side % 2 for side in size[:2])
+    odd = any(side % 2 for side in size)
     if odd:
         what = f"{clip.source}: {size[1]} x {size[0]} is an odd size"
         text = f"{what}, written as H.264 4:4:4, which some players do not show"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from PIL import Image
 
 from densepred import predict
+from densepred.dataset.image import Stored
 from densepred.errors import Notice, UserError
 from densepred.results import video
+from densepred.types import Info
 from tests import running
 from tests.conftest import composed
 
@@ -50,8 +53,13 @@ def frames(path: Path) -> tuple[list[float], list[np.ndarray]]:
     ]
 
 
-def same(index: int, pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(pixels)
+def same(index: int, frame: Stored) -> Image.Image:
+    return Image.fromarray(frame.image.permute(1, 2, 0).numpy())
+
+
+def copy(source: video.Clip, output: Path) -> int:
+    """Write a clip as it is; return the number of frames."""
+    return video.write(source, output, partial(video.read, info=Info(), max_pixels=10**6), same)
 
 
 @pytest.mark.parametrize(("size", "times"), [((48, 64), [0, 1, 2, 3]), ((37, 53), [0, 1, 4, 9])])
@@ -61,7 +69,7 @@ def test_the_copy_has_the_size_the_times_and_the_pixels_of_its_source(
     source = clip(tmp_path / "in.mp4", times, size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Notice)  # an odd size
-        assert video.write(video.open_clip(source, 10**6), tmp_path / "out.mp4", same) == len(times)
+        assert copy(video.open_clip(source, 10**6), tmp_path / "out.mp4") == len(times)
     want, have = frames(source), frames(tmp_path / "out.mp4")
     assert have[0] == pytest.approx(want[0], abs=1e-3)
     assert have[0] == pytest.approx([time / 25 for time in times], abs=1e-3)
@@ -78,12 +86,13 @@ def test_one_frame_is_read_ahead_at_most(tmp_path: Path) -> None:
             read.append(number)
             yield np.zeros((16, 16, 3), np.uint8), number
 
-    def picture(index: int, pixels: np.ndarray) -> Image.Image:
+    def picture(index: int, frame: Stored) -> Image.Image:
         assert len(read) == index + 1
-        return Image.fromarray(pixels)
+        return same(index, frame)
 
     made = video.Clip(tmp_path, Fraction(25), Fraction(1, 25), 6, source)
-    assert video.write(made, tmp_path / "out.mp4", picture) == 6
+    reading = partial(video.read, info=Info(), max_pixels=10**6)
+    assert video.write(made, tmp_path / "out.mp4", reading, picture) == 6
 
 
 def test_frames_are_turned_as_a_player_shows_them() -> None:
@@ -106,17 +115,40 @@ def test_files_that_are_no_videos_are_one_line(tmp_path: Path, monkeypatch: pyte
         video.open_clip(clip(tmp_path / "s.mp4", [0], sound=True), 10**6)
     none = video.Clip(tmp_path, Fraction(25), Fraction(1, 25), None, lambda: iter(()))
     with pytest.raises(UserError, match="no frame could be read"):
-        video.write(none, tmp_path / "none.mp4", same)
+        copy(none, tmp_path / "none.mp4")
     assert not (tmp_path / "none.mp4").exists()
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(UserError, match=r"PyAV is not installed; type pip install 'densepred\[video\]'"):
         video.open_clip(whole, 10**6)
 
 
+@pytest.mark.parametrize("trained", [{"max_value": 4095}, {"window": (500.0, 1000.0)}, {"exif": "stored"}])
+def test_frames_of_a_folder_are_read_as_the_images_of_training(tmp_path: Path, trained: dict[str, Any]) -> None:
+    values = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a right angle
+    Image.fromarray(values).save(tmp_path / "a.png", exif=exif)
+    info = Info(channels=1, mean=(0.5,), std=(0.2,), **trained)
+    ((frame, _),) = video.of_frames(tmp_path, [tmp_path / "a.png"], 25).frames()
+    scaled = values / 4095 if "max_value" in trained else values / (1000 if "window" in trained else 65535)
+    want = scaled if "exif" in trained else np.rot90(scaled, -1)
+    np.testing.assert_allclose(video.read(frame, info, 10**6).image[0].numpy(), want, rtol=1e-6)
+
+
+def test_bands_of_the_run_are_picked_from_frames_or_refused(tmp_path: Path) -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    for frame in (pixels, tmp_path / "a.png"):
+        found = video.read(frame, Info(bands=(3, 2, 1)), 10**6).image
+        assert found.permute(1, 2, 0).tolist() == pixels[..., ::-1].tolist()
+        with pytest.raises(UserError, match=r"has 3 bands, dataset\.channels asks for \[4, 3, 2\]"):
+            video.read(frame, Info(bands=(4, 3, 2)), 10**6)
+
+
 def test_a_cut_source_is_a_notice(tmp_path: Path) -> None:
     made = video.Clip(tmp_path, Fraction(25), Fraction(1, 25), 9, lambda: iter([(np.zeros((16, 16, 3), np.uint8), 0)]))
     with pytest.warns(Notice, match="1 of 9 frames could be read; the file may be cut"):
-        assert video.write(made, tmp_path / "out.mp4", same) == 1
+        assert copy(made, tmp_path / "out.mp4") == 1
 
 
 def test_settings_without_meaning_for_frames_are_refused(tmp_path: Path) -> None:
