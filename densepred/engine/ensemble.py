@@ -19,7 +19,7 @@ from densepred.types import HeadSpec
 from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
-DATA = ("classes", "things", "keypoints", "channels", "max_value", "exif")
+DATA = ("classes", "things", "keypoints", "channels", "bands", "window", "max_value", "exif")
 """Facts that the datasets of all runs must have in common: the meaning of outputs, and how images are read."""
 
 
@@ -106,7 +106,7 @@ def _compare(
     facts |= {"heads": (_heads(task), _heads(other)), "transform": (_valid(described), _valid(header))}
     for word, (one, two) in facts.items():
         if one != two:
-            differ = "differ" if word in ("classes", "things", "keypoints", "channels", "heads") else "differs"
+            differ = "differ" if word in ("classes", "things", "keypoints", "channels", "bands", "heads") else "differs"
             raise UserError(
                 f"ckpt: {word} of {first} and {path} {differ}: {shown(one)} and {shown(two)}; average runs of one task "
                 "on one dataset"

@@ -190,12 +190,28 @@ def open_boxes(boxes: str, info: Info, threshold: float, precision: str, trust: 
     if Path(boxes).suffix.lower() == ".json":
         return BoxFile(expand(boxes), selection)
     model = predictor.load(boxes, precision=precision, trust=trust)
+    check_reading(info, model.info, boxes)
 
     def detect(pixels: Tensor) -> Annotation:
         values = pixels.movedim(0, -1).cpu().numpy()
         return model(fit(values, model.info.channels, Path("boxes")), ready=True)
 
     return Detector(detect, model.info, selection)
+
+
+def check_reading(info: Info, theirs: Info, boxes: str) -> None:
+    """Compare how two runs read images, because the detector `theirs` gets them as the top-down model reads them.
+
+    Raises UserError if their bands differ. Other differences concern some images only, and issue a notice.
+    """
+    if theirs.bands != info.bands:
+        fact = f"its run reads bands {theirs.bands or 'as stored'}, that of ckpt {info.bands or 'as stored'}"
+        raise UserError(f"boxes={boxes}: {fact}; predict with it alone and give its detections.json")
+    differ = [name for name in ("window", "max_value", "exif") if getattr(info, name) != getattr(theirs, name)]
+    if differ:
+        own, other = (", ".join(f"{name}={getattr(one, name)}" for name in differ) for one in (info, theirs))
+        text = f"boxes={boxes}: was trained with {other}, and gets images as ckpt reads them, with {own}"
+        warnings.warn(f"{text}; to avoid it, predict with it alone and give its detections.json", Notice, stacklevel=3)
 
 
 Detect = Callable[[Tensor], Annotation]

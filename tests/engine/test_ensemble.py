@@ -58,6 +58,10 @@ def test_runs_that_differ_in_classes_or_transforms_are_refused(runs: list[str], 
     save_weights(tmp_path / "other.safetensors", model.state_dict(), changed)
     with pytest.raises(UserError, match=r"ckpt: classes of .*a.* and .*other.safetensors differ: .*; average runs of"):
         ensemble.load([runs[0], str(tmp_path / "other.safetensors")])
+    windowed = {**header, "info": {**header["info"], "window": [40.0, 400.0]}}
+    save_weights(tmp_path / "window.safetensors", model.state_dict(), windowed)
+    with pytest.raises(UserError, match=r"ckpt: window of .* differs: None and \(40.0, 400.0\)"):
+        ensemble.load([runs[0], str(tmp_path / "window.safetensors")])
     cropped = {**header, "transform": [{"_target_": "densepred.transform.crop.Crop", "size": [8, 8]}]}
     save_weights(tmp_path / "third.safetensors", model.state_dict(), cropped)
     with pytest.raises(UserError, match=r"ckpt: transform of .* differs"):

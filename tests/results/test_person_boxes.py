@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from densepred.errors import Notice, UserError
-from densepred.results.person_boxes import BoxFile, BoxFilter, Detector
+from densepred.results.person_boxes import BoxFile, BoxFilter, Detector, check_reading
 from densepred.types import Annotation, Info
 
 PERSON = Info(classes=("person",), palette=((9, 9, 9),))
@@ -157,6 +159,16 @@ def test_a_detectors_classes_become_ours() -> None:
     assert found.categories.tolist() == [0, 1]  # a cat of 0.7, a dog of 0.5
     with pytest.raises(UserError, match="detects tree, dog, cat but the checkpoint has person"):
         Detector(lambda pixels: answer, info, BoxFilter(PERSON, 0.3, "run"))
+
+
+def test_a_detector_that_reads_images_otherwise_is_named() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Notice)
+        check_reading(PERSON, ZOO, "run")
+    with pytest.warns(Notice, match=r"trained with max_value=4095, and gets images .* with max_value=None"):
+        check_reading(PERSON, replace(ZOO, max_value=4095), "run")
+    with pytest.raises(UserError, match=r"its run reads bands \(4, 3, 2\), that of ckpt as stored; predict with it"):
+        check_reading(PERSON, replace(ZOO, bands=(4, 3, 2)), "run")
 
 
 def test_instances_without_boxes_are_measured_and_other_predictions_refused() -> None:
