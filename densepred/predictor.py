@@ -38,7 +38,6 @@ from densepred.types import Annotation, Frame, Info, Sample, unit_scale
 from densepred.weights.header import find_weights
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
-
 TOGETHER = 32  # instances of an image per batch
 
 
@@ -116,6 +115,7 @@ class Predictor:
 
         Raises UserError if the image cannot be read, or an option does not suit the model.
         """
+        session.check_probabilities(self.model, probabilities)
         if flip:
             self.task.require_mirror()
         pixels = self.read(image, max_pixels, ready)

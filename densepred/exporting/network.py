@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -118,6 +118,11 @@ def heads_of(outputs: Mapping[str, Tensor], heads: Mapping[str, HeadSpec], sure:
             logits = (outputs[LABELS][:, None] == classes).float() * sure
         found[name] = logits[:, 1:] - logits[:, :1] if spec.channels == 1 else logits
     return {name: found[name] for name in heads}
+
+
+def ids_alone(names: Collection[str]) -> bool:
+    """Return True for the outputs of a file whose class map is ids without probabilities."""
+    return LABELS in names and PROBABILITIES not in names
 
 
 def example(channels: int, size: Sequence[int] | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Model
-from densepred.errors import UserError, out_of_memory
+from densepred.errors import Notice, UserError, out_of_memory
 from densepred.exporting.convert import require
-from densepred.exporting.network import heads_of
+from densepred.exporting.network import heads_of, ids_alone
 from densepred.task import Task
 from densepred.types import HeadSpec
 from densepred.weights import header
@@ -75,9 +76,29 @@ class RuntimeModel(Model):
     def __init__(self, session: Session, heads: Mapping[str, HeadSpec], align_corners: bool) -> None:
         super().__init__()
         self.session, self.specs, self.align_corners = session, dict(heads), align_corners
+        self.ids_alone = ids_alone(session.names)
 
     def forward(self, image: Tensor) -> dict[str, list[Tensor]]:
         return {name: [value] for name, value in heads_of(self.session(image), self.specs).items()}
+
+
+def check_probabilities(model: Model, wanted: bool) -> None:
+    """Raise UserError if they are wanted of a file that holds class ids alone: they would be 0 and 1."""
+    if wanted and isinstance(model, RuntimeModel) and model.ids_alone:
+        fact = f"{model.session.path} holds class ids alone (argmax=true)"
+        raise UserError(f"probabilities: {fact}; export its run with probabilities=true")
+
+
+def tell_votes(model: Model, averaged: Sequence[str]) -> None:
+    """Issue a notice if a file holds class ids alone and outputs are averaged, or instances need probabilities."""
+    if not isinstance(model, RuntimeModel) or not model.ids_alone:
+        return
+    facts = [f"{word}: ids are counted as votes" for word in averaged]
+    if len(model.specs) > 1:
+        facts.append("scores of instances ignore the probability of their class")
+    if facts:
+        text = f"ckpt={model.session.path}: holds class ids alone (argmax=true): {', and '.join(facts)}"
+        warnings.warn(f"{text}; export its run with probabilities=true", Notice, stacklevel=2)
 
 
 def load(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from densepred.codec.semantic import Semantic
-from densepred.errors import UserError
-from densepred.exporting import network, parity
+from densepred.errors import Notice, UserError
+from densepred.exporting import network, parity, session
 from densepred.nn import ceil_div
 from densepred.ops.geometry.pad import crop, pad, repeated
 from densepred.ops.resize.resample import resize
@@ -63,6 +65,23 @@ def test_labels_and_probabilities_become_heads_with_the_same_classes(channels: i
         assert torch.equal(back.argmax(1), full.argmax(1))
         if "probabilities" in outputs:
             assert torch.allclose(back.softmax(1), full.softmax(1), atol=1e-6)
+
+
+def test_probabilities_of_a_file_of_ids_are_refused_and_its_votes_told() -> None:
+    def of(*names: str) -> session.RuntimeModel:
+        made = SimpleNamespace(path="m.onnx", names=names)
+        return session.RuntimeModel(made, HEADS, False)  # type: ignore[arg-type]
+
+    with pytest.raises(UserError, match=r"m\.onnx holds class ids alone \(argmax=true\); export its run with"):
+        session.check_probabilities(of("labels", "offset"), True)
+    with pytest.warns(Notice, match="flip: ids are counted as votes, and scores of instances ignore the probability"):
+        session.tell_votes(of("labels", "offset"), ["flip"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Notice)
+        session.check_probabilities(of("labels", "offset"), False)
+        for names in (("labels", "probabilities", "offset"), ("semantic", "offset")):
+            session.check_probabilities(of(*names), True)
+            session.tell_votes(of(*names), ["flip"])
 
 
 def test_a_model_without_classes_has_no_class_map() -> None:
