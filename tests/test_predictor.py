@@ -17,6 +17,7 @@ from densepred.engine.amp import Precision
 from densepred.errors import UserError
 from densepred.jobs import parts
 from densepred.ops.boxes import from_ids
+from densepred.ops.geometry.warp import Warp, scaling, warp_image
 from densepred.predictor import Predictor
 from densepred.results.predicting import one
 from densepred.settings import PredictSettings
@@ -105,6 +106,20 @@ def test_averaging_with_the_mirror_image_makes_the_prediction_symmetric(model: P
     other = model(np.ascontiguousarray(image[:, ::-1]), flip=True, probabilities=True).probabilities
     assert torch.allclose(one, other.flip(-1), atol=1e-5)
     assert not torch.allclose(model(image, probabilities=True).probabilities, one, atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.6])
+def test_smaller_views_are_shrunk_as_training_shrinks_images(
+    model: Predictor, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    whole = model._forward
+    monkeypatch.setattr(model, "_forward", lambda x, run=None: seen.append(x) or whole(x, run))
+    image = pixels(80, 60)
+    model(image, scales=(scale,))
+    size = (round(80 * scale), round(60 * scale))
+    want = warp_image(torch.from_numpy(image).permute(2, 0, 1) / 255, Warp(scaling((80, 60), size), size))
+    torch.testing.assert_close(seen[0][0], want, rtol=0, atol=1e-6)
 
 
 def test_probabilities_belong_to_the_labels(model: Predictor) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch.nn.functional as F
+
 from densepred.contracts import Codec
 from densepred.dataset.image_rows import Loaded, Rows
 from densepred.engine import sliding
@@ -37,7 +39,8 @@ def average(
         view = image
         if size != image.size:
             pixels = unit_scale(image.read(0, image.size[0])[None].to(network.device))
-            view = Loaded(resample.resize(pixels, size)[0])
+            # As training shrinks images: without antialiasing thin things would appear and vanish
+            view = Loaded(F.interpolate(pixels, size, mode="bilinear", antialias=True)[0])
         seen = sliding.whole(network, view, windows, flipped)
         seen = codec.unflip(seen) if flipped else seen
         seen = codec.unscale(seen, scale) if scale != 1 else seen
