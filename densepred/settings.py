@@ -128,6 +128,10 @@ class EvalSettings:
     threads: int | None = None
 
 
+DECISIVE = ("flip", "skip_stages", "codec", "boxes", "box_threshold", "precision")
+"""Settings of an evaluation that change its scores: evaluations compare where these and the dataset are equal."""
+
+
 @dataclass
 class PredictSettings:
     """`densepred-predict`."""

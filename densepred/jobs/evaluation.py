@@ -39,7 +39,7 @@ from densepred.output import many
 from densepred.process import memory, processors
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console, splits
-from densepred.settings import EvalSettings
+from densepred.settings import DECISIVE, EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Batch, Outputs
@@ -119,6 +119,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     if distributed.is_main():
         shown = str(path) if len(paths) == 1 else [str(one) for one in paths]
         facts = {"checkpoint": shown, "step": header.get("step"), "split": split, "samples": len(data)}
+        facts["settings"] = {name: getattr(settings, name) for name in DECISIVE} | {"dataset": node}
         _report(values, facts, images_line(data), job.folder, sections, written)
 
 
@@ -250,7 +251,7 @@ def _report(
     folder.mkdir(parents=True, exist_ok=True)
     found = {section.key: section.facts for section in sections}
     atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **found})
-    rows = {name: str(value) for name, value in facts.items()} | {"images": images}
+    rows = {name: str(value) for name, value in facts.items() if name != "settings"} | {"images": images}
     if isinstance(checkpoint := facts["checkpoint"], str):  # else several, of an ensemble
         rows["checkpoint"] = from_here(Path(checkpoint))
     parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *(one.table for one in sections)]

@@ -105,12 +105,12 @@ def paired(first: str, one: Evaluation, second: str, other: Evaluation, seed: in
     """Test the difference in mIoU of two evaluations by a paired bootstrap over images (Efron and Tibshirani 1993).
 
     Each resample draws the common images with replacement, the same for both, and sums their confusion matrices. Images
-    without a labelled pixel are left out. None if the classes, splits or labels of an image differ, or fewer than two
-    images are common.
+    without a labelled pixel are left out. None if the classes, splits, checkpoints, settings or labels of an image
+    differ, or fewer than two images are common.
     """
     common = one.matrices.keys() & other.matrices.keys()
     names = sorted(name for name in common if one.matrices[name].any() or other.matrices[name].any())
-    if one.classes != other.classes or one.split != other.split or len(names) < 2:
+    if one.classes != other.classes or not one.alike(other) or len(names) < 2:
         return None
     stacks = [np.stack([run.matrices[name] for name in names]) for run in (one, other)]
     if not np.array_equal(stacks[0].sum(-1), stacks[1].sum(-1)):

@@ -181,7 +181,9 @@ def _sections(report: Report) -> list[dict[str, object]]:
             per_class[f"{kind} per class"] = svg.bars(shown_scores, f"{kind} per class")
     confusion = {
         labels[name]: svg.matrix(
-            counts, classes, f"{name}: percent of the pixels of each true class (rows) by prediction"
+            counts,
+            classes,
+            f"{name} ({report.conditions[name]}): percent of the pixels of each true class (rows) by prediction",
         )
         for name, (classes, counts) in report.matrices.items()
     }
@@ -197,7 +199,7 @@ def _sections(report: Report) -> list[dict[str, object]]:
         for metric, one in report.speeds.items()
     }
     worst = {
-        labels[name]: _worst(f"worst-{number}", one, name in best)
+        f"{labels[name]} ({report.conditions[name]})": _worst(f"worst-{number}", one, name in best)
         for number, (name, one) in enumerate(report.worst.items())
         if one.images
     }

@@ -45,6 +45,7 @@ class Report:
     speeds: metric to its front, as scores of different metrics do not compare.
     matrices: per run, class names and confusion matrix (K, K + 1).
     worst: per run, its evaluation's worst images, worst first.
+    conditions: per run, the split, checkpoint and unusual settings of its evaluation, for titles.
     notes: facts that the reader must know, such as parts that are missing and why.
     """
 
@@ -59,6 +60,7 @@ class Report:
     matrices: dict[str, tuple[tuple[str, ...], np.ndarray]]
     tests: list[compare.Test]
     worst: dict[str, Worst]
+    conditions: dict[str, str]
     notes: list[str]
 
 
@@ -81,7 +83,7 @@ def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Repor
         ]
         for run in order
     ]
-    evaluated = {run.name: one for run in order if (one := _evaluation(run)) is not None}
+    evaluated = _evaluated(order)
     counted = {name: one for name, one in evaluated.items() if one.matrices}
     speeds = _speeds(order, notes)
     notes += _missing(order, evaluated)
@@ -97,6 +99,7 @@ def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Repor
         {name: (one.classes, sum(one.matrices.values())) for name, one in counted.items()},  # type: ignore[misc]
         _tests(counted, notes),
         {name: worst(one) for name, one in evaluated.items()},
+        {name: one.condition() for name, one in evaluated.items()},
         notes,
     )
 
@@ -141,16 +144,29 @@ def _fixed(run: Run, differing: str) -> list[str | float | int | None]:
     return [run.name, run.monitor, run.score, differing, *costs]
 
 
-def _evaluation(run: Run) -> Evaluation | None:
-    """Return the newest evaluation with confusion matrices per image, or of other tasks with pictures."""
-    found = [one for one in run.evaluations if one.matrices] or [one for one in run.evaluations if one.pictures]
-    return max(found, key=lambda one: one.folder.stat().st_mtime) if found else None
+def _evaluated(runs: Sequence[Run]) -> dict[str, Evaluation]:
+    """Return the newest evaluation of each run with confusion matrices per image, or of other tasks with pictures.
+
+    Of the first run it is the newest of all. Of the others those with its split, checkpoint and settings go first.
+    """
+    chosen: dict[str, Evaluation] = {}
+    for run in runs:
+        found = [one for one in run.evaluations if one.matrices] or [one for one in run.evaluations if one.pictures]
+        first = next(iter(chosen.values()), None)
+        found = [one for one in found if first is not None and one.alike(first)] or found
+        if found:
+            chosen[run.name] = max(found, key=lambda one: one.folder.stat().st_mtime)
+    return chosen
 
 
 def _missing(runs: Sequence[Run], evaluated: Mapping[str, Evaluation]) -> list[str]:
     """Tell which parts the report lacks for which runs, and how to get them."""
     again = "for each, then make the report again."
     notes = []
+    first = next(iter(evaluated), "")
+    if names := [name for name, one in evaluated.items() if not one.alike(evaluated[first])]:
+        text = f"Evaluations of {', '.join(names)} have another split, checkpoint, dataset or settings than that of"
+        notes.append(f"{text} {first}: their matrices and worst images do not compare.")
     if names := [run.name for run in runs if not run.evaluations]:
         text = "No confusion matrix, significance test or worst images of"
         notes.append(f"{text} {', '.join(names)}: type densepred-eval ckpt=RUN {again}")
@@ -182,7 +198,8 @@ def _tests(evaluated: Mapping[str, Evaluation], notes: list[str]) -> list[compar
     for other in names[1:]:
         test = compare.paired(names[0], evaluated[names[0]], other, evaluated[other])
         if test is None:
-            notes.append(f"{names[0]} and {other} are not compared: their classes, splits, images or labels differ.")
+            facts = "classes, splits, settings, images or labels"
+            notes.append(f"{names[0]} and {other} are not compared: their {facts} differ.")
         else:
             found.append(test)
     if len(found) > 1:

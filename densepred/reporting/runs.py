@@ -14,6 +14,7 @@ import numpy as np
 
 from densepred.errors import UserError
 from densepred.reporting import pictures
+from densepred.settings import DECISIVE, EvalSettings
 
 SUMMARY, METRICS, OVERRIDES, TIMING = "summary.json", "metrics.jsonl", "overrides.txt", "timing.jsonl"
 WEIGHTS, CONFIG = "last.safetensors", "config.yaml"
@@ -32,6 +33,7 @@ class Evaluation:
     matrices: image to counts (K, K + 1) int64 by (truth, prediction); the last column is void.
     images: image to its scores.
     pictures: of the worst images, worst first.
+    checkpoint: best or last; settings: `settings.DECISIVE` and the dataset, None in files that hold none
     """
 
     folder: Path
@@ -41,6 +43,18 @@ class Evaluation:
     matrices: Mapping[str, np.ndarray] = field(default_factory=dict)
     images: Mapping[str, Numbers] = field(default_factory=dict)
     pictures: tuple[pictures.Picture, ...] = ()
+    checkpoint: str = ""
+    settings: Mapping[str, Any] | None = None
+
+    def alike(self, other: Evaluation) -> bool:
+        """Return True if both have one split, kind of checkpoint and settings, so that their scores compare."""
+        return (self.split, self.checkpoint, self.settings) == (other.split, other.checkpoint, other.settings)
+
+    def condition(self) -> str:
+        """Return the split, the checkpoint and the settings that are not the usual ones, in words to type."""
+        usual, given = EvalSettings(), self.settings or {}
+        words = [f"{name}={json.dumps(given[name])}" for name in DECISIVE if given.get(name, 0) != getattr(usual, name)]
+        return ", ".join(word for word in (self.split, self.checkpoint, *(words if given else ())) if word)
 
     def matrix(self) -> np.ndarray | None:
         """Return the confusion matrix of all images; None without one."""
@@ -198,4 +212,6 @@ def _evaluation(folder: Path, facts: Mapping[str, Any]) -> Evaluation:
                 name = row.pop("image")
                 images[name] = {key: number(float(value)) if value else None for key, value in row.items()}
     split, scores = str(facts.get("split", "")), {name: number(value) for name, value in facts["metrics"].items()}
-    return Evaluation(folder, split, scores, classes, matrices, images, pictures.listed(folder))
+    checkpoint, settings = Path(str(facts["checkpoint"])).stem, facts.get("settings")
+    drawn = pictures.listed(folder)
+    return Evaluation(folder, split, scores, classes, matrices, images, drawn, checkpoint, settings)

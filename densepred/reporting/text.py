@@ -55,7 +55,8 @@ def as_markdown(report: Report) -> str:
         fronts = [f"- {metric}: {', '.join(sorted(one.front))}" for metric, one in report.speeds.items()]
         parts += ["## Quality against speed", "\n".join(["Pareto front of each metric:", "", *fronts])]
     for name, worst in report.worst.items():
-        parts += [f"## Worst images of {name}", table(["image", worst.metric], [list(one) for one in worst.images])]
+        title = f"## Worst images of {name} ({report.conditions[name]})"
+        parts += [title, table(["image", worst.metric], [list(one) for one in worst.images])]
     if report.notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in report.notes)]
     return "\n\n".join(parts) + "\n"

@@ -80,7 +80,7 @@ def test_the_table_is_sorted_by_score_and_full(made: Path) -> None:
     assert "| loss=dice | 2 | 0.7500 | 0.0707 | 0.7000 | 0.8000 |" in text
     assert "b is better than a by" in text
     assert "No confusion matrix, significance test or worst images of c: type densepred-eval" in text
-    assert re.search(r"## Worst images of a\n\n.*\n.*\n\| 0.png \|", text)
+    assert re.search(r"## Worst images of a \(valid, best\)\n\n.*\n.*\n\| 0.png \|", text)
 
 
 class Reader(HTMLParser):
@@ -140,7 +140,7 @@ def test_tasks_without_class_maps_list_the_images_that_were_drawn(tmp_path: Path
     shutil.rmtree(tmp_path / "evaluations" / "b" / "pictures")
     assert run(tmp_path) == 0
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "## Worst images of a\n\n| image | miou |\n| --- | --- |\n| 0.png | 0.6000 |" in text
+    assert "## Worst images of a (valid, best)\n\n| image | miou |\n| --- | --- |\n| 0.png | 0.6000 |" in text
     assert "Worst images of b" not in text
     assert "No pictures of the worst images of b. Evaluations on crops of instances" in text
 
