@@ -14,7 +14,7 @@ from densepred.reporting.runs import Evaluation, Numbers, Run
 WORST = 10
 """Images with the lowest scores that are listed."""
 DIFFER = "overrides that differ"
-FIXED = ("run", "metric", "score", DIFFER, "parameters", "images/s", "peak memory MB", "minutes")
+FIXED = ("run", "metric", "score", DIFFER, "parameters", "images/s", "peak memory MB", "minutes", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Report:
     differing: per run, the overrides that not all runs share.
     curves: name of the series to run to (step, value).
     scores: kind of score, such as "iou", to the runs that have it, and their score of each class.
-    speeds: metric to its front, as scores of different metrics do not compare.
+    speeds: metric, and device if there are several, to its front: other metrics and devices do not compare.
     matrices: per run, class names and confusion matrix (K, K + 1).
     worst: per run, its evaluation's worst images, worst first.
     conditions: per run, the split, checkpoint and unusual settings of its evaluation, for titles.
@@ -120,19 +120,26 @@ def _rank(run: Run) -> float:
 
 
 def _speeds(runs: Sequence[Run], notes: list[str]) -> dict[str, Speed]:
-    """Return quality against speed per metric; add a note on the runs without a score or a speed."""
+    """Return quality against speed per metric and device; add a note on the runs without a score or a speed."""
     found: dict[str, Speed] = {}
     left_out = []
+    devices = {run.device for run in runs if run.score is not None and run.images_per_second is not None}
+    several = len(devices) > 1
+    titles = {run.name: f"{run.monitor} on {run.device or 'an unknown device'}" for run in runs}
+    titles = titles if several else {run.name: run.monitor for run in runs}
     for run in runs:
         if run.score is None or run.images_per_second is None:
             left_out.append(f"{run.name} ({'no score' if run.score is None else 'images/s is not known'})")
         else:
-            speed = found.setdefault(run.monitor, Speed({}, set()))
+            speed = found.setdefault(titles[run.name], Speed({}, set()))
             speed.points[run.name] = run.images_per_second, run.score
     for run in runs:
-        if run.monitor in found:
-            speed = found[run.monitor]
+        if titles[run.name] in found:
+            speed = found[titles[run.name]]
             speed.front.update(compare.pareto(speed.points, run.mode) & {run.name})
+    if several:
+        text = "each has its own front. Peak memory is that of the GPU, and of runs without one that of the process."
+        notes.append(f"The runs had {len(devices)} devices, whose speeds do not compare: {text}")
     if left_out:
         notes.append(f"Left out of quality against speed: {', '.join(left_out)}.")
     return found
@@ -140,7 +147,7 @@ def _speeds(runs: Sequence[Run], notes: list[str]) -> dict[str, Speed]:
 
 def _fixed(run: Run, differing: str) -> list[str | float | int | None]:
     minutes = None if run.seconds is None else run.seconds / 60
-    costs = [run.parameters, run.images_per_second, run.peak_memory, minutes]
+    costs = [run.parameters, run.images_per_second, run.peak_memory, minutes, run.device]
     return [run.name, run.monitor, run.score, differing, *costs]
 
 

@@ -53,8 +53,12 @@ class Evaluation:
     def condition(self) -> str:
         """Return the split, the checkpoint and the settings that are not the usual ones, in words to type."""
         usual, given = EvalSettings(), self.settings or {}
-        words = [f"{name}={json.dumps(given[name])}" for name in DECISIVE if given.get(name, 0) != getattr(usual, name)]
-        return ", ".join(word for word in (self.split, self.checkpoint, *(words if given else ())) if word)
+        words = [
+            f"{name}={json.dumps(given[name])}"
+            for name in DECISIVE
+            if name in given and given[name] != getattr(usual, name)
+        ]
+        return ", ".join(word for word in (self.split, self.checkpoint, *words) if word)
 
     def matrix(self) -> np.ndarray | None:
         """Return the confusion matrix of all images; None without one."""
@@ -77,6 +81,7 @@ class Run:
     overrides: tuple[str, ...]
     curves: Mapping[str, Sequence[tuple[int, float]]]  # name to (step, value)
     evaluations: tuple[Evaluation, ...] = ()
+    device: str | None = None
 
     @property
     def score(self) -> float | None:
@@ -153,6 +158,7 @@ def _run(folder: Path, root: Path, evaluations: Sequence[tuple[Path, Evaluation]
         tuple(word for word in words if word.strip()),
         curves(folder / METRICS),
         own,
+        None if (device := summary.get("device")) is None else str(device),
     )
 
 

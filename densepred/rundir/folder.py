@@ -222,6 +222,7 @@ class Run:
                 "seconds": round(progress.seconds, 1),
                 "images_per_second": round(statistics.median(speeds), 2) if speeds else None,
                 "peak_memory_mb": max(self._former_peak(), round(peak_memory_mb(state.device))),
+                "device": numerics()["device"],
                 **({"probe": dict(diagnostics)} if diagnostics is not None else {}),
             },
         )

@@ -34,6 +34,18 @@ def test_each_metric_has_its_front_and_runs_without_a_speed_are_named(tmp_path: 
         assert f'aria-label="{metric} against training speed' in page_text
 
 
+def test_each_device_has_its_front(tmp_path: Path) -> None:
+    """A GPU is faster than a CPU whatever the model."""
+    for name, score, device in (("a", 0.6, "cpu"), ("b", 0.8, "NVIDIA H100"), ("c", 0.5, "cpu")):
+        draw(tmp_path, name, score, evaluated=False)
+        path = tmp_path / "runs" / name / "summary.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"device": device}))
+    assert run(tmp_path) == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "- miou on NVIDIA H100: b\n- miou on cpu: a\n" in text
+    assert "The runs had 2 devices, whose speeds do not compare" in text
+
+
 def test_overrides_on_a_terminal_begin_with_those_of_few_runs_and_fit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
