@@ -121,7 +121,7 @@ def heads_of(outputs: Mapping[str, Tensor], heads: Mapping[str, HeadSpec], sure:
 
 
 def ids_alone(names: Collection[str]) -> bool:
-    """Return True for the outputs of a file whose class map is ids without probabilities."""
+    """Return True if the class map of a file is ids without probabilities."""
     return LABELS in names and PROBABILITIES not in names
 
 
