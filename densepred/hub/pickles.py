@@ -20,6 +20,8 @@ from densepred.errors import Notice, UserError, out_of_memory
 USUAL = ("state_dict", "model_state_dict", "model_state", "model", "weights", "params", "net", "network")
 """Keys under which training programs save the weights of their network, the most reliable first."""
 
+NO_WEIGHTS = ("optim", "sched", "lr_sched", "scaler", "amp")
+"""Beginnings of the names of a training's other states."""
 SHOWN = 8
 DEEPEST = 4
 
@@ -90,8 +92,10 @@ def _choice(sets: Mapping[str, Any], path: Path, key: str | None) -> str:
     if len(sets) > 1 and not usual:
         raise UserError(f"{path}: holds several sets of tensors: {shown}; choose one by key=...")
     place = usual[0] if usual else next(iter(sets))
-    if len(sets) > 1:
+    others = [one for one in sorted(sets) if one != place and not one.startswith(NO_WEIGHTS)]
+    if others:
+        shown = ", ".join([place, *others][:SHOWN])
         warnings.warn(
-            f"{path}: holds the sets {shown}; taken is {place}, key=... chooses another", Notice, stacklevel=4
+            f"{path}: holds the sets {shown}; {place} is taken, key=... chooses another", Notice, stacklevel=4
         )
     return place

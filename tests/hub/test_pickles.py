@@ -14,9 +14,10 @@ from densepred.hub import pickles
 def test_the_sets_beside_the_one_that_is_taken_are_named(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     path = tmp_path / "a.pth"
     torch.save({"state_dict": {"w": torch.zeros(1)}, "state_dict_ema": {"w": torch.ones(1)}}, path)
-    with pytest.warns(Notice, match=r"the sets state_dict, state_dict_ema; taken is state_dict, key=\.\.\. chooses"):
+    with pytest.warns(Notice, match=r"the sets state_dict, state_dict_ema; state_dict is taken, key=\.\.\. chooses"):
         assert pickles.read(path)["w"] == 0
     assert pickles.read(path, "state_dict_ema")["w"] == 1
-    torch.save({"state_dict": {"w": torch.zeros(1)}, "epoch": 3}, path)
+    moments = {"state": {0: {"exp_avg": torch.zeros(1)}}}
+    torch.save({"state_dict": {"w": torch.zeros(1)}, "epoch": 3, "optimizer": moments}, path)
     pickles.read(path)
     assert not recwarn.list
