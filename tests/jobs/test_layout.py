@@ -37,7 +37,7 @@ def bare(*kinds: type[nn.Module]) -> nn.Module:
         (nn.Conv2d, "cuda", "bf16", True),
         (nn.Conv2d, "cuda", "fp16", True),
         (HRNet, "cuda", "fp32", False),
-        (DeepLabV3, "cpu", "fp32", True),
+        (DeepLabV3, "cpu", "fp32", False),
         (DeepLabV3Plus, "cpu", "fp32", True),
         (HRNet, "cpu", "fp32", True),
         (nn.Conv2d, "cpu", "bf16", False),
@@ -88,4 +88,4 @@ def test_the_choice_of_a_run_is_one_line_of_its_log(tmp_path: Path) -> None:
     assert running.train(tmp_path, *words, "trainer.max_steps=1", "trainer.epochs=null") == 0
     lines = [line for line in (tmp_path / "train.log").read_text().splitlines() if "channels_last" in line]
     assert len(lines) == 1
-    assert "trainer.channels_last=auto: true, DeepLab on the CPU" in lines[0]
+    assert "trainer.channels_last=auto: true, DeepLabV3+ on the CPU" in lines[0]
