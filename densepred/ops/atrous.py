@@ -16,7 +16,7 @@ MOST = 0.5
 
 
 class AtrousConv2d(nn.Conv2d):
-    """A dense convolution with an odd kernel that keeps the size of its input.
+    """A dense convolution with an odd kernel that keeps the size of its input; others are left to the library.
 
     At rate 36 a map of 32 x 32 meets one of nine taps; oneDNN multiplies the padding under the others as well. If a
     rate is high for the map, each tap is computed over the pixels that it reaches, in float32 on a CPU. Parameters are
@@ -26,10 +26,16 @@ class AtrousConv2d(nn.Conv2d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         plain = input.device.type == "cpu" and input.dtype == weight.dtype == torch.float32
         traced = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
-        if not plain or traced or share(input.shape[-2:], self.kernel_size, self.dilation) > MOST:
+        fits = plain and not traced and self._keeps_size()
+        if not fits or share(input.shape[-2:], self.kernel_size, self.dilation) > MOST:
             return super()._conv_forward(input, weight, bias)
         out: Tensor = _Taps.apply(input, weight, self.dilation)
         return out if bias is None else out + bias.view(-1, 1, 1)
+
+    def _keeps_size(self) -> bool:
+        same = tuple(rate * (taps // 2) for rate, taps in zip(self.dilation, self.kernel_size, strict=True))
+        odd = all(taps % 2 for taps in self.kernel_size)
+        return odd and (self.stride, self.padding, self.groups, self.padding_mode) == ((1, 1), same, 1, "zeros")
 
 
 def share(size: Sequence[int], kernel: Sequence[int], rates: Sequence[int]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -78,6 +80,15 @@ def test_low_rates_and_half_precision_are_left_to_the_library() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert ours(x).dtype == plain(x).dtype == torch.bfloat16
         assert torch.equal(ours(x), plain(x))
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"padding": 5}, {"groups": 2}, {"padding_mode": "reflect"}])
+def test_other_convolutions_are_left_to_the_library(options: dict[str, Any]) -> None:
+    whole = {"stride": 1, "padding": 6, "dilation": 6, **options}
+    ours, plain = (kind(4, 4, 3, **whole) for kind in (AtrousConv2d, nn.Conv2d))
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(1, 4, 8, 8)
+    assert torch.equal(ours(x), plain(x))
 
 
 def test_exported_and_compiled_graphs_hold_one_convolution() -> None:
