@@ -38,8 +38,13 @@ def override(key: str, path: str | Path) -> str:
     text = str(path)
     if PLAIN.fullmatch(text):
         return f"{key}={text}"
-    escaped = re.sub(r"(\\*)(\"|$)", lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
-    return f'{key}="{escaped}"'
+    return f"{key}={in_quotes(text)}"
+
+
+def in_quotes(text: str, sign: str = '"') -> str:
+    """Return a text in quotes for the grammar of overrides; a quote and backslashes before it are escaped."""
+    escaped = re.sub(rf"(\\*)({sign}|$)", lambda found: found[1] * 2 + (f"\\{sign}" if found[2] else ""), text)
+    return f"{sign}{escaped}{sign}"
 
 
 def typed(key: str, path: str | Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from densepred.cli import flags, own_configs
 from densepred.cli.command import Function, Invocation, Prepare, configs
 from densepred.cli.compose import register
 from densepred.errors import UserError
+from densepred.home import in_quotes
 from densepred.process import watch
 from densepred.process.stop import StopFlag, Stopped
 from densepred.rundir import override
@@ -74,8 +74,7 @@ def quoted(value: object) -> str:
     """Return a path, or a list of them, as a value that Hydra reads as it is."""
     if isinstance(value, list | tuple):
         return f"[{','.join(quoted(one) for one in value)}]"
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(value))
-    return f"'{escaped}'"
+    return in_quotes(str(value), "'")
 
 
 def _check(words: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from yaml import YAMLError
 from densepred.atomic import replace, write_json
 from densepred.build import renamed, yaml_file
 from densepred.errors import UserError
+from densepred.home import typed
 from densepred.rundir import commit, override, secrets
 from densepred.weights import mistaken
 
@@ -108,7 +109,7 @@ def _not_a_run(folder: Path) -> str:
         if exists(run) and "checkpoints" in (folder.name, folder.parent.name):
             return f"a part of a run; give the run itself: {run}"
     if mistaken.is_sweep(folder):
-        return f"the folder of a sweep; type sweep.resume={folder}, or give the folder of one of its runs"
+        return f"the folder of a sweep; type {typed('sweep.resume', folder)}, or give the folder of one of its runs"
     return f"holds no run: {OVERRIDES} is missing; if the run ended before it was recorded, start it again"
 
 
