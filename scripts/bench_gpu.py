@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import plain_loop
 import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
@@ -59,7 +60,7 @@ WAYS = {
 }
 HEADINGS = {
     "steps": "| model | way | images/s | ms per step | kernels | waits | peak GB |\n|---|---|---|---|---|---|---|",
-    "loops": "| plain loop | images/s | ms per step |\n|---|---|---|",
+    "loops": "| plain loop | images/s | ms per step | peak GB |\n|---|---|---|---|",
     "heads": "| cross-entropy, ms | plain | compiled | bands | kernels | densepred |\n|---|---|---|---|---|---|",
     "pipeline": "| loader processes | images/s |\n|---|---|",
 }
@@ -146,12 +147,16 @@ def step(args: argparse.Namespace, *words: str) -> str:
         except Exception as error:  # one family that fails must not hide the others
             return f"{type(error).__name__}: {str(error)[:60]} | | | |"
     size = cfg.data.batch_size
-    memory = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0
-    return f"{1e3 * size / steps.median:.0f} | {steps.median:.1f} | {steps.kernels} | {steps.waits} | {memory:.1f}"
+    return f"{1e3 * size / steps.median:.0f} | {steps.median:.1f} | {steps.kernels} | {steps.waits} | {peak():.1f}"
+
+
+def peak() -> float:
+    """Return the most memory of the device that tensors had since the last reset, in GB."""
+    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
 
 
 def loops(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
-    """Return rows on plain loops with models of torchvision and SMP: bf16, channels_last, AdamW, cross-entropy."""
+    """Return rows on plain loops with models of other libraries: bf16, channels_last, AdamW, cross-entropy."""
     from torchvision.models import segmentation
 
     models: dict[str, Callable[[], nn.Module]] = {
@@ -160,9 +165,10 @@ def loops(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
     }
     if importlib.util.find_spec("segmentation_models_pytorch"):
         smp = importlib.import_module("segmentation_models_pytorch")
-        models["SMP U-Net, ResNet-34"] = partial(smp.Unet, "resnet34", encoder_weights=None, classes=21)
+        models["SMP U-Net, ResNet-34"] = partial(smp.Unet, "resnet34", encoder_weights=None, classes=plain_loop.CLASSES)
+        models["timm HRNet-W18, head of HRNetV2"] = plain_loop.HRNetV2
     if args.dry:
-        models = {"one convolution": partial(nn.Conv2d, 3, 21, 3, padding=1)}
+        models = {"one convolution": partial(nn.Conv2d, 3, plain_loop.CLASSES, 3, padding=1)}
     return [(name, partial(loop, args, make)) for name, make in models.items()]
 
 
@@ -172,8 +178,10 @@ def loop(args: argparse.Namespace, make: Callable[[], nn.Module]) -> str:
     optimizer = torch.optim.AdamW(model.parameters())
     size, batch = ((64, 96), 2) if args.dry else ((512, 1024), args.batch)
     image = torch.rand(batch, 3, *size, device=device).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, 21, (batch, *size), device=device)
+    labels = torch.randint(0, plain_loop.CLASSES, (batch, *size), device=device)
     times = []
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     for _ in range(3 if args.dry else 16):
         wait()
         begun = time.perf_counter()
@@ -186,7 +194,7 @@ def loop(args: argparse.Namespace, make: Callable[[], nn.Module]) -> str:
         wait()
         times.append(1e3 * (time.perf_counter() - begun))
     median = statistics.median(times[4:] or times)
-    return f"{1e3 * batch / median:.0f} | {median:.1f}"
+    return f"{1e3 * batch / median:.0f} | {median:.1f} | {peak():.1f}"
 
 
 def head(batch: int, classes: int, side: int, stride: int, dry: bool) -> str:
