@@ -35,7 +35,7 @@ class OpenPose(Normalise, Model):
     heads; coarser levels of a deeper encoder are enlarged and joined to it.
     A stage is `first_depth` or `depth` blocks, a 1x1 convolution to `first_hidden` or `width` and one to the
     prediction. `shared` lets the heads of a stage share its blocks, as the lightweight form does (arXiv 1811.12004).
-    With `bgr` channels are reversed, as the published weights expect.
+    With `bgr` channels are reversed after they were normalised, as the published weights expect.
 
     In training every head's list holds all stages, in evaluation mode only the last. Images are padded with the
     mean at the right and the bottom, to multiples of every level's stride.
@@ -116,10 +116,10 @@ class OpenPose(Normalise, Model):
 
     def _see(self, image: Tensor) -> Tensor:
         """Return the encoder's maps at the stride of the heads and coarser, joined, of ceil(size / stride) rows."""
-        image = image.flip(1) if self.bgr else image
         height, width = image.shape[-2:]
         down, right = -height % self.multiple, -width % self.multiple
-        pyramid = self.encoder(F.pad(self.normalise(image), (0, right, 0, down)))
+        image = self.normalise(image)  # mean and std are in the order of the image's channels
+        pyramid = self.encoder(F.pad(image.flip(1) if self.bgr else image, (0, right, 0, down)))
         size = (height + down) // self.stride, (width + right) // self.stride
         maps = torch.cat([resample.resize(pyramid.features[i], size) for i in self.levels], 1)
         return maps[..., : ceil_div(height, self.stride), : ceil_div(width, self.stride)]

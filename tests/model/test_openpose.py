@@ -95,6 +95,17 @@ def test_what_is_padded_does_not_move_the_prediction() -> None:
     assert torch.equal(model(image)["paf"][0], model(padded)["paf"][0])
 
 
+def test_reversed_channels_keep_their_own_mean_and_deviation() -> None:
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.6)
+    model = OpenPose(FRONT, COCO, 3, mean, std, stages=1, features=[4], width=4, first_hidden=4, bgr=True).eval()
+    seen: list[torch.Tensor] = []
+    model.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    image = torch.rand(1, 3, 8, 8)
+    model(image)
+    want = torch.stack([(image[:, c] - mean[c]) / std[c] for c in (2, 1, 0)], 1)
+    torch.testing.assert_close(seen[0], want)
+
+
 def test_a_dilated_block_has_the_field_of_view_of_its_kernel() -> None:
     block, image = Dilated(1, 1, 7, "none", "none"), torch.zeros(1, 1, 21, 21, requires_grad=True)
     for part in block.modules():
