@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
-from densepred.decoder.levels import deep_to_shallow
+from densepred.decoder.levels import deep_to_shallow, drop_finest
 from densepred.nn import ConvNormAct, choose, initialise, require_at_least_zero
 from densepred.types import Pyramid
 
@@ -66,7 +66,7 @@ class FPN(Decoder):
             for level, (conv, x) in enumerate(zip(self.smooth, joined, strict=True), more)
         ]
         source = pyramid.features[self.levels[0]] if self.extra_from == "encoder" else maps[0]
-        return [*self._beyond(source, wanted), *maps[:-1], self.dropout(maps[-1])]
+        return drop_finest(self, [*self._beyond(source, wanted), *maps], self.dropout)
 
     def _beyond(self, source: Tensor, wanted: Collection[int]) -> list[Tensor]:
         """The levels coarser than the encoder's, coarse to fine; those beyond the coarsest that is wanted are empty."""

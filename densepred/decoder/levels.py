@@ -1,8 +1,12 @@
-"""Choice of the encoder's levels that a decoder reads."""
+"""Choice of the encoder's levels that a decoder reads, and of the map that its dropout acts on."""
 
 from __future__ import annotations
 
-from densepred.contracts import Encoder
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from densepred.contracts import Decoder, Encoder
 from densepred.types import UserError
 
 
@@ -17,3 +21,9 @@ def finest(encoder: Encoder, stride: int) -> int:
 def deep_to_shallow(encoder: Encoder, stride: int) -> list[int]:
     """Return the encoder's levels from the deepest up to the first of at least `stride`."""
     return list(reversed(range(finest(encoder, stride), len(encoder.strides))))
+
+
+def drop_finest(decoder: Decoder, maps: Sequence[Tensor], dropout: nn.Module) -> list[Tensor]:
+    """Apply dropout to the finest of the maps, coarse to fine, that is in use: heads may leave finer ones unread."""
+    finest = len(maps) - 1 if decoder.wanted is None else max(decoder.wanted)
+    return [dropout(x) if level == finest else x for level, x in enumerate(maps)]

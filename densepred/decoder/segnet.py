@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
+from densepred.decoder.levels import drop_finest
 from densepred.decoder.unet import beyond, climb
 from densepred.nn import ConvNormAct, initialise
 from densepred.types import Pyramid, UserError
@@ -77,4 +78,4 @@ class SegNet(Decoder):
                 x = up(x, beyond(pyramid, x, self.strides[step]), None)
             x = block(x)
             maps.append(x)
-        return [*maps[:-1], self.dropout(maps[-1])]
+        return drop_finest(self, maps, self.dropout)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.attention import SCSE, AttentionGate, Open
+from densepred.decoder.levels import drop_finest
 from densepred.nn import ceil_div, choose, initialise, make_block
 from densepred.types import Pyramid, UserError
 
@@ -82,7 +83,7 @@ class UNet(Decoder):
                 continue
             x = self.leave[step](block(self._rise(step, x, pyramid)))
             maps.append(x)
-        return [*maps[:-1], self.dropout(maps[-1])]
+        return drop_finest(self, maps, self.dropout)
 
     def _rise(self, step: int, x: Tensor, pyramid: Pyramid) -> Tensor:
         """Return the input of the block of a step: the enlarged map, joined with the skip."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from densepred.contracts import Decoder, Encoder, UpsampleFactory
 from densepred.decoder.attention import SCSE
+from densepred.decoder.levels import drop_finest
 from densepred.decoder.unet import beyond, climb, natural_widths
 from densepred.nn import choose, initialise, make_block
 from densepred.types import Pyramid, UserError
@@ -90,7 +91,7 @@ class UNetPlusPlus(Decoder):
         for step in self.climb:
             x = maps[-1] if maps else pyramid.features[-1]
             maps.append(step(x, beyond(pyramid, x, self.strides[len(maps)]), None, []) if climbs else empty)
-        return [*maps[:-1], self.dropout(maps[-1])]
+        return drop_finest(self, maps, self.dropout)
 
     def _compute(self, i: int, j: int, known: dict[tuple[int, int], Tensor], pyramid: Pyramid) -> Tensor:
         """Compute node (i, j) and the nodes that it needs, each once."""

@@ -45,6 +45,13 @@ class Auxiliary(EncoderDecoder):
             }
         )
 
+        self.auxiliary_whole = {
+            level
+            for name, head in self.auxiliary_heads.items()
+            if heads[name].strides != (1,)
+            for level in cast(Head, head).levels
+        }
+
     def channel_axes(self) -> ChannelAxes:
         found = super().channel_axes()
         for name, head in self.auxiliary_heads.items():
@@ -55,6 +62,6 @@ class Auxiliary(EncoderDecoder):
         pyramid = self.pyramid(image)
         if not self.training:
             return self.answers(pyramid)
-        early = cut(self.auxiliary_decoder(pyramid), self.auxiliary_decoder.strides, pyramid)
+        early = cut(self.auxiliary_decoder(pyramid), self.auxiliary_decoder.strides, pyramid, self.auxiliary_whole)
         first = {name: [head(early)] for name, head in self.auxiliary_heads.items()}
         return {name: [*first.get(name, []), *stages] for name, stages in self.answers(pyramid).items()}

@@ -27,8 +27,8 @@ from densepred.types import ChannelAxes, HeadSpec, Pyramid, UserError
 class EncoderDecoder(Normalise, Model):
     """Encoder, decoder and heads; the input is normalised as the encoder's pretrained weights expect, if it has any.
 
-    A head is one convolution or, with `hidden`, a 3x3 convolution of that width and a ReLU before it. Heads of lengths
-    end with an exponential, those of sigmoids begin at their prior.
+    A head is one convolution or, with `hidden`, a 3x3 convolution of that width and a ReLU before it; `dropout` acts on
+    the maps that heads read. Heads of lengths end with an exponential, those of sigmoids begin at their prior.
 
     With `deep_supervision` n each head also predicts from the n maps before its own, with separate convolutions. In
     training it has n + 1 stages, coarse to fine, the last its prediction; in evaluation mode only the prediction.
@@ -61,12 +61,13 @@ class EncoderDecoder(Normalise, Model):
         self.heads = nn.ModuleDict(
             {name: Head(spec, self.decoder, reads[name], kernel, hidden) for name, spec in heads.items()}
         )
-        self.joined = {level for levels in reads.values() if len(levels) > 1 for level in levels}
+        self.whole = {level for name, read in reads.items() if heads[name].strides != (1,) for level in read}
         self.supervised, self.pruned = deep_supervision, 0
         self.stages = nn.ModuleDict()
         for name, spec in heads.items():
             if deep_supervision:
                 each = earlier(name, reads[name], deep_supervision)
+                self.whole |= {level for level in each if spec.strides != (1,)}
                 self.stages[name] = nn.ModuleList(Head(spec, self.decoder, (level,), kernel, hidden) for level in each)
         self._ask()
 
@@ -82,8 +83,9 @@ class EncoderDecoder(Normalise, Model):
     def answers(self, pyramid: Pyramid) -> dict[str, list[Tensor]]:
         """Return the stages of every head from a feature pyramid."""
         parts = self._parts()
-        maps = cut(self.decoder(pyramid), self.decoder.strides, pyramid, self.joined)
-        maps[-1] = self.dropout(maps[-1])
+        read = {*(self.decoder.wanted or ())}
+        maps = cut(self.decoder(pyramid), self.decoder.strides, pyramid, self.whole & read)
+        maps = [self.dropout(x) if level in read else x for level, x in enumerate(maps)]
         return {name: [head(maps) for head in each] for name, each in parts.items()}
 
     def channel_axes(self) -> ChannelAxes:
@@ -160,6 +162,7 @@ def cut(maps: Sequence[Tensor], strides: Sequence[int], pyramid: Pyramid, whole:
     """Crop maps to at most ceil(size / stride) rows and columns: if the encoder rounded up, a map may have one more.
 
     Maps of the levels `whole` get exactly that size: if the encoder rounded down, the last row or column is repeated.
+    Codecs take location i of stride s for the pixels from s i on; a map with too few would be stretched.
     """
     assert pyramid.size is not None
     found = []

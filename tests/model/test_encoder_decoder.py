@@ -75,6 +75,30 @@ def test_each_head_reads_the_map_of_its_stride() -> None:
     assert outputs["coarse"][-1].shape == (2, 3, 10, 12)
 
 
+@pytest.mark.parametrize("decoder", [partial(UNet, upsample=Nearest), partial(FPN, upsample=Nearest, width=8)])
+def test_a_coarse_head_has_a_location_for_the_last_pixels_too(decoder: object) -> None:
+    """The codec takes location i for the pixels from 4 i on: fewer would be stretched to ceil(size / 4)."""
+    model = made(SMALL, decoder, size=HeadSpec(2, (4,)))
+    found = model(torch.rand(1, 3, 35, 33))["size"][-1]
+    assert found.shape == (1, 2, 9, 9)  # max pooling leaves 8 x 8
+    assert torch.equal(found[:, :, 8], found[:, :, 7])
+    assert torch.equal(found[..., 8], found[..., 7])
+
+
+@pytest.mark.parametrize("strides", [(1,), (4,), (2, 4)])
+@pytest.mark.parametrize("where", ["model", "decoder"])
+def test_dropout_acts_on_the_maps_that_heads_read(where: str, strides: tuple[int, ...]) -> None:
+    decoder = partial(UNet, upsample=Nearest, dropout=0.5 * (where == "decoder"))
+    model = made(partial(SMALL, norm="none"), decoder, value=HeadSpec(2, strides))
+    model.dropout.p = 0.5 * (where == "model")
+    image = torch.rand(1, 3, 16, 16)
+    lengths = [(16 // stride) ** 2 for stride in strides]
+    one, other = (model(image)["value"][-1].flatten(2).split(lengths, 2) for _ in range(2))
+    dropped = [not torch.equal(a, b) for a, b in zip(one, other, strict=True)]
+    assert dropped == [True, where == "model"][: len(strides)]  # that of the decoder on the finest alone
+    assert torch.equal(*(model.eval()(image)["value"][-1] for _ in range(2)))
+
+
 def test_a_head_that_wants_finer_maps_than_there_are_reads_the_finest() -> None:
     model = made(SMALL, partial(DeepLabV3, width=8), semantic=HeadSpec(3, (2,)))
     assert model(torch.rand(1, 3, 40, 48))["semantic"][-1].shape == (1, 3, 5, 6)
@@ -99,8 +123,8 @@ def test_earlier_stages_teach_every_head_and_are_gone_in_evaluation() -> None:
     heads = {"fine": HeadSpec(3, kind="classes"), "coarse": HeadSpec(2, (2,))}
     model = supervised(partial(UNet, upsample=Nearest), 1, **heads)
     outputs = model(torch.rand(1, 3, 37, 45))
-    assert [tuple(x.shape) for x in outputs["fine"]] == [(1, 3, 18, 22), (1, 3, 37, 45)]
-    assert [tuple(x.shape) for x in outputs["coarse"]] == [(1, 2, 9, 11), (1, 2, 18, 22)]
+    assert [tuple(x.shape) for x in outputs["fine"]] == [(1, 3, 19, 23), (1, 3, 37, 45)]
+    assert [tuple(x.shape) for x in outputs["coarse"]] == [(1, 2, 10, 12), (1, 2, 19, 23)]
     sum(x.square().mean() for stages in outputs.values() for x in stages).backward()  # pyright: ignore
     assert all(value.grad is not None for value in model.parameters())
     assert [len(stages) for stages in model.eval()(torch.rand(1, 3, 37, 45)).values()] == [1, 1]
