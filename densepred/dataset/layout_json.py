@@ -81,6 +81,8 @@ def _is_labelme(data: Any) -> bool:
 
 
 def _is_via(data: Any) -> bool:
+    if isinstance(data, dict) and {"metadata", "file", "view", "attribute"} <= data.keys():  # version 3
+        return True
     files = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
     entries = list(files.values()) if isinstance(files, dict) else []
     return bool(entries) and all(isinstance(one, dict) and {"filename", "regions"} <= one.keys() for one in entries)

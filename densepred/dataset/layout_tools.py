@@ -11,6 +11,8 @@ from densepred.dataset.layout_tree import LARGEST, TOKEN, Found, Tree, divided, 
 
 SEVERAL = 50
 """Files of a kind that are opened at most."""
+VIA = rb"\A(\xef\xbb\xbf)?(#?filename,.*region_shape_attributes|# Exported using VGG Image Annotator)"
+"""First line of VIA's CSV, of versions 2 and 3."""
 
 
 def layouts(tree: Tree) -> Iterator[Found]:
@@ -73,10 +75,17 @@ def _imagej(tree: Tree) -> str | None:
     return f"dataset=imagej {divided('dataset.annotations', names, known)}" if names else None
 
 
+def _via_csv(tree: Tree) -> str | None:
+    names = [name for name in tree.files if name.lower().endswith(".csv")][:SEVERAL]
+    found = [name for name in names if re.search(VIA, tree.beginning(name, 1 << 12))]
+    return per_split(found, "via") if found else None
+
+
 TOOLS: dict[str, Callable[[Tree], str | None]] = {
     "CVAT's XML": _cvat,
     "Supervisely's format": _supervisely,
     "V7's Darwin JSON": _darwin,
     "QuPath's GeoJSON": _qupath,
     "regions of ImageJ": _imagej,
+    "VIA's CSV": _via_csv,
 }

@@ -1,20 +1,20 @@
-"""JSON files and projects of the VGG Image Annotator, version 2.
+"""JSON and CSV files, and projects, of the VGG Image Annotator, versions 2 and 3.
 
 Source: https://www.robots.ox.ac.uk/~vgg/software/via/
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from densepred.dataset import coco, outline
+from densepred.dataset import outline, via_file
 from densepred.dataset.annotated import Annotated
 from densepred.dataset.records import Records
-from densepred.errors import UserError, shown
+from densepred.errors import UserError, in_shell, shown
 
-OPEN = ("polyline", "point", "line")
+OPEN = ("polyline", "point", "line", "extreme_circle")
 UNNAMED = "object"
 """Class of all regions if none has an attribute."""
 
@@ -30,12 +30,8 @@ class Via(Annotated):
 
     def gather(self, split: str) -> Records:
         path = self.find(self.annotations, split, "annotations")
-        data = coco.read_json(path)
-        files = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
-        if not isinstance(files, dict) or not all(isinstance(f, dict) and "regions" in f for f in files.values()):
-            raise UserError(f"{path}: is no file of VIA 2; export the annotations as JSON, or give the project")
-        found = [(entry, _regions(entry, f"{path}: {shown(key)}")) for key, entry in files.items()]
-        name = self._name({key for _, regions in found for region in regions for key in region["region_attributes"]})
+        found = [(entry, entry["regions"]) for _, entry in via_file.read(path)]
+        name = self._name([region["region_attributes"] for _, regions in found for region in regions])
         records = Records(path, self._folder, self.max_pixels, self.exif != "stored")
         for entry, regions in found:
             image = self.add_image(records, path, entry.get("filename"), [self._folder / "images"])
@@ -50,27 +46,22 @@ class Via(Annotated):
                     continue
                 label = UNNAMED if name is None else _label(region["region_attributes"].get(name), f"{path}: {place}")
                 records.add(image, label, place, **outline.region(shape, f"{path}: {place}"))
+        if path.suffix.lower() == ".csv":  # that of version 3 lists no image without a region
+            records.unread(path.parent, "images that the file does not name, left out")
         return records
 
-    def _name(self, attributes: set[str]) -> str | None:
+    def _name(self, regions: Sequence[Mapping[str, Any]]) -> str | None:
+        """Return the attribute that is the class; None if no region has any."""
+        attributes = sorted({key for region in regions for key in region})
         if self.attribute is not None and self.attribute not in attributes:
-            remedy = f"choose one of {', '.join(sorted(attributes))}" if attributes else "regions have none: set null"
+            remedy = f"choose one of {', '.join(attributes)}" if attributes else "regions have none: set null"
             raise UserError(f"dataset.attribute: no region has {self.attribute!r}; {remedy}")
         if self.attribute is None and len(attributes) > 1:
-            raise UserError(f"dataset.attribute: regions have {sorted(attributes)}; name the one that is the class")
+            named = [key for key in attributes if all(isinstance(one.get(key), str) and one[key] for one in regions)]
+            likely = min(named or attributes, key=lambda key: len({str(one.get(key)) for one in regions}))
+            word = in_shell(f"dataset.attribute={likely}")
+            raise UserError(f"dataset.attribute: regions have {attributes}; type {word}, or another that is the class")
         return self.attribute or next(iter(attributes), None)
-
-
-def _regions(entry: dict[str, Any], where: str) -> list[dict[str, Any]]:
-    """Return the regions of an image, which older versions number in a mapping."""
-    found = entry["regions"]
-    listed = list(found.values()) if isinstance(found, dict) else found
-    parts = ("shape_attributes", "region_attributes")
-    if not isinstance(listed, list) or not all(
-        isinstance(region, dict) and all(isinstance(region.get(part), dict) for part in parts) for region in listed
-    ):
-        raise UserError(f"{where}: its regions lack shape_attributes or region_attributes; export it again from VIA")
-    return listed
 
 
 def _label(value: object, where: str) -> str:

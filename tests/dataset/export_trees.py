@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.dataset import deeplabcut_tree, imagej_tree
+from tests.dataset import deeplabcut_tree, imagej_tree, layout_trees
 from tests.dataset.files import picture, write
 from tests.dataset.layout_trees import NAMES, SIZE, SPLITS, VALID, Draw, everything, objects, regions, truth, yolo_row
 from tests.dataset.voc_detection_tree import xml
@@ -55,6 +56,20 @@ def cvat_xml(root: Path) -> None:
         rows += f'<image id="{number}" name="{name}.jpg" width="{SIZE[1]}" height="{SIZE[0]}">{shapes}</image>'
     meta = f"<meta><task><labels>{labels}</labels></task></meta>"
     (root / "annotations.xml").write_text(f"<annotations><version>1.1</version>{meta}{rows}</annotations>")
+
+
+def via_csv(root: Path) -> None:
+    """Write VIA's CSV of version 2 in the folder of each split."""
+    layout_trees.via(root)
+    for path in sorted(root.glob("*/via_region_data.json")):
+        rows = [["filename", "region_count", "region_id", "region_shape_attributes", "region_attributes"]]
+        for entry in json.loads(path.read_text()).values():
+            for number, one in enumerate(entry["regions"]):
+                cells = [json.dumps(one["shape_attributes"]), json.dumps(one["region_attributes"])]
+                rows.append([entry["filename"], "2", str(number), *cells])
+        path.unlink()
+        with path.with_suffix(".csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
 
 
 def brushes(root: Path) -> None:

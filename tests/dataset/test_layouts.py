@@ -77,6 +77,7 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "labelme, folders": (labelme("labels/{split}/{name}"), "boxes"),
     "labelme, other folders": (labelme("marked_{split}/{name}"), "boxes"),
     "via": (via, "boxes"),
+    "via csv": (export_trees.via_csv, "boxes"),
     "label studio": (label_studio, "boxes"),
     "voc boxes": (voc_boxes, "boxes alone"),
     "labelme2voc": (export_trees.labelme2voc, "names"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 
 from densepred.dataset.via import Via
 from densepred.errors import Notice, UserError
-from tests.dataset.via_tree import SIZE, SQUARE, region, save
+from tests.dataset.via_tree import FORMS, REGIONS, SIZE, SQUARE, region, save
 
 RECT = {"name": "rect", "x": 2, "y": 3, "width": 5, "height": 6}
 
@@ -47,7 +48,7 @@ def test_an_ellipse_has_its_area_when_turned(tmp_path: Path) -> None:
 
 def test_the_attribute_of_the_class_is_chosen(tmp_path: Path) -> None:
     save(tmp_path, "train", [region(SQUARE, kind={"cat": True, "dog": False}, note="x"), region(RECT, kind="dog")])
-    with pytest.raises(UserError, match=r"regions have \['kind', 'note'\]; name the one"):
+    with pytest.raises(UserError, match=r"regions have \['kind', 'note'\]; type dataset.attribute=kind"):
         Via(str(tmp_path))
     assert Via(str(tmp_path), attribute="kind").info.classes == ("background", "cat", "dog")
 
@@ -94,3 +95,30 @@ def test_images_without_a_region_are_counted(tmp_path: Path) -> None:
     save(tmp_path, "train", [])
     with pytest.warns(Notice, match="1 image without a region, read as an image without objects"):
         Via(str(tmp_path), classes=["cat"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_other_forms_hold_what_version_2_holds_as_json(form: str, tmp_path: Path) -> None:
+    save(tmp_path, "train", REGIONS)
+    (tmp_path / "other").mkdir()
+    FORMS[form](tmp_path / "other")
+    wanted = Via(str(tmp_path))
+    path = next(file for file in (tmp_path / "other").iterdir() if file.name in ("a.csv", "a.json"))
+    with pytest.warns(Notice, match="1 image (without a region|that the file does not name)"):
+        found = Via(str(tmp_path / "other"), annotations=path.name, splits={"train": 1.0})
+    assert found.info.classes == wanted.info.classes == ("background", "cat", "dog")
+    sample = next(found[i].truth for i in range(len(found)) if found[i].frame.id == "train")
+    assert torch.equal(sample.need("boxes"), wanted[0].truth.need("boxes"))
+    assert torch.equal(sample.need("semantic"), wanted[0].truth.need("semantic"))
+
+
+def test_videos_and_damaged_tables_are_refused(tmp_path: Path) -> None:
+    FORMS["project of version 3"](tmp_path)
+    data = json.loads((tmp_path / "a.json").read_text())
+    data["metadata"]["1_0"]["z"] = [1.5]
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    with pytest.raises(UserError, match=r"metadata '1_0': is a part of a video, from \[1.5\] s on; mark images"):
+        Via(str(tmp_path), annotations="a.json", splits={"train": 1.0})
+    (tmp_path / "a.csv").write_text("filename,region_shape_attributes\na.jpg,{\n")
+    with pytest.raises(UserError, match="cannot be read as VIA's CSV"):
+        Via(str(tmp_path), annotations="a.csv", splits={"train": 1.0})
