@@ -14,7 +14,9 @@ from densepred.dataset.class_file import Entry
 from densepred.dataset.coco import read_json
 from densepred.dataset.facts import counted
 from densepred.dataset.palette import parse_colour
-from densepred.errors import Notice, UserError, shown
+from densepred.errors import Notice, UserError, in_shell, shown
+from densepred.home import in_quotes
+from densepred.types import MAX_CLASSES
 
 Lists = Callable[[Path], list[Entry]]
 
@@ -42,6 +44,21 @@ def labelmap(path: Path) -> list[Entry]:
             raise UserError(f"{path}: {shown(':'.join(row))} is no class; write name:red,green,blue::")
         where = f"{path}: the colour of {shown(row[0])}"
         entries.append(Entry(index, row[0], parse_colour([*map(int, parts)], where) if parts else None, False))
+    return entries
+
+
+def label_colours(path: Path) -> list[Entry]:
+    """Read label_colors.txt of CamVid, which CVAT and Datumaro write too: `red green blue name`, id by line.
+
+    Source: http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/
+    """
+    entries = list[Entry]()
+    for index, line in enumerate(line for line in _lines(path) if line and not line.startswith("#")):
+        found = re.fullmatch(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\S.*)", line)
+        if found is None:
+            raise UserError(f"{path}: {shown(line)} is no class; write red green blue name")
+        colour = parse_colour([int(part) for part in found.groups()[:3]], f"{path}: the colour of {shown(found[4])}")
+        entries.append(Entry(index, found[4], colour, False))
     return entries
 
 
@@ -83,20 +100,34 @@ def nnunet(path: Path, tell: bool = True) -> list[Entry]:
     labels = data.get("labels") if isinstance(data, dict) else None
     if not isinstance(labels, dict):
         return []
+    _refuse_regions(labels, path)
     entries = sorted(_label(name, value, path) for name, value in labels.items())
     if tell:
         _tell_modalities(data.get("channel_names", data.get("modality")), data, path)
     return entries
 
 
+def _refuse_regions(labels: dict[str, Any], path: Path) -> None:
+    """Raise UserError if a label is a region of several ids, with the word that makes each id a class."""
+    regions = {name: value for name, value in labels.items() if isinstance(value, list)}
+    if not regions:
+        return
+    plain = {value: name for name, value in labels.items() if type(value) is int and name != "ignore"}
+    ids = [id for value in regions.values() for id in value if type(id) is int and 0 <= id < MAX_CLASSES]
+    names = [plain.get(id, f"label_{id}") for id in range(max([*ids, *plain], default=0) + 1)]
+    name, value = next(iter(regions.items()))
+    word = in_shell(f"dataset.classes=[{','.join(map(_word, names))}]")
+    fact = f"{path}: the label {shown(name)} is a region of several ids {shown(value)}, and classes do not overlap"
+    raise UserError(f"{fact}; to make each id a class, type {word}")
+
+
+def _word(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII) else in_quotes(name)
+
+
 def _label(name: str, value: Any, path: Path) -> Entry:
     if isinstance(value, str) and re.fullmatch(r"\d{1,5}", name):
         name, value = value, int(name)
-    if isinstance(value, list):
-        raise UserError(
-            f"{path}: the label {shown(name)} is a region of several ids {shown(value)}, which may overlap; "
-            "give dataset.classes, the name of each id in masks"
-        )
     if type(value) is not int:
         raise UserError(f"{path}: the label {shown(name)} is {shown(value)}; write its id in masks")
     return Entry(value, name, None, name == "ignore")
@@ -145,6 +176,7 @@ def _lines(path: Path) -> list[str]:
 
 FILES: dict[str, Lists] = {
     "labelmap.txt": labelmap,
+    "label_colors.txt": label_colours,
     "_classes.csv": pixel_values,
     "dataset.json": nnunet,
     "class_names.txt": lines,

@@ -26,7 +26,8 @@ LARGEST = 1 << 28
 class Cvat(Annotated):
     """Polygons of one group and one label are one object. A shape of a higher `z_order` lies on top.
 
-    The subsets of a project are the splits, unless there is a file per split, or fractions divide the images.
+    The subsets of a project are the splits, unless there is a file per split, or fractions divide the images. A star in
+    `annotations` stands for the folders of several tasks or jobs, each with its images.
     """
 
     option: ClassVar[str] = "cvat"
@@ -35,22 +36,46 @@ class Cvat(Annotated):
     images: str | Sequence[str] = ("images", "images/{split}", "{split}/images", "{split}", ".")
 
     def gather(self, split: str) -> Records:
-        path = self.find(self.annotations, split, "annotations")
-        root = xml_file.read(path, LARGEST)
-        if root.tag != "annotations":
-            raise UserError(f"{path}: is no file of CVAT; export from CVAT as CVAT for images 1.1")
-        records = Records(path, self._folder, self.max_pixels, self.exif != "stored")
-        records.listed, records.colours = cvat_shape.labels(root, path)
-        folder = self.find(self.images, split, "images")
-        for element in self._elements(root, path, split, folder, records):
-            size = cvat_shape.whole(element, "height", str(path)), cvat_shape.whole(element, "width", str(path))
-            places = [folder / element.get("subset", ""), folder, path.parent / "images"]
-            image = self.add_image(records, path, element.get("name"), places, size)
-            if image is not None:
-                self._objects(records, image, element)
+        found = self._files(split)
+        roots = [xml_file.read(path, LARGEST) for path in found]
+        records = Records(self._folder if len(found) > 1 else found[0], self._folder, self.max_pixels, self.upright)
+        for path, root in zip(found, roots, strict=True):
+            if root.tag != "annotations":
+                raise UserError(f"{path}: is no file of CVAT; export from CVAT as CVAT for images 1.1")
+            names, colours = cvat_shape.labels(root, path)
+            records.listed += [name for name in names if name not in records.listed]
+            records.colours = colours | records.colours
+        folder = self.find(self.images, split, "images") if len(found) == 1 else self._folder
+        for path, root in zip(found, roots, strict=True):
+            self._add(records, root, path, split, folder, path.parent if len(found) > 1 else folder)
         if self._divided:
             records.unread(folder, "images that the file does not name, left out")
         return records
+
+    @property
+    def upright(self) -> bool:
+        return self.exif != "stored"
+
+    def _files(self, split: str) -> list[Path]:
+        """Return the XML file of a split, or the files of several tasks if a star stands for their folders."""
+        if not isinstance(self.annotations, str) or "*" not in self.annotations:
+            return [self.find(self.annotations, split, "annotations")]
+        names = [""] if self._divided else paths.split_names(self._splits, split)
+        tried = [self.annotations.replace("{split}", name) for name in names]
+        found = sorted(path for one in tried for path in self._folder.glob(one))
+        if not found:
+            text = f"holds no {' or '.join(tried)}"
+            raise paths.Absent(f"{self._folder}: {text}; check dataset.annotations and dataset.splits")
+        return found
+
+    def _add(self, records: Records, root: Element, path: Path, split: str, folder: Path, own: Path) -> None:
+        """Add the images of a file, which lie below `own`; frames of a video lie in `folder`."""
+        for element in self._elements(root, path, split, folder, records):
+            size = cvat_shape.whole(element, "height", str(path)), cvat_shape.whole(element, "width", str(path))
+            places = [own / element.get("subset", ""), own, path.parent / "images"]
+            image = self.add_image(records, path, element.get("name"), places, size)
+            if image is not None:
+                self._objects(records, image, element, path)
 
     def _elements(self, root: Element, path: Path, split: str, folder: Path, records: Records) -> list[Element]:
         """Return the images of a split, or the frames of a video."""
@@ -80,11 +105,12 @@ class Cvat(Annotated):
             told["images of subsets that dataset.splits does not name, left out"] = unused
         return [image for image in images if image.get("subset", "").casefold() in own]
 
-    def _objects(self, records: Records, image: int, element: Element) -> None:
+    def _objects(self, records: Records, image: int, element: Element, path: Path) -> None:
         groups: dict[tuple[str, str], list[Any]] = {}
+        task = "" if path == records.path else f"{path.relative_to(self._folder).as_posix()}: "
         records.told["images without a shape, read as images without objects"] += not len(element)
         for number, shape in enumerate(element, 1):
-            place = f"{element.get('name')}, {shape.tag} {number}"
+            place = f"{task}{element.get('name')}, {shape.tag} {number}"
             where, label, group = f"{records.path}: {place}", shape.get("label"), shape.get("group_id", "0")
             if shape.tag not in cvat_shape.KINDS:
                 records.told[f"shapes of the type {shape.tag} left out, because they mark no area"] += 1

@@ -17,7 +17,7 @@ ONE = {
 """Words of a fact about several things, and those about one thing."""
 NOUNS = (
     "image|region|shape|annotation|result|feature|figure|object|video|frame|instance|polygon|mask|outline|case|colour|file|"
-    "area|group|keypoint|label|name|other|page|pair|sigma|value"
+    "area|group|keypoint|label|name|fold|other|page|pair|sigma|value"
 )
 MANY = re.compile(rf"^((?:[.\w]+ )?)(?:({NOUNS})s|(box|class)es)\b")
 """The noun that is counted, the first or the second word."""

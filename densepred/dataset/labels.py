@@ -16,7 +16,10 @@ from densepred.errors import Misfit
 from densepred.types import MAX_CLASSES, VOID, UserError
 
 _UNKNOWN = -1
-IN_COLOURS = "the mask is coded by colours; list them in classes.json (name and color)"
+IN_COLOURS = (
+    "the mask is coded by colours; list them in classes.json (name and color), which densepred-check writes with "
+    "classes_json=DIR/classes.json"
+)
 
 
 @dataclass(slots=True)

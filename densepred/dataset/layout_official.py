@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from densepred.dataset import layout_tools, mat_file, yolo_file
 from densepred.dataset.image_file import EXTENSIONS
-from densepred.dataset.layout_tree import FRACTIONS, LARGEST, Found, Tree, divided, quoted, split_words
+from densepred.dataset.layout_tree import FRACTIONS, LARGEST, Found, Tree, divided, quoted, split_of, split_words
 from densepred.dataset.layout_unread import polygons_in_xml
 from densepred.errors import UserError
 
@@ -25,18 +25,38 @@ def layouts(tree: Tree) -> Iterator[Found]:
 def _nnunet(tree: Tree) -> str | None:
     if not tree.has("imagesTr", "labelsTr"):
         return None
+    folds = tree.has("splits_final.json")
+    splits = "dataset.list=splits_final.json dataset.fold=0" if folds else FRACTIONS
     if tree.any(r"imagesTr/.*\.nii(\.gz)?"):
-        return "dataset=nifti"
+        return f"dataset=nifti {splits}" if folds else "dataset=nifti"
     numbered = tree.any(r"imagesTr/.*_0000\.\w+")
     suffix = "dataset.image_suffix=_0000 " if numbered else ""
-    return f"dataset=folder dataset.images=imagesTr dataset.masks=labelsTr {suffix}{FRACTIONS}"
+    return f"dataset=folder dataset.images=imagesTr dataset.masks=labelsTr {suffix}{splits}"
 
 
 def _cvat_masks(tree: Tree) -> str | None:
     images = next((name for name in ("JPEGImages", "images") if tree.has(name)), None)
-    if images is None or not tree.has("labelmap.txt", "SegmentationClass"):
+    if images is None or not tree.has("labelmap.txt") or not tree.any(r"SegmentationClass/.*\.png"):
         return None
-    return f"dataset=folder dataset.images={images} dataset.masks=SegmentationClass {FRACTIONS}"
+    folders = f"dataset=folder dataset.images={images} dataset.masks=SegmentationClass"
+    place = "ImageSets/Segmentation/"
+    words = [name.removeprefix(place)[:-4] for name in tree.files if re.fullmatch(rf"{place}[A-Za-z]+\.txt", name)]
+    if not {"train", "valid"} <= {split_of(word) for word in words}:
+        return f"{folders} {FRACTIONS}"
+    lists = quoted("dataset.list", f"{place}{{split}}.txt")
+    return f"{folders} {lists} {split_words(word for word in words if split_of(word))}".strip()
+
+
+def _kitti(tree: Tree) -> str | None:
+    folders = {name.partition("/")[0] for name in tree.folders if name.endswith("/image_2")}
+    if not any(tree.has(f"{name}/semantic") for name in folders):
+        return None
+    words = "dataset=folder 'dataset.images=\"{split}/image_2\"' 'dataset.masks=\"{split}/semantic\"'"
+    named = {split_of(name): name for name in folders}
+    if {"train", "valid"} <= named.keys():
+        return f"{words} {split_words(name for split, name in named.items() if split)}".strip()
+    name = next(iter(sorted(folders)))
+    return f"{words} {FRACTIONS}".replace("{split}", name)
 
 
 def _roboflow_masks(tree: Tree) -> str | None:
@@ -81,9 +101,10 @@ def _cityscapes(tree: Tree) -> str | None:
 
 
 def _yolo(tree: Tree) -> str | None:
-    known = ("data.yaml", "dataset.yaml", "obj.data", "obj.names", "classes.txt")
+    known = {"data.yaml": "labels", "dataset.yaml": "labels", "obj.data": r"obj_\w+_data", "obj.names": "labels"}
+    known |= {"classes.txt": "labels", "train/_darknet.labels": "train"}
     path = next((name for name in known if tree.has(name)), None)
-    folder = r"(.*/)?obj_\w+_data/" if path == "obj.data" else r"(.*/)?labels/"
+    folder = rf"(.*/)?{known.get(path or '', 'labels')}/"
     labels = [name for name in tree.files if re.match(folder, name) and name.endswith(".txt")]
     if path is None or not labels:
         return None
@@ -107,7 +128,9 @@ def _voc_boxes(tree: Tree) -> str | None:
 
 
 def _pannuke(tree: Tree) -> str | None:
-    return "dataset=pannuke task=instance_center" if tree.any(r"(.*/)?fold\d/images\.npy") else None
+    folds = [name for name in tree.folders if re.fullmatch(r"(.*/)?fold\d", name)]
+    there = any((tree.root / name / "images.npy").is_file() for name in folds)  # deeper than the files of the tree
+    return "dataset=pannuke task=instance_center" if there else None
 
 
 def _hovernet(tree: Tree) -> str | None:
@@ -133,8 +156,9 @@ def _hovernet_output(tree: Tree) -> str | None:
 
 
 def _segments(tree: Tree) -> str | None:
-    """Look for class masks, then for maps of ids, of Segments.ai's export_dataset."""
-    for kind, option in (("semantic", "folder"), ("instance", "instance_folder")):
+    """Look for class masks, then for maps of ids, then for class masks in colours, of Segments.ai's export_dataset."""
+    kinds = {"semantic": "folder", "instance": "instance_folder", "semantic_colored": "folder"}
+    for kind, option in kinds.items():
         for name in tree.files:
             found = re.fullmatch(rf"(?:(.*)/)?[^/]*(_label_[\w-]+_{kind})\.png", name)
             if found is not None:
@@ -152,6 +176,7 @@ def _deeplabcut(tree: Tree) -> str | None:
 OFFICIAL: dict[str, Look] = {
     "nnU-Net's raw form": _nnunet,
     "CVAT's segmentation masks": _cvat_masks,
+    "KITTI's segmentation": _kitti,
     "Roboflow's semantic masks": _roboflow_masks,
     "PASCAL-Context": _pascal_context,
     "PASCAL VOC": _voc,

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from densepred.dataset.layout_tree import LARGEST, TOKEN, Found, Tree, divided, per_split, split_of
+from densepred.dataset.layout_tree import FRACTIONS, LARGEST, TOKEN, Found, Tree, divided, per_split, quoted, split_of
 
 SEVERAL = 50
 """Files of a kind that are opened at most."""
@@ -34,7 +34,15 @@ def _cvat(tree: Tree) -> str | None:
         return None
     subsets = {one.decode().lower() for one in re.findall(rb' subset="(\w+)"', tree.beginning(names[0], LARGEST))}
     splits = {split_of(word) for word in subsets if TOKEN.fullmatch(word)}
-    return "dataset=cvat" if names == ["annotations.xml"] and {"train", "valid"} <= splits else per_split(names, "cvat")
+    if names == ["annotations.xml"] and {"train", "valid"} <= splits:
+        return "dataset=cvat"
+    words = per_split(names, "cvat")
+    folders = {name.rpartition("/")[0] for name in names if name.endswith("/annotations.xml")}
+    tasks = len(folders) == len(names) > 1 and "{split}" not in words and len({one.count("/") for one in folders}) == 1
+    if not tasks:
+        return words
+    stars = "*/" * (1 + next(iter(folders)).count("/"))
+    return f"dataset=cvat {quoted('dataset.annotations', f'{stars}annotations.xml')} {FRACTIONS}"
 
 
 def _supervisely(tree: Tree) -> str | None:

@@ -93,9 +93,9 @@ def pattern(path: str) -> tuple[str, str | None]:
 
 
 def split_of(word: str) -> str:
-    """Return the split that a word of a path means."""
-    plain = re.sub(r"20\d\d$", "", word)
-    return next(name for name, words in WORDS.items() if plain in words)
+    """Return the split that a word of a path means, in any case of letters; "" for another word."""
+    plain = re.sub(r"20\d\d$", "", word).lower()
+    return next((name for name, words in WORDS.items() if plain in words), "")
 
 
 def split_words(found: Iterable[str]) -> str:

@@ -69,6 +69,22 @@ def _csv(tree: Tree) -> bool:
 FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
     (_brushes, "Label Studio's export of brushes as PNG files", "as JSON, and type dataset=label_studio"),
     (
+        lambda tree: tree.any(r"(.*/)?[^/]*_label_[\w-]+_instance_colored\.png"),
+        "objects in colours of Segments.ai, of which several are equal",
+        "ids (in Python: segments.utils.export_dataset(dataset, export_format='instance')), and type "
+        "dataset=instance_folder",
+    ),
+    (
+        lambda tree: tree.any(r"(.*/)?labelTxt/[^/]+\.txt"),
+        "DOTA's turned boxes",
+        f"polygons as COCO, {COCO}",
+    ),
+    (
+        lambda tree: tree.any(r"(.*/)?[\w-]*annotations-bbox\.csv"),
+        "Open Images' CSV",
+        f"as COCO (datum convert -i DIR -if open_images -f coco_instances -o NEW -- --save-media), {COCO}",
+    ),
+    (
         polygons_in_xml,
         "the XML form of MIT's LabelMe",
         "as COCO (datum convert -i DIR -if label_me -f coco_instances -o NEW -- --save-media), and type "

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from densepred.contracts import Dataset
-from densepred.dataset import class_lists, legend, nifti_file, paths, volume_cases
+from densepred.dataset import class_lists, legend, name_list, nifti_file, paths, volume_cases
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.division import chosen_fold, tell_named
 from densepred.dataset.image_file import MAX_PIXELS
@@ -32,7 +32,8 @@ class Nifti(Dataset):
     """Every slice across `axis` is an image. All slices of a case are in one split.
 
     Channels are the files `case_0000`, `case_0001`, ... of a case, or a fourth axis. Slices are turned as radiologists
-    view them, however a volume is stored. `window` None is that of the middle 99 % of the training values.
+    view them, however a volume is stored. `window` None is that of the middle 99 % of the training values. `list` is
+    nnU-Net's splits_final.json, of which `fold` is one, or a text file of names with {split} in its path.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Nifti(Dataset):
         ignore_index: int | None = None,
         label_map: Mapping[int, int] | None = None,
         window: Sequence[float] | None = None,
+        list: str | None = None,
         seed: int = 0,
         group: str | None = None,
         unpaired: str = "refuse",
@@ -60,7 +62,8 @@ class Nifti(Dataset):
         self._root, self._axis, self._name = paths.dataset_root(root), nifti_file.AXES[axis], axis
         self._folders, self._unpaired, self._max_pixels = (images, masks), unpaired, max_pixels
         known = paths.known_splits(splits, SPLITS)
-        chosen = chosen_fold(folds, fold)
+        own = name_list.own_folds(list, folds)
+        self._list, self._fold, chosen = list, fold, None if own else chosen_fold(folds, fold)
         self.cases = self._cases(Choice(split, known, seed, group, chosen))
         train = self.cases if split == "train" else self._cases(Choice("train", known, seed, group, chosen))
         found = self._legend(train, classes, ignore_index, parse_label_map(label_map))
@@ -100,6 +103,8 @@ class Nifti(Dataset):
 
     def _cases(self, choice: Choice) -> list[Case]:
         """Return the cases of a split."""
+        if self._list is not None:
+            return self._listed(self._list, choice)
         fractions = paths.fractions(choice.splits, choice.source)
         word = "" if fractions else str(paths.of_split(choice.splits, choice.source))
         images, masks = (paths.below(self._root, folder, word) for folder in self._folders)
@@ -110,6 +115,16 @@ class Nifti(Dataset):
             self._tell_named(choice, found)
         members = choice.members([case.name for case in found], fractions)
         return [case for case, wanted in zip(found, members, strict=True) if wanted]
+
+    def _listed(self, name: str, choice: Choice) -> list[Case]:
+        """Return the cases of a split that a list names."""
+        own = name.lower().endswith(name_list.FOLDS)
+        word = "" if own else paths.name_of_split(choice.splits, {}, choice.split)
+        images, masks = (paths.below(self._root, folder, word) for folder in self._folders)
+        found = volume_cases.find(images, masks, self._axis, self._max_pixels, self._unpaired)
+        path = paths.below(self._root, name, word)
+        names = name_list.read(path, choice.split, self._fold)
+        return name_list.chosen(path, names, {case.name: case for case in found}, self._unpaired)
 
     def _tell_named(self, choice: Choice, pool: Sequence[Case]) -> None:
         """Tell if validation cases of their own are left out, because folds divide those of training."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from densepred.dataset import layouts, pair_list, paths
+from densepred.dataset import layouts, name_list, pair_list, paths
 from densepred.dataset.companions import Words, companions
 from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_named, tell_unused
 from densepred.dataset.pairs import NoPairs, Pair, pair_folders
@@ -40,7 +40,7 @@ class PairSearch:
     masks: str | None = "masks/{split}"
     mask_suffix: str = ""
     image_suffix: str = ""
-    list: str | None = None  # a CSV file instead of folders
+    list: str | None = None  # a CSV file instead of folders, or names of the files in them
     seed: int = 0
     group: str | None = None
     unpaired: str = "refuse"
@@ -56,7 +56,8 @@ class PairSearch:
         choose("dataset.unpaired", self.unpaired, ("refuse", "skip"))
         self._root = paths.dataset_root(self.root)
         self._splits = paths.known_splits(self.splits, SPLITS)
-        self._fold = chosen_fold(self.folds, self.fold)
+        own = name_list.own_folds(self.list, self.folds)
+        self._fold = None if own else chosen_fold(self.folds, self.fold)
         try:
             self.pairs = self._pairs(self.split)
         except NoPairs as error:
@@ -135,6 +136,8 @@ class PairSearch:
     def _from_list(self, name: str, split: str, folder: str) -> Pairs:
         """Read one file per split, or one file with a column `split`, or one file that is to be divided."""
         path = paths.below(self._root, name, folder)
+        if name_list.is_names(path):
+            return self._from_names(path, name, split, folder)
         rows = pair_list.read_list(path, self._root, self.masks is not None, self.outside)
         rows = pair_list.present(path, rows, self.unpaired)
         if "{split}" in name or not folder:
@@ -147,3 +150,15 @@ class PairSearch:
         if split == self.split == "train":
             pair_list.tell_unused(path, rows, {one: str(part) for one, part in self._splits.items()})
         return pair_list.of_split(path, rows, folder, split)
+
+    def _from_names(self, path: Path, name: str, split: str, folder: str) -> Pairs:
+        """Return the pairs in the folders that a list names; other files there are of other splits, or unlabelled."""
+        if folder and "{split}" not in name and not name.lower().endswith(name_list.FOLDS):
+            raise UserError(f"{path}: lists names of one split; put {{split}} into dataset.list, or give fractions")
+        images = paths.below(self._root, self.images, folder)
+        masks = None if self.masks is None else paths.below(self._root, self.masks, folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Notice)
+            pairs = pair_folders(images, masks, self.mask_suffix, self.image_suffix, unpaired="skip")
+        names = name_list.read(path, split, self.fold)
+        return name_list.chosen(path, names, {pair.id: pair for pair in pairs}, self.unpaired)

@@ -21,11 +21,14 @@ from densepred.types import Frame, Info, Sample
 
 TYPES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
 SPLITS = {"train": "fold1", "valid": "fold2", "test": "fold3"}
+NAMED = "'dataset.splits={train: fold1, valid: fold2, test: fold3}'"
 CHANNELS = 6  # of the masks: one map of instances per type, and the background
 
 
 class PanNuke(Dataset):
     """`root` holds `Fold 1/images/fold1/images.npy` and `Fold 1/masks/fold1/masks.npy`, or both files in `fold1`.
+
+    Each fold may lie in a further folder. The types of tissue are not read.
 
     The arrays are mapped from disk, not loaded. Where nuclei of two types overlap, the later type counts.
     """
@@ -75,7 +78,11 @@ class PanNuke(Dataset):
 
 def _find(root: Path, fold: str, kind: str) -> Path:
     """Return the file of images or masks of a fold, or raise Absent."""
-    for folder in (root / fold, *sorted(root.glob(f"*/{kind}/{fold}")), root / kind / fold):
+    places = [*root.glob(f"*/{kind}/fold*"), *root.glob(f"*/*/{kind}/fold*")]
+    for folder in (root / fold, *(place for place in sorted(places) if place.name == fold), root / kind / fold):
         if (path := folder / f"{kind}.npy").is_file():
             return path
-    raise paths.Absent(f"{root}: holds no {kind}.npy of {fold}; set dataset.root to the folder of the folds")
+    fact = f"{root}: holds no {kind}.npy of {fold}"
+    if names := sorted({place.name for place in places}):
+        raise paths.Unlisted(f"{fact}, only of {', '.join(names)}; add it, or name others, as by {NAMED}")
+    raise paths.Absent(f"{fact}; set dataset.root to the folder of the folds")

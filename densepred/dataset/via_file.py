@@ -60,7 +60,7 @@ def _third(data: Json, path: Path) -> list[tuple[str, Json]]:
         files = view.get("fid_list") if isinstance(view, dict) else None
         found = [data["file"].get(str(one)) for one in files] if isinstance(files, list) else []
         if len(found) != 1 or not isinstance(found[0], dict) or found[0].get("type") != IMAGE:
-            raise UserError(f"{path}: view {shown(number)} is no single image; mark images, one per view")
+            raise UserError(f"{path}: view {shown(number)} is no single image; give a project of images, one per view")
         out[number] = {"filename": found[0].get("fname") or found[0].get("src"), "regions": []}
     for number, one in data["metadata"].items():
         where = f"{path}: metadata {shown(number)}"
@@ -74,7 +74,7 @@ def _third(data: Json, path: Path) -> list[tuple[str, Json]]:
 def _region(xy: Any, z: Any, values: Any, attributes: Mapping[str, Any], where: str) -> Json | None:
     """Return a region of version 3 as one of version 2; None for a mark without a shape, such as of a whole image."""
     if z:
-        raise UserError(f"{where}: is a part of a video, from {shown(z)} s on; mark images, one per view")
+        raise UserError(f"{where}: is a part of a video, from {shown(z)} s on; give a project of images, one per view")
     if not xy:
         return None
     kind, *numbers = coco_fields.numbers(xy, where, "xy")
@@ -145,5 +145,5 @@ def _row(row: Mapping[str, str], known: Mapping[str, Any], where: str) -> tuple[
         json.loads(row[key]) for key in ("file_list", "temporal_coordinates", "spatial_coordinates", "metadata")
     )
     if len(files) != 1:
-        raise UserError(f"{where}: is of {len(files)} files; mark images, one per view")
+        raise UserError(f"{where}: is of {len(files)} files; give a project of images, one per view")
     return str(files[0]), _region(xy, z, values, known, where)

@@ -34,7 +34,14 @@ class Yolo(Annotated):
     option: ClassVar[str] = "yolo"
     usual: ClassVar[str] = ALONE
 
-    data: str | Sequence[str] = ("data.yaml", "dataset.yaml", "obj.data", "obj.names", "classes.txt")
+    data: str | Sequence[str] = (
+        "data.yaml",
+        "dataset.yaml",
+        "obj.data",
+        "obj.names",
+        "classes.txt",
+        "train/_darknet.labels",
+    )
 
     def known_classes(self) -> list[str] | None:
         return self._described().names

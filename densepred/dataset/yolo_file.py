@@ -77,7 +77,7 @@ class Described:
         if place.suffix != ".txt":
             left_out = LeftOut()
             found = image_files(place, left_out=left_out)
-            for own in (".txt", ".yaml"):  # labels and data.yaml may lie beside the images
+            for own in (".txt", ".yaml", ".labels"):  # labels and data.yaml may lie beside the images
                 left_out.others.pop(own, None)
             left_out.tell(place)
             return found
@@ -88,6 +88,9 @@ def read(path: Path, root: Path) -> Described:
     """Read data.yaml, obj.data, or a list of names: then the images are in `images`, or in a folder of it per split."""
     if path.suffix == ".data":
         return _darknet(path, root)
+    if path.suffix == ".labels":  # Roboflow's Darknet: a folder per split, with images and labels
+        folders = {word: [name] for name, word in _words() if (root / name).is_dir()}
+        return Described(path, root, _names(_lines(path), path), folders)
     if path.suffix in (".txt", ".names"):
         names = _lines(path)
         here = {word: [f"images/{name}"] for name, word in _words() if (root / "images" / name).is_dir()}

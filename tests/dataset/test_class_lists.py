@@ -65,7 +65,9 @@ def test_regions_of_nnunet_and_images_of_several_files_are_named(tmp_path: Path)
     root = tree(tmp_path)
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps({"labels": {"background": 0, "whole": [1, 2]}}))
-    with pytest.raises(UserError, match=r"'whole' is a region of several ids .*dataset\.classes"):
+    with pytest.raises(
+        UserError, match=r"'whole' is a region of several ids .*type 'dataset\.classes=\[background,label_1,label_2\]'$"
+    ):
         Folder(root)
     path.write_text(json.dumps({"labels": {str(n): n for n in range(4)}, "channel_names": {"0": "T1", "1": "T2"}}))
     with pytest.warns(Notice, match=r"2 channels \(T1, T2\)"):

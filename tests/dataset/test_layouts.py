@@ -16,7 +16,7 @@ import torch
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
-from tests.dataset import export_trees
+from tests.dataset import divided_trees, export_trees
 from tests.dataset.files import picture, write
 from tests.dataset.layout_trees import (
     NAMES,
@@ -89,6 +89,7 @@ LAYOUTS: dict[str, tuple[Draw, str]] = {
     "qupath": (export_trees.geojson, "boxes"),
     "imagej": (export_trees.imagej, "boxes of one class"),
     "roboflow voc": (export_trees.roboflow_voc, "boxes alone"),
+    **divided_trees.LAYOUTS,
 }
 
 
@@ -162,6 +163,7 @@ UNREAD: dict[str, tuple[Draw, str]] = {
     "labelbox": (export_trees.labelbox, r"Labelbox's JSON, which no dataset reads; export as COCO"),
     "coco alone": (export_trees.coco_alone, r"result\.json\) without its images: 'cell1\.jpg' is missing; put the im"),
     "xml of MIT's LabelMe": (export_trees.labelme_xml, r"XML form of MIT.*export as COCO \(datum .*coco_instances$"),
+    **divided_trees.UNREAD,
 }
 
 

@@ -141,6 +141,19 @@ def pannuke(root: Path) -> Any:
     return root
 
 
+def test_folds_of_pannuke_in_folders_of_their_own_are_found_and_recognised(tmp_path: Path) -> None:
+    pannuke(tmp_path)
+    for fold in (1, 2, 3):
+        (tmp_path / f"Fold {fold}").rename(tmp_path / "a")
+        (tmp_path / f"Fold {fold}").mkdir()
+        (tmp_path / "a").rename(tmp_path / f"Fold {fold}/Fold {fold}")
+    assert len(PanNuke(str(tmp_path), "test")) == 3
+    with pytest.raises(UserError, match="this looks like PanNuke: type dataset=pannuke task=instance_center"):
+        Folder(str(tmp_path))
+    with pytest.raises(UserError, match=r"of fold4, only of fold1, fold2, fold3; .* by 'dataset\.splits="):
+        PanNuke(str(tmp_path), splits={"train": "fold4"})
+
+
 def test_layers_of_pannuke_are_instances_of_five_types(tmp_path: Path) -> None:
     data = PanNuke(str(pannuke(tmp_path)))
     assert data.info.classes == ("background", "neoplastic", "inflammatory", "connective", "dead", "epithelial")

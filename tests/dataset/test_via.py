@@ -117,7 +117,7 @@ def test_videos_and_damaged_tables_are_refused(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "a.json").read_text())
     data["metadata"]["1_0"]["z"] = [1.5]
     (tmp_path / "a.json").write_text(json.dumps(data))
-    with pytest.raises(UserError, match=r"metadata '1_0': is a part of a video, from \[1.5\] s on; mark images"):
+    with pytest.raises(UserError, match=r"metadata '1_0': is a part of a video, from \[1.5\] s on; give a project"):
         Via(str(tmp_path), annotations="a.json", splits={"train": 1.0})
     (tmp_path / "a.csv").write_text("filename,region_shape_attributes\na.jpg,{\n")
     with pytest.raises(UserError, match="cannot be read as VIA's CSV"):
