@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -43,8 +44,14 @@ class ByName(Dataset):
     def labelled(self, index: int) -> list[int]:
         return self.dataset.labelled(index)
 
+    def files(self) -> Sequence[Path] | None:
+        return self.dataset.files()
+
     def identity(self, index: int) -> tuple[int | str | None, str]:
         return self.dataset.identity(index)
+
+    def images_line(self) -> str:
+        return self.dataset.images_line()
 
     def _renumbered(self, truth: Annotation) -> Annotation:
         changed: dict[str, Tensor] = {}

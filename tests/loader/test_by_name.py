@@ -15,6 +15,7 @@ from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError
 from densepred.jobs import evaluation, training
 from densepred.loader.by_name import matched
+from densepred.rundir import splits
 from densepred.rundir.folder import begun_info
 from densepred.types import VOID, Annotation, Frame, Info, Sample
 from densepred.weights.file import save_weights
@@ -133,6 +134,25 @@ def test_training_validates_by_name(roots: tuple[Path, Path], tmp_path: Path) ->
         assert training.work(running.bare_job(tmp_path / name, *RUN, f"dataset.root={root}")) == 0
     assert running.metrics(tmp_path / "a") == running.metrics(tmp_path / "b")
     assert "the validation split: classes" in (tmp_path / "b/train.log").read_text()
+    first, second = (splits.read(tmp_path / name) for name in "ab")
+    assert first is not None
+    assert second is not None
+    assert second.splits == first.splits
+
+
+def test_files_and_their_description_are_those_of_the_dataset() -> None:
+    class Listed(One):
+        def files(self) -> list[Path]:
+            return [Path("a.png")]
+
+        def images_line(self) -> str:
+            return "3 channels, 1x4 to 2x4"
+
+    info = Info(classes=("dog", "void", "cat"), things=(0, 2))
+    with pytest.warns(Notice, match="matched by name"):
+        data = matched(Listed(info, annotated()), ANIMALS, ("semantic",), "here", "there")
+    assert data.files() == [Path("a.png")]
+    assert data.images_line() == "3 channels, 1x4 to 2x4"
 
 
 def test_a_resumed_run_keeps_its_order(roots: tuple[Path, Path], tmp_path: Path) -> None:
