@@ -55,10 +55,17 @@ def _other(info: Info, train: Info) -> str | None:
 
 
 def _built(node: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[str, Dataset]]:
-    """Yield the splits; a dataset may have no `test`, and fractions no `valid`, which becomes a note."""
+    """Yield the splits; a dataset may have no `test`, and fractions no `valid`, which becomes a note.
+
+    White is that of training for all of them, as in a run.
+    """
+    typed = dict(node)
     for split in SPLITS:
         try:
-            yield split, parts.dataset(dict(node), split)
+            data = parts.dataset(typed, split)
+            if split == "train":
+                typed = parts.read_as_trained(typed, {"max_value": data.info.max_value})
+            yield split, data
         except UserError as error:
             undivided = isinstance(error, Misfit) and error.cause == "no_fraction"
             if split == "train" or (split == "valid" and not undivided):

@@ -80,15 +80,17 @@ def noted(findings: list[Finding]) -> Iterator[None]:
 
 
 def _build(found: Built) -> dict[str, UserError]:
-    """Set the splits that can be built; return the errors of the others."""
+    """Set the splits that can be built; return the errors of the others. White is that of training, as in a run."""
     errors: dict[str, UserError] = {}
-    found.data = {}
+    found.data, node = {}, found.node
     for split in SPLITS:
         try:
-            data = parts.dataset(found.node, split)
+            data = parts.dataset(node, split)
         except UserError as error:
             errors[split] = error
             continue
+        if split == "train":
+            node = parts.read_as_trained(node, {"max_value": data.info.max_value})
         if len(data):
             found.data[split] = data
         else:

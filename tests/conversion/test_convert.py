@@ -236,3 +236,12 @@ def test_a_window_goes_with_copied_images_and_coco_has_none(tmp_path: Path) -> N
     with pytest.raises(UserError, match=r"dataset\.window: .*; type form=folder"):
         run(words, tmp_path / "coco", "coco")
     assert not (tmp_path / "coco").exists()
+
+
+def test_validation_has_the_white_of_training(tmp_path: Path) -> None:
+    for split, highest in (("train2017", 4000), ("val2017", 900)):
+        coco_tree.tree(tmp_path / "in", split)
+        coco_tree.darken(tmp_path / "in", split, highest)
+    _, (back,) = run(["dataset=coco_instances", f"dataset.root={tmp_path / 'in'}"], tmp_path / "out", "coco")
+    image = datasets(back, ("valid",))["valid"][0].image
+    assert float(image.max()) == pytest.approx(900 / 4095)

@@ -109,3 +109,10 @@ def tree(root: Path, split: str = "train2017") -> Path:
     save_ids(root / f"annotations/panoptic_{split}/a.png", ids)
     save_ids(root / f"annotations/panoptic_{split}/b.png", np.zeros(SIZE, int))
     return root
+
+
+def darken(root: Path, split: str, highest: int) -> None:
+    """Replace the images of a split by grey ones of 16 bits, with values up to `highest`."""
+    for path in sorted((root / split).glob("*.jpg")):
+        values = np.linspace(0, highest, SIZE[0] * SIZE[1]).astype(np.uint16).reshape(SIZE)
+        write(path, values, format="PNG")

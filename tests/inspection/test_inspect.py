@@ -18,7 +18,7 @@ from densepred.inspection import classes, images, page, report
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from tests import forked
-from tests.dataset import folder_tree
+from tests.dataset import coco_tree, folder_tree
 from tests.inspection.drawn import check, draw, found, inspected
 
 
@@ -248,3 +248,12 @@ def test_all_faults_are_found_at_once_though_a_mask_is_missing(tmp_path: Path) -
     assert code == 2
     assert re.fullmatch(r"train, valid: .*: 1 image without a mask \('2'\)", str(faults["unpaired"]["fact"]))
     assert faults["unpaired"]["samples"] == [str(tmp_path / "whole_images/2.png")]
+
+
+def test_validation_is_described_with_the_white_of_training(tmp_path: Path) -> None:
+    for split, highest in (("train2017", 4000), ("val2017", 900)):
+        coco_tree.tree(tmp_path, split)
+        coco_tree.darken(tmp_path, split, highest)
+    rows = inspected(tmp_path, option="coco_instances").splits
+    assert rows["train"]["mean"] == pytest.approx([2000 / 4095] * 3, abs=1e-3)
+    assert rows["valid"]["mean"] == pytest.approx([450 / 4095] * 3, abs=1e-3)
