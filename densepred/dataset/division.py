@@ -6,15 +6,20 @@ import hashlib
 import re
 import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from densepred.dataset.facts import counted
+from densepred.dataset.paths import split_word
 from densepred.errors import Notice, UserError
 
 ORDER = ("train", "valid", "test")
 FOLDED = ("train", "valid")
 """The splits that folds divide."""
+
+YEAR = re.compile(r"20\d\d$")
+"""End of the name of a folder, as in train2017."""
 
 SEEDS = 100  # seeds that are tried for a remedy
 
@@ -102,6 +107,27 @@ def tell_unused(found: Sequence[str | None], fractions: Mapping[str, float]) -> 
     if None in found:
         text = f"dataset.splits: {fractions} leaves {found.count(None)} of {len(found)} images unused"
         warnings.warn(text, Notice, stacklevel=2)
+
+
+def tell_pooled(names: Sequence[str]) -> None:
+    """Tell if fractions divide images together that lie in folders called as splits, such as train and test.
+
+    names: paths of images
+    """
+    found = Counter(word for name in names if (word := _named_split(name)) is not None)
+    if len({_of_word(word) for word in found}) > 1:
+        folders = ", ".join(f"{word} ({count})" for word, count in sorted(found.items()))
+        text = f"dataset.splits: fractions divide the images of folders called as splits together: {folders}"
+        warnings.warn(f"{text}; name the folders in dataset.splits to keep them apart", Notice, stacklevel=3)
+
+
+def _named_split(name: str) -> str | None:
+    """Return the first folder of a path that is called as a split, such as val2017; None without one."""
+    return next((part for part in name.split("/")[:-1] if _of_word(part) in ORDER), None)
+
+
+def _of_word(word: str) -> str:
+    return split_word(YEAR.sub("", word.casefold()))
 
 
 def _draw(groups: Sequence[str], fractions: Mapping[str, float], seed: int) -> list[str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -108,6 +109,15 @@ def tell_unused(path: Path, rows: list[Row], splits: Mapping[str, str]) -> None:
         warnings.warn(text, Notice, stacklevel=2)
 
 
+def tell_column(path: Path, rows: list[Row]) -> None:
+    """Tell that a column of splits is not read, because fractions divide all lines."""
+    found = Counter(column for _, column in rows if column is not None)
+    if found:
+        words = ", ".join(f"{shown(column)} {count}" for column, count in sorted(found.items()))
+        text = f"{path}: fractions in dataset.splits divide all lines, and the column split ({words}) is not read"
+        warnings.warn(f"{text}; name its words in dataset.splits to use it", Notice, stacklevel=2)
+
+
 def _cells(path: Path, needed: tuple[str, ...], root: Path) -> list[tuple[int, list[str]]]:
     """Return the number and the cells of each line that is not blank, with the delimiter that fits the first."""
     try:
@@ -184,6 +194,6 @@ def _tell(path: Path, columns: dict[str, str], fact: str) -> None:
 
 
 def _check_twice(path: Path, names: list[str]) -> None:
-    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise UserError(f"{path}: lists {min(twice)!r} twice; remove one of the lines")

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from densepred.dataset import layouts, name_list, pair_list, paths
 from densepred.dataset.companions import Words, companions
-from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_named, tell_unused
+from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_named, tell_pooled, tell_unused
 from densepred.dataset.pairs import NoPairs, Pair, pair_folders
 from densepred.errors import Notice
 from densepred.nn import choose
@@ -106,6 +106,7 @@ class PairSearch:
         found = divide([pair.id for pair in pairs], fractions, self.seed, self.group)
         if "train" in wanted and self.split == "train":
             tell_unused(found, fractions)
+            tell_pooled([pair.id for pair in pairs if self.list is None])
         return [pair for pair, place in zip(pairs, found, strict=True) if place in wanted]
 
     def _has_training(self) -> bool:
@@ -141,6 +142,8 @@ class PairSearch:
         rows = pair_list.read_list(path, self._root, self.masks is not None, self.outside)
         rows = pair_list.present(path, rows, self.unpaired)
         if "{split}" in name or not folder:
+            if "{split}" not in name and split == self.split == "train":
+                pair_list.tell_column(path, rows)
             return [pair for pair, _ in rows]
         if rows[0][1] is None:
             raise UserError(

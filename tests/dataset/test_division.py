@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from densepred.dataset.division import divide
+from densepred.dataset.division import divide, tell_pooled
+from densepred.dataset.folder import Folder
 from densepred.dataset.paths import fractions, known_splits
+from densepred.dataset.yolo import Yolo
 from densepred.errors import Notice
 from densepred.types import UserError
+from tests.dataset import files
 
 NAMES = [f"case_{number // 3}/slice_{number}" for number in range(600)]
 PARTS = {"train": 0.7, "valid": 0.2, "test": 0.1}
@@ -105,3 +111,34 @@ def test_a_folder_called_1_is_no_fraction() -> None:
         fractions({"train": 1, "valid": 2}, "train")
     assert fractions({"train": "1", "valid": "2"}, "train") == {}
     assert fractions({"train": 1}, "train") == {"train": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["train2017/a", "train2017/b", "val2017/c"], r"train2017 \(2\), val2017 \(1\)"),
+        (["images/Test/a", "images/training/sub/b", "c"], r"Test \(1\), training \(1\)"),
+        (["val/a", "validation/b", "scene/train"], None),
+        (["train_a", "test_b", "patient/c"], None),
+    ],
+)
+def test_fractions_tell_of_folders_called_as_splits(names: list[str], told: str | None) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tell_pooled(names)
+    assert [bool(re.search(told or "", str(one.message))) for one in caught] == [True] * (told is not None)
+
+
+def test_every_kind_of_dataset_tells_of_such_folders(tmp_path: Path) -> None:
+    halves = {"train": 0.5, "valid": 0.5}
+    for split in ("train", "test"):
+        for number in range(4):
+            files.write(tmp_path / f"images/{split}/{number}.png", files.picture())
+            files.write(tmp_path / f"masks/{split}/{number}.png", files.mask())
+            label = tmp_path / f"labels/{split}/{number}.txt"
+            label.parent.mkdir(parents=True, exist_ok=True)
+            label.write_text("0 0.5 0.5 0.4 0.4\n")
+    (tmp_path / "data.yaml").write_text("names: [a]\ntrain: images/train\ntest: images/test\n")
+    for kind in (partial(Folder, classes=3), Yolo):
+        with pytest.warns(Notice, match=r"folders called as splits together: test \(4\), train \(4\)"):
+            kind(str(tmp_path), splits=halves)

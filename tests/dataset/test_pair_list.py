@@ -90,3 +90,14 @@ def test_backslashes_of_windows_are_slashes(root: Path) -> None:
     (root / "list.csv").write_bytes(rows().replace("/", "\\").replace("\n", "\r\n").encode("utf-8-sig"))
     found = read_list(root / "list.csv", root, True)
     assert [(str(p.image.relative_to(root)), str(p.mask.relative_to(root)), s) for p, s in found if p.mask] == FILES
+
+
+def test_fractions_tell_that_a_column_of_splits_is_not_read(root: Path) -> None:
+    (root / "list.csv").write_text(rows())
+    halves = {"train": 0.5, "valid": 0.5}
+    with pytest.warns(Notice, match=r"list\.csv: fractions .* the column split \('train' 2, 'val' 2\) is not read"):
+        Folder(str(root), list="list.csv", splits=halves, classes=3, seed=3)
+    (root / "list.csv").write_text("\n".join(",".join(cells[:2]) for cells in [("image", "mask"), *FILES]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Folder(str(root), list="list.csv", splits=halves, classes=3, seed=3)
