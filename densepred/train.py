@@ -13,7 +13,8 @@ from densepred.cli.typed import Typed
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.process import ranks
-from densepred.rundir import override, provenance, secrets
+from densepred.rundir import override, provenance, secrets, variables
+from densepred.rundir.free import OF_ONE_START
 from densepred.settings import TrainerSettings
 
 EXAMPLES = """
@@ -58,7 +59,7 @@ def recorded(arguments: list[str]) -> list[str]:
         raise UserError(f"trainer.resume={run}: is a file; give the folder of a run, or weights.init=FILE")
     if not run.is_dir():
         raise UserError(f"trainer.resume={run}: there is no such run folder; see `ls runs`")
-    typed = {*(override.key(word) for word in arguments), *provenance.OF_ONE_START}
+    typed = {*(override.key(word) for word in arguments), *OF_ONE_START}
     before = [word for word in provenance.overrides(run) if override.key(word) not in typed]
     return secrets.typed_again(f"trainer.resume={run}", before, arguments)
 
@@ -102,7 +103,13 @@ def train(cfg: DictConfig) -> int:
 
     used = {str(group) for group in compose.INJECTED} - compose.idle_groups(cfg)
     job = training.TrainingJob(
-        settings, provenance.as_written(cfg), command.folder(), command.choices(), used, command.overrides()
+        settings,
+        provenance.as_written(cfg),
+        command.folder(),
+        command.choices(),
+        used,
+        command.overrides(),
+        variables.behind(cfg),
     )
     if note := ranks.idle_tasks(settings.trainer.devices, "trainer.devices"):
         warnings.warn(note, Notice, stacklevel=2)

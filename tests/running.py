@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from densepred.cli import compose
 from densepred.jobs import training
-from densepred.rundir import provenance
+from densepred.rundir import provenance, variables
 from tests.conftest import composed
 
 TINY = (
@@ -37,7 +37,8 @@ def bare_job(folder: Path, *overrides: str) -> training.TrainingJob:
     words = [*overrides, *(() if any(_key(o) == "data.workers" for o in overrides) else ("data.workers=0",))]
     cfg = composed(*words)
     folder.mkdir(parents=True, exist_ok=True)
-    return training.TrainingJob(compose.settings(cfg), provenance.as_written(cfg), folder, CHOICES, set(), words)
+    settings, written = compose.settings(cfg), provenance.as_written(cfg)
+    return training.TrainingJob(settings, written, folder, CHOICES, set(), words, variables.behind(cfg))
 
 
 def train(folder: Path, *overrides: str) -> int:

@@ -51,6 +51,7 @@ class TrainingJob:
     choices: dict[str, str]
     used: set[str]  # the groups that the model and the task refer to
     overrides: list[str]
+    behind: dict[str, Any] = field(default_factory=dict)  # values of environment variables, see rundir/variables
     secrets: tuple[str, ...] = field(default_factory=output.secrets)
 
 
@@ -105,7 +106,7 @@ def _train(
     prepared = preparing.prepare(settings, job.written, built, folder, device, log, resume)
     record = _record(job, prepared, folder, resume, log)
     header = _header(job, prepared, record)
-    run = Run(folder, header, job.written, log, settings.trainer.keep_last, lock, job.overrides)
+    run = Run(folder, header, job.written, log, settings.trainer.keep_last, lock, job.overrides, job.behind)
     state = _state(prepared.model, prepared.task, settings)
     validator = Validator(state, prepared.task, prepared.valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, prepared.task, settings, run, validator, stop)

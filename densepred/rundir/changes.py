@@ -9,30 +9,8 @@ from typing import Any
 
 from densepred.build.instantiate import find
 from densepred.errors import UserError
+from densepred.rundir.free import FREE, named
 from densepred.rundir.progress import Progress
-
-OF_ONE_START = ("trainer.resume", "trainer.allow")
-"""Settings of one start, not of the run."""
-
-FREE = ("trainer.resume", "trainer.allow", "trainer.keep_last", "trainer.save_every", "trainer.max_restarts")
-FREE += ("trainer.timeout_s",)
-FREE += (
-    "data.cache",
-    "data.workers",
-    "data.timeout_s",
-    "data.allow_overlap",
-    "data.check",
-    "dataset.outside",
-    "trainer.threads",
-    "trainer.devices",
-    "trainer.checkpointing",
-    "trainer.shard",
-    "trainer.probes",
-    "logger",
-    "sweep",
-)
-"""Settings that may change when a run is resumed: they do not change what it computes, or a warning reports it."""
-
 
 LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_loss", "trainer.checkpointing")
 """Settings that earlier runs began without; they resume with the present value."""
@@ -68,11 +46,7 @@ def _default(key: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Itera
 
 def refuse_changes(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Sequence[str]) -> None:
     """Raise UserError where a setting differs from the run's first start and neither FREE nor `allowed` names it."""
-    changed = {
-        key: values
-        for key, values in differences(then, now).items()
-        if not any(key == name or key.startswith(f"{name}.") for name in [*FREE, *allowed])
-    }
+    changed = {key: values for key, values in differences(then, now).items() if not named(key, [*FREE, *allowed])}
     for key, (before, after) in changed.items():
         raise UserError(
             f"{key}: the run began with {json.dumps(before)} and would go on with {json.dumps(after)}; leave it out, "

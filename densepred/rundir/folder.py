@@ -18,10 +18,11 @@ from densepred import distributed
 from densepred.atomic import write_json
 from densepred.build import renamed
 from densepred.errors import UserError
-from densepred.rundir import provenance, schema
+from densepred.rundir import provenance, schema, variables
 from densepred.rundir.best_and_last import BestAndLast
-from densepred.rundir.changes import OF_ONE_START, completed, differences, refuse_changes, rescale, rounded
+from densepred.rundir.changes import completed, differences, refuse_changes, rescale, rounded
 from densepred.rundir.checkpoints import BEST, META, Checkpoint, Checkpoints
+from densepred.rundir.free import OF_ONE_START
 from densepred.rundir.lock import Lock
 from densepred.rundir.log import Log
 from densepred.rundir.losses import Losses
@@ -43,7 +44,11 @@ class Run:
         keep: int,
         lock: Lock | None = None,
         overrides: Sequence[str] = (),
+        behind: Mapping[str, Any] | None = None,
     ) -> None:
+        """`behind` holds the values of environment variables, see `variables.behind`."""
+        self.behind = dict(behind or {})
+        self.variables = variables.record(self.behind)
         self.folder, self.header, self.log, self.lock = folder, dict(header), log, lock
         self.written, self.overrides = config, provenance.of_run(overrides)
         self.config, self.published = flatten(config), BestAndLast(folder, log)
@@ -74,6 +79,7 @@ class Run:
             **deepcopy(parts["meta"]),  # its counters go on
             "config": self.config,
             "overrides": self.overrides,
+            variables.PART: self.variables,
             "environment": numerics(),
             "files": position,
             "info": self.header.get("info"),
@@ -172,7 +178,9 @@ class Run:
             raise self._incomplete(found.step, error) from error
         then = completed(renamed.flat(found.meta["config"]), self.config)
         refuse_changes(then, self.config, allow)
-        return differences(then, self.config)
+        for fact in variables.unrecorded(found.meta, self.behind):
+            self.log.warn(fact)
+        return {**differences(then, self.config), **variables.changes(found.meta, self.behind, self.config, allow)}
 
     def _incomplete(self, step: int, error: UserError) -> UserError:
         older = [one for one in self.checkpoints.steps() if one < step]

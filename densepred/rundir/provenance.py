@@ -20,9 +20,9 @@ from densepred.build import renamed, yaml_file
 from densepred.errors import UserError
 from densepred.home import typed
 from densepred.rundir import commit, override, secrets
+from densepred.rundir.free import OF_ONE_START
 from densepred.weights import mistaken
 
-OF_ONE_START = ("trainer.resume", "trainer.allow")  # settings of one start, not of the run
 OVERRIDES = "overrides.txt"
 PACKAGES = ("densepred", "torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "safetensors")
 

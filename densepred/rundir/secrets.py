@@ -71,10 +71,17 @@ def _of_environment(value: object) -> None:
 
     They stand in many messages, and tell nothing.
     """
+    if not tells_nothing(value):
+        output.keep_secret(value)
+
+
+def tells_nothing(value: object) -> bool:
+    """Return True for a value that is no secret wherever it comes from: a plain number or word, a path that exists."""
+    if isinstance(value, Mapping | list):
+        return all(map(tells_nothing, value.values() if isinstance(value, Mapping) else value))
     text = "" if value is None else str(value)
-    plain = text.lower() in ("true", "false", "null", "none") or NUMBER.fullmatch(text) is not None
-    if text and not plain and not (os.sep in text and Path(text).exists()):
-        output.keep_secret(text)
+    plain = text.lower() in ("", "true", "false", "null", "none") or NUMBER.fullmatch(text) is not None
+    return plain or (os.sep in text and Path(text).exists())
 
 
 def _resolved(config: DictConfig, at: str) -> object:

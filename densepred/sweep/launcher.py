@@ -22,7 +22,7 @@ from densepred.process.parent import PARENT
 from densepred.process.role import CLAIMED
 from densepred.process.starting import INTERRUPTED
 from densepred.process.stop import STOPPED, Stopped
-from densepred.rundir import secrets
+from densepred.rundir import secrets, variables
 from densepred.sweep import pool, record
 from densepred.sweep.job import SweepJob, ended, result
 from densepred.sweep.ledger import Entry, Ledger, alone, identity
@@ -31,6 +31,9 @@ from densepred.sweep.pool import Place, Process, Running
 from densepred.sweep.table import aligned, cells, markdown, shown, winner
 
 TABLE = "table.md"
+SCHEMA = "Settings"
+"""End of the names of schemas, as in TrainSettings."""
+
 LISTED = 3
 """Number of jobs not begun that a line shows by their overrides."""
 
@@ -94,8 +97,9 @@ class Processes(Launcher):
 
     @property
     def command(self) -> str:
-        """The name of the command, such as "train"."""
-        return str(self.config.hydra.job.config_name)
+        """The name of the command, such as "train"; a config of the user's own may have any name."""
+        schema = getattr(OmegaConf.get_type(self.config), "__name__", "")
+        return schema.removesuffix(SCHEMA).lower() if schema.endswith(SCHEMA) else self.config.hydra.job.config_name
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         plans, known = list[Planned](), len(self.jobs)
@@ -195,7 +199,7 @@ class Processes(Launcher):
         With `together` its output goes to a file.
         """
         ledger, own, folder = Ledger(self.folder), identity(plan.config), plan.folder
-        former = ledger.former(folder, own)
+        former = ledger.former(folder, own, variables.names(plan.config))
         label = f"job {plan.number}: {' '.join(plan.words)} -> {folder}"
         retry = bool(OmegaConf.select(plan.config, "sweep.retry"))
         if former and (former.state in ("done", "pruned") or (former.state == "failed" and not retry)):

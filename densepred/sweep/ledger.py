@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.errors import UserError
+from densepred.rundir import variables
 
 NAME = "ledger.jsonl"
 
@@ -41,14 +42,19 @@ def alone(sweep: Path) -> Iterator[None]:
 
 
 def identity(config: DictConfig) -> str:
-    """Return the hash of the composed config of a job, SHA-256 in hexadecimal, without `OF_ONE_START`."""
+    """Return the hash of the composed config of a job, SHA-256 in hexadecimal, without `OF_ONE_START`.
+
+    Values of environment variables that it names are part of it.
+    """
     plain: Any = OmegaConf.to_container(config, resolve=False)
     for *path, last in OF_ONE_START:
         node = plain
         for key in path:
             node = node.get(key) or {}
         node.pop(last, None)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
+    found = hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode())
+    values = variables.behind(config)
+    return variables.digest(values, found.digest()) if values else found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -107,14 +113,16 @@ class Ledger:
         if data and not data.endswith(b"\n"):
             os.truncate(self.file, data.rfind(b"\n") + 1)
 
-    def former(self, folder: Path, wanted: str) -> Entry | None:
+    def former(self, folder: Path, wanted: str, names: Sequence[str] = ()) -> Entry | None:
         """Return the last event of the job in `folder`, None if it is new.
 
+        names: environment variables that its settings name
         Raises UserError if the folder holds a job of other settings, or a finished one that the ledger does not know.
         """
         entry = self.last().get(os.path.relpath(folder, self.sweep))
         if entry is not None and entry.identity != wanted and folder.exists():
-            raise UserError(f"{folder}: holds a job of other settings; give another hydra.sweep.dir")
+            other = f", or of other values of {', '.join(names)}" if names else ""
+            raise UserError(f"{folder}: holds a job of other settings{other}; give another hydra.sweep.dir")
         if entry is None and ((folder / "summary.json").exists() or (folder / "checkpoints").exists()):
             raise UserError(f"{folder}: holds a run that {self.file} does not know; give another hydra.sweep.dir")
         return entry if entry is not None and entry.identity == wanted else None
