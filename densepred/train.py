@@ -41,7 +41,7 @@ def prepared(arguments: list[str]) -> list[str]:
     if override.value(arguments, "trainer.resume") not in (None, claim.AUTO):
         return resumed
     typed = Typed("train", command.configs(), [*flags.split(sys.argv[1:])[0], *arguments])
-    before = inherited(typed)
+    before = inherited(typed, begun(arguments))
     return [*before, *stride.kept(typed, before)]
 
 
@@ -62,6 +62,12 @@ def recorded(arguments: list[str]) -> list[str]:
     typed = {*(override.key(word) for word in arguments), *OF_ONE_START}
     before = [word for word in provenance.overrides(run) if override.key(word) not in typed]
     return secrets.typed_again(f"trainer.resume={run}", before, arguments)
+
+
+def begun(arguments: list[str]) -> list[str]:
+    """Return the recorded overrides of the run that `trainer.resume=auto` goes on with, [] if there is none yet."""
+    folder = override.value(arguments, "hydra.run.dir") if override.value(arguments, "trainer.resume") else None
+    return provenance.overrides(expand(folder)) if folder and provenance.exists(expand(folder)) else []
 
 
 def require_words(trainer: TrainerSettings) -> None:

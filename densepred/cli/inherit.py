@@ -24,9 +24,10 @@ KEY = "weights.init"
 MISSING = object()
 
 
-def inherited(typed: Typed) -> list[str]:
+def inherited(typed: Typed, begun: Sequence[str] = ()) -> list[str]:
     """Return the overrides that give the run its predecessor's model and task, except what is typed; say which.
 
+    A run that has begun, with the overrides `begun`, keeps what it took then: its predecessor may be gone.
     `model=` typed takes no part of the model from RUN, and `experiment=` nothing at all: both choose their own parts.
     """
     source = override.value(typed.words, KEY)
@@ -36,6 +37,10 @@ def inherited(typed: Typed) -> list[str]:
     if "experiment" in own:
         say(f"{KEY}={source}: the experiment chooses the model and the task, none is taken from the run")
         return []
+    if begun:
+        return [
+            word for word in begun if override.key(word).partition(".")[0] in GROUPS and override.key(word) not in own
+        ]
     taken = [group for group in GROUPS if group not in own and not (group in MODEL and "model" in own)]
     words = [word for word in _recorded(expand(source), typed, taken) if override.key(word) not in own]
     if words:

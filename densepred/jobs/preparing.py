@@ -13,7 +13,7 @@ from densepred import distributed
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset, Model
 from densepred.errors import UserError
-from densepred.jobs import caching, effects, layout, overlap, parts, placement, readable
+from densepred.jobs import caching, effects, layout, overlap, parts, placement, readable, resuming
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
 from densepred.jobs.headers import warn_of_files
@@ -58,12 +58,14 @@ def prepare(
     built: the training split, if a recipe has read it
     """
     train, valid = datasets(settings, built, begun_info(folder) if resume else None, folder)
+    restored = resuming.from_checkpoint(folder) if resume else None
+    model_node = settings.model if restored is None else parts.stored(settings.model)
     task_node, class_weights = resolve_class_weights(settings.task, train, settings.data.on_bad == "skip")
     torch.manual_seed(settings.seed)
-    task, model = parts.task_and_model(task_node, settings.model, train.info)
+    task, model = parts.task_and_model(task_node, model_node, train.info)
     task.require_predicted()
     valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
-    notes = _start(model, settings, task, log, resume)
+    notes = _start(model, settings, task, log, restored)
     notes += layout.settle(settings.trainer, written, model, device, folder if resume else None)
     _check(train, valid, task, settings)
     model, task = placement.placed(model, settings, device), task.to(device)
@@ -117,19 +119,20 @@ def _loaders(
     return train_loader, parts.evaluation_loader(valid, transform, task.codec, validation, device)
 
 
-def _start(model: Model, settings: TrainSettings, task: Task, log: Log, resume: bool) -> list[str]:
+def _start(model: Model, settings: TrainSettings, task: Task, log: Log, restored: int | None) -> list[str]:
     """Load the weights that `weights.*` names; return notes for the log, written at once if loading fails.
 
-    A run that is resumed gets the weights of its checkpoint afterwards, so any share may fit.
+    A run that goes on from the checkpoint of step `restored` gets its weights afterwards: no other file is read.
     """
+    if restored is not None:
+        return resuming.not_read(settings, restored)
     notes: list[str] = []
 
     def heads(info: Info | None) -> Mapping[str, HeadSpec]:
         return task.heads if info is None else build(settings.task["codec"], None, "task.codec")(info=info).heads
 
     try:
-        least = 0.0 if resume else pretrained.LEAST
-        pretrained.load(model, settings.weights, heads, notes.append, least, settings.model)
+        pretrained.load(model, settings.weights, heads, notes.append, settings.model)
     except UserError:
         for note in notes:
             log.say(note)

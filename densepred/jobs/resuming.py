@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from densepred.process.stop import STOPPED
 from densepred.rundir import console, provenance
 from densepred.rundir.checkpoints import Checkpoints
 from densepred.rundir.log import Log
+from densepred.settings import TrainSettings
 
 AUTO = "auto"
 
@@ -73,3 +74,28 @@ def _require_shared(folder: Path) -> None:
             f"{folder}: {', '.join(blind)} does not see the checkpoints that {first[0]} sees; put the run on a disk "
             "that all nodes share"
         )
+
+
+def from_checkpoint(folder: Path) -> int | None:
+    """Return the step of the newest checkpoint of a run that goes on, None if it has none and begins anew."""
+    return next(reversed(Checkpoints(folder / "checkpoints").steps()), None)
+
+
+def not_read(settings: TrainSettings, step: int) -> list[str]:
+    """Return a line about the files of weights that a run began with, which its checkpoint replaces."""
+    named = [f"weights.{key}={source}" for key, source in vars(settings.weights).items() if source]
+    named += [f"{key.removeprefix('model.')}=true" for key in _pretrained(settings.model, "model")]
+    return [f"{', '.join(named)}: not read, the checkpoint of step {step} has the weights"] if named else []
+
+
+def _pretrained(node: Any, at: str) -> Iterator[str]:
+    """Yield the keys below a node that ask for published weights."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "pretrained" and value:
+                yield f"{at}.{key}"
+            else:
+                yield from _pretrained(value, f"{at}.{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _pretrained(value, f"{at}[{index}]")

@@ -50,19 +50,18 @@ def load(
     wanted: WeightsSettings,
     heads: HeadsOf,
     say: Say,
-    least: float = LEAST,
     node: Mapping[str, Any] | None = None,
 ) -> None:
     """Load the files that `weights.*` names, and report by `say` which tensors were loaded.
 
     `heads` returns the heads of the task for a dataset: None stands for that of the model, an Info for that of a file.
     `node` holds the settings of the model, to be compared with those of a run.
-    Raises UserError if a file covers less than it must: the encoder, the model, or, for `init`, the share `least`.
+    Raises UserError if a file covers less than it must: the encoder, the model, or, for `init`, the share LEAST.
     """
     if wanted.encoder:
         load_encoder(model, wanted.encoder, say, node)
     if wanted.init:
-        load_matching(model, wanted.init, heads, say, least, node)
+        load_matching(model, wanted.init, heads, say, node)
     if wanted.model:
         load_model(model, wanted.model, heads, say, node)
 
@@ -111,7 +110,6 @@ def load_matching(
     source: str,
     heads: HeadsOf,
     say: Say,
-    least: float = LEAST,
     node: Mapping[str, Any] | None = None,
 ) -> None:
     """Load every tensor that fits. Channels of heads are matched by the names of classes, keypoints and limbs."""
@@ -123,7 +121,7 @@ def load_matching(
             f"weights.init={source}: no tensor in it fits this model; choose the model that it was made for"
         )
     say("\n".join([coverage.text(source), *_new_heads(coverage.missing, best.state, before, after, description)]))
-    if coverage.taken < least * (coverage.total - len({"mean", "std"} & {*coverage.missing})):
+    if coverage.taken < LEAST * (coverage.total - len({"mean", "std"} & {*coverage.missing})):
         made = " ".join(f"{group}={name}" for group, name in options(description).items() if group != "task")
         raise UserError(
             f"weights.init={source}: {coverage.taken} of {coverage.total} tensors fit, less than half; "

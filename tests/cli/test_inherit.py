@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from densepred import train
 from densepred.cli import command
 from densepred.cli.inherit import inherited
 from densepred.cli.typed import Typed
@@ -105,3 +107,13 @@ def test_less_than_half_of_another_model_is_refused_with_what_to_type(tmp_path: 
     job = running.bare_job(tmp_path / "second", *words, *running.TINY[2:])
     with pytest.raises(UserError, match=r"of \d+ tensors fit, less than half; type model=unet.*weights\.encoder="):
         running.training.work(job)
+
+
+def test_a_run_that_has_begun_keeps_what_it_took(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (f"weights.init={run}", "trainer.resume=auto", f"hydra.run.dir={run.parent / 'later'}", "decoder.width=8")
+    monkeypatch.setattr("sys.argv", ["densepred-train"])
+    first = train.prepared(list(words))
+    assert "model=deeplabv3plus" in first
+    recorded(run.parent / "later", *first, *words)
+    shutil.rmtree(run)
+    assert set(train.prepared(list(words))) == set(first)
