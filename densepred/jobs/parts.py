@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from densepred import distributed
 from densepred.build import contract
 from densepred.build.instantiate import build
 from densepred.contracts import Codec, Dataset, Model
-from densepred.errors import UserError
+from densepred.errors import UserError, classed
 from densepred.loader import workers
 from densepred.loader.balance import ClassBalance, class_presence
 from densepred.loader.crops import Crops, Instances
@@ -58,9 +58,25 @@ def read_as_trained(node: Node, trained: Mapping[str, Any]) -> Node:
 
 
 def loggers(node: Node | None, folder: Path, config: Mapping[str, Any]) -> list[Logger]:
-    """Make the chosen loggers of a run in `folder`; `config` holds its settings, dotted, without secrets."""
+    """Make the chosen loggers of a run in `folder`; `config` holds its settings, dotted, without secrets.
+
+    Raises UserError for one that cannot begin, as without a login or a network.
+    """
     makers = build(node, None, "logger") or {}
-    return [make(folder, config) for make in makers.values()]
+    return [make_logger(name, make, folder, config) for name, make in makers.items()]
+
+
+def make_logger(name: str, make: Callable[..., Logger], folder: Path, config: Mapping[str, Any]) -> Logger:
+    """Make one logger; see `loggers`."""
+    try:
+        return make(folder, config)
+    except Exception as error:
+        if classed(error) is not None:
+            raise
+        fact = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(
+            f"logger.{name}: cannot begin ({fact}); correct its settings, or choose another logger"
+        ) from error
 
 
 def random_split(node: Node) -> bool:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -15,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from densepred import atomic, output
-from densepred.errors import UserError
+from densepred.errors import UserError, exhausted
 from densepred.rundir.lines import Lines
 
 METRICS, TIMING, TEXT = "metrics.jsonl", "timing.jsonl", "train.log"
@@ -201,15 +202,28 @@ class Log:
         self._each(lambda logger: logger.scalars(known, step, epoch))
 
     def _each(self, act: Callable[[Logger], object]) -> None:
-        """Call every logger. One that cannot write is left out from then on, with a warning."""
+        """Call every logger. One that fails is left out from then on, with a warning.
+
+        Packages of other programs raise errors of their own, and only the main process has loggers: the others would
+        wait for it.
+        """
         for logger in list(self.loggers):
             try:
                 act(logger)
-            except OSError as error:
-                self.loggers = [other for other in self.loggers if other is not logger]
-                self._ended.append(logger)
-                fact = (error.strerror or str(error)).lower()
-                self.warn(f"{type(logger).__name__}: {fact}; its records end here, metrics.jsonl goes on")
+            except Exception as error:
+                if exhausted(error) is not None:
+                    raise
+                self._leave_out(logger, error)
+
+    def _leave_out(self, logger: Logger, error: Exception) -> None:
+        self.loggers = [other for other in self.loggers if other is not logger]
+        self._ended.append(logger)
+        if isinstance(error, OSError):
+            fact = (error.strerror or str(error)).lower()
+        else:
+            self.note("".join(traceback.format_exception(error)).rstrip())
+            fact = f"{type(error).__name__}: {' '.join(str(error).split())} (its traceback is in {self.folder / TEXT})"
+        self.warn(f"{type(logger).__name__}: {fact}; its records end here, metrics.jsonl goes on")
 
     def _append(self, name: str, line: str) -> None:
         error = self._lines[name].add(line)

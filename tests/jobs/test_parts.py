@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from densepred import distributed
+from densepred.errors import UserError
 from densepred.jobs import parts
 from densepred.settings import DataSettings
 
@@ -31,3 +35,13 @@ def test_a_validation_batch_is_the_share_of_a_device(
     assert parts.in_validation(settings, images).valid_batch_size == expected
     chosen = DataSettings(batch_size=8, valid_batch_size=3)
     assert parts.in_validation(chosen, images).valid_batch_size == 3
+
+
+def test_a_logger_that_cannot_begin_is_named(tmp_path: Path) -> None:
+    def make(folder: Path, config: Any) -> Any:
+        raise ConnectionError("no route")
+
+    with pytest.raises(
+        UserError, match=r"^logger\.mine: cannot begin \(ConnectionError: no route\); .* choose another"
+    ):
+        parts.make_logger("mine", make, tmp_path, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -152,3 +153,41 @@ def test_a_changed_or_shorter_train_log_is_a_warning(tmp_path: Path, capsys: pyt
         (tmp_path / "train.log").write_text(text)
         Log(tmp_path).check(position, digests)
         assert fact in capsys.readouterr().err
+
+
+class Failing:
+    """A logger of another program that fails in one of its methods."""
+
+    def __init__(self, method: str, error: Exception) -> None:
+        self.method, self.error = method, error
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: object) -> list[Path]:
+            if name == self.method:
+                raise self.error
+            return []
+
+        return call
+
+
+@pytest.mark.parametrize("method", ["scalars", "image", "flush", "close"])
+@pytest.mark.parametrize("error", [OSError("no space"), ConnectionError("refused"), RuntimeError("run\nis finished")])
+def test_a_logger_that_fails_ends_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, error: Exception
+) -> None:
+    log, other = Log(tmp_path), CsvFile(tmp_path, {})
+    failing: Any = Failing(method, error)
+    log.loggers = [failing, other]
+    for step in (1, 2):
+        log.scalars("train", {"loss": 0.5}, step, 0)
+        log.picture("valid/a", torch.zeros(3, 4, 4, dtype=torch.uint8), step)
+        log.position()
+    log.close()
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("warning: Failing: ")
+    assert err.endswith("; its records end here, metrics.jsonl goes on\n")
+    text = (tmp_path / "train.log").read_text()
+    assert ("RuntimeError: run is finished" in err, "Traceback" in text) == (isinstance(error, RuntimeError),) * 2
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+    assert len(other.path.read_text().splitlines()) == 3
