@@ -17,11 +17,9 @@ from torch import Tensor
 from densepred import atomic
 from densepred.engine import trainer
 from densepred.errors import UserError
-from densepred.jobs import training
 from densepred.rundir import provenance, tensor_file
 from densepred.rundir.checkpoints import BEST, FILES, MANIFEST
 from densepred.rundir.progress import Progress
-from densepred.weights import pretrained
 from densepred.weights.file import read_tensors, save_weights
 from densepred.weights.header import read_header
 from tests import cases, running
@@ -296,25 +294,3 @@ def test_the_record_of_the_checkpoint_stands_in_for_overrides_that_are_lost(
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(UserError, match=r"holds no run: overrides\.txt is missing"):
         provenance.overrides(run)
-
-
-def test_the_weights_that_a_run_began_from_may_be_gone(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    gone, run = Path(shutil.copytree(base, tmp_path / "gone")), tmp_path / "run"
-    small = [word for word in running.TINY if not word.startswith("encoder")]
-    begun = (*small, "encoder=vgg16", "encoder.width=0.0625", f"weights.init={gone}")
-    monkeypatch.setattr(pretrained, "LEAST", 0.0)
-
-    def train(folder: Path, *words: str) -> int:
-        return training.work(running.bare_job(folder, *begun, *words))
-
-    assert train(run, "trainer.max_steps=1") == 0
-    shutil.rmtree(gone)
-    with pytest.raises(UserError, match=r"weights\.init: .*gone"):
-        train(tmp_path / "another", "trainer.max_steps=1")
-    capsys.readouterr()
-    again = ("encoder.pretrained=true", "trainer.max_steps=2", f"trainer.resume={run}")
-    assert train(run, *again, "trainer.allow=[trainer.max_steps,encoder,model]") == 0
-    line = f"weights.init={gone}, encoder.pretrained=true: not read, the checkpoint of step 1 has the weights"
-    assert line in capsys.readouterr().out

@@ -1,13 +1,17 @@
-"""The line of a stopped run."""
+"""The line of a stopped run, and going on without what it began from."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from densepred.jobs import resuming
+from densepred.errors import UserError
+from densepred.jobs import resuming, training
 from densepred.rundir.log import Log
+from densepred.weights import pretrained
+from tests import running
 
 
 @pytest.mark.parametrize(("steps", "where"), [([], "before the first step"), ([3, 12], "at step 12")])
@@ -25,3 +29,26 @@ def test_a_stopped_run_names_its_step_on_a_line_of_its_own(
     out, err = capsys.readouterr()
     assert out == f"stopped {where}; resume with: densepred-train trainer.resume={tmp_path}\n"
     assert err == "\n", "the terminal shows ^C where the cursor was"
+
+
+def test_the_weights_that_a_run_began_from_may_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone, run = tmp_path / "gone", tmp_path / "run"
+    assert running.train(gone, "trainer.max_steps=1") == 0
+    small = [word for word in running.TINY if not word.startswith("encoder")]
+    begun = (*small, "encoder=vgg16", "encoder.width=0.0625", f"weights.init={gone}")
+    monkeypatch.setattr(pretrained, "LEAST", 0.0)
+
+    def train(folder: Path, *words: str) -> int:
+        return training.work(running.bare_job(folder, *begun, *words))
+
+    assert train(run, "trainer.max_steps=1") == 0
+    shutil.rmtree(gone)
+    with pytest.raises(UserError, match=r"weights\.init: .*gone"):
+        train(tmp_path / "another", "trainer.max_steps=1")
+    capsys.readouterr()
+    again = ("encoder.pretrained=true", "trainer.max_steps=2", f"trainer.resume={run}")
+    assert train(run, *again, "trainer.allow=[trainer.max_steps,encoder,model]") == 0
+    line = f"weights.init={gone}, encoder.pretrained=true: not read, the checkpoint of step 1 has the weights"
+    assert line in capsys.readouterr().out
