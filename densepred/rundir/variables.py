@@ -83,7 +83,7 @@ def digest(value: Any, salt: bytes) -> str:
 def changes(
     meta: Mapping[str, Any], values: Mapping[str, Any], written: Mapping[str, Any], allowed: Sequence[str]
 ) -> dict[str, tuple[Any, Any]]:
-    """Return (then, now) of each setting whose variable holds another value than at the checkpoint with `meta`.
+    """Return (then, now) of each setting if its variable held another value at the checkpoint with `meta`.
 
     written: settings with their interpolations. None stands for a former value that is not recorded as it was.
     Raises UserError for a setting that `allowed` does not name.

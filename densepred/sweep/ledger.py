@@ -116,7 +116,8 @@ class Ledger:
     def former(self, folder: Path, wanted: str, names: Sequence[str] = ()) -> Entry | None:
         """Return the last event of the job in `folder`, None if it is new.
 
-        names: environment variables that its settings name
+        names: environment variables in its settings
+
         Raises UserError if the folder holds a job of other settings, or a finished one that the ledger does not know.
         """
         entry = self.last().get(os.path.relpath(folder, self.sweep))

@@ -78,7 +78,7 @@ def test_a_run_goes_on_with_the_values_of_its_variables(
     assert json.loads((run / "checkpoints/2/state.json").read_text())["variables"] == {"optimizer.lr": [0.5]}
 
 
-def test_a_checkpoint_without_values_is_told() -> None:
+def test_a_checkpoint_without_values_is_named() -> None:
     assert variables.unrecorded({}, {}) == []
     assert variables.unrecorded({"variables": {}}, {"seed": 1}) == []
     assert "not compared" in variables.unrecorded({}, {"seed": 1})[0]
