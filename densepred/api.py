@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from densepred import predict as predict_
 from densepred import train as train_
 from densepred.cli import call, command, compose
-from densepred.engine import temperature
+from densepred.engine import detection_limits, temperature
 from densepred.errors import UserError
 from densepred.eval import dataset_of_checkpoint
 from densepred.eval import evaluate as evaluate_
@@ -157,11 +157,13 @@ def predict(
         boxes = predict_.boxes_for(model, settings)
         if isinstance(boxes, BoxFile):
             raise UserError(f"boxes={settings.boxes}: the images of a file have names; call api.predict_files")
-        found = []
+        found, codec = [], model.task.codec
+        detection_limits.take_full(codec)  # of a call that ended early
         for given in ProgressBar("predicting", len(images), "image", enabled=len(images) > 1).over(images):
             pixels = model.read(given, settings.max_pixels)
             annotation = one(model, pixels, settings, None if boxes is None else boxes(pixels, None, "image"))
             found.append(Prediction(pixels, annotation, model.info, settings.threshold))
+        detection_limits.tell_of_full(codec, len(images))
         return found
 
     found = _returned(job, "predict", [_ckpt(run), "hydra.run.dir=.", *overrides])

@@ -93,6 +93,24 @@ def test_a_run_keeps_its_model_until_it_is_trained_further(run: api.Run) -> None
     assert next(iter(run._models.values())) is not kept
 
 
+def test_predictions_that_reach_the_limit_of_the_codec_are_told(run: api.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, predicted = np.zeros((20, 20, 3), np.uint8), api.one
+    api.predict(run, image)
+    codec: Any = next(iter(run._models.values())).task.codec
+    monkeypatch.setattr(codec, "max_detections", 7, raising=False)
+    monkeypatch.setattr(codec, "full", 5, raising=False)  # left by a call that was interrupted
+
+    def reached(*arguments: Any) -> Any:
+        codec.full += 1
+        return predicted(*arguments)
+
+    monkeypatch.setattr(api, "one", reached)
+    for images in ([image], [image, image]):
+        many = f"{len(images)} of {len(images)} images"
+        with pytest.warns(Notice, match=rf"codec\.max_detections=7: {many} .* set codec\.max_detections=14"):
+            api.predict(run, images)
+
+
 def test_a_run_keeps_no_model_of_another_temperature(run: api.Run, tmp_path: Path) -> None:
     folder = shutil.copytree(run.folder, tmp_path / "run")
     own, image = api.Run(folder), np.zeros((32, 32, 3), np.uint8)

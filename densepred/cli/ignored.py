@@ -150,6 +150,8 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
         _both(_made("model", "model.fcn."), _is("model.width", None)),
         "it belongs to fc6 and fc7, which model.width=4096 adds",
     ),
+    ("decoder.between", _is("decoder.separable", False), "only decoder.separable=true has something between"),
+    ("decoder.extra_from", _is("decoder.extra", 0), "it is the source of extra levels; type decoder.extra=2"),
     ("model.size", _both(_made("model", "model.autoencoder."), _is("model.values", None)), "only model.values uses it"),
     (
         "task.codec.(smooth|split_ratio|depth)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class ObjectCounts:
     of_class: int = 0
     people: int = 0
     smallest: int = 0  # pixels of the smallest instance; 0 without any
+    least_share: float = 0.0  # of its image that an instance covers; 0 without any
 
     def add(self, truths: Iterable[Annotation]) -> None:
         for truth in truths:
@@ -35,6 +37,7 @@ class ObjectCounts:
         self.of_class = max(self.of_class, other.of_class)
         self.people = max(self.people, other.people)
         self.smallest = min(filter(None, (self.smallest, other.smallest)), default=0)
+        self.least_share = min(filter(None, (self.least_share, other.least_share)), default=0.0)
 
 
 def count_objects(truth: Annotation) -> ObjectCounts:
@@ -44,7 +47,8 @@ def count_objects(truth: Annotation) -> ObjectCounts:
     if truth.categories is not None and whole:
         of_class = int(torch.unique(truth.categories.cpu()[rows], return_counts=True)[1].max())
     known = rows if truth.keypoints is None else rows & (truth.keypoints[..., 2] > 0).any(1).cpu()
-    return ObjectCounts(whole, of_class, int(known.sum()), _smallest(truth, rows))
+    smallest = _smallest(truth, rows)
+    return ObjectCounts(whole, of_class, int(known.sum()), smallest, smallest / max(1, math.prod(truth.size)))
 
 
 def _smallest(truth: Annotation, rows: torch.Tensor) -> int:
@@ -69,7 +73,7 @@ def tell(task: Task, most: ObjectCounts, split: str, exact: bool = True, codec: 
 
     codec: the key of the codec's settings in the command at hand.
     """
-    _tell_of_small(task.codec, most.smallest, split, codec)
+    _tell_of_small(task.codec, most, split, codec)
     found = []
     for key, limit in limits(task, codec).items():
         people = "keypoints" in (task.codec.required or ())
@@ -87,22 +91,27 @@ def tell(task: Task, most: ObjectCounts, split: str, exact: bool = True, codec: 
     )
 
 
-def _tell_of_small(codec: Codec, smallest: int, split: str, where: str) -> None:
-    """Issue a notice if the codec drops predictions of the size of the smallest instance."""
+def _tell_of_small(codec: Codec, most: ObjectCounts, split: str, where: str) -> None:
+    """Issue a notice if the codec drops predictions of the size of the smallest instance; areas below 1 are shares."""
     for key in ("min_area", "thing_area"):
         least = getattr(codec, key, 0)
-        if 0 < smallest < least:
+        share = least < 1
+        if 0 < (most.least_share if share else most.smallest) < least:
+            size = f"covers {most.least_share:.2g} of its image" if share else f"has {most.smallest} pixels"
             warnings.warn(
-                f"{where}.{key}={least:g}: an instance of the {split} split has {smallest} pixels, and predictions of "
-                f"fewer than {least:g} are dropped; set {where}.{key}={smallest}",
+                f"{where}.{key}={least:g}: an instance of the {split} split {size}, and predictions of "
+                f"{'less' if share else 'fewer'} than {least:g} are dropped; set {where}.{key}={most.smallest}",
                 Notice,
                 stacklevel=3,
             )
 
 
 def tell_of_full(codec: Codec, images: int) -> None:
-    """Issue a notice if predictions reached the limit of the codec; without ground truth nothing else is known."""
-    limit, full = getattr(codec, "max_detections", 0), getattr(codec, "full", 0)
+    """Issue a notice if predictions reached the limit of the codec; without ground truth nothing else is known.
+
+    Counts anew from here on.
+    """
+    limit, full = getattr(codec, "max_detections", 0), take_full(codec)
     if full:
         warnings.warn(
             f"codec.max_detections={limit}: {full} of {images} images have as many predictions as it lets through, so "

@@ -41,6 +41,8 @@ def told(*words: str, name: str = "train") -> list[str]:
         (("dataset.group=scan", *FOLDER), "only random splits use it"),
         (("dataset.images=img", "dataset.list=a.csv", *FOLDER), "dataset.list names the files"),
         (("model.kernel=3", "model=fcn"), "fc6 and fc7"),
+        (("decoder.between=false", "model=deeplabv3plus"), "decoder.separable=true"),
+        (("decoder.extra_from=encoder", "model=fpn"), "decoder.extra=2"),
         (("task.codec.depth=2", "task=instance_components", "dataset=shapes"), "only split=distance uses it"),
         (("task.codec.blur=7", "task.codec.decode=argmax", *POSE), "blurs maps"),
         (("task.codec.dot=0.1", "task=openpose", "task.codec.maximize_positives=true"), "maximize_positives=true"),
@@ -69,6 +71,7 @@ def test_a_setting_without_effect_has_a_notice(words: tuple[str, ...], reason: s
         ("dataset.seed=3",),  # of the drawn scenes
         ("model.kernel=3", "model=fcn", "model.width=64"),
         ("task.codec.threshold=0.4", "task=instance_components"),
+        ("decoder.between=false", "decoder.separable=true", "model=deeplabv3plus"),
         ("trainer.max_steps=4", "task=autoencoder", "model=pca"),
         ("trainer.allow=[]", "trainer.monitor=null"),
     ],

@@ -68,15 +68,15 @@ def heard() -> Iterator[list[warnings.WarningMessage]]:
 def test_objects_are_counted_per_image_and_class_without_crowds() -> None:
     truth = cells(5)
     truth.categories = torch.tensor([0, 1, 1, 1, 0])
-    assert count_objects(truth) == ObjectCounts(5, 3, 5, 9)
+    assert count_objects(truth) == ObjectCounts(5, 3, 5, 9, 9 / (32 * 48))
     truth.crowd = torch.tensor([False, True, True, False, False])
     assert truth.keypoints is not None
     truth.keypoints[0] = 0
-    assert count_objects(truth) == ObjectCounts(3, 2, 2, 9)
+    assert count_objects(truth) == ObjectCounts(3, 2, 2, 9, 9 / (32 * 48))
     assert count_objects(Annotation(SIZE)) == ObjectCounts(0, 0, 0, 0)
     most = ObjectCounts(1, 1, 1)
     most.add([truth, cells(4)])
-    assert most == ObjectCounts(4, 4, 4, 9)
+    assert most == ObjectCounts(4, 4, 4, 9, 9 / (32 * 48))
     truth.instances = torch.tensor([[1, 2, 2, 3, 4, 5, 5, 5]], dtype=torch.int32)  # 2 and 3 are crowds
     assert count_objects(truth).smallest == 1
 
@@ -104,6 +104,18 @@ def test_ground_truth_smaller_than_what_a_codec_drops_is_named(heard: list) -> N
     assert only.endswith("set task.codec.min_area=8")
 
 
+def test_a_share_of_the_image_below_which_instances_are_dropped_is_compared_with_shares(heard: list) -> None:
+    task = panoptic(9, 9)
+    for area in (9 / (32 * 48), 0.0058, 0.01):  # a cell has 9 pixels
+        task.codec.thing_area = area  # pyright: ignore[reportAttributeAccessIssue]
+        most = ObjectCounts()
+        most.add([cells(2), cells(1)])
+        tell(task, most, "training")
+    (only,) = (str(warning.message) for warning in heard)
+    assert only.startswith("task.codec.thing_area=0.01: an instance of the training split covers 0.0059 of its image")
+    assert only.endswith("predictions of less than 0.01 are dropped; set task.codec.thing_area=9")
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -126,3 +138,5 @@ def test_a_codec_counts_the_images_in_which_its_limit_is_reached(build, heard: l
             f"lost; set codec.max_detections={2 * most}"
         ] * full
         assert all(warning.category is Notice for warning in heard)
+        tell_of_full(codec, 3)  # counts anew
+        assert len(heard) == full
