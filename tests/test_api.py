@@ -93,7 +93,9 @@ def test_a_run_keeps_its_model_until_it_is_trained_further(run: api.Run) -> None
     assert next(iter(run._models.values())) is not kept
 
 
-def test_predictions_that_reach_the_limit_of_the_codec_are_told(run: api.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_that_reach_the_limit_of_the_codec_have_a_notice(
+    run: api.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     image, predicted = np.zeros((20, 20, 3), np.uint8), api.one
     api.predict(run, image)
     codec: Any = next(iter(run._models.values())).task.codec
@@ -105,10 +107,9 @@ def test_predictions_that_reach_the_limit_of_the_codec_are_told(run: api.Run, mo
         return predicted(*arguments)
 
     monkeypatch.setattr(api, "one", reached)
-    for images in ([image], [image, image]):
-        many = f"{len(images)} of {len(images)} images"
-        with pytest.warns(Notice, match=rf"codec\.max_detections=7: {many} .* set codec\.max_detections=14"):
-            api.predict(run, images)
+    for images, reached in (([image], "the image has"), ([image, image], "2 of 2 images have")):
+        api.predict(run, images)
+        assert f"codec.max_detections=7: {reached} as many predictions" in capsys.readouterr().err
 
 
 def test_a_run_keeps_no_model_of_another_temperature(run: api.Run, tmp_path: Path) -> None:

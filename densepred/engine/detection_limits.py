@@ -113,9 +113,10 @@ def tell_of_full(codec: Codec, images: int) -> None:
     """
     limit, full = getattr(codec, "max_detections", 0), take_full(codec)
     if full:
+        reached = "the image has" if images == 1 else f"{full} of {images} images have"
         warnings.warn(
-            f"codec.max_detections={limit}: {full} of {images} images have as many predictions as it lets through, so "
-            f"others may be lost; set codec.max_detections={2 * limit}",
+            f"codec.max_detections={limit}: {reached} as many predictions as it lets through, so others may be lost; "
+            f"set codec.max_detections={2 * limit}",
             Notice,
             stacklevel=2,
         )
