@@ -16,10 +16,12 @@ from densepred.dataset.coco_choice import Choice
 from densepred.dataset.coco_instances import OWN, CocoInstances
 from densepred.dataset.division import chosen_fold, tell_named
 from densepred.dataset.file_names import normal
-from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.image_file import EXTENSIONS, MAX_PIXELS
 from densepred.dataset.records import Records
 from densepred.errors import Misfit, Notice, UserError, shown
 from densepred.nn import choose
+
+BY_OWN_NAME = "images found by the name of the annotation file, which gives none that is there"
 
 SPLITS: Mapping[str, paths.Patterns | float] = {"train": "train", "valid": ("val", "valid"), "test": "test"}
 
@@ -204,4 +206,18 @@ def found_beside(path: Path, name: object, root: Path, folders: Sequence[Path] =
     for file in (Path(os.path.normpath(one)) for one in tried):
         if file.is_relative_to(root) and os.path.isfile(file):  # False, unlike Path, for names that are too long
             return file
+    return None
+
+
+def own_image(path: Path, suffix: str, root: Path, folders: Sequence[Path] = ()) -> str | None:
+    """Return the name of the image that is called as its annotation file; None without one, or with several.
+
+    suffix: an extension that goes before others
+    """
+    ends = [suffix] if suffix.lower() in EXTENSIONS else []
+    for some in (ends, [*sorted(EXTENSIONS), *sorted(map(str.upper, EXTENSIONS))]):
+        names = (f"{path.stem}{end}" for end in some)
+        found = {file: file.name for name in names if (file := found_beside(path, name, root, folders)) is not None}
+        if found:
+            return next(iter(found.values())) if len(found) == 1 else None
     return None

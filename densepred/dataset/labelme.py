@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from densepred.dataset import coco, paths, png_mask
-from densepred.dataset.annotated import Annotated, count, files_below
+from densepred.dataset.annotated import BY_OWN_NAME, Annotated, count, files_below, found_beside, own_image
+from densepred.dataset.file_names import normal
 from densepred.dataset.mask_runs import runs, union
 from densepred.dataset.outline import outline
 from densepred.dataset.records import Records
@@ -20,6 +21,7 @@ from densepred.errors import UserError
 
 OPEN = ("line", "linestrip", "point", "points")
 """Shapes without an area."""
+OTHER = "images found by imagePath, though one has the name of the JSON file"
 
 
 @dataclass(eq=False)
@@ -39,11 +41,22 @@ class Labelme(Annotated):
         for path, data in found:
             size = [data.get("imageHeight"), data.get("imageWidth")]
             given = None if None in size else (count(size[0], path), count(size[1], path))
-            image = self.add_image(records, path, data.get("imagePath"), size=given)
+            image = self.add_image(records, path, self._image(records, path, data.get("imagePath")), size=given)
             if image is not None:
                 self._objects(records, image, path, data["shapes"])
         records.unread(folder, "images without a JSON file, left out")
         return records
+
+    def _image(self, records: Records, path: Path, given: object) -> object:
+        """Return `imagePath`, or the image with the file's own name if that is not there: images get renamed."""
+        named = PurePosixPath(normal(given)) if isinstance(given, str) else PurePosixPath()
+        there = bool(named.name) and found_beside(path, given, self._folder) is not None
+        if there and named.stem == path.stem:
+            return given
+        own = own_image(path, named.suffix, self._folder)
+        if own is not None:
+            records.told[OTHER if there else BY_OWN_NAME] += 1
+        return given if there or own is None else own
 
     def _objects(self, records: Records, image: int, path: Path, shapes: list[Any]) -> None:
         groups: dict[tuple[str, Any], list[Any]] = {}

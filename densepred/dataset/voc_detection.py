@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
 from densepred.dataset import official, paths, xml_file
-from densepred.dataset.annotated import Annotated, files_below, found_beside
+from densepred.dataset.annotated import BY_OWN_NAME, Annotated, files_below, found_beside, own_image
 from densepred.dataset.coco_instances import ALONE
-from densepred.dataset.image_file import EXTENSIONS
+from densepred.dataset.file_names import normal
 from densepred.dataset.records import Records
 from densepred.errors import Misfit, UserError, shown
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 DIFFICULT = "objects marked difficult, read as crowds: neither hits nor misses, as in VOC's evaluation"
+
+RENAMED = "images found by the name of the XML file, which gives another one"
 
 
 @dataclass(eq=False)
@@ -52,15 +54,15 @@ class VocDetection(Annotated):
             records.unread(folder, "images without an XML file, left out")
         return records
 
-    def _image(self, records: Records, path: Path, given: str | None, folders: Sequence[Path]) -> str | None:
+    def _image(self, records: Records, path: Path, given: str | None, folders: Sequence[Path]) -> str:
         """Return the image with the file's own name, as in VOC, before the given one: renamed images keep that."""
-        if given is None or Path(given).stem == path.stem:
-            return given
-        own = (f"{path.stem}{suffix}" for suffix in (Path(given).suffix, *EXTENSIONS))
-        name = next((name for name in own if found_beside(path, name, self._folder, folders)), None)
+        named = PurePosixPath(normal(given or ""))
+        if named.stem == path.stem and found_beside(path, given, self._folder, folders) is not None:
+            return str(given)
+        name = own_image(path, named.suffix, self._folder, folders)
         if name is None:
-            return given
-        records.told["XML files that name another image than the one with their own name, which is taken"] += 1
+            return given or path.stem
+        records.told[BY_OWN_NAME if named.stem in ("", path.stem) else RENAMED] += 1
         return name
 
     def _list(self, split: str) -> Path | None:

@@ -9,6 +9,7 @@ import torch
 
 from densepred.dataset.labelme import Labelme
 from densepred.errors import Notice, UserError
+from tests.dataset.files import picture, write
 from tests.dataset.labelme_tree import SIZE, SQUARE, masked, save, shape, tree
 
 
@@ -24,6 +25,22 @@ def test_shapes_become_masks(tmp_path: Path) -> None:
     assert torch.equal(truth.semantic, wanted)
     assert truth.boxes is not None
     assert truth.boxes.tolist() == [[9.5, 4.5, 29.5, 14.5], [1.5, 1.5, 7.5, 8.5]]
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "told"),
+    [
+        ("IMG_1.jpg", "a", "1 image found by the name of the annotation file"),
+        ("a.png", "a", "1 image found by the name of the annotation file"),
+        ("b.jpg", "b", "1 image found by imagePath, though one has the name of the JSON file"),
+    ],
+)
+def test_images_that_were_renamed_are_found_and_counted(tmp_path: Path, given: str, name: str, told: str) -> None:
+    save(tmp_path, "train/a", [shape("cat", SQUARE)], imagePath=given)
+    write(tmp_path / "train/b.jpg", picture(SIZE))
+    with pytest.warns(Notice, match=told):
+        (file,) = Labelme(str(tmp_path)).files()
+    assert file.stem == name
 
 
 def test_a_circle_has_its_area(tmp_path: Path) -> None:
@@ -111,6 +128,7 @@ def test_another_shape_is_refused(tmp_path: Path, kind: str, points: list[list[f
 @pytest.mark.parametrize("name", ["gone.jpg", "../../../etc/passwd", None, "a\0"])
 def test_an_image_that_is_not_there_is_refused(tmp_path: Path, name: str | None) -> None:
     save(tmp_path, "train/a", [shape("cat", SQUARE)], imagePath=name)
+    (tmp_path / "train/a.jpg").unlink()
     with pytest.raises(UserError, match=r"a\.json: (its image|names the image)"):
         Labelme(str(tmp_path))
 

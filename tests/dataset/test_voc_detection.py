@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,32 @@ def test_an_image_that_was_renamed_with_its_file_keeps_its_boxes(tmp_path: Path)
         write(tmp_path / f"JPEGImages/{name}.jpg", picture(SIZE))
         (tmp_path / "Annotations").mkdir(exist_ok=True)
         (tmp_path / f"Annotations/{name}.xml").write_text(xml(given, ("cat", 0, left, 1, left + 3, 4)))
-    with pytest.warns(Notice, match="2 XML files that name another image than the one with their own name"):
+    with pytest.warns(Notice, match="2 images found by the name of the XML file, which gives another one"):
         data = VocDetection(str(tmp_path), splits={"train": 1.0})
     boxes = {path.stem: data[i].truth.need("boxes")[:, 0].tolist() for i, path in enumerate(data.files())}
     assert boxes == {"001": [-0.5], "002": [9.5], "003": [19.5]}
+
+
+@pytest.mark.parametrize("given", ["a", "a.jpg", "", None, "C:\\pictures\\a.png"])
+def test_an_image_is_found_by_the_name_of_its_file(tmp_path: Path, given: str | None) -> None:
+    """Old versions of labelImg leave out the extension, and images get converted."""
+    write(tmp_path / "train/a.png", picture(SIZE))
+    text = xml(given or "", ("cat", 0, 1, 1, 4, 4))
+    (tmp_path / "train/a.xml").write_text(text if given is not None else text.replace("<filename></filename>", ""))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Notice)
+        (file,) = VocDetection(str(tmp_path)).files()
+    assert file.name == "a.png"
+    told = any("1 image found by the name of the annotation file" in str(one.message) for one in caught)
+    assert told == (given is None or not given.endswith(".png"))
+
+
+def test_of_two_images_with_the_name_of_the_file_none_is_chosen(tmp_path: Path) -> None:
+    for end in ("png", "bmp"):
+        write(tmp_path / f"train/a.{end}", picture(SIZE))
+    (tmp_path / "train/a.xml").write_text(xml("a", ("cat", 0, 1, 1, 4, 4)))
+    with pytest.raises(Misfit, match="its image 'a' is missing"):
+        VocDetection(str(tmp_path))
 
 
 def test_files_beside_their_images_in_a_folder_per_split(tmp_path: Path) -> None:
