@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +19,8 @@ from densepred.dataset.records import Records
 from densepred.errors import UserError, shown
 
 KINDS = ("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels")
+BARE, LABELS = ("rectangle", "polygon", "ellipse", "brush"), "labels"
+"""Results of the controls Rectangle, Polygon, Ellipse and Brush, and that of Labels, which names their classes."""
 UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 """Beginning that Label Studio gives to the name of an uploaded file."""
 
@@ -53,8 +55,10 @@ class LabelStudio(Annotated):
                 continue
             results = given[0].get("result") if given else []
             records.told["images without an annotation, read as images without objects"] += not results
-            for place, result in enumerate(results if isinstance(results, list) else []):
-                self._object(records, image, result, f"{where}, result {place}")
+            listed = results if isinstance(results, list) else []
+            apart = _labels(listed)
+            for place, result in enumerate(listed):
+                self._object(records, image, _labelled(result, apart), f"{where}, result {place}")
         return records
 
     def _name(self, path: Path, task: dict[str, Any], folder: Path, where: str) -> str:
@@ -70,6 +74,11 @@ class LabelStudio(Annotated):
 
     def _object(self, records: Records, image: int, result: Any, place: str) -> None:
         kind = result.get("type") if isinstance(result, dict) else None
+        if kind == LABELS:
+            return
+        if kind in BARE:
+            records.told[f"results of the type {kind} left out, because no labels have their id"] += 1
+            return
         if kind not in KINDS:
             records.told[f"results of the type {kind} left out, because they mark no area"] += 1
             return
@@ -79,3 +88,18 @@ class LabelStudio(Annotated):
         if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str):
             raise UserError(f"{where}: its {kind} are {shown(labels)}; give one")
         records.add(image, labels[0], place, **brush.fields(kind, value, records.size(image), where))
+
+
+def _labels(results: list[Any]) -> dict[str, Any]:
+    """Return the labels by the id of the region that they belong to."""
+    found = [one for one in results if isinstance(one, dict) and one.get("type") == LABELS and "id" in one]
+    return {str(one["id"]): one["value"].get(LABELS) for one in found if isinstance(one.get("value"), dict)}
+
+
+def _labelled(result: Any, labels: Mapping[str, Any]) -> Any:
+    """Return a region with labels in another result as one that holds them; others as they are."""
+    if not isinstance(result, dict) or result.get("type") not in BARE or str(result.get("id")) not in labels:
+        return result
+    kind, value = f"{result['type']}labels", result.get("value")
+    found = {**(value if isinstance(value, dict) else {}), kind: labels[str(result["id"])]}
+    return {**result, "type": kind, "value": found}

@@ -33,6 +33,18 @@ def test_percents_become_pixels(tmp_path: Path) -> None:
     assert boxes.tolist() == [[9.5, 4.5, 29.5, 14.5]]
 
 
+def test_labels_may_be_results_of_their_own(tmp_path: Path) -> None:
+    """The controls Rectangle and Labels write two results with one id."""
+    place, labels = result("rectangle", "", **BOX, rotation=0), result("labels", "cat", **BOX, rotation=0)
+    place["value"].pop("rectangle")
+    alone = {**place, "id": "other", "value": {**BOX, "width": 10}}
+    save(tmp_path, "train", place, labels, alone)
+    with pytest.warns(Notice, match="1 result of the type rectangle left out, because no labels have"):
+        data = LabelStudio(str(tmp_path))
+    assert data.info.classes == ("background", "cat")
+    assert data[0].truth.need("boxes").tolist() == [[9.5, 4.5, 29.5, 14.5]]
+
+
 def test_a_rectangle_turns_about_its_corner(tmp_path: Path) -> None:
     """A quarter turn clockwise puts 12 x 6 pixels, from (20, 4), to the left of x=20."""
     turned = {"x": 50, "y": 20, "width": 30, "height": 30, "rotation": 90}
