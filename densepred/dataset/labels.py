@@ -16,6 +16,7 @@ from densepred.errors import Misfit
 from densepred.types import MAX_CLASSES, VOID, UserError
 
 _UNKNOWN = -1
+BYTE = 255
 IN_COLOURS = (
     "the mask is coded by colours; list them in classes.json (name and color), which densepred-check writes with "
     "classes_json=DIR/classes.json"
@@ -48,11 +49,13 @@ class Labels:
     def encode(self, mask: np.ndarray, path: Path) -> Tensor:
         """Return the class map of a mask of ids or colours.
 
-        mask: (H, W) integers, or (H, W, 3) uint8
+        mask: (H, W) or (H, W, 3) integers
         returns: (H, W) uint8, VOID where unknown
 
         Raises UserError, with the file `path`, if an id or colour is of no class.
         """
+        if mask.ndim == 3 and not self.colours and not self.shared:
+            mask = _grey(mask, path)
         if mask.ndim == 3:
             labels = self._of_colours(mask, path)
         else:
@@ -88,8 +91,12 @@ class Labels:
         return "no class" if label == _UNKNOWN else "void" if label == VOID else repr(self.classes[label])
 
     def _of_colours(self, mask: np.ndarray, path: Path) -> np.ndarray:
-        if not self.colours and not self.shared:
-            return self._of_grey(mask, path)
+        if mask.dtype != np.uint8 and ((mask < 0) | (mask > BYTE)).any():
+            odd = mask[((mask < 0) | (mask > BYTE)).any(2)][0].tolist()
+            remedy = "save it with 8 bits per colour"
+            raise UserError(
+                f"{path}: holds the colour {tuple(odd)}, and those of classes are from 0 to {BYTE}; {remedy}"
+            )
         codes = mask.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
         known = {(red * 256 + green) * 256 + blue: label for (red, green, blue), label in self.colours.items()}
         found, inverse = np.unique(codes, return_inverse=True)
@@ -114,12 +121,6 @@ class Labels:
             )
         return labels[inverse].reshape(codes.shape)
 
-    def _of_grey(self, mask: np.ndarray, path: Path) -> np.ndarray:
-        """Map ids that were saved as RGB with three equal values."""
-        if (mask != mask[..., :1]).any():
-            raise Misfit(f"{path}: {IN_COLOURS}", "colour_masks")
-        return self._table[mask[..., 0]]
-
     def _unknown(self, path: Path, value: int, found: np.ndarray) -> Misfit:
         known = self._table[found.clip(0, len(self._table) - 1)] != _UNKNOWN
         return Misfit(self._of_no_class(path, value, found), "unknown_labels", found[~known].tolist())
@@ -135,6 +136,13 @@ class Labels:
         if value < 0 or value > 65535:
             return f"{what}; correct the mask"
         return f"{what}; correct it, raise dataset.classes, or add 'dataset.label_map={{{value}: CLASS}}' (255: void)"
+
+
+def _grey(mask: np.ndarray, path: Path) -> np.ndarray:
+    """Return the ids (H, W) of a mask that was saved as RGB with three equal values."""
+    if (mask != mask[..., :1]).any():
+        raise Misfit(f"{path}: {IN_COLOURS}", "colour_masks")
+    return mask[..., 0]
 
 
 def number(ids: Sequence[int], ignored: set[int], label_map: Mapping[int, int]) -> dict[int, int]:
