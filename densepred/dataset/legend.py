@@ -119,9 +119,12 @@ def from_masks(
         smoothed.refuse(mask, path)
         values = [value for value in np.unique(mask).tolist() if value not in (ignore_index, unlabelled)]
         each.append(frozenset(values))
-        highest.append(values[-1] if values == list(range(len(values))) else None)
+        if values:
+            highest.append(values[-1] if values == list(range(len(values))) else None)
         for value in values:
             found.setdefault(value, path)
+    if masks and not found:
+        raise UserError(f"{masks[0]}: it and the other masks hold void alone; correct dataset.ignore_index")
     if unlabelled is not None:
         return _numbered(sorted(found), {ignore_index, unlabelled}, label_map)
     ids = sorted({label_map.get(value, value) for value in found} - {VOID} | set(label_map.values()) - {VOID})

@@ -104,7 +104,8 @@ def count_classes(cases: Sequence[Case], ignore_index: int | None, label_map: Ma
     found, highest = dict[int, Path](), list[int | None]()
     for case in cases[:: max(1, len(cases) // SAMPLED)]:
         held = {int(id) for number in range(case.shape[2]) for id in np.unique(_labels(case, number))} - {ignore_index}
-        highest.append(max(held) if held == set(range(len(held))) else None)
+        if held:
+            highest.append(max(held) if held == set(range(len(held))) else None)
         found |= dict.fromkeys(held - found.keys(), case.mask.path)
     if VOID in found and VOID not in label_map:
         raise UserError(f"{found[VOID]}: holds the id {VOID}; if it means unknown, add dataset.ignore_index={VOID}")

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,3 +170,17 @@ def test_folders_without_any_pair_are_refused_in_every_case(tmp_path: Path) -> N
     write(tmp_path / "masks/train/b.png", mask())
     with pytest.raises(UserError, match="1 image without a mask"):
         Folder(str(tmp_path), unpaired="skip")
+
+
+def test_a_mask_of_void_alone_tells_nothing_of_the_classes(tmp_path: Path) -> None:
+    for name, label in (("a", 255), ("b", 0), ("c", 1)):
+        write(tmp_path / f"images/{name}.png", picture())
+        write(tmp_path / f"masks/{name}.png", np.full((7, 9), label, np.uint8))
+    words: dict[str, Any] = {"splits": {"train": 1.0}, "ignore_index": 255}
+    data = Folder(str(tmp_path), **words)
+    assert data.info.classes == ("class_0", "class_1")
+    assert data[0].truth.need("semantic").unique().tolist() == [255]
+    for name in "bc":
+        write(tmp_path / f"masks/{name}.png", np.full((7, 9), 255, np.uint8))
+    with pytest.raises(UserError, match=r"a\.png: it and the other masks hold void alone; correct"):
+        Folder(str(tmp_path), **words)

@@ -131,6 +131,13 @@ def test_labels_of_doubtful_meaning_give_a_notice_or_an_error(tmp_path: Path) ->
     refused(tmp_path, r"a0\.nii\.gz: holds the id 255; if it means unknown, add dataset\.ignore_index=255")
 
 
+def test_a_volume_of_void_alone_tells_nothing_of_the_classes(tmp_path: Path) -> None:
+    _, labels = save(tmp_path, "a")
+    save(tmp_path, "b")
+    write(tmp_path / "labelsTr/b.nii.gz", np.full_like(labels, 9))
+    assert len(Nifti(str(tmp_path), splits=ALL, ignore_index=9).info.classes) == labels.max() + 1
+
+
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     save(tmp_path, "a")
     path = tmp_path / "imagesTr/a_0001.nii.gz"
