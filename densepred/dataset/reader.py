@@ -111,7 +111,7 @@ def statistics(
     """Return mean and std per channel: ImageNet's for RGB, else measured in an evenly spread sample of images.
 
     Named bands are measured, three of them too: they need not be red, green and blue. Values are those of images in
-    [0, 1].
+    [0, 1]. Raises UserError if no pixel holds data.
     """
     if channels == 3:
         return IMAGENET
@@ -124,6 +124,9 @@ def statistics(
             255 if image.dtype == torch.uint8 else 1
         )
         sums += torch.stack((torch.full((count,), values.shape[1]), values.sum(1), values.square().sum(1)))
+    if pairs and not sums[0].all():
+        fact = "it and the other images that were measured have no pixel with data (nodata)"
+        raise UserError(f"{pairs[0].image}: {fact}; correct them, or set dataset.mean and dataset.std")
     mean = sums[1] / sums[0]
     std = (sums[2] / sums[0] - mean.square()).clamp_min(0).sqrt().clamp_min(1e-3)
     return tuple(round(v, 4) for v in mean.tolist()), tuple(round(v, 4) for v in std.tolist())

@@ -161,3 +161,11 @@ def test_masks_of_jpeg_in_tiff_are_refused(tmp_path: Path) -> None:
     Image.fromarray(mask((32, 32))).save(tmp_path / "a.tif", compression="jpeg")
     with pytest.raises(UserError, match=r"a\.tif: is a JPEG"):
         read_mask(tmp_path / "a.tif")
+
+
+def test_images_without_any_data_have_no_statistics(tmp_path: Path) -> None:
+    save(tmp_path / "images/train/a.tif", np.full((7, 9), 5, np.uint8), "5")
+    write(tmp_path / "masks/train/a.png", mask())
+    with pytest.raises(UserError, match=r"a\.tif: it and .* no pixel with data .*set dataset\.mean and dataset\.std"):
+        Folder(str(tmp_path))
+    assert Folder(str(tmp_path), mean=[0.5], std=[0.2]).info.mean == (0.5,)
