@@ -92,7 +92,9 @@ def test_a_class_of_torch_trains_as_the_factory_of_the_same_name(tmp_path: Path)
     numbers = ("optimizer.lr=0.003", "optimizer.weight_decay=0.2", "optimizer.groups={decoder: {lr: 0.5}}")
     same = (*numbers, "trainer.max_steps=3", "trainer.freeze=[encoder.levels.0]")
     assert running.train(tmp_path / "ours", *same) == 0
-    assert running.train(tmp_path / "theirs", *same, "optimizer._target_=torch.optim.AdamW") == 0
+    assert (
+        running.train(tmp_path / "theirs", *same, "optimizer._target_=torch.optim.AdamW", "+optimizer.fused=true") == 0
+    )
     first, second = (running.weights(tmp_path / name) for name in ("ours", "theirs"))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -141,6 +143,33 @@ def test_steps_without_the_compiler_are_those_of_torch(name: str, options: dict[
         assert all(parameter.grad is None for parameter in net.parameters())
         found.append((net.state_dict(), steps.state_dict()))
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_updates_in_one_pass_are_those_of_a_loop_for_gradients_of_any_layout(
+    name: str, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = composed(f"optimizer={name}").optimizer
+    found = []
+    for one_pass in (True, False):
+        if not one_pass:
+            monkeypatch.setattr(optimizer, "_fused", lambda groups: None)
+        torch.manual_seed(0)
+        net = nn.Conv2d(5, 4, 3).to(memory_format=layout)
+        steps = optimizer_of(net, build(OmegaConf.to_container(node), None, "optimizer"))
+        assert {group["fused"] for group in steps.param_groups} == {True if one_pass else None}
+        for _ in range(3):
+            for parameter in net.parameters():
+                parameter.grad = torch.randn(parameter.shape)  # contiguous
+            steps.step()
+        found.append(net.state_dict())
+    torch.testing.assert_close(*found)
+
+
+def test_parameters_on_other_devices_keep_the_choice_of_torch() -> None:
+    steps = adamw(Net().to("meta"), 1e-3, [0.9, 0.99], 1e-8, 0.01, {})
+    assert {group["fused"] for group in steps.param_groups} == {None}
 
 
 @pytest.mark.parametrize("name", ["AdamW", "Adam", "SGD"])
