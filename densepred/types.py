@@ -129,7 +129,7 @@ class Annotation:
     scores: Tensor | None = field(default=None, metadata=ROW)  # (N,) float32
     keypoints: Tensor | None = field(default=None, metadata=ROW)  # (N, K, 3) float32: x, y, visibility or confidence
     boxes: Tensor | None = field(default=None, metadata=ROW)  # (N, 4) float32: x0, y0, x1, y1
-    areas: Tensor | None = field(default=None, metadata=ROW)  # (N,) float32
+    areas: Tensor | None = field(default=None, metadata=ROW)  # (N,) float64, of predictions float32
     head_boxes: Tensor | None = field(default=None, metadata=ROW)  # (N, 4) float32, for PCKh; NaN where unknown
     crowd: Tensor | None = field(default=None, metadata=ROW)  # (N,) bool
     masks: list[Any] | None = field(default=None, metadata=ROW)  # N run-length masks, where they overlap

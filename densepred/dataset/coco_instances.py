@@ -198,5 +198,5 @@ def _areas(found: list[Record], masks: list[run_length.Runs], boxes: Tensor) -> 
             (sides[i] if record["segmentation"] is None else pixels[i]) if record["area"] is None else record["area"]
             for i, record in enumerate(found)
         ],
-        dtype=torch.float32,
+        dtype=torch.float64,
     )

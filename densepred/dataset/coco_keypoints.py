@@ -164,7 +164,7 @@ class CocoKeypoints(Dataset):
             keypoints=keypoints,
             categories=torch.tensor([record["class"] for record in found], dtype=torch.int64),
             boxes=boxes,
-            areas=torch.tensor([record["area"] for record in found], dtype=torch.float32),
+            areas=torch.tensor([record["area"] for record in found], dtype=torch.float64),
             crowd=torch.tensor([record["crowd"] for record in found], dtype=torch.bool),
             masks=given if len(given) == len(found) else None,
             ignore=_unlabelled(entry.size, [_labelled(record) for record in found], masks, boxes),

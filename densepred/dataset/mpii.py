@@ -135,7 +135,7 @@ class Mpii(Dataset):
             keypoints=self._joints[rows],
             categories=torch.zeros(count, dtype=torch.int64),
             boxes=boxes,
-            areas=areas(boxes),
+            areas=areas(boxes.double()),
             head_boxes=None if self._heads is None else self._heads[rows],
             crowd=torch.zeros(count, dtype=torch.bool),
         )

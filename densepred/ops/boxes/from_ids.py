@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def areas(instances: Tensor, count: int) -> Tensor:
-    """Count the pixels of each instance, (count,) float32.
+    """Count the pixels of each instance, (count,) float64: float32 holds no odd number above 2^24.
 
     instances: (H, W), 0 for none, i + 1 for the i-th
     """
-    return torch.bincount(instances.reshape(-1).long(), minlength=count + 1)[1 : count + 1].float()
+    return torch.bincount(instances.reshape(-1).long(), minlength=count + 1)[1 : count + 1].double()
 
 
 def boxes(instances: Tensor, count: int) -> Tensor:

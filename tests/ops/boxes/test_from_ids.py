@@ -16,6 +16,11 @@ def test_boxes_and_areas_equal_those_counted_by_hand() -> None:
         assert boxes[index].tolist() == [float(value) for value in expected]
 
 
+def test_pixels_are_counted_exactly_where_float32_is_not() -> None:
+    """4097 x 4097 pixels are an odd number above 2^24."""
+    assert from_ids.areas(torch.ones(4097, 4097, dtype=torch.uint8), 1).tolist() == [4097**2]
+
+
 def test_no_instances_give_empty_lists() -> None:
     instances = torch.zeros(3, 4, dtype=torch.int32)
     assert from_ids.boxes(instances, 0).shape == (0, 4)
