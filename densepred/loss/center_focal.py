@@ -14,7 +14,8 @@ class CenterFocal(SummedLoss):
     """CornerNet's loss (https://arxiv.org/abs/1808.01244) as CenterNet uses it (https://arxiv.org/abs/1904.07850).
 
     Only locations with a target of 1 are positive. Negatives near a center, where the target is near 1, cost little:
-    their loss is multiplied by (1 - target)^beta. The sum is divided by the number of positives in the batch, or by 1.
+    their loss is multiplied by (1 - target)^beta. The sum is divided by the weights, 1 by default, of the positives in
+    the batch, or by 1 without any.
     """
 
     target = "values"
