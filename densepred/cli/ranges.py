@@ -72,6 +72,16 @@ RANGES = (
     ("optimizer.betas", 0, BELOW_1),
 )
 
+NETWORK = ("model", "encoder", "decoder", "upsample")
+WIDTHS = ("width", "widths", "features", "first_hidden", "latent_channels", "compressed")
+OF_NETWORK: dict[str, tuple[float, float]] = {
+    **dict.fromkeys((*WIDTHS, "stride", "levels", "depths"), (ABOVE_0, BIG)),
+    "hidden": (0, BIG),
+    "dropout": (0, 1),
+    "drop_path": (0, BELOW_1),
+}
+"""Ranges of the settings of our networks by the last word of their keys; those that end in _width or _widths too."""
+
 
 def out_of_range(config: DictConfig) -> Iterator[str]:
     """Return one error message per setting that is out of range."""
@@ -82,6 +92,7 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
         if any(not low <= v <= high for v in numbers):
             yield f"{key}: {value}; give {_bounds(low, high)}"
     plain = OmegaConf.to_container(config, resolve=False)
+    yield from _of_networks(plain)
     for key, value in _infinite(plain):
         yield f"{key}: {value}; give a finite number"
     choices = {
@@ -109,6 +120,27 @@ def out_of_range(config: DictConfig) -> Iterator[str]:
     whole = OmegaConf.is_list(crop) and len(crop) == 2 and all(type(side) is int for side in crop)
     if crop is not None and not whole:
         yield f"data.crop: {crop}; give two lengths, 'data.crop=[HEIGHT,WIDTH]', or one for a square"
+
+
+def _of_networks(config: Any) -> Iterator[str]:
+    """Yield one error message per setting of our networks that is out of range."""
+    for at, node in _ours({group: config.get(group) for group in NETWORK} if isinstance(config, Mapping) else {}):
+        for key, value in node.items():
+            wide = key.endswith(("_width", "_widths"))
+            low, high = (ABOVE_0, BIG) if wide else OF_NETWORK.get(key, (-BIG, BIG))
+            numbers = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, int | float)]
+            if any(not low <= v <= high for v in numbers if math.isfinite(v)):
+                yield f"{at}.{key}: {value}; give {_bounds(low, high)}"
+
+
+def _ours(node: Any, at: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the mappings below a node that describe a class of this package, with their keys."""
+    if not isinstance(node, Mapping):
+        return
+    if str(node.get("_target_")).startswith("densepred."):
+        yield at, node
+    for key, value in node.items():
+        yield from _ours(value, f"{at}.{key}" if at else str(key))
 
 
 def _bounds(low: float, high: float) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from densepred.codec.class_map import SURE
 from densepred.codec.things import Things
 from densepred.contracts import Codec
-from densepred.nn import choose
+from densepred.nn import choose, require_fraction
 from densepred.ops.boxes.assign import Locations, assign, pyramid_locations
 from densepred.ops.boxes.ltrb import centerness
 from densepred.ops.boxes.to_image import boxes_in_image
@@ -60,11 +60,13 @@ class FCOS(Codec):
         for name, value in (("pre_nms_top_k", pre_nms_top_k), ("max_detections", max_detections)):
             if value < 1:
                 raise UserError(f"task.codec.{name}: {value}; give 1 or more")
-        if not regress_range > 0 or center_sampling_radius < 0:
+        if not (regress_range > 0 and center_sampling_radius >= 0):
             raise UserError(
                 f"task.codec: regress_range {regress_range}, center_sampling_radius {center_sampling_radius}; "
                 "give strides: above 0, and 0 or more"
             )
+        if not 0 <= score_threshold < 1:
+            raise UserError(f"task.codec.score_threshold: {score_threshold}; give a number from 0 to below 1")
         if not 0 < prior < 1:
             raise UserError(f"task.codec.prior: {prior}; give a probability between 0 and 1")
         self.things = Things(info)
@@ -76,7 +78,7 @@ class FCOS(Codec):
         )
         self.score_threshold, self.nms, self.pre_nms_top_k, self.max_detections = (
             score_threshold,
-            nms,
+            require_fraction(nms, "task.codec.nms"),
             pre_nms_top_k,
             max_detections,
         )

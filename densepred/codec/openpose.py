@@ -10,6 +10,7 @@ from torch import Tensor
 
 from densepred.codec.skeleton import Skeleton, skeleton
 from densepred.contracts import Codec
+from densepred.nn import require_at_least_zero, require_fraction
 from densepred.ops.boxes.assign import level_shapes
 from densepred.ops.heatmap.candidates import Candidates, candidates
 from densepred.ops.heatmap.gaussian import heatmaps
@@ -69,6 +70,9 @@ class OpenPose(Codec):
         for name, length in (("sigma", sigma), ("width", width)):
             if not length > 0:
                 raise UserError(f"task.codec.{name}: {length}; give pixels, more than 0")
+        for name, share in (("peak", peak), ("dot", dot), ("ratio", ratio)):
+            require_fraction(share, f"task.codec.{name}")
+        require_at_least_zero(score_threshold, "task.codec.score_threshold")
         self.skeleton = skeleton(info, limbs, neck)
         self.keypoints = len(info.keypoints)
         self.stride, self.sigma, self.width = stride, sigma, width

@@ -14,7 +14,7 @@ from densepred.codec.blockwise import Blocks
 from densepred.codec.class_map import sure_logits
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
-from densepred.nn import choose, require_at_least_zero
+from densepred.nn import choose, require_at_least_zero, require_fraction
 from densepred.ops.heatmap import centers
 from densepred.ops.regions.distance_maps import nearest_known
 from densepred.ops.regions.merge import mean_probabilities, merge
@@ -68,7 +68,8 @@ class Panoptic(Codec):
         self.sigma, self.quantised, self.ignore_crowd = sigma, quantised, ignore_crowd
         self.small_area = require_at_least_zero(small_area, "task.codec.small_area")
         self.small_weight = float(require_at_least_zero(small_weight, "task.codec.small_weight"))
-        self.threshold, self.kernel, self.max_detections = threshold, kernel, max_detections
+        self.threshold = require_fraction(threshold, "task.codec.threshold")
+        self.kernel, self.max_detections = kernel, max_detections
         self.thing_area = require_at_least_zero(thing_area, "task.codec.thing_area")
         self.stuff_area = require_at_least_zero(stuff_area, "task.codec.stuff_area")
         self.score, self.stuff = score, stuff

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Codec
-from densepred.nn import ceil_div, choose
+from densepred.nn import ceil_div, choose, require_at_least_zero, require_fraction
 from densepred.ops.heatmap.gaussian import heatmaps
 from densepred.ops.heatmap.subpixel import dark, highest, quarter, udp
 from densepred.ops.pose.left_right import mirror_order
@@ -71,8 +71,9 @@ class Pose(Codec):
         if self.blur < 1 or self.blur % 2 == 0:
             raise UserError(f"task.codec.blur: {blur}; give an odd number, 1 for none")
         self.stride, self.sigma, self.quantised, self.refinement = stride, sigma, quantised, decode
-        self.shift_heatmap, self.occluded = shift_heatmap, occluded
-        self.joint_threshold, self.nms = joint_threshold, nms
+        self.shift_heatmap, self.occluded = shift_heatmap, require_at_least_zero(occluded, "task.codec.occluded")
+        self.joint_threshold = require_fraction(joint_threshold, "task.codec.joint_threshold")
+        self.nms = require_fraction(nms, "task.codec.nms")
         self.sigmas = info.sigmas or (UNKNOWN_SIGMA,) * len(info.keypoints)
         self.mirror = mirror_order(info.mirrored or (), len(info.keypoints))
         self.heads = {"heatmap": HeadSpec(len(info.keypoints), (stride,), names=info.keypoints)}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from densepred.loss.ce import CrossEntropy
 from densepred.loss.dice import Dice
 from densepred.loss.sum import JoinedSoftmax
+from densepred.nn import require_at_least_zero
 
 
 class CrossEntropyDice(JoinedSoftmax):
@@ -25,7 +26,10 @@ class CrossEntropyDice(JoinedSoftmax):
     ) -> None:
         super().__init__(
             [
-                (ce, CrossEntropy(class_weights, label_smoothing)),
-                (dice, Dice(smooth, per_image, include_background, include_absent)),
+                (require_at_least_zero(ce, "loss.ce"), CrossEntropy(class_weights, label_smoothing)),
+                (
+                    require_at_least_zero(dice, "loss.dice"),
+                    Dice(smooth, per_image, include_background, include_absent),
+                ),
             ]
         )

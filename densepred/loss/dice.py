@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from densepred.ops.loss.labels import at_least_float32
-from densepred.ops.loss.overlap import OverlapTerm, dice_loss, overlap_sums
-from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
-from densepred.ops.resize.resample import two_channels
+from densepred.ops.loss.overlap import OverlapLoss, dice_loss
 
 
-class Dice(SoftmaxLoss):
+class Dice(OverlapLoss):
     """1 - mean over classes of (2 intersection + smooth) / (predicted + true area + smooth),
     https://arxiv.org/abs/1606.04797.
 
@@ -26,19 +23,7 @@ class Dice(SoftmaxLoss):
         include_background: bool = True,
         include_absent: bool = False,
     ) -> None:
-        super().__init__()
-        self.smooth, self.per_image, self.include_background, self.include_absent = (
-            smooth,
-            per_image,
-            include_background,
-            include_absent,
-        )
-
-    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
-
-    def terms(self, softmax: Probabilities) -> list[Term]:
-        return [OverlapTerm(softmax)]
+        super().__init__(smooth, per_image, include_background, include_absent)
 
     def value(self, sums: Tensor) -> Tensor:
-        return dice_loss(sums, self.smooth, self.per_image, self.include_background, self.include_absent)
+        return dice_loss(sums, self.smooth, *self.which)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.contracts import SummedLoss
+from densepred.nn import require_at_least_zero
 from densepred.ops.loss.values import differences, element_sums
-from densepred.types import UserError
 
 
 class AbsoluteError(SummedLoss):
@@ -20,9 +20,7 @@ class AbsoluteError(SummedLoss):
 
     def __init__(self, beta: float = 0.0) -> None:
         super().__init__()
-        if beta < 0:
-            raise UserError(f"loss.beta: {beta}; give 0 (plain L1) or more")
-        self.beta = beta
+        self.beta = require_at_least_zero(beta, "loss.beta")
 
     def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         difference, weight = differences(pred, target, weight)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from densepred.nn import require_at_least_zero
-from densepred.ops.loss.labels import at_least_float32
-from densepred.ops.loss.overlap import OverlapTerm, overlap_sums, tversky_loss
-from densepred.ops.loss.softmax import Probabilities, SoftmaxLoss, Term
-from densepred.ops.resize.resample import two_channels
+from densepred.ops.loss.overlap import OverlapLoss, tversky_loss
 
 
-class Tversky(SoftmaxLoss):
+class Tversky(OverlapLoss):
     """1 - mean over classes of (I + smooth) / (I + alpha FP + beta FN + smooth), https://arxiv.org/abs/1706.05721.
 
     alpha weights false positives, beta false negatives: both 0.5 is Dice (with twice the smooth), both 1 Jaccard.
@@ -29,21 +26,8 @@ class Tversky(SoftmaxLoss):
         include_background: bool = True,
         include_absent: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(smooth, per_image, include_background, include_absent)
         self.alpha, self.beta = require_at_least_zero(alpha, "loss.alpha"), require_at_least_zero(beta, "loss.beta")
-        self.smooth, self.per_image, self.include_background, self.include_absent = (
-            smooth,
-            per_image,
-            include_background,
-            include_absent,
-        )
-
-    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
-
-    def terms(self, softmax: Probabilities) -> list[Term]:
-        return [OverlapTerm(softmax)]
 
     def value(self, sums: Tensor) -> Tensor:
-        which = (self.per_image, self.include_background, self.include_absent)
-        return tversky_loss(sums, self.alpha, self.beta, self.smooth, *which, self.exponent)
+        return tversky_loss(sums, self.alpha, self.beta, self.smooth, *self.which, self.exponent)

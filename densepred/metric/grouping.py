@@ -33,6 +33,8 @@ class Grouping(Metric):
             raise UserError(
                 f"metric.grouping.tolerance: {tolerance}; give a fraction of the person's size, more than 0"
             )
+        if min_keypoints < 1:
+            raise UserError(f"metric.grouping.min_keypoints: {min_keypoints}; give 1 or more")
         self.tolerance, self.least = tolerance, min_keypoints
         # Hits, labelled joints, predicted joints, whole people, people.
         self.counts = torch.zeros(5, dtype=torch.int64)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from omegaconf import OmegaConf
 
+from densepred.cli.ranges import out_of_range
 from densepred.errors import UserError
 from tests.conftest import composed
 
@@ -32,6 +34,34 @@ from tests.conftest import composed
 def test_a_number_out_of_range_is_refused_by_its_key(word: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         composed(word)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("decoder.width=0", "model=fpn"), r"decoder\.width: 0; give a number above 0"),
+        (("decoder.low_width=-1", "model=deeplabv3plus"), r"decoder\.low_width: -1"),
+        (("decoder.low_widths=[64,0]", "model=panoptic_deeplab"), r"decoder\.low_widths: \[64, 0\]"),
+        (("decoder.stride=0", "model=fpn"), r"decoder\.stride: 0; give a number above 0"),
+        (("decoder.dropout=1.5", "model=unet"), r"decoder\.dropout: 1\.5; give a number from 0 to 1"),
+        (("encoder.widths=[4,0,8]",), r"encoder\.widths: \[4, 0, 8\]"),
+        (("encoder.drop_path=1", "encoder=mit_b0"), r"encoder\.drop_path: 1; give a number from 0 to below 1"),
+        (("model.hidden=-1",), r"model\.hidden: -1; give 0 or more"),
+        (("model.auxiliary_decoder.width=-8", "model=auxiliary"), r"model\.auxiliary_decoder\.width: -8"),
+        (("upsample.compressed=0", "upsample=carafe"), r"upsample\.compressed: 0"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_sizes_that_no_layer_has_are_refused_by_their_key(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        composed(*words)
+
+
+def test_sizes_of_a_network_from_elsewhere_are_its_own() -> None:
+    config = OmegaConf.create({"model": {"_target_": "elsewhere.Net", "width": -1, "decoder": {"stride": 0}}})
+    assert list(out_of_range(config)) == []
+    config.model._target_ = "densepred.model.fcn.FCN"
+    assert list(out_of_range(config)) == ["model.width: -1; give a number above 0"]
 
 
 @pytest.mark.parametrize("word", ["overlap=nan", "scales=[nan]", "threshold=-inf", "box_threshold=nan"])

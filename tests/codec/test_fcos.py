@@ -186,6 +186,8 @@ def test_images_of_a_batch_do_not_mix() -> None:
         (INFO, {"max_detections": 0}, r"task\.codec\.max_detections"),
         (INFO, {"regress_range": 0}, "regress_range 0"),
         (INFO, {"prior": 1.0}, r"task\.codec\.prior"),
+        (INFO, {"nms": 60}, r"task\.codec\.nms: 60; give a number from 0 to 1"),
+        (INFO, {"score_threshold": 1.0}, r"task\.codec\.score_threshold: 1\.0"),
     ],
 )
 def test_settings_out_of_range_are_refused_with_the_remedy(info: Info, options: dict[str, Any], message: str) -> None:

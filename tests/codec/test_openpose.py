@@ -215,6 +215,10 @@ def test_images_of_a_batch_do_not_mix() -> None:
         (replace(FIGURE, keypoints=("skull", *FIGURE.keypoints[2:], "tail")), {"neck": True}, "neck=false"),
         (PERSON, {"sigma": 0}, r"task\.codec\.sigma"),
         (PERSON, {"stride": 0}, r"task\.codec\.stride"),
+        (PERSON, {"peak": 5}, r"task\.codec\.peak: 5; give a number from 0 to 1"),
+        (PERSON, {"dot": -1}, r"task\.codec\.dot"),
+        (PERSON, {"ratio": 95}, r"task\.codec\.ratio"),
+        (PERSON, {"score_threshold": -0.1}, r"task\.codec\.score_threshold"),
     ],
 )
 def test_skeletons_that_cannot_be_grouped_are_refused_with_the_remedy(info: Info, options: dict, message: str) -> None:

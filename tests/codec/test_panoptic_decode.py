@@ -125,6 +125,7 @@ def test_noise_and_nan_are_decoded() -> None:
         (INFO, {"kernel": 4}, r"task\.codec\.kernel: 4; give an odd"),
         (INFO, {"max_detections": 0}, r"task\.codec\.max_detections"),
         (INFO, {"stuff_area": -1}, r"task\.codec\.stuff_area"),
+        (INFO, {"threshold": 10}, r"task\.codec\.threshold: 10; give a number from 0 to 1"),
         (INFO, {"score": "centre"}, "did you mean center"),
     ],
 )

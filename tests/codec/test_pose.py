@@ -209,6 +209,9 @@ def test_of_a_person_detected_twice_the_better_stays() -> None:
         ({"geometry": "exact"}, "geometry"),
         ({"sigma": 0.0}, "sigma"),
         ({"blur": 4}, "odd number"),
+        ({"nms": 90}, r"task\.codec\.nms: 90; give a number from 0 to 1"),
+        ({"joint_threshold": -1}, r"task\.codec\.joint_threshold"),
+        ({"occluded": -1.0}, r"task\.codec\.occluded: -1\.0; give 0 or more"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict, message: str) -> None:

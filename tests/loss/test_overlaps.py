@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from densepred.loss.ce_dice import CrossEntropyDice
 from densepred.loss.dice import Dice
 from densepred.loss.focal_tversky import FocalTversky
 from densepred.loss.generalised_dice import GeneralisedDice
@@ -123,6 +124,10 @@ def test_arguments_that_make_no_sense_are_named() -> None:
         (lambda: Tversky(beta=float("nan")), r"loss\.beta: nan"),
         (lambda: FocalTversky(exponent=0), r"loss\.exponent: 0; give a number above 0"),
         (lambda: GeneralisedDice(power=-2), r"loss\.power: -2"),
+        (lambda: Dice(smooth=-1), r"loss\.smooth: -1; give 0 or more"),
+        (lambda: Jaccard(smooth=float("nan")), r"loss\.smooth: nan"),
+        (lambda: Tversky(smooth=-1), r"loss\.smooth"),
+        (lambda: CrossEntropyDice(ce=-1), r"loss\.ce: -1"),
     ):
         with pytest.raises(UserError, match=words):
             make()

@@ -75,9 +75,11 @@ def test_parts_merge_to_the_whole() -> None:
     assert parts[0].compute() == whole.compute()
 
 
-def test_a_tolerance_of_nothing_is_refused() -> None:
+def test_settings_that_count_nothing_are_refused() -> None:
     with pytest.raises(UserError, match="tolerance"):
         Grouping(Info(), tolerance=0)
+    with pytest.raises(UserError, match=r"metric\.grouping\.min_keypoints: 0; give 1 or more"):
+        Grouping(Info(), min_keypoints=0)
 
 
 @pytest.mark.parametrize(("covered", "left_out"), [(2, True), (1, False)])

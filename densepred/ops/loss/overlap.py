@@ -10,8 +10,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from densepred.ops.loss.labels import counted, one_hot, ratio
-from densepred.ops.loss.softmax import Coefficients, Probabilities
+from densepred.nn import require_at_least_zero
+from densepred.ops.loss.labels import at_least_float32, counted, one_hot, ratio
+from densepred.ops.loss.softmax import Coefficients, Probabilities, SoftmaxLoss, Term
+from densepred.ops.resize.resample import two_channels
 
 TINY = 1e-12
 """The least loss of a class that is raised to a power."""
@@ -42,6 +44,25 @@ class OverlapTerm:
         rise.mul_(softmax.truth)
         mean = softmax.mean(by_predicted).add_(rise)
         return Coefficients(mean.mul_(softmax.weight).neg_(), rise.mul_(softmax.weight), by_predicted)
+
+
+class OverlapLoss(SoftmaxLoss):
+    """A formula of intersections, predicted and true areas per class, for a loss to inherit.
+
+    Areas are those of the whole batch, or of each image with `per_image`. Classes without a pixel in the ground truth
+    are left out, unless `include_absent`; so is class 0 without `include_background`. `smooth` is added to pixels.
+    """
+
+    def __init__(self, smooth: float, per_image: bool, include_background: bool, include_absent: bool) -> None:
+        super().__init__()
+        self.smooth = require_at_least_zero(smooth, "loss.smooth")
+        self.which = per_image, include_background, include_absent
+
+    def statistics(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        return overlap_sums(two_channels(at_least_float32(pred)), target, weight)
+
+    def terms(self, softmax: Probabilities) -> list[Term]:
+        return [OverlapTerm(softmax)]
 
 
 Score = Callable[[Tensor, Tensor, Tensor], Tensor]
