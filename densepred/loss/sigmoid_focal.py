@@ -14,8 +14,8 @@ class SigmoidFocal(SummedLoss):
     """alpha_t (1 - p_t)^gamma (-log p_t) of every channel and location, https://arxiv.org/abs/1708.02002.
 
     The target is 1 in the channel of a location's class, else 0. The sum is divided by the weights, 1 by default, of
-    the locations with a class in all images of the batch, or by 1 without any: easy background is everywhere and must
-    not dilute the mean.
+    the locations with a class in the batch, or by 1 without any. Easy background is everywhere and must not dilute the
+    mean.
     """
 
     target = "values"
