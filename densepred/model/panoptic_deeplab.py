@@ -58,6 +58,10 @@ class PanopticDeepLab(Normalise, Model):
             last = nn.Conv2d(width, spec.channels, 1)
             initialise_head(last, spec)
             self.heads[name] = nn.Sequential(fuse, last)
+        self.whole: dict[str, set[int]] = {kind: set() for kind in kinds}  # see `cut`
+        for name, (kind, level) in self.levels.items():
+            if heads[name].strides != (1,):
+                self.whole[kind].add(level)
         for kind, used in (("classes", self.decoder), ("values", self.value_decoder)):
             if used is not None:
                 used.wanted = {level for owner, level in self.levels.values() if owner == kind}
@@ -74,7 +78,7 @@ class PanopticDeepLab(Normalise, Model):
         maps: dict[str, list[Tensor]] = {}
         for kind, decoder in (("classes", self.decoder), ("values", self.value_decoder)):
             if decoder is not None:
-                maps[kind] = cut(decoder(pyramid), decoder.strides, pyramid)
+                maps[kind] = cut(decoder(pyramid), decoder.strides, pyramid, self.whole[kind])
         found = {}
         for name, head in self.heads.items():
             kind, level = self.levels[name]

@@ -51,6 +51,14 @@ def test_any_encoder_predicts_at_the_stride_of_its_finest_shallow_level(plain: P
     assert all(value.grad is not None for value in model.parameters())
 
 
+def test_heads_of_a_stride_have_a_location_for_the_last_pixels_too(plain: Plain) -> None:
+    heads = {"center": HeadSpec(1, (4,)), "semantic": HeadSpec(3, kind="classes")}
+    model = build(plain("model=panoptic_deeplab_light", "encoder=plain")["model"], heads=heads, **INFO)
+    outputs = model(torch.rand(1, 3, 65, 97))
+    assert outputs["center"][0].shape == (1, 1, 17, 25)
+    assert outputs["semantic"][0].shape == (1, 3, 16, 24)
+
+
 def test_centers_do_not_move_the_decoder_of_classes(plain: Plain) -> None:
     model = build(plain("model=panoptic_deeplab_light", "encoder=plain")["model"], heads=HEADS, **INFO)
     outputs = model(torch.rand(2, 3, 64, 64))

@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from pycocotools import mask
 from torch import Tensor
 
+from densepred.contracts import Metric
 from densepred.ops.boxes import from_ids
 from densepred.ops.boxes.coco import to_coco
 from densepred.ops.regions.run_lengths import compressed_masks
-from densepred.ops.score.average_precision import Objects
+from densepred.ops.score.average_precision import Objects, Pair, curves, undefined
 from densepred.types import Annotation, Info, UserError
 
 rle: Any = mask  # its type stubs lack several forms of arguments
+
+
+class ObjectAp(Metric):
+    """Average precision and recall of boxes or masks, for a metric to inherit: `add` appends to `pairs`.
+
+    `max_detections` limits the predictions per image, best first: the largest limit holds for all scores, each other
+    one gives its own `ar<number>`. All names begin with `prefix`.
+    """
+
+    kind: Literal["bbox", "segm"]
+
+    def __init__(self, info: Info, max_detections: Sequence[int] = (1, 10, 100), prefix: str = "") -> None:
+        self.info, self.classes, self.prefix = info, object_classes(info), prefix
+        option = type(self).__module__.rpartition(".")[2]
+        self.most = detection_limits(f"metric.{option}.max_detections", max_detections)
+        nothing = undefined(len(self.classes), len(self.most))
+        self.mode = dict.fromkeys(nothing.summary(self.most, list(self.classes.values()), prefix), "max")
+        self.pairs: list[Pair] = []
+
+    def merge(self, other: Metric) -> None:
+        assert isinstance(other, type(self))
+        self.pairs = self.pairs + other.pairs
+
+    def compute(self) -> dict[str, float | None]:
+        found = curves(self.pairs, self.kind, list(self.classes), self.most)
+        return found.summary(self.most, list(self.classes.values()), self.prefix)
 
 
 def object_classes(info: Info) -> dict[int, str]:
