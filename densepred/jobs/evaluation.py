@@ -117,8 +117,13 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
         job.folder.mkdir(parents=True, exist_ok=True)
     written = [*each.write(job.folder), *each.gallery.write(job.folder)]
     if distributed.is_main():
-        shown = str(path) if len(paths) == 1 else [str(one) for one in paths]
-        facts = {"checkpoint": shown, "step": header.get("step"), "split": split, "samples": len(data)}
+        files = [str(one.resolve()) for one in paths]
+        facts = {
+            "checkpoint": files[0] if len(files) == 1 else files,
+            "step": header.get("step"),
+            "split": split,
+            "samples": len(data),
+        }
         facts["settings"] = {name: getattr(settings, name) for name in DECISIVE} | {"dataset": node}
         _report(values, facts, images_line(data), job.folder, sections, written)
 
@@ -250,7 +255,8 @@ def _report(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = {section.key: section.facts for section in sections}
-    atomic.write_json(folder / "metrics.json", {**facts, "metrics": values, **found})
+    from_file = os.path.relpath(facts["checkpoint"], folder.resolve()) if isinstance(facts["checkpoint"], str) else None
+    atomic.write_json(folder / "metrics.json", {**facts, "checkpoint_from_here": from_file, "metrics": values, **found})
     rows = {name: str(value) for name, value in facts.items() if name != "settings"} | {"images": images}
     if isinstance(checkpoint := facts["checkpoint"], str):  # else several, of an ensemble
         rows["checkpoint"] = from_here(Path(checkpoint))

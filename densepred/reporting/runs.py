@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from densepred.errors import UserError
+from densepred.output import many
 from densepred.reporting import pictures
 from densepred.settings import DECISIVE, EvalSettings
 
@@ -122,7 +123,16 @@ def find(folder: Path, evaluations: Path | None = None) -> Found:
     if not runs:
         more = "".join(f"; {sentence}" for sentence in left_out[:3]) + "; ..." * (len(left_out) > 3)
         raise UserError(f"runs={folder}: holds no complete run (looked for {METRICS}){more}; give a folder of runs")
-    return Found(runs, left_out)
+    return Found(runs, [*left_out, *_of_none(found, runs, folder)])
+
+
+def _of_none(evaluations: Sequence[tuple[Path, Evaluation]], runs: Sequence[Run], folder: Path) -> Iterator[str]:
+    """Yield a sentence about evaluations of other weights than those of the runs."""
+    kept = {one.folder for run in runs for one in run.evaluations}
+    others = [f"{one.folder} (of {weights})" for weights, one in evaluations if one.folder not in kept]
+    if others:
+        shown = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
+        yield f"left out: {many(len(others), 'evaluation')} of no run below {folder}: {shown}"
 
 
 def _begun(folder: Path) -> list[Path]:
@@ -195,9 +205,21 @@ def _evaluations(places: Sequence[Path], left_out: list[str]) -> Iterator[tuple[
             facts = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(facts["checkpoint"], list):
                 raise ValueError("it is of an ensemble, and the report compares single runs")
-            yield Path(facts["checkpoint"]).resolve(), _evaluation(path.parent, facts)
+            yield _located(path, facts), _evaluation(path.parent, facts)
         except DAMAGED as error:
             left_out.append(f"left out: {path} ({type(error).__name__}: {str(error)[:100]})")
+
+
+def _located(path: Path, facts: Mapping[str, Any]) -> Path:
+    """Return the weights that an evaluation was of, wherever this command is typed.
+
+    They lie where they lay beside the evaluation, or where they were. Files that hold only the path as it was typed
+    have it below the current folder or below one that holds the evaluation.
+    """
+    typed, beside = Path(facts["checkpoint"]), facts.get("checkpoint_from_here")
+    places = [path.parent / beside] if isinstance(beside, str) else []
+    places += [typed] if typed.is_absolute() else [typed, *(folder / typed for folder in path.absolute().parents)]
+    return next((place for place in places if place.exists()), typed).resolve()
 
 
 def _evaluation(folder: Path, facts: Mapping[str, Any]) -> Evaluation:

@@ -22,9 +22,10 @@ from tests.conftest import composed
 
 
 def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
+    monkeypatch.chdir(tmp_path)
     assert running.train(run, "trainer.max_steps=2", "encoder.widths=[2,4]") == 0
     words = (
         "dataset=shapes",
@@ -32,7 +33,7 @@ def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
         "dataset.counts={train: 10, valid: 3, test: 3}",
         "data.workers=0",
     )
-    cfg = composed(f"ckpt={run}", *words, "data.workers=0", "data.batch_size=2", "pictures=2", name="eval")
+    cfg = composed("ckpt=run", *words, "data.workers=0", "data.batch_size=2", "pictures=2", name="eval")
     assert evaluation.work(evaluation.EvaluationJob(compose.settings(cfg), tmp_path / "out")) == 0
     assert "per_image.csv, confusion.csv, per_image_confusion.json, confusion.png, pictures" in capsys.readouterr().out
     means = {row["image"]: float(row["miou"]) for row in csv.DictReader((tmp_path / "out" / "per_image.csv").open())}
@@ -41,12 +42,16 @@ def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
     assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == [*names, "pictures.json"]
     with Image.open(tmp_path / "out" / "confusion.png") as picture:
         assert min(picture.size) > 300
-    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
+    facts = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert facts["checkpoint"] == str((run / "best.safetensors").resolve())
+    assert facts["checkpoint_from_here"] == "../run/best.safetensors"
+    metrics = facts["metrics"]
     rows = list(csv.reader((tmp_path / "out" / "confusion.csv").open()))
     matrix = np.array([[int(cell) for cell in row[1:]] for row in rows[1:]])
     assert rows[0] == ["truth", *(row[0] for row in rows[1:]), "void"]
     assert matrix.sum() == 3 * 24 * 32
     assert compare.miou(matrix) == pytest.approx(metrics["miou"])
+    monkeypatch.chdir("/")
     (checkpoint, found), *rest = runs._evaluations([tmp_path], [])
     assert not rest
     drawn = [(one.file.name, one.image, one.metric) for one in found.pictures]
