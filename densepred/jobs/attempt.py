@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 from torch._C._distributed_c10d import TCPStore
 
 from densepred.errors import MachineError, PeerLost, UserError, classed
-from densepred.process import exits
+from densepred.process import control_group, exits
 from densepred.process.parent import PARENT
 from densepred.process.stop import STOPPED, StopFlag, Stopped
 
@@ -50,7 +50,7 @@ class Attempt:
     """The processes of one attempt. `number` counts the attempts of a run from 0."""
 
     def __init__(self, function: Callable[[Any], int], job: Any, processes: int, number: int, patience: float) -> None:
-        self.count, self.patience = processes, patience
+        self.count, self.patience, self.kills = processes, patience, control_group.memory_kills()
         store = TCPStore(LOOPBACK, 0, is_master=True, wait_for_workers=False)
         self.store: TCPStore | None = store
         self.outcomes: dict[int, Outcome] = {}  # in the order in which the processes ended
@@ -147,7 +147,7 @@ class Attempt:
         except (EOFError, OSError):
             pass
         if ended:
-            self.outcomes[rank] = Outcome("died", text=_cause(process.exitcode or 0))
+            self.outcomes[rank] = Outcome("died", text=_cause(process.exitcode or 0, self.kills))
         elif self._halts(rank):
             process.kill()
             text = f"was halted (SIGSTOP) for {self.patience:g} seconds while the others waited for it"
@@ -188,11 +188,14 @@ def _quiet(before: str | None) -> str:
     return ours if not before else before if ours in before else f"{before},{ours}"
 
 
-def _cause(code: int) -> str:
+def _cause(code: int, kills: Mapping[str, int]) -> str:
     if code >= 0:
         return f"ended with exit code {code} and no message"
-    often = ", often because memory ran out" if code == -signal.SIGKILL else ""
-    return f"was killed by {signal.Signals(-code).name}{often}"
+    why = ""
+    if code == -signal.SIGKILL:
+        known = control_group.killed_since(kills)
+        why = ", often because memory ran out" if known is None else f"; {known}"
+    return f"was killed by {signal.Signals(-code).name}{why}"
 
 
 def _rank(function: Callable[[Any], int], job: Any, place: dict[str, str], pipe: Connection) -> None:

@@ -20,7 +20,7 @@ from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import NO_FILE, NO_SHARED, calm_worker, end_workers
 from densepred.nn import ceil_div
-from densepred.process import ranks, supervisor
+from densepred.process import control_group, ranks, supervisor
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
 
@@ -209,11 +209,14 @@ LIMITS = {
 
 def guarded(loader: DataLoader) -> Iterator:
     """Yield the loader's batches. Raises UserError for an error in a worker."""
+    kills = control_group.memory_kills()
     try:
         yield from _guarded(loader)
     except WorkerKilled as error:  # torch does not always tell the exit code
         codes = {worker.exitcode for worker in getattr(loader._iterator, "_workers", ())}
         sentence = next((LIMITS[code] for code in LIMITS if code in codes), None)
+        if sentence is None and (known := control_group.killed_since(kills)) is not None:
+            sentence = f"a loader worker was killed: {known}; lower data.workers or data.batch_size"
         if sentence is None:
             raise
         raise WorkerKilled(sentence) from error

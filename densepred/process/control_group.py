@@ -6,8 +6,11 @@ groups above it limit the process too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+
+V1_LIMIT, NO_LIMIT = "memory.limit_in_bytes", 2**60  # a group of version 1 without a limit holds 2^63 or so
 
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
@@ -22,13 +25,43 @@ def memory_left() -> int | None:
     for folder in _folders("memory"):
         for most, used, kept in (
             ("memory.max", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+            (V1_LIMIT, "memory.usage_in_bytes", "total_inactive_file"),
         ):
             limit, taken = _number(folder / most), _number(folder / used)
             if limit is not None and taken is not None:
                 rows = dict(row.split(maxsplit=1) for row in _text(folder / "memory.stat").splitlines() if " " in row)
                 left.append(max(0, limit - max(0, taken - int(rows.get(kept, 0)))))
     return min(left, default=None)
+
+
+def memory_kills() -> dict[str, int]:
+    """Return per group how many processes Linux has killed in it because memory ran out."""
+    found = {}
+    for folder in _folders("memory"):
+        text = _text(folder / "memory.events") or _text(folder / "memory.oom_control")
+        if (count := re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)) is not None:
+            found[str(folder)] = int(count[1])
+    return found
+
+
+def killed_since(before: Mapping[str, int]) -> str | None:
+    """Return a sentence about processes that Linux has killed since `memory_kills` returned `before`; None if none.
+
+    Groups that are new tell nothing: an earlier container may have had them under other names.
+    """
+    for folder, count in reversed(memory_kills().items()):  # the innermost first
+        if count > before.get(folder, count):
+            number, limit = count - before[folder], _limit(Path(folder))
+            of = f", which is limited to {limit >> 20} MiB" if limit is not None else ""
+            noun = "process" if number == 1 else "processes"
+            return f"memory ran out: Linux killed {number} {noun} of the control group {folder}{of}"
+    return None
+
+
+def _limit(folder: Path) -> int | None:
+    """Return the limit of a group's memory in bytes, also if a group above it sets it; None without one."""
+    found = [_number(one / name) for one in (folder, *folder.parents) for name in ("memory.max", V1_LIMIT)]
+    return min((limit for limit in found if limit is not None and limit < NO_LIMIT), default=None)
 
 
 def processors() -> float | None:

@@ -16,12 +16,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from densepred import atomic, distributed
 from densepred.errors import UserError
 from densepred.output import many
+from densepred.process import control_group
 
 FILE = "run.lock"
 BEFORE_RECORD = ("config.yaml", "environment.json")
@@ -43,6 +44,7 @@ class Owner:
     started: str
     since: str
     token: str
+    kills: dict[str, int] = field(default_factory=dict)  # of its control groups, when it began
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"
@@ -55,7 +57,8 @@ def this_process() -> Owner:
         namespace = os.readlink("/proc/self/ns/pid")
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     host = os.uname().nodename
-    return Owner(host, os.getpid(), f"{host} {boot} {namespace}", _started(os.getpid()), since, uuid.uuid4().hex)
+    token, kills = uuid.uuid4().hex, control_group.memory_kills()
+    return Owner(host, os.getpid(), f"{host} {boot} {namespace}", _started(os.getpid()), since, token, kills)
 
 
 class Lock:
@@ -147,6 +150,8 @@ class Lock:
             now = read(self.path)
             if now is not None and now.token == found.token:
                 self.say(f"{self.path.parent}: the lock of {found}, is stale: that process has ended; it is taken over")
+                if found.place == self.owner.place and (killed := control_group.killed_since(found.kills)):
+                    self.say(f"  since it began, {killed}; lower data.batch_size or data.crop if this start ends alike")
                 self.path.unlink()
         return True
 
@@ -205,7 +210,9 @@ def read(path: Path) -> Owner | None:
     for attempt in range(20):  # a file system without links shows it empty for a moment
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            return Owner(**{one.name: data[one.name] for one in fields(Owner)})
+            return Owner(
+                **{one.name: data[one.name] for one in fields(Owner) if one.name in data or one.name != "kills"}
+            )
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from densepred.home import expand, typed
+from densepred.process import control_group
 from densepred.process.parent import PARENT
 from densepred.process.role import CLAIMED
 from densepred.process.starting import INTERRUPTED
@@ -218,11 +220,14 @@ class Processes(Launcher):
         process = self.begin(command, place, output)
         self.running[plan.number] = plan
         self.live.began(plan.number, plan.words, plan.monitor, folder)
-        begin = time.monotonic()
-        return Running(
-            process,
-            lambda code, stopping: self._end(plan, entry, ledger, output, code, time.monotonic() - begin, stopping),
-        )
+        begin, kills = time.monotonic(), control_group.memory_kills()
+
+        def end(code: int, stopping: bool) -> None:
+            self._end(plan, entry, ledger, output, code, time.monotonic() - begin, stopping)
+            if code == -signal.SIGKILL and (known := control_group.killed_since(kills)) is not None:
+                self.live.say(f"job {plan.number}: {known}; lower data.batch_size, data.crop or sweep.parallel")
+
+        return Running(process, end)
 
     def _end(
         self,

@@ -109,6 +109,35 @@ def test_limits_of_all_groups_of_the_process_are_found(name: str, groups: Path) 
     assert control_group.processes() == pids
 
 
+V1 = "memory/job"
+KILLS: dict[str, tuple[str, dict[str, str], dict[str, str], str | None]] = {
+    "version 2, the limit is that of a group above": (
+        "0::/job/step\n",
+        {"job/memory.max": "1048576000", "job/memory.events": "oom 1\noom_kill 1", "job/step/memory.max": "max"},
+        {"job/memory.events": "oom 3\noom_kill 3"},
+        "memory ran out: Linux killed 2 processes of the control group {}/job, which is limited to 1000 MiB",
+    ),
+    "version 1": (
+        "4:memory:/job\n",
+        {f"{V1}/memory.limit_in_bytes": "9223372036854771712", f"{V1}/memory.oom_control": "under_oom 0\noom_kill 0"},
+        {f"{V1}/memory.oom_control": "under_oom 0\noom_kill 1"},
+        "memory ran out: Linux killed 1 process of the control group {}/memory/job",
+    ),
+    "none": ("0::/\n", {"memory.events": "oom_kill 4"}, {"memory.events": "oom 9\noom_kill 4"}, None),
+    "a new group": ("0::/\n", {"memory.events": "oom_group_kill 1"}, {"memory.events": "oom_kill 4"}, None),
+}
+
+
+@pytest.mark.parametrize("name", KILLS)
+def test_kills_for_lack_of_memory_are_counted(name: str, groups: Path) -> None:
+    own, before, after, sentence = KILLS[name]
+    write(groups, own, before)
+    kills = control_group.memory_kills()
+    assert control_group.killed_since(kills) is None
+    write(groups, own, after)
+    assert control_group.killed_since(kills) == (sentence and sentence.format(groups))
+
+
 @pytest.mark.parametrize(("quota", "expected"), [("50000", 1), ("250000", 3), ("9900000", 24), ("max", 24)])
 def test_processors_are_those_of_the_affinity_and_of_the_quota(
     quota: str, expected: int, groups: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from densepred.errors import UserError
+from densepred.process import control_group
 from densepred.rundir import lock, provenance
 from densepred.rundir.lock import FILE, Lock, this_process
 from tests import forked, running
@@ -204,3 +205,20 @@ def test_the_record_of_a_run_begins_with_the_files_that_a_killed_start_may_leave
     monkeypatch.setattr(os, "replace", watched)
     provenance.write(tmp_path, {"seed": 0}, [])
     assert written == [*lock.BEFORE_RECORD, provenance.OVERRIDES]
+
+
+def test_a_former_process_that_its_control_group_has_killed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_group, "memory_kills", lambda: {"/group": 3})
+    gone, heard = replace(this_process(), started="1"), list[str]()
+    for kills, place, told in (({"/group": 2}, gone.place, 1), ({"/group": 3}, gone.place, 0), ({"/group": 2}, "", 0)):
+        write(tmp_path, replace(gone, kills=kills, place=place))
+        heard.clear()
+        monkeypatch.setattr(lock, "PATIENCE", 0.0)
+        with Lock(tmp_path, heard.append):
+            assert sum("Linux killed 1 process of the control group /group" in line for line in heard) == told
+    former = {key: value for key, value in asdict(gone).items() if key != "kills"}
+    (tmp_path / FILE).write_text(json.dumps(former))  # as earlier versions wrote it
+    with Lock(tmp_path, heard.append):
+        pass
