@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -65,7 +66,7 @@ def compare(
         if name != LABELS and one.numel():
             here = (one.double() - other.double()).abs().max().item()
             bound = tolerance * max(1.0, one.abs().max().item())
-            if not here / bound <= worst / limit:  # NaN counts as worst
+            if not here / bound <= worst / limit and not math.isnan(worst):  # NaN counts as worst, and stays
                 worst, limit = here, bound
     return Row(images, "x".join(map(str, size)), worst, limit, agreement)
 

@@ -108,6 +108,16 @@ def row(want: torch.Tensor, have: torch.Tensor) -> parity.Row:
     return parity.compare({"semantic": want}, {"semantic": have}, HEADS, 1e-3, "random", (1, 2, 2))
 
 
+@pytest.mark.parametrize("broken", ["semantic", "offset"])
+def test_parity_fails_if_any_output_is_nan(broken: str) -> None:
+    want = {"semantic": torch.ones(1, 3, 2, 2), "offset": torch.ones(1, 2, 2, 2)}
+    have = {**want, broken: want[broken].clone()}
+    have[broken][0, 0, 0, 0] = math.nan
+    found = parity.compare(want, have, HEADS, 1e-3, "random", (1, 2, 2))
+    assert not found.passed
+    assert math.isnan(found.difference)
+
+
 def test_parity_fails_by_difference_by_class_by_shape_and_by_nan() -> None:
     same = torch.tensor([[5.0, 1.0], [0.0, 2.0], [1.0, 0.0]]).view(1, 3, 1, 2)
     assert row(same, same + 0.004).passed  # of 5: the limit is 0.005
