@@ -95,7 +95,11 @@ class PerImage:
         rows = _unique(
             sorted((row for part in distributed.gather(self.rows) for row in part), key=lambda row: row.name)
         )
-        if not distributed.is_main() or not rows:
+        if not distributed.is_main():
+            return []
+        for name in (SCORES, MATRIX, MATRICES, PICTURE):  # a report would take those of a former evaluation for these
+            (folder / name).unlink(missing_ok=True)
+        if not rows:
             return []
         columns = list(dict.fromkeys(name for row in rows for name in row.scores))
         cells = ([row.scores.get(one) for one in columns] for row in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,17 @@ def test_the_worst_come_first_in_the_direction_of_the_score(tmp_path: Path) -> N
     assert not list((tmp_path / "pictures").iterdir())  # they were of another evaluation
 
 
+@pytest.mark.parametrize("order", ["abcd", "dcba", "bdac"])
+def test_of_equal_scores_the_names_decide_not_the_order(tmp_path: Path, order: str) -> None:
+    settings = running.job(tmp_path, "task=autoencoder", "model=autoencoder").settings
+    task = parts.task_and_model(settings.task, settings.model, Info(provides=()))[0]
+    found = Annotation((8, 8), image=torch.zeros(3, 8, 8))
+    gallery = Gallery(task, 2)
+    for name in order:
+        gallery.add(name, {"mse": 0.5}, torch.zeros(3, 8, 8), found, found)
+    assert [one[1] for one in gallery.kept] == ["a", "b"]
+
+
 def test_of_a_class_map_only_the_counts_above_0_are_kept(tmp_path: Path) -> None:
     settings = running.job(tmp_path).settings
     info = Info(classes=tuple(f"class {number}" for number in range(150)), provides=("semantic",))
@@ -114,6 +126,12 @@ def test_of_a_class_map_only_the_counts_above_0_are_kept(tmp_path: Path) -> None
         "confusion.png",
     ]
     assert json.loads((tmp_path / "per_image_confusion.json").read_text())["images"] == {"a": row.entries(151)}
+    each.rows = [replace(row, scores={"ap": 0.5}, counts=None)]  # of a task without class maps, in the same folder
+    assert [path.name for path in each.write(tmp_path)] == ["per_image.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["per_image.csv"]
+    each.rows = []
+    assert each.write(tmp_path) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_images_with_instances_have_the_score_of_the_task_before_those_of_the_class_map(tmp_path: Path) -> None:
