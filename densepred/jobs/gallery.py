@@ -42,7 +42,8 @@ class Gallery:
         if not self.count or score is None or value is None:
             return
         rank = value if self.modes[score] == "max" else -value
-        if len(self.kept) == self.count and rank >= self.kept[-1][0]:
+        # Of equal scores the names decide: the images come in another order on several processes
+        if len(self.kept) == self.count and (rank, name) >= self.kept[-1][:2]:
             return
         self.kept.append((rank, name, score, value, (image.cpu(), found, truth)))
         self.kept.sort(key=lambda one: one[:2])
