@@ -53,13 +53,18 @@ class Samples:
                 known = (labels.flatten() != VOID).nonzero()[:, 0].cpu()
                 most = max(1, MOST // len(full) // self.images)
                 if len(known) > most:
-                    known = known[torch.linspace(0, len(known) - 1, most).long()]
+                    known = known[spread(len(known), most)]
                 self.found[name].append((frame.id, full[:, known].T.contiguous(), labels.flatten().cpu()[known].long()))
 
     def joined(self, name: str) -> tuple[Tensor, Tensor]:
         """Return logits (N, K) and labels (N,) of all processes, in the order of the images' ids."""
         parts = sorted((part for rank in distributed.gather(self.found[name]) for part in rank), key=lambda p: p[0])
         return torch.cat([part[1] for part in parts]), torch.cat([part[2] for part in parts])
+
+
+def spread(count: int, wanted: int) -> Tensor:
+    """Return indices that are spread evenly from 0 to count - 1, (wanted,) int64; in float32 the last may be count."""
+    return torch.linspace(0, count - 1, wanted, dtype=torch.float64).long()
 
 
 def fit(logits: Tensor, labels: Tensor) -> float:

@@ -45,6 +45,12 @@ def test_a_split_without_errors_meets_the_bound() -> None:
     assert temperature.fit(torch.tensor([[1.0, 0.0]]), torch.tensor([0])) == pytest.approx(temperature.LOWEST)
 
 
+@pytest.mark.parametrize("count", [3, 2**24 + 4, 400_000_001])
+def test_pixels_of_large_images_are_spread_from_the_first_to_the_last(count: int) -> None:
+    found = temperature.spread(count, 3)
+    assert found.tolist() == [0, (count - 1) // 2, count - 1]
+
+
 def settings(run: Path, **options: Any) -> EvalSettings:
     node: Any = OmegaConf.to_container(composed("dataset=shapes", *running.TINY[2:4]).dataset, resolve=True)
     found = EvalSettings(ckpt=str(run), dataset={**node, "split": options.pop("split", "valid")}, **options)
