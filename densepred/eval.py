@@ -5,6 +5,9 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from densepred.cli import command, compose, overrides
@@ -23,6 +26,7 @@ densepred-eval ckpt=RUN codec.threshold=0.4                 with other settings 
 densepred-eval ckpt=RUN oracle=ladder                       also with ground truth in place of each head
 densepred-eval ckpt=RUN ablate=levels                       also without each level of the encoder in turn
 densepred-eval ckpt=RUN dataset=folder dataset.root=OTHER   on other data with the same classes
+densepred-eval --multirun ckpt=RUN1,RUN2                    one after the other, on the dataset of both
 densepred-eval ckpt=torchvision:deeplabv3_resnet50 dataset=voc dataset.root=DIR    published weights
 """
 
@@ -36,13 +40,21 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
 
     They come from a file of unknown origin, so they may only set plain values of a dataset.
     """
-    keys, ckpt = {override.key(word) for word in arguments}, override.value(arguments, "ckpt")
-    if "dataset" in keys or ckpt is None:
-        return []
-    first = _first(ckpt)
-    if zoo.is_name(first):
-        raise UserError(f"ckpt={first}: published weights come without a dataset; add dataset=... with their classes")
-    path = header.find_weights(first)
+    keys = {override.key(word) for word in arguments}
+    found = [] if "dataset" in keys else [(one, _recorded(one, keys, arguments)) for one in _first(arguments)]
+    if differing := [one for one, words in found if words != found[0][1]]:
+        raise UserError(
+            f"ckpt: {found[0][0]} and {differing[0]} of this sweep were trained on different datasets; "
+            "add dataset=... for all of them, or evaluate one after the other"
+        )
+    return found[0][1] if found else []
+
+
+def _recorded(ckpt: str, keys: set[str], arguments: list[str]) -> list[str]:
+    """Return the dataset of one checkpoint as overrides, without those of `keys`."""
+    if zoo.is_name(ckpt):
+        raise UserError(f"ckpt={ckpt}: published weights come without a dataset; add dataset=... with their classes")
+    path = header.find_weights(ckpt)
     stored = header.read_header(path).get("dataset")
     stored = stored if isinstance(stored, dict) else {}
     option = stored.get("option")
@@ -55,9 +67,16 @@ def dataset_of_checkpoint(arguments: list[str]) -> list[str]:
     return [f"dataset={option}", *secrets.typed_again(str(path), _untyped(typed, keys), arguments)]
 
 
-def _first(ckpt: str) -> str:
-    """Return the checkpoint, or the first of a list of them."""
-    return ckpt.strip("'\"[] ").split(",")[0].strip("'\" ") if ckpt.startswith("[") else ckpt.strip("'\"")
+def _first(arguments: list[str]) -> list[str]:
+    """Return the checkpoint, or the first of a list of them; with --multirun that of each job."""
+    words = [word for word in arguments if override.key(word) == "ckpt" and word[:1] not in ("-", "~")]
+    try:
+        parsed = [OverridesParser.create().parse_override(word) for word in words[-1:]]
+    except HydraException:  # composition refuses it, with a sentence
+        return []
+    values = [one for each in parsed for one in (each.sweep_iterator() if each.is_sweep_override() else [each.value()])]
+    firsts = [value[0] if isinstance(value, list) and value else value for value in values]
+    return [one.text if isinstance(one, QuotedString) else str(one) for one in firsts if one is not None]
 
 
 def _untyped(recorded: list[str], keys: set[str]) -> list[str]:

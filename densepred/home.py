@@ -47,6 +47,15 @@ def in_quotes(text: str, sign: str = '"') -> str:
     return f"{sign}{escaped}{sign}"
 
 
+def unquoted(text: str) -> str:
+    """Undo `in_quotes`, and the escapes of a value without quotes, such as `a\\,b`."""
+    text = text.strip()
+    sign, inner = text[:1], text[1:-1]
+    if sign in ("'", '"') and len(text) > 1 and text.endswith(sign):
+        return re.sub(rf"(\\+)({sign}|$)", lambda found: found[1][: len(found[1]) // 2] + found[2], inner)
+    return text if sign in ("[", "{") else re.sub(r"\\([\\()\[\]{}:=, \t])", r"\1", text)
+
+
 def typed(key: str, path: str | Path) -> str:
     """Return `key=path` as it is typed in a shell, on one line; signs that no terminal shows as `$'\\n'` of bash."""
     word = override(key, path)

@@ -54,3 +54,17 @@ def test_a_path_in_a_command_is_read_back_by_the_shell_and_hydra(path: str) -> N
     (read,) = OverridesParser.create().parse_overrides([word])
     assert str(read.value()) == path
     assert home.typed("ckpt", "runs/a") == "ckpt=runs/a"
+
+
+@pytest.mark.parametrize("sign", ["'", '"'])
+@pytest.mark.parametrize("path", PATHS)
+def test_quotes_are_undone(path: str, sign: str) -> None:
+    word = home.in_quotes(path, sign)
+    assert OverridesParser.create().parse_override(f"ckpt={word}").value() == path
+    assert home.unquoted(word) == path
+
+
+@pytest.mark.parametrize("word", ["a\\,b", "a\\=b", "a b", "a\\\\b", "[a,'b\\'c']"])
+def test_values_without_quotes_are_read_as_hydra_does(word: str) -> None:
+    value = OverridesParser.create().parse_override(f"ckpt={word}").value()
+    assert home.unquoted(word) == (value if isinstance(value, str) else word)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from densepred.home import unquoted
+
 
 def key(word: str) -> str:
     """Return the key of an override, without Hydra's signs before it."""
@@ -13,4 +15,4 @@ def key(word: str) -> str:
 def value(words: Iterable[str], wanted: str) -> str | None:
     """Return the text of a key's value, unquoted, of the last word that has it, as in Hydra; None if no word has it."""
     found = [word.partition("=")[2] for word in words if key(word) == wanted and word[:1] not in ("-", "~")]
-    return found[-1].strip("'\" ") if found else None
+    return unquoted(found[-1]) if found else None

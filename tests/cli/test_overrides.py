@@ -9,9 +9,11 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from densepred import eval as evaluation
+from densepred import home
 from densepred.cli import overrides
 from densepred.errors import UserError
 from densepred.rundir.provenance import words
+from densepred.weights.file import save_weights
 from tests import running
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -52,6 +54,35 @@ def test_a_run_is_evaluated_with_the_dataset_it_was_trained_on(tmp_path: Path) -
     assert words["dataset.thinness"] == "3.5"
     assert words["dataset.seed"] == "5"
     assert words["dataset.size"] == "[24,32]"
+
+
+def described(folder: Path, root: str) -> Path:
+    """Write weights that name their dataset."""
+    folder.mkdir(parents=True)
+    dataset = {"option": "folder", "overrides": [f"dataset.root={root}"]}
+    save_weights(folder / "best.safetensors", {}, {"model": {}, "task": {}, "info": {}, "dataset": dataset})
+    return folder
+
+
+def test_checkpoints_may_have_any_name(tmp_path: Path) -> None:
+    names = ["plain", "a,b", "it's", 'a "b"', "end\\", "[x]", "loss=ce,lr=0.1"]
+    for number, name in enumerate(names):
+        run, words = described(tmp_path / name, str(number)), ["dataset=folder", f"dataset.root={number}"]
+        for sign in ("'", '"'):
+            quoted = home.in_quotes(str(run), sign)
+            assert evaluation.dataset_of_checkpoint([f"ckpt={quoted}"]) == words
+            assert evaluation.dataset_of_checkpoint([f"ckpt=[{quoted},{home.in_quotes('no run')}]"]) == words
+
+
+def test_a_sweep_over_checkpoints_needs_one_dataset(tmp_path: Path) -> None:
+    first, second, third = (described(tmp_path / name, name[0]) for name in ("a1", "a2", "b"))
+    words = ["dataset=folder", "dataset.root=a"]
+    assert evaluation.dataset_of_checkpoint([f"ckpt={first},{second}"]) == words
+    assert evaluation.dataset_of_checkpoint([f"ckpt={first},[{second},{third}]"]) == words
+    with pytest.raises(UserError, match="of this sweep were trained on different datasets"):
+        evaluation.dataset_of_checkpoint([f"ckpt={first},{third}"])
+    assert evaluation.dataset_of_checkpoint([f"ckpt={first},{third}", "dataset.root=c"]) == words[:1]
+    assert evaluation.dataset_of_checkpoint([f"ckpt={first},{third}", "dataset=voc"]) == []
 
 
 def test_what_is_typed_for_an_evaluation_wins(tmp_path: Path) -> None:
