@@ -14,7 +14,9 @@ interrupt saves a checkpoint and raises KeyboardInterrupt with the way to go on.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,21 +27,27 @@ from omegaconf import DictConfig, OmegaConf
 from densepred import predict as predict_
 from densepred import train as train_
 from densepred.cli import call, command, compose
+from densepred.dataset.image import Stored
 from densepred.engine import detection_limits, temperature
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.eval import dataset_of_checkpoint
 from densepred.eval import evaluate as evaluate_
 from densepred.home import expand, override
 from densepred.predictor import Picture, Predictor
+from densepred.process import processors
 from densepred.results.person_boxes import BoxFile
 from densepred.results.predicting import one
 from densepred.results.prediction import Prediction
 from densepred.rundir import console, provenance
+from densepred.rundir import override as override_
 from densepred.rundir.log import METRICS, TEXT
 from densepred.rundir.progress_bar import ProgressBar
 
-OF_FILES = ("input", "split", "all_files", "output", "overwrite", "overlay", "coco_ids", "latents")
+OF_FILES = ("input", "split", "all_files", "output", "overwrite", "overlay", "coco_ids", "latents", "uncertainty")
+OF_FILES += ("frames", "fps", "axis")
 """Settings of densepred-predict that concern files, which `predict` does not write."""
+OF_MANY = ("workers", "batch_size")
+"""Those that concern images which are predicted together."""
 
 T = TypeVar("T")
 
@@ -130,8 +138,8 @@ def evaluate(run: Checkpoint | Sequence[Checkpoint], *overrides: str) -> Evaluat
         raise KeyboardInterrupt("the evaluation was stopped; call it again")
     metrics = _read(folder / "metrics.json", "the evaluation wrote none")["metrics"]
     scores = folder / "per_image.csv"  # some tasks have none
-    lines = scores.read_text(encoding="utf-8").splitlines() if scores.is_file() else []
-    return Evaluation(folder, metrics, list(csv.DictReader(lines)))
+    text = io.StringIO(scores.read_text(encoding="utf-8") if scores.is_file() else "")
+    return Evaluation(folder, metrics, list(csv.DictReader(text)))
 
 
 @overload
@@ -147,7 +155,7 @@ def predict(
     the next call. `predict_files` writes files of results.
     """
     for word in overrides:
-        if (key := word.lstrip("+").partition("=")[0]) in OF_FILES:
+        if (key := override_.key(word)) in OF_FILES:
             raise UserError(f"{key}: predict writes no files; call api.predict_files(run, input, 'output=DIR')")
     images = image if isinstance(image, list) else [image]
 
@@ -157,13 +165,14 @@ def predict(
         boxes = predict_.boxes_for(model, settings)
         if isinstance(boxes, BoxFile):
             raise UserError(f"boxes={settings.boxes}: the images of a file have names; call api.predict_files")
-        found, codec = [], model.task.codec
-        detection_limits.take_full(codec)  # of a call that ended early
+        detection_limits.take_full(model.task.codec)  # of a former call
+        found = []
         for given in ProgressBar("predicting", len(images), "image", enabled=len(images) > 1).over(images):
-            pixels = model.read(given, settings.max_pixels)
-            annotation = one(model, pixels, settings, None if boxes is None else boxes(pixels, None, "image"))
-            found.append(Prediction(pixels, annotation, model.info, settings.threshold))
-        detection_limits.tell_of_full(codec, len(images))
+            stored = _read_image(model, given, settings.max_pixels)
+            around = None if boxes is None else boxes(stored.image, None, "image")
+            annotation = stored.hide(one(model, stored.image, settings, around))
+            found.append(Prediction(stored.image, annotation, model.info, settings.threshold))
+        _tell(model, settings, found, overrides)
         return found
 
     found = _returned(job, "predict", [_ckpt(run), "hydra.run.dir=.", *overrides])
@@ -187,6 +196,7 @@ def _model(run: Checkpoint | Sequence[Checkpoint], settings: Any) -> Predictor:
     """Return the predictor, that of an earlier call if the run has kept it."""
     if not isinstance(run, Run):
         return predict_.loaded(settings)
+    processors.use_threads(settings.threads)
     files = [*run.folder.glob("*.safetensors"), *run.folder.glob(temperature.FILE)]
     changed = [path.stat().st_mtime_ns for path in files]
     key = repr((settings.precision, settings.trust, settings.codec, changed))
@@ -194,6 +204,23 @@ def _model(run: Checkpoint | Sequence[Checkpoint], settings: Any) -> Predictor:
         run._models.clear()
         run._models[key] = predict_.loaded(settings)
     return run._models[key]
+
+
+def _read_image(model: Predictor, given: Picture, max_pixels: int) -> Stored:
+    """Return the pixels of an image, and where it has no data, which a file alone can tell."""
+    if isinstance(given, str | Path):
+        return model.stored(expand(given), max_pixels)
+    return Stored(model.read(given, max_pixels))
+
+
+def _tell(model: Predictor, settings: Any, found: Sequence[Prediction], overrides: Sequence[str]) -> None:
+    """Issue notices about settings without effect, and about images with as many predictions as the codec allows."""
+    for word in overrides:
+        if override_.key(word) in OF_MANY:
+            warnings.warn(f"{word}: has no effect: predict takes one image after another", Notice, stacklevel=2)
+    if settings.probabilities and any(one.annotation.probabilities is None for one in found):
+        warnings.warn("probabilities=true: the model of this checkpoint predicts none", Notice, stacklevel=2)
+    detection_limits.tell_of_full(model.task.codec, len(found))
 
 
 def _returned(job: Callable[[DictConfig], T], name: str, words: Sequence[str]) -> T:

@@ -138,7 +138,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     from densepred.engine import detection_limits
     from densepred.results import video
     from densepred.results.files import OverlaySettings, Results
-    from densepred.results.predicting import hide, one
+    from densepred.results.predicting import one
 
     clip, name = video.chosen(settings, source, files)
     for key, default in (("workers", "auto"), ("batch_size", None)):
@@ -159,7 +159,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
         with stopping(index, clip.count), explained(source, settings.tile):
             pixels = stored.image
             found = one(model, pixels, settings, None if boxes is None else boxes(pixels, None, ""))
-            hide(found, stored)
+            stored.hide(found)
             if settings.frames:
                 places.append(Path(name, f"{index + 1:06d}"))
                 writer.add(places[-1], index + 1, f"{places[-1].as_posix()}.png", pixels, found)

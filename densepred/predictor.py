@@ -30,7 +30,7 @@ from densepred.engine.sliding import ForwardFn, Network, Windows
 from densepred.errors import UserError
 from densepred.exporting import session
 from densepred.home import expand
-from densepred.loader.crops import cut_out
+from densepred.loader.crops import cut_out, whole
 from densepred.loader.seeds import random_generator
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
@@ -118,6 +118,10 @@ class Predictor:
         session.check_probabilities(self.model, probabilities)
         if flip:
             self.task.require_mirror()
+        if isinstance(image, str | Path):  # a file tells where it has no data
+            stored = self.stored(expand(image), max_pixels)
+            views = (tile, overlap, flip, scales, probabilities, max_pixels, blend, boxes, tile_batch)
+            return stored.hide(self(stored.image, *views, ready=True))
         pixels = self.read(image, max_pixels, ready)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
         if self.task.codec.top_down:
@@ -293,8 +297,3 @@ class Predictor:
 
     def _network(self) -> Network:
         return Network(self.model, self.task.heads, self._forward, self.device)
-
-
-def whole(size: tuple[int, int]) -> Annotation:
-    """Return the image as the box of one instance."""
-    return Annotation(size, boxes=torch.tensor([[-0.5, -0.5, size[1] - 0.5, size[0] - 0.5]]))

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from PIL import Image
 from densepred import api, predictor
 from densepred import train as train_
 from densepred.cli import call
+from densepred.dataset import nodata
 from densepred.engine.trainer import Trainer
 from densepred.errors import Notice, UserError
 from densepred.process.stop import StopFlag
@@ -74,6 +76,52 @@ def test_a_prediction_is_that_of_the_predictor(run: api.Run, tmp_path: Path) -> 
         found.save("picture.nothing")
     with pytest.raises(AttributeError, match="colour"):
         found.colour  # noqa: B018
+
+
+def test_pixels_without_data_have_no_class_on_any_way(run: api.Run, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(1, 256, (20, 30, 3), dtype=np.uint8)
+    values[:, :10] = 0
+    file = tmp_path / "map.tif"
+    Image.fromarray(values).save(file, tiffinfo={nodata.TAG: "0"})
+    folder = api.predict_files(run, file, f"output={tmp_path / 'out'}")
+    with Image.open(folder / "labels" / "map.png") as image:
+        written = torch.from_numpy(np.array(image))
+    assert int((written == 255).sum()) == 200
+    assert torch.equal(api.predict(run, file).semantic, written)
+    assert torch.equal(predictor.load(run.folder)(file).need("semantic"), written)
+    assert torch.equal(predictor.load(run.folder)(str(file), tile=16).need("semantic") == 255, written == 255)
+
+
+def test_what_a_prediction_ignores_or_lacks_is_told(
+    run: api.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = np.zeros((20, 20, 3), np.uint8)
+    api.predict(run, image)
+    codec = next(iter(run._models.values())).task.codec
+    monkeypatch.setattr(codec, "max_detections", 5, raising=False)
+    monkeypatch.setattr(codec, "full", 7, raising=False)  # left by a former call
+    capsys.readouterr()
+    api.predict(run, image, "workers=3")
+    told = capsys.readouterr().err
+    assert "workers=3: has no effect: predict takes one image after another" in told
+    assert "max_detections" not in told
+    decode = codec.decode
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        codec.full += 1
+        return [replace(one, probabilities=None) for one in decode(*arguments, **options)]
+
+    monkeypatch.setattr(codec, "decode", full)
+    api.predict(run, [image, image], "probabilities=true")
+    told = capsys.readouterr().err
+    assert "probabilities=true: the model of this checkpoint predicts none" in told
+    assert "codec.max_detections=5: 2 of 2 images" in told
+
+
+@pytest.mark.parametrize("word", ["frames=true", "++fps=25", "axis=axial", "uncertainty=true"])
+def test_settings_of_files_are_refused(run: api.Run, word: str) -> None:
+    with pytest.raises(UserError, match="predict writes no files"):
+        api.predict(run, "none.png", word)
 
 
 def test_a_list_of_images_and_several_runs(run: api.Run) -> None:

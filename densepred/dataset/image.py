@@ -22,7 +22,7 @@ from densepred.dataset import image_layout, nodata
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, hidden_slices, hidden_values, opened, pages, unmapped
 from densepred.dataset.intensity import Channels, White, fit, pick, unit, white_in
 from densepred.dataset.raster import open_raster
-from densepred.types import Info, UserError
+from densepred.types import VOID, Annotation, Info, UserError
 
 _ORIENTATION, _PHOTOMETRIC, _SAMPLE_FORMAT, _DESCRIPTION, _DEPTH = 0x0112, 262, 339, 270, 32997
 _SIGNED = 2  # value of SampleFormat
@@ -58,6 +58,12 @@ class Stored(NamedTuple):
         """Return the image as viewers show it."""
         void = None if self.void is None else turn(self.void[None], self.orientation)[0]
         return Stored(turn(self.image, self.orientation), 1, void)
+
+    def hide(self, found: Annotation) -> Annotation:
+        """Set the class map of a prediction to void where the image has no data, in place; return the prediction."""
+        if self.void is not None and found.semantic is not None:
+            found.semantic = found.semantic.masked_fill(self.void.to(found.semantic.device), VOID)
+        return found
 
 
 def read_stored(

@@ -25,7 +25,7 @@ from densepred.results.geo_windows import HELD
 from densepred.results.geotiff import GeoTiffs
 from densepred.results.latents import Latents
 from densepred.results.person_boxes import BoxFile, Detector
-from densepred.types import VOID, Annotation
+from densepred.types import Annotation
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Predicting:
 
     def _completed(self, work: Work, stored: Stored, found: Annotation) -> Found:
         """Add void where the image has no data, and the latent."""
-        hide(found, stored)
+        stored.hide(found)
         latent = None if self.writers.latents is None else self.model.encode(stored.image, ready=True)
         return Found(work, stored.image, found, latent)
 
@@ -153,12 +153,6 @@ class Predicting:
             by_rows.write_instances(self.writers.results, one, rows, plan, blocks, settings.tile)
             return
         by_rows.write(self.writers.results, work.place, rows, self.model.strips(rows, windows, settings.flip, shares))
-
-
-def hide(found: Annotation, stored: Stored) -> None:
-    """Set the class map to void where the image has no data, in place."""
-    if stored.void is not None and found.semantic is not None:
-        found.semantic = found.semantic.masked_fill(stored.void.to(found.semantic.device), VOID)
 
 
 def one(model: Predictor, pixels: Tensor, settings: Any, boxes: Annotation | None) -> Annotation:
