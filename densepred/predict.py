@@ -64,6 +64,9 @@ def predict(cfg: DictConfig) -> int:
         warnings.warn(text, Notice, stacklevel=2)
     if settings.fps is not None or video.is_video(source):
         return predict_video(settings, source, files, output)
+    if settings.frames:
+        text = f"frames=true: has no effect: {source} holds images, whose files are written anyway"
+        warnings.warn(text, Notice, stacklevel=2)
     return predict_images(settings, source, files, output)
 
 
