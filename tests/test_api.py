@@ -95,27 +95,12 @@ def test_pixels_without_data_have_no_class_on_any_way(run: api.Run, tmp_path: Pa
 def test_what_a_prediction_ignores_or_lacks_is_told(
     run: api.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    image = np.zeros((20, 20, 3), np.uint8)
-    api.predict(run, image)
-    codec = next(iter(run._models.values())).task.codec
-    monkeypatch.setattr(codec, "max_detections", 5, raising=False)
-    monkeypatch.setattr(codec, "full", 7, raising=False)  # left by a former call
-    capsys.readouterr()
-    api.predict(run, image, "workers=3")
+    image, predicted = np.zeros((20, 20, 3), np.uint8), api.one
+    monkeypatch.setattr(api, "one", lambda *arguments: replace(predicted(*arguments), probabilities=None))
+    api.predict(run, [image, image], "probabilities=true", "workers=3")
     told = capsys.readouterr().err
     assert "workers=3: has no effect: predict takes one image after another" in told
-    assert "max_detections" not in told
-    decode = codec.decode
-
-    def full(*arguments: Any, **options: Any) -> Any:
-        codec.full += 1
-        return [replace(one, probabilities=None) for one in decode(*arguments, **options)]
-
-    monkeypatch.setattr(codec, "decode", full)
-    api.predict(run, [image, image], "probabilities=true")
-    told = capsys.readouterr().err
-    assert "probabilities=true: the model of this checkpoint predicts none" in told
-    assert "codec.max_detections=5: 2 of 2 images" in told
+    assert told.count("probabilities=true: the model of this checkpoint predicts none") == 1
 
 
 @pytest.mark.parametrize("word", ["frames=true", "++fps=25", "axis=axial", "uncertainty=true"])
@@ -155,9 +140,9 @@ def test_predictions_that_reach_the_limit_of_the_codec_have_a_notice(
         return predicted(*arguments)
 
     monkeypatch.setattr(api, "one", reached)
-    for images, reached in (([image], "the image has"), ([image, image], "2 of 2 images have")):
+    for images, fact in (([image], "the image has"), ([image, image], "2 of 2 images have")):
         api.predict(run, images)
-        assert f"codec.max_detections=7: {reached} as many predictions" in capsys.readouterr().err
+        assert f"codec.max_detections=7: {fact} as many predictions" in capsys.readouterr().err
 
 
 def test_a_run_keeps_no_model_of_another_temperature(run: api.Run, tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def test_an_image_that_does_not_fit_into_memory_fails_alone(
     for _ in range(2):
         predict.predict(composed(*inside, name="predict"))
     again = (words[0], words[1], f"output={tmp_path / 'in/again'}")
-    predict.predict(composed(*again, name="predict"))
+    with pytest.warns(Notice, match=r"frames=true: has no effect: .*in holds images, whose files are written anyway"):
+        predict.predict(composed(*again, "frames=true", name="predict"))
     assert len(list((tmp_path / "in/again/labels").iterdir())) == 2
 
 

@@ -69,7 +69,7 @@ def work(settings: ExportSettings) -> int:
     try:
         at = refusal.at(f"cannot be written as {output.suffix}")
         with at, atomic.naming(output, trial), waiting(f"writing {output.suffix}"):
-            save, run = _written(exported, network, trial, output.suffix, settings.opset)
+            save, run = _written(exported, network, output, trial, settings.opset)
         run = _guarded(run, refusal)
         with waiting("comparing the file with the model"):
             rows = parity.trials(network, run, task.heads, settings.tolerance, image, settings.size is not None)
@@ -108,10 +108,10 @@ def _description(header: Mapping[str, Any], model: Model) -> dict[str, Any]:
 
 
 def _written(
-    exported: torch.export.ExportedProgram, network: Network, trial: Path, suffix: str, opset: int
+    exported: torch.export.ExportedProgram, network: Network, output: Path, trial: Path, opset: int
 ) -> tuple[Callable[[Mapping[str, str]], None], parity.Runner]:
     """Write the file for a trial; return a function that writes it with metadata, and one that runs it."""
-    if suffix == SUFFIX:
+    if output.suffix == SUFFIX:
         program = convert.onnx_model(exported, network.names, opset)
 
         def save(metadata: Mapping[str, str]) -> None:
@@ -119,7 +119,9 @@ def _written(
             program.save(str(trial))
 
         save({})
-        return save, Session(trial, fresh=True)
+        session = Session(trial, fresh=True)
+        session.path = output  # for messages
+        return save, session
 
     def save_program(metadata: Mapping[str, str]) -> None:
         torch.export.save(exported, str(trial), extra_files={EXTRA: json.dumps(dict(metadata))})

@@ -6,7 +6,7 @@ import errno
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -139,6 +139,18 @@ def test_an_error_of_the_exporter_is_one_sentence_that_names_the_model(
     assert not list(tmp_path.iterdir())
 
 
+def test_messages_name_the_file_that_was_typed_not_the_one_of_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = SimpleNamespace(model=SimpleNamespace(metadata_props={}), save=lambda path: None)
+    monkeypatch.setattr(export.convert, "onnx_model", lambda *arguments: program)
+    monkeypatch.setattr(export, "Session", lambda path, fresh: SimpleNamespace(path=path))
+    output, trial = tmp_path / "a.onnx", tmp_path / ".a.onnx.trial.onnx"
+    exported: Any = None
+    _, run = export._written(exported, cast(Any, SimpleNamespace(names=["x"])), output, trial, 18)
+    assert cast(Any, run).path == output
+
+
 def test_an_error_of_the_runtime_names_the_size_and_those_of_the_machine_stay() -> None:
     refusal = Refusal("model=unet of best.safetensors", Path("m.onnx"), sized=False)
 
@@ -213,7 +225,7 @@ def test_every_model_agrees_at_odd_sizes(option: str, suffix: str, tmp_path: Pat
     network, image = Network(model.eval(), task.heads).eval(), example(info.channels, None)
     exported = convert.program(network, image, None)
     trial = tmp_path / f"model{suffix}"
-    _, found = export._written(exported, network, trial, suffix, 18)
+    _, found = export._written(exported, network, trial, trial, 18)
     rows = parity.trials(network, found, task.heads, 1e-3, image, fixed=False)
     assert [row for row in rows if not row.passed] == []
 
