@@ -81,15 +81,13 @@ def test_a_prediction_is_that_of_the_predictor(run: api.Run, tmp_path: Path) -> 
 def test_pixels_without_data_have_no_class_on_any_way(run: api.Run, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(1, 256, (20, 30, 3), dtype=np.uint8)
     values[:, :10] = 0
-    file = tmp_path / "map.tif"
-    Image.fromarray(values).save(file, tiffinfo={nodata.TAG: "0"})
-    folder = api.predict_files(run, file, f"output={tmp_path / 'out'}")
-    with Image.open(folder / "labels" / "map.png") as image:
-        written = torch.from_numpy(np.array(image))
+    Image.fromarray(values).save(file := tmp_path / "map.tif", tiffinfo={nodata.TAG: "0"})
+    folder, model = api.predict_files(run, file, f"output={tmp_path / 'out'}"), predictor.load(run.folder)
+    written = torch.from_numpy(np.array(Image.open(folder / "labels" / "map.png")))
     assert int((written == 255).sum()) == 200
-    assert torch.equal(api.predict(run, file).semantic, written)
-    assert torch.equal(predictor.load(run.folder)(file).need("semantic"), written)
-    assert torch.equal(predictor.load(run.folder)(str(file), tile=16).need("semantic") == 255, written == 255)
+    for found in (api.predict(run, file), model(file)):
+        assert torch.equal(found.semantic, written)
+    assert torch.equal(model(str(file), tile=16).need("semantic") == 255, written == 255)
 
 
 def test_what_a_prediction_ignores_or_lacks_is_told(
@@ -101,12 +99,6 @@ def test_what_a_prediction_ignores_or_lacks_is_told(
     told = capsys.readouterr().err
     assert "workers=3: has no effect: predict takes one image after another" in told
     assert told.count("probabilities=true: the model of this checkpoint predicts none") == 1
-
-
-@pytest.mark.parametrize("word", ["frames=true", "++fps=25", "axis=axial", "uncertainty=true"])
-def test_settings_of_files_are_refused(run: api.Run, word: str) -> None:
-    with pytest.raises(UserError, match="predict writes no files"):
-        api.predict(run, "none.png", word)
 
 
 def test_a_list_of_images_and_several_runs(run: api.Run) -> None:
@@ -186,6 +178,7 @@ def test_folders_are_predicted_into_files(run: api.Run, tmp_path: Path) -> None:
         (lambda run: api.Run(Path("no-such-run")), "no-such-run: there is no such run folder"),
         (lambda run: api.predict(run, "no.png"), r"no\.png: there is no such file"),
         (lambda run: api.predict(run, "no.png", "output=x"), "output: predict writes no files; call api.predict_files"),
+        (lambda run: api.predict(run, "no.png", "++fps=25"), "fps: predict writes no files; call api.predict_files"),
         (lambda run: api.predict(run, np.zeros((9, 9, 3), np.uint8), "tyle=3"), "tyle"),
     ],
 )
