@@ -47,7 +47,7 @@ OF_FILES = ("input", "split", "all_files", "output", "overwrite", "overlay", "co
 OF_FILES += ("frames", "fps", "axis")
 """Settings of densepred-predict that concern files, which `predict` does not write."""
 OF_MANY = ("workers", "batch_size")
-"""Those that concern images which are predicted together."""
+"""Settings for images that are predicted together."""
 
 T = TypeVar("T")
 

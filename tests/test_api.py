@@ -89,7 +89,7 @@ def test_pixels_without_data_have_no_class_on_any_way(run: api.Run, tmp_path: Pa
         assert torch.equal(found.need("semantic"), written)
 
 
-def test_what_a_prediction_ignores_or_lacks_is_told(
+def test_notices_name_what_a_prediction_ignores_or_lacks(
     run: api.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image, predicted = np.zeros((20, 20, 3), np.uint8), api.one
