@@ -48,7 +48,8 @@ def check(cfg: DictConfig) -> int:
     found = inspect(settings, command.overrides())
     train = found.splits.get("train")
     if found.info is not None and train is not None and not exit_code(found.findings):
-        found.batch = machine.suggest(found.info, train["crop"], train["images"], settings.for_task)
+        given = settings.data.crop
+        found.batch = machine.suggest(found.info, train["crop"], train["images"], settings.for_task, given)
     if place is not None:
         written = page.page(found, f"densepred-check dataset={command.choices()['dataset']}")
         atomic.replace(place, lambda temporary: temporary.write_text(written, "utf-8", "backslashreplace"))

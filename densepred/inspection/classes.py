@@ -40,11 +40,11 @@ def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]], node: 
     tables = {split: counts(found, len(names)) for split, found in splits.items()}
     tables = {split: table for split, table in tables.items() if len(table)}
     for split in tables:
-        yield from void(split, splits[split])
+        yield from void(split, splits[split], "label_map" in node)
         bare = any(one.objects.bare for one in splits[split])
         yield from missing(split, names, tables[split], division, bare)
     if "train" in tables:
-        for other in tables.keys() - {"train"}:
+        for other in [split for split in tables if split != "train"]:
             yield from shift(other, names, tables["train"], tables[other], division)
         yield from imbalance(names, tables["train"])
 
@@ -56,16 +56,20 @@ def _division(node: Mapping[str, Any]) -> tuple[str, str]:
     return f"gather all images in one folder, or one file of annotations, and type {SPLITS}", ""
 
 
-def void(split: str, found: Sequence[Facts]) -> Iterator[Finding]:
-    """Yield the images with nearly all pixels void."""
+def void(split: str, found: Sequence[Facts], mapped: bool = False) -> Iterator[Finding]:
+    """Yield the images with nearly all pixels void.
+
+    mapped: settings of the dataset give ids of masks their classes
+    """
     shares = [(one.void / (one.size[0] * one.size[1]), one.id) for one in found if one.void is not None]
     bad = sorted((pair for pair in shares if pair[0] > NEARLY), reverse=True)
     if bad:
+        named = "; if their ids are classes, name them: dataset.classes, dataset.label_map"
         yield Finding(
             "error" if len(bad) == len(shares) and bad[-1][0] == 1 and split == "train" else "warning",
             "void",
             f"{split}: more than {NEARLY:.0%} of the pixels are void in {len(bad)} of {len(shares)} images",
-            "remove these images; if their ids are classes, name them: dataset.classes, dataset.label_map",
+            f"remove these images{named * mapped}",
             tuple(name for _, name in bad),
         )
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from densepred import home
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from densepred.output import many
 
 NEAR = 4
 """Bits of 64 in which the hashes of near-duplicates may differ."""
+SCENE = "(.+)_"
+"""Regular expression of the scene in a name such as scene3_007."""
+NONE: Mapping[str, Any] = {}
 ROWS = 256  # rows of hashes that are compared at once: memory stays small
 
 
@@ -37,8 +43,11 @@ def nearest(of: Sequence[int], among: Sequence[int]) -> list[tuple[int, int, int
     return sorted(found)
 
 
-def findings(splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
-    """Yield one finding per two splits with images that look alike."""
+def findings(splits: Mapping[str, Sequence[Facts]], node: Mapping[str, Any] = NONE) -> Iterator[Finding]:
+    """Yield one finding per two splits with images that look alike.
+
+    node: of the dataset
+    """
     hashed = {split: [one for one in found if one.hash is not None] for split, found in splits.items()}
     for split, found in splits.items():
         flat = [one.id for one in found if one.hash is None and one.error is None]
@@ -54,7 +63,8 @@ def findings(splits: Mapping[str, Sequence[Facts]]) -> Iterator[Finding]:
         for other in names[index + 1 :]:
             first, second = hashed[split], hashed[other]
             if near := nearest([one.hash or 0 for one in second], [one.hash or 0 for one in first]):
-                yield _leak(split, other, [(first[j].id, second[i].id) for _, i, j in near], splits)
+                pairs = [(first[j].id, second[i].id) for _, i, j in near]
+                yield _leak(split, other, pairs, len(splits[other]), _remedy(splits, node))
 
 
 def _within(split: str, near: Sequence[tuple[str, str]], images: int) -> Finding:
@@ -69,18 +79,20 @@ def _within(split: str, near: Sequence[tuple[str, str]], images: int) -> Finding
     )
 
 
-def _leak(split: str, other: str, near: Sequence[tuple[str, str]], splits: Mapping[str, Sequence[Facts]]) -> Finding:
+def _leak(split: str, other: str, near: Sequence[tuple[str, str]], total: int, remedy: tuple[str, str]) -> Finding:
     images = tuple(dict.fromkeys(name for _, name in near))
     shown = ", ".join(f"{a} = {b}" for a, b in near[:3])
+    fact = f"{other}: {len(images)} of {total} images look like images of {split} ({shown})"
     return Finding(
-        "warning",
-        "near_duplicates",
-        f"{other}: {len(images)} of {len(splits[other])} images look like images of {split} ({shown}), so scores on "
-        f"{other} are too high",
-        "move each pair to one split; of one folder with names such as scene3_007, divide it by scenes",
-        images,
-        GROUP,
+        "warning", "near_duplicates", f"{fact}, so scores on {other} are too high", remedy[0], images, remedy[1]
     )
 
 
-GROUP = "'dataset.splits={train: 0.8, valid: 0.2}' 'dataset.group=(.+)_'"
+def _remedy(splits: Mapping[str, Sequence[Facts]], node: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the remedy, and the setting that divides by scenes if the split is random and names are as scene3_007."""
+    random = any(isinstance(share, float) for share in (node.get("splits") or {}).values())
+    if not random or "group" not in node:
+        return "move each pair to one split", ""
+    named = all(re.search(SCENE, one.id) for found in splits.values() for one in found)
+    words = home.typed("dataset.group", SCENE) if named and node["group"] is None else ""
+    return "keep the images of a scene in one split by dataset.group, a regular expression of their names", words

@@ -42,7 +42,7 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
         *_per_split(found, facts, settings, _conversion(words)),
         *heads.findings(facts.get("train", ()), codecs),
         *classes.findings(names, facts, found.node),
-        *duplicates.findings(facts),
+        *duplicates.findings(facts, found.node),
         *(() if first is None else _mirrored(first)),
         *(() if first is None or settings.for_task is None else _unfit(settings.for_task, first.info)),
     ]
@@ -92,7 +92,7 @@ def _shares(names: list[str], facts: Mapping[str, list[Facts]]) -> dict[str, lis
 def _unfit(task: str, info: Info) -> Iterator[Finding]:
     """Yield a finding if the dataset does not fit the task that is typed."""
     try:
-        machine.model_of(task, info)
+        machine.built(task, info)
     except UserError as error:
         fact, _, remedy = str(error).removeprefix("task: ").partition("; ")
         yield Finding("error", "task", f"task={task}: {fact}", remedy)

@@ -13,6 +13,8 @@ from densepred.cli.command import configs
 from densepred.cli.typed import Typed
 from densepred.jobs import parts
 from densepred.process import memory
+from densepred.task import Task
+from densepred.transform.instance_crop import DEFAULT
 from densepred.types import Info
 
 TASKS = {"semantic": "semantic", "boxes": "detection_fcos", "instances": "instance_center"}
@@ -26,18 +28,23 @@ BACKWARD = 1.5
 MIB = 2**20
 
 
-def suggest(info: Info, crop: Sequence[int], images: int, task: str | None = None) -> dict[str, Any] | None:
+def suggest(
+    info: Info, crop: Sequence[int], images: int, task: str | None = None, given: Sequence[int] | None = None
+) -> dict[str, Any] | None:
     """Return the largest batch, a power of two, and what it follows from; None if the task or memory is unknown.
 
     task: None for the first of TASKS that the dataset has annotations for
+    given: `data.crop`; without it `crop` counts, or the usual crop of single instances for tasks that take these
     """
     task = task or next((name for kind, name in TASKS.items() if kind in info.provides and not info.keypoints), None)
     free = free_memory()
     if task is None or free is None:
         return None
-    model = model_of(task, info)
-    if model is None:
+    found = built(task, info)
+    if found is None:
         return None
+    whole, model = found
+    crop = given or (DEFAULT if whole.codec.top_down else crop)
     each = BACKWARD * kept(model, (info.channels, *crop))
     state = STATE * sum(parameter.numel() for parameter in model.parameters())
     fits = int(max(0.0, SHARE * free[0] - state) / each)
@@ -55,8 +62,8 @@ def line(found: dict[str, Any]) -> str:
     )
 
 
-def model_of(task: str, info: Info) -> nn.Module | None:
-    """Return the default model of a task without memory for its weights; None for a task of other configs.
+def built(task: str, info: Info) -> tuple[Task, nn.Module] | None:
+    """Return a task and its default model without memory for its weights; None for a task of other configs.
 
     Raises UserError if the dataset does not fit the task.
     """
@@ -65,7 +72,8 @@ def model_of(task: str, info: Info) -> nn.Module | None:
         return None
     config = OmegaConf.create(found)
     nodes = [OmegaConf.to_container(config[name], resolve=True) for name in ("task", "model")]
-    return parts.task_and_model(nodes[0], nodes[1], info)[1].to("meta")  # pyright: ignore[reportArgumentType]
+    whole, model = parts.task_and_model(nodes[0], nodes[1], info)  # pyright: ignore[reportArgumentType]
+    return whole, model.to("meta")
 
 
 def kept(model: nn.Module, shape: Sequence[int]) -> int:

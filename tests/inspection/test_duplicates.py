@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from densepred.inspection.duplicates import NEAR, ROWS, nearest
+import shlex
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from densepred.inspection.duplicates import NEAR, ROWS, findings, nearest
+from densepred.inspection.facts import Facts
 
 
 def test_pairs_are_those_of_few_different_bits_nearest_first() -> None:
@@ -25,3 +32,22 @@ def test_every_hash_with_a_near_one_is_found_and_a_video_gives_few_pairs() -> No
     assert nearest(video, video) == [(0, 0, index) for index in range(1, len(video))]
     alone = [7]
     assert nearest(alone, alone) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "node", "override"),
+    [
+        (("a_1", "a_2"), {"splits": {"train": 0.5, "valid": 0.5}, "group": None}, {"dataset.group": "(.+)_"}),
+        (("a_1", "img2"), {"splits": {"train": 0.5, "valid": 0.5}, "group": None}, {}),
+        (("a_1", "a_2"), {"splits": {"train": 0.5, "valid": 0.5}, "group": "(.)_"}, {}),
+        (("a_1", "a_2"), {"splits": {"train": "train", "valid": "val"}, "group": None}, {}),
+        (("a_1", "a_2"), {"splits": {"train": 0.5, "valid": 0.5}}, {}),
+    ],
+)
+def test_the_override_by_scenes_fits_names_and_settings_and_can_be_typed(
+    names: tuple[str, str], node: dict[str, Any], override: dict[str, str]
+) -> None:
+    splits = {split: [Facts(name, hash=7)] for split, name in zip(("train", "valid"), names, strict=True)}
+    (found,) = findings(splits, node)
+    words = OverridesParser.create().parse_overrides(shlex.split(found.override))
+    assert {word.key_or_group: word.value() for word in words} == override

@@ -257,3 +257,18 @@ def test_validation_is_described_with_the_white_of_training(tmp_path: Path) -> N
     rows = inspected(tmp_path, option="coco_instances").splits
     assert rows["train"]["mean"] == pytest.approx([2000 / 4095] * 3, abs=1e-3)
     assert rows["valid"]["mean"] == pytest.approx([450 / 4095] * 3, abs=1e-3)
+
+
+def test_remedies_name_settings_that_the_dataset_has() -> None:
+    rows = {"train": [Facts("a", size=(4, 5), pixels=(1, 0), void=19)]}
+    for node, named in (({"label_map": None}, True), ({}, False)):
+        (found,) = (one for one in classes.findings(["a", "b"], rows, node) if one.kind == "void")
+        assert ("dataset.label_map" in found.remedy) == named
+
+
+def test_findings_come_in_the_order_of_the_splits() -> None:
+    shares = {"train": (90, 10), "valid": (10, 90), "test": (20, 80)}
+    for order in (("train", "valid", "test"), ("train", "test", "valid")):
+        rows = {split: [Facts("a", size=(10, 10), pixels=shares[split], void=0)] for split in order}
+        found = [one.fact.partition(":")[0] for one in classes.findings(["a", "b"], rows, {})]
+        assert found == list(order[1:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from torch import nn
 
@@ -17,7 +19,8 @@ def test_activations_are_those_that_the_backward_pass_needs() -> None:
 
 def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Conv2d(3, 8, 1).to("meta")  # keeps its input: 12288 bytes per image of 32x32
-    monkeypatch.setattr(machine, "model_of", lambda task, info: model)
+    task = SimpleNamespace(codec=SimpleNamespace(top_down=False))
+    monkeypatch.setattr(machine, "built", lambda name, info: (task, model))
     monkeypatch.setattr(machine, "free_memory", lambda: (int((16 * 32 + 9 * 1.5 * 12288) / 0.8) + 1, "a card"))
     info = Info(classes=("a", "b"), provides=("semantic",))
     found = machine.suggest(info, (32, 32), images=100)
@@ -26,4 +29,11 @@ def test_the_batch_is_the_largest_power_of_two_that_fits(monkeypatch: pytest.Mon
     small = machine.suggest(info, (32, 32), images=3)
     assert small is not None
     assert small["batch"] == 2
+    typed = machine.suggest(info, (32, 32), images=100, given=(16, 16))
+    assert typed is not None
+    assert (typed["crop"], typed["batch"]) == ([16, 16], 32)
+    task.codec.top_down = True
+    posed = machine.suggest(info, (480, 512), images=100)
+    assert posed is not None
+    assert posed["crop"] == [256, 192]
     assert machine.suggest(Info(classes=("a",), provides=("keypoints",), keypoints=("eye",)), (32, 32), 100) is None
