@@ -93,12 +93,15 @@ def class_presence(dataset: Dataset, skip_bad: bool) -> tuple[Tensor, list[str]]
 def labels_in(truth: Annotation, info: Info) -> Tensor:
     """Return the classes of an annotation, sorted, int64: those of its pixels, of its objects if it has no class map.
 
+    Crowds are no objects: tasks of objects leave them out.
+
     Raises UserError if it has neither.
     """
     if truth.semantic is not None:
         labels = truth.semantic[truth.semantic != VOID].unique()
     elif truth.rows() or truth.instances is not None:
-        labels = truth.class_ids(info).unique()
+        labels = truth.class_ids(info)
+        labels = (labels if truth.crowd is None else labels[~truth.crowd]).unique()
     else:
         raise UserError(
             "data.balance=classes: the dataset has neither class maps nor objects; remove it, or choose another one"

@@ -135,11 +135,12 @@ class TrainingSamples(TorchDataset[Item]):
 
 
 def has_object(truth: Annotation) -> bool:
-    """Look for a labelled object: an instance, or a pixel of a class other than the first and void."""
+    """Look for a labelled object: an instance that is no crowd, or a pixel of a class other than the first and void."""
     if truth.instances is not None:
-        return bool((truth.instances > 0).any())
+        crowd = torch.zeros(truth.count, dtype=torch.bool) if truth.crowd is None else truth.crowd
+        return bool(torch.cat((torch.zeros(1, dtype=torch.bool), ~crowd))[truth.instances.long()].any())
     if truth.boxes is not None:
-        return len(truth.boxes) > 0
+        return len(truth.boxes) > 0 if truth.crowd is None else bool((~truth.crowd).any())
     if truth.semantic is not None:
         return bool(((truth.semantic > 0) & (truth.semantic != VOID)).any())
     return True

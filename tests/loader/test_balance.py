@@ -10,7 +10,7 @@ import torch
 from densepred.contracts import Dataset
 from densepred.errors import UserError
 from densepred.jobs import parts
-from densepred.loader.balance import ClassBalance, class_presence
+from densepred.loader.balance import ClassBalance, class_presence, labels_in
 from densepred.loader.samples import TrainingSamples, stack
 from densepred.settings import DataSettings
 from densepred.transform.crop import Crop
@@ -170,3 +170,9 @@ def test_unreadable_images_that_were_to_be_mixed_in_are_named() -> None:
     found = TrainingSamples(data, pipeline, Copy(), 5, True)  # type: ignore[arg-type]
     reasons = [found[(0, index)].skipped for index in range(20) if index != 7]
     assert {reason for one in reasons for reason in one} == {"7.png: damaged"}
+
+
+def test_classes_of_crowds_alone_are_not_drawn() -> None:
+    truth = Annotation((1, 2), boxes=torch.ones(3, 4), categories=torch.tensor([2, 0, 0]))
+    truth.crowd = torch.tensor([True, False, True])
+    assert labels_in(truth, Info(classes=("a", "b", "c"))).tolist() == [0]

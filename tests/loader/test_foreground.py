@@ -60,6 +60,14 @@ def test_what_counts_as_an_object() -> None:
     assert has_object(Annotation((1, 2), boxes=torch.ones(1, 4)))
 
 
+def test_a_crowd_alone_is_no_object() -> None:
+    crowd, one = torch.tensor([True]), torch.tensor([[0, 1]], dtype=torch.int32)
+    assert not has_object(Annotation((1, 2), boxes=torch.ones(1, 4), crowd=crowd))
+    assert not has_object(Annotation((1, 2), instances=one, crowd=crowd))
+    assert has_object(Annotation((1, 2), instances=one, crowd=~crowd))
+    assert has_object(Annotation((1, 2), instances=torch.tensor([[1, 2]]), crowd=torch.tensor([True, False])))
+
+
 def test_samples_that_hold_no_object_after_all_draws_are_counted() -> None:
     class Corner(One):
         def __getitem__(self, index: int) -> Sample:
