@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from densepred import distributed
 from densepred.errors import FULL_SHARED_MEMORY, NO_THREAD, UNSTARTED, MachineError, WorkerKilled, classed
+from densepred.loader.crops import Instances
 from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import NO_FILE, NO_SHARED, calm_worker, end_workers
@@ -77,7 +78,8 @@ class TrainingLoader:
 
     def __init__(self, samples: TrainingSamples, order: Order, workers: int, timeout: float, pin: bool) -> None:
         self.order, self.samples = order, samples
-        self.most_bad = max(1, int(MOST_BAD * len(samples)))
+        images = samples.dataset.dataset if isinstance(samples.dataset, Instances) else samples.dataset
+        self.most_bad = max(1, int(MOST_BAD * len(images)))  # errors are those of images, not of their instances
         self.bad: set[str] = set() if samples.balance is None else set(samples.balance.errors)
         self.missed = self.shared = 0  # `shared` are those that every process has counted
         self.loader = made(samples, order, workers, timeout, pin, stack)

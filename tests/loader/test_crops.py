@@ -18,7 +18,8 @@ from densepred.errors import UserError
 from densepred.jobs import parts
 from densepred.loader import crops
 from densepred.loader.crops import Crops, Instances
-from densepred.loader.loaders import EvaluationLoader
+from densepred.loader.loaders import EvaluationLoader, Order, TrainingLoader
+from densepred.loader.samples import TrainingSamples
 from densepred.loss.mse import MeanSquaredError
 from densepred.metric.pck import Pck
 from densepred.task import Task
@@ -229,3 +230,14 @@ def test_focus_keeps_one_row_of_everything() -> None:
     assert one.size == truth.size
     for name in ("keypoints", "boxes", "categories", "crowd", "areas"):
         assert torch.equal(getattr(one, name), getattr(truth, name)[2:3])
+
+
+def test_the_limit_of_unreadable_samples_counts_images() -> None:
+    class Groups(People):
+        def labelled(self, index: int) -> list[int]:
+            return list(range(self.counts[index]))
+
+    data = Groups([50] * 10)
+    samples = TrainingSamples(Instances(data), lambda sample, *_: sample, Pose(info=INFO), 0, skip_bad=True)
+    loader = TrainingLoader(samples, Order(len(samples), 10, 0, False), workers=0, timeout=0, pin=False)
+    assert (len(samples), loader.most_bad) == (500, 1)
