@@ -97,7 +97,7 @@ def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
     for given in captions:
         caption = given._replace(text=output.name(given.text, LONGEST))  # class names come from files
         if caption.room is not None:
-            _fit(pen, caption, [(caption.text, middle), (caption.short, middle), (caption.short, small)])
+            _fit(pen, caption, caption.room, [(caption.text, middle), (caption.short, middle), (caption.short, small)])
             continue
         if not caption.text:
             continue
@@ -109,12 +109,13 @@ def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
         pen.text((x + 2 - left, y + 2 - top), caption.text, fill=_ink(caption.colour), font=large)
 
 
-def _fit(pen: ImageDraw.ImageDraw, caption: Caption, choices: Sequence[tuple[str, Font]]) -> None:
-    """Write the first text that fits, centered on the caption's point, without a background."""
-    assert caption.room is not None
+def _fit(
+    pen: ImageDraw.ImageDraw, caption: Caption, room: tuple[float, float], choices: Sequence[tuple[str, Font]]
+) -> None:
+    """Write the first text that fits into the room, centered on the caption's point, without a background."""
     for text, font in choices:
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font, stroke_width=1)
-        if text and right - left <= caption.room[0] and bottom - top <= caption.room[1]:
+        if text and right - left <= room[0] and bottom - top <= room[1]:
             corner = (caption.point[0] - (left + right) / 2, caption.point[1] - (top + bottom) / 2)
             pen.text(corner, text, fill=(255, 255, 255), font=font, stroke_width=1, stroke_fill=(0, 0, 0))
             return

@@ -175,7 +175,7 @@ def _initialise(part: nn.Module) -> None:
         nn.init.trunc_normal_(part.weight, std=0.02)
         nn.init.zeros_(part.bias)
     elif isinstance(part, nn.Conv2d):
-        assert part.bias is not None
         fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups
         nn.init.normal_(part.weight, std=math.sqrt(2 / fan_out))
-        nn.init.zeros_(part.bias)
+        if part.bias is not None:
+            nn.init.zeros_(part.bias)

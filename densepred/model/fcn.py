@@ -179,12 +179,11 @@ def classifier(channels: int, width: int, kernel: int, dropout: float, valid: bo
 def score(channels: int, spec: HeadSpec, first: bool) -> nn.Conv2d:
     """Return a 1x1 convolution; those of skips begin at zero, as the authors', so the network begins as the coarser."""
     conv = nn.Conv2d(channels, spec.channels, 1)
-    assert conv.bias is not None
     if first:
         initialise_head(conv, spec)
-    else:
-        nn.init.zeros_(conv.weight)
-        nn.init.zeros_(conv.bias)
+        return conv
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)
     return conv
 
 

@@ -75,8 +75,8 @@ class FCOS(Normalise, Model):
         for part in self.towers.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, std=STD)
-                assert part.bias is not None
-                nn.init.zeros_(part.bias)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
         for name, spec in heads.items():
             conv = self.heads[name]
             assert isinstance(conv, nn.Conv2d)

@@ -42,15 +42,14 @@ class PanopticDeepLab(Normalise, Model):
         self.encoder = encoder(in_channels=channels)
         self.register_statistics(self.encoder.mean or mean, self.encoder.std or std)
         kinds = {spec.kind for spec in heads.values()}
-        self.decoder = decoder(self.encoder) if "classes" in kinds else None
-        self.value_decoder = value_decoder(self.encoder) if "values" in kinds else None
+        factories = {"classes": decoder, "values": value_decoder}
+        decoders = {kind: make(self.encoder) for kind, make in factories.items() if kind in kinds}
+        self.decoder, self.value_decoder = decoders.get("classes"), decoders.get("values")
+        widths = {"classes": head_width, "values": value_head_width}
         self.levels: dict[str, tuple[str, int]] = {}  # per head: the kind of its decoder, and the map's level
         self.heads = nn.ModuleDict()
         for name, spec in heads.items():
-            source, width = (
-                (self.decoder, head_width) if spec.kind == "classes" else (self.value_decoder, value_head_width)
-            )
-            assert source is not None
+            source, width = decoders[spec.kind], widths[spec.kind]
             level = level_of(name, spec, source)
             self.levels[name] = spec.kind, level
             fuse = SeparableConvNormAct(source.channels[level], width, kernel, norm=norm, activation=activation)
@@ -62,9 +61,8 @@ class PanopticDeepLab(Normalise, Model):
         for name, (kind, level) in self.levels.items():
             if heads[name].strides != (1,):
                 self.whole[kind].add(level)
-        for kind, used in (("classes", self.decoder), ("values", self.value_decoder)):
-            if used is not None:
-                used.wanted = {level for owner, level in self.levels.values() if owner == kind}
+        for kind, used in decoders.items():
+            used.wanted = {level for owner, level in self.levels.values() if owner == kind}
 
     def channel_axes(self) -> ChannelAxes:
         found: ChannelAxes = {}

@@ -96,6 +96,7 @@ def test_lengths_are_never_negative_and_each_level_has_a_factor(positive: str) -
 
 
 def test_classes_begin_at_their_prior() -> None:
+    torch.manual_seed(0)  # of a hundred draws of the weights one is off by more
     for model in (made(), EncoderDecoder(PLAIN, PYRAMID, HEADS, **STATISTICS)):
         outputs = model.eval()(torch.rand(1, 3, 64, 64))
         assert outputs["class"][0].sigmoid().mean().item() == pytest.approx(0.01, rel=0.2)

@@ -74,8 +74,10 @@ def scaling(before: tuple[int, int], after: tuple[int, int]) -> Matrix:
 
 def locate(warp: Warp, source: tuple[int, int]) -> Sources | None:
     """Return the source positions for `warp_image` and `warp_labels`; None for shifts by whole pixels."""
-    if _is_whole_pixels(warp):
-        return None
+    return None if _is_whole_pixels(warp) else _positions(warp, source)
+
+
+def _positions(warp: Warp, source: tuple[int, int]) -> Sources:
     (a, b, c), (d, e, f) = warp.matrix
     xs, ys = torch.arange(warp.size[1], dtype=torch.float64), torch.arange(warp.size[0], dtype=torch.float64)[:, None]
     if _is_axis_aligned(warp):
@@ -102,8 +104,7 @@ def warp_image(image: Tensor, warp: Warp, fill: Tensor | None = None, sources: S
         return _shift(image, warp, lambda: _mean(image) if fill is None else fill)
     if _is_resize(warp, source):
         return _resize(image, warp)
-    sources = locate(warp, source) if sources is None else sources
-    assert sources is not None
+    sources = _positions(warp, source) if sources is None else sources
     out = _sample(image, warp, sources)
     if sources.inside is not None:
         value = (_mean(image) if fill is None else fill).to(torch.float32)
@@ -117,8 +118,7 @@ def warp_labels(labels: Tensor, warp: Warp, fill: float, sources: Sources | None
         value = torch.full((1,), fill, dtype=labels.dtype)
         return _shift(labels[None], warp, lambda: value)[0]
     height, width = labels.shape
-    sources = locate(warp, (height, width)) if sources is None else sources
-    assert sources is not None
+    sources = _positions(warp, (height, width)) if sources is None else sources
     xs = (sources.x + _HALF).floor_().clamp_(0, width - 1).int()
     ys = (sources.y + _HALF).floor_().clamp_(0, height - 1).int()
     if _is_axis_aligned(warp):

@@ -45,13 +45,11 @@ def leave_out_coarse(
 
 def pixels_that_count(kind: str, target: Tensor, weight: Tensor | None) -> Tensor:
     """Mark the pixels with a weight in any channel that are not void, (B, 1, H, W) bool."""
-    known = (target != VOID)[:, None] if kind == "classes" else None
+    masks = [(target != VOID)[:, None]] if kind == "classes" else []
     if weight is not None:
         used = weight[:, None] if weight.ndim == 3 else weight
-        used = (used != 0).any(1, keepdim=True).expand(len(target), 1, *target.shape[-2:])
-        known = used if known is None else known & used
-    assert known is not None
-    return known
+        masks.append((used != 0).any(1, keepdim=True).expand(len(target), 1, *target.shape[-2:]))
+    return masks[0] & masks[-1]
 
 
 def _finite(x: Tensor) -> bool:

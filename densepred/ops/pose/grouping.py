@@ -95,14 +95,13 @@ def assemble(candidates: Candidates, connections: Connections, kinds: int, limbs
     people: dict[int, dict[int, int]] = {}  # the candidate of each kind
     scores: dict[int, float] = {}
     for a, b, score in zip(*(part.tolist() for part in connections), strict=True):
-        one, two = owner.get(a), owner.get(b)
-        if one is None and two is None:
+        one, two = owner.get(a, -1), owner.get(b, -1)
+        if one < 0 and two < 0:
             person = len(owner)  # owners are never removed, so this number is new
             people[person], scores[person] = {kind[a]: a, kind[b]: b}, sure[a] + sure[b] + score
             owner[a] = owner[b] = person
-        elif one is None or two is None:
-            person, new = (two, a) if one is None else (one, b)
-            assert person is not None
+        elif one < 0 or two < 0:
+            person, new = (two, a) if one < 0 else (one, b)
             if kind[new] not in people[person]:
                 people[person][kind[new]] = new
                 scores[person] += sure[new] + score
