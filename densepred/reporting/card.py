@@ -13,6 +13,7 @@ from densepred.weights import header as header_
 
 UNKNOWN = "not stated"
 PIPELINES = {"detection": "object-detection", "pose": "keypoint-detection", "openpose": "keypoint-detection"}
+PIPELINES |= {"autoencoder": "image-feature-extraction"}
 """Hugging Face's name of a task, by the beginning of ours; all others segment images."""
 
 

@@ -76,6 +76,19 @@ def _rank(group: Group) -> tuple[bool, str, float]:
     return group.mean is None, group.runs[0].monitor, sign * (group.mean or 0.0)
 
 
+def unlike(group: Group) -> list[str]:
+    """Return the settings in which runs of a group differ though they were typed alike: those of config files."""
+    first = group.runs[0].config
+    pairs = ((key, run.config) for run in group.runs[1:] for key in first.keys() & run.config.keys() - {"seed"})
+    return sorted({key for key, other in pairs if first[key] != other[key]})
+
+
+def repeated_seeds(group: Group) -> int:
+    """Return the number of runs of a group with the seed of another of them."""
+    seeds = [str(run.config["seed"]) for run in group.runs if "seed" in run.config]
+    return len(seeds) - len(set(seeds))
+
+
 def pareto(points: Mapping[str, tuple[float, float]], mode: str = "max") -> set[str]:
     """Return the names of points (speed, score) that no other beats in one without losing in the other."""
     sign = 1 if mode == "max" else -1

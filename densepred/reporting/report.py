@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from densepred.reporting.runs import Evaluation, Numbers, Run
 WORST = 10
 """Images with the lowest scores that are listed."""
 DIFFER = "overrides that differ"
+FEW = 3  # settings that a note names
 FIXED = ("run", "metric", "score", DIFFER, "parameters", "images/s", "peak memory MB", "minutes", "device")
 
 
@@ -86,13 +87,15 @@ def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Repor
     evaluated = _evaluated(order)
     counted = {name: one for name, one in evaluated.items() if one.matrices}
     speeds = _speeds(order, notes)
-    notes += _missing(order, evaluated)
+    notes += [*_missing(order, evaluated), *_replaced(order, evaluated)]
+    groups = compare.groups(order)
+    notes += [note for group in groups for note in _of_seeds(group)]
     return Report(
         title,
         columns,
         rows,
         typed,
-        compare.groups(order),
+        groups,
         _curves(order),
         scores,
         speeds,
@@ -183,6 +186,27 @@ def _missing(runs: Sequence[Run], evaluated: Mapping[str, Evaluation]) -> list[s
             f"No pictures of the worst images of {', '.join(names)}. {text}, type densepred-eval ckpt=RUN {again}"
         )
     return notes
+
+
+def _replaced(runs: Sequence[Run], evaluated: Mapping[str, Evaluation]) -> Iterator[str]:
+    """Tell of evaluations of best weights that training has replaced since."""
+    for run in runs:
+        one = evaluated.get(run.name)
+        if one is None or one.checkpoint != "best" or None in (one.step, run.best_step) or one.step == run.best_step:
+            continue
+        text = f"The evaluation of {run.name} is of its weights of step {one.step}, and the best are now of step"
+        yield f"{text} {run.best_step}: type densepred-eval ckpt=RUN for it, then make the report again."
+
+
+def _of_seeds(group: compare.Group) -> Iterator[str]:
+    """Tell of runs that were typed alike, and are no runs of one setting with a seed each."""
+    names = ", ".join(run.name for run in group.runs)
+    if keys := compare.unlike(group):
+        more = f" and {len(keys) - FEW} more" if len(keys) > FEW else ""
+        fact = f"but their settings differ in {', '.join(keys[:FEW])}{more}"
+        yield f"{names} were typed alike, {fact}: their mean and standard deviation are not those of seeds."
+    if count := compare.repeated_seeds(group):
+        yield f"{count} of {names} have the seed of another of them: the standard deviation is too small."
 
 
 def _drawn(evaluation: Evaluation | None) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from densepred.errors import UserError
 from densepred.output import many
 from densepred.reporting import pictures
+from densepred.rundir import provenance
 from densepred.settings import DECISIVE, EvalSettings
 
 SUMMARY, METRICS, OVERRIDES, TIMING = "summary.json", "metrics.jsonl", "overrides.txt", "timing.jsonl"
@@ -35,6 +36,7 @@ class Evaluation:
     images: image to its scores.
     pictures: of the worst images, worst first.
     checkpoint: best or last; settings: `settings.DECISIVE` and the dataset, None in files that hold none
+    step: of the weights that were evaluated, None if it is not known
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Evaluation:
     pictures: tuple[pictures.Picture, ...] = ()
     checkpoint: str = ""
     settings: Mapping[str, Any] | None = None
+    step: int | None = None
 
     def alike(self, other: Evaluation) -> bool:
         """Return True if both have one split, kind of checkpoint and settings, so that their scores compare."""
@@ -68,7 +71,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: its best scores, its curves, what was typed, and its evaluations."""
+    """A run: its best scores and their step, its curves, what was typed, its evaluations and settings by dotted key."""
 
     folder: Path
     name: str
@@ -83,6 +86,8 @@ class Run:
     curves: Mapping[str, Sequence[tuple[int, float]]]  # name to (step, value)
     evaluations: tuple[Evaluation, ...] = ()
     device: str | None = None
+    best_step: int | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def score(self) -> float | None:
@@ -169,7 +174,22 @@ def _run(folder: Path, root: Path, evaluations: Sequence[tuple[Path, Evaluation]
         curves(folder / METRICS),
         own,
         None if (device := summary.get("device")) is None else str(device),
+        _step(summary.get("best") or {}),
+        _config(folder / CONFIG),
     )
+
+
+def _step(facts: Mapping[str, Any]) -> int | None:
+    return step if isinstance(step := facts.get("step"), int) else None
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Return the seed and the settings that tell runs apart; {} if the file is absent or damaged."""
+    try:
+        flat = provenance.flatten(provenance.configuration(path) if path.is_file() else {})
+    except UserError:
+        return {}
+    return {key: value for key, value in flat.items() if key == "seed" or not key.startswith(UNIMPORTANT)}
 
 
 def number(value: object) -> float | None:
@@ -242,4 +262,4 @@ def _evaluation(folder: Path, facts: Mapping[str, Any]) -> Evaluation:
     split, scores = str(facts.get("split", "")), {name: number(value) for name, value in facts["metrics"].items()}
     checkpoint, settings = Path(str(facts["checkpoint"])).stem, facts.get("settings")
     drawn = pictures.listed(folder)
-    return Evaluation(folder, split, scores, classes, matrices, images, drawn, checkpoint, settings)
+    return Evaluation(folder, split, scores, classes, matrices, images, drawn, checkpoint, settings, _step(facts))
