@@ -12,7 +12,7 @@ from densepred.reporting.report import make
 
 
 def write(folder: Path, config: dict[str, object], step: int = 20) -> None:
-    """Write a run whose best weights are of a step, and an evaluation of its weights of step 20."""
+    """Write a run with the best weights at `step`, and an evaluation of its weights of step 20."""
     (folder / "e").mkdir(parents=True)
     summary = {"monitor": "miou", "mode": "max", "best": {"step": step, "miou": 0.5}}
     (folder / "summary.json").write_text(json.dumps(summary))
