@@ -38,6 +38,8 @@ class Transposed(Upsample):
             kernel = factor if init == "random" else 2 * factor - factor % 2
         if kernel < factor:
             raise UserError(f"upsample.kernel: {kernel} leaves gaps at factor {factor}; give at least {factor} or null")
+        if padding is not None and padding < 0:
+            raise UserError(f"upsample.padding: {padding}; give 0 or more, or null")
         self.padding = (kernel - factor) // 2 if padding is None else padding
         self.conv = nn.ConvTranspose2d(in_channels, out_channels, kernel, factor, self.padding, bias=bias)
         if init == "random":

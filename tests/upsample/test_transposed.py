@@ -8,7 +8,9 @@ from densepred.types import UserError
 from densepred.upsample.transposed import Transposed
 
 
-def test_a_kernel_with_gaps_is_refused() -> None:
+def test_a_kernel_with_gaps_and_a_padding_below_0_are_refused() -> None:
+    with pytest.raises(UserError, match=r"upsample\.padding: -1; give 0 or more, or null"):
+        Transposed(2, 2, None, padding=-1)
     with pytest.raises(UserError, match=r"upsample\.kernel: 1 leaves gaps at factor 2"):
         Transposed(2, 2, None, kernel=1)
 
