@@ -19,20 +19,16 @@ COSTS = ("images/s", "peak memory MB", "minutes")
 
 
 def shown(value: Cell, column: str = "") -> str:
-    """Format a cell: four decimals, of costs two digits or more, thousands in whole numbers, a dash for undefined."""
+    """Format a cell: four decimals, two digits if small or a cost, thousands in whole numbers, a dash for undefined."""
     if value is None:
         return "-"
     if column in COSTS and isinstance(value, float):
         return f"{value:.2f}" if abs(value) < 1 else f"{value:.1f}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, int):
         return f"{value:,}"
-    return (
-        f"{value:.4f}"
-        if isinstance(value, float) and abs(value) < 10
-        else f"{value:.1f}"
-        if isinstance(value, float)
-        else value
-    )
+    if isinstance(value, float):
+        return f"{value:.2g}" if 0 < abs(value) < 0.001 else f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+    return value
 
 
 def as_csv(report: Report) -> str:

@@ -72,3 +72,10 @@ def test_costs_have_sensible_digits_and_text_stands_on_the_left(tmp_path: Path) 
     assert re.search(r'<td data-value="miou" class="text">miou</td>', text)
     assert re.search(r'<th scope="col">\s*<button type="button">score<', text)
     assert ">1.5</td>" in text  # minutes
+
+
+@pytest.mark.parametrize(
+    ("value", "want"), [(0.5, "0.5000"), (0.00004, "4e-05"), (-0.00031, "-0.00031"), (0.0, "0.0000"), (12.34, "12.3")]
+)
+def test_small_scores_keep_two_digits(value: float, want: str) -> None:
+    assert shown(value, "score") == want
