@@ -53,7 +53,25 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
             f"split={settings.split}: {len(missing)} of {len(files)} images of {run / splits.FILE} are gone, such as "
             f"{missing[0]}; put them back, or type input=ROOT if the dataset was moved"
         )
+    _tell_trained(settings, run)
     return source, files
+
+
+def _tell_trained(settings: Any, run: Path) -> None:
+    """Issue a notice for each further run of an ensemble that was trained on images of the first one's split."""
+    from densepred.dataset.paths import split_word
+    from densepred.hub import zoo
+    from densepred.rundir import splits
+    from densepred.weights.header import find_weights
+
+    found, split = splits.read(run), split_word(settings.split)
+    for one in [one for one in runs_of(settings.ckpt)[1:] if not zoo.is_name(one)]:
+        before = splits.read(find_weights(one).parent)
+        if found is None or before is None:
+            continue
+        for fact in splits.trained_on(before, splits.Record(found.root, {split: found.splits[split]})):
+            text = f"split={settings.split}: {fact} by {one}; predictions of them look better than those of new images"
+            warnings.warn(text, Notice, stacklevel=3)
 
 
 def images(source: Path, output: Path | None = None) -> list[Path]:

@@ -1,0 +1,38 @@
+"""The images of a prediction: those of a run's split, and a notice of those that another member was trained on."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from densepred.errors import Notice
+from densepred.results import inputs
+from densepred.rundir import splits
+from densepred.rundir.splits import Members, Record
+
+
+def run(folder: Path, root: Path, train: list[str], valid: list[str]) -> str:
+    """Write the record of a run's splits, the file of its weights and the images."""
+    folder.mkdir()
+    (folder / "best.safetensors").touch()
+    found = {split: Members(len(names), split, names) for split, names in {"train": train, "valid": valid}.items()}
+    splits.write(folder, Record(str(root), found))
+    for name in (*train, *valid):
+        (root / name).touch()
+    return str(folder)
+
+
+def test_images_that_another_member_was_trained_on_are_named(tmp_path: Path) -> None:
+    first = run(tmp_path / "r1", tmp_path, ["c.png", "d.png"], ["a.png", "b.png"])
+    second = run(tmp_path / "r2", tmp_path, ["a.png", "b.png"], ["c.png", "d.png"])
+    third = run(tmp_path / "r3", tmp_path, ["c.png"], ["a.png"])
+    settings = SimpleNamespace(ckpt=[first, third], split="val", input=None, output="out")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Notice)
+        assert [file.name for file in inputs.chosen(settings)[1]] == ["a.png", "b.png"]
+    settings.ckpt = [first, second, third]
+    with pytest.warns(Notice, match=r"split=val: 2 of the 2 images of valid were trained on \(.*\) by .*r2; pred"):
+        inputs.chosen(settings)
