@@ -36,13 +36,14 @@ def read_list(path: Path, root: Path, has_masks: bool, outside: bool = False) ->
     rows = _cells(path, needed, root)
     if not rows:
         raise UserError(f"{path}: is empty; write a CSV file with {','.join(needed)}")
-    columns = _columns(rows[0][1])
-    if needed[0] not in columns and _is_file(root, rows[0][1][0]):
+    typed = rows[0][1]
+    columns = _columns(typed)
+    if needed[0] not in columns and len(typed) >= len(needed) and _is_file(root, typed[0]):
         names: tuple[str, ...] = COLUMNS if has_masks else ("image", "split")
-        columns = dict(zip(names, range(len(rows[0][1])), strict=False))
+        columns = dict(zip(names, range(len(typed)), strict=False))
         _tell(path, {name: f"column {place + 1}" for name, place in columns.items()}, "has no headings")
     else:
-        typed = rows.pop(0)[1]
+        rows.pop(0)
         if missing := [name for name in needed if name not in columns]:
             raise UserError(
                 f"{path}: its first line has {shown(','.join(typed))}, without {' and '.join(missing)}; "

@@ -53,6 +53,14 @@ def test_a_message_tells_what_was_found(root: Path) -> None:
         Folder(str(root), list="list.csv")
 
 
+def test_a_list_of_images_alone_lacks_the_masks(root: Path) -> None:
+    (root / "list.csv").write_text("\n".join(image for image, _, _ in FILES))
+    with pytest.raises(UserError, match=r"its first line has '[^']*a\.png', without image and mask; name the columns"):
+        read_list(root / "list.csv", root, True)
+    with pytest.warns(Notice, match="has no headings; read as image = column 1"):
+        assert len(read_list(root / "list.csv", root, False)) == len(FILES)
+
+
 def test_words_of_the_split_column_may_be_other_ones(root: Path) -> None:
     (root / "list.csv").write_text(rows().replace(",val", ", Validation").replace(",train\n", ",Training\n"))
     assert [len(Folder(str(root), split=split, list="list.csv")) for split in ("train", "valid", "val")] == [2, 2, 2]
