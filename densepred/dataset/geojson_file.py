@@ -36,8 +36,9 @@ def features(path: Path, told: Counter[str]) -> list[Feature]:
     for number, one in enumerate(listed):
         place, geometry = f"features[{number}]", one.get("geometry")
         kind = geometry.get("type") if isinstance(geometry, dict) else None
-        if kind not in DEPTH:
-            told[f"features of the type {kind} left out, because they mark no area"] += 1
+        if not isinstance(kind, str) or kind not in DEPTH:
+            word = kind if isinstance(kind, str) else shown(kind)
+            told[f"features of the type {word} left out, because they mark no area"] += 1
             continue
         where = f"{path}: {place}"
         name, colour = _classification(one, where)

@@ -71,3 +71,12 @@ def test_a_damaged_feature_is_refused(found: dict[str, Any], said: str, tmp_path
     save(tmp_path, "train", found)
     with pytest.raises(UserError, match=rf"a\.geojson: features\[0\].*{said}"):
         QuPath(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", [None, [], {"a": 1}])
+def test_a_geometry_without_a_type_is_left_out(tmp_path: Path, kind: object) -> None:
+    odd = feature("cell", [SQUARE])
+    odd["geometry"]["type"] = kind
+    save(tmp_path, "train", odd, feature("cell", [SQUARE]))
+    with pytest.warns(Notice, match="1 feature of the type .* left out"):
+        assert QuPath(str(tmp_path))[0].truth.count == 1
