@@ -13,10 +13,15 @@ from typing import Any
 
 import pytest
 import torch
-import torch._dynamo
-import torchvision  # noqa: F401 - commands that fork from here find both loaded, as they find torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
+
+if not torch.cuda.is_available():
+    # Kernels run in Triton's interpreter. Triton reads this on import, and torch's compiler imports it.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+import torch._dynamo
+import torchvision  # noqa: F401 - commands that fork from here find both loaded, as they find torch
 
 from densepred.cli import command
 from densepred.cli.compose import complete, register
@@ -25,8 +30,6 @@ from densepred.sweep import launcher
 from tests import composing
 
 torch.set_num_threads(1)
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels run in Triton's interpreter; it is read on import
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # tests that a shell began in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 register()
