@@ -23,8 +23,13 @@ def resolve_class_weights(task_node: Node, train: Dataset, skip_bad: bool = Fals
     """
     if not _wanted(task_node):
         return task_node, None
-    weights = [round(w, 6) for w in median_frequency(*class_counts(train, skip_bad)).tolist()]
+    weights = [rounded(w) for w in median_frequency(*class_counts(train, skip_bad)).tolist()]
     return _replaced(task_node, weights), weights
+
+
+def rounded(weight: float) -> float:
+    """Return a weight with six decimals, a small one with six digits: beside rare classes it may be 1e-7."""
+    return round(weight, 6) if weight >= 0.1 else float(f"{weight:.6g}")
 
 
 def class_counts(data: Dataset, skip_bad: bool = False) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from densepred.dataset.folder import Folder
 from densepred.dataset.shapes import Shapes
-from densepred.jobs.class_weights import class_counts, median_frequency, resolve_class_weights
+from densepred.jobs.class_weights import class_counts, median_frequency, resolve_class_weights, rounded
 
 CAMVID = Path(__file__).parents[3] / "shared" / "data" / "camvid"
 
@@ -85,3 +85,11 @@ def test_the_weights_of_camvid_are_the_published_ones() -> None:
     _, weights = resolve_class_weights({"class_weights": "median_frequency"}, train)
     published = json.loads((CAMVID / "classes.json").read_text())["median_frequency_weights"]
     assert weights == pytest.approx(published, abs=2e-4)
+
+
+def test_rounding_leaves_no_class_without_a_weight() -> None:
+    counts = torch.tensor([[10**9, 3, 4]])
+    weights = [rounded(weight) for weight in median_frequency(counts).tolist()]
+    assert weights == pytest.approx([4e-9, 4 / 3, 1], rel=2e-6)
+    assert rounded(1.23456789) == 1.234568
+    assert rounded(0.0) == 0
