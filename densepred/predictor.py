@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from densepred.dataset.image_rows import Loaded, Rows, open_rows
 from densepred.dataset.intensity import white_in
 from densepred.engine import box_windows, detection_limits, ensemble, tta
 from densepred.engine.amp import Precision
-from densepred.engine.flip import HeadOutputs, with_mirror
+from densepred.engine.flip import HeadOutputs, Predict, with_mirror
 from densepred.engine.folding import fold
+from densepred.engine.grid_scales import over_scales
 from densepred.engine.row_blocks import Block, blocks
 from densepred.engine.sliding import ForwardFn, Network, Windows
 from densepred.errors import UserError
@@ -39,6 +41,7 @@ from densepred.weights.header import find_weights
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 TOGETHER = 32  # instances of an image per batch
+SAME = (1.0,)  # `scales` of the image alone
 
 
 def load(
@@ -88,7 +91,7 @@ class Predictor:
         tile: int | None = None,
         overlap: float = 0.5,
         flip: bool = False,
-        scales: Sequence[float] = (1.0,),
+        scales: Sequence[float] = SAME,
         probabilities: bool = False,
         max_pixels: int = MAX_PIXELS,
         blend: str = "gaussian",
@@ -124,39 +127,36 @@ class Predictor:
             return stored.hide(self(stored.image, *views, ready=True))
         pixels = self.read(image, max_pixels, ready)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
+        resized, word = (False, "tile") if tuple(scales) == SAME else (True, "scales")
         if self.task.codec.top_down:
-            if tile is not None or tuple(scales) != (1.0,):
-                word = "scales" if tile is None else "tile"
+            if tile is not None or resized:
                 raise UserError(f"{word}: instances are predicted one by one; leave it out")
             return self._instances(pixels, whole(size) if boxes is None else boxes, flip)
         windows = Windows(tile, overlap, blend, tile_batch)
         if tile is not None and self.streams(scales):
             return self._joined(Loaded(pixels), windows, flip, probabilities)
-        ways = list(product(scales, (False, True) if flip else (False,)))
-        if tile is None and ways == [(1.0, False)]:
-            return self.together([pixels], probabilities)[0]
         coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
-        if coarse and tuple(scales) == (1.0,) and (tile is None or self.task.codec.windowed):
-            return self._boxes(pixels, windows, flip) if tile else self.together([pixels], probabilities, flip)[0]
+        levels = max(len(spec.strides) for spec in self.task.heads.values())
+        if tile is None and (levels == 1 or not resized if coarse else not (flip or resized)):
+            return self.together([pixels], probabilities, flip, scales)[0]
+        if coarse and not resized and self.task.codec.windowed:
+            return self._boxes(pixels, windows, flip)
         if coarse:
-            word = "tile" if tile and tuple(scales) == (1.0,) else "scales"
             raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
+        ways = list(product(scales, (False, True) if flip else (False,)))
         x, frame = self._input(pixels)
         outputs = tta.average(self._network(), self.task.codec, Loaded(x[0]), ways, windows)
-        stages = {name: [value] for name, value in outputs.items()}
-        return self.task.decode(stages, [frame], False, probabilities)[0]
+        return self.task.decode({name: [value] for name, value in outputs.items()}, [frame], False, probabilities)[0]
 
     @torch.inference_mode()
-    def together(self, images: Sequence[Tensor], probabilities: bool = False, flip: bool = False) -> list[Annotation]:
-        """Predict images (C, H, W) of one size, as `read` returns them, as one batch; not for top-down models.
-
-        Several images at once are rounded otherwise than one by one, as with every batch.
-        """
+    def together(
+        self, images: Sequence[Tensor], probabilities: bool = False, flip: bool = False, scales: Sequence[float] = SAME
+    ) -> list[Annotation]:
+        """Predict images (C, H, W) of one size as one batch, which rounds otherwise than one by one; not top-down."""
         inputs, frames = zip(*map(self._input, images), strict=True)
-        x, align = torch.cat(inputs), self.model.align_corners
-        outputs = with_mirror(self._forward, self.task, x, align) if flip else self._forward(x)
-        stages = {name: [value] for name, value in outputs.items()}
-        return self.task.decode(stages, list(frames), align, probabilities)
+        x, align, predict = torch.cat(inputs), self.model.align_corners, self._mirrored() if flip else self._forward
+        outputs = predict(x) if tuple(scales) == SAME else over_scales(predict, self.task, x, scales, align)
+        return self.task.decode({name: [v] for name, v in outputs.items()}, list(frames), align, probabilities)
 
     def _boxes(self, pixels: Tensor, windows: Windows, flip: bool) -> Annotation:
         """Predict boxes window by window; an image counts once among those that reach the limit of the codec."""
@@ -166,9 +166,9 @@ class Predictor:
         detection_limits.add_full(self.task.codec, before + min(1, detection_limits.take_full(self.task.codec)))
         return found
 
-    def streams(self, scales: Sequence[float] = (1.0,)) -> bool:
+    def streams(self, scales: Sequence[float] = SAME) -> bool:
         """Return True if images can be predicted by `strips`: pixels are decoded one by one, at the image's size."""
-        return self.task.codec.pixelwise and not self.transform.transforms and tuple(scales) == (1.0,)
+        return self.task.codec.pixelwise and not self.transform.transforms and tuple(scales) == SAME
 
     @torch.inference_mode()
     def strips(
@@ -183,10 +183,10 @@ class Predictor:
             size = (int(next(iter(outputs.values())).shape[-2]), image.size[1])
             yield top, self.task.codec.decode(outputs, [Frame("image", size)], False, probabilities)[0]
 
-    def blocks(self, size: tuple[int, int], scales: Sequence[float] = (1.0,)) -> Blocks | None:
+    def blocks(self, size: tuple[int, int], scales: Sequence[float] = SAME) -> Blocks | None:
         """Return how instances of an image can be decoded by `instances`; None if they need the whole image."""
         codec, strides = self.task.codec, {spec.strides for spec in self.task.heads.values()}
-        plain = not self.transform.transforms and tuple(scales) == (1.0,) and strides == {(1,)}
+        plain = not self.transform.transforms and tuple(scales) == SAME and strides == {(1,)}
         return codec.blocks(size) if plain and isinstance(codec, Blockwise) else None
 
     @torch.inference_mode()
@@ -217,17 +217,15 @@ class Predictor:
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
         sample = Sample(pixels, Annotation(size), Frame("image", size))
         rows = (boxes[:, 2:] > boxes[:, :2]).all(1).nonzero()[:, 0].tolist()
-        found, frames = [], []
+        found, frames, predict = [], [], self._mirrored() if flip else self._forward
         for start in range(0, len(rows), TOGETHER):
             crops = [
                 self.transform(cut_out(sample, given, row), random_generator("predict", row))
                 for row in rows[start : start + TOGETHER]
             ]
             x = unit_scale(torch.stack([crop.image for crop in crops]).to(self.device))
-            align = self.model.align_corners
-            outputs = with_mirror(self._forward, self.task, x, align) if flip else self._forward(x)
             here = [crop.frame for crop in crops]
-            found += self.task.decode({name: [value] for name, value in outputs.items()}, here, align)
+            found += self.task.decode({name: [v] for name, v in predict(x).items()}, here, self.model.align_corners)
             frames += here
         return self.task.codec.merge_instances(found, frames, given)
 
@@ -294,6 +292,9 @@ class Predictor:
         with self.precision.autocast():
             outputs = self.model(x) if forward is None else forward(x)
         return {name: outputs[name][-1].float() for name in self.task.heads}
+
+    def _mirrored(self) -> Predict:
+        return partial(with_mirror, self._forward, self.task, align_corners=self.model.align_corners)
 
     def _network(self) -> Network:
         return Network(self.model, self.task.heads, self._forward, self.device)

@@ -86,6 +86,40 @@ def test_a_mirrored_view_adds_nothing_where_the_model_does_not_care(size: tuple[
         assert torch.allclose(flipped["box"], expected[:, None].expand(-1, 2, -1))
 
 
+class OneLevel(Means):
+    """A head on a grid of stride 4 and one of each pixel; neither depends on the size of the image."""
+
+    def __init__(self, info: Info) -> None:
+        self.heads = {"heat": HeadSpec(1, (4,)), "plain": HeadSpec(1)}
+
+    def unscale(self, outputs: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
+        return dict(outputs)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (37, 45), (3, 5)])
+@pytest.mark.parametrize("flip", [False, True])
+def test_sizes_of_the_image_are_averaged_on_the_grid_of_a_coarse_head(size: tuple[int, int], flip: bool) -> None:
+    """Compare with sizes one by one: each view pooled, and its cells read where those of the image lie."""
+    cpu = torch.device("cpu")
+    task = Task(Info(), OneLevel, {name: MeanSquaredError() for name in ("heat", "plain")})
+    predictor = Predictor(Pools(), task, Pipeline([]), cpu, Precision("fp32", cpu))
+    image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+    predictor(image, scales=(0.5, 1.0, 1.5), flip=flip)
+    found = task.codec.said
+    padded = F.pad(image[None, :1], (0, -size[1] % 4, 0, -size[0] % 4), mode="replicate")
+    height, width = padded.shape[-2:]
+    expected = {"heat": [], "plain": []}
+    for scale in (0.5, 1.0, 1.5):
+        rows, columns = (max(1, round(side * scale / 4)) for side in (height, width))
+        view = F.interpolate(padded, (4 * rows, 4 * columns), mode="bilinear", antialias=True)
+        cells = F.avg_pool2d(view, 4)
+        expected["heat"].append(F.interpolate(cells, (height // 4, width // 4), mode="bilinear"))
+        expected["plain"].append(F.interpolate(view, (height, width), mode="bilinear"))
+    heat = torch.stack(expected["heat"]).mean(0)[..., : -(-size[0] // 4), : -(-size[1] // 4)]
+    torch.testing.assert_close(found["heat"], heat)
+    torch.testing.assert_close(found["plain"], torch.stack(expected["plain"]).mean(0)[..., : size[0], : size[1]])
+
+
 @pytest.mark.parametrize(("options", "word"), [({"scales": (0.5, 1.0)}, "scales"), ({"tile": 16}, "tile")])
 def test_sizes_and_windows_of_coarse_heads_are_refused(options: dict[str, object], word: str) -> None:
     with pytest.raises(UserError, match=f"{word}: head box has a stride above 1; leave it out, or type flip=true"):

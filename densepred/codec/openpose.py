@@ -154,6 +154,10 @@ class OpenPose(Codec):
     def perfect_outputs(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: targets[name] for name in self.heads}
 
+    def unscale(self, outputs: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
+        """Return heat maps and directions as they are: neither depends on the size of the image."""
+        return dict(outputs)
+
     def unflip(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Mirror both heads: swap left and right, and negate the x of directions."""
         if not self.skeleton.limb_mirror:

@@ -100,10 +100,10 @@ def test_an_image_that_does_not_fit_fails_alone_in_a_batch(
     """A batch that does not fit is predicted image by image."""
     found = Predictor.together
 
-    def full(self: Predictor, pixels: list[Any], probabilities: bool = False) -> list[Annotation]:
+    def full(self: Predictor, pixels: list[Any], *options: Any) -> list[Annotation]:
         if len(pixels) > 1 or pixels[0].shape[1] == 40:
             raise RuntimeError("CUDA out of memory")
-        return found(self, pixels, probabilities)
+        return found(self, pixels, *options)
 
     monkeypatch.setattr(Predictor, "together", full)
     files = predicted(semantic, images, tmp_path / "out", "batch_size=2", "workers=0")
