@@ -40,7 +40,16 @@ class Folder(PairedFolder):
         return self._read(self.pairs[index])
 
     def _legend(self, train: Pairs) -> legend.Legend:
-        path, label_map = self._root / "classes.json", parse_label_map(self.label_map)
+        masks = [pair.mask for pair in train if pair.mask is not None]
+        label_map = parse_label_map(self.label_map)
+        found = self._named(train, label_map)
+        if found is None:
+            return legend.from_masks(masks, self.ignore_index, label_map, self.max_pixels, self.unlabelled)
+        return found.with_palettes(legend.sampled_palettes(masks, self.max_pixels))
+
+    def _named(self, train: Pairs, label_map: Mapping[int, int]) -> legend.Legend | None:
+        """Return the classes that the settings or a file name; None if neither does."""
+        path = self._root / "classes.json"
         if self.classes is not None:
             return legend.from_settings(self.classes, self.ignore_index, label_map, self.palette, self.unlabelled)
         if path.is_file():
@@ -48,5 +57,4 @@ class Folder(PairedFolder):
         folders = dict.fromkeys([self._root, *(pair.image.parent for pair in train[:1])])
         if named := class_lists.find(folders):
             return legend.from_entries(named[1], named[0], {self.ignore_index, self.unlabelled}, label_map)
-        masks = [pair.mask for pair in train if pair.mask is not None]
-        return legend.from_masks(masks, self.ignore_index, label_map, self.max_pixels, self.unlabelled)
+        return None

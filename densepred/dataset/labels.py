@@ -25,14 +25,18 @@ IN_COLOURS = (
 
 @dataclass(slots=True)
 class Labels:
-    """`ids` and `colours` map ids and colours in masks to classes or VOID; `shared` are colours of several classes."""
+    """`ids` and `colours` map ids and colours in masks to classes or VOID; `shared` are colours of several classes.
+
+    `palettes` are the colours of ids in a sample of training masks. Reading changes none of it, so that no refusal
+    depends on the order of reading.
+    """
 
     classes: tuple[str, ...]
     ids: Mapping[int, int]
     colours: Mapping[tuple[int, int, int], int] = field(default_factory=dict)
     shared: frozenset[tuple[int, int, int]] = frozenset()
+    palettes: PaletteRecord = field(repr=False, compare=False, default_factory=PaletteRecord)
     _table: np.ndarray = field(init=False, repr=False)
-    _palettes: PaletteRecord = field(init=False, repr=False, compare=False, default_factory=PaletteRecord)
 
     def __post_init__(self) -> None:
         self._table = np.full(65536, _UNKNOWN, np.int16)
@@ -69,11 +73,11 @@ class Labels:
         return torch.from_numpy(labels.astype(np.uint8))
 
     def check_palette(self, mask: np.ndarray, palette: np.ndarray, path: Path) -> None:
-        """Raise UserError if a mask's palette shows an id in the colour of another class, or of another id elsewhere.
+        """Raise UserError if a mask's palette shows an id in the colour of another class, or of another id.
 
         palette: (N, 3) uint8. Ramps of grey, as programs write without being asked, contradict nothing.
         """
-        self._palettes.check(mask, palette, path)
+        self.palettes.check(mask, palette, path)
         used = [int(value) for value in np.unique(mask) if value < len(palette)]
         if not self.colours or all(palette[value].tolist() == [value] * 3 for value in used):
             return

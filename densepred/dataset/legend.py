@@ -5,15 +5,16 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from densepred.dataset import class_file, smoothed
 from densepred.dataset.class_file import Entry
+from densepred.dataset.image_header import SAMPLED
 from densepred.dataset.labels import IN_COLOURS, Labels, number
-from densepred.dataset.mask import read_mask_palette
+from densepred.dataset.mask import has_palette, read_mask_palette
 from densepred.dataset.numbering import SHOWN, numbering
 from densepred.dataset.palette import Colour, PaletteRecord, default_palette, parse_palette
 from densepred.errors import Misfit, Notice
@@ -29,6 +30,10 @@ class Legend:
 
     palette: tuple[Colour, ...]
     labels: Labels
+
+    def with_palettes(self, palettes: PaletteRecord) -> Legend:
+        """Return the legend with the colours of ids against which masks are checked."""
+        return replace(self, labels=replace(self.labels, palettes=palettes))
 
 
 def from_json(
@@ -113,7 +118,7 @@ def from_masks(
     for path in masks[:: max(1, len(masks) // _SCANNED)]:
         mask, palette = read_mask_palette(path, limit)
         if palette is not None:
-            palettes.check(mask, palette, path)
+            palettes.add(mask, palette, path)
         if mask.ndim == 3 and (mask != mask[..., :1]).any():
             raise Misfit(f"{path}: {IN_COLOURS}", "colour_masks")
         smoothed.refuse(mask, path)
@@ -126,14 +131,30 @@ def from_masks(
     if masks and not found:
         raise UserError(f"{masks[0]}: it and the other masks hold void alone; correct dataset.ignore_index")
     if unlabelled is not None:
-        return _numbered(sorted(found), {ignore_index, unlabelled}, label_map)
+        return _numbered(sorted(found), {ignore_index, unlabelled}, label_map).with_palettes(palettes)
     ids = sorted({label_map.get(value, value) for value in found} - {VOID} | set(label_map.values()) - {VOID})
     raw_void = VOID in found and VOID not in label_map
     if not raw_void and ids == list(range(len(ids))):
         if not label_map:
             doubt_ids(highest, found)
-        return from_settings(len(ids), ignore_index, label_map)
+        return from_settings(len(ids), ignore_index, label_map).with_palettes(palettes)
     raise Misfit(_of_gap(found, each, bool(label_map)), "gaps_in_labels", sorted(found))
+
+
+def sampled_palettes(masks: Sequence[Path], limit: int) -> PaletteRecord:
+    """Return the colours of ids in an evenly spread sample of masks; those that cannot be read are passed over.
+
+    Raises UserError if two masks of the sample contradict one another.
+    """
+    found = PaletteRecord()
+    for path in masks[:: max(1, len(masks) // SAMPLED)]:
+        try:
+            mask, palette = read_mask_palette(path, limit) if has_palette(path, limit) else (None, None)
+        except UserError:  # which reading the sample tells
+            continue
+        if mask is not None and palette is not None:
+            found.add(mask, palette, path)
+    return found
 
 
 def _numbered(ids: Sequence[int], void: set[int | None], label_map: Mapping[int, int]) -> Legend:

@@ -50,6 +50,14 @@ def read_mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[n
         return ids, None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
 
 
+def has_palette(path: Path, max_pixels: int = MAX_PIXELS) -> bool:
+    """Look into the header of a mask for a palette. Raises UserError if the file cannot be opened."""
+    if path.suffix.lower() not in (".png", ".tif", ".tiff", ".gif", ".bmp"):
+        return False
+    with opened(path, max_pixels) as image:
+        return image.mode == "P"
+
+
 def _mask_values(raster: Raster) -> np.ndarray:
     """Return the values (H, W) or (H, W, 3) of a mask that Pillow does not read."""
     if raster.lossy:

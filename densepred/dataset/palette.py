@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,23 +85,32 @@ class PaletteRecord:
     def __init__(self) -> None:
         self._first: dict[Colour, tuple[int, Path]] = {}
 
+    def add(self, mask: np.ndarray, palette: np.ndarray, path: Path) -> None:
+        """Record the colours of a mask. Raises UserError if a recorded one has another id there."""
+        self.check(mask, palette, path)
+        for value, colour in _shown(mask, palette):
+            self._first.setdefault(colour, (value, path))
+
     def check(self, mask: np.ndarray, palette: np.ndarray, path: Path) -> None:
-        """Raise UserError if an earlier mask shows a colour of this one under another id.
+        """Raise UserError if a mask shows a recorded colour under another id. Nothing is recorded.
 
         mask: (H, W) ids; palette: (N, 3) uint8. A colour of several ids of one mask decides nothing.
         """
-        used = [int(value) for value in np.unique(mask) if value < len(palette)]
-        colours = [colour_of(palette, value) for value in used]
-        for value, colour in zip(used, colours, strict=True):
-            if colours.count(colour) > 1:
-                continue
-            before, where = self._first.setdefault(colour, (value, path))
+        for value, colour in _shown(mask, palette):
+            before, where = self._first.get(colour, (value, path))
             if before != value:
                 raise UserError(
                     f"{path}: its palette gives the colour {colour} to the id {value}, that of {where} to {before}; if "
                     "colours are right, save all masks as RGB and list the colours in classes.json, if ids are right, "
                     "save the masks as grey"
                 )
+
+
+def _shown(mask: np.ndarray, palette: np.ndarray) -> list[tuple[int, Colour]]:
+    """Return the ids in a mask with their colours, without colours of several ids."""
+    used = [(int(value), colour_of(palette, int(value))) for value in np.unique(mask) if value < len(palette)]
+    times = Counter(colour for _, colour in used)
+    return [(value, colour) for value, colour in used if times[colour] == 1]
 
 
 def colour_of(palette: np.ndarray, value: int) -> Colour:
