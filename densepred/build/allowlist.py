@@ -90,9 +90,19 @@ def _numbers(values: Any, low: float) -> bool:
     return len(values) <= MOST and all(math.isfinite(value) and low <= value <= WIDEST for value in values)
 
 
+def _window(value: Any, channels: Any) -> bool:
+    """Check for a center and a width above 0, or for these per channel."""
+    if value is None:
+        return True
+    nested = any(isinstance(row, list | tuple) for row in value)
+    rows = value if nested else [value]
+    whole = all(isinstance(row, list | tuple) and len(row) == 2 and row[1] > 0 for row in rows)
+    return whole and (not nested or len(rows) == channels)
+
+
 PLAUSIBLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "bands": lambda info: len(info["bands"]) in (0, info.get("channels", 3)) and _indices(info["bands"], MOST, None),
-    "window": lambda info: info["window"] is None or (len(info["window"]) == 2 and info["window"][1] > 0),
+    "window": lambda info: _window(info["window"], info.get("channels", 3)),
     "classes": lambda info: _words(info["classes"]),
     "keypoints": lambda info: _words(info["keypoints"]),
     "provides": lambda info: set(info["provides"]) <= {field.name for field in fields(Annotation)},

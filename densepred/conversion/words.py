@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+from densepred.dataset.intensity import windows
 from densepred.home import override
 from densepred.types import Info
 
@@ -24,6 +25,11 @@ def located(root: Path, info: Info) -> str:
     """
     words = [override("dataset.root", root), *([f"dataset.max_value={info.max_value}"] if info.max_value else [])]
     if info.window is not None and not info.bands:
-        center, width = (repr(value).removesuffix(".0") for value in info.window)
-        words.append(f"dataset.window=[{center},{width}]")
+        pairs = [f"[{_plain(center)},{_plain(width)}]" for center, width in windows(info.window)]
+        several = ",".join(pairs)
+        words.append(f"dataset.window={several if len(pairs) == 1 else f'[{several}]'}")
     return " ".join(map(shell, words))
+
+
+def _plain(value: float) -> str:
+    return repr(value).removesuffix(".0")

@@ -9,7 +9,7 @@ from pathlib import Path
 from densepred.dataset import nodata
 from densepred.dataset.image import highest, orientation_of, turned_by_decoding
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, opened, pages
-from densepred.dataset.intensity import white_of
+from densepred.dataset.intensity import limits, white_of
 from densepred.dataset.raster import open_raster
 from densepred.types import Info, UserError
 
@@ -104,12 +104,10 @@ def describe(headers: Sequence[Header], info: Info) -> str:
     what = f"{info.channels} channel{'s' if info.channels > 1 else ''}"
     parts = [f"{what} of {depths}, {size}"]
     if info.window is not None:
-        center, width = info.window
-        low, high = center - width / 2, center + width / 2
         if plain := sum(header.depth == "8 bits" for header in headers):
             parts.append(f"dataset.window changes none of the {plain} of {len(headers)} that have 8 bits")
         if plain < len(headers):
-            parts.append(f"{low:g} is black and {high:g} white, clipped beyond (dataset.window)")
+            parts.append(limits(info.window))
     elif any(header.wide for header in headers):
         white = info.max_value
         parts.append("the type tells white" if white is None else f"white is {white} (dataset.max_value sets it)")

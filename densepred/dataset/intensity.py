@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from densepred.types import WHITE, Info, UserError
+from densepred.errors import UserError, shown
+from densepred.types import WHITE, Info, Window
 
 Channels = int | Sequence[int] | None
 """The number of channels that an image is converted to, or the bands that it is made of, from 1; None: as stored."""
-White = int | Sequence[float] | None
+White = int | Window | None
 """White in integers above 8 bits, or the window of values that are no bytes: its center and width. None: by type."""
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits of a value as cameras deliver them, whatever the type of the file."""
@@ -24,15 +27,53 @@ def white_in(info: Info) -> White:
     return info.window or info.max_value
 
 
-def check_window(window: Sequence[float] | None) -> None:
-    """Raise UserError unless this is a center and a width above 0."""
-    if window is not None and (len(window) != 2 or not window[1] > 0):
-        raise UserError(f"dataset.window: {list(window)}; give [center,width], such as [40,400]")
+def as_window(window: Sequence[Any] | None) -> Window | None:
+    """Return a window as numbers. Raises UserError unless it is a center and a width above 0, or these per channel."""
+    if window is None:
+        return None
+    nested = any(isinstance(row, Sequence) and not isinstance(row, str) for row in window)
+    rows = list[Any](window) if nested else [window]
+    if not rows or not all(map(_is_pair, rows)):
+        fact = f"dataset.window: {shown([list(row) if isinstance(row, Sequence) else row for row in rows])}"
+        raise UserError(f"{fact}; give [center,width], such as [40,400], or a list of these per channel")
+    pairs = tuple((float(center), float(width)) for center, width in rows)
+    return pairs if nested else pairs[0]
 
 
-def windowed(values: np.ndarray, window: Sequence[float]) -> np.ndarray:
-    """Map the window, from center - width / 2 to center + width / 2, to [0, 1]; values beyond are clipped. float32."""
-    center, width = window
+def _is_pair(row: Any) -> bool:
+    return isinstance(row, Sequence) and len(row) == 2 and all(map(_is_number, row)) and row[1] > 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def windows(window: Window) -> list[tuple[float, float]]:
+    """Return the centers and widths of a window: one of all channels, or one per channel."""
+    return [(float(center), float(width)) for center, width in np.reshape(window, (-1, 2)).tolist()]
+
+
+def check_channels(window: Window, channels: int, path: Path) -> None:
+    """Raise UserError if a window is that of another number of channels than a file has."""
+    if (count := len(windows(window))) not in (1, channels):
+        fact = f"{path}: has {channels} channels, and dataset.window is that of {count}"
+        raise UserError(f"{fact}; give an image of these channels, or one [center,width] for all")
+
+
+def limits(window: Window) -> str:
+    """Return what a window makes black and white, in words."""
+    ends = [(center - width / 2, center + width / 2) for center, width in windows(window)]
+    low, high = (", ".join(f"{one:g}" for one in column) for column in zip(*ends, strict=True))
+    of = f", of {len(ends)} channels" if len(ends) > 1 else ""
+    return f"{low} is black and {high} white{of}, clipped beyond (dataset.window)"
+
+
+def windowed(values: np.ndarray, window: Window) -> np.ndarray:
+    """Map the window of (H, W, C) values, from center - width / 2 to center + width / 2, to [0, 1].
+
+    Values beyond are clipped. float32
+    """
+    center, width = np.reshape(window, (-1, 2)).astype(np.float64).T
     return np.clip((values.astype(np.float64) - center) / width + 0.5, 0, 1).astype(np.float32)
 
 
@@ -45,8 +86,10 @@ def unit(values: np.ndarray, path: Path, max_value: White) -> np.ndarray:
     values = values[..., None] if values.ndim == 2 else values
     if values.dtype == np.uint8:
         return np.array(values)
-    window = max_value if isinstance(max_value, Sequence) else None
-    max_value = None if isinstance(max_value, Sequence) else max_value
+    window = max_value if isinstance(max_value, tuple) else None
+    max_value = None if isinstance(max_value, tuple) else max_value
+    if window is not None:
+        check_channels(window, values.shape[2], path)
     if window is not None and values.dtype.kind in "iu":
         return windowed(values, window)
     if values.dtype.kind in "iu":

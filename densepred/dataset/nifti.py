@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from densepred.dataset import class_lists, legend, name_list, nifti_file, paths,
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.division import chosen_fold, tell_named
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.intensity import check_window, unit
+from densepred.dataset.intensity import as_window, check_channels, unit
 from densepred.dataset.labels import parse_label_map
 from densepred.dataset.volume_cases import Case
 from densepred.errors import UserError
@@ -32,8 +33,8 @@ class Nifti(Dataset):
     """Every slice across `axis` is an image. All slices of a case are in one split.
 
     Channels are the files `case_0000`, `case_0001`, ... of a case, or a fourth axis. Slices are turned as radiologists
-    view them, however a volume is stored. `window` None is that of the middle 99 % of the training values. `list` is
-    nnU-Net's splits_final.json, of which `fold` is one, or a text file of names with {split} in its path.
+    view them, however a volume is stored. `window` None is that of the middle 99 % of the training values, per channel.
+    `list` is nnU-Net's splits_final.json, of which `fold` is one, or a text file of names with {split} in its path.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Nifti(Dataset):
         classes: Sequence[str] | int | None = None,
         ignore_index: int | None = None,
         label_map: Mapping[int, int] | None = None,
-        window: Sequence[float] | None = None,
+        window: Sequence[Any] | None = None,
         list: str | None = None,
         seed: int = 0,
         group: str | None = None,
@@ -58,7 +59,7 @@ class Nifti(Dataset):
     ) -> None:
         choose("dataset.axis", axis, tuple(nifti_file.AXES))
         choose("dataset.unpaired", unpaired, ("refuse", "skip"))
-        check_window(window)
+        shown = as_window(window)
         self._root, self._axis, self._name = paths.dataset_root(root), nifti_file.AXES[axis], axis
         self._folders, self._unpaired, self._max_pixels = (images, masks), unpaired, max_pixels
         known = paths.known_splits(splits, SPLITS)
@@ -68,8 +69,8 @@ class Nifti(Dataset):
         train = self.cases if split == "train" else self._cases(Choice("train", known, seed, group, chosen))
         found = self._legend(train, classes, ignore_index, parse_label_map(label_map))
         self._labels = found.labels
-        shown = volume_cases.window(train, self._axis) if window is None else window
-        self._window = (float(shown[0]), float(shown[1]))
+        self._window = volume_cases.window(train, self._axis) if shown is None else shown
+        check_channels(self._window, train[0].channels, train[0].images[0].path)
         mean, std = volume_cases.statistics(train, self._axis, self._window)
         self.info = Info(
             found.labels.classes,

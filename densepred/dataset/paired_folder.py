@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from densepred.contracts import Dataset
 from densepred.dataset import orientation
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import check_white, describe, measure_white, read_headers
-from densepred.dataset.intensity import check_window
+from densepred.dataset.intensity import as_window
 from densepred.dataset.pair_search import Pairs, PairSearch
 from densepred.dataset.reader import statistics
 from densepred.types import Info
@@ -24,7 +25,7 @@ class PairedFolder(PairSearch, Dataset):
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
     max_value: int | None = None
-    window: Sequence[float] | None = None  # center and width
+    window: Sequence[Any] | None = None  # center and width, or those of each channel
     exif: str = "auto"
     max_pixels: int = MAX_PIXELS
 
@@ -39,8 +40,7 @@ class PairedFolder(PairSearch, Dataset):
         headers = read_headers([pair.image for pair in train], self.max_pixels, strict=self.channels is None)
         if self.max_value is not None:
             check_white(self.max_value)
-        check_window(self.window)
-        window = None if self.window is None else (float(self.window[0]), float(self.window[1]))
+        window = as_window(self.window)
         reads = max(header.channels for header in headers) if self.channels is None else self.channels
         bands = tuple(reads) if isinstance(reads, Sequence) else ()
         white = self.max_value

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from densepred.dataset.facts import counted
-from densepred.dataset.intensity import windowed
+from densepred.dataset.intensity import limits, windowed
 from densepred.dataset.legend import doubt_ids
 from densepred.dataset.nifti_file import Volume, check_alike, is_volume, read_header, stem
 from densepred.errors import Misfit, Notice, UserError
-from densepred.types import VOID
+from densepred.types import VOID, Window
 
 CHANNEL = re.compile(r"(.+)_(\d{4})", re.ASCII)
 """nnU-Net's end of the name of a channel."""
@@ -126,25 +126,28 @@ def _sample(cases: Sequence[Case], axis: int) -> list[np.ndarray]:
     return [case.slice(axis, number) for case, number in slices[:: max(1, len(slices) // SAMPLED)]]
 
 
-def window(cases: Sequence[Case], axis: int) -> tuple[float, float]:
-    """Return center and width of the values from DARK to BRIGHT in a sample of slices."""
-    values = np.concatenate([one[np.isfinite(one)] for one in _sample(cases, axis)])
+def window(cases: Sequence[Case], axis: int) -> Window:
+    """Return center and width of the values from DARK to BRIGHT in a sample of slices; of each channel, if several."""
+    sample = np.concatenate([one.reshape(-1, one.shape[2]) for one in _sample(cases, axis)])
+    found = [_middle(channel[np.isfinite(channel)], cases[0]) for channel in sample.T]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _middle(values: np.ndarray, case: Case) -> tuple[float, float]:
     if not values.size:
-        raise UserError(f"{cases[0].images[0].path}: it and others hold no finite value; save them again")
+        raise UserError(f"{case.images[0].path}: it and others hold no finite value; save them again")
     low, high = np.percentile(values, (DARK, BRIGHT))
     return round(float(low + high) / 2, 4), round(float(high - low), 4) or 1.0
 
 
-def statistics(
-    cases: Sequence[Case], axis: int, shown: tuple[float, float]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics(cases: Sequence[Case], axis: int, shown: Window) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and std per channel of a sample of slices, in a window."""
     values = np.concatenate([windowed(one, shown).reshape(-1, one.shape[2]) for one in _sample(cases, axis)])
     mean, std = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64).clip(1e-3)
     return tuple(round(float(one), 4) for one in mean), tuple(round(float(one), 4) for one in std)
 
 
-def describe(cases: Sequence[Case], axis: int, plane: str, shown: tuple[float, float]) -> str:
+def describe(cases: Sequence[Case], axis: int, plane: str, shown: Window) -> str:
     """Describe slices, spacing, orientation and window in one line."""
     sizes = sorted({case.mask.plane(axis) for case in cases})
     size = "x".join(map(str, sizes[0])) + (f" to {'x'.join(map(str, sizes[-1]))}" if len(sizes) > 1 else "")
@@ -153,13 +156,12 @@ def describe(cases: Sequence[Case], axis: int, plane: str, shown: tuple[float, f
     stored = ", ".join(f"{times} {codes}" for codes, times in Counter(case.mask.stored for case in cases).most_common())
     count = sum(case.shape[axis] for case in cases)
     rows = f"rows to the {'back' if axis == 2 else 'foot'} and columns to the {'back' if axis == 0 else 'left'}"
-    low, high = shown[0] - shown[1] / 2, shown[0] + shown[1] / 2
     channels = f"{cases[0].channels} channel{'s' * (cases[0].channels > 1)}"
     facts = f"{count} {plane} slices of {len(cases)} volume{'s' * (len(cases) > 1)} (stored {stored}), {channels}"
     parts = (
         f"{facts}, {size}, {rows}",
         f"pixels of {_range(pixels)} mm, slices {_range(gaps)} mm apart",
-        f"{low:g} is black and {high:g} white, clipped beyond (dataset.window)",
+        limits(shown),
     )
     return "; ".join(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from densepred.dataset.folder import Folder
 from densepred.dataset.nifti import Nifti
 from densepred.errors import Notice, UserError
+from densepred.types import Info
 from tests.dataset.nifti_tree import SHAPE, affine, save, tree, write
 
 nibabel = pytest.importorskip("nibabel")
@@ -64,7 +66,7 @@ def test_classes_of_dataset_json_and_splits_by_case(tmp_path: Path) -> None:
 
 
 def test_the_window_is_that_of_the_middle_of_the_training_values(tmp_path: Path) -> None:
-    image, _ = save(tmp_path, "a")
+    image, _ = save(tmp_path, "a", channels=1)
     window = Nifti(str(tmp_path), splits=ALL).info.window
     low, high = np.percentile(image, (0.5, 99.5))
     assert window == pytest.approx(((low + high) / 2, high - low), abs=1e-3)
@@ -149,3 +151,34 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(whole)
     refused(tmp_path, "pixels", max_pixels=10)
     refused(tmp_path / "labelsTr", "imagesTr: holds no .nii")
+
+
+def test_each_channel_has_a_window_of_its_own(tmp_path: Path) -> None:
+    """CT in thousands beside a map of 0 to 1, which the window of both together would make flat."""
+    volumes = [save(tmp_path, f"case{number}", channels=2)[0] for number in range(4)]
+    for number, volume in enumerate(volumes):
+        volume[1] /= 1e4
+        for channel in (0, 1):
+            write(tmp_path / f"imagesTr/case{number}_{channel:04d}.nii.gz", volume[channel])
+    data = Nifti(str(tmp_path), splits=ALL, classes=3)
+    values = np.stack(volumes, 1).reshape(2, -1)
+    low, high = np.percentile(values, (0.5, 99.5), axis=1)
+    assert data.info.window is not None
+    assert np.allclose(np.array(data.info.window), np.stack(((low + high) / 2, high - low), 1), atol=1e-4)
+    images = torch.stack([data[i].image for i in range(len(data))])
+    assert torch.allclose(images.mean((0, 2, 3)), torch.tensor(data.info.mean), atol=2e-4)
+    assert float(images[:, 1].std()) > 0.1
+    assert "of 2 channels, clipped beyond (dataset.window)" in data.images_line()
+    restored = Info.from_json(json.loads(json.dumps(data.info.to_json())))
+    assert restored == data.info
+    typed = Nifti(str(tmp_path), splits=ALL, classes=3, window=[list(pair) for pair in np.array(data.info.window)])
+    assert torch.equal(typed[0].image, data[0].image)
+
+
+def test_windows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    save(tmp_path, "case0")
+    for window in ([[0, 1], [0, 0]], [[0, 1], 3], [0], "ab"):
+        with pytest.raises(UserError, match=r"dataset\.window: .*give \[center,width\]"):
+            Nifti(str(tmp_path), splits=ALL, classes=3, window=window)
+    with pytest.raises(UserError, match=r"has 2 channels, and dataset\.window is that of 3"):
+        Nifti(str(tmp_path), splits=ALL, classes=3, window=[[0, 1]] * 3)
