@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from densepred.dataset import class_lists, legend
+from densepred.dataset.image_header import SAMPLED
 from densepred.dataset.intensity import white_in
 from densepred.dataset.labels import parse_label_map
 from densepred.dataset.paired_folder import PairedFolder, Pairs
@@ -28,7 +29,7 @@ class Folder(PairedFolder):
     unlabelled: int | None = None
 
     def __post_init__(self) -> None:
-        train = self.find_pairs()
+        train = self.usable_pairs(legend.SCANNED if self.classes is None else SAMPLED)
         labels, info = None, Info(provides=())
         if self.masks is not None:
             found = self._legend(train)

@@ -46,7 +46,7 @@ class InstanceFolder(PairedFolder):
         names = instance_ids.class_names(self.classes)
         self._ids = instance_ids.from_settings(names, self.things, self.divisor, self.ignore_index, self.label_map)
         palette = default_palette(len(names)) if self.palette is None else parse_palette(self.palette, len(names))
-        train = self.find_pairs()
+        train = self.usable_pairs()
         self._refuse_class_masks(train)
         info = Info(provides=())
         if self.masks is not None:

@@ -21,7 +21,7 @@ from densepred.errors import Misfit, Notice
 from densepred.types import VOID, UserError
 
 NUMBERED = 3  # different highest ids from which masks that leave none out seem to number instances
-_SCANNED = 400  # up to twice as many masks are read, which takes a few seconds
+SCANNED = 400  # up to twice as many masks are read, which takes a few seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def from_masks(
     """
     found: dict[int, Path] = {}
     palettes, highest, each = PaletteRecord(), list[int | None](), list[frozenset[int]]()
-    for path in masks[:: max(1, len(masks) // _SCANNED)]:
+    for path in masks[:: max(1, len(masks) // SCANNED)]:
         mask, palette = read_mask_palette(path, limit)
         if palette is not None:
             palettes.add(mask, palette, path)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from densepred.contracts import Dataset
-from densepred.dataset import orientation
+from densepred.dataset import orientation, unreadable
 from densepred.dataset.image_file import MAX_PIXELS
-from densepred.dataset.image_header import check_white, describe, measure_white, read_headers
+from densepred.dataset.image_header import SAMPLED, check_white, describe, measure_white, read_headers
 from densepred.dataset.intensity import as_window
 from densepred.dataset.pair_search import Pairs, PairSearch
 from densepred.dataset.reader import statistics
+from densepred.nn import choose
 from densepred.types import Info
 
 
@@ -28,6 +29,13 @@ class PairedFolder(PairSearch, Dataset):
     window: Sequence[Any] | None = None  # center and width, or those of each channel
     exif: str = "auto"
     max_pixels: int = MAX_PIXELS
+    on_bad: str = "error"  # skip: what cannot be read is left out of classes and statistics
+
+    def usable_pairs(self, sampled: int = SAMPLED) -> Pairs:
+        """Set `pairs`, and return those of training that classes and statistics are measured in."""
+        choose("data.on_bad", self.on_bad, ("error", "skip"))
+        train = self.find_pairs()
+        return unreadable.without(train, sampled, self.max_pixels) if self.on_bad == "skip" else train
 
     def __len__(self) -> int:
         return len(self.pairs)
