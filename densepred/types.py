@@ -47,9 +47,6 @@ ChannelAxes = dict[str, dict[int, tuple[str | int, ...]]]
 `{"heads.semantic.weight": {0: ("semantic",)}}`: one row per channel of the head `semantic`."""
 
 
-Window = tuple[float, float] | tuple[tuple[float, float], ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Info:
     """Description of a dataset: classes, keypoints, channels. Every checkpoint holds it as JSON."""
@@ -66,7 +63,7 @@ class Info:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of images in [0, 1], one per channel
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     provides: tuple[str, ...] = ("semantic",)  # the fields of Annotation that its ground truth fills
-    window: Window | None = None  # center and width of the values of images that are no bytes, or those of each channel
+    window: tuple[Any, ...] | None = None  # center and width of values that are no bytes, or those of each channel
     max_value: int | None = None  # white in images of integers above 8 bits; None if training saw no such image
     exif: str = "auto"  # orientation of the labels: stored, upright; auto (unknown) is read as upright
 

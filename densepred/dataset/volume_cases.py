@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from densepred.dataset.facts import counted
-from densepred.dataset.intensity import limits, windowed
+from densepred.dataset.intensity import Window, limits, windowed
 from densepred.dataset.legend import doubt_ids
 from densepred.dataset.nifti_file import Volume, check_alike, is_volume, read_header, stem
 from densepred.errors import Misfit, Notice, UserError
-from densepred.types import VOID, Window
+from densepred.types import VOID
 
 CHANNEL = re.compile(r"(.+)_(\d{4})", re.ASCII)
 """nnU-Net's end of the name of a channel."""

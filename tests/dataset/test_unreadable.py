@@ -51,7 +51,7 @@ def test_maps_of_instances_are_passed_over_too(root: Path) -> None:
         assert len(InstanceFolder(str(root), masks="masks/{split}", on_bad="skip")) == 6
 
 
-def test_a_fault_of_all_files_is_told_as_before(root: Path) -> None:
+def test_a_fault_of_all_files_is_an_error_as_before(root: Path) -> None:
     for path in (root / "images/train").iterdir():
         path.write_bytes(b"no image")
     with pytest.raises(UserError, match=r"00\.png: cannot be read"):
