@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def write(image: Tensor, place: Path, source: Path | None, info: Info, max_pixel
     path = place.with_name(f"{place.name}.png")
     values = image.permute(1, 2, 0).numpy()
     max_value = white_in(info)
-    white = WHITE if isinstance(max_value, tuple) else max_value or WHITE
+    white = WHITE if isinstance(max_value, Sequence) else max_value or WHITE
     if image.dtype == torch.uint8 and len(image) in (1, 3):
         Image.fromarray(np.ascontiguousarray(values.squeeze(2) if len(image) == 1 else values)).save(path)
         return path

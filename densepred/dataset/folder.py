@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from densepred.dataset import class_lists, legend
+from densepred.dataset import class_lists, legend, nodata
 from densepred.dataset.image_header import SAMPLED
 from densepred.dataset.intensity import white_in
 from densepred.dataset.labels import parse_label_map
@@ -35,7 +35,8 @@ class Folder(PairedFolder):
             found = self._legend(train)
             labels, info = found.labels, Info(found.labels.classes, palette=found.palette)
         self.info = self.with_statistics(info, train)
-        self._read = Reader(labels, self.info.reads, self.max_pixels, self.exif, white_in(self.info))
+        kept = frozenset(parse_label_map(self.label_map))
+        self._read = Reader(labels, self.info.reads, self.max_pixels, self.exif, white_in(self.info), kept)
 
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])
@@ -43,6 +44,7 @@ class Folder(PairedFolder):
     def _legend(self, train: Pairs) -> legend.Legend:
         masks = [pair.mask for pair in train if pair.mask is not None]
         label_map = parse_label_map(self.label_map)
+        nodata.tell_in_labels(masks, label_map)
         found = self._named(train, label_map)
         if found is None:
             return legend.from_masks(masks, self.ignore_index, label_map, self.max_pixels, self.unlabelled)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 import torch
 
-from densepred.dataset.mask import read_mask
+from densepred.dataset.mask import read_mask_void
 from densepred.ops.boxes import from_ids
 from densepred.ops.regions.components import components
 from densepred.types import VOID, Annotation, UserError
@@ -22,14 +22,19 @@ Classify = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 def read_ids(path: Path, max_pixels: int) -> np.ndarray:
     """Return the ids (H, W) of a file of 1, 8, 16 or 32 bits, integers of 0 or more."""
-    ids = read_mask(path, max_pixels)
+    return read_ids_void(path, max_pixels)[0]
+
+
+def read_ids_void(path: Path, max_pixels: int, kept: Collection[int] = (0,)) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the ids, and where the file has no data (GDAL_NODATA), (H, W) bool: 0, "none", is `kept` as an id."""
+    ids, _, void = read_mask_void(path, max_pixels, kept)
     if ids.ndim == 3:
         if (ids != ids[..., :1]).any():
             raise UserError(f"{path}: the ids are coded by colours; save them as 16-bit grey PNG")
         ids = ids[..., 0]
     if int(ids.min()) < 0:
         raise UserError(f"{path}: holds the id {int(ids.min())}; ids are 0 (none) and above, so correct the map")
-    return ids
+    return ids, void
 
 
 def annotate(ids: np.ndarray, classify: Classify, things: Collection[int]) -> Annotation:

@@ -9,16 +9,17 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
+import torch
 
-from densepred.dataset import instance_ids
+from densepred.dataset import instance_ids, nodata
 from densepred.dataset.facts import counted
-from densepred.dataset.id_map import annotate, read_ids, separate_parts
+from densepred.dataset.id_map import annotate, read_ids, read_ids_void, separate_parts
 from densepred.dataset.intensity import white_in
 from densepred.dataset.paired_folder import PairedFolder, Pairs
 from densepred.dataset.palette import default_palette, parse_palette
 from densepred.dataset.reader import Reader
 from densepred.errors import Notice
-from densepred.types import Frame, Info, Sample, UserError
+from densepred.types import VOID, Frame, Info, Sample, UserError
 
 PEEKED = 8  # maps that are searched for ids before a run
 
@@ -48,6 +49,7 @@ class InstanceFolder(PairedFolder):
         palette = default_palette(len(names)) if self.palette is None else parse_palette(self.palette, len(names))
         train = self.usable_pairs()
         self._refuse_class_masks(train)
+        nodata.tell_in_labels([pair.mask for pair in train if pair.mask is not None], (0,))
         info = Info(provides=())
         if self.masks is not None:
             provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore")
@@ -59,8 +61,11 @@ class InstanceFolder(PairedFolder):
         pair = self.pairs[index]
         if pair.mask is None:
             return self._read(pair)
-        ids = read_ids(pair.mask, self.max_pixels)
+        ids, void = read_ids_void(pair.mask, self.max_pixels)
         truth = annotate(ids, partial(self._ids.classify, path=pair.mask), self._ids.things)
+        if void is not None:
+            holes = torch.from_numpy(void)
+            truth.need("semantic")[holes], truth.need("ignore")[holes] = VOID, True
         image = self._read.image(pair.image, truth, f"the map {pair.mask}")
         return Sample(image, truth, Frame(pair.id, truth.size))
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from densepred.errors import UserError, shown
 from densepred.types import WHITE, Info
 
-Window = tuple[float, float] | tuple[tuple[float, float], ...]
+Window = Sequence[float] | Sequence[tuple[float, float]]
 """Center and width of the values that become black to white, in all channels or in each."""
 Channels = int | Sequence[int] | None
 """The number of channels that an image is converted to, or the bands that it is made of, from 1; None: as stored."""
@@ -88,8 +88,8 @@ def unit(values: np.ndarray, path: Path, max_value: White) -> np.ndarray:
     values = values[..., None] if values.ndim == 2 else values
     if values.dtype == np.uint8:
         return np.array(values)
-    window = max_value if isinstance(max_value, tuple) else None
-    max_value = None if isinstance(max_value, tuple) else max_value
+    window = max_value if isinstance(max_value, Sequence) else None
+    max_value = None if isinstance(max_value, Sequence) else max_value
     if window is not None:
         check_channels(window, values.shape[2], path)
     if window is not None and values.dtype.kind in "iu":

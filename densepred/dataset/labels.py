@@ -50,14 +50,17 @@ class Labels:
                 )
             self._table[value] = label
 
-    def encode(self, mask: np.ndarray, path: Path) -> Tensor:
+    def encode(self, mask: np.ndarray, path: Path, void: np.ndarray | None = None) -> Tensor:
         """Return the class map of a mask of ids or colours.
 
         mask: (H, W) or (H, W, 3) integers
+        void: (H, W) bool, where the mask has no data
         returns: (H, W) uint8, VOID where unknown
 
         Raises UserError, with the file `path`, if an id or colour is of no class.
         """
+        if void is not None:
+            return self._around(mask, path, void)
         if mask.ndim == 3 and not self.colours and not self.shared:
             mask = _grey(mask, path)
         if mask.ndim == 3:
@@ -71,6 +74,16 @@ class Labels:
             smoothed.refuse(mask, path)
             raise self._unknown(path, int(mask[labels == _UNKNOWN][0]), np.unique(mask))
         return torch.from_numpy(labels.astype(np.uint8))
+
+    def _around(self, mask: np.ndarray, path: Path, void: np.ndarray) -> Tensor:
+        """Return the class map of a mask with holes, whose values need not be labels."""
+        if void.all():
+            return torch.full(void.shape, VOID, dtype=torch.uint8)
+        filled = np.array(mask)
+        filled[void] = mask[~void][0]
+        labels = self.encode(filled, path)
+        labels[torch.from_numpy(void)] = VOID
+        return labels
 
     def check_palette(self, mask: np.ndarray, palette: np.ndarray, path: Path) -> None:
         """Raise UserError if a mask's palette shows an id in the colour of another class, or of another id.

@@ -14,7 +14,8 @@ from densepred.dataset import class_file, smoothed
 from densepred.dataset.class_file import Entry
 from densepred.dataset.image_header import SAMPLED
 from densepred.dataset.labels import IN_COLOURS, Labels, number
-from densepred.dataset.mask import has_palette, read_mask_palette
+from densepred.dataset.mask import has_palette, read_mask_palette, read_mask_void
+from densepred.dataset.nodata import declared
 from densepred.dataset.numbering import SHOWN, numbering
 from densepred.dataset.palette import Colour, PaletteRecord, default_palette, parse_palette
 from densepred.errors import Misfit, Notice
@@ -114,15 +115,17 @@ def from_masks(
     `unlabelled`, the others are numbered in their order.
     """
     found: dict[int, Path] = {}
-    palettes, highest, each = PaletteRecord(), list[int | None](), list[frozenset[int]]()
+    palettes, highest, each, empty = PaletteRecord(), list[int | None](), list[frozenset[int]](), False
     for path in masks[:: max(1, len(masks) // SCANNED)]:
-        mask, palette = read_mask_palette(path, limit)
+        mask, palette, void = read_mask_void(path, limit, label_map)
+        empty |= void is not None and declared(path) == 0
         if palette is not None:
             palettes.add(mask, palette, path)
         if mask.ndim == 3 and (mask != mask[..., :1]).any():
             raise Misfit(f"{path}: {IN_COLOURS}", "colour_masks")
         smoothed.refuse(mask, path)
-        values = [value for value in np.unique(mask).tolist() if value not in (ignore_index, unlabelled)]
+        held = mask if void is None else mask[~void]
+        values = [value for value in np.unique(held).tolist() if value not in (ignore_index, unlabelled)]
         each.append(frozenset(values))
         if values:
             highest.append(values[-1] if values == list(range(len(values))) else None)
@@ -130,6 +133,8 @@ def from_masks(
             found.setdefault(value, path)
     if masks and not found:
         raise UserError(f"{masks[0]}: it and the other masks hold void alone; correct dataset.ignore_index")
+    if unlabelled is None and empty and 0 not in found:
+        unlabelled = 0  # classes begin at 1, below them is no data
     if unlabelled is not None:
         return _numbered(sorted(found), {ignore_index, unlabelled}, label_map).with_palettes(palettes)
     ids = sorted({label_map.get(value, value) for value in found} - {VOID} | set(label_map.values()) - {VOID})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 
-from densepred.dataset import image_layout
+from densepred.dataset import image_layout, nodata
 from densepred.dataset.image import inverted, refuse_hidden_bits, turn_back, turned_by_decoding
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, opened, pages, scaled_values
 from densepred.dataset.raster import Raster, open_raster
@@ -37,8 +39,36 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 def read_mask_palette(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, np.ndarray | None]:
     """Return a mask as `read_mask` does, and its palette (N, 3) uint8; None without one."""
     path = Path(path)
+    values, palette = _stored(path, max_pixels)
+    return _whole(values, path), palette
+
+
+class Mask(NamedTuple):
+    """The ids (H, W) or colours (H, W, 3) of a mask, its palette (N, 3) uint8, and where it has no data, as bool."""
+
+    values: np.ndarray
+    palette: np.ndarray | None
+    void: np.ndarray | None
+
+
+def read_mask_void(path: Path, max_pixels: int = MAX_PIXELS, kept: Collection[int] = ()) -> Mask:
+    """Return a mask with the pixels that hold the value of its tag GDAL_NODATA, unless that is one of the ids `kept`.
+
+    Values are 0 where there is no data.
+    """
+    values, palette = _stored(path, max_pixels)
+    empty = nodata.declared(path)
+    if empty is None or empty in kept or not (void := nodata.missing(values, empty)).any():
+        return Mask(_whole(values, path), palette, None)
+    values = np.array(values)
+    values[void] = 0
+    return Mask(_whole(values, path), palette, void)
+
+
+def _stored(path: Path, max_pixels: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the values of a mask as stored, and its palette."""
     if (raster := open_raster(path, max_pixels)) is not None:
-        return _whole(_mask_values(raster), path), None
+        return _mask_values(raster), None
     with opened(path, max_pixels) as image:
         _refuse_as_mask(image, path, max_pixels)
         colours = image.getpalette("RGB") if image.mode == "P" else None
@@ -89,7 +119,7 @@ def _refuse_as_mask(image: Image.Image, path: Path, max_pixels: int) -> None:
 
 
 def _ids(image: Image.Image, path: Path) -> np.ndarray:
-    """Return the ids (H, W) or colours (H, W, 3) of an open mask."""
+    """Return the values (H, W) or colours (H, W, 3) of an open mask."""
     if image.mode in ("LA", "PA", "RGBA"):
         low, _ = image.getchannel("A").getextrema()
         if low != 255:
@@ -100,8 +130,7 @@ def _ids(image: Image.Image, path: Path) -> np.ndarray:
         return np.asarray(image)[..., 0] if image.mode != "RGBA" else np.asarray(image)[..., :3]
     if image.mode not in ("1", "L", "P", "RGB", "F", *WIDE):
         raise UserError(f"{path}: has mode {image.mode}, which masks cannot have; save it as grey or palette PNG")
-    values = np.asarray(image)
-    return _whole(values, path)
+    return np.asarray(image)
 
 
 def _whole(values: np.ndarray, path: Path) -> np.ndarray:

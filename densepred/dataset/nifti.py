@@ -79,7 +79,7 @@ class Nifti(Dataset):
             bands=tuple(range(1, len(mean) + 1)),
             mean=mean,
             std=std,
-            window=self._window,
+            window=tuple(self._window),
         )
         self._slices = [(case, number) for case in self.cases for number in range(case.shape[self._axis])]
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import warnings
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from densepred.dataset import image_layout
+from densepred.errors import Notice
 
 TAG = 42113
 """GDAL_NODATA, a text: https://gdal.org/en/stable/drivers/raster/gtiff.html"""
+
+SEVERAL = 32
+"""At least as many masks are searched for the tag, and fewer than twice as many."""
 
 
 def declared(path: Path) -> float | None:
@@ -20,6 +26,20 @@ def declared(path: Path) -> float | None:
         if file.read(4) in image_layout.TIFF and (text := image_layout.text_of(file, TAG)):
             return float(text.replace(",", "."))
     return None
+
+
+def tell_in_labels(masks: Sequence[Path], kept: Collection[int]) -> None:
+    """Tell that masks name a value as no data, whose pixels are void, unless it is one of the ids `kept`."""
+    rasters = [path for path in masks if path.suffix.lower() in (".tif", ".tiff")]
+    sample = rasters[:: max(1, len(rasters) // SEVERAL)]
+    found = [(path, value) for path in sample if path.is_file() and (value := declared(path)) is not None]
+    told = [(path, value) for path, value in found if value not in kept]
+    if told:
+        path, value = told[0]
+        whole = f"{value:g}"
+        word = f"; as a class: 'dataset.label_map={{{whole}: CLASS}}'" if value >= 0 and value.is_integer() else ""
+        fact = f"{path}: its tag GDAL_NODATA is {whole}, as in {len(told)} of {len(sample)} masks that were searched"
+        warnings.warn(f"{fact}; pixels of that value are void{word}", Notice, stacklevel=3)
 
 
 def missing(values: np.ndarray, nodata: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor
 from densepred.dataset.image import Stored, read_image, read_stored
 from densepred.dataset.intensity import Channels, White
 from densepred.dataset.labels import Labels
-from densepred.dataset.mask import read_mask_palette
+from densepred.dataset.mask import read_mask_void
 from densepred.dataset.pairs import Pair
 from densepred.errors import Misfit
 from densepred.nn import ceil_div
@@ -26,7 +26,8 @@ class Reader:
     """`exif` is the orientation of the masks: "stored" as the pixels of the image file, "upright" as viewers show it.
 
     "auto" compares sizes, and raises UserError if both orientations fit. Without a mask it means upright.
-    `max_value` is white in images of integers above 8 bits, or a window, see `read_image`.
+    `max_value` is white in images of integers above 8 bits, or a window, see `read_image`. `kept` are ids of masks that
+    are labels also where a mask names one of them as no data.
     """
 
     labels: Labels | None
@@ -34,6 +35,7 @@ class Reader:
     max_pixels: int
     exif: str = "auto"
     max_value: White = None
+    kept: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if self.exif not in ORIENTATIONS:
@@ -44,10 +46,10 @@ class Reader:
             image = read_image(pair.image, self.channels, self.max_pixels, self.exif != "stored", self.max_value)
             size = (image.shape[1], image.shape[2])
             return Sample(image, Annotation(size), Frame(pair.id, size))
-        mask, palette = read_mask_palette(pair.mask, self.max_pixels)
+        mask, palette, holes = read_mask_void(pair.mask, self.max_pixels, self.kept)
         if palette is not None:
             self.labels.check_palette(mask, palette, pair.mask)
-        labels = self.labels.encode(mask, pair.mask)
+        labels = self.labels.encode(mask, pair.mask, holes)
         size = (labels.shape[0], labels.shape[1])
         image, _, void = self._stored(pair.image, size, f"the mask {pair.mask}")
         if void is not None:
