@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from densepred.errors import UserError
 from densepred.metric.box_ap import BoxAp
+from densepred.ops.score.coco_objects import shares_within
 from densepred.types import Annotation, Info
 from tests.metric.coco_files import INFO, TIED, Drawn, agree, draw, official, tie, write
 
@@ -21,7 +24,7 @@ def scored(pairs: Drawn, info: Info = INFO, **options) -> BoxAp:
     return metric
 
 
-def boxes(*corners: tuple[float, float, float, float], **more: torch.Tensor) -> Annotation:
+def boxes(*corners: Sequence[float], **more: torch.Tensor) -> Annotation:
     kinds = torch.ones(len(corners), dtype=torch.int64)
     return Annotation((100, 100), boxes=torch.tensor(corners).view(-1, 4), **{"categories": kinds, **more})
 
@@ -135,3 +138,56 @@ def test_settings_and_fields_that_do_not_fit_are_errors() -> None:
         scored([(Annotation((9, 9)), boxes())])
     with pytest.raises(UserError, match=r"metric\.box_ap\.max_detections: \[0\]; give integers"):
         scored([], max_detections=[0])
+
+
+def ignoring(truth: Annotation, *rectangles: tuple[int, int, int, int]) -> Annotation:
+    truth.ignore = torch.zeros(truth.size, dtype=torch.bool)
+    for x0, y0, x1, y1 in rectangles:
+        truth.ignore[y0:y1, x0:x1] = True
+    return truth
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_regions_to_ignore_are_crowds_of_every_class(seed: int) -> None:
+    """Crowds with the rectangle as their box, one per class, are what COCO has for such a region."""
+    random = np.random.default_rng(seed)
+    pairs, crowded = [], []
+    for _ in range(6):
+        x, y = random.integers(0, 60, 2).tolist()
+        region = (x, y, x + 35, y + 30)
+        corners = random.uniform(0, 60, (9, 2))
+        shapes = np.concatenate((corners, corners + random.uniform(8, 30, (9, 2))), 1) - 0.5
+        kinds = torch.from_numpy(random.integers(1, 3, 9))
+        found = boxes(*shapes.tolist(), categories=kinds, scores=torch.from_numpy(random.random(9)))
+        some = boxes(*(shapes[:4] + random.normal(0, 1, (4, 4))).tolist(), categories=kinds[:4])
+        edges = [value - 0.5 for value in region]
+        all_of = torch.tensor([*kinds[:4].tolist(), 1, 2])
+        crowd = torch.tensor([False] * 4 + [True] * 2)
+        crowds = boxes(*some.need("boxes").tolist(), edges, edges, categories=all_of, crowd=crowd)
+        pairs.append((found, ignoring(some, region)))
+        crowded.append((found, crowds))
+    expected = scored(crowded).compute()
+    assert scored(pairs).compute() == pytest.approx(expected, nan_ok=True)
+    without = [(found, boxes(*some.need("boxes").tolist(), categories=some.categories)) for found, some in pairs]
+    assert scored(without).compute()["ap"] != pytest.approx(expected["ap"])
+
+
+def test_a_box_without_a_mask_is_no_region_to_ignore() -> None:
+    """Its pixels are `ignore` for masks: a second box on it is a false positive nonetheless."""
+    places = (9.5, 9.5, 29.5, 29.5), (59.5, 59.5, 89.5, 89.5)
+    truth = ignoring(boxes(*places), (10, 10, 30, 30))
+    truth.instances = torch.zeros((100, 100), dtype=torch.int32)
+    truth.instances[60:90, 60:90] = 2
+    found = boxes(places[0], places[0], places[1], scores=torch.tensor([0.9, 0.8, 0.7]))
+    assert scored([(found, truth)]).compute()["ap/car"] == pytest.approx((51 + 50 * 2 / 3) / 101)
+
+
+def test_shares_of_boxes_within_a_region_are_exact() -> None:
+    random = np.random.default_rng(1)
+    region = random.random((12, 15)) < 0.4
+    shapes = np.concatenate((random.uniform(-2, 12, (20, 2)), random.uniform(0.5, 9, (20, 2))), 1)
+    fine = np.kron(region, np.ones((100, 100)))
+    for box, share in zip(shapes, shares_within(region, shapes), strict=True):
+        x0, y0, x1, y1 = (round(100 * value) for value in (box[0], box[1], box[0] + box[2], box[1] + box[3]))
+        inside = fine[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)].sum() / 1e4
+        assert share == pytest.approx(inside / (box[2] * box[3]), abs=0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -102,6 +103,85 @@ def with_ignored_regions(found: Annotation, objects: Objects, classes: Sequence[
         (*objects.masks, *[rle.encode(region)["counts"]] * number),
         source=objects.source,
     )
+
+
+def with_ignored_boxes(truth: Annotation, objects: Objects, found: Objects) -> Objects:
+    """Add a crowd for each predicted box that lies in `ignore` by at least half of its area.
+
+    A crowd excuses a box by their common area over that of the box. So each has the share of its box that lies in the
+    pixels of `ignore`, and their place. Crowds and boxes without a mask, which `ignore` covers for the sake of masks,
+    are objects of their own. Exact for regions that are rectangles.
+    """
+    region = _ignored_pixels(truth, objects)
+    if region is None or not len(found.boxes):
+        return objects
+    shares, rows = shares_within(region, found.boxes), list[int]()
+    crowds = list[list[float]]()
+    for row in np.flatnonzero(shares >= LEAST_OVERLAP).tolist():
+        crowds.append(_common(region, found.boxes[row], float(shares[row])))
+        rows.append(row)
+    added = np.array(crowds).reshape(-1, 4)
+    return Objects(
+        objects.size,
+        np.concatenate((objects.categories, found.categories[rows])),
+        np.concatenate((objects.areas, added[:, 2] * added[:, 3])),
+        np.concatenate((objects.boxes, added)),
+        np.concatenate((objects.scores, np.ones(len(rows)))),
+        np.concatenate((objects.crowd, np.ones(len(rows), bool))),
+        source=objects.source,
+    )
+
+
+LEAST_OVERLAP = 0.5
+"""The smallest overlap that COCO counts."""
+
+
+def _ignored_pixels(truth: Annotation, objects: Objects) -> np.ndarray | None:
+    """Return `ignore` (H, W) without crowds and boxes of objects that have no pixel; None if nothing is left."""
+    if truth.ignore is None or not bool(truth.ignore.any()):
+        return None
+    region = truth.ignore.cpu().numpy().copy()
+    covered = objects.crowd.copy()
+    if truth.masks is not None and len(truth.masks) == len(covered):
+        covered |= np.array([rle.area(_compressed(one)) == 0 for one in truth.masks], bool)
+    elif truth.instances is not None and truth.count == len(covered):
+        covered |= from_ids.areas(truth.instances.cpu(), truth.count).numpy() == 0
+    for x, y, width, height in objects.boxes[covered]:
+        left, top = max(0, math.floor(x)), max(0, math.floor(y))
+        region[top : max(0, math.ceil(y + height)), left : max(0, math.ceil(x + width))] = False
+    return region if region.any() else None
+
+
+def shares_within(region: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return the share of the area of each box (N, 4), x, y, width, height, that lies in a region (H, W) of pixels."""
+    sums = np.zeros((region.shape[0] + 1, region.shape[1] + 1))
+    sums[1:, 1:] = region.cumsum(0).cumsum(1)
+    x0, y0, x1, y1 = boxes[:, 0], boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
+    inside = _at(sums, x1, y1) - _at(sums, x0, y1) - _at(sums, x1, y0) + _at(sums, x0, y0)
+    return inside / np.maximum(boxes[:, 2] * boxes[:, 3], np.finfo(np.float64).tiny)
+
+
+def _at(sums: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return sums up to points between the corners of pixels: bilinear, which is exact for whole pixels."""
+    x, y = x.clip(0, sums.shape[1] - 1), y.clip(0, sums.shape[0] - 1)
+    left, top = np.floor(x).astype(int).clip(0, sums.shape[1] - 2), np.floor(y).astype(int).clip(0, sums.shape[0] - 2)
+    across, down = x - left, y - top
+    upper = sums[top, left] * (1 - across) + sums[top, left + 1] * across
+    lower = sums[top + 1, left] * (1 - across) + sums[top + 1, left + 1] * across
+    return upper * (1 - down) + lower * down
+
+
+def _common(region: np.ndarray, box: np.ndarray, share: float) -> list[float]:
+    """Return a box of `share` of the area of another one, around the pixels of the region in it."""
+    x, y, width, height = box.tolist()
+    left, top = max(0, math.floor(x)), max(0, math.floor(y))
+    part = region[top : math.ceil(y + height), left : math.ceil(x + width)]
+    columns, rows = np.flatnonzero(part.any(0)), np.flatnonzero(part.any(1))
+    x0, x1 = max(x, left + columns[0]), min(x + width, left + columns[-1] + 1)
+    y0, y1 = max(y, top + rows[0]), min(y + height, top + rows[-1] + 1)
+    factor = math.sqrt(min(1.0, share * width * height / ((x1 - x0) * (y1 - y0))))
+    across, down = (x1 - x0) * factor, (y1 - y0) * factor
+    return [(x0 + x1 - across) / 2, (y0 + y1 - down) / 2, across, down]
 
 
 def with_keypoints(found: Annotation, info: Info, truth: bool = False) -> Objects:
