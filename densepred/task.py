@@ -81,8 +81,20 @@ class Task(nn.Module):
 
     def require_predicted(self) -> None:
         """Raise UserError if a metric reads what the codec does not predict. A prediction computes no metric."""
+        predicts = self.codec.predicts
         for metric in self.new_metrics().values():
-            metric.check(self.info, self.codec.predicts)
+            try:
+                metric.check(self.info, predicts)
+            except UserError as error:
+                words = [word for field, word in self._further() if _fits(metric, self.info, (*predicts, field))]
+                if not words:
+                    raise
+                fact = str(error).rpartition("; ")[0]
+                raise UserError(f"{fact}; type {words[0]}, or choose another metric") from error
+
+    def _further(self) -> list[tuple[str, str]]:
+        """Return fields that the codec predicts under another setting, with the word for it."""
+        return list(getattr(self.codec, "further", {}).items())
 
     def loss(
         self, outputs: Outputs, targets: Targets, align_corners: bool = False, every_rank: bool = False
@@ -204,3 +216,11 @@ class Task(nn.Module):
                 "choose another task or dataset"
             )
         self.new_metrics()
+
+
+def _fits(metric: Metric, info: Info, predicts: Sequence[str]) -> bool:
+    try:
+        metric.check(info, predicts)
+    except UserError:
+        return False
+    return True

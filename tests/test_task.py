@@ -206,5 +206,6 @@ def test_a_metric_of_what_the_codec_does_not_predict_is_refused_before_any_step(
     parts = {"info": info, "losses": losses, "metrics": quality, "monitor": "pq"}
     Task(codec=partial(Panoptic), **parts).require_predicted()
     without = Task(codec=partial(Panoptic, stuff=False), **parts)  # a prediction by it needs no metric
-    with pytest.raises(UserError, match="metric=panoptic_quality needs semantic, which this task does not predict"):
+    told = r"needs semantic, which this task does not predict; type task\.codec\.stuff=true, or choose another metric"
+    with pytest.raises(UserError, match=f"metric=panoptic_quality {told}"):
         without.require_predicted()

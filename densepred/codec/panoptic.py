@@ -76,6 +76,7 @@ class Panoptic(Codec):
         self.full = 0  # images with as many centers as `max_detections` lets through
         self.required = ("semantic", "instances", "categories")
         self.predicts = ("instances", "categories", "scores", *(["semantic"] if stuff else []))
+        self.further = {} if stuff else {"semantic": "task.codec.stuff=true"}  # what is predicted under other settings
         self.heads = {
             "semantic": HeadSpec(self.classes, kind="classes", names=info.classes),
             "center": HeadSpec(1),

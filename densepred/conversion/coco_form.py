@@ -53,6 +53,12 @@ class CocoForm:
     def name(self, split: str) -> str:
         return NAMES[split]
 
+    @property
+    def note(self) -> str:
+        """Sentence of the report about the ids of categories, which the classes of a dataset do not hold."""
+        listed = [self.categories.ids[index] for index in range(len(self.categories.ids)) if self._listed(index)]
+        return f"ids of categories: {listed[0]} to {listed[-1]}, in the order of the classes" if listed else ""
+
     def add(self, sample: Sample, split: str, place: str, image: Path) -> None:
         images, found = self.images.setdefault(split, []), self.found.setdefault(split, [])
         number = self._number(sample.frame.number, split)

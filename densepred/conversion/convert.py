@@ -13,6 +13,7 @@ from densepred.contracts import Dataset
 from densepred.conversion import pictures
 from densepred.conversion.coco_form import CocoForm
 from densepred.conversion.folder_form import FolderForm
+from densepred.dataset.facts import counted
 from densepred.errors import MachineError, Misfit, UserError
 from densepred.jobs import parts
 from densepred.loader.samples import checked
@@ -115,6 +116,7 @@ def _is_empty(truth: Annotation) -> bool:
 
 
 def _report(form: Form, notes: list[str], output: Path) -> str:
-    left = [f"  {times} {what}" for what, times in form.left.items() if times]
+    left = [f"  {counted(times, what)}" for what, times in form.left.items() if times]
+    notes += [form.note] if form.note else []
     lines = [*notes, *(["left out or changed:", *left] if left else ["nothing is left out"]), "to read it:"]
     return "\n".join([*lines, *(f"  {words}" for words in form.readers(output.resolve()))])

@@ -43,6 +43,8 @@ class FolderForm:
         number = len(info.classes) + 1  # one more than the classes: void
         self.divisor = next((one for one in DIVISORS if number * one + 1 <= LARGEST), WIDE)
 
+    note = ""
+
     def name(self, split: str) -> str:
         return NAMES[split]
 

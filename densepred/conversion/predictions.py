@@ -30,12 +30,13 @@ class Found:
 
 @dataclass(slots=True)
 class Picture:
-    """An image with its objects, by falling score."""
+    """An image with its objects, by falling score. `id` is that of the results."""
 
     number: int
     name: str
     size: tuple[int, int]  # height, width
     results: list[dict[str, Any]] = field(default_factory=list)
+    id: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def read(folder: Path, threshold: float) -> Predictions:
     try:
         categories = {one["id"]: one for one in listed["categories"]}
         pictures = {
-            one["id"]: Picture(number, str(one["file_name"]), (int(one["height"]), int(one["width"])))
+            one["id"]: Picture(number, str(one["file_name"]), (int(one["height"]), int(one["width"])), id=one["id"])
             for number, one in enumerate(listed["images"])
         }
         low = sum(result.get("score", 1) < threshold for result in results)

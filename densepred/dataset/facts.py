@@ -13,11 +13,16 @@ ONE = {
     "their annotation files give": "its annotation file gives",
     "images are missing, and left out": "image is missing, and left out",
     "have no XML file, and are": "has no XML file, and is",
+    "that differ from their masks: read again around the masks": "that differs from its mask: read again around it",
+    "that differ from the pixels of their masks": "that differs from the pixels of its mask",
+    "in their XML file": "in its XML file",
+    "that begin before": "that begins before",
+    "that reach beyond their image": "that reaches beyond its image",
 }
 """Words of a fact about several things, and those about one thing."""
 NOUNS = (
     "image|region|shape|annotation|result|feature|figure|object|video|frame|instance|polygon|mask|outline|case|colour|file|"
-    "area|group|keypoint|label|name|fold|other|page|pair|sigma|value"
+    "area|group|keypoint|label|name|fold|line|other|page|pair|sigma|value"
 )
 MANY = re.compile(rf"^((?:[.\w]+ )?)(?:({NOUNS})s|(box|class)es)\b")
 """The noun that is counted, the first or the second word."""

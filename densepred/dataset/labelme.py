@@ -60,6 +60,7 @@ class Labelme(Annotated):
 
     def _objects(self, records: Records, image: int, path: Path, shapes: list[Any]) -> None:
         groups: dict[tuple[str, Any], list[Any]] = {}
+        records.told["images without a shape, read as images without objects"] += not shapes
         for number, shape in enumerate(shapes):
             where = f"{path}: shapes[{number}]"
             if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"]:

@@ -76,7 +76,7 @@ class Labels:
         return torch.from_numpy(labels.astype(np.uint8))
 
     def _around(self, mask: np.ndarray, path: Path, void: np.ndarray) -> Tensor:
-        """Return the class map of a mask with holes, whose values need not be labels."""
+        """Return the class map of a mask with holes. Their values need not be labels."""
         if void.all():
             return torch.full(void.shape, VOID, dtype=torch.uint8)
         filled = np.array(mask)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, mat_file, official, paths
-from densepred.dataset.image import read_image
+from densepred.dataset.image import read_stored
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
 from densepred.errors import UserError, shown
@@ -125,7 +125,7 @@ class Mpii(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         # Joints were marked on pixels as they are stored.
-        image = read_image(self._files[index], 3, self.max_pixels, upright=False, max_value=self.info.max_value)
+        image, _, void = read_stored(self._files[index], 3, self.max_pixels, self.info.max_value)
         size = (int(image.shape[1]), int(image.shape[2]))
         rows = self._rows(index)
         boxes = self._boxes[rows]
@@ -138,6 +138,7 @@ class Mpii(Dataset):
             areas=areas(boxes.double()),
             head_boxes=None if self._heads is None else self._heads[rows],
             crowd=torch.zeros(count, dtype=torch.bool),
+            ignore=void,  # without data, as GDAL_NODATA names it
         )
         return Sample(image, truth, Frame(self.identity(index)[1], size))
 

@@ -29,7 +29,7 @@ def declared(path: Path) -> float | None:
 
 
 def tell_in_labels(masks: Sequence[Path], kept: Collection[int]) -> None:
-    """Tell that masks name a value as no data, whose pixels are void, unless it is one of the ids `kept`."""
+    """Tell that masks name a value as no data, unless it is one of the ids `kept`: its pixels are void."""
     rasters = [path for path in masks if path.suffix.lower() in (".tif", ".tiff")]
     sample = rasters[:: max(1, len(rasters) // SEVERAL)]
     found = [(path, value) for path in sample if path.is_file() and (value := declared(path)) is not None]

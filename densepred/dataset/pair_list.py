@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from densepred.dataset import paths
+from densepred.dataset.facts import counted
 from densepred.dataset.file_names import normal
 from densepred.dataset.pairs import Pair
 from densepred.errors import Misfit, Notice, UserError, shown
@@ -68,9 +69,9 @@ def present(path: Path, rows: list[Row], unpaired: str) -> list[Row]:
     kept = [row for row, file in zip(rows, lost, strict=True) if file is None]
     if not missing:
         return rows
-    fact = f"{path}: files of {len(missing)} lines are missing, such as {shown(missing[0].name)}"
+    fact = f"{path}: files of {counted(len(missing), 'lines')} are missing, such as {shown(missing[0].name)}"
     if unpaired == "skip" and kept:
-        text = f"{fact}; these lines are left out, {len(kept)} remain (dataset.unpaired=skip)"
+        text = f"{fact}; left out, so that {counted(len(kept), 'lines')} stay (dataset.unpaired=skip)"
         warnings.warn(text, Notice, stacklevel=2)
         return kept
     more = ", or type dataset.unpaired=skip to leave them out" if kept else ""
@@ -106,7 +107,7 @@ def tell_unused(path: Path, rows: list[Row], splits: Mapping[str, str]) -> None:
     known = {word for split, name in splits.items() for word in paths.words_there(there, [name], split)}
     unknown = [column for _, column in rows if _word(column) not in known]
     if unknown:
-        text = f"{path}: {len(unknown)} lines are in no split (such as {shown(unknown[0])}) and stay unused"
+        text = f"{path}: {counted(len(unknown), 'lines')} unused, because in no split (such as {shown(unknown[0])})"
         warnings.warn(text, Notice, stacklevel=2)
 
 

@@ -24,6 +24,12 @@ DIFFICULT = "objects marked difficult, read as crowds: neither hits nor misses, 
 RENAMED = "images found by the name of the XML file, which gives another one"
 
 
+FROM_0 = (
+    "boxes that begin before the first pixel, which VOC numbers 1: if the program counted from 0, type "
+    "dataset.one_based=false"
+)
+
+
 @dataclass(eq=False)
 class VocDetection(Annotated):
     """`lists` names the files of a split; where there is no such list, the folder `annotations` holds them."""
@@ -48,7 +54,9 @@ class VocDetection(Annotated):
             if image is None:
                 continue
             records.compare(image, found.findtext("size/height"), found.findtext("size/width"))
-            for number, element in enumerate(found.findall("object"), 1):
+            objects = found.findall("object")
+            records.told["images without an object in their XML file"] += not objects
+            for number, element in enumerate(objects, 1):
                 self._object(records, image, path, number, element)
         if folder is not None and self._list(split) is None:
             records.unread(folder, "images without an XML file, left out")
@@ -118,6 +126,7 @@ class VocDetection(Annotated):
         if not label or x1 < x0 or y1 < y0:
             raise UserError(f"{where}: has the name {shown(label)} and the bndbox {shown(corners)}; correct it")
         first = int(self.one_based)
+        records.told[FROM_0] += self.one_based and min(x0, y0) < 1
         box = [x0 - first, y0 - first, x1 - x0 + first, y1 - y0 + first]
         difficult = (element.findtext("difficult") or "0").strip() == "1"
         records.told[DIFFICULT] += difficult

@@ -180,3 +180,24 @@ def test_results_beside_the_first_are_named(tmp_path: Path, capsys: pytest.Captu
     assert convert.convert(composed(*words, name="convert")) == 0
     told = capsys.readouterr().out
     assert told.count("left out: detections.json, beside instances.json") == 1
+
+
+@pytest.mark.parametrize(("number", "id", "line"), [(139, 139, False), ("0001_a", 1, True)])
+def test_ids_of_images_stay_in_coco_files_or_a_line_tells(
+    number: int | str, id: int, line: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    converted(tmp_path / "first", "instances", "coco")
+    folder = tmp_path / "first/p"
+    for name in ("images", "instances"):
+        text = (folder / f"{name}.json").read_text()
+        (folder / f"{name}.json").write_text(text.replace('"image_id": 1', f'"image_id": {json.dumps(number)}'))
+    listed = json.loads((folder / "images.json").read_text())
+    listed["images"][0]["id"] = number
+    (folder / "images.json").write_text(json.dumps(listed))
+    capsys.readouterr()
+    output = tmp_path / "out.json"
+    assert convert.convert(composed(f"input={folder}", f"output={output}", "form=coco", name="convert")) == 0
+    data = json.loads(output.read_text())
+    assert [one["id"] for one in data["images"]] == [id]
+    assert {one["image_id"] for one in data["annotations"]} == {id}
+    assert ("ids of images: numbered from 1" in capsys.readouterr().out) is line

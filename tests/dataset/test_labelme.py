@@ -144,3 +144,10 @@ def test_labels_that_differ_in_case_or_blanks_alone_are_named(tmp_path: Path) ->
     save(tmp_path, "train/a", [shape("cat", SQUARE), shape("Cat ", SQUARE), shape("dog", SQUARE)])
     with pytest.warns(Notice, match="'Cat ' and 'cat' differ in upper case or blanks alone"):
         assert Labelme(str(tmp_path)).info.classes == ("background", "Cat ", "cat", "dog")
+
+
+def test_files_that_mark_nothing_are_counted(tmp_path: Path) -> None:
+    for name, shapes in (("a", [shape("cat", SQUARE)]), ("b", []), ("c", [])):
+        save(tmp_path / "train", name, shapes)
+    with pytest.warns(Notice, match="2 images without a shape, read as images without objects"):
+        assert len(Labelme(str(tmp_path))) == 3

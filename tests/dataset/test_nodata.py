@@ -17,9 +17,10 @@ from densepred.dataset.image import read_image, read_stored
 from densepred.dataset.image_header import read_header
 from densepred.dataset.instance_folder import InstanceFolder
 from densepred.dataset.mask import read_mask
+from densepred.dataset.mpii import Mpii
 from densepred.errors import UserError
 from densepred.types import VOID
-from tests.dataset import coco_tree
+from tests.dataset import coco_tree, mpii_tree
 from tests.dataset.files import mask, write
 
 RANDOM = np.random.default_rng(5)
@@ -134,6 +135,17 @@ def test_coco_has_no_ground_truth_where_there_is_no_data(tmp_path: Path) -> None
     truth = CocoInstances(str(tmp_path))[0].truth
     assert (truth.need("ignore").numpy() == (values == 0).all(2)).all()
     assert (truth.need("semantic").numpy()[3:9, 30:] == VOID).all()
+
+
+def test_mpii_has_no_ground_truth_where_there_is_no_data(tmp_path: Path) -> None:
+    values = RANDOM.integers(1, 200, (*mpii_tree.SIZE, 3), dtype=np.uint8)
+    values[3:9, 30:] = 0
+    mpii_tree.tree(tmp_path, "train")
+    save(tmp_path / "images/a.tif", values, "0")
+    people = [{**one, "image": "a.tif"} for one in mpii_tree.people()]
+    (tmp_path / "annot/train.json").write_text(json.dumps(people))
+    truth = Mpii(str(tmp_path), heads=None)[0].truth
+    assert (truth.need("ignore").numpy() == (values == 0).all(2)).all()
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])

@@ -48,7 +48,7 @@ def test_classes_that_begin_above_0_are_numbered_from_there(tmp_path: Path) -> N
     assert torch.equal(data[0].truth.need("semantic"), torch.from_numpy(np.where(HOLE, VOID, IDS).astype(np.uint8)))
 
 
-def test_a_label_map_makes_the_value_a_class(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_with_a_label_map_the_value_is_a_class(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     data = Folder(str(tree(tmp_path, 0, np.uint8)), label_map={0: 0}, classes=3)
     assert torch.equal(data[0].truth.need("semantic"), torch.from_numpy(np.where(HOLE, 0, IDS).astype(np.uint8)))
     assert not [one for one in recwarn if "GDAL_NODATA" in str(one.message)]

@@ -49,7 +49,7 @@ def test_a_message_tells_what_was_found(root: Path) -> None:
     (root / "list.csv").write_text(rows().replace(",val", ",holdout"))
     with pytest.raises(UserError, match=r"no line has the split 'val'; it has 'holdout, train'"):
         Folder(str(root), split="valid", list="list.csv")
-    with pytest.warns(Notice, match=r"2 lines are in no split \(such as 'holdout'\) and stay unused"):
+    with pytest.warns(Notice, match=r"2 lines unused, because in no split \(such as 'holdout'\)"):
         Folder(str(root), list="list.csv")
 
 

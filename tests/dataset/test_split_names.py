@@ -58,7 +58,10 @@ def test_other_words_of_the_column_give_a_notice(listed: Path) -> None:
     found, told = pairs(listed, "valid")
     assert found == ["valid"]
     assert "no line has the split 'val', so valid is read from 'valid'; dataset.splits.valid chooses another" in told
-    assert "2 lines are in no split (such as 'valid')" in pairs(listed, "train", train="train", valid="small")[1]
+    assert (
+        "2 lines unused, because in no split (such as 'valid')"
+        in pairs(listed, "train", train="train", valid="small")[1]
+    )
 
 
 def test_a_subset_of_cvat_is_the_one_that_is_typed(tmp_path: Path) -> None:

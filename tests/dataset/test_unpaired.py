@@ -128,9 +128,9 @@ def test_lines_of_a_list_without_their_files_are_refused_or_left_out(tmp_path: P
     rows = "".join(f"{name}.png,{name}_mask.png,train\n" for name in ("a", "b", "c"))
     (tmp_path / "pairs.csv").write_text(f"image,mask,split\n{rows}")
     node = plain("dataset=folder", f"dataset.root={tmp_path}", "dataset.list=pairs.csv")["dataset"]
-    expected = r"files of 1 lines are missing, such as 'b_mask\.png'; .*dataset\.unpaired=skip"
+    expected = r"files of 1 line are missing, such as 'b_mask\.png'; .*dataset\.unpaired=skip"
     with pytest.raises(Misfit, match=expected) as caught:
         build(node)(split="train")
     assert caught.value.names == (str(tmp_path / "b_mask.png"),)
-    with pytest.warns(Notice, match=r"1 lines are missing.*left out, 2 remain \(dataset\.unpaired=skip\)"):
+    with pytest.warns(Notice, match=r"1 line are missing.*left out, so that 2 lines stay \(dataset\.unpaired=skip\)"):
         assert len(build({**node, "unpaired": "skip"})(split="train")) == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -165,3 +166,17 @@ def test_a_list_that_is_missing_names_the_others(root: Path) -> None:
     (lists / "minival.txt").unlink()
     with pytest.raises(UserError, match=r"val.txt: is missing, but there are train; write it, one name a line$"):
         VocDetection(str(root), "valid")
+
+
+def test_files_without_objects_and_boxes_that_count_from_0_are_counted(tmp_path: Path) -> None:
+    for name, objects in (("a", [("cat", 0, 0, 4, 9, 12)]), ("b", [("cat", 0, 1, 1, 9, 12)]), ("c", [])):
+        write(tmp_path / f"train/{name}.jpg", picture((20, 40)))
+        (tmp_path / f"train/{name}.xml").write_text(xml(f"{name}.jpg", *objects))
+    with pytest.warns(Notice) as told:
+        assert len(VocDetection(str(tmp_path))) == 3
+    text = " ".join(str(one.message) for one in told)
+    assert "1 image without an object in its XML file" in text
+    assert re.search(r"1 box that begins before the first pixel, .* type dataset\.one_based=false", text)
+    with pytest.warns(Notice) as told:
+        VocDetection(str(tmp_path), one_based=False)
+    assert not [one for one in told if "one_based" in str(one.message)]
