@@ -94,12 +94,12 @@ def test_small_objects_need_a_level_at_stride_4() -> None:
 
 def test_crops_of_instances_are_as_slim_as_their_boxes_allow() -> None:
     assert pose_crop(of((80.0, 40.0), (30.0, 15.0), (9.0, 4.0)), accelerator=True).value == [256, 128]
-    assert pose_crop(of((40.0, 80.0)), accelerator=False).value == [64, 128]
-    assert pose_crop(of((400.0, 1.0)), accelerator=False).value == [128, 32]
-    assert pose_crop(of(*[(40.0, 80.0)] * 4, (80.0, 40.0)), accelerator=False).value == [64, 128]  # one of five
+    assert pose_crop(of((40.0, 80.0)), accelerator=False).value == [96, 192]
+    assert pose_crop(of((400.0, 1.0)), accelerator=False).value == [192, 32]
+    assert pose_crop(of(*[(40.0, 80.0)] * 4, (80.0, 40.0)), accelerator=False).value == [96, 192]  # one of five
     turned = [(40.0, 80.0)] * 3 + [(80.0, 40.0)] * 2  # animals from above: two of five would be half as large
-    assert pose_crop(of(*turned), accelerator=False).value == [96, 128]
-    assert pose_crop(of((50.0, 52.0)), accelerator=False).value == [128, 128]
+    assert pose_crop(of(*turned), accelerator=False).value == [128, 192]
+    assert pose_crop(of((50.0, 52.0)), accelerator=False).value == [160, 192]
     assumed = pose_crop(Measured([(5, 5)]), accelerator=True)
     assert assumed.value == [256, 192]
     assert assumed.reason.startswith("no box in 1 measured image, so it is 4 : 3")
