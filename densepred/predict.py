@@ -18,7 +18,7 @@ from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.output import many
 from densepred.process import processors
-from densepred.results.inputs import chosen, claim, release
+from densepred.results.inputs import chosen, claim, letting_go, release
 from densepred.results.interruption import explained, stopping
 from densepred.results.places import destinations
 
@@ -52,6 +52,11 @@ def main() -> None:
 
 def predict(cfg: DictConfig) -> int:
     """Predict every image. Returns the exit status: 4 if some could not be read."""
+    with letting_go():
+        return _predicted(cfg)
+
+
+def _predicted(cfg: DictConfig) -> int:
     settings = compose.settings(cfg)
     source, files = chosen(settings)
     output = expand(settings.output)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import partial
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -80,8 +82,9 @@ def _report(settings: ReportSettings) -> int:
         "runs.csv": text.as_csv(made),
     }
     output.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        atomic.replace(output / name, lambda path, content=content: path.write_text(content, encoding="utf-8"))
+    for name, content in files.items():  # names of images may hold what is no text
+        write = partial(Path.write_text, data=content, encoding="utf-8", errors="backslashreplace")
+        atomic.replace(output / name, write)
     from densepred.rundir import console
 
     print(f"densepred-report\n{console.table(*text.summary(made, shutil.get_terminal_size().columns))}")

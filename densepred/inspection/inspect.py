@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 from densepred.contracts import Dataset
 from densepred.errors import UserError, in_shell
@@ -38,6 +39,7 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
     names = [] if first is None else list(first.info.classes)
     findings = [
         *found.findings,
+        *_misnamed(found.node),
         *_shared(data, settings.data.allow_overlap),
         *_per_split(found, facts, settings, _conversion(words)),
         *heads.findings(facts.get("train", ()), codecs),
@@ -66,6 +68,15 @@ def _per_split(
         yield from unusable.findings(split, found.data[split], rows, found.node, skip)
         yield from images.findings(split, rows, cropped, bool(found.data[split].info.keypoints) and pose)
         yield from objects.findings(split, rows, convert)
+
+
+def _misnamed(node: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield a finding for a folder of data with a path that is no text, which the record of a run cannot hold."""
+    root = str(node.get("root") or "")
+    try:
+        root.encode()
+    except UnicodeEncodeError:
+        yield Finding("error", "root", f"dataset.root={root}: the path is not UTF-8", "rename the folder")
 
 
 def _shared(data: Mapping[str, Dataset], allowed: bool) -> Iterator[Finding]:

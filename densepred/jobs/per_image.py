@@ -171,7 +171,7 @@ def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> Path:
 
 def _write_text(path: Path, pieces: Iterable[str]) -> Path:
     def write(temporary: Path) -> None:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.writelines(pieces)
 
     atomic.replace(path, write)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,17 +144,46 @@ def release(output: Path) -> None:
             output.rmdir()
 
 
+_taken: list[int] = []  # descriptors of folders that this process writes results to
+
+
+@contextlib.contextmanager
+def letting_go() -> Iterator[None]:
+    """Give the folder that `claim` takes inside the block back at its end."""
+    try:
+        yield
+    finally:
+        while _taken:
+            os.close(_taken.pop())
+
+
+def _take(output: Path) -> None:
+    """Keep other commands out of a folder until `letting_go` ends, or this process."""
+    handle = os.open(output, os.O_RDONLY)
+    _taken.append(handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(
+            f"output={output}: another densepred-predict writes there; wait for its end, or choose another output"
+        ) from error
+    except OSError:  # file systems without locks
+        pass
+
+
 def claim(output: Path, source: Path, settings: Any) -> None:
-    """Leave the record of this command in the output folder.
+    """Leave the record of this command in the output folder, and keep others out until `letting_go` ends.
 
     Raises UserError if it holds results of another checkpoint or other images, except with `overwrite`; results of the
-    same are replaced, with a notice.
+    same are replaced, with a notice. Raises it too if another command writes there.
     """
     from densepred import atomic
     from densepred.dataset.listing import RECORD, record
 
     runs = [os.path.abspath(expand(one)) for one in runs_of(settings.ckpt)]
     ours = {"ckpt": runs[0] if len(runs) == 1 else runs, "input": os.path.abspath(source), "split": settings.split}
+    output.mkdir(parents=True, exist_ok=True)
+    _take(output)
     former = record(output)
     if former is not None and any(former.get(key) != value for key, value in ours.items()):
         holds = f"holds predictions of ckpt={former.get('ckpt')} input={former.get('input')}"
@@ -164,5 +195,10 @@ def claim(output: Path, source: Path, settings: Any) -> None:
     if holds or former is not None:
         text = "former predictions are replaced; those of images that are gone stay"
         warnings.warn(f"output={output}: {text}", Notice, stacklevel=2)
-    output.mkdir(parents=True, exist_ok=True)
-    atomic.write_json(output / RECORD, {"command": "densepred-predict", **ours})
+    written = {"command": "densepred-predict", **ours}
+    try:
+        atomic.write_json(output / RECORD, written)
+    except FileNotFoundError:  # a command that was refused has removed the folder, which was empty
+        output.mkdir(parents=True, exist_ok=True)
+        _take(output)
+        atomic.write_json(output / RECORD, written)

@@ -65,7 +65,7 @@ class Latents:
 
     def _table(self, path: Path) -> None:
         vectors = self.vectors or [[]] * len(self.rows)
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             out = csv.writer(file)
             out.writerow([*HEADER, *(f"z{i + 1}" for i in range(max(map(len, vectors), default=0)))])
             for row, vector in zip(self.rows, vectors, strict=True):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from densepred.inspection import classes, images, page, report
+from densepred.inspection import classes, images, inspect, page, report
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from tests import forked
@@ -272,3 +272,9 @@ def test_findings_come_in_the_order_of_the_splits() -> None:
         rows = {split: [Facts("a", size=(10, 10), pixels=shares[split], void=0)] for split in order}
         found = [one.fact.partition(":")[0] for one in classes.findings(["a", "b"], rows, {})]
         assert found == list(order[1:])
+
+
+def test_a_folder_with_a_path_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    kinds = [one.kind for one in inspect._misnamed({"root": str(tmp_path / "a\udce9")})]
+    assert kinds == ["root"]
+    assert not list(inspect._misnamed({"root": str(tmp_path / "é")}))

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from densepred.cli import compose
-from densepred.jobs import evaluation, parts
+from densepred.jobs import evaluation, parts, per_image
 from densepred.jobs.gallery import Gallery
 from densepred.jobs.per_image import PerImage
 from densepred.reporting import compare, runs
@@ -63,6 +63,11 @@ def test_matrices_per_image_add_up_to_the_scores_of_the_dataset(
     assert len(found.images) == 3
     for name, scores in found.images.items():
         assert scores["miou"] == pytest.approx(float(compare.miou(found.matrices[name])))
+
+
+def test_names_that_are_not_utf_8_are_written_escaped(tmp_path: Path) -> None:
+    path = per_image._write_csv(tmp_path / "scores.csv", [["image"], ["a\udce9.png"]])
+    assert path.read_text(encoding="utf-8") == "image\na\\udce9.png\n"
 
 
 def test_other_tasks_have_their_own_metrics_per_image(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
-"""The images of a prediction: those of a run's split, and a notice of those that another member was trained on."""
+"""The images of a prediction, a notice of those that another member was trained on, and one command per folder."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from densepred.errors import Notice
+from densepred.errors import Notice, UserError
 from densepred.results import inputs
 from densepred.rundir import splits
 from densepred.rundir.splits import Members, Record
@@ -36,3 +37,15 @@ def test_images_that_another_member_was_trained_on_are_named(tmp_path: Path) -> 
     settings.ckpt = [first, second, third]
     with pytest.warns(Notice, match=r"split=val: 2 of the 2 images of valid were trained on \(.*\) by .*r2; pred"):
         inputs.chosen(settings)
+
+
+def test_one_command_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    settings: Any = SimpleNamespace(ckpt="run", split=None, overwrite=True)
+    with inputs.letting_go():
+        inputs.claim(tmp_path / "out", tmp_path, settings)
+        with pytest.raises(UserError, match=r"^output=.*out: another densepred-predict writes there; wait for its end"):
+            inputs.claim(tmp_path / "out", tmp_path, settings)
+    with inputs.letting_go(), warnings.catch_warnings(action="ignore"):
+        inputs.claim(tmp_path / "out", tmp_path, settings)
+    assert not inputs._taken
