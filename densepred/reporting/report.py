@@ -15,7 +15,9 @@ WORST = 10
 """Images with the lowest scores that are listed."""
 DIFFER = "overrides that differ"
 FEW = 3  # settings that a note names
-FIXED = ("run", "metric", "score", DIFFER, "parameters", "images/s", "peak memory MB", "minutes", "device")
+FIXED = ("run", "metric", "score", DIFFER, "parameters", "images/s", "minutes", "device")
+MEMORY = ("GPU memory MB", "process memory MB", "memory MB")
+"""Columns of peak memory: that of the GPU, that of the process in runs without one, and that of an unknown device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,12 @@ def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Repor
     typed = compare.differing(order)
     scores = _scores(order)
     per_class = list(dict.fromkeys((kind, name) for kind, of in scores.items() for one in of.values() for name in one))
-    columns = [*FIXED, *("/".join(both) for both in per_class)]
+    memory = [name for name in MEMORY if any(_memory(run, name) is not None for run in order)]
+    columns = [*FIXED, *memory, *("/".join(both) for both in per_class)]
     rows = [
         [
             *_fixed(run, " ".join(typed[run.name])),
+            *(_memory(run, name) for name in memory),
             *(scores[kind].get(run.name, {}).get(name) for kind, name in per_class),
         ]
         for run in order
@@ -141,7 +145,7 @@ def _speeds(runs: Sequence[Run], notes: list[str]) -> dict[str, Speed]:
             speed = found[titles[run.name]]
             speed.front.update(compare.pareto(speed.points, run.mode) & {run.name})
     if several:
-        text = "each has its own front. Peak memory is that of the GPU, and of runs without one that of the process."
+        text = "each has its own front."
         notes.append(f"The runs had {len(devices)} devices, whose speeds do not compare: {text}")
     if left_out:
         notes.append(f"Left out of quality against speed: {', '.join(left_out)}.")
@@ -150,8 +154,14 @@ def _speeds(runs: Sequence[Run], notes: list[str]) -> dict[str, Speed]:
 
 def _fixed(run: Run, differing: str) -> list[str | float | int | None]:
     minutes = None if run.seconds is None else run.seconds / 60
-    costs = [run.parameters, run.images_per_second, run.peak_memory, minutes, run.device]
+    costs = [run.parameters, run.images_per_second, minutes, run.device]
     return [run.name, run.monitor, run.score, differing, *costs]
+
+
+def _memory(run: Run, column: str) -> float | None:
+    """Return the peak memory of a run if it belongs into this column."""
+    of = {"cpu": "process memory MB", None: "memory MB"}.get(run.device, "GPU memory MB")
+    return run.peak_memory if column == of else None
 
 
 def _evaluated(runs: Sequence[Run]) -> dict[str, Evaluation]:

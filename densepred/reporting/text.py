@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from densepred.reporting.compare import Group
-from densepred.reporting.report import DIFFER, Report
+from densepred.reporting.report import DIFFER, MEMORY, Report
 
 Cell = str | float | int | None
 CELL = 80
 """Characters that a table on a terminal keeps of a cell."""
 
 
-COSTS = ("images/s", "peak memory MB", "minutes")
+COSTS = ("images/s", "minutes", *MEMORY)
 
 
 def shown(value: Cell, column: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -44,6 +45,12 @@ def test_each_device_has_its_front(tmp_path: Path) -> None:
     text = (tmp_path / "out" / "report.md").read_text()
     assert "- miou on NVIDIA H100: b\n- miou on cpu: a\n" in text
     assert "The runs had 2 devices, whose speeds do not compare" in text
+    rows = {row["run"]: row for row in csv.DictReader((tmp_path / "out" / "runs.csv").open())}
+    assert [(rows[name]["GPU memory MB"], rows[name]["process memory MB"]) for name in "ab"] == [
+        ("", "500"),
+        ("500", ""),
+    ]
+    assert "memory MB" not in rows["a"]
 
 
 def test_overrides_on_a_terminal_begin_with_those_of_few_runs_and_fit(
