@@ -189,7 +189,8 @@ def _missing(runs: Sequence[Run], evaluated: Mapping[str, Evaluation]) -> list[s
         notes.append(f"{text} {first}: their matrices and worst images do not compare.")
     if names := [run.name for run in runs if not run.evaluations]:
         text = "No confusion matrix, significance test or worst images of"
-        notes.append(f"{text} {', '.join(names)}: type densepred-eval ckpt=RUN {again}")
+        which = f"any of the {len(names)} runs" if len(runs) == len(names) > 1 else ", ".join(names)
+        notes.append(f"{text} {which}: type densepred-eval ckpt=RUN {again}")
     if names := [run.name for run in runs if run.evaluations and not _drawn(evaluated.get(run.name))]:
         text = "Evaluations on crops of instances and with pictures=0 draw none; of others"
         notes.append(
@@ -224,12 +225,13 @@ def _drawn(evaluation: Evaluation | None) -> bool:
 
 
 def _curves(runs: Sequence[Run]) -> dict[str, dict[str, Sequence[tuple[int, float]]]]:
-    """Return the curves of the monitored metrics and of the losses."""
+    """Return the curves of the monitored metrics and of the losses; those of a single point come last."""
     wanted = [*dict.fromkeys(f"valid/{run.monitor}" for run in runs)]
     names = dict.fromkeys(name for run in runs for name in run.curves)
     wanted += [name for name in names if name.endswith(("loss/total", "loss")) and name not in wanted]
     found = {name: {run.name: run.curves[name] for run in runs if name in run.curves} for name in wanted}
-    return {name: one for name, one in found.items() if one}
+    shown = [(name, one) for name, one in found.items() if one]
+    return dict(sorted(shown, key=lambda item: max(map(len, item[1].values())) == 1))
 
 
 def _tests(evaluated: Mapping[str, Evaluation], notes: list[str]) -> list[compare.Test]:

@@ -277,3 +277,21 @@ def test_runs_of_different_tasks_keep_their_scores_per_class_apart(tmp_path: Pat
     html = (tmp_path / "out" / "index.html").read_text()
     assert "iou per class" in html
     assert "ap per class" in html
+
+
+def test_a_note_on_all_runs_names_none_and_a_single_point_is_no_first_curve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abc":
+        draw(tmp_path, name, 0.6, f"seed={ord(name)}", evaluated=False)
+        path = tmp_path / "runs" / name / "metrics.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        last = next(line for line in reversed(lines) if any(key.startswith("valid/") for key in line))
+        losses = [{"step": step, "epoch": 0, "train/loss/total": 1.0 / step} for step in (1, 2, 3)]
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in (*losses, last)))
+    assert run(tmp_path) == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "worst images of any of the 3 runs: type densepred-eval" in text
+    page = (tmp_path / "out" / "index.html").read_text()
+    options = re.findall(r"<option[^>]*>([^<]+)</option>", page)
+    assert options.index("train/loss/total") < next(i for i, one in enumerate(options) if one.startswith("valid/"))
