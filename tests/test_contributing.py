@@ -126,6 +126,9 @@ from densepred.types import ChannelAxes, HeadSpec
 class ThreeLayers(Model):
     """Two hidden 3x3 convolutions with ReLU, and one 1x1 convolution per head."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         heads: Mapping[str, HeadSpec],
