@@ -187,7 +187,7 @@ class Pairs(Dataset):
             raise UserError(f"{root}: no images/{folder}/*.png; set dataset.root to the folder that holds images")
         masks = Path(root).expanduser() / "masks" / folder
         self.pairs = [Pair(path.stem, path, masks / path.name) for path in images]
-        self.info = Info(classes=("ground", "object"), palette=((0, 0, 0), (255, 0, 0)))
+        self.info = Info(classes=("ground", "object"), palette=((0, 0, 0), (255, 0, 0)), exif="stored")
         self._read = Reader(Labels(self.info.classes, {0: 0, 1: 1}), 3, max_pixels, "stored")
 
     def __len__(self) -> int:

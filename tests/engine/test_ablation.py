@@ -63,7 +63,9 @@ def test_an_evaluation_gives_the_scores_without_each_level(run: Path, tmp_path: 
                 targets = {name: value[None] for name, value in task.codec.encode(sample.truth).items()}
                 losses.append(task.loss(model.answers(pyramid), targets)["total"].item())
         assert entry["metrics"]["loss/total"] == pytest.approx(sum(losses) / len(losses), rel=1e-4)
-    assert {k: v for k, v in found.items() if k != "ablation"} == evaluated(run, tmp_path / "plain")
+    others = evaluated(run, tmp_path / "plain")
+    other = {"ablation", "checkpoint_from_here"}
+    assert {k: v for k, v in found.items() if k not in other} == {k: v for k, v in others.items() if k not in other}
 
 
 def test_the_share_of_the_gradient_is_that_of_finite_differences(run: Path) -> None:

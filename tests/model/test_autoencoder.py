@@ -102,7 +102,6 @@ def test_a_coarse_decoder_leaves_the_last_step_to_the_task(plain: Plain) -> None
         (("upsample=unpool",), r"reads only the latent, no pooling indices.*; use upsample=bilinear or another"),
         (("decoder.widths=[4,4,4]",), r"decoder\.widths has 3 numbers; give this encoder 2"),
         (("model.values=7",), r"model\.values: 7 values per image need images of one size; set 'model\.size"),
-        (("model.latent_channels=0",), r"model\.latent_channels=0"),
         (("model.kernel=2",), r"model\.kernel: 2; give an odd number"),
     ],
 )
