@@ -40,6 +40,7 @@ def test_a_number_out_of_range_is_refused_by_its_key(word: str, message: str) ->
     ("words", "message"),
     [
         (("decoder.width=0", "model=fpn"), r"decoder\.width: 0; give a number above 0"),
+        (("task=autoencoder", "model.latent_channels=0"), r"model\.latent_channels: 0; give a number above 0"),
         (("decoder.low_width=-1", "model=deeplabv3plus"), r"decoder\.low_width: -1"),
         (("decoder.low_widths=[64,0]", "model=panoptic_deeplab"), r"decoder\.low_widths: \[64, 0\]"),
         (("decoder.stride=0", "model=fpn"), r"decoder\.stride: 0; give a number above 0"),
