@@ -86,6 +86,11 @@ def test_sub_pixel_errors_are_those_of_theory() -> None:
     assert errors(lambda heat, cells: udp(heat, cells, 11)).mean() < 0.05
 
 
+def test_the_blur_of_dark_follows_sigma_as_published() -> None:
+    """Kernels of 11 and 17 for a sigma of 2 and 3, as in the code of DARK (arXiv 1910.06278)."""
+    assert [Pose(INFO, 4, sigma).blur for sigma in (2.0, 3.0, 0.2)] == [11, 17, 1]
+
+
 def test_quantised_targets_are_those_of_the_published_program() -> None:
     """Written out from its description: the cell int(x / stride + 0.5), a square of 3 sigma around it."""
     codec = Pose(INFO, quantised=True, geometry="published")
