@@ -35,10 +35,10 @@ def over_scales(predict: Predict, task: Task, x: Tensor, scales: Sequence[float]
         for name, value in task.codec.unscale(seen, scale).items():
             grid = int(padded.shape[-2]) // strides[name], int(padded.shape[-1]) // strides[name]
             total[name] = total.get(name, 0) + resample.resize(value, grid, align_corners) / len(scales)
-    return {
-        name: logits(task.heads[name], value)[..., : ceil_div(height, stride), : ceil_div(width, stride)]
-        for (name, value), stride in ((item, strides[item[0]]) for item in total.items())
-    }
+    for name, value in total.items():
+        inside = slice(ceil_div(height, strides[name])), slice(ceil_div(width, strides[name]))
+        total[name] = logits(task.heads[name], value)[(..., *inside)]
+    return total
 
 
 def _resized(x: Tensor, scale: float, whole: int) -> Tensor:

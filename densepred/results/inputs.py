@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.output import many
+from densepred.rundir import folder_lock
 
 KINDS = (
     "labels",
@@ -159,16 +159,12 @@ def letting_go() -> Iterator[None]:
 
 def _take(output: Path) -> None:
     """Keep other commands out of a folder until `letting_go` ends, or this process."""
-    handle = os.open(output, os.O_RDONLY)
-    _taken.append(handle)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    handle = folder_lock.take(output)
+    if handle is None:
         raise UserError(
             f"output={output}: another densepred-predict writes there; wait for its end, or choose another output"
-        ) from error
-    except OSError:  # file systems without locks
-        pass
+        )
+    _taken.append(handle)
 
 
 def claim(output: Path, source: Path, settings: Any) -> None:

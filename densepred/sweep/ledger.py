@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from densepred.errors import UserError
-from densepred.rundir import variables
+from densepred.rundir import folder_lock, variables
 
 NAME = "ledger.jsonl"
 
@@ -26,17 +25,13 @@ OF_ONE_START = (("hydra",), ("sweep",), ("trainer", "resume"), ("trainer", "allo
 @contextmanager
 def alone(sweep: Path) -> Iterator[None]:
     """Hold the folder of a sweep inside the block. Raises UserError if another process holds it."""
-    handle = os.open(sweep, os.O_RDONLY)
+    handle = folder_lock.take(sweep)
+    if handle is None:
+        raise UserError(
+            f"hydra.sweep.dir={sweep}: the sweep still runs in another process; wait for its end or stop it"
+        )
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"hydra.sweep.dir={sweep}: the sweep still runs in another process; wait for its end or stop it"
-            ) from error
-        except OSError:  # file systems without locks: each job has a lock of its own
-            pass
-        yield
+        yield  # without locks of the file system each job still has a lock of its own
     finally:
         os.close(handle)
 
