@@ -17,7 +17,7 @@ from densepred.cli import command, compose
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.output import many
-from densepred.process import processors
+from densepred.process import processors, starting
 from densepred.results.inputs import chosen, claim, letting_go, release
 from densepred.results.interruption import explained, stopping
 from densepred.results.places import destinations
@@ -194,6 +194,7 @@ def loaded(settings: Any) -> Predictor:
     from densepred.engine import ensemble
     from densepred.exporting import session
 
+    starting.imported()
     processors.use_threads(settings.threads)
     ckpt = [named_checkpoint.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
     model = predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)

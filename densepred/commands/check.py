@@ -15,6 +15,7 @@ from densepred.cli import command, compose, overrides
 from densepred.cli.typed import Typed
 from densepred.errors import Notice, UserError, suggest
 from densepred.home import expand
+from densepred.process import starting
 
 EXAMPLES = """
 densepred-check dataset=folder dataset.root=DIR
@@ -45,6 +46,7 @@ def check(cfg: DictConfig) -> int:
     from densepred.inspection.finding import exit_code
     from densepred.inspection.inspect import inspect
 
+    starting.imported()
     found = inspect(settings, command.overrides())
     train = found.splits.get("train")
     if found.info is not None and train is not None and not exit_code(found.findings):

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from densepred.cli import command, compose, overrides
 from densepred.errors import Notice, UserError
 from densepred.home import expand
+from densepred.process import starting
 
 EXAMPLES = """
 densepred-convert dataset=voc dataset.root=DIR output=DIR2             images, masks and classes.json
@@ -48,6 +49,7 @@ def convert(cfg: DictConfig) -> int:
         warnings.warn(text, Notice, stacklevel=2)
     from densepred.conversion import convert as conversion  # with torch, which --help does without
 
+    starting.imported()
     print(conversion.convert(settings, expand(settings.output)))
     return 0
 

@@ -36,7 +36,7 @@ from densepred.loader import by_name
 from densepred.loader.loaders import EvaluationLoader, explained
 from densepred.loader.workers import ending_children
 from densepred.output import many
-from densepred.process import memory, processors
+from densepred.process import memory, processors, starting
 from densepred.results.person_boxes import BoxFile, BoxFilter
 from densepred.rundir import console, splits
 from densepred.settings import DECISIVE, EvalSettings
@@ -69,6 +69,7 @@ def work(job: EvaluationJob) -> int:
     """Evaluate; return the exit code."""
     output.install(job.secrets)
     settings = job.settings
+    starting.imported()
     processors.use_threads(settings.threads)
     device = distributed.join(settings.timeout_s, "timeout_s")
     if device.type == "cpu":

@@ -28,7 +28,7 @@ from densepred.exporting.session import SUFFIX, Session
 from densepred.home import expand, typed
 from densepred.jobs import evaluation, parts
 from densepred.loader.loaders import explained
-from densepred.process import processors
+from densepred.process import processors, starting
 from densepred.rundir import console
 from densepred.rundir.waiting import waiting
 from densepred.settings import ExportSettings
@@ -49,6 +49,7 @@ CPU = torch.device("cpu")
 def work(settings: ExportSettings) -> int:
     """Export; return the exit code. Raises UserError if the model cannot be exported, or the file's outputs differ."""
     output = _destination(settings)
+    starting.imported()
     processors.use_threads(settings.threads)
     path = find_weights(settings.ckpt)
     model, task, header = load_model(path, settings.trust)

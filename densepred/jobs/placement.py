@@ -12,11 +12,12 @@ from densepred.contracts import Encoder, Model
 from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.engine import sharding
 from densepred.errors import UserError
-from densepred.process import memory, processors
+from densepred.process import memory, processors, starting
 from densepred.settings import TrainSettings
 
 
 def configure_torch(settings: TrainSettings, device: torch.device) -> None:
+    starting.imported()
     processors.use_threads(settings.trainer.threads)
     if device.type == "cpu":
         memory.keep()

@@ -6,6 +6,7 @@ A command imports for half a second before its `StopFlag` takes signals. So this
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -25,17 +26,25 @@ REQUESTS = (signal.SIGUSR1, signal.SIGUSR2)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *REQUESTS)
 """Signals that ask a command to stop."""
 
+RARELY = (200_000, 50, 100)
+"""Thresholds of the garbage collector during imports. They make millions of objects that stay, and Python looks through
+them again and again: a fifth of the time that torch takes."""
+
 _ended: int | None = None  # the exit code, once the work is done
+_usual: tuple[int, int, int] | None = None  # thresholds of the garbage collector before the imports
 
 
 def guard(words: Sequence[str]) -> None:
     """Take the signals if `words`, those of the interpreter, start a command of densepred.
 
     Signals that are ignored, as by nohup, stay ignored. Where memory or processes are limited, a second process tells
-    how the command ended.
+    how the command ended. Garbage is collected rarely until `imported` is called.
     """
+    global _usual
     if not is_command(words):
         return
+    _usual = gc.get_threshold()
+    gc.set_threshold(*RARELY)
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
@@ -45,6 +54,15 @@ def guard(words: Sequence[str]) -> None:
         from densepred.process import supervisor
 
         supervisor.supervise(SIGNALS)
+
+
+def imported() -> None:
+    """Collect garbage as usual again; what the imports have left is never looked through, nor copied by workers."""
+    global _usual
+    if _usual is not None:
+        gc.set_threshold(*_usual)
+        gc.freeze()
+        _usual = None
 
 
 def is_command(words: Sequence[str]) -> bool:

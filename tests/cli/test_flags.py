@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra._internal.utils import get_args_parser
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.global_hydra import GlobalHydra
 
 import densepred
 from densepred.cli import flags
@@ -124,3 +127,38 @@ def test_the_configuration_of_another_command_is_refused(tmp_path: Path) -> None
     (tmp_path / "mine.yaml").touch()
     flags.check_config(["-cn", "mine"], "train", [tmp_path])
     flags.check_config(["-cn", "train"], "train", [])
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (None, ["hydra.run.dir=runs/x", "model=unet,fpn"]),
+        (None, ["experiment=upsampling_lab"]),
+        (None, ["+hydra.mode=MULTIRUN"]),
+        (None, ["hydra/launcher=process", "hydra.mode=RUN"]),
+        ("hydra:\n  mode: MULTIRUN\n", ["experiment=mine"]),
+        ("seed: 3\n", ["experiment=mine"]),
+        (None, ["model=nothing"]),
+    ],
+)
+def test_the_mode_is_the_one_that_hydra_composes(own: str | None, words: list[str], tmp_path: Path) -> None:
+    path = create_config_search_path(str(REPOSITORY / "configs"))
+    if own is not None:
+        file = tmp_path / "experiment" / "mine.yaml"
+        file.parent.mkdir()
+        file.write_text(f"# @package _global_\n{own}", encoding="utf-8")
+        path.prepend("command-line", f"file://{tmp_path}")
+    GlobalHydra.instance().clear()
+    hydra = Hydra.create_main_hydra2("train", path)
+    try:
+        expected = flags._composed_mode(hydra, "train", words)
+        assert flags._mode(hydra, "train", words) == expected
+    finally:
+        GlobalHydra.instance().clear()
+    assert (expected is not None) == ("mode:" in str(own) or "hydra.mode" in str(words))
+
+
+def test_packaged_configurations_set_no_mode() -> None:
+    files = sorted((REPOSITORY / "configs").rglob("*.yaml"))
+    assert files
+    assert not [file for file in files if re.search(r"^\s+mode: *(MULTI)?RUN", file.read_text("utf-8"), re.MULTILINE)]

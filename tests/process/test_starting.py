@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -47,6 +48,25 @@ def test_other_processes_of_a_command_are_silent() -> None:
 def test_a_signal_while_python_ends_keeps_the_exit_code_of_the_work() -> None:
     words, done = ["python", "bin/densepred-train"], "from densepred.process import starting; starting.done(4)"
     assert signalled("SIGINT", words, done) == (4, "")
+
+
+def test_garbage_is_collected_rarely_until_all_is_imported() -> None:
+    code = (
+        "import gc, sys; usual = gc.get_threshold(); sys.orig_argv[:] = ['python', '-m', 'densepred.train']\n"
+        "import densepred.process.starting as starting; print(gc.get_threshold() == starting.RARELY, gc.isenabled())\n"
+        "starting.imported(); print(gc.get_threshold() == usual, gc.get_freeze_count() > 1000)\n"
+        "gc.set_threshold(5); starting.imported(); print(gc.get_threshold()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "True", "True", "5"]
+
+
+def test_a_program_that_imports_densepred_keeps_its_collector_of_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "_usual", None)
+    before = gc.get_threshold(), gc.get_freeze_count()
+    starting.guard(["python", "notebook.py"])
+    starting.imported()
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
 
 
 @pytest.mark.parametrize(
