@@ -21,6 +21,7 @@ def test_two_runs_never_claim_one_folder(tmp_path: Path) -> None:
     assert all(path.is_dir() for path in claimed)
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
     for attempt in range(20):
         children = []

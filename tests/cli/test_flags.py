@@ -19,11 +19,13 @@ from hydra.core.global_hydra import GlobalHydra
 import densepred
 from densepred.cli import flags
 from densepred.errors import UserError
-from tests import forked
+from tests import cases, forked
 from tests.conftest import REPOSITORY
 
+COMMANDS = ("train", "eval", "predict", "import_", "export", "report", "check", "convert")
 
-@pytest.mark.parametrize("name", ["train", "eval", "predict", "import_", "export", "report", "check", "convert"])
+
+@pytest.mark.parametrize("name", cases.few(COMMANDS, ["train", "check"]))
 def test_the_version_is_printed_without_torch(name: str) -> None:
     code = (
         f"import sys; sys.argv = ['x', '--version']; import {forked.module(name)} as module\n"

@@ -196,6 +196,7 @@ def test_empty_void_and_tiny_images_are_no_trouble() -> None:
     assert (found.instances.tolist(), found.categories.tolist()) == ([[1]], [3])
 
 
+@pytest.mark.slow
 def test_two_thousand_instances_have_ids_beyond_255() -> None:
     size, regions = (400, 500), []
     for number in range(2000):

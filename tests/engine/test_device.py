@@ -106,6 +106,7 @@ def precisions(path: str) -> dict[str, list[str]]:
     return {name: sorted(values) for name, values in found.items()}
 
 
+@pytest.mark.slow
 def test_only_the_network_computes_in_tf32(tmp_path: Path) -> None:
     exact = {name: ["highest"] for name in ("loss", "decode", "open")}
     assert accelerated.run(precisions, tmp_path) == {"forward": ["high"], **exact}

@@ -40,6 +40,7 @@ def of_widths(depth: int, path: str) -> dict[str, Any]:
     return launched(*SMALL, *PLAIN[:1], f"encoder.widths={[4] * depth}", path=path)
 
 
+@pytest.mark.slow
 def test_more_layers_launch_no_more_kernels_beside_the_network(tmp_path: Path) -> None:
     few, many = (accelerated.run(of_widths, depth, tmp_path / str(depth)) for depth in (2, 5))
     assert few["network"] < many["network"]

@@ -79,7 +79,7 @@ CHANGES = {
 }
 
 
-UNLIKE = ("trainer.ema=null", "trainer.freeze=[encoder]", "optimizer=sgd", "loss=focal", "data.batch_size=2")
+UNLIKE = ("trainer.ema=null", "optimizer=sgd", "data.batch_size=2")
 
 
 @pytest.mark.parametrize("word", cases.few(CHANGES, UNLIKE))

@@ -143,6 +143,7 @@ def files(run: Path) -> dict[str, Tensor]:
     return {f"{path.name}:{name}": value for path in paths for name, value in load_file(path).items()}
 
 
+@pytest.mark.slow
 def test_two_processes_that_divide_a_model_train_as_two_whole_ones(of_two: Path) -> None:
     """Also the files of optimizer and average. A sum of two gradients has one order, so the numbers are equal."""
     whole, divided = files(of_two / "whole"), files(of_two / "divided")
@@ -167,6 +168,7 @@ def test_the_clipped_norm_of_rows_is_that_of_all(disturbed: Path) -> None:
     assert (moments[0] - moments[1]).norm() <= 1e-4 * moments[0].norm()  # Adam hides the scale from the weights
 
 
+@pytest.mark.slow
 def test_each_process_keeps_half_of_weights_average_and_optimizer(of_two: Path) -> None:
     whole = facts(of_two, "whole")[0]["bytes"]
     for one in facts(of_two, "divided"):

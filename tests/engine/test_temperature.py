@@ -58,6 +58,7 @@ def settings(run: Path, **options: Any) -> EvalSettings:
     return found
 
 
+@pytest.mark.slow
 def test_prediction_uses_the_stored_temperature(tmp_path: Path) -> None:
     run = tmp_path / "run"
     running.train(run, "trainer.max_steps=40")

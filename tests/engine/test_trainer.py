@@ -180,6 +180,7 @@ def test_a_resumed_run_that_is_complete_is_named(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "metrics.jsonl").read_bytes() == written
 
 
+@pytest.mark.slow
 def test_steps_that_calibrate_fp16_are_no_sign_of_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scale far too large is halved in each of the first steps; their losses are finite."""
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**30)

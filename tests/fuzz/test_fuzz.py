@@ -15,9 +15,9 @@ from tests.fuzz.fuzzing import findings
 from tests.fuzz.readers import KINDS
 from tests.fuzz.run_files import READERS
 
-SHORT = 40
+SHORT = 25
 """Files of each kind in `make test`."""
-FEW = 8
+FEW = 5
 """Files of each dataset and of runs there, because whole trees are read."""
 TOTAL, PORTION = 20_000, 250
 

@@ -88,6 +88,7 @@ def test_workers_of_every_start_method_give_the_same_run(tmp_path: Path, method:
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "alone" / "metrics.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", cases.few(METHODS, ["fork"]))
 def test_workers_survive_sigterm_until_the_run_has_saved(tmp_path: Path, method: str) -> None:
     """`timeout` and job managers signal all processes of a run: the run then saves, with its workers alive."""
@@ -135,6 +136,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_worker_keeps_silent_when_its_parent_hangs_up(tmp_path: Path) -> None:
     """A parent that is stopped while it takes a tensor breaks the connection off."""
     done = subprocess.run(

@@ -41,7 +41,7 @@ MODELS = {
     "openpose": "task=openpose model=openpose_light",
     "pose": "task=pose model=hrnet_pose_small data.crop=[64,64]",
 }
-CHEAP = ("unet", "autoencoder")
+CHEAP = ("autoencoder",)
 INFO = Info(
     classes=("a", "b", "c", "d"),
     things=(1, 2),

@@ -24,6 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_a_sweep_and_predictions_stand_in_the_home_folder(home: Path) -> None:
     here = home / "here"
     (home / "mine/optimizer").mkdir(parents=True)

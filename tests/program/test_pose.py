@@ -59,6 +59,7 @@ def predicted(folder: Path, *words: str) -> tuple[list[dict], Path]:
     return json.loads((output / "keypoints.json").read_text()), output
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_run(runs: Path, tmp_path: Path) -> None:
     words = (*POSE, "trainer.max_steps=4")
     stopped = (*POSE, "trainer.max_steps=4", "trainer.max_minutes=1e-9")

@@ -238,6 +238,7 @@ def test_nothing_found_makes_empty_lists_that_still_name_the_image(tmp_path: Pat
     assert len(json.loads((tmp_path / "images.json").read_text())["images"]) == 1
 
 
+@pytest.mark.slow
 def test_more_instances_than_a_png_counts_are_refused(tmp_path: Path) -> None:
     ids = torch.arange(70000, dtype=torch.int32).reshape(200, 350)
     found = Annotation((200, 350), instances=ids)

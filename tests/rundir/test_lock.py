@@ -47,6 +47,7 @@ def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_of_processes_that_start_at_once_one_runs_and_the_others_are_refused(tmp_path: Path) -> None:
     for trial in range(20):
         folder = tmp_path / str(trial)

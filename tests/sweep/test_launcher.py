@@ -56,6 +56,7 @@ def jobs(folder: Path) -> dict[int, list[Any]]:
     return dict(sorted(found.items()))
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_or_dies_stops_no_other(tmp_path: Path) -> None:
     done = sweeping(tmp_path, "seed=1,2,3,4,5", "trainer.max_steps=2")
     assert done.returncode == 2

@@ -58,6 +58,7 @@ def ended(search: Any, number: int) -> None:
     search._tell(SweepJob(number, [], search.launcher.folder, 0, 1.0, value))
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_draws_the_trials_of_an_undisturbed_one(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole, cut = searching(tmp_path / "whole", 5), searching(tmp_path / "cut", 5)

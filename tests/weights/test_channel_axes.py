@@ -60,7 +60,6 @@ UNLIKE = {
     "panoptic_deeplab_light",
     "segformer",
     "unet",
-    "upernet",
 }
 """Presets of which each has heads, decoders or upsamplings that the others have not; other ones are tried in
 `make test-slow`."""

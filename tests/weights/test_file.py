@@ -33,6 +33,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
 
 
+@pytest.mark.slow
 def test_a_real_limit_on_file_sizes_is_an_os_error(tmp_path: Path) -> None:
     script = (
         "import resource, signal, torch; from pathlib import Path; from densepred.weights.file import save_weights\n"

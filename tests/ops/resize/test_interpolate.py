@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -23,6 +24,7 @@ def on_the_device(deterministic: bool) -> dict[str, Any]:
     return {"made": made.tolist(), "gradient": gradient.tolist(), "kernels": accelerator.COUNTS.kernels}
 
 
+@pytest.mark.slow
 def test_an_enlargement_that_must_repeat_takes_few_kernels_on_a_device() -> None:
     found = accelerated.run(on_the_device, True)
     x = torch.arange(2 * 3 * 4 * 5, dtype=torch.float32).view(2, 3, 4, 5).sin().requires_grad_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ class Pyramid(nn.Module):
         return tuple(grid_means(x, bins) for bins in BINS)
 
 
+@pytest.mark.slow
 def test_an_exported_program_means_over_the_same_cells_at_every_size() -> None:
     sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     # At 37 x 45 some cells are equally large, which must not be taken for a rule.

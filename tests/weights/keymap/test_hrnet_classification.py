@@ -43,7 +43,7 @@ def test_branches_equal_timms_with_its_weights(name: str) -> None:
             torch.testing.assert_close(mine, peer, atol=1e-5, rtol=1e-5)
 
 
-QUICK = ("hrnet_w18_small_v2", "hrnet_w48")
+QUICK = ("hrnet_w18_small_v2",)
 
 
 @pytest.mark.parametrize(
