@@ -13,7 +13,7 @@ from torch import nn
 
 from densepred.build.instantiate import build
 from densepred.types import HeadSpec
-from tests import cases, companions
+from tests import companions
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -71,7 +71,7 @@ def test_a_decoder_learns_with_the_settings_that_no_preset_has(
     learns(build(option("model", "encoder_decoder") | parts, heads=HEADS, **INFO))
 
 
-@pytest.mark.parametrize("name", cases.sample(MODELS, 3))
+@pytest.mark.parametrize("name", MODELS)
 def test_every_preset_builds_on_meta_and_takes_its_weights_from_there(plain: Plain, name: str) -> None:
     node = plain(f"model={name}")["model"]
     with torch.device("meta"):
