@@ -30,6 +30,7 @@ KINDS: dict[str, type] = {
 DEPTH = 16
 MOST = 2**16  # classes, keypoints, channels: more than any dataset has
 LONGEST = 1_000  # characters of a name
+LARGEST = 2.0**64  # of values that files of images hold
 WIDEST = 1e6  # of numbers that describe a dataset, and of whole numbers in the nodes of a file, such as channels
 AREA, SIDE = 2**26, 2**15  # pixels of an input, and of its side, that a file may ask for
 TEXT = re.compile(r"[\w .,+-]*", re.ASCII)  # no paths, addresses or names of model hubs
@@ -54,7 +55,7 @@ def _check_form(data: Mapping[str, Any]) -> None:
     for entry in fields(Info):
         value = data.get(entry.name, ())
         if entry.name == "max_value":
-            if value not in (None, ()) and (type(value) is not int or value < 1):
+            if value not in (None, ()) and (type(value) is not int or not 1 <= value <= LARGEST):
                 raise UserError("info.max_value: not of the expected form; use another checkpoint")
             continue
         if entry.name == "window" and value is None:
@@ -87,7 +88,8 @@ def _indices(pairs: Any, below: int, each: int | None) -> bool:
 
 
 def _numbers(values: Any, low: float) -> bool:
-    return len(values) <= MOST and all(math.isfinite(value) and low <= value <= WIDEST for value in values)
+    # NaN fails every comparison, and whole numbers beyond floats are compared without an error
+    return len(values) <= MOST and all(low <= value <= WIDEST for value in values)
 
 
 def _window(value: Any, channels: Any) -> bool:
@@ -96,8 +98,14 @@ def _window(value: Any, channels: Any) -> bool:
         return True
     nested = any(isinstance(row, list | tuple) for row in value)
     rows = value if nested else [value]
-    whole = all(isinstance(row, list | tuple) and len(row) == 2 and row[1] > 0 for row in rows)
-    return whole and (not nested or len(rows) == channels)
+    return all(map(_is_window, rows)) and (not nested or len(rows) == channels)
+
+
+def _is_window(row: Any) -> bool:
+    if not isinstance(row, list | tuple) or len(row) != 2:
+        return False
+    numbers = all(isinstance(one, int | float) and -LARGEST <= one <= LARGEST for one in row)
+    return numbers and row[1] > 0
 
 
 PLAUSIBLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -263,3 +264,27 @@ def test_a_description_of_defaults_and_of_fields_that_may_be_empty_is_accepted()
     allowlist.check_info(Info(mirrored=None, max_value=None).to_json())
     with pytest.raises(UserError, match=r"info\.mean"):
         allowlist.check_info({**Info().to_json(), "mean": None})
+
+
+HUGE = 10**400  # of JSON, beyond every float
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("window", value) for value in ([math.nan, 1], [0, math.inf], [0, HUGE], [-HUGE, 1], [0, 0], [0, True])),
+        *(("window", value) for value in ([], [[]], [[1, 2], 3], [[1, [2]]], [[[1, 2], 3]], ["a", 1], [[1, 2]] * 2)),
+        ("mean", [HUGE] * 3),
+        ("std", [math.nan] * 3),
+        ("sigmas", [HUGE]),
+        ("max_value", HUGE),
+    ],
+)
+def test_numbers_that_would_make_images_empty_are_refused(key: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"info\.{key}: "):
+        allowlist.check_info({**Info().to_json(), key: value})
+
+
+@pytest.mark.parametrize("window", [[40, 400], [-1024.5, 1], [[40, 400], [500, 1000.0], [0, 1]]])
+def test_windows_of_images_are_accepted(window: list[Any]) -> None:
+    allowlist.check_info({**Info().to_json(), "window": window})
