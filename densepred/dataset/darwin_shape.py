@@ -56,5 +56,5 @@ class Masks:
 
 
 def _numbers(value: Any, names: Sequence[str], where: str) -> list[float]:
-    given = [value.get(name) for name in names] if isinstance(value, dict) else value
+    given = [value.get(name) for name in names] if isinstance(value, dict) else None
     return coco_fields.numbers(given, where, ", ".join(names))

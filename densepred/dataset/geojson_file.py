@@ -61,7 +61,7 @@ def _classification(feature: dict[str, Any], where: str) -> tuple[str | None, Co
 def _rings(coordinates: Any, depth: int, where: str) -> list[list[float]]:
     rings = coordinates if isinstance(coordinates, list) else [coordinates]
     for _ in range(depth - 1):
-        rings = [ring for polygon in rings if isinstance(polygon, list) for ring in polygon]
+        rings = [ring for polygon in rings for ring in (polygon if isinstance(polygon, list) else [polygon])]
     if not all(isinstance(ring, list) for ring in rings):
         raise UserError(f"{where}: its coordinates are {shown(coordinates)}; give rings of [x, y]")
     pairs = [[coco_fields.numbers(point, where, "coordinates") for point in ring] for ring in rings]

@@ -9,7 +9,7 @@ import torch
 
 from densepred.dataset.darwin import Darwin
 from densepred.errors import Notice, UserError
-from tests.dataset.darwin_tree import SIZE, SQUARE, annotation, polygon, save
+from tests.dataset.darwin_tree import SIZE, SQUARE, annotation, points, polygon, save
 
 
 def semantic(root: Path) -> torch.Tensor:
@@ -69,6 +69,9 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     [
         (annotation("cat", polygon={}), "its paths are None"),
         (annotation("cat", polygon={"paths": [[{"x": 1}]]}), "finite numbers"),
+        (annotation("cat", polygon={"paths": [[*points(SQUARE), []]]}), "its x, y is None"),
+        (annotation("cat", ellipse={"center": [], "radius": {"x": 1, "y": 1}}), "its x, y is None"),
+        (annotation("cat", bounding_box=[]), "its x, y, w, h is None"),
         (annotation("", bounding_box={"x": 1, "y": 1, "w": 1, "h": 1}), "its name is ''"),
         (layer(0, 7), "is not one raster layer of the image's 800 pixels"),
         (layer(0, 2**60, 1, 800), "is not one raster layer"),

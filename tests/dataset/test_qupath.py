@@ -62,6 +62,7 @@ def test_an_image_is_found_by_name_in_a_folder_of_images(tmp_path: Path) -> None
     [
         (feature("cell", 3), "its coordinates are 3; give rings"),
         (feature("cell", [[[1]]]), "give x and y of each point"),
+        (feature("cell", [[SQUARE], 3], kind="MultiPolygon"), "give rings"),
         (feature("cell", [[["a", 1]]]), "finite numbers"),
         (feature("cell", [[[1e9, 1]]]), "numbers from"),
         (feature("cell", [SQUARE], color="red"), "its color is 'red'"),
