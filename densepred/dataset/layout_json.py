@@ -15,11 +15,11 @@ from densepred.dataset.layout_tree import (
     Found,
     Tree,
     divided,
+    named_splits,
     pattern,
     per_split,
     quoted,
     split_of,
-    split_words,
 )
 from densepred.errors import shown
 
@@ -100,15 +100,15 @@ def _coco(tree: Tree, files: Mapping[str, dict[str, Any]]) -> Iterator[Found]:
         text, word = pattern(name)
         if word is not None:
             groups.setdefault(text, {})[word] = name
-    whole = next((text for text, ones in groups.items() if {"train", "valid"} <= {*map(split_of, ones)}), None)
-    if whole is None:
-        name = next(iter(files))
-        yield from _words(tree, name, files[name], name, FRACTIONS)
-        return
-    word = next(word for word in groups[whole] if split_of(word) == "train")
-    name = groups[whole][word]
     official = {"train2017": "train", "val2017": "val", "test2017": "test"}
-    yield from _words(tree, whole, files[name], name, split_words(official.get(word, word) for word in groups[whole]))
+    for text, ones in groups.items():
+        splits = named_splits([official.get(word, word) for word in ones])
+        if splits is not None:
+            name = next(name for word, name in ones.items() if split_of(word) == "train")
+            yield from _words(tree, text, files[name], name, splits)
+            return
+    name = next(iter(files))
+    yield from _words(tree, name, files[name], name, FRACTIONS)
 
 
 def _words(tree: Tree, annotations: str, data: Mapping[str, Any], example: str, splits: str) -> Iterator[Found]:

@@ -8,7 +8,17 @@ from pathlib import PurePosixPath
 
 from densepred.dataset import layout_tools, mat_file, yolo_file
 from densepred.dataset.image_file import EXTENSIONS
-from densepred.dataset.layout_tree import FRACTIONS, LARGEST, Found, Tree, divided, quoted, split_of, split_words
+from densepred.dataset.layout_tree import (
+    FOLDS,
+    FRACTIONS,
+    LARGEST,
+    Found,
+    Tree,
+    divided,
+    named_splits,
+    quoted,
+    split_of,
+)
 from densepred.dataset.layout_unread import polygons_in_xml
 from densepred.errors import UserError
 
@@ -41,29 +51,34 @@ def _cvat_masks(tree: Tree) -> str | None:
     folders = f"dataset=folder dataset.images={images} dataset.masks=SegmentationClass"
     place = "ImageSets/Segmentation/"
     words = [name.removeprefix(place)[:-4] for name in tree.files if re.fullmatch(rf"{place}[A-Za-z]+\.txt", name)]
-    if not {"train", "valid"} <= {split_of(word) for word in words}:
+    splits = named_splits(words)
+    if splits is None:
         return f"{folders} {FRACTIONS}"
-    lists = quoted("dataset.list", f"{place}{{split}}.txt")
-    return f"{folders} {lists} {split_words(word for word in words if split_of(word))}".strip()
+    return f"{folders} {quoted('dataset.list', f'{place}{{split}}.txt')} {splits}".strip()
 
 
 def _kitti(tree: Tree) -> str | None:
-    folders = {name.partition("/")[0] for name in tree.folders if name.endswith("/image_2")}
-    if not any(tree.has(f"{name}/semantic") for name in folders):
+    found = sorted(name.partition("/")[0] for name in tree.folders if name.endswith("/image_2"))
+    folders = [name for name in found if tree.has(f"{name}/semantic")]  # images of a test may have none
+    if not folders:
         return None
     words = "dataset=folder 'dataset.images=\"{split}/image_2\"' 'dataset.masks=\"{split}/semantic\"'"
-    named = {split_of(name): name for name in folders}
-    if {"train", "valid"} <= named.keys():
-        return f"{words} {split_words(name for split, name in named.items() if split)}".strip()
-    name = next(iter(sorted(folders)))
-    return f"{words} {FRACTIONS}".replace("{split}", name)
+    splits = named_splits(folders)
+    if splits is None:
+        name = max(folders, key=lambda name: split_of(name) == "train")
+        return f"{words} {FRACTIONS}".replace("{split}", name)
+    return f"{words} {splits}".strip()
 
 
 def _roboflow_masks(tree: Tree) -> str | None:
     lists = [name for name in tree.files if name.endswith("/_classes.csv")]
     if not lists or not tree.any(r".*_mask\.png"):
         return None
-    splits = split_words(PurePosixPath(name).parent.name for name in lists)
+    parts = [PurePosixPath(name).parent.name for name in lists]
+    splits = named_splits(parts)
+    if splits is None:
+        words = f"dataset=folder dataset.images=train dataset.masks=train dataset.mask_suffix=_mask {FRACTIONS}"
+        return words if "train" in parts else None
     folders = f"{quoted('dataset.images', '{split}')} {quoted('dataset.masks', '{split}')}"
     return f"dataset=folder {folders} dataset.mask_suffix=_mask {splits}"
 
@@ -113,7 +128,7 @@ def _yolo(tree: Tree) -> str | None:
         boxes = all(len(values) == yolo_file.BOX for _, (_, values) in yolo_file.rows(tree.root / labels[0]))
     except UserError:  # which dataset=yolo tells
         return "dataset=yolo"
-    parts = "" if "valid" in splits else FRACTIONS
+    parts = "" if "valid" in splits else FOLDS if {"train", "test"} <= {*splits} else FRACTIONS
     return " ".join(filter(None, ["dataset=yolo", parts, "task=detection_fcos" if boxes else ""]))
 
 

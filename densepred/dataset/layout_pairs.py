@@ -12,7 +12,7 @@ import numpy as np
 from densepred.dataset.facts import counted
 from densepred.dataset.image_file import opened
 from densepred.dataset.layout_ends import MOST, Ends, between, stems, stripped, within
-from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, pattern, quoted, split_of, split_words
+from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, named_splits, pattern, quoted, split_of
 from densepred.dataset.pairs import OF_CELLPOSE
 from densepred.types import UserError
 
@@ -172,15 +172,15 @@ def _contents(tree: Tree, folder: str, names: Sequence[str]) -> list[Content]:
 def _found(what: str, option: str, folders: tuple[str, str], ends: Ends, images: Parts, masks: Parts) -> Found:
     """Return the layout with its words, and the files that they leave out for want of a partner."""
     named = [word for word in masks if word is not None]
-    whole = not {"train", "valid"} <= {split_of(word) for word in named}
-    used = [next(iter(masks))] if whole else named
+    splits = named_splits(named)
+    used = [next(iter(masks))] if splits is None else named
     alone, lonely = _alone([(images.get(word, []), masks[word]) for word in used], ends)
     facts = [
         f", {counted(len(names), kind)} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''})"
         for names, kind in ((alone, "images without a mask"), (lonely, "masks without an image"))
         if names
     ]
-    return Found("".join([what, *facts]), _words(option, *folders, ends, named, whole, bool(facts)))
+    return Found("".join([what, *facts]), _words(option, *folders, ends, splits, used[0] or "", bool(facts)))
 
 
 def _alone(parts: Sequence[tuple[list[str], list[str]]], ends: Ends) -> tuple[set[str], set[str]]:
@@ -195,11 +195,12 @@ def _alone(parts: Sequence[tuple[list[str], list[str]]], ends: Ends) -> tuple[se
     return alone, lonely
 
 
-def _words(option: str, images: str, masks: str, ends: Ends, named: Sequence[str], whole: bool, unpaired: bool) -> str:
-    """Return the words for a pattern of images and one of masks, with the ends of their names."""
-    splits = split_words(named)
-    if whole:
-        word = named[0] if named else ""
+def _words(option: str, images: str, masks: str, ends: Ends, splits: str | None, word: str, unpaired: bool) -> str:
+    """Return the words for a pattern of images and one of masks, with the ends of their names.
+
+    splits: words that name the splits; None if the images of the folder `word` are to be divided
+    """
+    if splits is None:
         images, masks, splits = images.replace("{split}", word), masks.replace("{split}", word), FRACTIONS
     words = [f"dataset={option}", quoted("dataset.images", images), quoted("dataset.masks", masks)]
     words += [quoted(f"dataset.{key}_suffix", end) for key, end in zip(("image", "mask"), ends, strict=True) if end]

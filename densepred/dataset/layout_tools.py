@@ -7,7 +7,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from densepred.dataset.layout_tree import FRACTIONS, LARGEST, TOKEN, Found, Tree, divided, per_split, quoted, split_of
+from densepred.dataset.layout_tree import (
+    FOLDS,
+    FRACTIONS,
+    LARGEST,
+    TOKEN,
+    Found,
+    Tree,
+    divided,
+    named_splits,
+    per_split,
+    quoted,
+)
 
 SEVERAL = 50
 """Files of a kind that are opened at most."""
@@ -33,9 +44,9 @@ def _cvat(tree: Tree) -> str | None:
     if not names:
         return None
     subsets = {one.decode().lower() for one in re.findall(rb' subset="(\w+)"', tree.beginning(names[0], LARGEST))}
-    splits = {split_of(word) for word in subsets if TOKEN.fullmatch(word)}
-    if names == ["annotations.xml"] and {"train", "valid"} <= splits:
-        return "dataset=cvat"
+    known = [word for word in subsets if TOKEN.fullmatch(word)]
+    if names == ["annotations.xml"] and (named := named_splits(known)) is not None:
+        return f"dataset=cvat {FOLDS if FOLDS in named else ''}".strip()
     words = per_split(names, "cvat")
     folders = {name.rpartition("/")[0] for name in names if name.endswith("/annotations.xml")}
     tasks = len(folders) == len(names) > 1 and "{split}" not in words and len({one.count("/") for one in folders}) == 1

@@ -19,6 +19,8 @@ LARGEST = 1 << 28
 """Bytes of a file of all images that is looked at."""
 
 FRACTIONS = "'dataset.splits={train: 0.8, valid: 0.2}'"
+FOLDS = "dataset.folds=5 dataset.fold=0"
+"""Words that take the validation from the images of training, so that those of a test stay apart."""
 WORDS = {"train": ("train", "training"), "valid": ("val", "valid", "validation", "dev"), "test": ("test", "testing")}
 TOKEN = re.compile(
     r"(?<![A-Za-z0-9])(train(?:ing)?|val(?:id(?:ation)?)?|dev|test(?:ing)?)(?=(?:20\d\d)?(?:annot)?(?![A-Za-z0-9]))"
@@ -105,6 +107,18 @@ def split_words(found: Iterable[str]) -> str:
     return " ".join(f"dataset.splits.{split}={word}" for split, word in named.items() if defaults[split] != word)
 
 
+def named_splits(words: Collection[str]) -> str | None:
+    """Return the words for splits that are called so, with folds of training if there is none for validation.
+
+    None if the images are to be divided.
+    """
+    kinds = {*map(split_of, words)}
+    if not {"train", "valid"} <= kinds and not {"train", "test"} <= kinds:
+        return None
+    named = split_words(word for word in words if split_of(word))
+    return named if "valid" in kinds else f"{named} {FOLDS}".strip()
+
+
 def quoted(key: str, value: str) -> str:
     """Return a word for the shell, in quotes if it holds a brace or a space."""
     return f"{key}={value}" if re.fullmatch(r"[\w./-]*", value, re.ASCII) else f"'{key}=\"{value}\"'"
@@ -114,14 +128,14 @@ def per_split(names: list[str], option: str) -> str:
     """Return the words for an annotation file per split, or for the first file, to be divided."""
     found = [(text, word) for text, word in map(pattern, names) if word is not None]
     for text, _ in found:
-        words = {word for other, word in found if other == text}
-        if {"train", "valid"} <= {*map(split_of, words)}:
-            return f"dataset={option} {quoted('dataset.annotations', text)} {split_words(words)}".strip()
+        splits = named_splits({word for other, word in found if other == text})
+        if splits is not None:
+            return f"dataset={option} {quoted('dataset.annotations', text)} {splits}".strip()
     return f"dataset={option} {quoted('dataset.annotations', names[0])} {FRACTIONS}"
 
 
 def divided(key: str, files: Iterable[str], known: Collection[str]) -> str:
-    """Return the words for annotation files in a folder per split; those of a random split if there are none.
+    """Return the words for annotation files in a folder per split; those of a random split without such folders.
 
     key: the setting of the folder, which is left out for the `known` patterns
     """
@@ -130,8 +144,7 @@ def divided(key: str, files: Iterable[str], known: Collection[str]) -> str:
         text, word = pattern(name.rpartition("/")[0])
         if word is not None:
             groups.setdefault(text, set()).add(word)
-    whole = next((text for text, words in groups.items() if {"train", "valid"} <= {*map(split_of, words)}), None)
-    if whole is None:
-        return FRACTIONS
-    named = [] if whole in known else [quoted(key, whole)]
-    return " ".join([*named, split_words(groups[whole])]).strip()
+    for text, words in groups.items():
+        if (splits := named_splits(words)) is not None:
+            return " ".join([*([] if text in known else [quoted(key, text)]), splits]).strip()
+    return FRACTIONS
