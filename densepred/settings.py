@@ -236,6 +236,7 @@ class ConvertSettings:
     input: str | None = None
     output: str = MISSING
     form: str = "folder"
+    coco_ids: str | None = None
     for_task: str | None = None
     threshold: float = 0.3
     data: DataSettings = field(default_factory=DataSettings)

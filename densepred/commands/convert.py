@@ -18,12 +18,13 @@ densepred-convert dataset=voc dataset.root=DIR output=DIR2             images, m
 densepred-convert dataset=nuclei dataset.root=DIR output=DIR2 form=coco     for programs that import COCO's JSON
 densepred-convert input=predictions form=cvat output=annotations.xml        instances, boxes or keypoints, for CVAT
 densepred-convert input=predictions form=label_studio output=tasks.json     the same for Label Studio
+densepred-convert input=predictions form=labelme output=DIR2                for labelme; form=via for VIA
 """
 
 FORMS = ("folder", "coco")
 THRESHOLD = 0.3  # of configs/convert.yaml
 DRAWN = "densepred.dataset.shapes.Shapes"  # the dataset of a command that names none
-OF_PREDICTIONS = ("cvat", "label_studio", "coco")
+OF_PREDICTIONS = ("cvat", "label_studio", "labelme", "via", "coco")
 
 
 def main() -> None:
@@ -44,6 +45,9 @@ def convert(cfg: DictConfig) -> int:
         raise UserError(f"form={settings.form}: there is no such form; give folder or coco")
     if settings.data.on_bad not in ("error", "skip"):
         raise UserError(f"data.on_bad={settings.data.on_bad}: give error or skip")
+    if settings.coco_ids is not None:
+        text = f"coco_ids={settings.coco_ids}: has no effect on a dataset: it is for predictions (input) with form=coco"
+        warnings.warn(text, Notice, stacklevel=2)
     if settings.threshold != THRESHOLD:
         text = f"threshold={settings.threshold:g}: has no effect on a dataset: it is for predictions (input)"
         warnings.warn(text, Notice, stacklevel=2)
@@ -62,9 +66,13 @@ def _predictions(settings: Any) -> int:
         warnings.warn(
             "dataset: is not read, because input names predictions; leave one of them out", Notice, stacklevel=2
         )
+    if settings.coco_ids is not None and settings.form != "coco":
+        text = f"coco_ids={settings.coco_ids}: has no effect on form={settings.form}, which has no ids of a COCO file"
+        warnings.warn(text, Notice, stacklevel=2)
     from densepred.conversion import labelling
 
-    print(labelling.convert(expand(settings.input), expand(settings.output), settings.form, settings.threshold))
+    output, ids = expand(settings.output), settings.coco_ids if settings.form == "coco" else None
+    print(labelling.convert(expand(settings.input), output, settings.form, settings.threshold, ids))
     return 0
 
 

@@ -14,7 +14,7 @@ import torch
 from pycocotools import mask as rle
 
 from densepred import atomic
-from densepred.conversion.words import located
+from densepred.conversion.words import HEAD, located
 from densepred.dataset import run_length
 from densepred.dataset.coco import Id
 from densepred.errors import UserError
@@ -81,13 +81,13 @@ class CocoForm:
         for split, images in self.images.items():
             found, name = self.found[split], NAMES[split]
             if self._masked():
-                file = {"images": images, "annotations": found, "categories": listed}
+                file = {**HEAD, "images": images, "annotations": found, "categories": listed}
                 atomic.write_json(folder / f"instances_{name}.json", file)
             if self.posed:
                 people = [one for one in listed if "keypoints" in one]
                 ids = {one["id"] for one in people}
                 kept = [one for one in found if one["category_id"] in ids]
-                file = {"images": images, "annotations": kept, "categories": people}
+                file = {**HEAD, "images": images, "annotations": kept, "categories": people}
                 atomic.write_json(folder / f"person_keypoints_{name}.json", file)
 
     def readers(self, root: Path) -> list[str]:

@@ -13,6 +13,7 @@ from pycocotools import mask as rle
 
 from densepred.errors import UserError, shown
 from densepred.output import many
+from densepred.results.coco import BACKGROUND
 
 KINDS = ("instances", "keypoints", "detections")
 
@@ -41,13 +42,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """`kind` is the file of results, `others` are those beside it; `low` counts results below the threshold."""
+    """`kind` is the file of results; `left` lists what is not converted, `notes` are further facts."""
 
     kind: str
     pictures: list[Picture]
     categories: dict[Any, dict[str, Any]]
-    low: int
-    others: tuple[str, ...] = ()
+    left: list[str] = field(default_factory=list[str])
+    notes: tuple[str, ...] = ()
 
     def objects(self, picture: Picture) -> list[Found]:
         """Return the objects of an image, with the masks decoded."""
@@ -76,25 +77,45 @@ def read(folder: Path, threshold: float) -> Predictions:
     kind, *others = [kind for kind in KINDS if (folder / f"{kind}.json").is_file()] or [None]
     if kind is None or not (folder / "images.json").is_file():
         raise UserError(
-            f"input={folder}: holds no images.json and {', '.join(f'{one}.json' for one in KINDS)}; give the output "
-            "of densepred-predict with instances, boxes or keypoints"
+            f"input={folder}: holds no images.json and {', '.join(f'{one}.json' for one in KINDS)}, and no labels/ "
+            "with classes.json; give the output of densepred-predict with classes, instances, boxes or keypoints"
         )
-    listed, results = _json(folder / "images.json"), _json(folder / f"{kind}.json")
+    listed, results = read_json(folder / "images.json"), read_json(folder / f"{kind}.json")
     try:
         categories = {one["id"]: one for one in listed["categories"]}
         pictures = {
             one["id"]: Picture(number, str(one["file_name"]), (int(one["height"]), int(one["width"])), id=one["id"])
             for number, one in enumerate(listed["images"])
         }
-        low = sum(result.get("score", 1) < threshold for result in results)
-        for result in sorted(results, key=lambda result: -result.get("score", 1)):
-            if result.get("score", 1) >= threshold:
+        low = sum(_score(one) < threshold for one in results)
+        for result in sorted(results, key=lambda result: -_score(result)):
+            if _score(result) >= threshold:
                 _ = categories[result["category_id"]]
                 pictures[result["image_id"]].results.append(result)
     except (KeyError, TypeError, ValueError) as error:
         reason = f"does not fit images.json ({shown(str(error))})"
         raise UserError(f"{folder / kind}.json: {reason}; predict again") from error
-    return Predictions(kind, list(pictures.values()), categories, low, tuple(f"{one}.json" for one in others))
+    stuff = _without_objects(categories, list(pictures.values()))
+    left = [f"{many(low, 'object')} with a score below threshold={threshold:g}"] if low else []
+    left += [f"{one}.json, beside {kind}.json" for one in others]
+    if names := [name for name in stuff if name.lower() not in BACKGROUND]:
+        left.append(f"stuff ({', '.join(names)}) of labels/, beside {kind}.json")
+    return Predictions(kind, list(pictures.values()), categories, left)
+
+
+def _score(result: dict[str, Any]) -> float:
+    return result.get("score", 1)
+
+
+def _without_objects(categories: dict[Any, dict[str, Any]], pictures: list[Picture]) -> list[str]:
+    """Take stuff and an unused background from the categories, and return their names."""
+    used = {result["category_id"] for picture in pictures for result in picture.results}
+    gone = [
+        id
+        for number, (id, one) in enumerate(categories.items())
+        if id not in used and (not one.get("isthing", 1) or (not number and str(one["name"]).lower() in BACKGROUND))
+    ]
+    return [str(categories.pop(id)["name"]) for id in gone]
 
 
 def counted(found: Predictions) -> str:
@@ -105,7 +126,8 @@ def counted(found: Predictions) -> str:
     return f"{many(len(found.pictures), 'image')}, {many(names.total(), *what)}" + (f": {classes}" if classes else "")
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Return the content of a file of results. Raises UserError if it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

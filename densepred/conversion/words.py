@@ -1,4 +1,4 @@
-"""Overrides as a shell takes them."""
+"""Words that conversions share: overrides as a shell takes them, and the head of a COCO file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from densepred.dataset.intensity import windows
 from densepred.home import override
 from densepred.types import Info
+
+HEAD = {"info": {"description": "written by densepred"}, "licenses": []}
+"""Entries of a COCO file that importers ask for, such as Roboflow's."""
 
 
 def shell(override: str) -> str:

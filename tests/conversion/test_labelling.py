@@ -142,9 +142,9 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     output = converted(tmp_path, "instances", "cvat")
     words = (f"input={tmp_path / 'p'}", f"output={tmp_path / 'new'}")
     for given, match in (
-        ((words[0], f"output={output}", "form=cvat"), "exists; choose a new file"),
+        ((words[0], f"output={output}", "form=cvat"), "exists; choose a new one"),
         ((f"input={tmp_path}", words[1], "form=cvat"), "holds no images.json"),
-        ((*words, "form=folder"), "give one of cvat, label_studio, coco"),
+        ((*words, "form=folder"), "give one of cvat, label_studio, labelme, via, coco"),
         ((words[1], "form=cvat"), "is for predictions; add input=PREDICTIONS"),
     ):
         with pytest.raises(UserError, match=match):

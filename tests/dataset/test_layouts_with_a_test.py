@@ -35,7 +35,7 @@ def renamed(draw: Draw, *folders: str, file: str = "") -> Draw:
 
 
 def kitti(root: Path) -> None:
-    """Draw KITTI's own archive, whose images of the test have no labels."""
+    """Draw the archive of KITTI, in which the images of the test have no labels."""
     divided_trees.kitti(root)
     (root / "train").rename(root / "training")
     (root / "val").rename(root / "testing")
