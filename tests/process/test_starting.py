@@ -50,6 +50,16 @@ def test_a_signal_while_python_ends_keeps_the_exit_code_of_the_work() -> None:
     assert signalled("SIGINT", words, done) == (4, "")
 
 
+def test_on_windows_a_command_ends_with_one_line_and_a_program_with_an_error_of_the_import() -> None:
+    code = "import os, sys; os.name = 'nt'; sys.argv[0] = '{}'; import densepred"
+    for name, expected in (("Scripts/densepred-train.exe", 2), ("-m", 2), ("notebook.py", 1)):
+        call = [sys.executable, "-c", code.format(name)]
+        done = subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (expected, "")
+        assert done.stderr.rstrip().endswith("it needs Linux or macOS; on Windows install it in WSL 2 (wsl --install)")
+        assert ("Traceback" in done.stderr) == (expected == 1)
+
+
 def test_garbage_is_collected_rarely_until_all_is_imported() -> None:
     code = (
         "import gc, sys; usual = gc.get_threshold(); sys.orig_argv[:] = ['python', '-m', 'densepred.train']\n"
