@@ -80,6 +80,9 @@ class Counts:
 
 COUNTS = Counts()
 
+REFUSED: set[torch.dtype] = set()
+"""Types that the device is without, such as float64 on Apple's."""
+
 
 class Pretended(torch.Tensor):
     """A tensor of the pretended device; `held` has its numbers."""
@@ -221,6 +224,13 @@ def _require_one_device(func: Any, name: str, args: tuple[Any, ...], others: lis
             raise RuntimeError(f"index_put_: self and values are on two devices: {func}")
 
 
+def _require_types(found: Any) -> None:
+    """Raise as Apple's devices do for a type that they are without."""
+    for made in tree_leaves(found):
+        if isinstance(made, torch.Tensor) and made.dtype in REFUSED:
+            raise TypeError(f"Cannot convert a tensor of {NAME}:0 to {made.dtype}: it has no such type")
+
+
 def _compute(func: Any, name: str, args: tuple, kwargs: dict, made_here: bool, leaves: bool) -> Any:
     """Call the operation on the numbers; wrap what is of the device."""
     options = dict(kwargs)
@@ -234,6 +244,8 @@ def _compute(func: Any, name: str, args: tuple, kwargs: dict, made_here: bool, l
     found = func(*plain, **options)
     if name == "_local_scalar_dense":
         return found
+    if not leaves:
+        _require_types(found)
     if name == "_to_copy":
         copy = found.clone() if found.data_ptr() == plain[0].data_ptr() else found
         return copy if leaves else Pretended(copy)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Metric
+from densepred.ops.precise import exact
 from densepred.ops.score.ssim import SIZE, ssim
 from densepred.types import Annotation, Info
 
@@ -50,5 +51,4 @@ class Reconstruction(Metric):
 
 def _exact(image: Tensor) -> Tensor:
     """Convert to float64 in [0, 1], on the CPU if the device has no float64."""
-    image = image.cpu() if image.device.type == "mps" else image
-    return image.double() / 255 if image.dtype == torch.uint8 else image.double()
+    return exact(image) / 255 if image.dtype == torch.uint8 else exact(image)

@@ -12,6 +12,7 @@ from densepred.contracts import Model
 from densepred.model.linear_autoencoder import reconstructs, shape
 from densepred.ops.geometry import patches
 from densepred.ops.geometry.pad import crop
+from densepred.ops.precise import exact
 from densepred.types import HeadSpec, UserError
 
 MOST = 8192
@@ -114,14 +115,13 @@ class Sums:
     """
 
     def __init__(self, shift: Tensor) -> None:
-        where = torch.device("cpu") if shift.device.type == "mps" else shift.device  # which has no float64
-        self.shift = shift.detach().to(where, torch.float64).clone()
+        self.shift = exact(shift.detach()).clone()
         size = len(shift)
-        self.products = torch.zeros(size, size, dtype=torch.float64, device=where)
-        self.rows = torch.zeros(size + 1, dtype=torch.float64, device=where)  # their sum, and how many
+        self.products = self.shift.new_zeros(size, size)
+        self.rows = self.shift.new_zeros(size + 1)  # their sum, and how many
 
     def add(self, rows: Tensor) -> None:
-        rows = rows.to(self.shift.device, torch.float64) - self.shift
+        rows = exact(rows) - self.shift
         self.products.addmm_(rows.T, rows)
         self.rows[:-1] += rows.sum(0)
         self.rows[-1] += len(rows)

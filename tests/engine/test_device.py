@@ -19,9 +19,10 @@ from densepred.cli import compose
 from densepred.engine import evaluate, trainer
 from densepred.jobs import evaluation, training
 from densepred.model.encoder_decoder import EncoderDecoder
+from densepred.ops import precise
 from densepred.ops.loss import banded
 from densepred.task import Task
-from tests import accelerated, accelerator, running
+from tests import accelerated, accelerator, cases, running
 from tests.conftest import composed
 
 SMALL = ("dataset.size=[48,64]", "dataset.counts={train: 12, valid: 4, test: 1}", "data.batch_size=4")
@@ -79,6 +80,13 @@ def everything(name: str, path: str) -> dict[str, Any]:
         words = (f"ckpt={folder / 'run'}", f"input={folder / '1.png'}", f"output={folder / 'out'}")
         assert predict.predict(composed(*words, name="predict")) == 0
     return {**last, "run": running.metrics(folder / "run")}
+
+
+def without_float64(name: str, path: str) -> dict[str, Any]:
+    """Do the same on a device without float64, as Apple's are."""
+    precise.WITHOUT.add(accelerator.NAME)
+    accelerator.REFUSED.add(torch.float64)
+    return everything(name, path)
 
 
 def trained(name: str, path: str) -> dict[str, Any]:
@@ -147,3 +155,8 @@ def test_every_command_runs_with_its_tensors_on_the_device(name: str, tmp_path: 
     found = accelerated.run(everything, name, tmp_path)
     assert sum(found["reads"].values()) == 1, found["reads"]
     assert found["blocking"] == {}
+
+
+@pytest.mark.parametrize("name", cases.few(TASKS, ["pose", "instance_center"]))
+def test_every_command_runs_on_a_device_without_float64(name: str, tmp_path: Path) -> None:
+    assert accelerated.run(without_float64, name, tmp_path)["run"]

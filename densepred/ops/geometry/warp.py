@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.ops.precise import exact
+
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
@@ -134,14 +136,14 @@ def warp_points(points: Tensor, warp: Warp) -> Tensor:
     A flow is inverted by fixed-point steps, which converge if the flow does not fold the image.
     """
     (a, b, c), (d, e, f) = invert(warp.matrix)
-    x, y = points[..., 0].double(), points[..., 1].double()
+    x, y = exact(points[..., 0]), exact(points[..., 1])
     straight = torch.stack((a * x + b * y + c, d * x + e * y + f), -1)
     if warp.flow is None:
-        return straight.to(points.dtype)
+        return straight.to(points)
     moved = straight
     for _ in range(30):
         moved = straight - _at(warp.flow, moved)
-    return moved.to(points.dtype)
+    return moved.to(points)
 
 
 def _at(flow: Tensor, points: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from densepred.ops.loss.labels import ratio
+from densepred.ops.precise import WITHOUT
 
 
 def lovasz_extension(errors: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -20,8 +21,8 @@ def lovasz_extension(errors: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 @torch.no_grad()
 def _steps(truth: Tensor, weight: Tensor) -> Tensor:
     """Return the increase of the Jaccard loss per pixel as pixels become wrong in this order, (N,)."""
-    # Counts in float32 stop at 2^24 pixels; Apple's devices have no float64.
-    precise = weight.double() if weight.device.type != "mps" else weight
+    # Counts in float32 stop at 2^24 pixels.
+    precise = weight if weight.device.type in WITHOUT else weight.double()
     inside = precise * truth
     left = inside.sum() - inside.cumsum(0)
     union = inside.sum() + (precise - inside).cumsum(0)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from densepred.ops.precise import exact
 from densepred.ops.regions.nearest_center import nearest_center
 from densepred.ops.regions.pair_counts import pair_table
 from densepred.ops.resize.taps import mix, positions, taps
@@ -86,8 +87,8 @@ def mean_probabilities(logits: Tensor, segments: Segments, align_corners: bool) 
         for axis, length, size in zip((y, x), cells.shape[1:], segments.semantic.shape, strict=True)
     )
     start = segments.categories[owner] * (cells.shape[1] * cells.shape[2])
-    each = mix(cells.flatten(), start, cells.shape[2], rows, columns).double()
-    total = torch.zeros(2, count, dtype=torch.float64, device=logits.device)
+    each = exact(mix(cells.flatten(), start, cells.shape[2], rows, columns))
+    owner, total = owner.to(each.device), each.new_zeros(2, count)
     total[0].index_add_(0, owner, each)
     total[1].index_add_(0, owner, torch.ones_like(each))
-    return (total[0] / total[1]).float()
+    return (total[0] / total[1]).float().to(logits.device)
