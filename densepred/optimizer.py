@@ -71,21 +71,39 @@ def _undecorated(method: Any) -> Callable[..., Any]:
 def _lay_out(parameters: Sequence[Tensor]) -> None:
     """Give gradients the strides of their parameters; torch's fused updates on a CPU pair values by their addresses.
 
-    Gradients of autograd have these strides already. Others would be added to wrong values, without an error.
+    Gradients of autograd have these strides already. Others would be added to wrong values, without an error on a CPU.
     """
     for parameter in parameters:
-        if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
+        if parameter.grad is not None and _places(parameter.grad) != _places(parameter):
             parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
 
 
-def _fused(groups: Sequence[Mapping[str, Any]]) -> bool | None:
-    """Return True if torch can update each tensor in one pass over memory on a CPU, else None: torch's own choice.
+def _places(value: Tensor) -> list[int]:
+    """Return the strides that decide where values lie; those of dimensions of size 1 do not."""
+    return [stride for stride, size in zip(value.stride(), value.shape, strict=True) if size != 1]
 
-    A pass per operation takes a CPU four times as long. Divided parameters (FSDP2) are left out: parts round otherwise.
+
+FUSED: dict[type, tuple[str, ...]] = {nn.Parameter: ("cpu", "cuda")}
+"""Devices on which all parameters of a type can be updated together in one pass over memory."""
+
+
+def _fused(groups: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Return True if torch can update all parameters in one pass over memory, else None: torch's own choice.
+
+    A pass per operation takes a CPU four times as long. On CUDA it takes several times as many kernels, and memory for
+    intermediate results. Divided parameters (FSDP2) are left out: parts round otherwise. So are those with gaps in
+    memory, since the optimizer's tensors would have none.
     """
     parameters = [parameter for group in groups for parameter in group["params"]]
-    plain = all(type(value) is nn.Parameter and value.is_floating_point() for value in parameters)
-    return True if plain and all(value.device.type == "cpu" for value in parameters) else None
+    devices = {value.device.type for value in parameters}
+    fit = all(value.device.type in FUSED.get(type(value), ()) for value in parameters)
+    whole = all(value.is_floating_point() and _is_dense(value) for value in parameters)
+    return True if fit and whole and len(devices) == 1 else None
+
+
+def _is_dense(value: Tensor) -> bool:
+    """Return True if a tensor has no gaps in memory: only then a new tensor takes over its strides."""
+    return _places(torch.empty_like(value, device="meta")) == _places(value)
 
 
 class AdamW(Eager, torch.optim.AdamW):
@@ -97,7 +115,19 @@ class Adam(Eager, torch.optim.Adam):
 
 
 class SGD(Eager, torch.optim.SGD):
-    pass
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        for group in self.param_groups:
+            if group.get("fused") and group["momentum"]:
+                self._begin_late(group["params"])
+        return super().step(closure)
+
+    def _begin_late(self, parameters: Sequence[Tensor]) -> None:
+        """Let a momentum begin at 0 where torch needs one: if a first gradient comes later than those of others."""
+        learning = [parameter for parameter in parameters if parameter.grad is not None]
+        late = [parameter for parameter in learning if "momentum_buffer" not in self.state.get(parameter, {})]
+        if len(late) < len(learning):
+            for parameter in late:
+                self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def adamw(

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.utils import _foreach_utils, backend_registration
 
-from densepred import distributed
+from densepred import distributed, optimizer
 from tests import accelerator
 
 
@@ -68,6 +68,7 @@ def device() -> Iterator[torch.device]:
     torch.tensor, torch.as_tensor = accelerator.tensor, accelerator.as_tensor
     for module in (_foreach_utils, sys.modules[torch.optim.Optimizer.__module__]):
         module._foreach_supported_types.append(accelerator.Pretended)
+    optimizer.FUSED[accelerator.Pretended] = (accelerator.NAME,)  # as on CUDA
     mode: Any = torch.autograd.grad_mode.inference_mode
     mode.__enter__, mode.__exit__ = _without_gradient, lambda self, *_: torch._C._set_grad_enabled(self.before)
     here = torch.device(accelerator.NAME, 0)

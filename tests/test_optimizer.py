@@ -167,9 +167,36 @@ def test_updates_in_one_pass_are_those_of_a_loop_for_gradients_of_any_layout(
     torch.testing.assert_close(*found)
 
 
-def test_parameters_on_other_devices_keep_the_choice_of_torch() -> None:
-    steps = adamw(Net().to("meta"), 1e-3, [0.9, 0.99], 1e-8, 0.01, {})
-    assert {group["fused"] for group in steps.param_groups} == {None}
+def test_parameters_elsewhere_or_with_gaps_in_memory_keep_the_choice_of_torch() -> None:
+    gaps = Net()
+    gaps.encoder[0].weight = nn.Parameter(torch.ones(4, 3, 3, 6)[..., ::2])
+    for net in (Net().to("meta"), gaps):
+        steps = adamw(net, 1e-3, [0.9, 0.99], 1e-8, 0.01, {})
+        assert {group["fused"] for group in steps.param_groups} == {None}
+
+
+def test_a_gradient_that_comes_later_begins_its_momentum() -> None:
+    found = []
+    for fused in (True, None):
+        early, late, never = (nn.Parameter(torch.ones(3)) for _ in range(3))
+        steps = optimizer.SGD([early, late, never], lr=0.1, momentum=0.9, weight_decay=0.1, fused=fused)
+        for learning in ([early], [early, late], [late], [early, late]):
+            steps.zero_grad()
+            for parameter in learning:
+                parameter.grad = torch.full((3,), 2.0)
+            steps.step()
+        assert never not in steps.state or not steps.state[never]
+        found.append([early, late])
+    torch.testing.assert_close(*found)
+
+
+def test_gradients_with_other_strides_of_single_rows_are_not_copied() -> None:
+    weight = nn.Parameter(torch.ones(4, 3, 1, 1).to(memory_format=torch.channels_last))
+    gradient = torch.ones(4, 3, 1, 1).as_strided((4, 3, 1, 1), (3, 1, 7, 9))
+    weight.grad = gradient
+    optimizer.AdamW([weight], lr=0.1, fused=True).step()
+    assert weight.grad is gradient
+    assert len(weight.detach().unique()) == 1
 
 
 @pytest.mark.parametrize("name", ["AdamW", "Adam", "SGD"])

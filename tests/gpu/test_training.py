@@ -14,11 +14,15 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
+from torch import nn
 
-from densepred import distributed
+from densepred import distributed, optimizer
+from densepred.build.instantiate import build
 from densepred.cli import compose
 from densepred.engine import trainer
 from densepred.jobs import evaluation, resuming, training
+from densepred.rundir import state
 from tests import running
 from tests.conftest import REPOSITORY, composed
 from tests.engine.test_device import PLAIN, RUN, SMALL, TASKS
@@ -112,6 +116,36 @@ def test_other_ways_to_compute_give_nearly_the_same_losses(extra: str, tmp_path:
     found = train(tmp_path / "other", *words, extra)
     assert all(map(math.isfinite, found))
     assert found == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_updates_in_one_pass_are_those_of_lists(
+    name: str, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the scale of fp16, gradients of another layout, and a state of the other way, as of former runs."""
+    node, found = composed(f"optimizer={name}").optimizer, []
+    for fused in ({}, optimizer.FUSED):
+        monkeypatch.setattr(optimizer, "FUSED", fused)
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1)).cuda().to(memory_format=layout)
+        steps = optimizer.optimizer_of(net, build(OmegaConf.to_container(node), None, "optimizer"))
+        scaler = torch.amp.GradScaler("cuda", init_scale=256.0)
+        for number in range(4):
+            scaler.scale(torch.ones((), device="cuda"))  # makes its scale
+            for parameter in net.parameters():
+                parameter.grad = 256 * torch.randn(parameter.shape, device="cuda")  # contiguous
+            scaler.unscale_(steps)
+            scaler.step(steps)
+            scaler.update()
+            if number == 1:
+                kept = {i: {k: v.cpu() for k, v in slots.items()} for i, slots in steps.state_dict()["state"].items()}
+                steps.load_state_dict({"state": kept, "param_groups": steps.state_dict()["param_groups"]})
+                state._lay_out(steps)
+        assert steps.param_groups[0]["fused"] is (True if fused else None)
+        found.append([value.detach().cpu() for value in net.parameters()])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_a_step_waits_once_for_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
