@@ -3,42 +3,36 @@
 Prints tables in Markdown for docs/performance.md, with the name of the card. Steps run on drawn images; times are
 medians and wait for the device, the first steps are left out.
 
-    python scripts/bench_gpu.py
-    python scripts/bench_gpu.py --dry      tiny sizes, on any device: a check that the script runs
+    python scripts/bench_gpu.py --rows missing --minutes 10      those without figures in docs/performance.md
+
     python scripts/bench_gpu.py --only heads --only "steps:HRNet"      some of the tables and rows
+
+    python scripts/bench_gpu.py --dry      tiny sizes, on any device: a check that the script runs
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import importlib.util
-import io
 import statistics
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import gpu_steps
 import plain_loop
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
+from gpu_steps import peak, settings_of, wait
 from torch import Tensor, nn
 
-from densepred.cli import command
-from densepred.cli.compose import complete, register, settings
-from densepred.engine.trainer import Trainer
-from densepred.jobs import parts, training
+from densepred.cli.compose import register, settings
+from densepred.jobs import parts
 from densepred.loss.ce import CrossEntropy
 from densepred.ops.loss import banded, fused
-from densepred.rundir import provenance
 from densepred.sweep import launcher
-from densepred.types import Batch
 
 GPU = ("trainer=gpu", "trainer.deterministic=false")
 FAMILIES = {
@@ -55,104 +49,29 @@ FAMILIES = {
 WAYS = {
     "default": (),
     "trainer=gpu": GPU,
-    "trainer=gpu, compiled": (*GPU, "trainer.compile=true"),
     "trainer=gpu, EMA": (*GPU, "trainer.ema=0.999"),
+    "trainer=gpu, compiled": (*GPU, "trainer.compile=true"),
 }
 HEADINGS = {
     "steps": "| model | way | images/s | ms per step | kernels | waits | peak GB |\n|---|---|---|---|---|---|---|",
     "loops": "| plain loop | images/s | ms per step | peak GB |\n|---|---|---|---|",
     "heads": "| cross-entropy, ms | plain | compiled | bands | kernels | densepred |\n|---|---|---|---|---|---|",
-    "pipeline": "| loader processes | images/s |\n|---|---|",
+    "pipeline": "| input pipeline | images/s |\n|---|---|",
 }
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 ONLY = "steps, loops, heads or pipeline, and a text that its rows contain; may be given more than once"
+ROWS = "missing: those without figures in docs/performance.md; all begins with them"
 HEADS = ((16, 19, 1024, 4), (8, 150, 512, 4), (16, 19, 1024, 8), (16, 150, 1024, 4))
 
 
-def wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def settings_of(*words: str) -> Any:
-    with initialize_config_dir(str(command.configs()), version_base="1.3"):
-        cfg = compose("train", overrides=list(words))
-    complete(cfg, words)
-    return cfg
-
-
-class Steps:
-    """The steps of a run: milliseconds, host waits and kernels of each."""
-
-    def __init__(self) -> None:
-        self.milliseconds: list[float] = []
-        self.waits, self.kernels = 0, 0
-
-    @contextlib.contextmanager
-    def counted(self) -> Iterator[None]:
-        step = Trainer._step
-
-        def timed(trainer: Trainer, batches: list[Batch]) -> None:
-            wait()
-            begun = time.perf_counter()
-            if len(self.milliseconds) == 6:
-                self._profiled(lambda: step(trainer, batches))
-            else:
-                step(trainer, batches)
-            wait()
-            self.milliseconds.append(1e3 * (time.perf_counter() - begun))
-
-        Trainer._step = timed  # pyright: ignore[reportAttributeAccessIssue]
-        try:
-            yield
-        finally:
-            Trainer._step = step
-
-    def _profiled(self, step: Callable[[], None]) -> None:
-        """Count kernels and waits of one step, which is then no measure of time."""
-        cuda = torch.cuda.is_available()
-        if cuda:
-            torch.cuda.set_sync_debug_mode("warn")
-        with warnings.catch_warnings(record=True) as seen, torch.profiler.profile() as profile:
-            warnings.simplefilter("always")
-            step()
-        if cuda:
-            torch.cuda.set_sync_debug_mode("default")
-        self.waits = sum("synchroniz" in str(one.message) for one in seen)
-        self.kernels = sum(one.count for one in profile.key_averages() if "LaunchKernel" in one.key)
-
-    @property
-    def median(self) -> float:
-        rest = [ms for i, ms in enumerate(self.milliseconds) if i > 3 and i != 6] or self.milliseconds
-        return statistics.median(rest)
-
-
 def step(args: argparse.Namespace, *words: str) -> str:
-    """Return a row on a family: images per second, milliseconds, kernels, waits, peak memory in GB."""
-    sizes = (f"data.batch_size={args.batch}", "dataset.size=[512,1024]", f"data.workers={args.workers}")
-    if args.dry:
-        sizes = ("data.batch_size=2", "dataset.size=[64,96]", "data.workers=0")
-        words = (*(word for word in words if "encoder" not in word), "encoder=plain", "encoder.widths=[4,8]")
-    data = ("dataset.counts={train: 64, valid: 2, test: 2}", *sizes)
-    length = ("trainer.epochs=null", f"trainer.max_steps={3 if args.dry else 16}", "trainer.pictures=0")
-    cfg = settings_of(*words, *data, *length)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    steps = Steps()
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), steps.counted():
-        job = training.TrainingJob(
-            settings(cfg), provenance.as_written(cfg), Path(folder), {"task": "", "model": "", "dataset": ""}, set(), []
-        )
-        try:
-            training.work(job)
-        except Exception as error:  # one family that fails must not hide the others
-            return f"{type(error).__name__}: {str(error)[:60]} | | | |"
-    size = cfg.data.batch_size
-    return f"{1e3 * size / steps.median:.0f} | {steps.median:.1f} | {steps.kernels} | {steps.waits} | {peak():.1f}"
-
-
-def peak() -> float:
-    """Return the most memory of the device that tensors had since the last reset, in GB."""
-    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+    """Return a row on a family."""
+    if not args.dry:
+        return gpu_steps.row(words, args.batch, (512, 1024), 16)
+    kept = [word for word in words if "encoder" not in word and word != "trainer=gpu"]
+    if not any(word.startswith("task=") for word in kept):
+        kept = [*(word for word in kept if not word.startswith("model=")), "encoder=plain", "encoder.widths=[4,8]"]
+    return gpu_steps.row(kept, 2, (64, 96), 2)
 
 
 def loops(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
@@ -237,61 +156,109 @@ def timed(way: Callable[[], Tensor], count: int) -> str:
 
 
 def pipeline(args: argparse.Namespace, workers: int) -> str:
-    """Return images per second that loader processes give, without a network."""
-    size = "[64,96]" if args.dry else "[512,1024]"
-    count = 16 if args.dry else 256
-    words = (f"dataset.size={size}", f"dataset.counts={{train: {count}, valid: 1, test: 1}}", f"data.workers={workers}")
+    """Return images per second that loader processes give, without a network, after the first batches."""
+    size, seconds = ("[64,96]", 0.2) if args.dry else ("[512,1024]", 5.0)
+    words = (f"dataset.size={size}", "dataset.counts={train: 4096, valid: 1, test: 1}", f"data.workers={workers}")
     chosen = settings(settings_of(*words, "trainer.max_steps=1"))
     data = parts.dataset(chosen.dataset, "train")
     task, _ = parts.task_and_model(chosen.task, chosen.model, data.info)
     augment = parts.pipeline(chosen.transform["train"], data.info, "train", task.codec)
     loader = parts.training_loader(data, augment, task.codec, chosen.data, 0, torch.device("cpu"))
-    begun, images = time.perf_counter(), 0
-    for batch in loader.epoch(0):
+    begun, images = 0.0, 0
+    for number, batch in enumerate(loader.epoch(0)):
+        if number < max(1, 2 * workers):  # processes start, and have two batches ready each
+            begun = time.perf_counter()
+            continue
         images += len(batch.image)
+        if time.perf_counter() - begun > seconds:
+            break
+    taken = time.perf_counter() - begun
     loader.close()
-    return f"{images / (time.perf_counter() - begun):.0f}"
+    return f"{images / taken:.0f}"
 
 
-def is_wanted(only: list[str], table: str, name: str) -> bool:
-    return not only or any(table == word.partition(":")[0] and word.partition(":")[2] in name for word in only)
-
-
-def tables(args: argparse.Namespace) -> dict[str, list[tuple[str, Callable[[], str]]]]:
-    """Return the rows of each table, by its name in HEADINGS; a row is measured when it is called."""
+def tables(args: argparse.Namespace) -> dict[str, dict[str, Callable[[], str]]]:
+    """Return the rows of each table by their names, the tables by theirs in HEADINGS; a row is measured when called."""
     one = 1 if args.dry else None
-    families = [(name, words, way) for name, words in list(FAMILIES.items())[:one] for way in list(WAYS)[:one]]
-    steps = [(f"{name} | {way}", partial(step, args, *words, *WAYS[way])) for name, words, way in families]
-    heads = [
-        (
-            f"{batch} images of {side}, {classes} classes, stride {stride}",
-            partial(head, batch, classes, side, stride, args.dry),
+    ways = list(WAYS)[: 2 * one if one else None]
+    steps = {
+        f"{name} | {way}": partial(step, args, *words, *WAYS[way]) for way in ways for name, words in FAMILIES.items()
+    }
+    heads = {
+        f"{batch} images of {side}, {classes} classes, stride {stride}": partial(
+            head, batch, classes, side, stride, args.dry
         )
         for batch, classes, side, stride in HEADS[:one]
+    }
+    counts = (0, 2) if args.dry else (1, 2, 4, 8, 16)
+    loaders = {f"{count} loader processes": partial(pipeline, args, count) for count in counts}
+    return {"pipeline": loaders, "steps": steps, "loops": dict(loops(args)), "heads": heads}
+
+
+def open_rows(page: str) -> set[str]:
+    """Return the names of the rows of a page in Markdown that have no figures."""
+    found = set()
+    for line in page.replace("`", "").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        names = [cell for cell in cells if cell]
+        if line.startswith("|") and names and len(names) < len(cells) and not any(cells[len(names) :]):
+            found.add(" | ".join(names))
+    return found
+
+
+def chosen(args: argparse.Namespace, page: str) -> list[tuple[str, str, Callable[[], str]]]:
+    """Return table, name and row of each that is wanted, in the order to measure: those without figures first."""
+    missing = open_rows(page)
+    rows = [(table, name, row) for table, found in tables(args).items() for name, row in found.items()]
+    wanted = [
+        row
+        for row in rows
+        if (args.rows == "all" or row[1] in missing)
+        and (not args.only or any(row[0] == table and text in row[1] for table, _, text in args.only))
     ]
-    workers = [(str(count), partial(pipeline, args, count)) for count in ((0, 2) if args.dry else (1, 2, 4, 8, 16))]
-    return {"steps": steps, "loops": loops(args), "heads": heads, "pipeline": workers}
+    return sorted(wanted, key=lambda row: row[1] not in missing)
+
+
+def measure(rows: Sequence[tuple[str, str, Callable[[], str]]], minutes: float) -> list[str]:
+    """Print the rows below headings until the minutes are over; return the names of those that are left."""
+    end, before, longest = time.monotonic() + 60 * minutes, "", dict[bool, float]()
+    left = []
+    for table, name, row in rows:
+        slow = "compiled" in name or table == "heads"  # these wait for a compiler
+        begun = time.monotonic()
+        if left or begun + longest.get(slow, 60.0 * slow) > end:
+            left.append(name)
+            continue
+        if table != before:
+            print(f"\n{HEADINGS[table]}", flush=True)
+        before = table
+        print(f"| {name} | {row()} |", flush=True)
+        longest[slow] = max(longest.get(slow, 0.0), time.monotonic() - begun)
+    return left
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--workers", type=int, default=8)
-    parser.add_argument("--dry", action="store_true", help="tiny sizes, the first family only")
+    parser.add_argument("--dry", action="store_true", help="tiny sizes on any device, a check that the script runs")
+    parser.add_argument(
+        "--rows", choices=("all", "missing"), default="all", help=f"missing: those without figures in {PAGE.name}"
+    )
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no row that would end later")
     parser.add_argument("--only", action="append", default=[], metavar="TABLE[:TEXT]", help=ONLY)
     args = parser.parse_args()
+    args.only = [word.partition(":") for word in args.only]
+    if unknown := [table for table, _, _ in args.only if table not in HEADINGS]:
+        parser.error(f"--only {unknown[0]}: no table; give {', '.join(HEADINGS)}")
     register()
     launcher.register()
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
-    print(f"{card}, torch {torch.__version__}, batches of {args.batch}, 512 x 1024 (pose: 256 x 192)\n")
-    for table, rows in tables(args).items():
-        chosen = [(name, row) for name, row in rows if is_wanted(args.only, table, name)]
-        if not chosen:
-            continue
-        print(HEADINGS[table])
-        for name, row in chosen:
-            print(f"| {name} | {row()} |", flush=True)
-        print()
+    print(f"{card}, torch {torch.__version__}, batches of {args.batch}, 512 x 1024 (pose: 256 x 192)")
+    rows = chosen(args, PAGE.read_text(encoding="utf-8"))
+    if not rows:
+        print("no row is wanted: choose others by --rows and --only")
+    if left := measure(rows, args.minutes):
+        print(f"\n{len(left)} rows are left, for lack of time: {'; '.join(left)}")
 
 
 if __name__ == "__main__":
