@@ -18,6 +18,10 @@ from densepred.process import processors
 from densepred.process.stop import Stopped, ctrl_c_blocked, held
 
 VISIBLE, THREADS = "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"
+HIP = "HIP_VISIBLE_DEVICES"
+"""A variable of AMD's GPUs; where it is set, the one above counts for nothing there."""
+PART = "MIG-"
+"""The start of the names of parts of a GPU. A process sees the first of several alone, so torch counts one."""
 EVERY = 0.1
 """Seconds between two looks at the jobs."""
 
@@ -48,6 +52,9 @@ def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.
 
     Raises UserError if there are GPUs, and fewer than the jobs take. Threads that are set already are not divided.
     """
+    variables = {name: _named(environment.get(name, "")) for name in (VISIBLE, HIP) if name in {VISIBLE, *environment}}
+    if each == 1 and all(name.startswith(PART) for name in variables[VISIBLE]):
+        gpus = max(gpus, len(variables[VISIBLE]))
     if not gpus:
         count = max(1, processors.count() // (jobs * each))
         return [{THREADS: environment.get(THREADS, str(count))}] * jobs
@@ -57,9 +64,15 @@ def places(jobs: int, each: int, gpus: int, environment: Mapping[str, str] = os.
             f"sweep.parallel={jobs}: {needed} at a time, and {gpus} GPUs are visible; type "
             f"sweep.parallel={max(1, gpus // each)}, or set {VISIBLE}= to train on the CPU"
         )
-    named = [name.strip() for name in environment.get(VISIBLE, "").split(",") if name.strip()]
-    names = (named or [str(number) for number in range(gpus)])[:gpus]
-    return [{VISIBLE: ",".join(names[job * each : (job + 1) * each])} for job in range(jobs)]
+    visible = {key: (names or [str(number) for number in range(gpus)])[:gpus] for key, names in variables.items()}
+    return [
+        {key: ",".join(names[job * each : (job + 1) * each]) for key, names in visible.items()} for job in range(jobs)
+    ]
+
+
+def _named(text: str) -> list[str]:
+    """Return the GPUs that a variable names, [] if it names none."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def crowded(jobs: int, each: int, gpus: int) -> str | None:

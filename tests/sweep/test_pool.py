@@ -24,6 +24,25 @@ def test_each_job_gets_gpus_of_its_own() -> None:
     assert pool.places(2, 2, 4, named) == [{"CUDA_VISIBLE_DEVICES": "GPU-a,5"}, {"CUDA_VISIBLE_DEVICES": "2,7"}]
 
 
+def test_names_of_gpus_are_passed_on_in_the_variables_that_count() -> None:
+    uuids = {"CUDA_VISIBLE_DEVICES": "GPU-aa, GPU-bb"}
+    assert pool.places(2, 1, 2, uuids) == [{"CUDA_VISIBLE_DEVICES": "GPU-aa"}, {"CUDA_VISIBLE_DEVICES": "GPU-bb"}]
+    amd = {"CUDA_VISIBLE_DEVICES": "0,1", "HIP_VISIBLE_DEVICES": "4,5"}
+    assert pool.places(2, 1, 2, amd) == [
+        {"CUDA_VISIBLE_DEVICES": "0", "HIP_VISIBLE_DEVICES": "4"},
+        {"CUDA_VISIBLE_DEVICES": "1", "HIP_VISIBLE_DEVICES": "5"},
+    ]
+
+
+def test_each_job_gets_a_part_of_a_gpu_of_its_own_though_a_process_sees_one_alone() -> None:
+    parts = {"CUDA_VISIBLE_DEVICES": "MIG-a,MIG-b,MIG-c"}
+    assert pool.places(3, 1, 1, parts) == [{"CUDA_VISIBLE_DEVICES": f"MIG-{name}"} for name in "abc"]
+    with pytest.raises(UserError, match=r"sweep\.parallel=4: 4 jobs at a time, and 3 GPUs"):
+        pool.places(4, 1, 1, parts)
+    with pytest.raises(UserError, match=r"1 jobs of 2 GPUs at a time, and 1 GPUs"):
+        pool.places(1, 2, 1, parts)
+
+
 def test_more_jobs_than_gpus_are_refused_with_the_number_that_fits() -> None:
     with pytest.raises(UserError, match=r"sweep\.parallel=3: 3 jobs of 2 GPUs .* 4 GPUs .* sweep\.parallel=2"):
         pool.places(3, 2, 4, {})
