@@ -91,7 +91,7 @@ def evaluate(cfg: DictConfig) -> int:
 
     settings.ckpt = [named_checkpoint.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
     job = evaluation.EvaluationJob(settings, Path(command.folder()))
-    if note := ranks.idle_tasks(settings.devices, "devices"):
+    if (note := ranks.idle_tasks(settings.devices, "devices")) is not None:
         warnings.warn(note, Notice, stacklevel=2)
     if ranks.must_start(settings.devices):
         from densepred.jobs import launch

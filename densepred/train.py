@@ -13,6 +13,7 @@ from densepred.cli.typed import Typed
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.process import ranks
+from densepred.process.role import is_first
 from densepred.rundir import override, provenance, secrets, variables
 from densepred.rundir.free import OF_ONE_START
 from densepred.settings import TrainerSettings
@@ -117,16 +118,18 @@ def train(cfg: DictConfig) -> int:
         command.overrides(),
         variables.behind(cfg),
     )
-    if note := ranks.idle_tasks(settings.trainer.devices, "trainer.devices"):
-        warnings.warn(note, Notice, stacklevel=2)
-    if ranks.must_start(settings.trainer.devices):
+    trainer = settings.trainer
+    for note in (ranks.idle_tasks(trainer.devices, "trainer.devices"), ranks.queued_again(trainer.resume)):
+        if note is not None and is_first():
+            warnings.warn(note, Notice, stacklevel=2)
+    if ranks.must_start(trainer.devices):
         from densepred.jobs import launch
 
-        devices = settings.trainer.devices
+        devices = trainer.devices
         if (mistake := ranks.indivisible(settings.data.batch_size, devices, "trainer.devices")) is not None:
             raise UserError(mistake)  # before processes start, which takes seconds each
         launch.require_machine(devices, "trainer.devices")
-        trainer, go_on = settings.trainer, f"resume with: {resuming.command(job.folder)}"
+        go_on = f"resume with: {resuming.command(job.folder)}"
         timeout = min(settings.data.timeout_s, trainer.timeout_s)
         return launch.launch(training.work, job, devices, trainer.max_restarts, timeout, go_on)
     return training.work(job, built)

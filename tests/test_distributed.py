@@ -166,6 +166,9 @@ def test_tasks_of_srun_find_each_other_and_name_a_first_one_that_does_not_come(
     with pytest.raises(PeerLost, match=r"process 0 of 2 has not joined within .* \(nothing answers at MASTER_ADDR=127"):
         meeting.of_first(1, 2, patience(0.1))
     assert "MASTER_PORT=1); waiting up to trainer.timeout_s=0.1 s" in capfd.readouterr().err
+    monkeypatch.setenv("MASTER_ADDR", "node.invalid")
+    with pytest.raises(PeerLost, match=r"\(MASTER_ADDR=node\.invalid: [a-z -]+; set MASTER_ADDR to an address of the"):
+        meeting.of_first(1, 2, patience(0.1))
 
 
 def test_parameters_that_no_output_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:

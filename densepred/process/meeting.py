@@ -78,8 +78,8 @@ def of_first(rank: int, world_size: int, patience: Patience) -> Store:
             remedy = "another program or run has it; set MASTER_PORT to another port"
             raise MachineError(f"MASTER_PORT={port}: address already in use: {remedy}") from error
     else:
-        while not _answers(address, port):
-            patience.look([0], world_size, f" (nothing answers at MASTER_ADDR={address} MASTER_PORT={port})")
+        while (fact := _silence(address, port)) is not None:
+            patience.look([0], world_size, f" ({fact})")
         stranger = threading.Timer(min(patience.seconds, SOON), _end_before_stranger, (port,))
         stranger.daemon = True
         stranger.start()
@@ -98,12 +98,16 @@ def _end_before_stranger(port: int) -> None:
     os._exit(2)
 
 
-def _answers(address: str, port: int) -> bool:
+def _silence(address: str, port: int) -> str | None:
+    """Return why nothing answers at an address; None if something does."""
     try:
         socket.create_connection((address, port), timeout=1.0).close()
+    except socket.gaierror as error:
+        why = (error.strerror or "unknown name").lower()
+        return f"MASTER_ADDR={address}: {why}; set MASTER_ADDR to an address of the first node that this one knows"
     except OSError:
-        return False
-    return True
+        return f"nothing answers at MASTER_ADDR={address} MASTER_PORT={port}"
+    return None
 
 
 def of_this_attempt(store: Store, rank: int, world_size: int, patience: Patience) -> Store:

@@ -34,11 +34,27 @@ def must_start(devices: int, environment: Mapping[str, str] = os.environ) -> boo
 
 
 def idle_tasks(devices: int, key: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return a sentence if the job has several tasks and only its script runs; None otherwise."""
-    if devices > 1 or "WORLD_SIZE" in environment or not slurm.is_script(environment):
+    """Return a sentence if a job of Slurm has more tasks or nodes than this command uses outside `srun`; else None."""
+    if "WORLD_SIZE" in environment or not slurm.is_alone(environment):
         return None
-    count = slurm.tasks(environment)
-    return f"SLURM_NTASKS={count}: only one process runs; start the command by srun, or type {key}={count}"
+    count, nodes = environment["SLURM_NTASKS"], slurm.nodes(environment)
+    if devices == 1:
+        where = "" if "SLURM_PROCID" in environment else ", on this machine and not on a node of the job"
+        other = f", or type {key}={count}" if nodes == 1 and not where else ""
+        return f"SLURM_NTASKS={count}: only one process runs{where}; start the command by srun{other}"
+    if nodes > 1:
+        fact = f"all {devices} processes run on this machine"
+        return f"SLURM_JOB_NUM_NODES={nodes}: {fact}; start one process per GPU by srun, without {key}"
+    return None
+
+
+def queued_again(resume: object, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return a sentence if Slurm has queued a job again and its run begins anew; None otherwise."""
+    count = environment.get("SLURM_RESTART_COUNT", "0")
+    if resume is not None or "SLURM_JOB_ID" not in environment or count in ("", "0"):
+        return None
+    remedy = "type hydra.run.dir=DIR trainer.resume=auto to go on after the next time"
+    return f"SLURM_RESTART_COUNT={count}: the job was queued again, and the run begins anew; {remedy}"
 
 
 def check(devices: int, key: str, accelerators: int, processors: int) -> str | None:
@@ -88,6 +104,12 @@ def require_place(environment: Mapping[str, str] = os.environ) -> None:
         if not (text.isascii() and text.isdecimal() and len(text) < 11 and least <= int(text) <= most):
             raise UserError(f"{name}={text}: no whole number from {least} to {most}; {STARTED} set it, or unset it")
     world, rank = int(environment.get("WORLD_SIZE", "1")), int(environment.get("RANK", "0"))
+    of_mpi = environment.get("OMPI_COMM_WORLD_SIZE", "1")
+    if of_mpi != "1" and not {"WORLD_SIZE", "SLURM_STEP_NUM_TASKS"} & environment.keys():
+        raise UserError(
+            f"OMPI_COMM_WORLD_SIZE={of_mpi}: mpirun would start as many runs of their own; {STARTED} make one run, or "
+            "unset OMPI_COMM_WORLD_SIZE"
+        )
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if world > 1 and name not in environment]
     if missing:
         raise UserError(f"WORLD_SIZE={world}: without {', '.join(missing)}; {STARTED} set them, or unset WORLD_SIZE")
@@ -100,7 +122,8 @@ def require_place(environment: Mapping[str, str] = os.environ) -> None:
 def require_devices(count: int, environment: Mapping[str, str] = os.environ) -> None:
     """Raise UserError if a node has fewer accelerators, `count`, than processes; without any the CPU does."""
     local = int(environment.get("LOCAL_WORLD_SIZE", environment.get("WORLD_SIZE", "1")))
-    if 0 < count < local and not (count == 1 and any(name in environment for name in OWN_DEVICE)):
+    given = any(environment.get(name, "none") != "none" for name in OWN_DEVICE)  # --gpu-bind=none shows all to each
+    if 0 < count < local and not (count == 1 and given):
         how = "--ntasks-per-node" if "SLURM_PROCID" in environment else "trainer.devices or --nproc-per-node"
         raise UserError(
             f"{local} processes on this node, which has {count} accelerators; set {how} to {count}, or ask for "

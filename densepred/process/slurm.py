@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from densepred.errors import UserError
 
-FIRST_PORT, PORTS = 20_000, 20_000
-"""Ports for the meeting of the processes of a step; two steps of one job, or of neighbouring jobs, differ."""
+PROC = Path("/proc")
+
+FIRST_PORT, PORTS = 12_000, 20_000
+"""Ports for the meeting of the processes of a step; two steps of one job, or of neighbouring jobs, differ.
+
+They end below 32768, where Linux begins to take ports for connections of any program.
+"""
+
+SCRIPT = "slurm_script"
+"""The name under which Slurm starts the script of a job."""
 
 
 def adopt(environment: Mapping[str, str] = os.environ) -> None:
@@ -40,30 +49,52 @@ def place(environment: Mapping[str, str]) -> dict[str, str]:
 def is_task(environment: Mapping[str, str]) -> bool:
     """Return True in one of several tasks of a step.
 
-    A script of `sbatch` has SLURM_PROCID and SLURM_NTASKS too. It belongs to no step that `srun` has numbered.
+    A script of `sbatch` has SLURM_PROCID and SLURM_NTASKS too. It belongs to no step that `srun` has numbered. One that
+    was submitted inside a step has the variables of that step, of another job: its first process tells it apart.
     """
-    if "SLURM_PROCID" not in environment or tasks(environment) < 2:
+    if "SLURM_PROCID" not in environment or tasks(environment) < 2 or _of_script(environment):
         return False
     numbered = "SLURM_STEP_NUM_TASKS" in environment or "SLURM_STEP_ID" in environment or "SLURM_STEPID" in environment
     return numbered or "SLURM_TASK_PID" not in environment
 
 
-def is_script(environment: Mapping[str, str]) -> bool:
-    """Return True in the script of a job of several tasks, outside `srun`: only one process runs there."""
-    return "SLURM_PROCID" in environment and tasks(environment) > 1 and not is_task(environment)
+def is_alone(environment: Mapping[str, str]) -> bool:
+    """Return True outside `srun`, in the script of a job of several tasks or in a shell of `salloc`.
+
+    Only one process runs there, in a shell of `salloc` mostly on a login node.
+    """
+    several = _number(environment.get("SLURM_NTASKS")) > 1  # 1 in a task of `srun --ntasks=1`
+    return "SLURM_JOB_ID" in environment and several and not is_task(environment)
 
 
 def tasks(environment: Mapping[str, str]) -> int:
     """Return the number of tasks of the step, else of the job, else 1."""
-    text = environment.get("SLURM_STEP_NUM_TASKS") or environment.get("SLURM_NTASKS") or "1"
-    return int(text) if text.isdecimal() else 1
+    step = None if _of_script(environment) else environment.get("SLURM_STEP_NUM_TASKS")
+    return _number(step or environment.get("SLURM_NTASKS"))
+
+
+def nodes(environment: Mapping[str, str]) -> int:
+    """Return the number of nodes of the job, else 1."""
+    return _number(environment.get("SLURM_JOB_NUM_NODES") or environment.get("SLURM_NNODES"))
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and text.isdecimal() else 1
+
+
+def _of_script(environment: Mapping[str, str]) -> bool:
+    """Return True if the first process of this task is the script of a job; False where there is no /proc."""
+    try:
+        words = (PROC / environment.get("SLURM_TASK_PID", "-") / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(os.path.basename(word) == SCRIPT.encode() for word in words)
 
 
 def address(environment: Mapping[str, str]) -> str:
     """Return the host of rank 0: the first node of the step; the loopback if there is only one node."""
-    nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
-    nodes = nodes or environment.get("SLURM_NODELIST") or ""
-    hosts = expand(nodes)
+    listed = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST")
+    hosts = expand(listed or environment.get("SLURM_NODELIST") or "")
     return hosts[0] if len(hosts) > 1 else "127.0.0.1"
 
 
@@ -74,11 +105,11 @@ def port(environment: Mapping[str, str]) -> int:
     return FIRST_PORT + number % PORTS
 
 
-def expand(nodes: str) -> list[str]:
+def expand(listed: str) -> list[str]:
     """Return the hosts of a list such as `node[01-03,7],login`, in order. Raises UserError if it is malformed."""
-    parts = re.findall(r"(?:[^,\[\]]|\[[^\[\]]*\])+", nodes)
-    if ",".join(parts) != nodes:
-        raise UserError(f"SLURM_JOB_NODELIST={nodes}: no list of nodes; set MASTER_ADDR to the host of the first task")
+    parts = re.findall(r"(?:[^,\[\]]|\[[^\[\]]*\])+", listed)
+    if ",".join(parts) != listed:
+        raise UserError(f"SLURM_JOB_NODELIST={listed}: no list of nodes; set MASTER_ADDR to the host of the first task")
     return [host for part in parts for host in _hosts(part)]
 
 

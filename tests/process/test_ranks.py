@@ -19,6 +19,7 @@ from tests.conftest import composed
         (1, {"WORLD_SIZE": "2"}, "set trainer.devices or --nproc-per-node to 1"),
         (8, {"LOCAL_WORLD_SIZE": "8"}, None),
         (1, {"LOCAL_WORLD_SIZE": "8", "SLURM_GPUS_PER_TASK": "1"}, None),
+        (1, {"LOCAL_WORLD_SIZE": "8", "SLURM_PROCID": "0", "SLURM_GPU_BIND": "none"}, "set --ntasks-per-node to 1"),
         (0, {"LOCAL_WORLD_SIZE": "8"}, None),
     ],
 )
@@ -97,6 +98,9 @@ MET = {"MASTER_ADDR": "here", "MASTER_PORT": "29500"}
         ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2: without RANK, MASTER_ADDR, MASTER_PORT; .* or unset WORLD_SIZE"),
         ({"WORLD_SIZE": "2", "RANK": "2", **MET}, "RANK=2: no process of WORLD_SIZE=2 has this number"),
         ({"RANK": "1"}, "RANK=1: no process of WORLD_SIZE=1 has this number; .* or unset RANK"),
+        ({"OMPI_COMM_WORLD_SIZE": "4"}, "OMPI_COMM_WORLD_SIZE=4: mpirun would start as many runs of their own; start"),
+        ({"OMPI_COMM_WORLD_SIZE": "4", "WORLD_SIZE": "4", "RANK": "3", **MET}, None),
+        ({"OMPI_COMM_WORLD_SIZE": "4", "SLURM_STEP_NUM_TASKS": "4"}, None),
         ({"WORLD_SIZE": "2", "RANK": "1", **MET}, None),
         ({}, None),
     ],

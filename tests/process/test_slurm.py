@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from densepred.errors import UserError
 from densepred.process import slurm
-from densepred.process.ranks import idle_tasks, must_start
+from densepred.process.ranks import idle_tasks, must_start, queued_again
 
 TASK = {
     "SLURM_JOB_ID": "4711",
@@ -78,7 +79,54 @@ def test_a_script_of_sbatch_is_one_process_with_a_note() -> None:
         "SLURM_NTASKS=32: only one process runs; start the command by srun, or type trainer.devices=32"
     )
     assert idle_tasks(8, "trainer.devices", script) is None
-    assert idle_tasks(1, "trainer.devices", {"SLURM_NTASKS": "8"}) is None, "a shell of salloc is no task"
+    assert idle_tasks(8, "trainer.devices", {**script, "SLURM_JOB_NUM_NODES": "2"}) == (
+        "SLURM_JOB_NUM_NODES=2: all 8 processes run on this machine; start one process per GPU by srun, without "
+        "trainer.devices"
+    )
+    assert idle_tasks(1, "trainer.devices", {"SLURM_NTASKS": "8"}) is None, "no job"
+
+
+def test_a_shell_of_salloc_is_one_process_with_a_note() -> None:
+    shell = {"SLURM_JOB_ID": "9", "SLURM_NTASKS": "4", "SLURM_JOB_NUM_NODES": "2"}
+    assert slurm.place(shell) == {}
+    assert idle_tasks(1, "devices", shell) == (
+        "SLURM_NTASKS=4: only one process runs, on this machine and not on a node of the job; start the command by srun"
+    )
+    assert idle_tasks(1, "devices", {**shell, "SLURM_PROCID": "0", **STEP_OF_ONE}) is None
+
+
+STEP_OF_ONE = {"SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_ID": "0"}
+
+
+def test_a_script_that_was_submitted_inside_a_step_does_not_wait_for_its_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sbatch keeps the variables of the step of another job, which name several tasks."""
+    monkeypatch.setattr(slurm, "PROC", tmp_path)
+    (tmp_path / "77").mkdir()
+    words = tmp_path / "77" / "cmdline"
+    words.write_bytes(b"/bin/bash\0/var/spool/slurmd/job00008/slurm_script\0")
+    assert slurm.place(TASK) == {}
+    assert idle_tasks(1, "devices", TASK) is not None
+    words.write_bytes(b"/bin/bash\0-c\0densepred-train\0")
+    assert slurm.place(TASK)["RANK"] == "9"
+    assert idle_tasks(1, "devices", TASK) is None
+
+
+def test_a_job_that_slurm_has_queued_again_has_a_note_that_it_begins_anew() -> None:
+    job = {"SLURM_JOB_ID": "9", "SLURM_RESTART_COUNT": "2"}
+    assert queued_again(None, job) == (
+        "SLURM_RESTART_COUNT=2: the job was queued again, and the run begins anew; type hydra.run.dir=DIR "
+        "trainer.resume=auto to go on after the next time"
+    )
+    assert queued_again("auto", job) is None
+    assert queued_again(None, {"SLURM_JOB_ID": "9"}) is None
+
+
+def test_ports_of_steps_are_none_that_linux_gives_to_others() -> None:
+    ports = {slurm.port({"SLURM_JOB_ID": str(job), "SLURM_STEP_ID": "3"}) for job in range(20_000)}
+    assert min(ports) >= 1024
+    assert max(ports) < 32_768
 
 
 def test_the_number_of_processes_is_that_of_the_launcher() -> None:
