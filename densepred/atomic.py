@@ -10,17 +10,12 @@ import math
 import os
 import re
 import shutil
-import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from densepred.errors import FULL_DISK
-
-FAULT = "DENSEPRED_FAULT"
-"""Tests set this variable to `<point>:kill` to die there, or to `<point>:full` for a disk that is full."""
-
 
 TEMPORARY = ".tmp"
 """The end of the name of a file that is being written."""
@@ -33,15 +28,6 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 FORMER = ".former"
 """The end of the name of a folder while another takes its place."""
-
-
-def fault(point: str) -> None:
-    """Let a test end the process, or fill the disk, at this point."""
-    wanted, _, act = os.environ.get(FAULT, "").rpartition(":")
-    if wanted == point and act == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if wanted == point and act == "full":
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def temporary_name(path: Path) -> Path:
@@ -91,7 +77,6 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             follow_umask(temporary)
             sync(temporary)
-            fault("replace:written")
             os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -146,7 +131,7 @@ def _finite(node: Any) -> Any:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, point: str) -> Iterator[Path]:
+def new_folder(path: Path) -> Iterator[Path]:
     """Yield a folder to fill; it gets its name, and replaces one of that name, when its files are on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
@@ -157,13 +142,10 @@ def new_folder(path: Path, point: str) -> Iterator[Path]:
             for file in sorted(temporary.iterdir()):
                 sync(file)
             sync(temporary)
-            fault(f"{point}:synced")
             former = path.with_name(f".{path.name}{FORMER}")
             if path.exists():
                 os.rename(path, former)
-                fault(f"{point}:moved")
             os.rename(temporary, path)
-            fault(f"{point}:renamed")
             sync(path.parent)
             shutil.rmtree(former, ignore_errors=True)
     except BaseException:

@@ -44,7 +44,7 @@ def test_an_error_of_a_full_disk_has_the_name_of_the_file(tmp_path: Path, error:
     with pytest.raises(OSError, match="No space left on device") as told, atomic.replacing(tmp_path / "a.npy"):
         raise error()
     assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "a.npy"))
-    with pytest.raises(OSError, match="No space left on device") as told, atomic.new_folder(tmp_path / "new", ""):
+    with pytest.raises(OSError, match="No space left on device") as told, atomic.new_folder(tmp_path / "new"):
         raise error()
     assert told.value.filename == str(tmp_path / "new")
     assert not list(tmp_path.iterdir())
@@ -64,7 +64,7 @@ def test_a_name_that_is_no_utf_8_is_written(tmp_path: Path) -> None:
 
 
 def test_temporary_names_stay_out_of_errors_and_other_errors_as_they_are(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as told, atomic.new_folder(tmp_path / "new", "") as folder:
+    with pytest.raises(FileNotFoundError) as told, atomic.new_folder(tmp_path / "new") as folder:
         (folder / "sub/a.json").write_text("")
     assert told.value.filename == str(tmp_path / "new/sub/a.json")
     with pytest.raises(FileNotFoundError) as told, atomic.replacing(tmp_path / "a.json"):

@@ -37,7 +37,7 @@ def convert(settings: ConvertSettings, output: Path) -> str:
         raise UserError(f"output={output}: exists and is not empty; choose a new folder")
     notes: list[str] = []
     data = dict(_built(settings.dataset, notes))
-    with atomic.new_folder(output, "convert") as root:
+    with atomic.new_folder(output) as root:
         form = FORMS[settings.form](root, data["train"].info)
         for split, one in data.items():
             if word := _other(one.info, form.info):

@@ -104,24 +104,18 @@ class Checkpoints:
     def _save(
         self, step: int, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], meta: Any, best: Path | None
     ) -> None:
-        atomic.fault("checkpoint:begin")
-        with atomic.new_folder(self.folder / str(step), "checkpoint") as folder:
-            atomic.fault("checkpoint:made")
+        with atomic.new_folder(self.folder / str(step)) as folder:
             with ThreadPoolExecutor(1) as pool:  # writing, syncing and hashing leave Python's lock
                 written = pool.submit(tensor_file.write, folder / WEIGHTS, weights)
                 digests = {STATE: tensor_file.write(folder / STATE, tensors)}
-                atomic.fault("checkpoint:state")
                 digests[WEIGHTS] = written.result()
-            atomic.fault("checkpoint:weights")
             text = atomic.as_json(meta)
             (folder / META).write_bytes(text)
             digests[META] = hashlib.sha256(text).hexdigest()
-            atomic.fault("checkpoint:meta")
             if best is not None and best.is_file():
                 atomic.link(best, folder / BEST)
             files = {name: {"size": (folder / name).stat().st_size, "sha256": digests[name]} for name in FILES}
             (folder / MANIFEST).write_bytes(atomic.as_json({"step": step, "files": files}))
-            atomic.fault("checkpoint:manifest")
 
     def _prune(self) -> None:
         atomic.clean(self.folder)
@@ -130,9 +124,7 @@ class Checkpoints:
         for step in self.steps()[: -self.keep_last]:
             folder = self.folder / str(step)
             (folder / MANIFEST).unlink(missing_ok=True)  # first, so that half a checkpoint never passes for a whole one
-            atomic.fault("checkpoint:pruning")
             shutil.rmtree(folder, ignore_errors=True)
-        atomic.fault("checkpoint:pruned")
 
     def _verify(self, folder: Path, step: int) -> None:
         try:

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from densepred import atomic
 from densepred.rundir.checkpoints import Checkpoints
 from tests import forked
+from tests.faults import Operations, die
 from tests.program.test_program import equal_runs
 from tests.running import TINY
 
@@ -42,10 +42,12 @@ TASKS: dict[str, tuple[str, ...]] = {
     "autoencoder": ("task=autoencoder",),
 }
 POINTS = (
-    *("begin", "made", "weights", "state", "meta", "manifest", "synced", "renamed", "pruning", "pruned"),
-    "first",  # the manifest of the first checkpoint: there is no older one
-    "published",  # the checkpoint is whole, last.safetensors not yet
+    (1, ("rename", 0)),  # there is no older checkpoint
+    *((3, point) for point in (("mkdir", 1), ("write", 5), ("fsync", 0), ("fsync", 1), ("open", 2), ("link", 0))),
+    *((3, point) for point in (("open", 3), ("rename", 0), ("unlink", 0), ("rmdir", 0))),  # the last: pruned in part
+    (3, ("replace", 0)),  # the checkpoint is whole, last.safetensors not yet
 )
+"""Saves of a run from 1, and the operation of each before which the process dies; see `tests.faults`."""
 LATE = 20.0
 """Seconds from a signal to the end: one step, one save, and the load of a busy machine."""
 
@@ -96,16 +98,15 @@ def test_runs_that_are_killed_at_drawn_moments_end_alike(tmp_path: Path, devices
     assert done
 
 
-def dying(save: Callable[..., Any], point: str) -> Callable[..., Any]:
-    """Return `Checkpoints.save`, which dies at a point of its second call; "published" comes after it."""
+def dying(save: Callable[..., Any], patch: pytest.MonkeyPatch, call: int, at: tuple[str, int]) -> Callable[..., Any]:
+    """Return `Checkpoints.save`, in whose `call` (from 1) or after it the process dies at an operation."""
     calls = 0
 
     def saved(self: Checkpoints, *arguments: Any, **more: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == (1 if point == "first" else 3):  # the third removes the first
-            place = {"first": "checkpoint:manifest", "published": "replace:written"}.get(point, f"checkpoint:{point}")
-            os.environ[atomic.FAULT] = f"{place}:kill"
+        if calls == call:
+            Operations(at, die, beside=True).counted(patch)
         return save(self, *arguments, **more)
 
     return saved
@@ -119,11 +120,11 @@ def test_runs_that_are_killed_at_each_point_of_a_save_end_alike(
     plain = [word for word in WORDS if task == "semantic" or not word.startswith(("model=", "encoder.dropout"))]
     words = (*(word for word in plain if word.partition("=")[0] not in overridden), *TASKS[task])
     undisturbed(tmp_path, *words)
-    for point in POINTS:
+    for call, at in POINTS:
         with monkeypatch.context() as patch:
-            patch.setattr(Checkpoints, "save", dying(Checkpoints.save, point))
+            patch.setattr(Checkpoints, "save", dying(Checkpoints.save, patch, call, at))
             code, _, err = forked.run("train", *words, "hydra.run.dir=run", folder=tmp_path)
-        assert code == -signal.SIGKILL, (point, err)
+        assert code == -signal.SIGKILL, (call, at, err)
         resumed(tmp_path, *words)
     print(f"\n{task}: {len(POINTS)} of {len(POINTS)} points of a save")
 
