@@ -108,6 +108,7 @@ def _train(
     header = _header(job, prepared, record)
     run = Run(folder, header, job.written, log, settings.trainer.keep_last, lock, job.overrides, job.behind)
     state = _state(prepared.model, prepared.task, settings)
+    state.loader = prepared.train_loader
     validator = Validator(state, prepared.task, prepared.valid_loader, settings.trainer, run, stop)
     fitter = _fitter(state, prepared.task, settings, run, validator, stop)
     _open(job, prepared, fitter, folder, device, log, resume)

@@ -7,9 +7,9 @@ run resumes in the middle of an epoch by starting at batch k, whatever the numbe
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch.utils.data import DataLoader
@@ -103,6 +103,16 @@ class TrainingLoader:
                 "smaller; give larger crops"
             )
         return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `facts` is made of, as JSON; all processes must call it."""
+        self._share()
+        return {"bad": sorted(self.bad), "missed": self.missed}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what a run has left out before it was resumed; older checkpoints do not hold it."""
+        self.bad |= set(state_dict.get("bad", ()))
+        self.missed = self.shared = state_dict.get("missed", 0)
 
     def first(self, count: int) -> list[Sample]:
         """Return the first samples of the first batch as the network gets them, read in this process."""

@@ -46,6 +46,7 @@ def check_meta(meta: Mapping[str, Any]) -> None:
             raise UserError(f"lacks {key}")
         if not isinstance(meta[key], kinds.get(key, Mapping)):
             raise UserError(f"{key} is not of the expected form")
+    _check_left_out(meta.get("loader", {}))
     for key, names in COUNTERS.items():
         for name in names:
             if name not in meta[key]:
@@ -53,6 +54,13 @@ def check_meta(meta: Mapping[str, Any]) -> None:
     for name in ("step", "epoch", "batch"):
         if type(meta["progress"][name]) is not int or meta["progress"][name] < 0:
             raise UserError(f"progress.{name} is {str(meta['progress'][name])[:20]}, which is no count")
+
+
+def _check_left_out(loader: Any) -> None:
+    """Raise UserError unless this is a list of errors and a count; older checkpoints have none."""
+    bad, missed = (loader.get("bad", []), loader.get("missed", 0)) if isinstance(loader, Mapping) else (None, None)
+    if not isinstance(bad, list) or type(missed) is not int or not all(isinstance(text, str) for text in bad):
+        raise UserError("loader is not of the expected form")
 
 
 def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Any]) -> None:

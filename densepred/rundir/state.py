@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +22,20 @@ KEEP_SLOTS = tuple(
 """Settings of optimizers that may change without a new state."""
 
 
+class Stateful(Protocol):
+    """The protocol of torch.distributed.checkpoint.stateful, whose import takes seconds."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
+
+
 @dataclass(slots=True)
 class TrainState:
     """A model, what changes it, and how far it has come.
 
     A model in closed form has neither optimizer nor scaler. `seed` and `frozen` follow from the settings, so they are
-    not part of `state_dict`.
+    not part of `state_dict`. `loader` knows which images were left out so far.
     """
 
     model: Model
@@ -38,6 +46,7 @@ class TrainState:
     scaler: torch.amp.GradScaler | None = None
     seed: int = 0
     frozen: Sequence[nn.Module] = ()
+    loader: Stateful | None = None
 
     @property
     def eval_model(self) -> Model:
@@ -58,7 +67,7 @@ class TrainState:
         """Return the three parts of a checkpoint.
 
         weights: the model's tensors by name; tensors: `optimizer.<index>.<slot>`, `average.<name>` and
-        `meter.<loss>`; meta, ready for JSON: counters `progress`, `meter`, `scaler`. `parameters` names
+        `meter.<loss>`; meta, ready for JSON: counters `progress`, `meter`, `scaler`, `loader`. `parameters` names
         the optimizer's parameters in their order, and `meta["tensors"]` has type and shape of each of `tensors`.
         """
         tensors: dict[str, Tensor] = {}
@@ -75,6 +84,7 @@ class TrainState:
             "progress": self.progress.to_json(),
             "meter": counts,
             "scaler": scaler,
+            "loader": {} if self.loader is None else self.loader.state_dict(),
             "parameters": [] if self.optimizer is None else list(self._parameters()),
             "tensors": schema.described(tensors),
         }
@@ -102,6 +112,8 @@ class TrainState:
         self._load_average(tensors)
         if self.scaler is not None and self.scaler.is_enabled() and meta["scaler"]:
             self.scaler.load_state_dict(meta["scaler"])
+        if self.loader is not None:
+            self.loader.load_state_dict(meta.get("loader", {}))
         notes += self._load_meter(tensors, meta["meter"], changed)
         return [*notes, *self.progress.restore(meta["progress"])]
 

@@ -74,7 +74,7 @@ def test_the_names_in_a_checkpoint_are_those_of_older_runs() -> None:
     assert names == slots | {"meter.total"}
     average = {name for name in state["tensors"] if name.startswith("average.")}
     assert average == {"average.n_averaged", *(f"average.module.{name}" for name in state["weights"])}
-    assert state["meta"].keys() == {"format", "progress", "meter", "scaler", "parameters", "tensors"}
+    assert state["meta"].keys() == {"format", "progress", "meter", "scaler", "loader", "parameters", "tensors"}
     assert state["meta"]["parameters"] == ["0.weight", "0.bias", "1.weight", "1.bias"]
     assert state["meta"]["meter"].keys() == {"steps", "images", "total", "total_steps"}
 
