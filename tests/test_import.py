@@ -105,6 +105,12 @@ def test_damaged_files_are_refused(content: bytes, tmp_path: Path) -> None:
         convert(tmp_path / "x.pth", tmp_path / "x.safetensors")
 
 
+def test_an_image_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(UserError, match=r"a\.pth: is an image; densepred-predict"):
+        convert(tmp_path / "a.pth", tmp_path / "b.safetensors")
+
+
 def test_a_packed_archive_is_refused_before_it_is_read(tmp_path: Path) -> None:
     torch.save({"w": torch.zeros(100_000)}, tmp_path / "plain.pth")
     with (

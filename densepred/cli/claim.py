@@ -61,7 +61,14 @@ def _note(folder: Path) -> None:
 
 
 def claim(path: Path) -> Path:
-    """Make a folder that did not exist, and return it: `path`, or `path_1`, `path_2`..."""
+    """Make a folder that did not exist, and return it: `path`, or `path_1`, `path_2`...
+
+    The current folder (`.`) is taken if it is empty.
+    """
+    if not path.name:  # hydra.run.dir=.
+        if not any(path.iterdir()):
+            return path
+        path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     number = 0
     while True:

@@ -68,11 +68,16 @@ def quoted(word: str) -> str:
     """Return an override with its paths in quotes if they begin with `~` or look like numbers.
 
     Hydra's grammar takes no bare `~`, and reads 2018_05 as 201805. A list of paths and a sweep over paths count too.
+    Raises UserError for an empty path: it would mean the current folder, or nothing at all.
     """
     key, equals, value = word.partition("=")
     section, _, name = key.lstrip("+").rpartition(".")
     is_path = name in PATHS and (name not in ("encoder", "model") or section == "weights")
-    if not equals or not is_path or re.search("[\"'{(]", value):
+    if not equals or not is_path:
+        return word
+    if value.strip() in ("", "''", '""'):
+        raise UserError(f"{key}= is empty; give a path, or leave it out")
+    if re.search("[\"'{(]", value):
         return word
     listed = re.fullmatch(r"\[(.*)\]", value)
     paths = [_in_quotes(path.strip()) for path in (listed[1] if listed else value).split(",")]

@@ -85,12 +85,17 @@ def _check_places(source: Path, output: Path) -> None:
 
 def _tensors(source: Path, key: str | None) -> dict[str, Tensor]:
     from densepred.hub import pickles
+    from densepred.weights import mistaken
     from densepred.weights.file import read_tensors
 
     if source.suffix == ".safetensors":
         if key is not None:
             raise UserError(f"key={key}: the safetensors file holds one set of tensors; remove key")
         return read_tensors(source)
+    with source.open("rb") as file:
+        kind = mistaken.file(file.read(16), source.with_suffix(""))  # a name alone shows nothing of what torch wrote
+    if kind is not None:
+        raise UserError(f"{source}: is {kind}")
     return pickles.read(source, key)
 
 

@@ -21,6 +21,14 @@ def test_two_runs_never_claim_one_folder(tmp_path: Path) -> None:
     assert all(path.is_dir() for path in claimed)
 
 
+def test_the_current_folder_is_a_run_if_it_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert claim.claim(Path()) == Path()
+    (tmp_path / "here" / "notes").touch()
+    assert claim.claim(Path()) == tmp_path / "here_1"
+
+
 @pytest.mark.slow
 def test_processes_that_start_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
     for attempt in range(20):

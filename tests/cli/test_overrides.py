@@ -123,6 +123,14 @@ def test_a_word_without_a_key_is_refused(word: str) -> None:
         overrides.understood(word)
 
 
+@pytest.mark.parametrize("word", ["hydra.run.dir=", "runs=''", "dataset.masks= ", "+html=", 'weights.init=""'])
+def test_an_empty_path_is_refused(word: str) -> None:
+    with pytest.raises(UserError, match=r"^[\w.+]+= is empty; give a path"):
+        overrides.understood(word)
+    assert overrides.understood("encoder=") == "encoder="
+    assert overrides.understood("dataset.mask_suffix=") == "dataset.mask_suffix="
+
+
 def test_other_values_stay() -> None:
     for word in ("dataset.root='~/a'", "encoder=resnet18", "dataset.images={a: b}", "model=unet,fpn", "seed=2018"):
         assert overrides.understood(word) == word
