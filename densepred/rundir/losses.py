@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from densepred.errors import MachineError, UserError
+from densepred.errors import SYSTEM, MachineError, UserError
+
+FREE = "free some space"
 
 
 class Losses:
@@ -14,7 +17,7 @@ class Losses:
 
     def __init__(self, folder: Path, warn: Callable[[str], object]) -> None:
         self.folder, self.warn = folder, warn
-        self.lost: set[str] = set()
+        self.lost: dict[str, str] = {}  # what to do about it, by the name
 
     @contextmanager
     def writing(self, name: str, fact: str) -> Iterator[None]:
@@ -24,10 +27,10 @@ class Losses:
             yield
         except OSError as error:
             self.require_folder()
-            self.lost.add(name)
-            self.warn(f"{fact}: {error}; free some space")
+            self.lost[name] = _remedy(error)
+            self.warn(f"{fact}: {error}; {self.lost[name]}")
         else:
-            self.lost.discard(name)
+            self.lost.pop(name, None)
 
     def require_folder(self) -> None:
         """Raise UserError if the folder is gone: writing would make it again, with a part of a run."""
@@ -36,5 +39,12 @@ class Losses:
 
     def require_none(self, waiting: Sequence[str]) -> None:
         """Raise MachineError if a result is missing; `waiting` are files with lines that could not be written."""
-        if missing := sorted(self.lost | set(waiting)):
-            raise MachineError(f"{self.folder}: {', '.join(missing)} could not be written; free some space")
+        if missing := sorted({*self.lost, *waiting}):
+            remedy = ", ".join(sorted(set(self.lost.values()))) or FREE
+            raise MachineError(f"{self.folder}: {', '.join(missing)} could not be written; {remedy}")
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY):
+        return "move away what has its name"
+    return FREE if error.errno in (errno.ENOSPC, errno.EDQUOT) else SYSTEM.get(error.errno or 0, "check the disk")

@@ -23,7 +23,7 @@ KEEP_SLOTS = tuple(
 
 
 class Stateful(Protocol):
-    """The protocol of torch.distributed.checkpoint.stateful, whose import takes seconds."""
+    """The protocol of torch.distributed.checkpoint.stateful; importing that takes seconds."""
 
     def state_dict(self) -> dict[str, Any]: ...
 

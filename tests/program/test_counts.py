@@ -99,7 +99,7 @@ def test_runs_that_are_killed_at_drawn_moments_end_alike(tmp_path: Path, devices
 
 
 def dying(save: Callable[..., Any], patch: pytest.MonkeyPatch, call: int, at: tuple[str, int]) -> Callable[..., Any]:
-    """Return `Checkpoints.save`, in whose `call` (from 1) or after it the process dies at an operation."""
+    """Return `Checkpoints.save`, which dies at an operation of its `call` (from 1) or after it."""
     calls = 0
 
     def saved(self: Checkpoints, *arguments: Any, **more: Any) -> Any:
