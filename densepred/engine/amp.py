@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from densepred import distributed
+from densepred.engine.narrow import NarrowInFloat32
 from densepred.errors import Notice
 from densepred.nn import matmul_precision
 
@@ -47,12 +48,16 @@ class Precision:
     def autocast(self) -> Iterator[None]:
         """Compute in the chosen type; on an accelerator, matrix products of float32 in TF32."""
         enabled = self.dtype != torch.float32
-        with matmul_precision("high", self.device), torch.autocast(self.device, self.dtype, enabled=enabled):
+        autocast = torch.autocast(self.device, self.dtype, enabled=enabled)
+        with matmul_precision("high", self.device), autocast, self._narrow():
             yield
 
     def backward(self, loss: Tensor) -> None:
-        with matmul_precision("high", self.device):
+        with matmul_precision("high", self.device), self._narrow():  # gradient checkpointing computes forward again
             self.scaler.scale(loss).backward()
+
+    def _narrow(self) -> AbstractContextManager[object]:
+        return NarrowInFloat32() if self.device == "cpu" and self.dtype != torch.float32 else nullcontext()
 
     def can_lower_scale(self) -> bool:
         """Return True if the scale of fp16 can still be lowered: gradients that overflow are then expected."""
