@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from densepred.dataset import channel_files
 from densepred.dataset.image import read_image
 from densepred.dataset.intensity import White, white_in
 from densepred.dataset.paths import inside
@@ -32,8 +33,8 @@ def write(image: Tensor, place: Path, source: Path | None, info: Info, max_pixel
     """Write an image (C, H, W), uint8 or float32 in [0, 1], and return its file: `place` with an extension.
 
     8 bits in one or three channels become a PNG as the dataset reads them, upright. 16 bits in one channel become a PNG
-    of the same integers. Bands that were picked from a file become an array (.npy) of these bands alone. Other images
-    are copied from `source`, if that reads as the same image. Raises UserError if no file holds the image without loss.
+    of the same integers. Bands that were picked from a file, and channels of several files, become an array (.npy).
+    Other images are copied from `source`, if that reads as the same image. Raises UserError if no file holds the image without loss.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     path = place.with_name(f"{place.name}.png")
@@ -48,7 +49,7 @@ def write(image: Tensor, place: Path, source: Path | None, info: Info, max_pixel
         if torch.equal(read_image(path, 1, max_pixels, max_value=max_value), image):
             return path
         path.unlink()
-    if info.bands:
+    if info.bands or (source is not None and channel_files.of(source)):
         path = place.with_name(f"{place.name}.npy")
         np.save(path, np.ascontiguousarray(values), allow_pickle=False)
         return path

@@ -86,10 +86,8 @@ def lines(path: Path) -> list[Entry]:
     return [Entry(index, name, None, False) for index, name in enumerate(filter(None, _lines(path)))]
 
 
-def nnunet(path: Path, tell: bool = True) -> list[Entry]:
+def nnunet(path: Path) -> list[Entry]:
     """Read nnU-Net's dataset.json, `labels` of names to ids (or, in version 1, of ids to names); `ignore` is void.
-
-    tell: issue a notice that images of several channels lie in several files
 
     Source: https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md
     """
@@ -101,10 +99,7 @@ def nnunet(path: Path, tell: bool = True) -> list[Entry]:
     if not isinstance(labels, dict):
         return []
     _refuse_regions(labels, path)
-    entries = sorted(_label(name, value, path) for name, value in labels.items())
-    if tell:
-        _tell_modalities(data.get("channel_names", data.get("modality")), data, path)
-    return entries
+    return sorted(_label(name, value, path) for name, value in labels.items())
 
 
 def _refuse_regions(labels: dict[str, Any], path: Path) -> None:
@@ -131,14 +126,6 @@ def _label(name: str, value: Any, path: Path) -> Entry:
     if type(value) is not int:
         raise UserError(f"{path}: the label {shown(name)} is {shown(value)}; write its id in masks")
     return Entry(value, name, None, name == "ignore")
-
-
-def _tell_modalities(channels: Any, data: dict[str, Any], path: Path) -> None:
-    """Tell if images consist of several files, because one of them is read: RGB in one file is no such case."""
-    if isinstance(channels, dict) and len(channels) > 1 and {*map(str, channels.values())} != {"R", "G", "B"}:
-        names = ", ".join(map(str, channels.values()))
-        text = f"{path}: images have {len(channels)} channels ({names}); of those in files of their own, one is read"
-        warnings.warn(f"{text}, the one that dataset.image_suffix names", Notice, stacklevel=2)
 
 
 def vistas(path: Path) -> tuple[list[Entry], set[int]]:

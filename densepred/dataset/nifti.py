@@ -143,7 +143,7 @@ class Nifti(Dataset):
     ) -> legend.Legend:
         """Return the classes of the settings, else of dataset.json, else those that are counted in training labels."""
         path: Path = self._root / "dataset.json"
-        if classes is None and path.is_file() and (entries := class_lists.nnunet(path, tell=False)):
+        if classes is None and path.is_file() and (entries := class_lists.nnunet(path)):
             return legend.from_entries(entries, path, {ignore_index}, label_map)
         if classes is None:
             classes = volume_cases.count_classes(train, ignore_index, label_map)

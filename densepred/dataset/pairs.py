@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from densepred.dataset import channel_files
 from densepred.dataset.facts import counted
 from densepred.dataset.image_file import EXTENSIONS
 from densepred.dataset.listing import LeftOut, image_files
@@ -74,6 +75,8 @@ def pair_folders(
         ends = f" whose names end in {image_suffix}" if image_suffix else ""
         kinds = ", ".join(sorted(EXTENSIONS))
         raise NoPairs(f"{images}: holds no images{ends} ({kinds}); check dataset.root and splits")
+    further = channel_files.later(left)
+    left = [path for path in left if path not in further]
     if tell:
         others.tell(images if masks is None or shared else f"{images} and {masks}")
         _tell_left_out(left, images, "image")

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from densepred.dataset import dicom_file, geo_file, nodata, tiff_file
-from densepred.dataset.image_file import MAX_PIXELS, beyond_pillow, load_npy
+from densepred.dataset import channel_files, dicom_file, geo_file, nodata, tiff_file
+from densepred.dataset.image_file import MAX_PIXELS, WIDE, beyond_pillow, load_npy, opened
 from densepred.dataset.intensity import pick
+from densepred.errors import UserError
+
+PIXELS = {"L": np.uint8, "F": np.float32, "I": np.int32}
+"""Types of the numbers of Pillow's modes of one channel; the others have 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,52 @@ class Raster:
 def open_raster(path: Path, max_pixels: int = MAX_PIXELS) -> Raster | None:
     """Read the header of an array, of DICOM, or of a TIFF that Pillow cannot read; None for every file that it can.
 
-    Raises UserError if the file is damaged or too large, or its library is missing.
+    A file that begins a case of several files stands for the whole case, see `channel_files`. Raises UserError if a
+    file is damaged or too large, or its library is missing.
     """
+    if files := channel_files.of(path):
+        return _of_files([_channel(file, max_pixels) for file in files])
+    return _of_file(path, max_pixels)
+
+
+def _of_files(parts: Sequence[Raster]) -> Raster:
+    """Return channels of equal sizes and types as the bands of one image, called as the first file."""
+    first = parts[0]
+    for part in parts[1:]:
+        if (part.size, part.dtype, part.nodata) != (first.size, first.dtype, first.nodata):
+            facts = [f"{one.size[0]}x{one.size[1]} of {one.depth}" for one in (part, first)]
+            more = ", or has another value for pixels without data" if facts[0] == facts[1] else ""
+            raise UserError(
+                f"{part.path}: is {facts[0]}, and the first channel, {first.path.name}, is {facts[1]}{more}; save the "
+                "channels of a case alike"
+            )
+
+    def values() -> np.ndarray:
+        return np.concatenate([part.values() for part in parts], 2)
+
+    return Raster(first.path, first.size, len(parts), first.dtype, values, nodata=first.nodata)
+
+
+def _channel(path: Path, max_pixels: int) -> Raster:
+    """Read the header of a file of one channel."""
+    found = _of_file(path, max_pixels)
+    if found is not None and found.bands == 1 and not found.inverted:
+        return found
+    with opened(path, max_pixels) as image:
+        if found is not None or image.mode not in ("L", "F", *WIDE) or getattr(image, "n_frames", 1) > 1:
+            kind = image.mode if found is None else f"{found.bands} bands"
+            raise UserError(f"{path}: is one of several channels, and holds {kind}; save it in grey")
+        dtype, size = np.dtype(PIXELS.get(image.mode, np.uint16)), (image.height, image.width)
+        empty = nodata.declared(path) if image.format == "TIFF" else None
+    return Raster(path, size, 1, dtype, partial(_pixels, path, max_pixels), nodata=empty)
+
+
+def _pixels(path: Path, max_pixels: int) -> np.ndarray:
+    with opened(path, max_pixels) as image:
+        return np.asarray(image)[..., None]
+
+
+def _of_file(path: Path, max_pixels: int) -> Raster | None:
     if path.suffix.lower() == ".npy":
         array = load_npy(path, max_pixels)
         layers = array if array.ndim == 3 else array[..., None]

@@ -103,7 +103,19 @@ def images(source: Path, output: Path | None = None) -> list[Path]:
     if counts:
         text = f"input={source}: left out {counts}{remedy and f'; {remedy}'}"
         warnings.warn(text, Notice, stacklevel=2)
-    return found
+    return _cases(found, source)
+
+
+def _cases(files: list[Path], source: Path) -> list[Path]:
+    """Leave out files that are read as further channels of another one, with a notice."""
+    from densepred.dataset import channel_files
+
+    if further := channel_files.later(files):
+        file, first = next(iter(further.items()))
+        text = f"{many(len(further), 'file holds a further channel', 'files hold further channels')} of a case"
+        names = f"{file.relative_to(source)} of {first.relative_to(source)}"
+        warnings.warn(f"input={source}: {text}, by dataset.json ({names})", Notice, stacklevel=3)
+    return [file for file in files if file not in further]
 
 
 def without_companions(files: list[Path], source: Path, ckpt: object) -> list[Path]:
