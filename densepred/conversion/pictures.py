@@ -34,7 +34,8 @@ def write(image: Tensor, place: Path, source: Path | None, info: Info, max_pixel
 
     8 bits in one or three channels become a PNG as the dataset reads them, upright. 16 bits in one channel become a PNG
     of the same integers. Bands that were picked from a file, and channels of several files, become an array (.npy).
-    Other images are copied from `source`, if that reads as the same image. Raises UserError if no file holds the image without loss.
+    Other images are copied from `source`, if that reads as the same image. Raises UserError if no file holds the image
+    without loss.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     path = place.with_name(f"{place.name}.png")

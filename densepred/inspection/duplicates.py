@@ -80,11 +80,18 @@ def _within(split: str, near: Sequence[tuple[str, str]], images: int) -> Finding
 
 
 def _leak(split: str, other: str, near: Sequence[tuple[str, str]], total: int, remedy: tuple[str, str]) -> Finding:
-    images = tuple(dict.fromkeys(name for _, name in near))
+    images = {name: partner for partner, name in reversed(near)}  # the nearest partner of each
+    images = {name: images[name] for _, name in near}
     shown = ", ".join(f"{a} = {b}" for a, b in near[:3])
     fact = f"{other}: {len(images)} of {total} images look like images of {split} ({shown})"
     return Finding(
-        "warning", "near_duplicates", f"{fact}, so scores on {other} are too high", remedy[0], images, remedy[1]
+        "warning",
+        "near_duplicates",
+        f"{fact}, so scores on {other} are too high",
+        remedy[0],
+        tuple(images),
+        remedy[1],
+        tuple((split, partner) for partner in images.values()),
     )
 
 

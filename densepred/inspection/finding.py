@@ -12,7 +12,10 @@ LEVELS = ("error", "warning", "note")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One kind of fault. `samples` are the ids of all samples concerned, worst first; `override` is ready to type."""
+    """One kind of fault. `samples` are the ids of all samples concerned, worst first; `override` is ready to type.
+
+    `partners` are the split and the id of the image that each sample looks like.
+    """
 
     level: str
     kind: str
@@ -20,6 +23,7 @@ class Finding:
     remedy: str
     samples: tuple[str, ...] = ()
     override: str = ""
+    partners: tuple[tuple[str, str], ...] = ()
 
     @property
     def splits(self) -> list[str]:
@@ -27,7 +31,10 @@ class Finding:
         return self.fact.partition(": ")[0].split(", ")
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "count": len(self.samples)}
+        out = {**asdict(self), "count": len(self.samples)}
+        if not self.partners:
+            del out["partners"]
+        return out
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from html import escape
+from itertools import zip_longest
 from typing import Any
 
 from densepred.inspection import machine
 from densepred.inspection.finding import LEVELS, Finding
 from densepred.inspection.report import Report
+from densepred.output import many
 
 PICTURES = 12
 """Thumbnails per finding."""
@@ -57,14 +59,26 @@ def _counts(report: Report) -> str:
 
 def _splits(report: Report) -> str:
     counted = any(row["objects"] is not None for row in report.splits.values())
+    strided = any(row["stride"] for row in report.splits.values())
     rows = "".join(
         f"<tr><th>{split}<td>{row['images']}{_objects(row, counted)}<td>{_sizes(row['sizes'])}"
         f"<td>{escape(', '.join(row['depths']))}<td>{_list(row['channels'])}<td>{_list(row['mean'])}"
-        f"<td>{_list(row['std'])}<td>{_size(row['crop'])}<td>{row['stride'] or ''}</tr>"
+        f"<td>{_list(row['std'])}<td>{_size(row['crop'])}{_stride(row, strided)}</tr>"
         for split, row in report.splits.items()
     )
     objects = ("objects",) if counted else ()
-    names = ("split", "images", *objects, "sizes", "depth", "channels", "mean", "std", "crop", "stride")
+    names = (
+        "split",
+        "images",
+        *objects,
+        "sizes",
+        "depth",
+        "channels",
+        "mean",
+        "std",
+        "crop",
+        *(("stride",) if strided else ()),
+    )
     batch = f"<p>{escape(machine.line(report.batch))}</p>" if report.batch else ""
     return f'<div class="wide"><table><tr>{"".join(f"<th>{name}" for name in names)}</tr>{rows}</table></div>{batch}'
 
@@ -72,6 +86,11 @@ def _splits(report: Report) -> str:
 def _objects(row: dict[str, Any], counted: bool) -> str:
     """Return the cell of a column that datasets of class maps alone do without."""
     return f"<td>{row['objects'] or 0}" if counted else ""
+
+
+def _stride(row: dict[str, Any], strided: bool) -> str:
+    """Return the cell of a column that datasets without class maps do without."""
+    return f"<td>{row['stride'] or ''}" if strided else ""
 
 
 def _sizes(sizes: dict[str, int]) -> str:
@@ -87,22 +106,36 @@ def _size(crop: list[int] | None) -> str:
 
 
 def _section(one: Finding, pictures: dict[str, dict[str, bytes]]) -> str:
-    order = sorted(pictures, key=lambda split: split not in one.splits)  # a name may stand in several splits
-    jpegs = {name: next((pictures[s][name] for s in order if name in pictures[s]), None) for name in one.samples}
-    shown = [(name, jpeg) for name, jpeg in jpegs.items() if jpeg is not None][:PICTURES]
     figures = "".join(
         f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="{escape(name)}">'
         f"<figcaption>{escape(name)}</figcaption></figure>"
-        for name, jpeg in shown
+        for name, jpeg in _shown(one, pictures)
     )
-    names = "".join(f"<li>{escape(name)}" for name in one.samples)
-    files = f"<details><summary>{len(one.samples)} samples</summary><ul>{names}</ul></details>" if names else ""
+    texts = [name if pair is None else f"{name} = {pair[0]}: {pair[1]}" for name, pair in _with_partners(one)]
+    names = "".join(f"<li>{escape(text)}" for text in texts)
+    count = many(len(one.samples), "sample")
+    files = f"<details><summary>{count}</summary><ul>{names}</ul></details>" if names else ""
     override = f"<pre>{escape(one.override)}</pre>" if one.override else ""
     return (
         f'<section class="{one.level}"><h2><span class="level">{one.level}</span> {escape(one.kind)}</h2>'
         f"<p>{escape(one.fact)}</p><p>Remedy: {escape(one.remedy)}</p>{override}"
         f'<div class="pictures">{figures}</div>{files}</section>'
     )
+
+
+def _with_partners(one: Finding) -> list[tuple[str, tuple[str, str] | None]]:
+    return list(zip_longest(one.samples, one.partners))
+
+
+def _shown(one: Finding, pictures: dict[str, dict[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Return the captions and thumbnails of samples, each beside the image of another split that it looks like."""
+    order = sorted(pictures, key=lambda split: split not in one.splits)  # a name may stand in several splits
+    shown = list[tuple[str, bytes]]()
+    for name, partner in _with_partners(one):
+        shown += [(name, pictures[split][name]) for split in order if name in pictures[split]][:1]
+        if partner is not None and partner[1] in pictures.get(partner[0], {}):
+            shown.append((f"{partner[0]}: {partner[1]}", pictures[partner[0]][partner[1]]))
+    return shown[:PICTURES]
 
 
 def _classes(report: Report) -> str:

@@ -51,3 +51,11 @@ def test_the_override_by_scenes_fits_names_and_settings_and_can_be_typed(
     (found,) = findings(splits, node)
     words = OverridesParser.create().parse_overrides(shlex.split(found.override))
     assert {word.key_or_group: word.value() for word in words} == override
+
+
+def test_each_image_that_looks_like_one_of_another_split_has_its_nearest_partner() -> None:
+    splits = {"train": [Facts("a", hash=0), Facts("b", hash=2**60 - 1)], "valid": [Facts("c", hash=1)]}
+    splits["valid"].append(Facts("d", hash=2**60 - 2))
+    (found,) = findings(splits)
+    assert dict(zip(found.samples, found.partners, strict=True)) == {"c": ("train", "a"), "d": ("train", "b")}
+    assert found.to_json()["partners"] == (("train", "a"), ("train", "b"))

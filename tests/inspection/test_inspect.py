@@ -124,6 +124,18 @@ def test_thumbnails_are_those_of_the_split_of_the_finding() -> None:
     assert [base64.b64decode(one) for one in shown] == [b"bright", b"dark"]
 
 
+def test_images_of_two_splits_that_look_alike_stand_beside_each_other() -> None:
+    facts = {split: [Facts("b", thumbnail=split.encode())] for split in ("train", "valid")}
+    found = Finding("warning", "k", "valid: looks like train", "r", ("b",), partners=(("train", "b"),))
+    row = {"images": 1, "objects": None, "sizes": {}, "depths": [], "channels": [], "mean": [], "std": []}
+    rows = {split: {**row, "crop": None, "stride": None} for split in facts}
+    text = page.page(report.Report([found], rows, [], {}, facts), "t")
+    assert [base64.b64decode(one) for one in re.findall(r"base64,([^\"]+)", text)] == [b"valid", b"train"]
+    assert "<figcaption>train: b<" in text
+    assert "<summary>1 sample</summary><ul><li>b = train: b<" in text
+    assert "<th>stride" not in text
+
+
 def test_a_format_that_there_is_not_is_refused(tmp_path: Path) -> None:
     code, _, errors = forked.run("check", "format=xml", folder=tmp_path)
     assert code == 2
