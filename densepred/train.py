@@ -101,7 +101,17 @@ def require_folder(arguments: list[str]) -> None:
         raise UserError(f"hydra.run.dir={path}: holds other files and no run; choose another folder")
 
 
+def require_weights(cfg: DictConfig) -> None:
+    """Raise UserError if the ImageNet weights of a new run can be had from nowhere."""
+    given = [cfg.trainer.resume, *(cfg.weights[key] for key in ("init", "encoder", "model"))]
+    if not any(given) and "encoder" not in compose.idle_groups(cfg):
+        from densepred.hub import packaged
+
+        packaged.require(cfg.encoder)
+
+
 def train(cfg: DictConfig) -> int:
+    require_weights(cfg)
     from densepred.jobs import recipe, resuming, training  # with torch, which --help does without
 
     built = recipe.choose(cfg, command.choices(), command.overrides())

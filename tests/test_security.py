@@ -37,8 +37,8 @@ def nodes(path: Path) -> Iterator[tuple[str, ast.AST]]:
 
 
 def test_nothing_unpickles_or_runs_text() -> None:
-    """One module alone downloads, and one asks whether the first process of a run answers."""
-    opened = {"download.py": NETWORK, "meeting.py": {"socket"}}
+    """One module alone downloads, one asks if its host answers, and one if the first process of a run does."""
+    opened = {"download.py": NETWORK, "reach.py": NETWORK, "meeting.py": {"socket"}}
     for path in FILES:
         closed = NETWORK - opened.get(path.name, set())
         for place, node in nodes(path):

@@ -5,12 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
 import sys
-import threading
 import time
-import urllib.error
-import urllib.parse
 import urllib.request
 import warnings
 from dataclasses import dataclass
@@ -22,9 +18,8 @@ from tqdm import tqdm
 
 from densepred import atomic, distributed, output
 from densepred.errors import Notice, UserError
+from densepred.hub import reach
 
-CONNECT_S = 1.8
-"""Longest wait for a name and a connection. `urlopen` alone may wait for minutes where packets are dropped."""
 STALL_S = 20.0
 BLOCK = 1 << 20  # bytes
 EVERY = 30.0
@@ -78,7 +73,7 @@ def _ensure(file: Published, otherwise: str) -> None:
         if isinstance(error, UserError):
             raise UserError(f"{error}; put the file at {file.path}, or {otherwise}") from error
         raise UserError(
-            f"{file.url}: cannot be downloaded: {_reason(error)}; put the file at {file.path}, or {otherwise}"
+            f"{file.url}: cannot be downloaded: {reach.reason(error)}; put the file at {file.path}, or {otherwise}"
         ) from error
 
 
@@ -101,7 +96,7 @@ def verify(file: Published) -> None:
 
 
 def _download(file: Published, temporary: Path) -> None:
-    _reach(file.url)
+    reach.connect(file.url)
     told = _Told()
     request = urllib.request.Request(file.url, headers={"User-Agent": "densepred", "Accept-Encoding": "identity"})
     sha, size = hashlib.sha256(), 0
@@ -163,37 +158,3 @@ class _Told(urllib.request.HTTPRedirectHandler):
         tag = str(headers.get("X-Linked-ETag", "")).strip('"')
         self.digest = tag if re.fullmatch(r"[0-9a-f]{64}", tag) else self.digest
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _reach(url: str) -> None:
-    """Raise OSError if nothing listens at the host of the address, or at its proxy, within CONNECT_S."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise OSError("not an http address")
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.hostname):
-        parts = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    where = (str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80))
-    problems: list[OSError] = []
-    begun = time.monotonic()
-
-    def connect() -> None:
-        try:
-            socket.create_connection(where, timeout=CONNECT_S).close()
-        except OSError as error:
-            problems.append(error)
-
-    thread = threading.Thread(target=connect, daemon=True)  # the resolver of names knows no time limit
-    thread.start()
-    thread.join(CONNECT_S)
-    if thread.is_alive():
-        raise OSError(f"{where[0]} did not answer within {time.monotonic() - begun:.1f} s")
-    if problems:
-        raise OSError(f"{where[0]}: {_reason(problems[0])}")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"the server answered {error.code} {error.reason}"
-    found = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-    return str(found).splitlines()[0] if str(found) else type(error).__name__

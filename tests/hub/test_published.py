@@ -43,7 +43,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def closed(*_: Any, **__: Any) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(download, "_reach", closed)
+    monkeypatch.setattr(download.reach, "connect", closed)
     (tmp_path / "checkpoints").mkdir()
     return tmp_path / "checkpoints"
 
