@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -152,8 +153,9 @@ class Attention(nn.Module):
         if self.reduction > 1:
             x = _map(tokens, size)
             # The published code drops the last rows here; a map smaller than one step would vanish.
-            lacking = [max(0, self.reduction - length) for length in (size[1], size[0])]
-            x = F.pad(x, (0, lacking[0], 0, lacking[1])) if any(lacking) else x
+            lacking: list[Any] = [torch.sym_max(0, self.reduction - length) for length in (size[1], size[0])]
+            # An exported file keeps the padding, by symbolic sizes: a branch would hold for large images alone.
+            x = F.pad(x, (0, lacking[0], 0, lacking[1])) if torch.compiler.is_exporting() or any(lacking) else x
             seen = self.norm(self.reduce(x).flatten(2).transpose(1, 2))
         q = self._split(self.q(tokens))
         k, v = (self._split(part) for part in self.kv(seen).chunk(2, -1))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from densepred.errors import classed
 from densepred.exporting.network import LABELS, Network
 from densepred.types import HeadSpec
 
@@ -18,6 +19,8 @@ Runner = Callable[[Tensor], Mapping[str, Tensor]]
 
 ODD = ((1, 3), (2, 5), (1, 7))
 """Batch, and pixels that the sides of the trial images lack to a round number, for images of any size."""
+SIDES = (129, 128, 65, 64, 33, 32, 17, 16, 9, 8, 4, 2, 1)
+"""Sides that are tried for the least one: strides, and one more, of which a level has two locations."""
 AGREE = 0.999
 """Least fraction of pixels with the same class: scores that are equal up to rounding may swap."""
 
@@ -95,3 +98,26 @@ def trials(
     want = reference(network)
     sizes = [(len(x), x.shape[-2], x.shape[-1]) for x in inputs]
     return [compare(want(x), run(x), heads, tolerance, "random", size) for x, size in zip(inputs, sizes, strict=True)]
+
+
+def least_side(
+    network: Network, run: Runner, heads: Mapping[str, HeadSpec], tolerance: float, like: Tensor
+) -> int | None:
+    """Return the least side of `SIDES` from which on the file agrees with the model; None if not even the largest.
+
+    Square images and ones of two different sides are tried. Programs of torch.export refuse small images by guards.
+    """
+    want, least = reference(network), None
+    for side in SIDES:
+        for size in ((1, side, side), (1, side, side + 30), (1, side + 30, side)):
+            x = torch.rand(1, like.shape[1], *size[1:], generator=torch.Generator().manual_seed(side))
+            try:
+                row = compare(want(x), run(x), heads, tolerance, "random", size)
+            except Exception as error:  # of the model, of a guard, of onnxruntime, which has a dozen types
+                if classed(error) is not None:  # such as memory that ran out
+                    raise
+                return least
+            if not row.passed:
+                return least
+        least = side
+    return least

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from densepred.weights import header
 from densepred.weights.file import described_task
 
 SUFFIX = ".onnx"
+FACTS, LEAST = "densepred_parity", "least_side"
+"""Key of the parity table in the metadata of a file, and there of the least side that the file takes."""
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -47,6 +50,14 @@ class Session:
         self.path, self.metadata = path, dict(self.session.get_modelmeta().custom_metadata_map)
         self.names = [output.name for output in self.session.get_outputs()]
         self.input = self.session.get_inputs()[0]
+        self.least = self._least()
+
+    def _least(self) -> int:
+        """Return the least side of images; 1 for files without the fact, and of another form."""
+        try:
+            return int(json.loads(self.metadata[FACTS])[LEAST])
+        except (KeyError, TypeError, ValueError):
+            return 1
 
     def described(self) -> dict[str, Any]:
         """Return the description of model, task and data that densepred-export stored in the file."""
@@ -65,6 +76,11 @@ class Session:
                 raise UserError(
                     f"{self.path}: made for images of {wanted}, there is one of {given}; export without size={tiles}"
                 )
+        if min(image.shape[2:]) < self.least:
+            raise UserError(
+                f"{self.path}: takes sides of {self.least} pixels and more, there is an image of {image.shape[-2]}x"
+                f"{image.shape[-1]}; predict it with the run"
+            )
         pixels = np.ascontiguousarray(image.detach().float().cpu().numpy())
         found = self.session.run(None, {self.input.name: pixels})
         return {name: torch.from_numpy(value).to(image.device) for name, value in zip(self.names, found, strict=True)}

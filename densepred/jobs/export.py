@@ -24,7 +24,7 @@ from densepred.errors import Notice
 from densepred.exporting import convert, parity
 from densepred.exporting.network import Network, example, heads_of
 from densepred.exporting.refusal import Refusal
-from densepred.exporting.session import SUFFIX, Session
+from densepred.exporting.session import FACTS, LEAST, SUFFIX, Session
 from densepred.home import expand, typed
 from densepred.jobs import evaluation, parts
 from densepred.loader.loaders import explained
@@ -40,7 +40,6 @@ from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
 PROGRAM = ".pt2"
-FACTS = "densepred_parity"
 EXTRA = "densepred.json"
 """Name of the description in a file of torch.export."""
 CPU = torch.device("cpu")
@@ -71,9 +70,10 @@ def work(settings: ExportSettings) -> int:
         at = refusal.at(f"cannot be written as {output.suffix}")
         with at, atomic.naming(output, trial), waiting(f"writing {output.suffix}"):
             save, run = _written(exported, network, output, trial, settings.opset)
-        run = _guarded(run, refusal)
+        bare, run = run, _guarded(run, refusal)
         with waiting("comparing the file with the model"):
             rows = parity.trials(network, run, task.heads, settings.tolerance, image, settings.size is not None)
+            least = None if settings.size else parity.least_side(network, bare, task.heads, settings.tolerance, image)
         found, scores = _on_images(settings, path, header, task, network, run)
         rows += found
         failed = [row for row in rows if not row.passed]
@@ -83,12 +83,12 @@ def work(settings: ExportSettings) -> int:
                 f"output={output}: not written: {_failure(failed)}; raise tolerance=, or use the run itself"
             )
         with atomic.naming(output, trial):
-            save({header_.KEY: json.dumps(description), FACTS: json.dumps(_facts(path, rows, scores))})
+            save({header_.KEY: json.dumps(description), FACTS: json.dumps(_facts(path, rows, scores, least))})
             trial.replace(output)
     finally:
         with contextlib.suppress(OSError):  # a disk that takes no file: the first error is the one to report
             trial.unlink(missing_ok=True)
-    _report(output, exported, rows, scores)
+    _report(output, rows, scores, least if settings.size is None else 1)
     return 0
 
 
@@ -234,10 +234,10 @@ def _failure(failed: Sequence[parity.Row]) -> str:
     return f"only {row.agreement:.4%} of the pixels have the model's class at {row.size}"
 
 
-def _facts(path: Path, rows: Sequence[parity.Row], scores: Scores) -> dict[str, Any]:
+def _facts(path: Path, rows: Sequence[parity.Row], scores: Scores, least: int | None) -> dict[str, Any]:
     metrics = {name: {"model": one, "file": other} for name, (one, other) in scores.items()}
     weights = {"file": path.name, "sha256": atomic.digest(path)}
-    return {"weights": weights, "rows": [row.facts() for row in rows], "metrics": metrics}
+    return {"weights": weights, "rows": [row.facts() for row in rows], "metrics": metrics, LEAST: least}
 
 
 def _table(rows: Sequence[parity.Row], scores: Scores | None = None) -> str:
@@ -274,10 +274,10 @@ def _begin(path: Path, header: Mapping[str, Any], network: Network) -> None:
     print(f"densepred-export\n{console.block(shown)}", flush=True)
 
 
-def _report(output: Path, exported: torch.export.ExportedProgram, rows: Sequence[parity.Row], scores: Scores) -> None:
-    least = [str(bounds.lower) for bounds in exported.range_constraints.values()]
-    if output.suffix == PROGRAM and least:
-        print(console.block({"least sizes": ", ".join(least)}))
+def _report(output: Path, rows: Sequence[parity.Row], scores: Scores, least: int | None) -> None:
+    if least != 1:
+        fact = f"above {parity.SIDES[0]}" if least is None else least
+        print(console.block({"least side": f"{fact} pixels: the file takes no smaller image, the run does"}))
     print(f"\n{_table(rows, scores)}\n\n  written to {output}")
     if output.suffix == SUFFIX:
         print(f"  use it: densepred-predict {typed('ckpt', output)} input=IMAGE_OR_FOLDER")

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torchvision.ops import StochasticDepth
 
-from densepred.encoder.mit import DropPath, MixTransformer
+from densepred.encoder import mit
+from densepred.encoder.mit import Attention, DropPath, MixTransformer
 from densepred.types import UserError
 from densepred.weights.families import family
 
@@ -57,3 +58,17 @@ def test_samples_are_dropped_as_by_torchvision(chance: float, training: bool) ->
         torch.manual_seed(0)
         found.append(kind.train(training)(x))
     assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("size", [(2, 9), (8, 8), (19, 23)])
+def test_exported_attention_keeps_the_padding_of_small_maps(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A branch on the size would hold for the large images of the trace alone."""
+    attention, tokens, padded = Attention(4, 1, 8).eval(), torch.rand(1, size[0] * size[1], 4), []
+    want = attention(tokens, size)
+    pad = mit.F.pad
+    monkeypatch.setattr(mit.F, "pad", lambda x, around: padded.append(around) or pad(x, around))
+    monkeypatch.setattr("torch.compiler.is_exporting", lambda: True)
+    assert torch.equal(attention(tokens, size), want)
+    assert padded == [(0, max(0, 8 - size[1]), 0, max(0, 8 - size[0]))]

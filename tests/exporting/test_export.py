@@ -20,6 +20,7 @@ from densepred.exporting.network import Network, example
 from densepred.exporting.refusal import Refusal
 from densepred.exporting.session import Session
 from densepred.jobs import export, parts
+from densepred.types import HeadSpec
 from tests import companions, forked, running
 from tests.conftest import composed
 
@@ -60,6 +61,7 @@ def test_the_predictor_of_an_onnx_file_predicts_as_that_of_its_run(run: Path, on
 
 def test_the_file_holds_its_parity_and_is_not_replaced_unasked(run: Path, onnx: Path) -> None:
     facts = json.loads(Session(onnx).metadata[export.FACTS])
+    assert facts["least_side"] == 2  # onnxruntime enlarges a single row of this file wrongly, without an error
     assert [one["size"] for one in facts["rows"]] == ["2x293x359", "1x290x362", "2x288x364", "1x286x366"]
     assert all(0 <= one["difference"] <= one["limit"] and one["agreement"] > 0.999 for one in facts["rows"])
     with pytest.raises(UserError, match=r"model\.onnx: exists already; choose another name, or type overwrite=true"):
@@ -228,6 +230,45 @@ def test_every_model_agrees_at_odd_sizes(option: str, suffix: str, tmp_path: Pat
     _, found = export._written(exported, network, trial, trial, 18)
     rows = parity.trials(network, found, task.heads, 1e-3, image, fixed=False)
     assert [row for row in rows if not row.passed] == []
+    least = parity.least_side(network, found, task.heads, 1e-3, image)
+    assert least is not None
+    assert suffix == ".pt2" or least <= 2
+
+
+def test_the_least_side_is_the_last_one_at_which_the_file_agrees() -> None:
+    """Files that raise below 9 pixels, or differ there, one of any size, and one of none."""
+    heads, like = {"x": HeadSpec(3)}, torch.zeros(2, 3, 293, 359)
+
+    class Same(torch.nn.Module):
+        names = ("x",)
+
+        def forward(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+            return (image,)
+
+    def raises(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        assert min(image.shape[2:]) > 8, "a guard"
+        return {"x": image}
+
+    def differs(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"x": image + (image.shape[3] <= 8)}
+
+    network = cast(Any, Same())
+    whole: list[tuple[Any, int | None]] = [(lambda image: {"x": image}, 1), (lambda image: {"x": image + 1}, None)]
+    for run, least in ((raises, 9), (differs, 9), *whole):
+        assert parity.least_side(network, run, heads, 1e-3, like) == least
+
+
+def test_an_image_below_the_least_side_of_a_file_is_refused() -> None:
+    session = Session.__new__(Session)
+    session.path, session.input = Path("m.onnx"), SimpleNamespace(shape=["batch", 3, "h", "w"])
+    session.metadata = {export.FACTS: json.dumps({"rows": [], "least_side": 33})}
+    session.least = session._least()
+    with pytest.raises(
+        UserError, match=r"m\.onnx: takes sides of 33 pixels and more, there is an image of 16x48; predict"
+    ):
+        session(torch.zeros(1, 3, 16, 48))
+    session.metadata = {}
+    assert session._least() == 1
 
 
 @pytest.mark.parametrize(
