@@ -29,9 +29,9 @@ from densepred.build.initialisation import WithoutInitialisation
 from densepred.build.instantiate import build
 from densepred.contracts import Model
 from densepred.errors import Notice
-from densepred.nn import choose
 from densepred.types import Info, UserError
 from densepred.weights import digest, header
+from densepred.weights.codec_settings import with_codec_settings
 from densepred.weights.header import find_weights, read_header
 
 if TYPE_CHECKING:
@@ -218,16 +218,6 @@ def _present_names(described: dict[str, Any], file: Path) -> dict[str, Any]:
             f"{file}: keys read under their present names: {', '.join(sorted(changed))}", Notice, stacklevel=2
         )
     return found
-
-
-def with_codec_settings(task: Mapping[str, Any], codec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the node of a task with other settings of its codec, such as thresholds for decoding."""
-    known = task.get("codec")
-    if not isinstance(known, Mapping):  # refused later, when it is built
-        return dict(task)
-    for key in codec:
-        choose("key of codec", key, [name for name in known if not str(name).startswith("_")])
-    return {**task, "codec": {**known, **codec}}
 
 
 def _model(described: Mapping[str, Any], task: Task, info: Info, trust: Sequence[str], device: str) -> Model:
