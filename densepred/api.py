@@ -27,7 +27,6 @@ from omegaconf import DictConfig, OmegaConf
 from densepred import predict as predict_
 from densepred import train as train_
 from densepred.cli import call, command, compose
-from densepred.dataset.image import Stored
 from densepred.engine import detection_limits, temperature
 from densepred.errors import Notice, UserError
 from densepred.eval import dataset_of_checkpoint
@@ -168,7 +167,7 @@ def predict(
         detection_limits.take_full(model.task.codec)  # of a former call
         found = []
         for given in ProgressBar("predicting", len(images), "image", enabled=len(images) > 1).over(images):
-            stored = _read_image(model, given, settings.max_pixels)
+            stored = model.stored(given, settings.max_pixels)
             around = None if boxes is None else boxes(stored.image, None, "image")
             annotation = stored.hide(one(model, stored.image, settings, around))
             found.append(Prediction(stored.image, annotation, model.info, settings.threshold))
@@ -204,13 +203,6 @@ def _model(run: Checkpoint | Sequence[Checkpoint], settings: Any) -> Predictor:
         run._models.clear()
         run._models[key] = predict_.loaded(settings)
     return run._models[key]
-
-
-def _read_image(model: Predictor, given: Picture, max_pixels: int) -> Stored:
-    """Return the pixels of an image, and where it has no data, which a file alone can tell."""
-    if isinstance(given, str | Path):
-        return model.stored(expand(given), max_pixels)
-    return Stored(model.read(given, max_pixels))
 
 
 def _tell(model: Predictor, settings: Any, found: Sequence[Prediction], overrides: Sequence[str]) -> None:

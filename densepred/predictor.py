@@ -55,7 +55,7 @@ def load(
 
     Nothing in the file is executed; `trust` names packages of your own that hold its architecture. `codec` replaces
     settings of the task's codec, such as a threshold. A list of runs becomes their ensemble, see `engine.ensemble`.
-    Raises UserError if the file is not a checkpoint of densepred or is damaged.
+    Raises UserError if the file is damaged or no checkpoint.
     """
     first, *others = ensemble.listed(run_or_file)
     if not others and (path := find_weights(first)).suffix == session.SUFFIX:
@@ -112,19 +112,20 @@ class Predictor:
             their predictions equal those of the whole image.
         flip, scales: average with the mirrored image, and over these sizes of the image.
         tile_batch: windows per batch; None: 8 on an accelerator, 1 on a CPU.
-        boxes: for top-down models, the instances: `boxes` and, if they were detected, `scores` and `categories`. None
-            uses the whole image as one box.
-        ready: `image` is a tensor that `read` returned, so its values are not scaled again.
-
+        boxes: instances of top-down models: `boxes`, and `scores` and `categories` if detected; None: the whole image
+        ready: `image` is a tensor that `read` returned: its values are not scaled again; limits stay counted.
         Raises UserError if the image cannot be read, or an option does not suit the model.
         """
         session.check_probabilities(self.model, probabilities)
         if flip:
             self.task.require_mirror()
-        if isinstance(image, str | Path):  # a file tells where it has no data
-            stored = self.stored(expand(image), max_pixels)
+        if not ready:  # commands have read images before, and tell of limits once for all of them
+            stored, codec = self.stored(image, max_pixels), self.task.codec
             views = (tile, overlap, flip, scales, probabilities, max_pixels, blend, boxes, tile_batch)
-            return stored.hide(self(stored.image, *views, ready=True))
+            detection_limits.take_full(codec)  # of a call that was interrupted
+            found = stored.hide(self(stored.image, *views, ready=True))
+            detection_limits.tell_of_full(codec, 1)
+            return found
         pixels = self.read(image, max_pixels, ready)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
         resized, word = (False, "tile") if tuple(scales) == SAME else (True, "scales")
@@ -135,8 +136,8 @@ class Predictor:
         windows = Windows(tile, overlap, blend, tile_batch)
         if tile is not None and self.streams(scales):
             return self._joined(Loaded(pixels), windows, flip, probabilities)
-        coarse = [name for name, spec in self.task.heads.items() if spec.strides != (1,)]
-        levels = max(len(spec.strides) for spec in self.task.heads.values())
+        strides = {name: spec.strides for name, spec in self.task.heads.items()}
+        coarse, levels = [name for name, one in strides.items() if one != (1,)], max(map(len, strides.values()))
         if tile is None and (levels == 1 or not resized if coarse else not (flip or resized)):
             return self.together([pixels], probabilities, flip, scales)[0]
         if coarse and not resized and self.task.codec.windowed:
@@ -224,9 +225,8 @@ class Predictor:
                 for row in rows[start : start + TOGETHER]
             ]
             x = unit_scale(torch.stack([crop.image for crop in crops]).to(self.device))
-            here = [crop.frame for crop in crops]
+            frames += (here := [crop.frame for crop in crops])
             found += self.task.decode({name: [v] for name, v in predict(x).items()}, here, self.model.align_corners)
-            frames += here
         return self.task.codec.merge_instances(found, frames, given)
 
     def require_instances(self) -> None:
@@ -240,9 +240,8 @@ class Predictor:
 
         Raises UserError if the model has none, or the image cannot be read.
         """
-        encode = self.require_latents()
         with self.precision.autocast():
-            return encode(self._input(self.read(image, max_pixels, ready))[0])[0].float()
+            return self.require_latents()(self._input(self.read(image, max_pixels, ready))[0])[0].float()
 
     def require_latents(self) -> Callable[[Tensor], Tensor]:
         """Return the model's function from images to latents; raise UserError if it has none."""
@@ -253,8 +252,7 @@ class Predictor:
 
     def basis(self) -> dict[str, Tensor] | None:
         """Return the linear maps from patches to latents and back; None if the model is not linear."""
-        basis = getattr(self.model, "basis", None)
-        return None if basis is None else basis()
+        return getattr(self.model, "basis", lambda: None)()
 
     def _input(self, pixels: Tensor) -> tuple[Tensor, Frame]:
         """Return the input (1, C, H, W) in [0, 1] for the pixels of an image, and its frame."""
@@ -262,9 +260,11 @@ class Predictor:
         sample = self.transform(Sample(pixels, Annotation(size), Frame("image", size)), random_generator("predict"))
         return unit_scale(sample.image[None].to(self.device)), sample.frame
 
-    def stored(self, path: Path, max_pixels: int = MAX_PIXELS) -> Stored:
-        """Read the image of a file, in the orientation of training, and where it has no data."""
-        return read_as_trained(path, self.info, max_pixels)
+    def stored(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Stored:
+        """Read an image; that of a file in the orientation of training, and where it has no data."""
+        if isinstance(image, str | Path):
+            return read_as_trained(expand(image), self.info, max_pixels)
+        return Stored(self.read(image, max_pixels))
 
     def rows(self, path: Path, max_pixels: int = MAX_PIXELS) -> Rows | None:
         """Open the image of a file for `strips`; None if it is one for `stored`, see `open_rows`."""
@@ -276,7 +276,7 @@ class Predictor:
             return image
         info, white, upright = self.info, white_in(self.info), self.info.exif != "stored"
         if isinstance(image, str | Path):
-            return self.stored(expand(image), max_pixels).image
+            return self.stored(image, max_pixels).image
         if isinstance(image, Image.Image):
             return from_image(image, info.reads, white, upright=upright)
         if isinstance(image, list | tuple) or (isinstance(image, np.ndarray | Tensor) and image.ndim == 4):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from densepred import predictor
 from densepred.build.instantiate import build
 from densepred.dataset.shapes import Shapes
 from densepred.engine.amp import Precision
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.jobs import parts
 from densepred.ops.boxes import from_ids
 from densepred.ops.geometry.warp import Warp, scaling, warp_image
@@ -246,6 +247,27 @@ def test_settings_of_the_codec_take_the_place_of_the_trained_ones(tmp_path: Path
     assert everything.instances is not None
     assert nothing.instances is not None
     assert (int(everything.instances.min()), int(nothing.instances.max())) == (1, 0)
+
+
+def test_a_call_tells_if_the_limit_of_the_codec_is_reached(
+    model: Predictor, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    codec: Any = model.task.codec
+    monkeypatch.setattr(codec, "max_detections", 7, raising=False)
+    monkeypatch.setattr(codec, "full", 5, raising=False)  # left by a call that was interrupted
+    model(pixels())
+    assert not recwarn.list
+    decode = codec.decode
+
+    def reached(*given: Any, **options: Any) -> Any:
+        codec.full += 1
+        return decode(*given, **options)
+
+    monkeypatch.setattr(codec, "decode", reached)
+    with pytest.warns(Notice, match=r"codec\.max_detections=7: the image has as many predictions as it lets through"):
+        model(pixels())
+    model(torch.zeros(3, 20, 20), ready=True)  # as commands call it, which tell of all images at once
+    assert len(recwarn.list) == 0
 
 
 def test_settings_that_no_codec_has_or_that_change_the_heads_are_refused(run: Path) -> None:
