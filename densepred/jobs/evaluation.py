@@ -124,9 +124,17 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
             "step": header.get("step"),
             "split": split,
             "samples": len(data),
+            **_monitored(task, values),
         }
         facts["settings"] = {name: getattr(settings, name) for name in DECISIVE} | {"dataset": node}
         _report(values, facts, images_line(data), job.folder, sections, written)
+
+
+def _monitored(task: Task, values: Mapping[str, float | None]) -> dict[str, str]:
+    """Return the monitored score and its mode, for the table of a sweep; the first one if other metrics were chosen."""
+    name = next((one for one in (task.monitor, *values) if one in values and not one.startswith("loss/")), None)
+    known = {key for metric in task.new_metrics().values() for key in metric.mode}
+    return {"monitor": name, "mode": task.direction(name)} if name in known else {}
 
 
 def _scored(
@@ -258,7 +266,8 @@ def _report(
     found = {section.key: section.facts for section in sections}
     from_file = os.path.relpath(facts["checkpoint"], folder.resolve()) if isinstance(facts["checkpoint"], str) else None
     atomic.write_json(folder / "metrics.json", {**facts, "checkpoint_from_here": from_file, "metrics": values, **found})
-    rows = {name: str(value) for name, value in facts.items() if name != "settings"} | {"images": images}
+    unprinted = ("settings", "monitor", "mode")
+    rows = {name: str(value) for name, value in facts.items() if name not in unprinted} | {"images": images}
     if isinstance(checkpoint := facts["checkpoint"], str):  # else several, of an ensemble
         rows["checkpoint"] = from_here(Path(checkpoint))
     parts = [f"densepred-eval\n{console.block(rows)}", console.scores(values), *(one.table for one in sections)]

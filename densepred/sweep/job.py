@@ -1,4 +1,4 @@
-"""A job of a sweep that has ended: its exit code and the scores of its summary.json."""
+"""A job of a sweep that has ended: its exit code and the scores of its summary.json, or metrics.json."""
 
 from __future__ import annotations
 
@@ -75,11 +75,20 @@ def scores(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
+    """Return the summary of a training; of an evaluation its scores, as if they were those of the best weights."""
+    if found := _read(folder / "summary.json"):
+        return found
+    found = _read(folder / "metrics.json")
+    facts = {key: found[key] for key in ("monitor", "mode", "step") if key in found}
+    return {**facts, "best": found["metrics"]} if isinstance(found.get("metrics"), dict) else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return summary if isinstance(summary, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _best(summary: Mapping[str, Any]) -> float | None:

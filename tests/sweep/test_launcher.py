@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from densepred.errors import UserError
 from densepred.process.stop import Stopped
 from densepred.sweep import record
-from densepred.sweep.job import SweepJob, result
+from densepred.sweep.job import SweepJob, ended, result
 from densepred.sweep.launcher import TABLE, Processes
 from densepred.sweep.ledger import Entry, Ledger, alone
 from densepred.sweep.table import aligned, cells, markdown, winner
@@ -242,3 +242,16 @@ def test_a_killed_sweep_of_eight_ends_with_the_table_of_an_undisturbed_one(
 def table(text: str) -> list[list[str]]:
     """Return the rows without seconds and folder."""
     return [line.split()[:-2] for line in text[text.index("job  overrides") :].splitlines()[1:9]]
+
+
+def test_an_evaluation_has_the_score_of_its_metrics_json(tmp_path: Path) -> None:
+    facts = {"checkpoint": "a", "step": 3, "monitor": "miou", "mode": "max", "metrics": {"miou": 0.25, "iou/car": 0.5}}
+    for number, score in enumerate((0.25, 0.75)):
+        (tmp_path / str(number)).mkdir()
+        facts["metrics"] = {"miou": score, "iou/car": 0.5}
+        (tmp_path / str(number) / "metrics.json").write_text(json.dumps(facts))
+    done = [ended(number, [f"ckpt={number}"], tmp_path / str(number), 0, 1.0) for number in (0, 1)]
+    assert winner(done) == "best of 2 by miou: job 1, ckpt=1, 0.7500"
+    assert done[0].scores["iou/car"] == 0.5
+    (tmp_path / "0" / "metrics.json").write_text("[]")
+    assert ended(0, [], tmp_path / "0", 0, 1.0).value is None
