@@ -134,11 +134,10 @@ def _matrices(rows: Sequence[Row], classes: Sequence[str]) -> Iterator[str]:
 
 
 def _names(batch: Batch) -> list[str]:
-    """Return the name of each image; of crops, the first one of each image has it."""
+    """Return the name of each image; of crops by the ground truth, as an image without instances has no crop."""
     if batch.owners is None:
         return [frame.id for frame in batch.frames]
-    found = {owner: frame.id for owner, frame in reversed(list(zip(batch.owners, batch.frames, strict=True)))}
-    return [found.get(index, f"without instances, {index}") for index in range(len(batch.truths))]
+    return [truth.source[1] for truth in batch.truths if truth.source is not None]
 
 
 def _unique(rows: Sequence[Row]) -> list[Row]:

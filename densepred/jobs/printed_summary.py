@@ -70,9 +70,15 @@ def opening(
         "device": f"{distributed.world()} x {device.type}, {threads}, {trainer.precision}",
         "length": length,
         "run": from_here(folder),
-        "watch": f"tensorboard --logdir {shlex.quote(from_here(folder.parent))}",
+        "watch": f"tensorboard --logdir {shlex.quote(_watched(folder))}",
     }
     return "densepred\n" + console.block(rows)
+
+
+def _watched(folder: Path) -> str:
+    """Return the folder for TensorBoard: that with the runs beside this one, unless it is the current folder."""
+    beside = from_here(folder.parent)
+    return from_here(folder) if beside == "." else beside
 
 
 def _batches(samples: int, batches: int, size: int) -> str:

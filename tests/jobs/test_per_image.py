@@ -157,3 +157,9 @@ def test_images_with_instances_have_the_score_of_the_task_before_those_of_the_cl
     assert row.scores["miou"] == 1
     assert row.scores["ap"] is not None
     assert row.scores["ap"] < 0.5
+
+
+def test_an_image_without_crops_has_its_name_and_its_row(tmp_path: Path) -> None:
+    truths = [Annotation((20, 30), source=(None, name)) for name in ("train/a", "train/b")]
+    batch = Batch(torch.zeros(0), owners=[1], frames=[Frame("train/b", (20, 30))], truths=truths)
+    assert per_image._names(batch) == ["train/a", "train/b"]

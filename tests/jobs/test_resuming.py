@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from densepred.errors import UserError
-from densepred.jobs import resuming, training
+from densepred.jobs import printed_summary, resuming, training
 from densepred.rundir.log import Log
 from densepred.weights import pretrained
 from tests import running
@@ -52,3 +52,11 @@ def test_the_weights_that_a_run_began_from_may_be_gone(
     assert train(run, *again, "trainer.allow=[trainer.max_steps,encoder,model]") == 0
     line = f"weights.init={gone}, encoder.pretrained=true: not read, the checkpoint of step 1 has the weights"
     assert line in capsys.readouterr().out
+
+
+def test_tensorboard_is_pointed_at_the_runs_never_at_all_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert printed_summary._watched(tmp_path / "mine") == "mine"
+    assert printed_summary._watched(tmp_path / "runs" / "mine") == "runs"
