@@ -38,8 +38,8 @@ th button { font: inherit; font-weight: 600; background: none; border: 0; paddin
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 tbody tr:hover { background: #f3f7fa; }
-figure { margin: 1rem 0; } figure img { display: block; max-width: 100%; height: auto; }
-svg { width: 100%; max-width: 46rem; height: auto; font: 12px system-ui, sans-serif; }
+figure { margin: 1rem 0; overflow-x: auto; } figure img { display: block; max-width: 100%; height: auto; }
+svg { width: 100%; min-width: 36rem; max-width: 46rem; height: auto; font: 12px system-ui, sans-serif; }
 svg .small { font-size: 10px; } figcaption { color: #555; font-size: .88rem; }
 .legend { list-style: none; padding: 0; margin: .3rem 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem;
   font-size: .85rem; }

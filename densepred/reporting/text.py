@@ -112,11 +112,14 @@ def summary(report: Report, width: int) -> tuple[list[str], list[list[str]]]:
 def _fitted(
     header: Sequence[str], rows: Sequence[list[str]], place: int, words: Sequence[Sequence[str]], width: int
 ) -> list[list[str]]:
-    """Fill column `place` with the overrides of each row, as many as the width leaves room for."""
+    """Fill column `place` with the overrides of each row, as many as the width leaves room for.
+
+    Of equally shared ones choices of a group come first: single settings may follow from them.
+    """
     others = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header)) if i != place]
     room = min(max(width - 2 - sum(others) - 2 * len(others), len(header[place]), 20), CELL)
     shared = Counter(word for one in words for word in one)
-    ranked = [sorted(one, key=lambda word: shared[word]) for one in words]
+    ranked = [sorted(one, key=lambda word: (shared[word], "." in word.partition("=")[0])) for one in words]
     return [
         [*row[:place], short(one, room) if one else row[place], *row[place + 1 :]]
         for row, one in zip(rows, ranked, strict=True)

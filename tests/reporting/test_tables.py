@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from densepred.reporting.text import shown
+from densepred.reporting.text import _fitted, shown
 from tests.reporting.test_report import draw, run
 
 
@@ -65,6 +65,9 @@ def test_overrides_on_a_terminal_begin_with_those_of_few_runs_and_fit(
     lines = capsys.readouterr().out.splitlines()[1:6]
     assert max(map(len, lines)) <= 80
     assert [re.search(r"max_steps=\d+ dataset.* \+\d", line) is not None for line in lines[2:4]] == [True, True]
+    words = [["encoder.output_stride=16", "loss=ce", "model=deeplabv3"], ["loss=ce", "model=unet"]]
+    rows = _fitted(["setting", "mean"], [["", "0.1"], ["", "0.2"]], 0, [words[0], words[0]], 40)
+    assert rows[0] == ["loss=ce model=deeplabv3 +1", "0.1"], "a single setting may follow from a choice"
     text = (tmp_path / "out" / "report.md").read_text()
     assert " ".join([*many, "trainer.max_steps=12"]) in text
 
