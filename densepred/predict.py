@@ -209,6 +209,7 @@ def boxes_for(model: Predictor, settings: Any) -> BoxFile | Detector | None:
     from densepred.results import person_boxes
 
     model.model.skip_stages(settings.skip_stages)
+    model.require_views(settings.tile, settings.scales)  # before thousands of images are read for nothing
     if settings.flip:
         model.task.require_mirror()
     if settings.boxes is None:

@@ -128,22 +128,17 @@ class Predictor:
             return found
         pixels = self.read(image, max_pixels, ready)
         size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
-        resized, word = (False, "tile") if tuple(scales) == SAME else (True, "scales")
+        self.require_views(tile, scales)
         if self.task.codec.top_down:
-            if tile is not None or resized:
-                raise UserError(f"{word}: instances are predicted one by one; leave it out")
             return self._instances(pixels, whole(size) if boxes is None else boxes, flip)
         windows = Windows(tile, overlap, blend, tile_batch)
         if tile is not None and self.streams(scales):
             return self._joined(Loaded(pixels), windows, flip, probabilities)
-        strides = {name: spec.strides for name, spec in self.task.heads.items()}
-        coarse, levels = [name for name, one in strides.items() if one != (1,)], max(map(len, strides.values()))
-        if tile is None and (levels == 1 or not resized if coarse else not (flip or resized)):
+        coarse = any(spec.strides != (1,) for spec in self.task.heads.values())
+        if tile is None and (coarse or not (flip or tuple(scales) != SAME)):
             return self.together([pixels], probabilities, flip, scales)[0]
-        if coarse and not resized and self.task.codec.windowed:
-            return self._boxes(pixels, windows, flip)
         if coarse:
-            raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
+            return self._boxes(pixels, windows, flip)
         ways = list(product(scales, (False, True) if flip else (False,)))
         x, frame = self._input(pixels)
         outputs = tta.average(self._network(), self.task.codec, Loaded(x[0]), ways, windows)
@@ -158,6 +153,10 @@ class Predictor:
         x, align, predict = torch.cat(inputs), self.model.align_corners, self._mirrored() if flip else self._forward
         outputs = predict(x) if tuple(scales) == SAME else over_scales(predict, self.task, x, scales, align)
         return self.task.decode({name: [v] for name, v in outputs.items()}, list(frames), align, probabilities)
+
+    def require_views(self, tile: int | None, scales: Sequence[float] = SAME) -> None:
+        """Raise UserError if the model cannot be applied in windows, or over these sizes of the image."""
+        tta.require(self.task, tile, tuple(scales) != SAME)
 
     def _boxes(self, pixels: Tensor, windows: Windows, flip: bool) -> Annotation:
         """Predict boxes window by window; an image counts once among those that reach the limit of the codec."""

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from densepred import predict
+from densepred.cli import compose
 from densepred.contracts import Codec, Model
 from densepred.engine.amp import Precision
 from densepred.errors import UserError
@@ -17,6 +19,7 @@ from densepred.predictor import Predictor
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Frame, HeadSpec, Info
+from tests.conftest import composed
 
 
 class Means(Codec):
@@ -57,17 +60,22 @@ class Pools(Model):
         return {"box": [torch.cat(boxes, 2)], "heat": [pooled[4]], "plain": [image[:, :1]]}
 
 
+def applied() -> Predictor:
+    task = Task(Info(), Means, {name: MeanSquaredError() for name in ("box", "heat", "plain")})
+    cpu = torch.device("cpu")
+    return Predictor(Pools(), task, Pipeline([]), cpu, Precision("fp32", cpu))
+
+
 def averaged(size: tuple[int, int], **options: object) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return the decoded outputs without and with `options`."""
-    info = Info()
-    task = Task(info, Means, {name: MeanSquaredError() for name in ("box", "heat", "plain")})
-    cpu = torch.device("cpu")
-    predictor = Predictor(Pools(), task, Pipeline([]), cpu, Precision("fp32", cpu))
+    predictor = applied()
     image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
     found = []
     for words in ({}, options):
         predictor(image, **words)
-        found.append(task.codec.said)
+        codec = predictor.task.codec
+        assert isinstance(codec, Means)
+        found.append(codec.said)
     return found[0], found[1]
 
 
@@ -124,6 +132,13 @@ def test_sizes_of_the_image_are_averaged_on_the_grid_of_a_coarse_head(size: tupl
 def test_sizes_and_windows_of_coarse_heads_are_refused(options: dict[str, object], word: str) -> None:
     with pytest.raises(UserError, match=f"{word}: head box has a stride above 1; leave it out, or type flip=true"):
         averaged((16, 24), **options)
+
+
+@pytest.mark.parametrize("word", ["scales=[0.5,1.0]", "tile=16"])
+def test_a_command_refuses_them_before_it_reads_an_image(word: str) -> None:
+    settings = compose.settings(composed("ckpt=run", "input=images", word, name="predict"))
+    with pytest.raises(UserError, match="head box has a stride above 1"):
+        predict.boxes_for(applied(), settings)
 
 
 def test_numbers_cannot_be_averaged_over_sizes_unless_a_codec_defines_how() -> None:

@@ -11,8 +11,22 @@ from densepred.dataset.image_rows import Loaded, Rows
 from densepred.engine import sliding
 from densepred.engine.flip import HeadOutputs, logits
 from densepred.engine.sliding import Network, Windows
+from densepred.errors import UserError
 from densepred.ops.resize import resample
+from densepred.task import Task
 from densepred.types import unit_scale
+
+
+def require(task: Task, tile: int | None, resized: bool) -> None:
+    """Raise UserError if the task cannot be predicted in windows, or `resized`: over several sizes of the image."""
+    word = "scales" if resized else "tile"
+    if task.codec.top_down and (resized or tile is not None):
+        raise UserError(f"{word}: instances are predicted one by one; leave it out")
+    coarse = [name for name, spec in task.heads.items() if spec.strides != (1,)]
+    levels = max(len(spec.strides) for spec in task.heads.values())
+    possible = levels == 1 or not resized if tile is None else task.codec.windowed and not resized
+    if coarse and not possible:
+        raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
 
 
 def strips(
