@@ -21,7 +21,7 @@ from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import NO_FILE, NO_SHARED, calm_worker, end_workers
 from densepred.nn import ceil_div
-from densepred.process import control_group, ranks, supervisor
+from densepred.process import control_group, limits, ranks, supervisor
 from densepred.process.stop import held
 from densepred.types import Batch, Sample, UserError
 
@@ -185,6 +185,8 @@ def made(samples, batches, workers: int, timeout: float, pin: bool, collate) -> 
     """Make a loader; its workers outlive signals to the process group. Iterate over it by `guarded`."""
     if timeout:
         supervisor.expect(timeout)
+    if workers:
+        limits.require_sockets()
     with _many_workers():
         return DataLoader(
             samples,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from pathlib import Path
 
+from densepred.errors import UserError
 from densepred.process import control_group
 
 MANY = 32_768
@@ -20,6 +22,23 @@ def address_space() -> int | None:
     found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
     finite = [limit for limit in found if limit != resource.RLIM_INFINITY]
     return min(finite) if finite else None
+
+
+SOCKET = len("/pymp-12345678/listener-12345678")
+"""Characters of the path of a socket below the folder of temporary files, as multiprocessing names it."""
+
+
+def require_sockets(folder: str | None = None) -> None:
+    """Raise UserError if paths in the folder of temporary files are too long for the sockets of worker processes."""
+    import tempfile  # not at the start of a command
+
+    folder = tempfile.gettempdir() if folder is None else folder
+    most = (107 if sys.platform == "linux" else 103) - SOCKET  # sun_path of unix(7), less a final 0
+    if (length := len(os.fsencode(folder))) > most:
+        raise UserError(
+            f"TMPDIR={folder}: {length} characters are too long for the sockets of worker processes, at most {most}; "
+            "set TMPDIR to a shorter folder, such as /tmp"
+        )
 
 
 def soft() -> tuple[object, ...]:

@@ -16,7 +16,7 @@ import pytest
 import torch.multiprocessing as mp
 
 from tests import forked
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, REPOSITORY
 from tests.program.test_program import ENVIRONMENT, equal_runs, errors, run, start, wait_for_checkpoint
 from tests.running import TINY
 
@@ -121,6 +121,31 @@ def test_a_step_of_a_real_cluster_gives_the_weights_of_as_many_devices(tmp_path:
     step = ["srun", "--ntasks=2", "--ntasks-per-node=2", sys.executable, "-m", "densepred.train"]
     subprocess.run([*step, *words, "hydra.run.dir=step"], cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=PATIENCE)
     assert equal_runs(tmp_path / "own", tmp_path / "step")
+
+
+@pytest.mark.parametrize(
+    ("code", "comes_further", "queued_again"),
+    [(75, True, True), (143, True, True), (143, False, False), (75, False, False), (2, True, False), (0, True, False)],
+)
+def test_the_script_of_the_page_queues_a_job_again_only_if_it_came_further(
+    code: int, comes_further: bool, queued_again: bool, tmp_path: Path
+) -> None:
+    """A task with a wrong setting ends by 2, but `srun` by 143, that of tasks which it has ended then."""
+    text = (
+        (REPOSITORY / "docs" / "clusters.md")
+        .read_text(encoding="utf-8")
+        .partition("#!/bin/bash\n")[2]
+        .partition("```")[0]
+    )
+    further = f"mkdir -p {tmp_path}/run/checkpoints/100; " if comes_further else ""
+    for name, line in (("srun", f"{further}exit {code}"), ("scontrol", f'echo "$@" > {tmp_path}/asked')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "run" / "checkpoints" / "20").mkdir(parents=True)
+    script = text.replace("/shared/runs/mine", str(tmp_path / "run"))
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_ID": "7"}
+    assert subprocess.run(["bash", "-c", script], env=environment, check=False).returncode == code
+    assert (tmp_path / "asked").exists() == queued_again
 
 
 def torchrun(folder: Path, *words: str, launcher: tuple[str, ...]) -> subprocess.Popen[str]:
