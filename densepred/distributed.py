@@ -5,8 +5,10 @@ Every function works without a process group too, where the world is one process
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -21,6 +23,11 @@ from densepred.process import meeting, ranks, supervisor
 from densepred.process.parent import stop_with_parent
 
 FRESH = "it begins anew; type hydra.run.dir=DIR trainer.resume=auto"
+
+LEFT = "densepred/first has left"
+"""Key of the store by which the other processes know that rank 0 has written its files."""
+EVERY = 0.05
+"""Seconds between two looks for it."""
 
 PROBE = 256  # side of a test image in pixels: larger than the stride of any encoder
 
@@ -153,10 +160,26 @@ def remembered(name: str, make: Callable[[], str]) -> str:
     return store.get(key).decode()
 
 
+def wait_for_first(seconds: float) -> None:
+    """Wait until rank 0 leaves, at most `seconds`: its files may still be on their way to the disk.
+
+    Launchers end all processes as soon as one has ended by another code than 0, as those of a stop do.
+    """
+    if is_main():
+        return
+    store, end = dist.distributed_c10d._get_default_store(), time.monotonic() + seconds
+    with contextlib.suppress(RuntimeError):  # rank 0 has ended, and with it a store of its own
+        while not store.check([LEFT]) and time.monotonic() < end:
+            time.sleep(EVERY)
+
+
 def leave(failed: bool = False) -> None:
     """Leave the process group. A process that failed aborts NCCL: destroying would wait for the others' collectives."""
     if not dist.is_initialized():
         return
+    if is_main():
+        with contextlib.suppress(RuntimeError):  # the launcher has ended, and its store
+            dist.distributed_c10d._get_default_store().set(LEFT, "")
     if failed and dist.get_backend() == "nccl":
         dist.distributed_c10d._abort_process_group()
     else:

@@ -115,6 +115,27 @@ def test_without_a_group_the_world_is_one_process() -> None:
     assert not distributed.anywhere(False, CPU)
 
 
+def test_a_process_that_was_stopped_waits_until_the_first_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Launchers end all processes as soon as one ends by another code than 0."""
+    store, group = torch.distributed.HashStore(), torch.distributed.distributed_c10d
+    distributed.wait_for_first(60)  # a process alone is the first
+    monkeypatch.setattr(distributed, "is_main", lambda: False)
+    monkeypatch.setattr(group, "_get_default_store", lambda: store)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(distributed.wait_for_first, 60)
+        time.sleep(0.1)
+        assert not waiting.done()
+        store.set(distributed.LEFT, "")
+        waiting.result(60)
+
+    class Gone:
+        def check(self, keys: list[str]) -> bool:
+            raise RuntimeError("the store has ended with the first process")
+
+    monkeypatch.setattr(group, "_get_default_store", Gone)
+    distributed.wait_for_first(60)
+
+
 def test_ranks_of_an_attempt_meet_in_a_store_that_former_ones_have_written() -> None:
     """Also where one of them comes late, after rank 0 has answered to the word of its former process."""
     store = torch.distributed.HashStore()

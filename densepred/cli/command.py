@@ -77,7 +77,8 @@ def run(
     with StopFlag() as stop, watch.watched(watch.end):
         code = streams.flushed(Invocation(function, name, prepare, free)(stop))
         supervisor.told()
-        if stop.raised:  # the end of an interpreter with torch takes a second or two
+        # The end of an interpreter with torch takes a second or two, in which a further signal would change the code.
+        if stop.raised or code in (STOPPED, INTERRUPTED):
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)

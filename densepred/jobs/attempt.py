@@ -6,6 +6,7 @@ An attempt has a rendezvous of its own, a store in this process. So nothing of a
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -23,7 +24,7 @@ from torch._C._distributed_c10d import TCPStore
 from densepred.errors import MachineError, PeerLost, UserError, classed
 from densepred.process import control_group, exits
 from densepred.process.parent import PARENT
-from densepred.process.stop import STOPPED, StopFlag, Stopped
+from densepred.process.stop import SAVING, STOPPED, StopFlag, Stopped
 
 LOOPBACK = "127.0.0.1"
 EVERY = 0.2
@@ -94,10 +95,10 @@ class Attempt:
     def watch(self, stop: StopFlag) -> list[Outcome]:
         """Wait until all processes have ended; return their ends, in this order.
 
-        A request to stop is passed on. After a failure the others have FAREWELL seconds. A process that stays halted
-        (SIGSTOP) for `patience` seconds is a failure.
+        A request to stop is passed on. After a failure the others have FAREWELL seconds, after a stop SAVING seconds. A
+        process that stays halted (SIGSTOP) for `patience` seconds is a failure.
         """
-        asked, end = False, None
+        asked, end, stopped = False, None, None
         while alive := [rank for rank in range(self.count) if rank not in self.outcomes]:
             wait([self.processes[rank].sentinel for rank in alive], timeout=EVERY)
             for rank in alive:
@@ -105,9 +106,12 @@ class Attempt:
             if stop.raised and not asked:
                 asked = True
                 self.ask()
-            if end is None and any(outcome.kind != "code" or outcome.code for outcome in self.outcomes.values()):
+            ends = [outcome.kind if outcome.kind != "code" else outcome.code for outcome in self.outcomes.values()]
+            if stopped is None and STOPPED in ends:
+                stopped = time.monotonic() + SAVING
+            if end is None and any(one not in (0, STOPPED) for one in ends):
                 end = time.monotonic() + FAREWELL
-            if end is not None and time.monotonic() > end:
+            if time.monotonic() > min(end or math.inf, stopped or math.inf):
                 self._give_up()
         return list(self.outcomes.values())
 
@@ -132,7 +136,7 @@ class Attempt:
         for rank, process in enumerate(self.processes):
             if rank not in self.outcomes:
                 process.kill()
-                self.outcomes[rank] = Outcome("lost", text="it did not end by itself")
+                self.outcomes[rank] = Outcome("lost", text=f"process {rank} of {self.count} did not end by itself")
 
     def _look(self, rank: int) -> None:
         """Note the end of a process."""

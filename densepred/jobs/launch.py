@@ -48,6 +48,8 @@ def launch(
                 attempt.close()
             error = failure(outcomes, processes, list(attempt.outcomes), go_on)
             if any(outcome.code == STOPPED for outcome in outcomes) and (stop.raised or error is None):
+                if error is not None:
+                    print(f"warning: {error}", file=sys.stderr, flush=True)
                 return STOPPED
             if stop.raised:
                 raise Stopped

@@ -13,7 +13,7 @@ from densepred.errors import MachineError, UserError
 from densepred.home import from_here, typed
 from densepred.jobs.printed_summary import to_type
 from densepred.process import supervisor
-from densepred.process.stop import STOPPED
+from densepred.process.stop import SAVING, STOPPED
 from densepred.rundir import console, provenance
 from densepred.rundir.checkpoints import Checkpoints
 from densepred.rundir.log import Log
@@ -48,6 +48,7 @@ def stopped(folder: Path, written: Mapping[str, Any], overrides: Sequence[str], 
         console.after_interrupt()
     steps = Checkpoints(folder / "checkpoints").steps()
     log.say(f"stopped{f' at step {steps[-1]}' if steps else ' before the first step'}; resume with: {command(folder)}")
+    distributed.wait_for_first(SAVING)
     return STOPPED
 
 

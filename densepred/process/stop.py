@@ -22,6 +22,9 @@ from densepred.process.starting import REQUESTS, SIGNALS
 STOPPED = 75
 """Exit code of a job that was stopped and can be resumed; EX_TEMPFAIL of sysexits.h."""
 
+SAVING = 600.0
+"""Seconds that the first process of a stopped run has to write its files before the others and a launcher go."""
+
 SAME = 0.3
 """Seconds in which signals count as one: `timeout`, job managers and launchers send theirs more than once."""
 

@@ -77,13 +77,17 @@ def test_nccl_learns_its_device_and_is_aborted_by_a_process_that_failed(monkeypa
     monkeypatch.setattr(distributed.dist, "init_process_group", lambda *a, **k: told.append((a[0], k["device_id"])))
     assert distributed.join() == CUDA
     assert told == [("nccl", CUDA)]
+    store = torch.distributed.HashStore()
     monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed.dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(distributed.dist.distributed_c10d, "_get_default_store", lambda: store)
     monkeypatch.setattr(distributed.dist, "get_backend", lambda: "nccl")
     monkeypatch.setattr(distributed.dist.distributed_c10d, "_abort_process_group", lambda: told.append("aborted"))
     monkeypatch.setattr(distributed.dist, "destroy_process_group", lambda: told.append("destroyed"))
     distributed.leave(failed=True)
     distributed.leave()
     assert told[1:] == ["aborted", "destroyed"]
+    assert store.check([distributed.LEFT]), "the others may go"
 
 
 def test_an_autoencoder_of_one_size_is_searched_at_this_size() -> None:

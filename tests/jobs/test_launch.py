@@ -19,6 +19,7 @@ from densepred.errors import MachineError, UserError
 from densepred.jobs import attempt
 from densepred.jobs.attempt import Outcome, failure
 from densepred.jobs.launch import launch
+from densepred.process.stop import STOPPED
 
 GO_ON = "type the command again"
 
@@ -97,6 +98,39 @@ def test_all_start_again_with_a_rendezvous_of_their_own(
     assert launch(behave, (str(tmp_path), act), 2, 1, 2.0, GO_ON) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"0.1", "1.1"}
     assert "all start again from the last checkpoint (1 of 1)" in capsys.readouterr().err
+
+
+def saves_slowly(folder: str) -> int:
+    """A job of two processes that was stopped: the first one still writes, and the other waits for it or not."""
+    distributed.join(60)
+    if distributed.is_main():
+        time.sleep(2)
+        Path(folder, "written").touch()
+    elif Path(folder, "waits").exists():
+        distributed.wait_for_first(60)
+        assert Path(folder, "written").exists()
+    distributed.leave()
+    return STOPPED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_first_process_that_writes_its_last_checkpoint_is_left_to_it(
+    waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "FAREWELL", 0.2)
+    if waits:
+        (tmp_path / "waits").touch()
+    assert launch(saves_slowly, str(tmp_path), 2, 0, 30.0, GO_ON) == STOPPED
+    assert (tmp_path / "written").exists()
+
+
+@pytest.mark.slow
+def test_a_first_process_that_never_ends_is_named_after_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "SAVING", 0.2)
+    with pytest.raises(MachineError, match=f"^process 0 of 2 did not end by itself; {GO_ON}$"):
+        launch(saves_slowly, str(tmp_path), 2, 0, 30.0, GO_ON)
+    assert not (tmp_path / "written").exists()
 
 
 @pytest.mark.slow
