@@ -31,6 +31,9 @@ densepred-eval ckpt=torchvision:deeplabv3_resnet50 dataset=voc dataset.root=DIR 
 """
 
 
+LIMIT = "dataset.max_pixels"  # it follows data.max_pixels, and a record holds its value
+
+
 def main() -> None:
     command.run(evaluate, "eval", EXAMPLES, prepare=dataset_of_checkpoint, free=["codec"])
 
@@ -80,7 +83,9 @@ def _first(arguments: list[str]) -> list[str]:
 
 
 def _untyped(recorded: list[str], keys: set[str]) -> list[str]:
-    return [word for word in recorded if override.key(word) not in keys]
+    """Return the words without those of `keys`; a limit that was recorded must not win over data.max_pixels."""
+    typed = keys | {LIMIT} if "data.max_pixels" in keys else keys
+    return [word for word in recorded if override.key(word) not in typed]
 
 
 def evaluate(cfg: DictConfig) -> int:

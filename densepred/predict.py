@@ -44,6 +44,7 @@ densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
 PARTIAL = 4
+THRESHOLD = 0.3  # of configs/predict.yaml
 
 
 def main() -> None:
@@ -243,7 +244,11 @@ def _tell_missing(settings: Any, kinds: Collection[str]) -> None:
     if settings.uncertainty and "uncertainty" not in kinds:
         text = "uncertainty=true: the model of this checkpoint predicts no probabilities of classes"
         warnings.warn(text, Notice, stacklevel=2)
-    if settings.coco_ids and not any(kind.endswith(".json") for kind in kinds):
+    scored = any(kind.endswith(".json") for kind in kinds)
+    if settings.threshold != THRESHOLD and settings.overlay and not scored:
+        text = f"threshold={settings.threshold:g}: has no effect: this model predicts nothing with a score"
+        warnings.warn(text, Notice, stacklevel=2)
+    if settings.coco_ids and not scored:
         text = f"coco_ids={settings.coco_ids}: has no effect: this model predicts nothing for a COCO file"
         warnings.warn(text, Notice, stacklevel=2)
 

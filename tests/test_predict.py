@@ -78,6 +78,8 @@ def test_an_image_that_does_not_fit_into_memory_fails_alone(
     again = (words[0], words[1], f"output={tmp_path / 'in/again'}")
     with pytest.warns(Notice, match=r"frames=true: has no effect: .*in holds images, whose files are written anyway"):
         predict.predict(composed(*again, "frames=true", name="predict"))
+    with pytest.warns(Notice, match=r"threshold=0\.9: has no effect: this model predicts nothing with a score"):
+        predict.predict(composed(*again, "threshold=0.9", name="predict"))
     assert len(list((tmp_path / "in/again/labels").iterdir())) == 2
 
 

@@ -15,6 +15,7 @@ from densepred.errors import UserError
 from densepred.rundir.provenance import words
 from densepred.weights.file import save_weights
 from tests import running
+from tests.conftest import composed
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -56,10 +57,18 @@ def test_a_run_is_evaluated_with_the_dataset_it_was_trained_on(tmp_path: Path) -
     assert words["dataset.size"] == "[24,32]"
 
 
-def described(folder: Path, root: str) -> Path:
+def test_a_limit_that_is_typed_wins_over_the_recorded_one(tmp_path: Path) -> None:
+    words = [f"ckpt={described(tmp_path / 'run', 'data', 'dataset.max_pixels=7')}"]
+    assert "dataset.max_pixels=7" in evaluation.dataset_of_checkpoint(words)
+    words += ["data.max_pixels=9"]
+    config = composed(*evaluation.dataset_of_checkpoint(words), *words, name="eval")
+    assert config.dataset.max_pixels == 9
+
+
+def described(folder: Path, root: str, *others: str) -> Path:
     """Write weights that name their dataset."""
     folder.mkdir(parents=True)
-    dataset = {"option": "folder", "overrides": [f"dataset.root={root}"]}
+    dataset = {"option": "folder", "overrides": [f"dataset.root={root}", *others]}
     save_weights(folder / "best.safetensors", {}, {"model": {}, "task": {}, "info": {}, "dataset": dataset})
     return folder
 
