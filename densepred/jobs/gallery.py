@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from densepred import atomic, distributed
 from densepred.draw import maps
 from densepred.draw.comparison import compare
+from densepred.errors import Notice
 from densepred.ops.resize import resample
 from densepred.reporting.pictures import FOLDER, INDEX
 from densepred.task import Task
@@ -21,6 +23,7 @@ from densepred.types import Annotation
 
 Parts = tuple[Tensor, Annotation, Annotation]
 """Image, prediction and ground truth."""
+UNTYPED = 8  # pictures of configs/eval.yaml
 
 
 class Gallery:
@@ -28,6 +31,9 @@ class Gallery:
 
     def __init__(self, task: Task, count: int) -> None:
         self.task, self.count = task, count
+        if task.codec.top_down and count not in (0, UNTYPED):
+            text = f"pictures={count}: has no effect: this model sees crops of one instance each, not images"
+            warnings.warn(text, Notice, stacklevel=2)
         self.modes = {"miou": "max", "pixel_accuracy": "max"}  # of class maps, whatever the metrics are
         for metric in task.new_metrics().values():
             self.modes |= metric.mode

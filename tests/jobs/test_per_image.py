@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,17 @@ def test_the_worst_come_first_in_the_direction_of_the_score(tmp_path: Path) -> N
     assert names == ["001_d.png", "002_a.png", "pictures.json"]
     assert Gallery(task, 0).write(tmp_path) == []
     assert not list((tmp_path / "pictures").iterdir())  # they were of another evaluation
+
+
+@pytest.mark.parametrize(("count", "told"), [(3, True), (8, False), (0, False)])
+def test_typed_pictures_without_effect_are_named(tmp_path: Path, count: int, told: bool) -> None:
+    settings = running.job(tmp_path, "task=autoencoder", "model=autoencoder").settings
+    task = parts.task_and_model(settings.task, settings.model, Info(provides=()))[0]
+    task.codec.top_down = True
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        Gallery(task, count)
+    assert [str(one.message).split(": ")[0] for one in found] == [f"pictures={count}"] * told
 
 
 @pytest.mark.parametrize("order", ["abcd", "dcba", "bdac"])
