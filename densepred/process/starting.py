@@ -37,8 +37,9 @@ _usual: tuple[int, int, int] | None = None  # thresholds of the garbage collecto
 def guard(words: Sequence[str]) -> None:
     """Take the signals if `words`, those of the interpreter, start a command of densepred.
 
-    Signals that are ignored, as by nohup, stay ignored. Where memory or processes are limited, a second process tells
-    how the command ended. Garbage is collected rarely until `imported` is called.
+    SIGHUP stays ignored under nohup; SIGINT is taken, although scripts let jobs in their background ignore it. Where
+    memory or processes are limited, a second process tells how the command ended. Garbage is collected rarely until
+    `imported` is called.
     """
     global _usual
     if not is_command(words):
@@ -46,7 +47,7 @@ def guard(words: Sequence[str]) -> None:
     _usual = gc.get_threshold()
     gc.set_threshold(*RARELY)
     for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
     from densepred.process import limits  # after the signals are taken: its own imports are long
 

@@ -127,7 +127,7 @@ class _Supervisor:
     def code(self, numbers: Sequence[int]) -> int:
         """Wait for the end of the child; return the exit code."""
         for number in numbers:
-            if signal.getsignal(number) != signal.SIG_IGN:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 signal.signal(number, self._pass_on)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         looks = 0

@@ -15,7 +15,7 @@ from densepred.engine import trainer
 from densepred.errors import UserError
 from densepred.jobs import resuming, training
 from densepred.rundir import pruning
-from tests import running
+from tests import cases, running
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -109,11 +109,13 @@ def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
 
 
 def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("trainer.ema=0.5", "scheduler=constant")
+    assert running.train(tmp_path / "one", "trainer.max_steps=1", *words) == 0
     poison(monkeypatch, {1, 2})
-    assert running.train(tmp_path, "trainer.max_steps=3", "trainer.ema=0.5", "optimizer.lr=0") == 0
-    weights = running.weights(tmp_path)
-    assert all(value.isfinite().all() for value in weights.values())
-    assert {int(value) for name, value in weights.items() if name.endswith("num_batches_tracked")} == {1}
+    assert running.train(tmp_path, "trainer.max_steps=3", *words) == 0
+    one, three = running.weights(tmp_path / "one"), running.weights(tmp_path)
+    assert all(torch.equal(three[name], value) for name, value in one.items())
+    assert {int(value) for name, value in three.items() if name.endswith("num_batches_tracked")} == {1}
     assert running.metrics(tmp_path)[-2]["train/skipped"] == 2
     assert "not finite" in (tmp_path / "train.log").read_text()
 
@@ -178,6 +180,30 @@ def test_a_resumed_run_that_is_complete_is_named(tmp_path: Path, capsys: pytest.
     assert running.train(tmp_path, "trainer.max_steps=1", f"trainer.resume={tmp_path}") == 0
     assert "the run is complete at step 1: to go on, type" in capsys.readouterr().out
     assert (tmp_path / "metrics.jsonl").read_bytes() == written
+
+
+@pytest.mark.parametrize("model", cases.few(["unet", "pspnet", "deeplabv3"], ["pspnet"]))
+def test_one_image_left_for_the_last_batch_trains(tmp_path: Path, model: str) -> None:
+    words = (f"model={model}", "encoder=plain", "encoder.widths=[4,8]", "dataset.counts={train: 5, valid: 1, test: 1}")
+    width = () if model == "unet" else ("decoder.width=8",)
+    assert running.train(tmp_path, *words, *width, "trainer.epochs=1") == 0
+    assert [line["step"] for line in running.metrics(tmp_path) if "train/lr" in line] == [1, 2]
+    assert all(value.isfinite().all() for value in running.weights(tmp_path).values())
+
+
+def test_a_step_too_large_for_fp16_halves_the_scale_and_changes_no_weight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {}
+    for steps in (1, 2):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+        monkeypatch.setattr(training, "gradient_scaler", lambda name, device, scaler=scaler: scaler)
+        folder = tmp_path / str(steps)
+        assert running.train(folder, "trainer.precision=fp16", f"trainer.max_steps={steps}") == 0
+        state = json.loads((folder / "checkpoints" / str(steps) / "state.json").read_text())
+        assert state["scaler"]["scale"] == 2.0 ** (40 - steps)
+        weights[steps] = running.weights(folder)
+    assert all(torch.equal(weights[2][name], value) for name, value in weights[1].items())
 
 
 @pytest.mark.slow

@@ -11,10 +11,14 @@ import threading
 import time
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import get_worker_info
 
+from densepred.dataset.shapes import Shapes
+from densepred.errors import WorkerKilled
 from densepred.loader import workers
 from densepred.loader.parallel_map import parallel_map
 from tests import cases, running
@@ -137,6 +141,19 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_killed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = Shapes._draw
+
+    def dying(self: Shapes, *arguments: Any) -> Any:
+        if get_worker_info() is not None and self.split == "train":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return draw(self, *arguments)
+
+    monkeypatch.setattr(Shapes, "_draw", dying)
+    with pytest.raises(WorkerKilled, match="a loader worker was killed, often because memory ran out; lower"):
+        running.train(tmp_path, "trainer.max_steps=2", "data.workers=1")
+
+
 def test_a_worker_keeps_silent_when_its_parent_hangs_up(tmp_path: Path) -> None:
     """A parent that is stopped while it takes a tensor breaks the connection off."""
     done = subprocess.run(

@@ -95,9 +95,10 @@ def test_only_a_command_takes_signals_when_densepred_is_imported(words: list[str
     assert starting.is_command(words) == expected
 
 
-def test_ignored_signals_stay_ignored() -> None:
+def test_nohup_is_kept_and_an_interrupt_that_a_shell_ignores_in_its_background_is_taken() -> None:
     former = {number: signal.getsignal(number) for number in starting.SIGNALS}
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         starting.guard(["python", "-m", "densepred.train"])
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,31 @@ def test_ctrl_c_in_predict_keeps_whole_results_and_the_same_command_completes_th
     assert not [name for name in cut if name.endswith(".tmp")]
     assert forked.run("predict", *words, "output=cut", folder=tmp_path)[0] == 0
     again = files(tmp_path / "cut")
+    assert again.keys() == whole.keys()
+    assert all(again[name] == whole[name] for name in whole if name != "predict.json")
+
+
+@pytest.mark.slow
+def test_a_prediction_that_is_killed_ten_times_ends_with_the_files_of_an_undisturbed_one(
+    run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(60):
+        pixels = np.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"in/{number}.png")
+    words = (f"ckpt={run}", "input=in", "probabilities=true")
+    begin = time.monotonic()
+    assert forked.run("predict", *words, "output=whole", folder=tmp_path)[0] == 0
+    seconds, cut = time.monotonic() - begin, 0
+    for trial in range(10):
+        begun = forked.Started("predict", (*words, "output=cut"), tmp_path, {})
+        time.sleep(random.Random(trial).uniform(0, seconds))
+        if begun.ended() is None:
+            os.kill(begun.pid, signal.SIGKILL)
+            cut += begun.wait()[0] != 0
+    assert cut > 4
+    assert forked.run("predict", *words, "output=cut", folder=tmp_path)[0] == 0
+    whole, again = files(tmp_path / "whole"), files(tmp_path / "cut")
     assert again.keys() == whole.keys()
     assert all(again[name] == whole[name] for name in whole if name != "predict.json")
 
