@@ -119,7 +119,7 @@ class Annotated(CocoInstances):
             records = self.gather(split)
         except paths.Absent as error:
             if split != "train" and not self._divided and self._there("train"):
-                raise
+                raise paths.offering_folds(error, split) from error
             raise layouts.explained(error, self._folder, self.option) from error
         if records.lost:
             self._settle(records)

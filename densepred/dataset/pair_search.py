@@ -66,8 +66,10 @@ class PairSearch:
 
     def _explained(self, error: NoPairs) -> UserError:
         """Return the error with the words for the layout that is there, unless files were found in training."""
-        if self.list is not None or (self.split != "train" and self._has_training()):
+        if self.list is not None:
             return error
+        if self.split != "train" and self._has_training():
+            return error if error.cause == "unpaired" else paths.offering_folds(error, self.split)
         return layouts.explained(error, self._root, self.option)
 
     def _pairs(self, split: str) -> Pairs:

@@ -13,6 +13,7 @@ from densepred.errors import Misfit, Notice, UserError, shown
 from densepred.home import expand
 
 T = TypeVar("T")
+Lacking = TypeVar("Lacking", bound=UserError)
 Patterns = str | Sequence[str]
 """Path within the root in which {split} stands for the split's name. Of several, the first that exists counts."""
 
@@ -34,6 +35,16 @@ class Absent(UserError):  # noqa: N818, named after the fact
 
 class Unlisted(Absent):
     """The list of a split is not there, while those of others are: the layout is known."""
+
+
+def offering_folds(error: Lacking, split: str) -> Lacking:
+    """Return an error about the files of a split, if those of training are there: validation can be taken from them.
+
+    An absent list beside others has its own remedy.
+    """
+    if split_word(split) == "valid" and not isinstance(error, Unlisted):
+        error.args = (f"{error}, or type dataset.folds=5 dataset.fold=0 to validate on a fifth of those of training",)
+    return error
 
 
 def split_word(word: str) -> str:

@@ -110,3 +110,20 @@ def test_images_of_a_test_without_labels_are_not_divided(draw: Draw, tmp_path: P
     assert names[0] | names[1] == {*SPLITS["train"]}
     assert names[0]
     assert names[1]
+
+
+@pytest.mark.parametrize("option", ["folder", "labelme", "coco_instances"])
+def test_an_absent_validation_is_offered_as_a_fold(option: str, tmp_path: Path, plain: Plain) -> None:
+    draw = {
+        "folder": halves("images/SPLIT/{}.jpg", "masks/SPLIT/{}.png", TEST),
+        "labelme": renamed(layout_trees.labelme("labels/{split}/{name}"), "labels/val"),
+        "coco_instances": renamed(layout_trees.roboflow_coco, "valid"),
+    }[option]
+    draw(tmp_path)
+    words = [f"dataset={option}", f"dataset.root={tmp_path}"]
+    if option == "coco_instances":
+        words += ['dataset.annotations="{split}/_annotations.coco.json"', 'dataset.images="{split}"']
+    factory = build(plain(*words)["dataset"])
+    assert len(factory(split="train")) == len(SPLITS["train"])
+    with pytest.raises(UserError, match=r"type .*dataset\.folds=5 dataset\.fold=0"):
+        factory(split="valid")
