@@ -59,7 +59,7 @@ def convert(folder: Path, output: Path, form: str, threshold: float, coco_ids: s
             lines += numbers.notes
             atomic.replace(output, lambda temporary: write_coco(temporary, found, numbers))
         elif form == "labelme":
-            with atomic.new_folder(output, "convert") as root:
+            with atomic.new_folder(output) as root:
                 labelme.write(root, found)
         else:
             atomic.replace(output, lambda temporary: FILES[form](temporary, found))
