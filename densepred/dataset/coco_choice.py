@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from densepred.dataset import paths
-from densepred.dataset.division import FOLDED, divide, divide_folds, tell_pooled, tell_unused
+from densepred.dataset.division import FOLDED, divide, divide_folds, tell_far, tell_pooled, tell_unused
 from densepred.errors import Notice, UserError
 
 
@@ -47,6 +47,8 @@ class Choice:
             found = divide(names, fractions, self.seed, self.group)
             if self.word == "train":
                 tell_unused(found, fractions)
+                if self.folds is None:
+                    tell_far(names, found, fractions, self.group)
                 tell_pooled(names)
             kept = [place in (FOLDED if self.folded else (self.word,)) for place in found]
         if self.folded and self.folds is not None:

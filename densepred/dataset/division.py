@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import unicodedata
 import warnings
@@ -21,6 +22,8 @@ FOLDED = ("train", "valid")
 YEAR = re.compile(r"20\d\d$")
 """End of the name of a folder, as in train2017."""
 
+FAR = 1.8
+"""A split that is so many times larger or smaller than its fraction has a line."""
 SEEDS = 100  # seeds that are tried for a remedy
 
 
@@ -109,6 +112,26 @@ def tell_unused(found: Sequence[str | None], fractions: Mapping[str, float]) -> 
         warnings.warn(text, Notice, stacklevel=2)
 
 
+def tell_far(
+    names: Sequence[str], found: Sequence[str | None], fractions: Mapping[str, float], group: str | None = None
+) -> None:
+    """Tell if a split of a small folder is far from its fraction, with the seed that comes nearest.
+
+    found: the split per name, as `divide` returned them
+    """
+    far = _farness(found, fractions)
+    name = max(far, key=lambda one: far[one])
+    if far[name] <= FAR:
+        return
+    groups = [_group(one, group) for one in names]
+    drawn = {seed: max(_farness(_draw(groups, fractions, seed), fractions).values()) for seed in range(SEEDS)}
+    nearest = min(drawn, key=lambda seed: drawn[seed])
+    remedy = f"; dataset.seed={nearest} comes nearer" if drawn[nearest] <= FAR else ""
+    asked = f"{fractions[name]:g} asks for {fractions[name] * len(found):.3g}"
+    held = f"{name} holds {found.count(name)} of {counted(len(found), 'images')}"
+    warnings.warn(f"dataset.splits: {held}, where {asked}{remedy}", Notice, stacklevel=2)
+
+
 def tell_pooled(names: Sequence[str]) -> None:
     """Tell if fractions divide images together that lie in folders called as splits, such as train and test.
 
@@ -119,6 +142,16 @@ def tell_pooled(names: Sequence[str]) -> None:
         folders = ", ".join(f"{word} ({count})" for word, count in sorted(found.items()))
         text = f"dataset.splits: fractions divide the images of folders called as splits together: {folders}"
         warnings.warn(f"{text}; name the folders in dataset.splits to keep them apart", Notice, stacklevel=3)
+
+
+def _farness(found: Sequence[str | None], fractions: Mapping[str, float]) -> dict[str, float]:
+    """Return how many times each split is too large or too small; a difference of one image counts as none."""
+    counts, far = Counter(found), dict[str, float]()
+    for name, fraction in fractions.items():
+        wanted, held = fraction * len(found), counts[name]
+        ratio = max(held, wanted) / min(held, wanted) if held else math.inf
+        far[name] = 1.0 if held and abs(held - wanted) <= 1 else ratio
+    return far
 
 
 def _named_split(name: str) -> str | None:

@@ -10,7 +10,16 @@ from typing import ClassVar
 
 from densepred.dataset import layouts, name_list, pair_list, paths
 from densepred.dataset.companions import Words, companions
-from densepred.dataset.division import FOLDED, chosen_fold, divide, divide_folds, tell_named, tell_pooled, tell_unused
+from densepred.dataset.division import (
+    FOLDED,
+    chosen_fold,
+    divide,
+    divide_folds,
+    tell_far,
+    tell_named,
+    tell_pooled,
+    tell_unused,
+)
 from densepred.dataset.pairs import NoPairs, Pair, pair_folders
 from densepred.errors import Notice
 from densepred.nn import choose
@@ -108,6 +117,8 @@ class PairSearch:
         found = divide([pair.id for pair in pairs], fractions, self.seed, self.group)
         if "train" in wanted and self.split == "train":
             tell_unused(found, fractions)
+            if self.folds is None:
+                tell_far([pair.id for pair in pairs], found, fractions, self.group)
             tell_pooled([pair.id for pair in pairs if self.list is None])
         return [pair for pair, place in zip(pairs, found, strict=True) if place in wanted]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from densepred.dataset.division import divide, tell_pooled
+from densepred.dataset.division import divide, tell_far, tell_pooled
 from densepred.dataset.folder import Folder
 from densepred.dataset.paths import fractions, known_splits
 from densepred.dataset.yolo import Yolo
@@ -66,6 +66,28 @@ def test_an_empty_split_is_refused_with_a_seed_that_fills_it() -> None:
             assert {*divide(few, {"train": 0.8, "valid": 0.2}, better)} == {"train", "valid"}
             return
     raise AssertionError("every seed filled both")
+
+
+def test_a_split_far_from_its_fraction_has_a_line_with_a_nearer_seed() -> None:
+    few = [f"street {number:02d}" for number in range(1, 31)]
+
+    def said(seed: int) -> tuple[int, list[str]]:
+        found: list[str | None] = [slow(name, seed) for name in few]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            tell_far(few, found, PARTS)
+        return found.count("test"), [str(one.message) for one in caught]
+
+    heard = [said(seed) for seed in range(20)]
+    assert sum(not texts for _, texts in heard) > 5
+    (text,) = next(texts for held, texts in heard if held == 1 and "test holds" in texts[0])
+    found = re.fullmatch(
+        r"dataset\.splits: test holds 1 of 30 images, where 0\.1 asks for 3; dataset\.seed=(\d+) comes nearer", text
+    )
+    assert found is not None
+    held, texts = said(int(found[1]))
+    assert abs(held - 3) <= 1
+    assert texts == []
 
 
 def test_fractions_below_one_leave_images_out() -> None:

@@ -68,7 +68,8 @@ def test_a_preset_agrees_on_real_images_at_odd_sizes(model: str, tmp_path: Path)
     measure_norms(net, images[0])
     network = Network(net.eval(), task.heads).eval()
     exported = convert.program(network, example(3, None), None)
-    _, found = export._written(exported, network, tmp_path / "model.onnx", ".onnx", 18)
+    trial = tmp_path / "model.onnx"
+    _, found = export._written(exported, network, trial, trial, 18)
     exact, single = parity.reference(copy.deepcopy(network).double()), parity.reference(network)
     for batch in images:
         truth, torchs, theirs = exact(batch.double()), single(batch), found(batch)
