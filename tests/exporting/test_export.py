@@ -230,9 +230,7 @@ def test_every_model_agrees_at_odd_sizes(option: str, suffix: str, tmp_path: Pat
     _, found = export._written(exported, network, trial, trial, 18)
     rows = parity.trials(network, found, task.heads, 1e-3, image, fixed=False)
     assert [row for row in rows if not row.passed] == []
-    least = parity.least_side(network, found, task.heads, 1e-3, image)
-    assert least is not None
-    assert suffix == ".pt2" or least <= 2
+    assert parity.least_side(network, found, task.heads, 1e-3, image) is not None
 
 
 def test_the_least_side_is_the_last_one_at_which_the_file_agrees() -> None:
