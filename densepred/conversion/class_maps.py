@@ -10,10 +10,10 @@ from PIL import Image
 from pycocotools import mask as rle
 
 from densepred.conversion.predictions import Picture, Predictions, read_json
+from densepred.dataset.coco_instances import OWN
 from densepred.dataset.image_file import EXTENSIONS
 from densepred.dataset.listing import record
 from densepred.errors import UserError
-from densepred.results.coco import BACKGROUND
 from densepred.types import VOID
 
 REGIONS = "class maps: one region per class and image, not one per object"
@@ -36,7 +36,7 @@ def read(folder: Path) -> Predictions:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / 'classes.json'}: does not list the classes; predict again") from error
     first = min(names, default=0)
-    background = first if names.get(first, "").lower() in BACKGROUND else None
+    background = first if names.get(first, "").lower() in OWN else None
     categories: dict[Any, Json] = {}
     for label, name in names.items():
         if label != background:

@@ -82,7 +82,7 @@ def maps(folder: Path, info: Info) -> list[str]:
     return [f"input={folder / 'p'}", f"output={folder / 'out'}"]
 
 
-@pytest.mark.parametrize(("names", "kept"), [(("background", "cell", "dög"), [1, 2]), (("sky", "a", "b"), [0, 1, 2])])
+@pytest.mark.parametrize(("names", "kept"), [(("_background_", "cell", "dög"), [1, 2]), (("sky", "a", "b"), [0, 1, 2])])
 def test_class_maps_become_a_region_per_class(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, ...], kept: list[int]
 ) -> None:
