@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from densepred.contracts import Codec, Dataset
-from densepred.loader.samples import Augment, Item, checked, stack
+from densepred.loader.samples import Augment, Item, checked, failed, stack
 from densepred.loader.seeds import random_generator
 from densepred.types import Annotation, Batch, Sample, UserError
 
@@ -56,7 +56,7 @@ class Cut:
     crops: list[Item] = field(default_factory=list)
     truth: Annotation | None = None
     given: Annotation | None = None
-    error: str | None = None
+    error: Item | None = None
 
 
 class Crops(TorchDataset[Cut]):
@@ -80,7 +80,7 @@ class Crops(TorchDataset[Cut]):
             given = sample.truth if self.boxes is None else replace(self.boxes[index], size=sample.truth.size)
             return Cut([self._crop(sample, given, row, index) for row in self._rows(index)], sample.sourced(), given)
         except UserError as error:
-            return Cut(error=str(error))
+            return Cut(error=failed(error))
 
     def _rows(self, index: int) -> Sequence[int]:
         """Return the rows of an image's boxes that become crops."""
@@ -112,8 +112,9 @@ class Crops(TorchDataset[Cut]):
 
     def collate(self, items: Sequence[Cut]) -> list[Batch]:
         """All crops of these images as one batch."""
-        if errors := [item.error for item in items if item.error]:
-            raise UserError(errors[0])
+        for item in items:
+            if item.error is not None:
+                item.error.require()
         crops = [crop for item in items for crop in item.crops]
         batch = stack(crops) if crops else Batch(torch.zeros(0))
         owners = [number for number, item in enumerate(items) for _ in item.crops]

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from densepred import distributed
 from densepred.errors import FULL_SHARED_MEMORY, NO_THREAD, UNSTARTED, MachineError, WorkerKilled, classed
 from densepred.loader.crops import Instances
-from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, stack
+from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, failed, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import NO_FILE, NO_SHARED, calm_worker, end_workers
 from densepred.nn import ceil_div
@@ -210,7 +210,7 @@ class _Collate:
         try:
             return self.collate(items)
         except UserError as error:
-            return Item(error=str(error))
+            return failed(error)
 
 
 LIMITS = {
@@ -240,7 +240,7 @@ def _guarded(loader: DataLoader) -> Iterator:
     with explained():
         for batch in _begun(loader):
             if isinstance(batch, Item):
-                raise UserError(batch.error)
+                batch.require()
             yield batch
 
 

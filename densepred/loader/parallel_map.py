@@ -7,7 +7,9 @@ from typing import Any, Generic, TypeVar
 
 from torch.utils.data import Dataset as TorchDataset
 
+from densepred.errors import UserError
 from densepred.loader.loaders import guarded, made
+from densepred.loader.samples import Item, failed
 from densepred.loader.workers import end_workers
 
 R = TypeVar("R")
@@ -30,14 +32,17 @@ def parallel_map(function: Callable[[Any], R], items: Iterable[Any], workers: in
         end_workers(loader)
 
 
-class _Function(TorchDataset[R], Generic[R]):
+class _Function(TorchDataset[Any], Generic[R]):
     """A function as a dataset: the indices are its arguments."""
 
     def __init__(self, function: Callable[[Any], R]) -> None:
         self.function = function
 
-    def __getitem__(self, index: Any) -> R:
-        return self.function(index)
+    def __getitem__(self, index: Any) -> R | Item:
+        try:
+            return self.function(index)
+        except UserError as error:  # raised, it would arrive with a worker's traceback
+            return failed(error)
 
 
 def _only(found: Sequence[R]) -> R:

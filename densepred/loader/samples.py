@@ -44,6 +44,17 @@ class Item:
     skipped: Sequence[str] = ()
     missed: bool = False
     error: str | None = None
+    machine: bool = False  # the error is one of the machine, not of a file
+
+    def require(self) -> None:
+        """Raise the error, if there is one, as UserError or MachineError."""
+        if self.error:
+            raise (MachineError if self.machine else UserError)(self.error)
+
+
+def failed(error: UserError) -> Item:
+    """Return an item that stands for an error."""
+    return Item(error=str(error), machine=isinstance(error, MachineError))
 
 
 class Drawn(NamedTuple):
@@ -79,7 +90,7 @@ class TrainingSamples(TorchDataset[Item]):
             targets = self.codec.encode(sample.truth)
             return Item(sample.image, targets, sample.frame, skipped=skipped, missed=missed)
         except UserError as error:
-            return Item(error=str(error))
+            return failed(error)
 
     def augmented(self, key: tuple[int, int]) -> Drawn:
         """Return the input of the network with its ground truth."""
@@ -162,7 +173,7 @@ class EvaluationSamples(TorchDataset[Item]):
             truth = with_image(sample, self.codec).sourced()
             return Item(self.codec.corrupt(moved.image, generator), self.codec.encode(moved.truth), moved.frame, truth)
         except UserError as error:
-            return Item(error=str(error))
+            return failed(error)
 
     def batches(self, size: int) -> list[list[int]]:
         """Indices of samples, at most `size` to a batch."""
@@ -220,8 +231,8 @@ def _stacked(images: Sequence[Tensor]) -> Tensor:
 
 def stack(items: Sequence[Item]) -> Batch:
     """Stack items of one shape to a batch. Raises UserError if the shapes differ."""
-    if errors := [item.error for item in items if item.error]:
-        raise UserError(errors[0])
+    for item in items:
+        item.require()
     images = [item.image for item in items if item.image is not None]
     if len({image.shape for image in images}) > 1:
         shapes = sorted({f"{tuple(image.shape[-2:])}" for image in images})
@@ -256,8 +267,7 @@ def stack_equal(items: Sequence[Item]) -> list[Batch]:
     """Stack items to one batch per shape, in the order in which the shapes appear."""
     groups: dict[torch.Size, list[Item]] = defaultdict(list)
     for item in items:
-        if item.error:
-            raise UserError(item.error)
+        item.require()
         assert item.image is not None
         groups[item.image.shape].append(item)
     return [stack(group) for group in groups.values()]

@@ -69,6 +69,18 @@ def test_a_validation_image_that_is_damaged_later_names_what_the_key_covers() ->
         list(EvaluationLoader(samples, 1, 0, 10, False))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_the_machine_is_none_of_an_image(workers: int) -> None:
+    data = Damaged({1}, error=MachineError)
+    samples = EvaluationSamples(data, lambda sample, _: sample, Copy())  # type: ignore[arg-type]
+    for read in (
+        lambda: list(EvaluationLoader(samples, 1, workers, 10, False, skip_bad=True)),
+        lambda: readable.require(data, settings("skip", workers), CPU, False),
+    ):
+        with pytest.raises(MachineError, match=r"^1\.png: is cut; replace it$"):
+            read()
+
+
 def test_frequencies_and_sizes_leave_out_what_training_leaves_out() -> None:
     whole, cut = Damaged(set(), 5), Damaged({5})
     for ours, theirs in zip(class_counts(cut, skip_bad=True), class_counts(whole), strict=True):
