@@ -36,7 +36,7 @@ class Session:
     def __init__(self, path: Path, fresh: bool = False) -> None:
         runtime = require("onnxruntime")
         options = runtime.SessionOptions()
-        options.log_severity_level = 3  # errors
+        options.log_severity_level = 4  # errors are raised, and small images try some out
         threads = torch.get_num_threads()
         options.intra_op_num_threads = threads
         known = runtime.get_available_providers()
