@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -92,6 +93,7 @@ def test_outside_the_main_thread_a_line_tells_of_it(capfd: pytest.CaptureFixture
     thread.start()
     err = ""
     while "did not move" not in err and thread.is_alive():
+        time.sleep(0.05)  # a thread that computes would count as a move
         err += capfd.readouterr().err
     free.set()
     thread.join(PATIENCE)
