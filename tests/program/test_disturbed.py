@@ -26,7 +26,6 @@ OPTIONS = (
     "trainer.save_every=0.005",
     "encoder.dropout=0.2",
     "optimizer._target_=torch.optim.AdamW",  # ours updates whole weights in one pass, which rounds otherwise than parts
-    "~optimizer.groups",
     "hydra.run.dir=run",
 )
 KILL, TERM, USR1 = signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1
