@@ -28,7 +28,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *REQUESTS)
 
 RARELY = (200_000, 50, 100)
 """Thresholds of the garbage collector during imports. They make millions of objects that stay, and Python looks through
-them again and again: a fifth of the time that torch takes."""
+them again and again: a seventh of the time that torch takes, a fifth on a busy machine."""
 
 _ended: int | None = None  # the exit code, once the work is done
 _usual: tuple[int, int, int] | None = None  # thresholds of the garbage collector before the imports
