@@ -33,6 +33,8 @@ def sentence(error: Exception, typed: Typed) -> str:
         return _option(error, typed)
     text = str(error)
     if found := re.search(r"Could not delete from config\. '([^']+)'", text):
+        if found[1] in typed.known_keys():
+            return f"~{found[1]}: it is null, and only keys that have a value can be removed; leave the word out"
         return _key(found[1], "", typed)
     if found := re.search(r"Could not override '([^']+)'", text):
         return _new_name(found[1], error, typed) or _key(found[1], _given(found[1], typed), typed)

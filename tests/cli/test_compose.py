@@ -195,6 +195,8 @@ def test_every_injected_group_is_used_by_default() -> None:
         ("metric=[confusion,boundary_iu]", ["metric=boundary_iu", "did you mean boundary_iou?"]),
         ("metric.confusion.ratio=3", ["metric.confusion.ratio", "no such key"]),
         ("modl=unet", ["modl", "did you mean model?"]),
+        ("~optimizer.groups", ["~optimizer.groups: it is null", "leave the word out"]),
+        ("~optimizer.group", ["optimizer.group: there is no such key", "did you mean optimizer.groups?"]),
         ("optimizer.wieght_decay=0", ["optimizer.wieght_decay", "did you mean optimizer.weight_decay?"]),
         ("weights.everything=x", ["weights.everything", "weights has init, encoder, model"]),
         ("data={crops: 3}", ["data: the mapping has no key crops", "did you mean crop?"]),
