@@ -27,12 +27,13 @@ from omegaconf import DictConfig, OmegaConf
 from densepred import predict as predict_
 from densepred import train as train_
 from densepred.cli import call, command, compose
+from densepred.dataset.picture import Picture
 from densepred.engine import detection_limits, temperature
 from densepred.errors import Notice, UserError
 from densepred.eval import dataset_of_checkpoint
 from densepred.eval import evaluate as evaluate_
 from densepred.home import expand, override
-from densepred.predictor import Picture, Predictor
+from densepred.predictor import Predictor
 from densepred.process import processors
 from densepred.results.person_boxes import BoxFile
 from densepred.results.predicting import one

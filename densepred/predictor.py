@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from densepred import distributed
 from densepred.build.instantiate import build
 from densepred.codec.blockwise import Blocks, Blockwise
 from densepred.contracts import Model
-from densepred.dataset.image import Stored, from_array, from_image, read_as_trained
+from densepred.dataset import picture
+from densepred.dataset.image import Stored
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_rows import Loaded, Rows, open_rows
-from densepred.dataset.intensity import white_in
+from densepred.dataset.picture import Picture
 from densepred.engine import box_windows, detection_limits, ensemble, tta
 from densepred.engine.amp import Precision
 from densepred.engine.flip import HeadOutputs, Predict, with_mirror
@@ -31,7 +31,6 @@ from densepred.engine.row_blocks import Block, blocks
 from densepred.engine.sliding import ForwardFn, Network, Windows
 from densepred.errors import UserError
 from densepred.exporting import session
-from densepred.home import expand
 from densepred.loader.crops import cut_out, whole
 from densepred.loader.seeds import random_generator
 from densepred.task import Task
@@ -39,7 +38,6 @@ from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Frame, Info, Sample, unit_scale
 from densepred.weights.header import find_weights
 
-Picture = str | Path | Image.Image | np.ndarray | Tensor
 TOGETHER = 32  # instances of an image per batch
 SAME = (1.0,)  # `scales` of the image alone
 
@@ -55,7 +53,7 @@ def load(
 
     Nothing in the file is executed; `trust` names packages of your own that hold its architecture. `codec` replaces
     settings of the task's codec, such as a threshold. A list of runs becomes their ensemble, see `engine.ensemble`.
-    Raises UserError if the file is damaged or no checkpoint.
+    Raises UserError if the file is not a checkpoint of densepred or is damaged.
     """
     first, *others = ensemble.listed(run_or_file)
     if not others and (path := find_weights(first)).suffix == session.SUFFIX:
@@ -112,8 +110,11 @@ class Predictor:
             their predictions equal those of the whole image.
         flip, scales: average with the mirrored image, and over these sizes of the image.
         tile_batch: windows per batch; None: 8 on an accelerator, 1 on a CPU.
-        boxes: instances of top-down models: `boxes`, and `scores` and `categories` if detected; None: the whole image
-        ready: `image` is a tensor that `read` returned: its values are not scaled again; limits stay counted.
+        boxes: for top-down models, the instances: `boxes` and, if they were detected, `scores` and `categories`. None
+            uses the whole image as one box.
+        ready: `image` is a tensor that `read` returned, so its values are not scaled again. Objects beyond a limit of
+            the codec stay counted, for one notice about all images.
+
         Raises UserError if the image cannot be read, or an option does not suit the model.
         """
         session.check_probabilities(self.model, probabilities)
@@ -224,8 +225,9 @@ class Predictor:
                 for row in rows[start : start + TOGETHER]
             ]
             x = unit_scale(torch.stack([crop.image for crop in crops]).to(self.device))
-            frames += (here := [crop.frame for crop in crops])
+            here = [crop.frame for crop in crops]
             found += self.task.decode({name: [v] for name, v in predict(x).items()}, here, self.model.align_corners)
+            frames += here
         return self.task.codec.merge_instances(found, frames, given)
 
     def require_instances(self) -> None:
@@ -239,8 +241,9 @@ class Predictor:
 
         Raises UserError if the model has none, or the image cannot be read.
         """
+        encode = self.require_latents()
         with self.precision.autocast():
-            return self.require_latents()(self._input(self.read(image, max_pixels, ready))[0])[0].float()
+            return encode(self._input(self.read(image, max_pixels, ready))[0])[0].float()
 
     def require_latents(self) -> Callable[[Tensor], Tensor]:
         """Return the model's function from images to latents; raise UserError if it has none."""
@@ -251,7 +254,8 @@ class Predictor:
 
     def basis(self) -> dict[str, Tensor] | None:
         """Return the linear maps from patches to latents and back; None if the model is not linear."""
-        return getattr(self.model, "basis", lambda: None)()
+        basis = getattr(self.model, "basis", None)
+        return None if basis is None else basis()
 
     def _input(self, pixels: Tensor) -> tuple[Tensor, Frame]:
         """Return the input (1, C, H, W) in [0, 1] for the pixels of an image, and its frame."""
@@ -261,9 +265,7 @@ class Predictor:
 
     def stored(self, image: Picture, max_pixels: int = MAX_PIXELS) -> Stored:
         """Read an image; that of a file in the orientation of training, and where it has no data."""
-        if isinstance(image, str | Path):
-            return read_as_trained(expand(image), self.info, max_pixels)
-        return Stored(self.read(image, max_pixels))
+        return picture.stored(image, self.info, max_pixels)
 
     def rows(self, path: Path, max_pixels: int = MAX_PIXELS) -> Rows | None:
         """Open the image of a file for `strips`; None if it is one for `stored`, see `open_rows`."""
@@ -271,20 +273,7 @@ class Predictor:
 
     def read(self, image: Picture, max_pixels: int = MAX_PIXELS, ready: bool = False) -> Tensor:
         """Convert any image to a tensor (C, H, W) with the channels of the model. Raises UserError if that fails."""
-        if ready and isinstance(image, Tensor):
-            return image
-        info, white, upright = self.info, white_in(self.info), self.info.exif != "stored"
-        if isinstance(image, str | Path):
-            return self.stored(image, max_pixels).image
-        if isinstance(image, Image.Image):
-            return from_image(image, info.reads, white, upright=upright)
-        if isinstance(image, list | tuple) or (isinstance(image, np.ndarray | Tensor) and image.ndim == 4):
-            raise UserError("image: several images; call model.batch(images), which returns one annotation per image")
-        if not isinstance(image, np.ndarray | Tensor) or image.ndim not in (2, 3):
-            raise UserError(f"image: {type(image).__name__} {getattr(image, 'shape', '')}; give a path or one image")
-        if isinstance(image, Tensor):
-            image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
-        return from_array(image, info.channels, white)
+        return image if ready and isinstance(image, Tensor) else self.stored(image, max_pixels).image
 
     def _forward(self, x: Tensor, forward: ForwardFn | None = None) -> HeadOutputs:
         """Return the predictions of every head for (B, C, H, W), at the model's stride."""
