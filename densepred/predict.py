@@ -21,6 +21,7 @@ from densepred.process import processors, starting
 from densepred.results.inputs import chosen, claim, letting_go, release
 from densepred.results.interruption import explained, stopping
 from densepred.results.places import destinations
+from densepred.settings import PredictSettings
 
 if TYPE_CHECKING:
     from densepred.predictor import Predictor
@@ -44,7 +45,6 @@ densepred-predict ckpt=RUN input=DIR tile=512 flip=true 'scales=[0.75,1.0,1.25]'
 """
 
 PARTIAL = 4
-THRESHOLD = 0.3  # of configs/predict.yaml
 
 
 def main() -> None:
@@ -245,7 +245,7 @@ def _tell_missing(settings: Any, kinds: Collection[str]) -> None:
         text = "uncertainty=true: the model of this checkpoint predicts no probabilities of classes"
         warnings.warn(text, Notice, stacklevel=2)
     scored = any(kind.endswith(".json") for kind in kinds)
-    if settings.threshold != THRESHOLD and settings.overlay and not scored:
+    if settings.threshold != PredictSettings.threshold and settings.overlay and not scored:
         text = f"threshold={settings.threshold:g}: has no effect: this model predicts nothing with a score"
         warnings.warn(text, Notice, stacklevel=2)
     if settings.coco_ids and not scored:

@@ -12,6 +12,7 @@ from densepred.cli import command, compose, overrides
 from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.process import starting
+from densepred.settings import ConvertSettings
 
 EXAMPLES = """
 densepred-convert dataset=voc dataset.root=DIR output=DIR2             images, masks and classes.json
@@ -22,7 +23,6 @@ densepred-convert input=predictions form=labelme output=DIR2                for 
 """
 
 FORMS = ("folder", "coco")
-THRESHOLD = 0.3  # of configs/convert.yaml
 DRAWN = "densepred.dataset.shapes.Shapes"  # the dataset of a command that names none
 OF_PREDICTIONS = ("cvat", "label_studio", "labelme", "via", "coco")
 
@@ -48,7 +48,7 @@ def convert(cfg: DictConfig) -> int:
     if settings.coco_ids is not None:
         text = f"coco_ids={settings.coco_ids}: has no effect on a dataset: it is for predictions (input) with form=coco"
         warnings.warn(text, Notice, stacklevel=2)
-    if settings.threshold != THRESHOLD:
+    if settings.threshold != ConvertSettings.threshold:
         text = f"threshold={settings.threshold:g}: has no effect on a dataset: it is for predictions (input)"
         warnings.warn(text, Notice, stacklevel=2)
     from densepred.conversion import convert as conversion  # with torch, which --help does without

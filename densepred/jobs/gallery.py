@@ -18,12 +18,12 @@ from densepred.draw.comparison import compare
 from densepred.errors import Notice
 from densepred.ops.resize import resample
 from densepred.reporting.pictures import FOLDER, INDEX
+from densepred.settings import EvalSettings
 from densepred.task import Task
 from densepred.types import Annotation
 
 Parts = tuple[Tensor, Annotation, Annotation]
 """Image, prediction and ground truth."""
-UNTYPED = 8  # pictures of configs/eval.yaml
 
 
 class Gallery:
@@ -31,7 +31,7 @@ class Gallery:
 
     def __init__(self, task: Task, count: int) -> None:
         self.task, self.count = task, count
-        if task.codec.top_down and count not in (0, UNTYPED):
+        if task.codec.top_down and count not in (0, EvalSettings.pictures):
             text = f"pictures={count}: has no effect: this model sees crops of one instance each, not images"
             warnings.warn(text, Notice, stacklevel=2)
         self.modes = {"miou": "max", "pixel_accuracy": "max"}  # of class maps, whatever the metrics are
