@@ -74,8 +74,11 @@ def _lay_out(parameters: Sequence[Tensor]) -> None:
     Gradients of autograd have these strides already. Others would be added to wrong values, without an error on a CPU.
     """
     for parameter in parameters:
-        if parameter.grad is not None and _places(parameter.grad) != _places(parameter):
-            parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
+        gradient = parameter.grad
+        if gradient is None or gradient.stride() == parameter.stride():  # nearly always, and quick to see
+            continue
+        if _places(gradient) != _places(parameter):
+            parameter.grad = torch.empty_like(parameter).copy_(gradient)
 
 
 def _places(value: Tensor) -> list[int]:

@@ -9,10 +9,9 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as rle
 
-from densepred.conversion.predictions import Picture, Predictions, read_json
+from densepred.conversion.predictions import Picture, Predictions, predicted_folder, read_json
 from densepred.dataset.coco_instances import OWN
 from densepred.dataset.image_file import EXTENSIONS
-from densepred.dataset.listing import record
 from densepred.errors import UserError
 from densepred.types import VOID
 
@@ -41,11 +40,11 @@ def read(folder: Path) -> Predictions:
     for label, name in names.items():
         if label != background:
             categories[label] = {"id": len(categories) + 1, "name": name}
-    pictures, gone = list[Picture](), 0
+    pictures, gone, root = list[Picture](), 0, predicted_folder(folder)
     for file in sorted((folder / "labels").rglob("*.png")):
         labels = _map(file)
         place = file.relative_to(folder / "labels").with_suffix("")
-        name = _file(folder, place)
+        name = _file(root, place)
         gone += name is None
         results = [_result(labels == label, categories[label]["id"]) for label in _present(labels, categories)]
         size = (int(labels.shape[0]), int(labels.shape[1]))
@@ -76,10 +75,8 @@ def _result(mask: np.ndarray, category: int) -> Json:
     return {"category_id": category, "segmentation": {"size": [*mask.shape], "counts": coded["counts"].decode("ascii")}}
 
 
-def _file(folder: Path, place: Path) -> str | None:
+def _file(root: Path, place: Path) -> str | None:
     """Return the path of an image below the folder that was predicted, `place` with its extension; None without it."""
-    source = Path(str((record(folder) or {}).get("input", "")))
-    root = source if source.is_dir() else source.parent
     ends = [*sorted(EXTENSIONS), *sorted(map(str.upper, EXTENSIONS))]
     for name in (place, *(place.with_name(f"{place.name}{end}") for end in ends)):
         if (root / name).is_file():

@@ -13,7 +13,6 @@ from densepred.conversion import class_maps, cvat, label_studio, labelme, predic
 from densepred.conversion.predictions import Predictions
 from densepred.conversion.words import HEAD
 from densepred.dataset.coco import Id
-from densepred.dataset.listing import record
 from densepred.errors import UserError, shown
 from densepred.home import expand
 from densepred.results.coco import Categories
@@ -86,8 +85,7 @@ def numbered(found: Predictions, folder: Path, known: Known | None) -> Numbers:
     Raises UserError if `known` lacks an image or a category.
     """
     if known is not None:
-        source = Path(str((record(folder) or {}).get("input", ".")))
-        root = source if source.is_dir() else source.parent
+        root = predictions.predicted_folder(folder)
         images = image_ids([root / one.name for one in found.pictures], root, known)
         names = tuple(str(one["name"]) for one in found.categories.values())
         listed = Categories.named(Info(names), known.categories, known.source).ids

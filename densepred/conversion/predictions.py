@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
+from densepred.dataset.listing import record
 from densepred.errors import UserError, shown
 from densepred.output import many
 from densepred.results.coco import BACKGROUND
@@ -124,6 +125,12 @@ def counted(found: Predictions) -> str:
     classes = ", ".join(f"{name} {count}" for name, count in names.most_common())
     what = {"instances": ("mask",), "keypoints": ("skeleton",), "detections": ("box", "boxes")}[found.kind]
     return f"{many(len(found.pictures), 'image')}, {many(names.total(), *what)}" + (f": {classes}" if classes else "")
+
+
+def predicted_folder(folder: Path) -> Path:
+    """Return the folder of the images of these predictions, by their record; the current one without a record."""
+    source = Path(str((record(folder) or {}).get("input", ".")))
+    return source if source.is_dir() else source.parent
 
 
 def read_json(path: Path) -> Any:
