@@ -48,7 +48,8 @@ class CocoForm:
         self.images: dict[str, list[Json]] = {}
         self.found: dict[str, list[Json]] = {}
         self.numbers: dict[str, set[Id]] = {}
-        self.posed = set[int]()  # classes with a labelled keypoint
+        pure = "keypoints" in info.provides and "instances" not in info.provides  # all of its classes have keypoints
+        self.posed = set(range(len(info.classes))) if pure else set[int]()  # classes with a labelled keypoint
 
     def name(self, split: str) -> str:
         return NAMES[split]
@@ -179,9 +180,11 @@ class CocoForm:
         return rows
 
     def _count(self, truth: Annotation, classes: list[int]) -> None:
-        left = self.left
+        left, names = self.left, self.info.classes
         if truth.head_boxes is not None:
             left["head boxes"] += int(truth.head_boxes.isfinite().all(1).sum())
+        own = sum(bool(names) and names[kind].lower() in BACKGROUND for kind in classes)
+        left["instances of the background: COCO datasets leave them out"] += own
         if truth.boxes is not None:
             beyond = sum(reaches_beyond(box, truth.size) for box in truth.boxes.tolist())
             left["boxes that reach beyond their image: COCO datasets clip them"] += beyond
@@ -193,7 +196,6 @@ class CocoForm:
                 not torch.equal(drawn, truth.instances)
             )
         alone = truth.semantic.numpy()[truth.instances.numpy() == 0]
-        names = self.info.classes
         for label in np.unique(alone).tolist():
             if label == VOID:
                 left["images with void pixels: background in the result"] += 1

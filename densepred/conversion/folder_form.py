@@ -111,6 +111,8 @@ class FolderForm:
 
     def _count(self, truth: Annotation) -> None:
         left = self.left
+        bare = (self.masks and truth.semantic is None) or (self.maps and truth.instances is None)
+        left["images without masks, unlike those of training: none are written"] += bare
         void = None if truth.semantic is None else truth.semantic == VOID  # which the maps hold
         if truth.keypoints is not None:
             left["instances with keypoints"] += int((truth.keypoints[..., 2] > 0).any(1).sum())

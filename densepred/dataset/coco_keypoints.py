@@ -32,7 +32,7 @@ class CocoKeypoints(Dataset):
     Keypoints count from the center of the first pixel, in the file as here, and are not changed. Boxes count from its
     edge in the file and are moved by half a pixel. Unlabelled keypoints are 0, 0, 0. `ignore` covers the masks (else
     the boxes) of crowds and of instances without labelled keypoints, except where a labelled instance is. `masks` are
-    given if every instance of an image has a segmentation.
+    given if an instance of an image has a segmentation; the others have an empty one.
     """
 
     def __init__(
@@ -157,7 +157,8 @@ class CocoKeypoints(Dataset):
             if record["keypoints"]:
                 keypoints[index] = torch.tensor(record["keypoints"])
         masks = [None if record["segmentation"] is None else self._mask(record, entry) for record in found]
-        given = [mask for mask in masks if mask is not None]
+        empty = run_length.encode({"counts": [entry.size[0] * entry.size[1]]}, entry.size, str(self.path))
+        whole = [empty if mask is None else mask for mask in masks]
         boxes = torch.tensor([record["box"] for record in found], dtype=torch.float32).reshape(-1, 4)
         return Annotation(
             entry.size,
@@ -166,7 +167,7 @@ class CocoKeypoints(Dataset):
             boxes=boxes,
             areas=torch.tensor([record["area"] for record in found], dtype=torch.float64),
             crowd=torch.tensor([record["crowd"] for record in found], dtype=torch.bool),
-            masks=given if len(given) == len(found) else None,
+            masks=None if masks and not any(masks) else whole,
             ignore=_unlabelled(entry.size, [_labelled(record) for record in found], masks, boxes),
         )
 

@@ -141,6 +141,44 @@ def test_keypoints_of_coco_are_read_back_equal(tmp_path: Path) -> None:
     assert not (tmp_path / "masks").exists()
 
 
+def test_keypoints_keep_masks_that_not_all_instances_have_and_classes_without_labels(tmp_path: Path) -> None:
+    for split in ("train2017", "val2017"):
+        coco_tree.tree(tmp_path / "in", split)
+        path = tmp_path / f"in/annotations/person_keypoints_{split}.json"
+        data = json.loads(path.read_text())
+        data["annotations"][0]["segmentation"] = [coco_tree.square(4, 5, 6)]
+        data["categories"][0]["keypoints"] = data["categories"][1]["keypoints"]
+        path.write_text(json.dumps(data))
+    words = ["dataset=coco_keypoints", f"dataset.root={tmp_path / 'in'}"]
+    _, readers = run(words, tmp_path / "out", "coco")
+    before, after = datasets(words, ("train",))["train"], datasets(readers[-1], ("train",))["train"]
+    assert before.info.classes == after.info.classes == ("tree", "person")
+    assert [int(rle.decode(mask).sum()) for mask in before[0].truth.masks or []] == [36, 0, 0, 0]
+    assert_equal(before[0].truth, after[0].truth, ["keypoints", "masks", "ignore", "categories", "boxes", "crowd"])
+
+
+def test_a_split_of_boxes_beside_one_of_masks_is_counted(tmp_path: Path) -> None:
+    for split in ("train2017", "val2017"):
+        coco_tree.tree(tmp_path / "in", split)
+    path = tmp_path / "in/annotations/instances_val2017.json"
+    data = json.loads(path.read_text())
+    for one in data["annotations"]:
+        del one["segmentation"]
+        one["iscrowd"] = 0
+    path.write_text(json.dumps(data))
+    report, _ = run(["dataset=coco_instances", f"dataset.root={tmp_path / 'in'}"], tmp_path / "out", "folder")
+    assert "2 images without masks, unlike those of training: none are written" in report
+
+
+def test_a_background_of_instances_is_counted(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write(tmp_path / f"in/images/{split}/a.png", picture((37, 45)))
+        write(tmp_path / f"in/instances/{split}/a.png", np.tile(np.uint16([0, 1001]), (37, 30))[:, :45])
+    words = ["dataset=instance_folder", f"dataset.root={tmp_path / 'in'}", "dataset.classes=[background,cell]"]
+    report, _ = run([*words, "dataset.things=[0,1]", "dataset.divisor=1000"], tmp_path / "out", "coco")
+    assert "2 instances of the background: COCO datasets leave them out" in report
+
+
 def test_a_split_with_keypoints_in_another_order_is_refused(tmp_path: Path) -> None:
     for split in ("train2017", "val2017"):
         coco_tree.tree(tmp_path / "in", split)
