@@ -114,7 +114,7 @@ def unused(model: nn.Module, channels: int, device: torch.device) -> bool:
 
 def probe(model: nn.Module, channels: int, device: torch.device) -> Tensor:
     """Return an empty image that the model takes, (1, channels, H, W)."""
-    size = getattr(model, "size", None) or (PROBE, PROBE)  # an autoencoder with `values` takes images of one size
+    size: Any = getattr(model, "size", None) or (PROBE, PROBE)  # an autoencoder with `values` takes images of one size
     return torch.zeros(1, channels, *size, device=device)
 
 

@@ -247,14 +247,14 @@ class Predictor:
 
     def require_latents(self) -> Callable[[Tensor], Tensor]:
         """Return the model's function from images to latents; raise UserError if it has none."""
-        encode = getattr(self.model, "encode", None)
+        encode: Any = getattr(self.model, "encode", None)
         if encode is None:
             raise UserError("latents: the model of this checkpoint has no latent; use a run of task=autoencoder")
         return encode
 
     def basis(self) -> dict[str, Tensor] | None:
         """Return the linear maps from patches to latents and back; None if the model is not linear."""
-        basis = getattr(self.model, "basis", None)
+        basis: Any = getattr(self.model, "basis", None)
         return None if basis is None else basis()
 
     def _input(self, pixels: Tensor) -> tuple[Tensor, Frame]:

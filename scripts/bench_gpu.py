@@ -181,7 +181,7 @@ def tables(args: argparse.Namespace) -> dict[str, dict[str, Callable[[], str]]]:
     """Return the rows of each table by their names, the tables by theirs in HEADINGS; a row is measured when called."""
     one = 1 if args.dry else None
     ways = list(WAYS)[: 2 * one if one else None]
-    steps = {
+    steps: dict[str, Callable[[], str]] = {
         f"{name} | {way}": partial(step, args, *words, *WAYS[way]) for way in ways for name, words in FAMILIES.items()
     }
     heads = {
@@ -191,7 +191,9 @@ def tables(args: argparse.Namespace) -> dict[str, dict[str, Callable[[], str]]]:
         for batch, classes, side, stride in HEADS[:one]
     }
     counts = (0, 2) if args.dry else (1, 2, 4, 8, 16)
-    loaders = {f"{count} loader processes": partial(pipeline, args, count) for count in counts}
+    loaders: dict[str, Callable[[], str]] = {
+        f"{count} loader processes": partial(pipeline, args, count) for count in counts
+    }
     return {"pipeline": loaders, "steps": steps, "loops": dict(loops(args)), "heads": heads}
 
 

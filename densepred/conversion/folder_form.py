@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ class FolderForm:
         """Write classes.json."""
         if not self.masks:
             return
-        classes = [{"id": index, "name": name} for index, name in enumerate(self.info.classes)]
+        classes: list[dict[str, Any]] = [{"id": index, "name": name} for index, name in enumerate(self.info.classes)]
         for entry, colour in zip(classes, self.info.palette, strict=False):
             entry["color"] = list(colour)
         atomic.write_bytes(self.root / "classes.json", class_file.text(classes, VOID))

@@ -51,7 +51,7 @@ def _shapes(one: Found, number: int, found: Predictions) -> list[Json]:
     score = f"score {one.score:.3f}"
     if one.mask is not None:
         top, left, part = cropped(one.mask)
-        corners = [[left, top], [left + part.shape[1] - 1, top + part.shape[0] - 1]]
+        corners: list[list[float]] = [[left, top], [left + part.shape[1] - 1, top + part.shape[0] - 1]]
         return [{**_shape(one.label, "mask", corners, None, score), "mask": _packed(part)}]
     if one.box is not None:
         x, y, width, height = one.box

@@ -14,7 +14,7 @@ from torch import Tensor
 from densepred.errors import UserError, shown
 from densepred.types import WHITE, Info
 
-Window = Sequence[float] | Sequence[tuple[float, float]]
+Window = tuple[float, ...] | tuple[tuple[float, float], ...]
 """Center and width of the values that become black to white, in all channels or in each."""
 Channels = int | Sequence[int] | None
 """The number of channels that an image is converted to, or the bands that it is made of, from 1; None: as stored."""

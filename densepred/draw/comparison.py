@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,7 +102,7 @@ def enlarged(picture: Tensor, found: Annotation, largest: int = LEGIBLE) -> tupl
         return torch.cat([values[..., :numbers] * factor + (factor - 1) / 2, values[..., numbers:]], -1)
 
     height, width = found.size
-    fields = {name: repeated(getattr(found, name)) for name in ("semantic", "instances")}
+    fields: dict[str, Any] = {name: repeated(getattr(found, name)) for name in ("semantic", "instances")}
     fields |= {"boxes": moved(found.boxes, 4), "keypoints": moved(found.keypoints, 2)}
     large = picture.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
     return large, replace(found, size=(height * factor, width * factor), **fields)
@@ -186,4 +187,5 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
 def _fields_of(truth: Annotation, prediction: Annotation) -> Annotation:
     """Drop the fields of the ground truth that the prediction does not have."""
     optional = ("semantic", "instances", "keypoints", "boxes")
-    return replace(truth, **{name: None for name in optional if getattr(prediction, name) is None})
+    absent: dict[str, Any] = {name: None for name in optional if getattr(prediction, name) is None}
+    return replace(truth, **absent)

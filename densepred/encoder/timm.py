@@ -54,7 +54,7 @@ class Timm(Checkpointed):
         if levels is not None and levels < 1:
             raise UserError(f"encoder.levels={levels}: give 1 or more, or null for all of {name}")
         self.name, self.in_channels = name, in_channels
-        options = {"in_chans": in_channels, "output_stride": output_stride, "drop_path_rate": drop_path}
+        options: dict[str, Any] = {"in_chans": in_channels, "output_stride": output_stride, "drop_path_rate": drop_path}
         if levels is not None:
             options["out_indices"] = tuple(range(levels))
         if name.startswith("hrnet"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,8 @@ def fold(model: nn.Module) -> list[nn.Module]:
 def _pairs(parent: nn.Module) -> Iterator[tuple[nn.Module, nn.Module]]:
     if isinstance(parent, nn.Sequential) and type(parent).forward is nn.Sequential.forward:
         yield from pairwise(parent)
-    for conv, norm in getattr(parent, "normed", ()):
+    named: Any = getattr(parent, "normed", ())
+    for conv, norm in named:
         yield getattr(parent, conv), getattr(parent, norm)
 
 

@@ -89,7 +89,7 @@ def variants(wanted: object, heads: Sequence[str]) -> dict[str, tuple[str, ...]]
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise UserError(f"oracle: {wanted}; give heads, such as 'oracle=[{','.join(heads)}]', or oracle=ladder")
     if words == [LADDER]:
-        each = {head: (head,) for head in heads}
+        each: dict[str, tuple[str, ...]] = {head: (head,) for head in heads}
         return each if len(heads) == 1 else {**each, ALL: tuple(heads)}
     if {LADDER, ALL} & (set(words) - set(heads)):
         raise UserError(

@@ -89,7 +89,8 @@ def _typed(node: Node) -> dict[int, int]:
 
 
 def _of_split(kept: Mapping[str, Any], split: str) -> list[str]:
-    search = PairSearch(**{**kept, "split": split})
+    settings: dict[str, Any] = {**kept, "split": split}
+    search = PairSearch(**settings)
     try:
         search.find_pairs()
     except UserError:  # the split is a finding of its own

@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from densepred.contracts import Dataset
 from densepred.errors import Notice, UserError, in_shell
@@ -54,7 +54,7 @@ class ByName(Dataset):
         return self.dataset.images_line()
 
     def _renumbered(self, truth: Annotation) -> Annotation:
-        changed: dict[str, Tensor] = {}
+        changed: dict[str, Any] = {}
         if truth.semantic is not None:
             changed["semantic"] = self.classes[truth.semantic.long()]
         if truth.categories is not None:

@@ -89,7 +89,8 @@ class Cached(Dataset):
         truth = sample.truth
         pixels: dict[str, Tensor] = {name: getattr(truth, name) for name in PIXELS if name in truth.filled()}
         parts = {name: self._append(value) for name, value in {**pixels, IMAGE: sample.image}.items()}
-        bare = replace(truth, **dict.fromkeys(pixels))
+        empty: dict[str, Any] = dict.fromkeys(pixels)
+        bare = replace(truth, **empty)
         return Entry(replace(sample, image=torch.empty(0), truth=bare), parts)
 
     def _append(self, value: Tensor) -> Part:
@@ -110,7 +111,7 @@ class Cached(Dataset):
         entry = self.entries[index]
         if entry is None:
             return self.dataset[index]
-        pixels = {name: self._read(part) for name, part in entry.parts.items()}
+        pixels: dict[str, Any] = {name: self._read(part) for name, part in entry.parts.items()}
         image = pixels.pop(IMAGE)
         rows: dict[str, Any] = {
             name: value.clone() if isinstance(value, Tensor) else list(value)

@@ -84,9 +84,9 @@ class TrainingSamples(TorchDataset[Item]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: tuple[int, int]) -> Item:
+    def __getitem__(self, index: tuple[int, int]) -> Item:
         try:
-            sample, skipped, missed = self.augmented(key)
+            sample, skipped, missed = self.augmented(index)
             targets = self.codec.encode(sample.truth)
             return Item(sample.image, targets, sample.frame, skipped=skipped, missed=missed)
         except UserError as error:

@@ -131,7 +131,7 @@ def end_workers(loader: DataLoader) -> None:
         late.daemon = True
         late.start()
         try:
-            iterator._shutdown_workers()
+            iterator._shutdown_workers()  # pyrefly: ignore[missing-attribute], it is one of several processes
         finally:
             late.cancel()
             _kill(iterator)

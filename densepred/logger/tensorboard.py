@@ -61,7 +61,7 @@ class TensorBoard:
         values = {key: value for key, value in self.config.items() if SETTINGS.fullmatch(key) and _plain(value)}
         scores = {f"valid/{name}": 0.0 for name in (monitor, "loss/total") if name}
         for summary in hparams(values, scores):
-            writer._get_file_writer().add_summary(summary)
+            writer._get_file_writer().add_summary(summary)  # pyrefly: ignore[missing-attribute], it is open
 
 
 def charts(names: Iterable[str]) -> dict[str, dict[str, list[Any]]]:

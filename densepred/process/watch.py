@@ -39,7 +39,8 @@ def watched(act: Act) -> Iterator[None]:
     if not supervisor.watches() and Path("/proc/self/stat").is_file():
         # A Thread's start would wait for ever itself if the thread cannot begin; without it nothing else is lost.
         with contextlib.suppress(RuntimeError, MemoryError):
-            _thread.start_new_thread(_look, (ended, [tell] if act is tell else [*[act] * AGAIN, tell]))
+            acts: list[Act] = [tell] if act is tell else [*[act] * AGAIN, tell]
+            _thread.start_new_thread(_look, (ended, acts))
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ import numpy as np
 
 from densepred.errors import UserError
 from densepred.output import many
-from densepred.reporting import pictures
+from densepred.reporting.pictures import Picture, listed
 from densepred.rundir import provenance
 from densepred.settings import DECISIVE, EvalSettings
 
@@ -45,7 +45,7 @@ class Evaluation:
     classes: tuple[str, ...] = ()
     matrices: Mapping[str, np.ndarray] = field(default_factory=dict)
     images: Mapping[str, Numbers] = field(default_factory=dict)
-    pictures: tuple[pictures.Picture, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     checkpoint: str = ""
     settings: Mapping[str, Any] | None = None
     step: int | None = None
@@ -261,5 +261,5 @@ def _evaluation(folder: Path, facts: Mapping[str, Any]) -> Evaluation:
                 images[name] = {key: number(float(value)) if value else None for key, value in row.items()}
     split, scores = str(facts.get("split", "")), {name: number(value) for name, value in facts["metrics"].items()}
     checkpoint, settings = Path(str(facts["checkpoint"])).stem, facts.get("settings")
-    drawn = pictures.listed(folder)
+    drawn = listed(folder)
     return Evaluation(folder, split, scores, classes, matrices, images, drawn, checkpoint, settings, _step(facts))

@@ -141,7 +141,7 @@ def instances(found: Annotation, info: Info, categories: Categories, image: Id) 
         masks = compressed_masks(found.need("instances").cpu().numpy(), found.count)
     results = []
     for mask, common in zip(masks, _common(found, info, categories, image), strict=True):
-        if not int(rle.area(mask)):
+        if not int(rle.area(mask)):  # pyrefly: ignore[no-matching-overload], its stubs forget masks in bytes
             continue
         counts = mask["counts"]
         text = counts.decode("ascii") if isinstance(counts, bytes) else counts

@@ -215,7 +215,8 @@ def _on_cpu(found: Found) -> Found:
     """Move a prediction to the memory that processes share."""
     annotation = found.annotation
     tensors = {name: value for name in annotation.filled() if isinstance(value := getattr(annotation, name), Tensor)}
-    moved: Annotation = replace(annotation, **{name: value.cpu() for name, value in tensors.items()})
+    changed: dict[str, Any] = {name: value.cpu() for name, value in tensors.items()}
+    moved: Annotation = replace(annotation, **changed)
     return found._replace(annotation=moved, latent=None if found.latent is None else found.latent.cpu())
 
 

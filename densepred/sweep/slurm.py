@@ -174,7 +174,7 @@ class Step:
         with open(self.output, "ab") as file:
             process = subprocess.Popen(self.command, cwd=self.folder, env=own, stdout=file, stderr=file)
         for number in again:
-            signal.signal(number, lambda *request: asked.append(request))
+            signal.signal(number, lambda received, frame: asked.append((received, frame)))
         while (code := process.poll()) is None:
             if asked:
                 process.send_signal(signal.SIGUSR1)  # it may still ignore them

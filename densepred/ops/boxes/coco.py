@@ -17,12 +17,12 @@ ROUNDING = 0.5  # pixels beyond the image that a rounded box may reach
 
 def to_coco(x0: Value, y0: Value, x1: Value, y1: Value) -> tuple[Value, Value, Value, Value]:
     """Convert outer edges to COCO's x, y, width and height: numbers or arrays."""
-    return x0 + 0.5, y0 + 0.5, x1 - x0, y1 - y0
+    return x0 + 0.5, y0 + 0.5, x1 - x0, y1 - y0  # pyrefly: ignore[bad-return], sums of arrays are arrays
 
 
 def from_coco(x: Value, y: Value, width: Value, height: Value) -> tuple[Value, Value, Value, Value]:
     """Convert COCO's x, y, width and height to outer edges x0, y0, x1, y1: numbers or arrays."""
-    return x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5
+    return x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5  # pyrefly: ignore[bad-return], as above
 
 
 def clipped(corners: Sequence[float], size: tuple[int, int]) -> list[float] | None:

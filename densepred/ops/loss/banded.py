@@ -117,8 +117,8 @@ class _Walk:
         distance: Tensor | None,
     ) -> None:
         # Checking the range of exponentials reads them, and on an accelerator that waits for the device.
-        self.closed = getattr(loss, "band", None) if logits.device.type == "cpu" else None
-        self.direct = getattr(loss, "logit_band", None)
+        self.closed: Any = getattr(loss, "band", None) if logits.device.type == "cpu" else None
+        self.direct: Any = getattr(loss, "logit_band", None)
         self.channels = logits.shape[1]
         self.loss, self.target, self.weight, self.distance = loss, target, weight, distance
         self.logits = two_channels(logits) if self.closed else logits

@@ -7,7 +7,8 @@ column form a group. No kernel adds to memory that another program adds to, so r
 Arithmetic is in float32. A neighbour of share 0 is not read: 0 times inf is NaN.
 """
 
-# Names depend on constants of compilation, which pyright takes for variables.
+# Names depend on constants of compilation, which checkers of types take for variables.
+# pyrefly: ignore-errors[unbound-name, bad-argument-type]
 # pyright: reportPossiblyUnboundVariable=false, reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
