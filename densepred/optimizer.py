@@ -59,7 +59,7 @@ class Eager(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride], it is an overload there
         for group in self.param_groups:
             if group.get("fused"):
-                _lay_out(group["params"])
+                _restride_gradients(group["params"])
         return _undecorated(super().step)(self, closure)
 
 
@@ -68,7 +68,7 @@ def _undecorated(method: Any) -> Callable[..., Any]:
     return inspect.unwrap(method.__func__)
 
 
-def _lay_out(parameters: Sequence[Tensor]) -> None:
+def _restride_gradients(parameters: Sequence[Tensor]) -> None:
     """Give gradients the strides of their parameters; torch's fused updates on a CPU pair values by their addresses.
 
     Gradients of autograd have these strides already. Others would be added to wrong values, without an error on a CPU.

@@ -19,7 +19,7 @@ from torch._C import _remove_worker_pids  # pyright: ignore[reportAttributeAcces
 from torch.utils.data import DataLoader
 
 from densepred.errors import UNSTARTED
-from densepred.process import processors, stop
+from densepred.process import processors, signals
 
 AUTO, FEW, MANY = "auto", 2, 16
 """A number of workers by the machine; the number on a CPU, which also computes; the most beside an accelerator."""
@@ -57,7 +57,7 @@ def calm_worker(worker: int) -> None:
 
     A terminal sends Ctrl-C to the group, `timeout` sends SIGTERM, job managers send these and requests to save.
     """
-    for number in (signal.SIGINT, *stop.REQUESTS):
+    for number in (signal.SIGINT, *signals.REQUESTS):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _linger)
     sys.excepthook = _report

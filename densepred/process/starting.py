@@ -13,18 +13,12 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from densepred.process import role, standard_error
+from densepred.process import role, signals, standard_error
 
 INTERRUPTED = 130
 """Exit code of a command that was stopped and has nothing to resume."""
 
 AGAIN = "nothing was kept; type the command again"
-
-REQUESTS = (signal.SIGUSR1, signal.SIGUSR2)
-"""Signals that only ask: job managers send them to all processes of a job, and its launchers send them on."""
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *REQUESTS)
-"""Signals that ask a command to stop."""
 
 RARELY = (200_000, 50, 100)
 """Thresholds of the garbage collector during imports. They make millions of objects that stay, and Python looks through
@@ -37,24 +31,21 @@ _usual: tuple[int, int, int] | None = None  # thresholds of the garbage collecto
 def guard(words: Sequence[str]) -> None:
     """Take the signals if `words`, those of the interpreter, start a command of densepred.
 
-    SIGHUP stays ignored under nohup; SIGINT is taken, although scripts let jobs in their background ignore it. Where
-    memory or processes are limited, a second process tells how the command ended. Garbage is collected rarely until
-    `imported` is called.
+    Where memory or processes are limited, a second process tells how the command ended. Garbage is collected rarely
+    until `imported` is called.
     """
     global _usual
     if not is_command(words):
         return
     _usual = gc.get_threshold()
     gc.set_threshold(*RARELY)
-    for number in SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _end)
+    signals.take(_end)
     from densepred.process import limits  # after the signals are taken: its own imports are long
 
     if limits.tight():
         from densepred.process import supervisor
 
-        supervisor.supervise(SIGNALS)
+        supervisor.supervise()
 
 
 def imported() -> None:

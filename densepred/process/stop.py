@@ -16,8 +16,7 @@ from types import FrameType
 from typing import TypeVar
 
 from densepred.errors import MachineError
-from densepred.process import standard_error, watch
-from densepred.process.starting import REQUESTS, SIGNALS
+from densepred.process import signals, standard_error, watch
 
 STOPPED = 75
 """Exit code of a job that was stopped and can be resumed; EX_TEMPFAIL of sysexits.h."""
@@ -114,7 +113,7 @@ class StopFlag:
     def __enter__(self) -> StopFlag:
         self._process = os.getpid()
         main = threading.current_thread() is threading.main_thread()
-        wanted = [number for number in SIGNALS if main and not _kept(number)]
+        wanted = [number for number in signals.wanted() if main and not _of_submitit(number)]
         self._former = {number: signal.signal(number, self._on_signal) for number in wanted}
         self._adopt(self._former.get(signal.SIGINT))
         self._hook = sys.unraisablehook
@@ -185,7 +184,7 @@ class StopFlag:
             self._raise()
             return
         if self.raised:
-            if number not in REQUESTS and now - self._time > SAME:
+            if number not in signals.REQUESTS and now - self._time > SAME:
                 self._end(number)
             return
         self.raised, self.number, self._time = True, number, now
@@ -218,10 +217,8 @@ class StopFlag:
             os._exit(128 + number)
 
 
-def _kept(number: int) -> bool:
-    """Return True for SIGHUP under nohup, and for SIGUSR2 if submitit, which runs this process, takes it."""
+def _of_submitit(number: int) -> bool:
+    """Return True for SIGUSR2 if submitit, which runs this process, takes it."""
     handler = signal.getsignal(number)
-    if number == signal.SIGHUP:
-        return handler == signal.SIG_IGN
     ours = str(getattr(handler, "__module__", None)).startswith("densepred.")
     return number == signal.SIGUSR2 and callable(handler) and not ours

@@ -15,10 +15,10 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import FrameType
 
-from densepred.process import limits, standard_error
+from densepred.process import limits, signals, standard_error
 from densepred.process.motion import PATIENCE, Motion, family
 from densepred.process.parent import GRACE, PARENT, PR_SET_PDEATHSIG
 
@@ -37,8 +37,8 @@ _begin = _FORM.pack(0, PATIENCE)
 _shared: mmap.mmap | bytearray = bytearray(_begin.ljust(mmap.PAGESIZE, b"\0"))
 
 
-def supervise(numbers: Sequence[int]) -> None:
-    """Return in a child; this process stays behind, and ends as the child does. `numbers` are signals to pass on."""
+def supervise() -> None:
+    """Return in a child; this process stays behind, passes signals on, and ends as the child does."""
     global _shared
     _shared = mmap.mmap(-1, mmap.PAGESIZE)
     _shared[: _FORM.size] = _begin
@@ -49,7 +49,7 @@ def supervise(numbers: Sequence[int]) -> None:
         _say(f"no process could be started ({(error.strerror or 'fork failed').lower()})")
         os._exit(2)
     if child:
-        os._exit(_Supervisor(child, before).code(numbers))
+        os._exit(_Supervisor(child, before).code())
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != mine:
@@ -124,11 +124,9 @@ class _Supervisor:
         self.child, self.parent, self.motion = child, parent, Motion(child)
         self.still, self.orphaned = 0.0, 0.0
 
-    def code(self, numbers: Sequence[int]) -> int:
+    def code(self) -> int:
         """Wait for the end of the child; return the exit code."""
-        for number in numbers:
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-                signal.signal(number, self._pass_on)
+        signals.take(self._pass_on)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         looks = 0
         while True:

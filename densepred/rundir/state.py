@@ -157,7 +157,7 @@ class TrainState:
         }
         groups = self.optimizer.state_dict()["param_groups"]  # they follow from the settings
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        _lay_out(self.optimizer)
+        _restride_slots(self.optimizer)
 
     def _check_average(self, tensors: Mapping[str, Tensor], changed: Collection[str]) -> list[str]:
         stored = _below(tensors, "average.")
@@ -207,7 +207,7 @@ def _afresh(changed: Collection[str]) -> str | None:
     return next((key for key in changed if key.startswith("optimizer") and not key.startswith(KEEP_SLOTS)), None)
 
 
-def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+def _restride_slots(optimizer: torch.optim.Optimizer) -> None:
     """Give each tensor of an optimizer the strides of its parameter, which files do not keep.
 
     With other strides (channels_last) foreach updates take one kernel per tensor, and fused optimizers raise.

@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from densepred.errors import UserError
 from densepred.process import supervisor
-from densepred.process.starting import INTERRUPTED, REQUESTS
+from densepred.process.signals import REQUESTS
+from densepred.process.starting import INTERRUPTED
 from densepred.process.stop import STOPPED
 from densepred.sweep.launcher import FULL, Processes, job_variables
 from densepred.sweep.pool import Place, Process

@@ -141,7 +141,7 @@ def test_updates_in_one_pass_are_those_of_lists(
             if number == 1:
                 kept = {i: {k: v.cpu() for k, v in slots.items()} for i, slots in steps.state_dict()["state"].items()}
                 steps.load_state_dict({"state": kept, "param_groups": steps.state_dict()["param_groups"]})
-                state._lay_out(steps)
+                state._restride_slots(steps)
         assert steps.param_groups[0]["fused"] is (True if fused else None)
         found.append([value.detach().cpu() for value in net.parameters()])
     for one, other in zip(*found, strict=True):

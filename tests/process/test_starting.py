@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from densepred.process import role, starting
+from densepred.process import role, signals, starting
 from tests.conftest import REPOSITORY
 
 STARTING = """
@@ -96,7 +96,7 @@ def test_only_a_command_takes_signals_when_densepred_is_imported(words: list[str
 
 
 def test_nohup_is_kept_and_an_interrupt_that_a_shell_ignores_in_its_background_is_taken() -> None:
-    former = {number: signal.getsignal(number) for number in starting.SIGNALS}
+    former = {number: signal.getsignal(number) for number in signals.SIGNALS}
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

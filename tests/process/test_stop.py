@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import pytest
 
 from densepred.process import starting
-from densepred.process.stop import AGAIN, SIGNALS, StopFlag, Stopped, held
+from densepred.process.signals import SIGNALS
+from densepred.process.stop import AGAIN, StopFlag, Stopped, held
 from tests.conftest import REPOSITORY
 
 PROGRAM = """
