@@ -14,9 +14,11 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from densepred.home import expand
 from densepred.process.role import CLAIMED, is_first
+from densepred.process.stop import held
 
 AUTO = "auto"
-_empty = False  # was the folder of the present command empty when it began
+_folder: Path | None = None  # that of the present command, as soon as it may be there
+_empty = False  # was it empty when the command began
 
 
 class Claim(Callback):
@@ -29,22 +31,34 @@ class Claim(Callback):
         HydraConfig.instance().set_config(config)  # the name of the folder is made of the chosen options
         resume = OmegaConf.select(config, "trainer.resume")
         with read_write(config.hydra):
-            config.hydra.run.dir = str(expand(config.hydra.run.dir))
+            path = expand(config.hydra.run.dir)
             if not is_first():
                 config.hydra.run.dir = "."  # the first process shares its folder
+                return
+            if resume and resume != AUTO:
+                path = _noted(lambda: expand(resume))
             elif resume == AUTO:
-                with contextlib.suppress(OSError):
-                    Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
-            elif resume:
-                config.hydra.run.dir = str(expand(resume))
+                path = _noted(lambda: _there(path))
             elif self.exclusive and not os.environ.get(CLAIMED):
-                with contextlib.suppress(OSError):  # Hydra makes the folder again, and reports the error
-                    config.hydra.run.dir = str(restarted(lambda: claim(Path(config.hydra.run.dir))))
-            _note(Path(config.hydra.run.dir))
+                path = restarted(lambda: _noted(lambda: _claimed(path)))
+            else:
+                path = _noted(lambda: path)
+            config.hydra.run.dir = str(path)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         with read_write(config.hydra):  # Hydra writes there itself
             config.hydra.sweep.dir = str(expand(config.hydra.sweep.dir))
+
+
+def forget() -> None:
+    """Forget the folder of a former command of this process."""
+    global _folder, _empty
+    _folder, _empty = None, False
+
+
+def folder() -> Path | None:
+    """Return the folder of this command once it may be there: a signal or an error of Hydra can come right after."""
+    return _folder
 
 
 def found_empty() -> bool:
@@ -52,12 +66,29 @@ def found_empty() -> bool:
     return _empty
 
 
-def _note(folder: Path) -> None:
-    global _empty
-    try:
-        _empty = not any(folder.iterdir())
-    except OSError:
-        _empty = not folder.exists()
+def _noted(make: Callable[[], Path]) -> Path:
+    """Return the folder that `make` makes; no signal comes between it and the note of it."""
+    global _folder, _empty
+    with held():
+        path = make()
+        try:
+            _empty = not any(path.iterdir())
+        except OSError:
+            _empty = not path.exists()
+        _folder = path.absolute()
+    return path
+
+
+def _there(path: Path) -> Path:
+    with contextlib.suppress(OSError):  # as in `_claimed`
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _claimed(path: Path) -> Path:
+    with contextlib.suppress(OSError):  # Hydra makes the folder again, and reports the error
+        return claim(path)
+    return path
 
 
 def claim(path: Path) -> Path:

@@ -151,6 +151,7 @@ class Invocation:
             return self._stopped(stop, reason)
 
     def _called(self) -> int:
+        claim.forget()
         self.full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing them
         try:
@@ -168,6 +169,8 @@ class Invocation:
             self.error = error
         finally:
             _restore("HYDRA_FULL_ERROR", self.full)
+            if self.folder is None:  # it ended between Hydra's callback, which makes the folder, and the job
+                self.folder, self.own_folder = claim.folder(), claim.found_empty()
         return self.code or 0
 
     def _check_flags(self, arguments: list[str]) -> None:
@@ -185,8 +188,8 @@ class Invocation:
 
     def _job(self, cfg: DictConfig) -> int | None:
         _restore("HYDRA_FULL_ERROR", None)
+        self.own_folder = is_first() and claim.found_empty()
         self.folder = folder() if is_first() else None  # the first process shares its folder
-        self.own_folder = self.folder is not None and claim.found_empty()
         try:
             secrets.collect(cfg)
             groups.check_choices(Typed(self.name, configs(), ()), choices())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.errors import HydraException
 
 from densepred.cli import claim
+from tests import forked
 from tests.conftest import PATIENCE, REPOSITORY
 
 
@@ -41,6 +44,22 @@ def test_processes_that_start_at_once_get_folders_of_their_own(tmp_path: Path) -
         assert all(os.waitpid(child, 0)[1] == 0 for child in children)
     found = [len(list(folder.iterdir())) for folder in (tmp_path / "runs").iterdir()]
     assert found == [1] * 40
+
+
+@pytest.mark.parametrize("signaled", [True, False])
+def test_an_end_right_after_its_folder_was_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signaled: bool
+) -> None:
+    def end(*arguments: Any, **more: Any) -> None:
+        assert (tmp_path / "run").is_dir()
+        if not signaled:
+            raise HydraException("no such handler")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("hydra.core.utils.configure_log", end)
+    code, _, err = forked.run("train", "hydra.run.dir=run", folder=tmp_path)
+    assert (code, err.count("\n")) == (130 if signaled else 2, 1), err
+    assert not (tmp_path / "run").exists()
 
 
 SCRIPT = """
