@@ -46,6 +46,10 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
         yield image
 
 
+class Unreadable(UserError):  # noqa: N818 - named after the fact
+    """A file of images or labels that is damaged, cut or empty: what `data.on_bad=skip` is for."""
+
+
 @contextmanager
 def damage(path: Path) -> Iterator[None]:
     """Turn whatever a library raises on a damaged file into a UserError that names the file."""
@@ -57,7 +61,7 @@ def damage(path: Path) -> Iterator[None]:
         if out_of_memory(error):  # no fault of the file: data.on_bad=skip must not leave it out
             raise MachineError(f"{path}: not enough memory to decode it; lower max_pixels or remove it") from error
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: cannot be read as an image ({reason}); replace or remove the file") from error
+        raise Unreadable(f"{path}: cannot be read as an image ({reason}); replace or remove the file") from error
 
 
 @contextmanager
@@ -184,7 +188,7 @@ def check_file(path: Path) -> None:
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
         raise UserError(f"{path}: is {what}, not an image file; rename or remove it")
     if status.st_size == 0:
-        raise UserError(f"{path}: is empty (0 bytes); replace or remove the file")
+        raise Unreadable(f"{path}: is empty (0 bytes); replace or remove the file")
 
 
 def _bytes(image: Image.Image) -> int:

@@ -15,6 +15,7 @@ from densepred import distributed
 from densepred.build import contract
 from densepred.build.instantiate import build
 from densepred.contracts import Codec, Dataset, Model
+from densepred.dataset.image_file import Unreadable
 from densepred.errors import UserError, classed
 from densepred.loader import workers
 from densepred.loader.balance import ClassBalance, class_presence
@@ -34,9 +35,16 @@ LOWER = ("hip", "pelvis", "knee", "ankle", "foot", "heel", "toe")
 Node = dict[str, Any]
 
 
-def dataset(node: Node, split: str) -> Dataset:
-    with waiting(f"reading the {split} split", begin=False, enabled=distributed.is_main(), to=sys.stderr):
-        return contract.make(build(node, None, "dataset"), "dataset", "dataset", split=split)
+def dataset(node: Node, split: str, skip: bool = False) -> Dataset:
+    """Make a split of a dataset. With `skip` the error of a damaged file tells why data.on_bad=skip does not help."""
+    try:
+        with waiting(f"reading the {split} split", begin=False, enabled=distributed.is_main(), to=sys.stderr):
+            return contract.make(build(node, None, "dataset"), "dataset", "dataset", split=split)
+    except Unreadable as error:
+        if not skip:
+            raise
+        fact = "data.on_bad=skip leaves out what training alone reads, and this dataset needs the file before"
+        raise Unreadable(f"{error}; {fact}") from error
 
 
 def read_as_trained(node: Node, trained: Mapping[str, Any]) -> Node:

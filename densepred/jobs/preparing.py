@@ -96,8 +96,9 @@ def datasets(
 ) -> tuple[Dataset, Dataset]:
     """Return the splits train and valid, read alike; `began` is the Info with which a resumed run began."""
     node = settings.dataset if began is None else parts.read_as_trained(settings.dataset, began)
-    train = built.told_again() if built is not None and built.node == node else parts.dataset(node, "train")
-    valid = parts.dataset(parts.read_as_trained(node, {"max_value": train.info.max_value}), "valid")
+    skip = settings.data.on_bad == "skip"
+    train = built.told_again() if built is not None and built.node == node else parts.dataset(node, "train", skip)
+    valid = parts.dataset(parts.read_as_trained(node, {"max_value": train.info.max_value}), "valid", skip)
     overlap.check("train", train, "valid", valid, settings.data.allow_overlap)
     return train if began is None else _as_begun(train, began, folder), valid
 

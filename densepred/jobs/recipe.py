@@ -66,7 +66,8 @@ def choose(config: DictConfig, choices: Mapping[str, str], typed: Sequence[str])
             "choose one"
         )
     recipe_beside.settle(config, name, choices, typed)
-    built = _built(compose.settings(config).dataset)
+    settings = compose.settings(config)
+    built = _built(settings.dataset, settings.data.on_bad == "skip")
     keys = {word.lstrip("+~").partition("=")[0] for word in typed}
     for choice in _choices(config, choices["task"], keys, built.dataset):
         text = f"recipe={name}: {choice.key}={choice.value}".replace(", ", ",")
@@ -80,10 +81,10 @@ def choose(config: DictConfig, choices: Mapping[str, str], typed: Sequence[str])
     return built
 
 
-def _built(node: parts.Node) -> Built:
+def _built(node: parts.Node, skip: bool) -> Built:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", Notice)
-        dataset = parts.dataset(node, "train")
+        dataset = parts.dataset(node, "train", skip)
     return Built(node, dataset, [str(one.message) for one in caught if issubclass(one.category, Notice)])
 
 
