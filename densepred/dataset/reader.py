@@ -14,6 +14,7 @@ from densepred.dataset.intensity import Channels, White
 from densepred.dataset.labels import Labels
 from densepred.dataset.mask import read_mask_void
 from densepred.dataset.pairs import Pair
+from densepred.dataset.unseen import hide
 from densepred.errors import Misfit
 from densepred.nn import ceil_div
 from densepred.types import ORIENTATIONS, VOID, Annotation, Frame, Sample, UserError
@@ -59,13 +60,11 @@ class Reader:
     def image(self, path: Path, truth: Annotation, partner: str) -> Tensor:
         """Return the image, (C, H, W), in the orientation that fits `truth`; `partner` names the source of its size.
 
-        Pixels without data become void and `ignore` in `truth`.
+        Pixels without data become void and `ignore` in `truth`, see `unseen.hide`.
         """
         image, _, void = self._stored(path, truth.size, partner)
         if void is not None:
-            if truth.semantic is not None:
-                truth.semantic[void] = VOID
-            truth.ignore = void if truth.ignore is None else truth.ignore | void
+            hide(truth, void)
         return image
 
     def _stored(self, path: Path, size: tuple[int, int], partner: str) -> Stored:

@@ -100,6 +100,11 @@ def decoded(runs: Runs) -> np.ndarray:
     return coco_mask.decode(runs).astype(bool)
 
 
+def without(runs: Runs, void: Tensor) -> Runs:
+    """Return a mask without the pixels of `void`, (H, W) bool."""
+    return coco_mask.encode(np.asfortranarray(decoded(runs) & ~void.numpy(), np.uint8))
+
+
 def instance_map(
     masks: Sequence[Runs], crowd: Tensor, size: tuple[int, int], layers: Sequence[int] | None = None
 ) -> Tensor:

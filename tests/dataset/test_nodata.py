@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from densepred.codec.things import Things
 from densepred.dataset import nodata
 from densepred.dataset.coco_instances import CocoInstances
 from densepred.dataset.folder import Folder
@@ -19,7 +20,9 @@ from densepred.dataset.instance_folder import InstanceFolder
 from densepred.dataset.mask import read_mask
 from densepred.dataset.mpii import Mpii
 from densepred.errors import UserError
-from densepred.types import VOID
+from densepred.metric.mask_ap import MaskAp
+from densepred.metric.panoptic_quality import PanopticQuality
+from densepred.types import VOID, Annotation
 from tests.dataset import coco_tree, mpii_tree
 from tests.dataset.files import mask, write
 
@@ -121,6 +124,46 @@ def test_instances_are_not_looked_for_where_there_is_no_data(tmp_path: Path) -> 
     assert truth.ignore is not None
     assert (truth.ignore.numpy() == HOLE).all()
     assert (truth.need("semantic").numpy()[HOLE] == VOID).all()
+
+
+def test_objects_over_pixels_without_data_lose_them_and_are_neither_learnt_nor_expected_if_none_is_left(
+    tmp_path: Path,
+) -> None:
+    values = RANDOM.integers(1, 200, (20, 30), dtype=np.uint8)
+    values[HOLE] = 0
+    save(tmp_path / "images/train/a.tif", values, "0")
+    ids = np.zeros((20, 30), np.uint8)
+    ids[12:15, 2:9], ids[7:12, 15:20], ids[4:8, 6:12] = 1, 2, 3  # beside the hole, half over it, in it
+    write(tmp_path / "instances/train/a.png", ids)
+    data = InstanceFolder(str(tmp_path))
+    truth = data[0].truth
+    assert (truth.need("instances").numpy() == np.where(HOLE, 0, ids)).all()
+    assert truth.need("crowd").tolist() == [False, False, True]
+    assert truth.need("areas").tolist() == [21, 15, 0]
+    assert len(Things(data.info).training_boxes(truth).boxes) == 2
+    seen = ids * (ids < 3) * ~HOLE
+    found = Annotation(truth.size, semantic=torch.from_numpy((seen > 0).astype(np.uint8)))
+    found.instances, found.categories = torch.from_numpy(seen.astype(np.int32)), torch.ones(2, dtype=torch.int64)
+    found.scores = torch.ones(2)
+    for metric, key in ((PanopticQuality(data.info), "pq"), (MaskAp(data.info), "ap")):
+        metric.add(found, truth)
+        assert metric.compute()[key] == 1
+
+
+def test_a_box_in_pixels_without_data_is_a_crowd_and_one_half_in_them_stays(tmp_path: Path) -> None:
+    values = RANDOM.integers(1, 200, (*coco_tree.SIZE, 3), dtype=np.uint8)
+    values[:, :20] = 0
+    save(tmp_path / "train/a.tif", values, "0")
+    told = coco_tree.instances()
+    image = {**told["images"][0], "file_name": "a.tif"}
+    boxes = [[2, 2, 8, 8], [15, 2, 10, 8], [25, 2, 8, 8]]
+    one = {"image_id": image["id"], "category_id": told["categories"][0]["id"], "iscrowd": 0, "segmentation": []}
+    told["images"], told["annotations"] = [image], [{**one, "id": i + 1, "bbox": box} for i, box in enumerate(boxes)]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/instances_train.json").write_text(json.dumps(told))
+    truth = CocoInstances(str(tmp_path))[0].truth
+    assert truth.need("crowd").tolist() == [True, False, False]
+    assert truth.need("boxes").tolist()[1] == [14.5, 1.5, 24.5, 9.5]
 
 
 def test_coco_has_no_ground_truth_where_there_is_no_data(tmp_path: Path) -> None:
