@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 if not torch.cuda.is_available():
     # Kernels run in Triton's interpreter. Triton reads this on import, and torch's compiler imports it.
     os.environ.setdefault("TRITON_INTERPRET", "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import onnxruntime themselves
 
 import torch._dynamo
 import torchvision  # noqa: F401 - commands that fork from here find both loaded, as they find torch

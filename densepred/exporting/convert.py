@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,7 +24,12 @@ LARGEST = 2**31 - 2**20
 
 
 def require(package: str) -> Any:
-    """Import a package of the extra `onnx`; raise UserError with the command that installs it."""
+    """Import a package of the extra `onnx`; raise UserError with the command that installs it.
+
+    onnxruntime from 1.32 on collects facts about models and machine for its maker, and keeps them in the home folder.
+    That is off unless the user has set the variable.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is imported
     try:
         return importlib.import_module(package)
     except ImportError as error:
