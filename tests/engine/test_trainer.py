@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from densepred.engine import trainer
@@ -121,10 +124,44 @@ def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path, monkeypatch: 
 
 
 def test_a_run_that_stays_not_finite_stops_with_its_last_good_weights(tmp_path, monkeypatch) -> None:
+    """After one step more than may be skipped; what is saved until then is finite in every tensor."""
+    words = ("scheduler=constant", "trainer.ema=0.5", "optimizer=sgd")
+    assert running.train(tmp_path / "good", "trainer.max_steps=2", *words) == 0
     poison(monkeypatch, set(range(2, 100)))
-    code = running.train(tmp_path, "trainer.max_steps=20", "trainer.max_skipped=3", "trainer.valid_every=1")
+    run = tmp_path / "run"
+    code = running.train(run, "trainer.max_steps=20", "trainer.max_skipped=3", "trainer.valid_every=1", *words)
     assert code == training.NON_FINITE
-    assert all(value.isfinite().all() for value in running.weights(tmp_path, "last").values())
+    good, last = running.weights(tmp_path / "good"), running.weights(run)
+    assert all(torch.equal(last[name], value) for name, value in good.items())
+    files = list(run.rglob("*.safetensors"))
+    assert {path.name for path in files} >= {"best.safetensors", "last.safetensors", "weights.safetensors"}
+    assert all(value.isfinite().all() for path in files for value in load_file(path).values())
+    skipped = re.findall(r"step (\d+): loss or gradient not finite, step skipped; samples: \S", log(run))
+    assert [int(step) for step in skipped] == [3, 4, 5, 6]
+
+
+def log(run: Path) -> str:
+    return (run / "train.log").read_text(encoding="utf-8")
+
+
+def test_a_kill_costs_no_more_work_than_the_interval_between_checkpoints(tmp_path, monkeypatch) -> None:
+    """Steps of four minutes, in epochs of ten: the step in which ten minutes end is finished."""
+    minutes, saved = [0.0], list[int]()
+    backward, save = trainer.Trainer._backward, trainer.Trainer._save
+
+    def slow(self, batches):
+        minutes[0] += 4
+        return backward(self, batches)
+
+    def noted(self, due):
+        saved.append(self.progress.step)
+        save(self, due)
+
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: 60 * minutes[0]))
+    monkeypatch.setattr(trainer.Trainer, "_backward", slow)
+    monkeypatch.setattr(trainer.Trainer, "_save", noted)
+    assert running.train(tmp_path, "dataset.counts={train: 40, valid: 3, test: 1}", "trainer.epochs=2") == 0
+    assert saved == [3, 6, 9, 10, 13, 16, 19, 20]
 
 
 def test_frozen_parts_keep_their_weights_and_running_statistics(tmp_path: Path) -> None:

@@ -72,9 +72,9 @@ def test_a_run_killed_again_and_again_arrives(whole: tuple[Path, float], tmp_pat
     undisturbed, seconds = whole
     draw, last = random.Random(99), int(0.8 * lines(undisturbed))
     words = (*OPTIONS, "hydra.run.dir=run")
-    for part in range(5):
+    for part in range(KILLS):
         process = start("train", *words, folder=tmp_path)
-        kill(process, tmp_path / "run", last * part // 5, draw.uniform(0, seconds))
+        kill(process, tmp_path / "run", last * part // KILLS, draw.uniform(0, seconds))
         words = (*OPTIONS, "trainer.resume=run")
     assert run("train", *words, folder=tmp_path)[0] == 0
     assert equal_runs(undisturbed, tmp_path / "run")
