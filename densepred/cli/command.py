@@ -38,6 +38,8 @@ from densepred.sweep import launcher, record
 
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
+SHARED = ("train", "eval")
+"""Commands whose work several processes divide."""
 
 
 def configs() -> Path:
@@ -157,6 +159,8 @@ class Invocation:
         try:
             ranks.require_place()
             slurm.adopt()
+            if self.name not in SHARED and not self.raises:  # a program of several processes may call each by itself
+                ranks.require_one(self.name)
             self._check_flags(sys.argv[1:])
             first, words = flags.split(record.restored(self.name, flags.at_home(sys.argv[1:])))
             words = [overrides_.understood(word) for word in words]

@@ -119,6 +119,14 @@ def require_place(environment: Mapping[str, str] = os.environ) -> None:
         )
 
 
+def require_one(command: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Raise UserError in one of several processes: each would do all the work of `command`, into the same files."""
+    world = environment.get("WORLD_SIZE", "1")
+    if world != "1":
+        remedy = "by srun --ntasks=1" if "SLURM_PROCID" in environment else "without torchrun, or unset WORLD_SIZE"
+        raise UserError(f"WORLD_SIZE={world}: densepred-{command} is one process, not {world}; start it {remedy}")
+
+
 def require_devices(count: int, environment: Mapping[str, str] = os.environ) -> None:
     """Raise UserError if a node has fewer accelerators, `count`, than processes; without any the CPU does."""
     local = int(environment.get("LOCAL_WORLD_SIZE", environment.get("WORLD_SIZE", "1")))

@@ -196,3 +196,13 @@ def test_help_is_printed_within_a_second_of_computing() -> None:
     assert done.returncode == 0
     assert "encoder" in done.stdout
     assert after.children_user + after.children_system - before.children_user - before.children_system < 1
+
+
+def test_a_command_that_divides_no_work_is_refused_in_several_processes(ran: Callable[..., Any]) -> None:
+    places = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "here", "MASTER_PORT": "29500"}
+    done = ran("print('begun')", "ckpt=x", "input=y", name="predict", **places)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(
+        "error: WORLD_SIZE=2: densepred-predict is one process, not 2; start it without torchrun"
+    )

@@ -113,3 +113,14 @@ def test_variables_of_a_launcher_that_name_no_process_are_refused(
         return
     with pytest.raises(UserError, match=f"^{message}"):
         ranks.require_place(environment)
+
+
+def test_commands_that_divide_no_work_are_refused_in_several_processes() -> None:
+    ranks.require_one("predict", {})
+    ranks.require_one("predict", {"WORLD_SIZE": "1"})
+    with pytest.raises(
+        UserError, match=r"^WORLD_SIZE=4: densepred-predict is one process, not 4; start it without tor"
+    ):
+        ranks.require_one("predict", {"WORLD_SIZE": "4"})
+    with pytest.raises(UserError, match=r"by srun --ntasks=1$"):
+        ranks.require_one("check", {"WORLD_SIZE": "2", "SLURM_PROCID": "1"})
