@@ -39,7 +39,7 @@ from densepred.sweep import launcher, record
 Function = Callable[[DictConfig], int | None]
 Prepare = Callable[[list[str]], list[str]]
 SHARED = ("train", "eval")
-"""Commands whose work several processes divide."""
+"""Commands that divide their work over several processes."""
 
 
 def configs() -> Path:

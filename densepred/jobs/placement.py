@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import cast
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from densepred import distributed
 from densepred.contracts import Encoder, Model
 from densepred.encoder.activation_checkpointing import Checkpointed
 from densepred.engine import sharding
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.process import memory, processors, starting
+from densepred.process.role import is_first
 from densepred.settings import TrainSettings
+
+UNSHARED = (
+    "trainer.sync_norm=true: batch norms share statistics on CUDA alone; on {} each of {} processes takes those of its "
+    "own images, so weights differ from those of one process; group norms (norm=group) agree"
+)
 
 
 def configure_torch(settings: TrainSettings, device: torch.device) -> None:
@@ -65,8 +73,13 @@ def _checkpoint(model: Model) -> None:
 
 
 def _synchronised(model: Model, settings: TrainSettings, device: torch.device) -> Model:
-    """Return the model with batch norms that share their statistics over several GPUs."""
-    if not settings.trainer.sync_norm or device.type != "cuda" or distributed.world() == 1:
+    """Return the model with batch norms that share their statistics over several GPUs; on a CPU torch has none."""
+    world = distributed.world()
+    if not settings.trainer.sync_norm or world == 1:
+        return model
+    if device.type != "cuda":
+        if is_first() and any(isinstance(part, _BatchNorm) for part in model.modules()):
+            warnings.warn(Notice(UNSHARED.format(device.type, world)), stacklevel=2)
         return model
     from timm.layers.norm_act import convert_sync_batchnorm  # timm is slow to import, and few runs need it
 

@@ -15,6 +15,7 @@ from densepred.cli import compose
 from densepred.contracts import Model
 from densepred.encoder.timm import Timm
 from densepred.engine.evaluate import any_size
+from densepred.errors import Notice
 from densepred.jobs import parts, placement
 from densepred.settings import TrainSettings
 from tests.conftest import composed
@@ -36,7 +37,8 @@ def test_synchronised_norms_compute_what_the_others_do(monkeypatch: pytest.Monke
     assert placement._synchronised(cast(Model, encoder), settings(), CUDA) is encoder  # one process
     monkeypatch.setattr(distributed, "world", lambda: 2)
     assert placement._synchronised(cast(Model, encoder), settings("trainer.sync_norm=false"), CUDA) is encoder
-    assert placement._synchronised(cast(Model, encoder), settings(), torch.device("cpu")) is encoder
+    with pytest.warns(Notice, match=r"on CUDA alone; on cpu each of 2 processes takes those of its own images"):
+        assert placement._synchronised(cast(Model, encoder), settings(), torch.device("cpu")) is encoder
     other = placement._synchronised(cast(Model, encoder), settings(), CUDA)
     norms = [part for part in other.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     assert norms
