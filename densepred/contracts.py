@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
@@ -31,10 +31,7 @@ class Upsample(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, size: tuple[int, int], indices: Tensor | None) -> Tensor:
-        """Upsample x (B, in_channels, h, w) to (B, out_channels, H, W), where `size` is (H, W).
-
-        indices: argmax of the max pooling that is inverted, if there is one
-        """
+        """Upsample x (B, in_channels, h, w) to `size` (H, W); `indices`: argmax of an inverted max pooling."""
 
 
 class Decoder(nn.Module, ABC):
@@ -83,6 +80,10 @@ class Codec(ABC):
     top_down: bool = False  # whether the network input is a crop of one instance
     pixelwise: bool = False  # whether rows of a class map are decoded from the predictions of these rows alone
     windowed: bool = False  # whether predictions are boxes, which can be decoded per window of an image and merged
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Return which of all settings `decode` does not use, with the reason; commands tell if one is typed."""
+        return {}
 
     @abstractmethod
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
@@ -175,10 +176,7 @@ class SummedLoss(Loss):
         """Compute sums per image, (B, S), in float32 or more. Images without counted pixels have a row of zeros."""
 
     def value(self, sums: Tensor) -> Tensor:
-        """Compute the loss from sums (B, S): by default the ratio of the first two over all images.
-
-        Rows of zeros must not change it.
-        """
+        """Compute the loss from sums (B, S): by default the ratio of the first two; rows of zeros change nothing."""
         part, whole = sums[:, 0].sum(), sums[:, 1].sum()
         return part / torch.where(whole > 0, whole, torch.ones_like(whole))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -30,6 +31,9 @@ class Autoencoder(Codec):
             raise UserError(f"task.codec.masked: {masked}; give a share of the pixels from 0 to below 1")
         self.noise, self.masked = require_at_least_zero(noise, "task.codec.noise"), masked
         self.heads = {"image": HeadSpec(info.channels)}
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        return dict.fromkeys(("noise", "masked"), "only training damages its input")
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         return {"image": unit_scale(truth.need("image"))}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from densepred.codec import unused
 from densepred.codec.things import Things
 from densepred.contracts import Codec
 from densepred.nn import choose
@@ -69,6 +71,9 @@ class CenterDetection(Codec):
             "size": HeadSpec(2, (stride,), positive=True, names=("width", "height")),
             "offset": HeadSpec(2, (stride,), names=("x", "y")),
         }
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        return unused.targets("overlap", "radius", "prior")
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         labelled = self.things.training_boxes(truth)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from densepred.codec import unused
 from densepred.codec.blockwise import Blocks
 from densepred.codec.class_map import ClassMap
 from densepred.codec.framing import check_whole
@@ -71,6 +72,10 @@ class Components(Codec):
         self.predicts = ("semantic", "instances", "categories", "scores", "boxes", "areas")
         self.threshold, self.connectivity, self.holes, self.min_area = threshold, connectivity, holes, min_area
         self.split, self.smooth, self.split_ratio, self.depth = split, smooth, split_ratio, depth
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        split = ("smooth", "split_ratio", "depth") if settings["split"] == "none" else ()
+        return {**unused.targets("border", "distance"), **dict.fromkeys(split, "only split=distance uses it")}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         return self.map.targets(self._with_gaps(truth))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from densepred.codec import unused
 from densepred.codec.class_map import SURE
 from densepred.codec.things import Things
 from densepred.contracts import Codec
@@ -89,6 +91,9 @@ class FCOS(Codec):
             "distances": HeadSpec(4, self.strides, positive=True, names=names),
             "centerness": HeadSpec(1, self.strides, prior=0.5),
         }
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        return unused.targets("regress_range", "center_sampling_radius", "prior")
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         labelled = self.things.training_boxes(truth)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.codec import unused
 from densepred.codec.skeleton import Skeleton, skeleton
 from densepred.contracts import Codec
 from densepred.nn import require_at_least_zero, require_fraction
@@ -20,6 +22,8 @@ from densepred.ops.resize.resample import resize
 from densepred.types import Annotation, Frame, HeadSpec, Info, UserError
 
 REACH = 3.0348  # sigmas from its center at which a Gaussian has 1 % of its height
+
+THRESHOLDS = ("peak", "dot", "ratio", "parts", "score_threshold")
 
 
 class OpenPose(Codec):
@@ -83,6 +87,12 @@ class OpenPose(Codec):
             "paf": HeadSpec(2 * len(self.skeleton.limbs), (stride,), names=_limb_names(self.skeleton)),
             "heatmap": HeadSpec(len(self.skeleton.names) + 1, (stride,), names=(*self.skeleton.names, "background")),
         }
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        found = unused.targets("width")
+        if settings["maximize_positives"]:
+            found |= dict.fromkeys(THRESHOLDS, "maximize_positives=true replaces it")
+        return found | ({"neck": "limbs=openpose has a neck already"} if settings["limbs"] == "openpose" else {})
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         size = -(-truth.size[0] // self.stride), -(-truth.size[1] // self.stride)

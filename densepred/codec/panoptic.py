@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from densepred.codec import center_targets
+from densepred.codec import center_targets, unused
 from densepred.codec.blockwise import Blocks
 from densepred.codec.class_map import sure_logits
 from densepred.codec.framing import check_whole
@@ -82,6 +83,11 @@ class Panoptic(Codec):
             "center": HeadSpec(1),
             "offset": HeadSpec(2),
         }
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        sigma = ("sigma",) if settings["quantised"] else ()
+        area = {} if settings["stuff"] else {"stuff_area": "stuff=false predicts no stuff"}
+        return {**unused.targets("small_area", "small_weight", "ignore_crowd", *sigma), **area}
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         labels, ids, single = self._regions(truth)

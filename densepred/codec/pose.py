@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from densepred.codec import unused
 from densepred.contracts import Codec
 from densepred.nn import ceil_div, choose, require_at_least_zero, require_fraction
 from densepred.ops.heatmap.gaussian import heatmaps
@@ -77,6 +79,13 @@ class Pose(Codec):
         self.sigmas = info.sigmas or (UNKNOWN_SIGMA,) * len(info.keypoints)
         self.mirror = mirror_order(info.mirrored or (), len(info.keypoints))
         self.heads = {"heatmap": HeadSpec(len(info.keypoints), (stride,), names=info.keypoints)}
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        found = unused.targets("quantised", "occluded")
+        if settings["blur"] is not None:
+            found["sigma"] = "blur replaces it"
+        plain = ("blur", "sigma") if settings["decode"] in ("argmax", "quarter") else ()
+        return found | dict.fromkeys(plain, "only decode=dark and udp blur maps")
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         people = truth.need("keypoints")

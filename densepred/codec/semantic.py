@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from densepred.codec import unused
 from densepred.codec.class_map import ClassMap
 from densepred.codec.framing import check_whole
 from densepred.contracts import Codec
@@ -30,6 +31,9 @@ class Semantic(Codec):
     ) -> None:
         self.map = ClassMap(info, sigmoid, border, distance, "segmentation needs two or more")
         self.heads = {"semantic": self.map.spec}
+
+    def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        return unused.targets("border", "distance")
 
     def encode(self, truth: Annotation) -> dict[str, Tensor]:
         return self.map.targets(truth)

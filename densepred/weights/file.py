@@ -31,7 +31,7 @@ from densepred.contracts import Model
 from densepred.errors import Notice
 from densepred.types import Info, UserError
 from densepred.weights import digest, header
-from densepred.weights.codec_settings import with_codec_settings
+from densepred.weights.codec_settings import tell_unused, with_codec_settings
 from densepred.weights.header import find_weights, read_header
 
 if TYPE_CHECKING:
@@ -160,9 +160,11 @@ def described_task(
     try:
         check_info(described["info"])
         described["info"] = header.with_orientation(described)
-        return described, _task(described["task"], Info.from_json(described["info"]), tuple(trust), losses)
+        task = _task(described["task"], Info.from_json(described["info"]), tuple(trust), losses)
     except UserError as error:
         raise UserError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
+    tell_unused(task.codec, described["task"], codec or {})
+    return described, task
 
 
 @contextlib.contextmanager

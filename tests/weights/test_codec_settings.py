@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
 
 from densepred.codec.fcos import FCOS
-from densepred.errors import Notice
+from densepred.codec.pose import Pose
+from densepred.codec.semantic import Semantic
+from densepred.errors import notices
 from densepred.types import Frame, Info
 from densepred.weights import codec_settings
+from tests import companions
+from tests.conftest import composed
 
-MODULES = {
-    "FCOS": "fcos",
-    "CenterDetection": "center_detection",
-    "OpenPose": "openpose",
-}
+BOXES = Info(classes=("a", "b"), things=(0, 1))
+PEOPLE = Info(classes=("a",), keypoints=("x", "y"))
 
 
-@pytest.mark.parametrize("name", codec_settings.IDLE)
-def test_the_rules_name_arguments_of_their_codec(name: str) -> None:
-    module = importlib.import_module(f"densepred.codec.{MODULES.get(name, name.lower())}")
-    known = inspect.signature(getattr(module, name)).parameters
-    assert [key for keys, *_ in codec_settings.IDLE[name] for key in keys if key not in known] == []
+def told(codec: Any, node: Mapping[str, Any], **typed: Any) -> list[str]:
+    lines: list[str] = []
+    with notices(lines.append, lines.append):
+        codec_settings.tell_unused(codec, {"codec": {**node, **typed}}, typed)
+    return lines
+
+
+@pytest.mark.parametrize("task", companions.options("task"))
+def test_codecs_name_arguments_of_their_own_as_unused(task: str) -> None:
+    """With the settings of the task, and with each switch turned."""
+    node = dict(composed(task.replace("/", "=")).task.codec)
+    path = node["_target_"]
+    codec = getattr(__import__(path.rpartition(".")[0], fromlist=["x"]), path.rpartition(".")[2])
+    known = inspect.signature(codec).parameters
+    turned = [{**node, key: not value} for key, value in node.items() if isinstance(value, bool)]
+    for settings in (node, *turned):
+        defaults = {one.name: one.default for one in known.values()}
+        found = codec.unused(codec.__new__(codec), {**defaults, **settings})
+        assert [key for key in found if key not in known] == []
 
 
 def test_a_setting_that_only_targets_use_has_a_line_and_another_has_none() -> None:
-    task = {"codec": {"_target_": "densepred.codec.fcos.FCOS", "regress_range": 8.0, "nms": 0.6}}
-    with pytest.warns(Notice, match=r"codec\.regress_range=4\.0: changes no prediction and no score: it makes the tar"):
-        found = codec_settings.with_codec_settings(task, {"regress_range": 4.0, "nms": 0.5})
-    assert found["codec"] == {"_target_": "densepred.codec.fcos.FCOS", "regress_range": 4.0, "nms": 0.5}
-    pose = {"_target_": "densepred.codec.pose.Pose", "decode": "dark", "blur": None}
-    assert list(codec_settings.idle(pose, {"sigma": 3.0, "joint_threshold": 0.1})) == []
-    assert len(list(codec_settings.idle({**pose, "decode": "quarter"}, {"blur": 5}))) == 1
+    (line,) = told(FCOS(BOXES), {}, regress_range=4.0, nms=0.5)
+    wanted = "codec.regress_range=4.0: changes no prediction and no score: it makes the targets of losses; leave it out"
+    assert line == wanted
+    pose = Pose(PEOPLE)
+    assert told(pose, {"decode": "dark", "blur": None}, sigma=3.0, joint_threshold=0.1) == []
+    assert len(told(pose, {"decode": "quarter"}, blur=5)) == 1
+    assert len(told(pose, {"blur": 5}, sigma=3.0)) == 1, "decode=dark is the default of older files, too"
+
+
+def test_a_codec_of_a_user_declares_its_own() -> None:
+    class Own(Semantic):
+        def unused(self, settings: Mapping[str, Any]) -> dict[str, str]:
+            return {"distance": "mine"} if not settings["sigmoid"] else {}
+
+    info = Info(classes=("a", "b"))
+    assert told(Own(info), {}, distance=True) == [
+        "codec.distance=True: changes no prediction and no score: mine; leave it out"
+    ]
+    assert told(Own(info), {"sigmoid": True}, distance=True) == []
 
 
 def test_settings_with_a_line_change_no_boxes() -> None:
-    info, frames = Info(classes=("a", "b"), things=(0, 1)), [Frame("x", (64, 64))]
+    frames = [Frame("x", (64, 64))]
 
     def boxes(**settings: Any) -> torch.Tensor:
-        codec = FCOS(info, strides=(8, 16), score_threshold=0.0, **settings)
+        codec = FCOS(BOXES, strides=(8, 16), score_threshold=0.0, **settings)
         draw = torch.Generator().manual_seed(0)
         shapes = {name: spec.channels for name, spec in codec.heads.items()}
         outputs = {name: torch.rand(1, count, 80, generator=draw) for name, count in shapes.items()}
@@ -50,7 +77,6 @@ def test_settings_with_a_line_change_no_boxes() -> None:
 
     first = boxes()
     assert len(first) > 3
-    for keys, *_ in codec_settings.IDLE["FCOS"]:
-        for key in keys:
-            assert torch.equal(boxes(**{key: 0.5}), first), key
+    for key in FCOS(BOXES).unused({}):
+        assert torch.equal(boxes(**{key: 0.5}), first), key
     assert not torch.equal(boxes(nms=0.1), first)
