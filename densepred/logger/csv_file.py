@@ -34,5 +34,5 @@ class CsvFile:
     def flush(self) -> None:
         """Each entry is written at once."""
 
-    def close(self) -> None:
+    def close(self, ended: str) -> None:
         """No file stays open."""

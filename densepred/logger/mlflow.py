@@ -17,6 +17,8 @@ FORBIDDEN = re.compile(r"[^\w\-. :/]")
 LONGEST, MOST = 6000, 100
 """Characters of a parameter and parameters of one request that every server takes."""
 
+STATES = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
+
 
 class Mlflow:
     """Metrics by step, settings as parameters. A resumed run goes on under its id and logs the later steps again.
@@ -62,8 +64,8 @@ class Mlflow:
     def flush(self) -> None:
         """Each entry is sent at once."""
 
-    def close(self) -> None:
-        self.client.set_terminated(self.id)
+    def close(self, ended: str) -> None:
+        self.client.set_terminated(self.id, status=STATES[ended])
 
     def _settings(self, module: Any, id: str, config: Mapping[str, Any]) -> None:
         parameters = [

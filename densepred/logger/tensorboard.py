@@ -45,7 +45,7 @@ class TensorBoard:
         if self._writer is not None:
             self._writer.flush()
 
-    def close(self) -> None:
+    def close(self, ended: str) -> None:
         if self._writer is not None:
             self._writer.close()
 

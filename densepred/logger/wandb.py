@@ -10,6 +10,9 @@ import numpy as np
 
 from densepred.logger.service import RunId, package
 
+EXITS = {"finished": 0, "stopped": 75, "failed": 1}
+"""Exit code per end of a run; other than 0 shows it as failed."""
+
 
 class WeightsAndBiases:
     """Charts over `step`. A resumed run goes on under its id; steps after its checkpoint are logged again.
@@ -57,5 +60,7 @@ class WeightsAndBiases:
     def flush(self) -> None:
         """The package sends by itself."""
 
-    def close(self) -> None:
-        self.run.finish()
+    def close(self, ended: str) -> None:
+        if ended == "stopped":
+            self.run.mark_preempting()  # with an exit code other than 0 the program shows it as preempted
+        self.run.finish(exit_code=EXITS[ended])

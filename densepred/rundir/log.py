@@ -19,6 +19,8 @@ from densepred import atomic, output
 from densepred.errors import UserError, exhausted
 from densepred.rundir.lines import Lines
 
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+"""Ends of a run, which loggers show beside it."""
 METRICS, TIMING, TEXT = "metrics.jsonl", "timing.jsonl", "train.log"
 
 
@@ -38,7 +40,8 @@ class Logger(Protocol):
     def flush(self) -> None:
         """Write what is still in memory."""
 
-    def close(self) -> None: ...
+    def close(self, ended: str) -> None:
+        """End the record of a run that is FINISHED, STOPPED by a signal, so that it can go on, or FAILED."""
 
 
 def finite(value: float | None) -> float | None:
@@ -193,8 +196,8 @@ class Log:
                     found.append(float(value))
         return found
 
-    def close(self) -> None:
-        self._each(lambda logger: logger.close())
+    def close(self, ended: str = FINISHED) -> None:
+        self._each(lambda logger: logger.close(ended))
 
     def _log(self, values: Mapping[str, float | None], step: int, epoch: int) -> None:
         self._written = True

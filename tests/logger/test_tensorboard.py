@@ -27,7 +27,7 @@ def board(folder: Path) -> EventAccumulator:
     logger = TensorBoard(folder, CONFIG)
     logger.scalars({"train/loss/total": 0.5}, 1, 0)
     logger.scalars({"valid/iou/car": 0.5, "valid/iou/sky": 0.25, "valid/miou": 0.375}, 1, 0)
-    logger.close()
+    logger.close("finished")
     found = EventAccumulator(str(folder / "tensorboard"))
     found.Reload()
     return found
