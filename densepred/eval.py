@@ -95,6 +95,8 @@ def evaluate(cfg: DictConfig) -> int:
     from densepred.jobs import evaluation
 
     settings.ckpt = [named_checkpoint.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
+    if not {"data", "data.batch_size", "data.valid_batch_size"} & {override.key(word) for word in command.overrides()}:
+        settings.data.valid_batch_size = _validated_by(settings.ckpt[0])
     job = evaluation.EvaluationJob(settings, Path(command.folder()))
     if (note := ranks.idle_tasks(settings.devices, "devices")) is not None:
         warnings.warn(note, Notice, stacklevel=2)
@@ -105,6 +107,12 @@ def evaluate(cfg: DictConfig) -> int:
         timeout = min(settings.data.timeout_s, settings.timeout_s)
         return launch.launch(evaluation.work, job, settings.devices, 0, timeout, "type the command again")
     return evaluation.work(job)
+
+
+def _validated_by(ckpt: str) -> int | None:
+    """Return the images per batch of a run's validation, on which its losses depend; None if its file lacks them."""
+    found = header.read_header(header.find_weights(ckpt)).get(header.VALID_BATCH)
+    return found if isinstance(found, int) and found > 0 else None
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def test_a_run_is_what_the_command_writes(run: api.Run) -> None:
 
 def test_an_evaluation_equals_the_last_validation(run: api.Run, tmp_path: Path) -> None:
     found = api.evaluate(run, "data.workers=0", f"output={tmp_path}")
-    assert found.metrics["miou"] == pytest.approx(run.metrics["miou"], abs=1e-12)
+    assert found.metrics == pytest.approx(run.metrics, abs=1e-6)  # losses, too: means over the run's batches of 2
     assert [row["image"] for row in found.per_image] == ["valid/000000", "valid/000001", "valid/000002"]
     assert found.folder == tmp_path
 

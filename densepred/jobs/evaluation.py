@@ -43,7 +43,7 @@ from densepred.settings import DECISIVE, EvalSettings
 from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Annotation, Batch, Outputs
-from densepred.weights.header import find_weights, read_header
+from densepred.weights.header import VALID_BATCH, find_weights, read_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
     )
     boxes = _detected(settings, task, data)
     loader = evaluation_loader(data, transform, task.codec, settings.data, device, boxes)
+    _tell_batch(loader.batch_size, header)
     try:
         each = PerImage(task, settings.pictures)
         samples = Samples(task, len(data), model.align_corners) if settings.calibrate else None
@@ -124,10 +125,19 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
             "step": header.get("step"),
             "split": split,
             "samples": len(data),
+            "batch_size": loader.batch_size,
             **_monitored(task, values),
         }
         facts["settings"] = {name: getattr(settings, name) for name in DECISIVE} | {"dataset": node}
         _report(values, facts, images_line(data), job.folder, sections, written)
+
+
+def _tell_batch(size: int, header: Mapping[str, Any]) -> None:
+    """Issue a notice if losses, which are means over batches, are not those that the run printed."""
+    begun = header.get(VALID_BATCH)
+    if isinstance(begun, int) and size != begun:
+        text = f"data.batch_size={size}: the run validated in batches of {begun}, on which loss/* depend; leave it out"
+        warnings.warn(text, Notice, stacklevel=2)
 
 
 def _monitored(task: Task, values: Mapping[str, float | None]) -> dict[str, str]:
