@@ -193,15 +193,15 @@ def loaded(settings: Any) -> Predictor:
     from densepred import predictor
     from densepred.cli import named_checkpoint
     from densepred.engine import ensemble
-    from densepred.exporting import session
+    from densepred.exporting import runtime
 
     starting.imported()
     processors.use_threads(settings.threads)
     ckpt = [named_checkpoint.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
     model = predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
-    session.check_probabilities(model.model, settings.probabilities or settings.uncertainty)
+    runtime.check_probabilities(model.model, settings.probabilities or settings.uncertainty)
     views = {"tile": settings.tile is not None, "flip": settings.flip, "scales": list(settings.scales) != [1.0]}
-    session.tell_votes(model.model, [word for word, on in views.items() if on])
+    runtime.tell_votes(model.model, [word for word, on in views.items() if on])
     return model
 
 

@@ -30,7 +30,7 @@ from densepred.engine.grid_scales import over_scales
 from densepred.engine.row_blocks import Block, blocks
 from densepred.engine.sliding import ForwardFn, Network, Windows
 from densepred.errors import UserError
-from densepred.exporting import session
+from densepred.exporting import runtime
 from densepred.loader.crops import cut_out, whole
 from densepred.loader.seeds import random_generator
 from densepred.task import Task
@@ -49,15 +49,17 @@ def load(
     trust: Sequence[str] = (),
     codec: Mapping[str, Any] | None = None,
 ) -> Predictor:
-    """Load the predictor of a run folder (its best weights), a file of weights, or an ONNX file of densepred-export.
+    """Load the predictor of a run folder (its best weights), a file of weights, or a file of densepred-export.
 
-    Nothing in the file is executed; `trust` names packages of your own that hold its architecture. `codec` replaces
-    settings of the task's codec, such as a threshold. A list of runs becomes their ensemble, see `engine.ensemble`.
+    Nothing in the file is executed; `trust` names packages of your own that hold its architecture. A program of
+    torch.export (.pt2) may execute code: it is opened if `trust` names "torch.export". `codec` replaces settings of the
+    task's codec, such as a threshold. A list of runs becomes their ensemble, see `engine.ensemble`.
     Raises UserError if the file is not a checkpoint of densepred or is damaged.
     """
     first, *others = ensemble.listed(run_or_file)
-    if not others and (path := find_weights(first)).suffix == session.SUFFIX:
-        model, task, header = session.load(path, trust, codec)
+    if not others and (path := find_weights(first)).suffix in runtime.SUFFIXES:
+        model, task, header = runtime.load(path, trust, codec, precision)
+        precision = "fp32"
     else:
         model, task, header = ensemble.load([first, *others], trust, codec, losses=False)
     nodes = header.get("transform", [])
@@ -117,7 +119,7 @@ class Predictor:
 
         Raises UserError if the image cannot be read, or an option does not suit the model.
         """
-        session.check_probabilities(self.model, probabilities)
+        runtime.check_probabilities(self.model, probabilities)
         if flip:
             self.task.require_mirror()
         if not ready:  # commands have read images before, and tell of limits once for all of them

@@ -97,26 +97,32 @@ def store(path: Path, values: Mapping[str, Any]) -> Path:
     return file
 
 
-def apply(model: Model, task: Task, path: Path) -> None:
-    """Divide the logits of `model` by the temperatures beside its weights, if there are any, with a notice.
+def apply(model: Model, task: Task, path: Path) -> Temperatures:
+    """Divide the logits of `model` by the temperatures beside its weights, with a notice; return them, {} without.
 
     Those of other weights, of a run that went on, are not used; a notice tells so.
     """
     file = path.parent / FILE
     entry = _read(file).get(path.name)
     if entry is None:
-        return
+        return {}
     if entry.get("digest") != _digest(path):
         text = f"{file}: is not used: it was fitted for other weights than {path.name}; densepred-eval calibrate=true"
         warnings.warn(f"{text} fits it again", Notice, stacklevel=3)
-        return
+        return {}
     found = {name: float(value) for name, value in entry["temperature"].items()}
     if unknown := [name for name in found if name not in task.heads]:
         raise UserError(f"{file}: names head {unknown[0]}, which {path.name} has not; remove it")
     scale(model, found)
-    shown = ", ".join(f"{value:.3f} (head {name})" for name, value in found.items())
-    text = f"{file}: probabilities of classes are at temperature {shown}; remove the file for those of the network"
+    text = f"{file}: probabilities of classes are at temperature {shown(found)}; remove it for those of the network"
     warnings.warn(text, Notice, stacklevel=3)
+    return found
+
+
+def shown(temperatures: Mapping[str, Any]) -> str:
+    """Return temperatures and their heads as text; those of a file of unknown origin, too."""
+    numbers = {name: one for name, one in temperatures.items() if isinstance(one, int | float)}
+    return ", ".join(f"{value:.3f} (head {name})" for name, value in numbers.items())
 
 
 def scale(model: Model, temperatures: Temperatures) -> None:

@@ -18,6 +18,8 @@ from torch.export import Dim, ExportedProgram
 from densepred.exporting.network import INPUT, Network
 from densepred.types import UserError
 
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""Packages that write and run files of ONNX."""
 INSTALL = "pip install 'densepred[onnx]'"
 LARGEST = 2**31 - 2**20
 """Bytes of weights that fit a file of ONNX: protobuf holds two gigabytes."""
@@ -42,7 +44,7 @@ def program(network: Network, image: Tensor, size: Sequence[int] | None) -> Expo
     Raises errors of torch.export if the model depends on the size in a way that cannot be traced.
     """
     free: dict[int, Any] = dict.fromkeys((0,) if size is not None else (0, 2, 3), Dim.DYNAMIC)
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         return torch.export.export(
             network.eval(),
             (image,),
@@ -55,15 +57,13 @@ def program(network: Network, image: Tensor, size: Sequence[int] | None) -> Expo
 def onnx_model(exported: ExportedProgram, names: Sequence[str], opset: int) -> Any:
     """Return the ONNX program of an exported one.
 
-    Raises UserError if a package is missing or the weights are too many, errors of torch.onnx if an operation has no
+    Raises UserError if the weights are too many, errors of torch.onnx if an operation has no
     counterpart.
     """
-    for package in ("onnx", "onnxscript"):
-        require(package)
     weights = sum(value.numel() * value.element_size() for value in exported.state_dict.values())
     if weights > LARGEST:
         raise UserError(f"{weights / 2**30:.1f} GiB of weights: ONNX files hold 2 GiB; set output=NAME.pt2")
-    with _quiet(), contextlib.redirect_stdout(io.StringIO()):
+    with quiet(), contextlib.redirect_stdout(io.StringIO()):
         found = torch.onnx.export(
             exported,
             dynamo=True,
@@ -77,7 +77,7 @@ def onnx_model(exported: ExportedProgram, names: Sequence[str], opset: int) -> A
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep notes of torch's exporters on their own internals away from the user."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

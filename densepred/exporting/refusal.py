@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from densepred.errors import UserError, classed
-from densepred.exporting.session import SUFFIX
+from densepred.exporting import program, session
 
 LENGTH = 160
 """Characters of an error that are shown."""
@@ -43,5 +43,5 @@ class Refusal:
 
     def remedy(self) -> str:
         """Return what may work instead: one size, or the other format."""
-        other = self.output.with_suffix(".pt2" if self.output.suffix == SUFFIX else SUFFIX)
+        other = self.output.with_suffix(program.SUFFIX if self.output.suffix == session.SUFFIX else session.SUFFIX)
         return f"type output={other}" if self.sized else f"type 'size=[HEIGHT,WIDTH]', or output={other}"

@@ -22,9 +22,12 @@ from densepred.engine.amp import Precision
 from densepred.engine.evaluate import evaluate
 from densepred.errors import Notice
 from densepred.exporting import convert, parity
+from densepred.exporting.exported import FACTS, FORM, LEAST, OUTPUTS, SIZE, TEMPERATURE
 from densepred.exporting.network import Network, example, heads_of
+from densepred.exporting.program import EXTRA, TRUST
 from densepred.exporting.refusal import Refusal
-from densepred.exporting.session import FACTS, LEAST, SUFFIX, Session
+from densepred.exporting.runtime import SUFFIXES
+from densepred.exporting.session import SUFFIX, Session
 from densepred.home import expand, typed
 from densepred.jobs import evaluation, parts
 from densepred.loader.loaders import explained
@@ -39,9 +42,6 @@ from densepred.weights import header as header_
 from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
-PROGRAM = ".pt2"
-EXTRA = "densepred.json"
-"""Name of the description in a file of torch.export."""
 CPU = torch.device("cpu")
 
 
@@ -52,9 +52,7 @@ def work(settings: ExportSettings) -> int:
     processors.use_threads(settings.threads)
     path = find_weights(settings.ckpt)
     model, task, header = load_model(path, settings.trust)
-    if (path.parent / temperature.FILE).is_file():
-        text = f"{path.parent / temperature.FILE}: is not exported; probabilities are those of the network"
-        warnings.warn(text, Notice, stacklevel=2)
+    scaled = temperature.apply(model, task, path)
     model.skip_stages(settings.skip_stages)
     network = Network(model, task.heads, settings.argmax, settings.probabilities).eval()
     image = example(task.info.channels, settings.size)
@@ -63,7 +61,7 @@ def work(settings: ExportSettings) -> int:
     refusal = Refusal(name, output, settings.size is not None)
     with refusal.at("cannot be traced"), waiting("tracing the network"):
         exported = convert.program(network, image, settings.size)
-    description = _description(header, model)
+    description = _description(header, model, network, settings, scaled)
     output.parent.mkdir(parents=True, exist_ok=True)
     trial = output.with_name(f".{output.name}.trial{output.suffix}")
     try:
@@ -94,8 +92,11 @@ def work(settings: ExportSettings) -> int:
 
 def _destination(settings: ExportSettings) -> Path:
     output = expand(settings.output)
-    if output.suffix not in (SUFFIX, PROGRAM):
-        raise UserError(f"output={output}: give a name that ends in {SUFFIX} or {PROGRAM}")
+    if output.suffix not in SUFFIXES:
+        raise UserError(f"output={output}: give a name that ends in {' or '.join(SUFFIXES)}")
+    if output.suffix == SUFFIX:
+        for package in convert.PACKAGES:
+            convert.require(package)
     if output.exists() and not settings.overwrite:
         raise UserError(f"output={output}: exists already; choose another name, or type overwrite=true")
     if settings.size is not None and (len(settings.size) != 2 or min(settings.size) < 1):
@@ -103,9 +104,12 @@ def _destination(settings: ExportSettings) -> Path:
     return output
 
 
-def _description(header: Mapping[str, Any], model: Model) -> dict[str, Any]:
-    """Return the description of the checkpoint for the exported file, with how its coarse outputs are enlarged."""
-    return {**header, "align_corners": bool(model.align_corners)}
+def _description(
+    header: Mapping[str, Any], model: Model, network: Network, settings: ExportSettings, scaled: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return the description of the checkpoint for the file, with its outputs and how coarse ones are enlarged."""
+    own = {OUTPUTS: network.names, SIZE: settings.size, TEMPERATURE: dict(scaled)}
+    return {**header, "align_corners": bool(model.align_corners), FORM: own}
 
 
 def _written(
@@ -279,5 +283,5 @@ def _report(output: Path, rows: Sequence[parity.Row], scores: Scores, least: int
         fact = f"above {parity.SIDES[0]}" if least is None else least
         print(console.block({"least side": f"{fact} pixels: the file takes no smaller image, the run does"}))
     print(f"\n{_table(rows, scores)}\n\n  written to {output}")
-    if output.suffix == SUFFIX:
-        print(f"  use it: densepred-predict {typed('ckpt', output)} input=IMAGE_OR_FOLDER")
+    trust = "" if output.suffix == SUFFIX else f" 'trust=[{TRUST}]'"
+    print(f"  use it: densepred-predict {typed('ckpt', output)}{trust} input=IMAGE_OR_FOLDER")

@@ -31,11 +31,12 @@ from densepred.process.stop import StopFlag, Stopped, held
 from densepred.rundir import console, provenance, secrets, splits, validation_images
 from densepred.rundir.folder import Run
 from densepred.rundir.lock import Lock, owned
-from densepred.rundir.log import Log
+from densepred.rundir.log import FAILED, FINISHED, STOPPED, Log
 from densepred.rundir.progress import Progress
 from densepred.rundir.state import TrainState
 from densepred.settings import TrainSettings
 from densepred.task import Task
+from densepred.weights.header import VALID_BATCH
 
 FORMAT, NON_FINITE = 1, 3
 BUILT = ("model", "encoder", "decoder", "upsample", "task")
@@ -66,11 +67,13 @@ def work(job: TrainingJob, built: Built | None = None) -> int:
         raise UserError("; and ".join(mistakes))
     device = distributed.join(job.settings.trainer.timeout_s)
     folder = distributed.share(job.folder)
-    log, stop = Log(folder, enabled=distributed.is_main()), StopFlag()
+    log, stop, ended = Log(folder, enabled=distributed.is_main()), StopFlag(), FAILED
     try:
         with explained(), notices(log.warn, log.say), stop, stop.interruptible(), owned(folder, log.say) as lock:
             _train(job, built, folder, device, log, stop, lock)
+        ended = FINISHED
     except Stopped:
+        ended = STOPPED
         return resuming.stopped(folder, job.written, job.overrides, log)
     except NonFinite as reason:
         log.warn(str(reason))
@@ -81,12 +84,13 @@ def work(job: TrainingJob, built: Built | None = None) -> int:
         if stop.raised:
             if not isinstance(reason, WorkerKilled | PeerLost):
                 log.warn(f"after {stop.name}: {type(reason).__name__}: {reason}")
+            ended = STOPPED
             return resuming.stopped(folder, job.written, job.overrides, log)
         if not isinstance(reason, MachineError):
             raise
         raise resuming.explained(reason, folder) from reason
     finally:
-        log.close()
+        log.close(ended)
         distributed.leave(failed=sys.exc_info()[0] is not None)
     return 0
 
@@ -257,6 +261,7 @@ def _header(job: TrainingJob, prepared: Prepared, record: splits.Record | None) 
         "options": {name: job.choices[name] for name in BUILT if name in {"model", "task", *job.used}},
         "dataset": {"option": job.choices["dataset"], "overrides": [secrets.redacted(word) for word in words]},
         "transform": parts.stored(job.settings.transform["valid"]),
+        VALID_BATCH: prepared.valid_loader.batch_size,
         **({} if record is None else {"splits": {name: one.brief() for name, one in record.splits.items()}}),
     }
     return secrets.hide_values(header)

@@ -22,7 +22,7 @@ from densepred.dataset.image import Stored, read_as_trained
 from densepred.dataset.image_header import read_headers
 from densepred.engine import detection_limits
 from densepred.errors import MachineError, Notice, UserError, classed, notices, out_of_memory
-from densepred.exporting.session import RuntimeModel
+from densepred.exporting.runtime import RuntimeModel
 from densepred.loader import workers
 from densepred.loader.parallel_map import parallel_map
 from densepred.predictor import Predictor
@@ -124,7 +124,7 @@ def _central(predicting: Predicting) -> bool:
     model, settings = predicting.model, predicting.settings
     if settings.tile is not None or predicting.writers.maps is not None:
         return False
-    # A session of onnxruntime does not pass to other processes
+    # An exported file does not pass to other processes
     return model.device.type != "cpu" or isinstance(model.model, RuntimeModel) or (settings.batch_size or 1) > 1
 
 

@@ -23,10 +23,12 @@ DEEPEST = 32
 KEY = "densepred"
 DIGEST = "digest"
 """Key of the description that tells that the file has digests, so that losing their key does not pass unseen."""
+VALID_BATCH = "valid_batch_size"
+"""Key of the description: images per batch of a device in the validation of the run; absent in older files."""
 SUFFIX = ".safetensors"
 EXPORTED = {
-    ".onnx": "an exported model; densepred-predict applies it, other commands need the run it was made from",
-    ".pt2": "a program of torch.export; torch.export.load runs it, commands need the run it was made from",
+    ".onnx": "an exported model; densepred-predict applies it alone, all else needs the run it was made from",
+    ".pt2": "a program of torch.export; densepred-predict applies it alone, all else needs the run it was made from",
 }
 """Uses of files of densepred-export, for messages where a file of weights is needed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,9 +13,8 @@ import pytest
 import torch
 
 from densepred import predictor
-from densepred.cli import compose
 from densepred.encoder import hrnet
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.exporting import convert, parity
 from densepred.exporting.network import Network, example
 from densepred.exporting.refusal import Refusal
@@ -22,35 +22,22 @@ from densepred.exporting.session import Session
 from densepred.jobs import export, parts
 from densepred.types import HeadSpec
 from tests import companions, forked, running
-from tests.conftest import composed
+from tests.exporting.conftest import export_run
+from tests.exporting.scaled import of_temperature
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 
-def work(run: Path, output: Path, *words: str) -> int:
-    cfg = composed(f"ckpt={run}", f"output={output}", *words, name="export")
-    return export.work(compose.settings(cfg))
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    assert running.train(folder, "trainer.max_steps=1", "encoder.widths=[2,4]") == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def onnx(run: Path) -> Path:
-    """An ONNX file of any size; the only such export in `make test`, because it takes seconds."""
-    assert work(run, run / "model.onnx") == 0
-    return run / "model.onnx"
-
-
-def test_the_predictor_of_an_onnx_file_predicts_as_that_of_its_run(run: Path, onnx: Path) -> None:
+def test_the_predictor_of_an_onnx_file_predicts_as_that_of_its_run(run: Path, calibrated: Path, onnx: Path) -> None:
     image = torch.rand(3, 37, 53, generator=torch.Generator().manual_seed(3))
-    ours, theirs = predictor.load(run), predictor.load(onnx)
+    with pytest.warns(Notice, match=r"model\.onnx: probabilities of classes are at temperature 4\.000 \(head semantic"):
+        ours, theirs = predictor.load(calibrated), predictor.load(onnx)
     assert theirs.info == ours.info
+    plain = predictor.load(run)(image, probabilities=True).need("probabilities")
+    scaled = theirs(image, probabilities=True).need("probabilities").double()
+    torch.testing.assert_close(scaled, of_temperature(plain, 4.0), rtol=0, atol=1e-4)
+    assert (scaled - plain).abs().max() > 0.01
     for options in ({}, {"tile": 24, "flip": True}):
         want, have = (model(image, probabilities=True, **options) for model in (ours, theirs))
         assert want.probabilities is not None
@@ -59,14 +46,23 @@ def test_the_predictor_of_an_onnx_file_predicts_as_that_of_its_run(run: Path, on
         assert (want.need("semantic") == have.need("semantic")).float().mean() > 0.999
 
 
+def test_missing_packages_of_onnx_are_named_before_anything_is_traced(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.setattr(convert, "program", lambda *given: pytest.fail("traced"))
+    with pytest.raises(UserError, match=r"onnxscript is not installed; type pip install 'densepred\[onnx\]'"):
+        export_run(run, tmp_path / "x.onnx")
+
+
 def test_the_file_holds_its_parity_and_is_not_replaced_unasked(run: Path, onnx: Path) -> None:
     facts = json.loads(Session(onnx).metadata[export.FACTS])
     assert facts["least_side"] == 2  # onnxruntime enlarges a single row of this file wrongly, without an error
     assert [one["size"] for one in facts["rows"]] == ["2x293x359", "1x290x362", "2x288x364", "1x286x366"]
     assert all(0 <= one["difference"] <= one["limit"] and one["agreement"] > 0.999 for one in facts["rows"])
     with pytest.raises(UserError, match=r"model\.onnx: exists already; choose another name, or type overwrite=true"):
-        work(run, onnx)
-    assert sorted(path.name for path in run.glob("*.onnx*")) == ["model.onnx"]
+        export_run(run, onnx)
+    assert sorted(path.name for path in onnx.parent.glob("*.onnx*")) == ["model.onnx"]
 
 
 def test_other_commands_name_what_an_exported_file_is_for(onnx: Path, tmp_path: Path) -> None:
@@ -100,7 +96,7 @@ def test_a_file_that_differs_is_refused_and_not_left(
 
     monkeypatch.setattr(export, "_written", moved)
     with pytest.raises(UserError, match=r"bad\.pt2: not written: its outputs differ from the model's by"):
-        work(run, tmp_path / "bad.pt2", "size=[24,32]")
+        export_run(run, tmp_path / "bad.pt2", "size=[24,32]")
     assert not list(tmp_path.iterdir())
     assert "largest difference" in capsys.readouterr().out
 
@@ -137,7 +133,7 @@ def test_an_error_of_the_exporter_is_one_sentence_that_names_the_model(
         monkeypatch.setattr("torch.export.save", lambda program, path, extra_files: Path(path).touch())
     monkeypatch.setattr(place, odd)
     with pytest.raises(UserError, match=rf"bad\.pt2: not written: model=\w+ of .*safetensors {message}"):
-        work(run, tmp_path / "bad.pt2", *words)
+        export_run(run, tmp_path / "bad.pt2", *words)
     assert not list(tmp_path.iterdir())
 
 
@@ -179,24 +175,6 @@ def test_enlargement_of_exported_fusions_is_that_of_the_model(factor: int, monke
             assert torch.equal(fusion.enlarge(x, size, factor), want)
 
 
-def test_a_program_of_one_size_is_compared_on_images_with_its_metrics(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ("images=2", "dataset.size=[24,32]", "dataset.counts={train: 10, valid: 3, test: 3}")
-    assert work(run, tmp_path / "model.pt2", "size=[24,32]", "argmax=true", *words) == 0
-    extra = {export.EXTRA: ""}
-    module = torch.export.load(str(tmp_path / "model.pt2"), extra_files=extra).module()
-    facts = json.loads(json.loads(extra[export.EXTRA])[export.FACTS])
-    assert [one["images"] for one in facts["rows"]] == ["random", "random", "dataset", "dataset"]
-    both = facts["metrics"]["miou"]
-    assert both["model"] == both["file"]
-    assert both["model"] is not None
-    image = torch.rand(3, 24, 32)
-    (labels,) = module(image[None])
-    assert torch.equal(labels[0], predictor.load(run)(image).need("semantic"))
-    assert "miou" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -207,7 +185,7 @@ def test_a_program_of_one_size_is_compared_on_images_with_its_metrics(
 def test_settings_that_make_no_file(run: Path, words: list[str], message: str) -> None:
     output = next((word.removeprefix("output=") for word in words if word.startswith("output=")), "x.onnx")
     with pytest.raises(UserError, match=message):
-        work(run, Path(output), *(word for word in words if not word.startswith("output=")))
+        export_run(run, Path(output), *(word for word in words if not word.startswith("output=")))
 
 
 PRESETS = list(filter(companions.trained, companions.options("model")))
@@ -260,13 +238,12 @@ def test_an_image_below_the_least_side_of_a_file_is_refused() -> None:
     session = Session.__new__(Session)
     session.path, session.input = Path("m.onnx"), SimpleNamespace(shape=["batch", 3, "h", "w"])
     session.metadata = {export.FACTS: json.dumps({"rows": [], "least_side": 33})}
-    session.least = session._least()
     with pytest.raises(
         UserError, match=r"m\.onnx: takes sides of 33 pixels and more, there is an image of 16x48; predict"
     ):
         session(torch.zeros(1, 3, 16, 48))
     session.metadata = {}
-    assert session._least() == 1
+    assert session.least == 1
 
 
 @pytest.mark.parametrize(

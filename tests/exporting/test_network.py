@@ -13,7 +13,7 @@ from torch import nn
 
 from densepred.codec.semantic import Semantic
 from densepred.errors import Notice, UserError
-from densepred.exporting import network, parity, session
+from densepred.exporting import network, parity, runtime
 from densepred.nn import ceil_div
 from densepred.ops.geometry.pad import crop, pad, repeated
 from densepred.ops.resize.resample import resize
@@ -68,20 +68,20 @@ def test_labels_and_probabilities_become_heads_with_the_same_classes(channels: i
 
 
 def test_probabilities_of_a_file_of_ids_are_refused_and_its_votes_told() -> None:
-    def of(*names: str) -> session.RuntimeModel:
+    def of(*names: str) -> runtime.RuntimeModel:
         made = SimpleNamespace(path="m.onnx", names=names)
-        return session.RuntimeModel(made, HEADS, False)  # type: ignore[arg-type]
+        return runtime.RuntimeModel(made, HEADS, False)  # type: ignore[arg-type]
 
     with pytest.raises(UserError, match=r"m\.onnx holds class ids alone \(argmax=true\); export its run with"):
-        session.check_probabilities(of("labels", "offset"), True)
+        runtime.check_probabilities(of("labels", "offset"), True)
     with pytest.warns(Notice, match="flip: ids are counted as votes, and scores of instances ignore the probability"):
-        session.tell_votes(of("labels", "offset"), ["flip"])
+        runtime.tell_votes(of("labels", "offset"), ["flip"])
     with warnings.catch_warnings():
         warnings.simplefilter("error", Notice)
-        session.check_probabilities(of("labels", "offset"), False)
+        runtime.check_probabilities(of("labels", "offset"), False)
         for names in (("labels", "probabilities", "offset"), ("semantic", "offset")):
-            session.check_probabilities(of(*names), True)
-            session.tell_votes(of(*names), ["flip"])
+            runtime.check_probabilities(of(*names), True)
+            runtime.tell_votes(of(*names), ["flip"])
 
 
 def test_a_model_without_classes_has_no_class_map() -> None:
