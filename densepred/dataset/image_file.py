@@ -29,6 +29,8 @@ WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _SAMPLES = 277  # TIFF's SamplesPerPixel
 _NOTED = re.compile(r"ImageJ=[^\0]*?\nimages=(\d+)|\{\"shape\": \[(\d+), .*\"truncated\": true")
 _FEW_BITS = re.compile(r"L;([24])")
+_BIG_ENDIAN = ("BS", "BF")  # ends of Pillow's names for signed integers and floats with the high byte first
+_BITS = 258  # TIFF's BitsPerSample
 _SUBFILE = 254  # TIFF's NewSubfileType; bit 0 marks a reduced copy of another page
 
 
@@ -117,10 +119,13 @@ def hidden_values(image: Image.Image) -> str | None:
 
     Call it before decoding, after which Pillow no longer knows how the pixels were stored.
     """
-    if (";16" in _raw(image) or (_white(image) or 0) > 255) and image.mode not in WIDE:
+    wide = ";16" in _raw(image) or (_white(image) or 0) > 255 or _bits(image) > 8
+    if wide and image.mode not in (*WIDE, "F"):
         return "has 16 bits per colour, but 8 are read; save it as .npy or as 16-bit grey"
     if (count := samples(image)) > len(image.getbands()):
         return f"has {count} bands in one page; save them as .npy or as pages"
+    if _codec(image) == "libtiff" and _raw(image).endswith(_BIG_ENDIAN):  # which libtiff has turned already
+        return "is compressed with the high byte first, which Pillow turns twice; save it uncompressed or as .npy"
     return None
 
 
@@ -136,6 +141,11 @@ def scaled_values(image: Image.Image) -> str | None:
 def _raw(image: Image.Image) -> str:
     """Return how the pixels are stored, as Pillow calls it, such as "L;4"."""
     return next((part for tile in getattr(image, "tile", ()) for part in _texts(tile[3])), "")
+
+
+def _codec(image: Image.Image) -> str:
+    """Return the name of Pillow's decoder for an image, such as "libtiff" for compressed TIFF."""
+    return next((tile[0] for tile in getattr(image, "tile", ())), "")
 
 
 def _white(image: Image.Image) -> int | None:
@@ -160,6 +170,14 @@ def hidden_slices(description: object, depth: int, pages: int) -> str | None:
 def samples(image: Image.Image) -> int:
     """Return the bands of a page of a TIFF; 0 for other formats."""
     return getattr(image, "tag_v2", {}).get(_SAMPLES, 0)
+
+
+def _bits(image: Image.Image) -> int:
+    """Return the bits of a sample of a TIFF; 0 for other formats.
+
+    If each band lies in strips of its own, the raw mode that Pillow gives ("R") holds none of them.
+    """
+    return max(getattr(image, "tag_v2", {}).get(_BITS, ()), default=0)
 
 
 def _texts(args: object) -> list[str]:

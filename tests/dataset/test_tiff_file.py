@@ -85,6 +85,19 @@ def test_colours_of_16_bits_and_floats_are_read_as_they_are(tmp_path: Path) -> N
     assert (read_header(path).channels, read_header(path).bands) == (3, 4)
 
 
+def test_bands_apart_of_16_bits_and_compressed_files_with_the_high_byte_first(tmp_path: Path) -> None:
+    planes = {"photometric": "rgb", "planarconfig": "separate"}
+    close(read_image(saved(tmp_path / "a.tif", np.moveaxis(DEEP, 2, 0), **planes)), DEEP / 65535)
+    turned = {"byteorder": ">", "compression": "deflate"}
+    close(read_image(saved(tmp_path / "b.tif", FLOATS[..., 0], **turned)), FLOATS[..., :1])
+    signed = DEEP[..., 0].astype(np.int16)
+    close(
+        read_image(saved(tmp_path / "c.tif", signed, **turned), max_value=(0, 70000)), signed[..., None] / 70000 + 0.5
+    )
+    ids = (signed % 7).astype(np.int32)
+    assert np.array_equal(read_mask(saved(tmp_path / "d.tif", ids, **turned)), ids)
+
+
 def test_what_pillow_reads_truly_it_goes_on_reading(tmp_path: Path) -> None:
     grey = Image.fromarray(DEEP[..., 0])
     grey.save(tmp_path / "a.tif", save_all=True, append_images=[grey])
