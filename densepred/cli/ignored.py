@@ -136,6 +136,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
         "only processes that trainer.devices starts are restarted",
     ),
     ("trainer.timeout_s", _alone, ALONE),
+    ("trainer.sync_norm", _alone, "it is about batch norms of several processes; this job has one"),
     ("trainer.devices", _other_world, "torchrun or a scheduler has started the processes, and their number counts"),
     ("trainer.allow", _is("trainer.resume", None), "it names settings that may change with trainer.resume=RUN"),
     ("task.monitor", _not(_is("trainer.monitor", None)), "trainer.monitor replaces it"),

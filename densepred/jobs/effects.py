@@ -50,6 +50,17 @@ def without(
             yield from _patience(settings.trainer.patience, steps, interval)
 
 
+def of_crops(settings: TrainSettings, task: Task, provides: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence if every training crop counts as one with an object, so that none is drawn again."""
+    if not settings.data.foreground:
+        return
+    key = f"data.foreground={settings.data.foreground:g}: has no effect"
+    if task.codec.top_down:
+        yield f"{key}: this task trains on crops around single instances"
+    elif not {"semantic", "instances", "boxes"} & set(provides):
+        yield f"{key}: the dataset has neither class maps nor objects"
+
+
 def slower(settings: TrainSettings, model: Model) -> Iterator[str]:
     """Yield a sentence where a CUDA device computes far slower than it could; figures of `scripts/bench_gpu.py`."""
     if _on_cuda(model) and settings.trainer.precision == "fp32" and settings.trainer.deterministic:

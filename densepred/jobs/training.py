@@ -166,6 +166,8 @@ def _open(
         validation_images.show_training(log, train.info, loader.first(settings.trainer.pictures))
     for fact in effects.without(settings, task, model, fitter, len(loader), job.overrides):
         log.warn(fact)
+    for fact in effects.of_crops(settings, task, train.info.provides):
+        log.warn(fact)
 
 
 def _fit(

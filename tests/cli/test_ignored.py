@@ -33,6 +33,7 @@ def told(*words: str, name: str = "train") -> list[str]:
         (("scheduler.power=2", "trainer.max_minutes=1"), "the learning rate stays constant"),
         (("scheduler=cosine", "trainer.max_minutes=1"), "the learning rate stays constant"),
         (("trainer.max_restarts=2",), "only processes that trainer.devices starts"),
+        (("trainer.sync_norm=false",), "it is about batch norms of several processes"),
         (("trainer.allow=[seed]",), "trainer.resume=RUN"),
         (("task.monitor=miou", "trainer.monitor=accuracy"), "trainer.monitor replaces it"),
         (("sweep.columns=[miou]",), "the table of --multirun"),

@@ -173,7 +173,7 @@ def test_a_split_of_boxes_beside_one_of_masks_is_counted(tmp_path: Path) -> None
 def test_a_background_of_instances_is_counted(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write(tmp_path / f"in/images/{split}/a.png", picture((37, 45)))
-        write(tmp_path / f"in/instances/{split}/a.png", np.tile(np.uint16([0, 1001]), (37, 30))[:, :45])
+        write(tmp_path / f"in/instances/{split}/a.png", np.tile(np.array([0, 1001], np.uint16), (37, 23))[:, :45])
     words = ["dataset=instance_folder", f"dataset.root={tmp_path / 'in'}", "dataset.classes=[background,cell]"]
     report, _ = run([*words, "dataset.things=[0,1]", "dataset.divisor=1000"], tmp_path / "out", "coco")
     assert "2 instances of the background: COCO datasets leave them out" in report

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from densepred.cli import compose
 from densepred.encoder.plain import Plain
-from densepred.jobs import effects
+from densepred.jobs import effects, parts
 from densepred.ops.loss import banded, fused
 from tests import running
+from tests.conftest import composed
 
 
 def notices(folder: Path, *words: str) -> list[str]:
@@ -83,6 +85,25 @@ def test_typed_statistics_win_over_those_of_pretrained_weights(tmp_path: Path, m
     assert "dataset.mean=[0.1, 0.2, 0.3]: typed, so it replaces [0.5, 0.5, 0.5]" in found[0]
     weights = running.weights(tmp_path / "run")
     assert torch.equal(weights["mean"].flatten(), torch.tensor([0.1, 0.2, 0.3]))
+
+
+@pytest.mark.parametrize(
+    ("option", "provides", "told"),
+    [
+        ("pose", ("keypoints", "boxes"), "this task trains on crops around single instances"),
+        ("autoencoder", (), "the dataset has neither class maps nor objects"),
+        ("autoencoder", ("semantic",), None),
+    ],
+)
+def test_a_share_of_crops_with_objects_that_cannot_act(
+    option: str, provides: tuple[str, ...], told: str | None
+) -> None:
+    settings = compose.settings(composed(f"task={option}", "data.foreground=0.5"))
+    task = parts.build(settings.task, None, "task", info=parts.dataset(settings.dataset, "train").info)
+    found = list(effects.of_crops(settings, task, provides))
+    assert found == ([] if told is None else [f"data.foreground=0.5: has no effect: {told}"])
+    settings.data.foreground = 0.0
+    assert list(effects.of_crops(settings, task, provides)) == []
 
 
 def test_lengths_that_a_model_does_not_keep_above_0(tmp_path: Path) -> None:
