@@ -67,7 +67,7 @@ class Slurm(Processes):
         submit = _executor(self.settings["cluster"], self.folder, self.settings["max_timeouts"])
         submit.update_parameters(**self.parameters)
         submit.update_parameters(name=f"{self.folder.name}-{output.stem}")
-        job = submit.submit(Step(list(command), job_variables(), os.getcwd(), str(output.absolute())))
+        job = _submitted(submit, Step(list(command), job_variables(), os.getcwd(), str(output.absolute())))
         self.live.say(f"  submitted as {self.settings['cluster']} job {job.job_id}")
         if self.settings["cluster"] == "slurm":
             self._watch(job)
@@ -124,6 +124,20 @@ def _executor(cluster: str, folder: Path, timeouts: int) -> Any:
     except RuntimeError as error:
         raise UserError(
             f"hydra/launcher=slurm: {error}; type it where sbatch is, or {KEY}.cluster=local to try it here"
+        ) from error
+
+
+def _submitted(executor: Any, step: Step) -> Any:
+    """Submit a job. Raises UserError with the answer of sbatch if it refuses."""
+    from submitit.core.utils import FailedJobError
+
+    try:
+        return executor.submit(step)
+    except FailedJobError as error:
+        answer = "; ".join(line.removeprefix("sbatch: ").strip() for line in str(error).splitlines())
+        raise UserError(
+            f"hydra/launcher=slurm: sbatch refuses the job: {answer}; correct {KEY}.partition, account or qos, "
+            f"or type the command where Slurm answers; {KEY}.cluster=local tries it here"
         ) from error
 
 

@@ -119,6 +119,19 @@ def test_a_cluster_or_a_package_that_is_missing_is_named(tmp_path: Path, monkeyp
         slurm._executor("slurm", tmp_path, 1)
 
 
+def test_what_sbatch_answers_is_no_mistake_of_densepred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    for name in ("srun", "sbatch"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: tiny' >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    executor = slurm._executor("slurm", tmp_path / "jobs", 1)
+    with pytest.raises(
+        UserError, match=r"refuses the job: error: invalid partition specified: tiny; correct hydra\.lau"
+    ):
+        slurm._submitted(executor, slurm.Step(["true"], {}, str(tmp_path), str(tmp_path / "log")))
+
+
 def answers(*command: str) -> bool:
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
