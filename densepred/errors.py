@@ -253,7 +253,9 @@ def _told(error: RuntimeError, kind: type[UserError], sentence: str) -> UserErro
 
 
 def _unreadable(error: BaseException) -> str | None:
-    """Return the sentence for text that cannot be read, with the file if the error names it."""
+    """Return the sentence for a module that is missing, or text that cannot be read, with the file if it is named."""
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "densepred").startswith("densepred"):
+        return f"{error.name}: a Python module that an installed package needs is missing; pip install its package"
     if isinstance(error, UnicodeDecodeError):
         return f"a file is not text in UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":

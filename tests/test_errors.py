@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import resource
 from pathlib import Path
 
@@ -111,3 +112,12 @@ def test_a_name_that_is_no_utf_8_is_named() -> None:
     with pytest.raises(UnicodeEncodeError) as raised:
         "a\udcff.png".encode()
     assert str(classed(raised.value)) == "'a\\udcff.png': a name that is not UTF-8; rename the file or the folder"
+
+
+def test_a_missing_module_is_one_of_the_installation_unless_it_is_our_own() -> None:
+    with pytest.raises(ModuleNotFoundError) as raised:
+        importlib.import_module("absent_package.part")
+    assert str(classed(raised.value)).startswith("absent_package: a Python module that an installed package needs is")
+    with pytest.raises(ModuleNotFoundError) as raised:
+        importlib.import_module("densepred.absent")
+    assert classed(raised.value) is None
