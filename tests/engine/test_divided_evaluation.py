@@ -30,15 +30,21 @@ CPU = torch.device("cpu")
 Scores = dict[str, float | None]
 
 
+@cache
+def prepared(name: str) -> tuple[Any, Any, Any, Any]:
+    """Return the settings, the task, the model without its weights, and the transform."""
+    counts = f"dataset.counts={{train: 1, valid: {max(SIZES)}, test: 1}}"
+    cfg = compose.settings(composed(*TASKS[name], *SMALL, counts))
+    info = parts.dataset(cfg.dataset, "valid").info
+    return cfg, *meta.task_and_model(cfg, info), parts.pipeline(cfg.transform["valid"], info, "valid")
+
+
 @any_size()
 @torch.inference_mode()
 def scores(name: str, samples: int) -> Scores:
     """Score perfect outputs with noise, which depends on the image alone, so that no score is 0 or 1 by itself."""
-    counts = f"dataset.counts={{train: 1, valid: {samples}, test: 1}}"
-    cfg = compose.settings(composed(*TASKS[name], *SMALL, counts))
-    dataset = parts.dataset(cfg.dataset, "valid")
-    task, model = meta.task_and_model(cfg, dataset.info)
-    transform = parts.pipeline(cfg.transform["valid"], dataset.info, "valid")
+    cfg, task, model, transform = prepared(name)
+    dataset = parts.dataset({**cfg.dataset, "counts": {"train": 1, "valid": samples, "test": 1}}, "valid")
     metrics = task.new_metrics()
     for batch in parts.evaluation_loader(dataset, transform, task.codec, cfg.data, CPU):
         outputs = {}
@@ -78,6 +84,8 @@ def work(rank: int, world: int, port: int, path: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [2, 3])
 def test_scores_of_any_number_of_images_and_processes_are_those_of_one(tmp_path: Path, world: int) -> None:
+    for name in NOISE:
+        prepared(name)  # once for all processes
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
