@@ -1,4 +1,4 @@
-"""Tables of DeepLabCut's labels: CollectedData_<scorer>.csv beside the frames of each video."""
+"""Tables of DeepLabCut's labels: CollectedData_<scorer>.csv beside the frames of each video, or else its .h5."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from densepred.dataset import dlc_h5
 from densepred.dataset.facts import counted
 from densepred.dataset.file_names import normal
 from densepred.dataset.paths import Absent
@@ -67,12 +68,8 @@ def find(folder: Path, scorer: str | None) -> list[Table]:
     """Read the table of each video below a folder. Raises UserError if one has several, or Absent without any."""
     pattern = f"CollectedData_{scorer or '*'}"
     files = sorted(folder.glob(f"*/{pattern}.csv"))
-    alone = {path.parent for path in folder.glob(f"*/{pattern}.h5")} - {path.parent for path in files}
-    if alone:
-        raise UserError(
-            f"{min(alone)}: has its labels as .h5 alone, which may hold pickles and is not opened; write the .csv "
-            "beside it, as DeepLabCut does when labels are saved (in Python: pandas.read_hdf(H5).to_csv(CSV))"
-        )
+    named = {path.with_suffix("") for path in files}
+    files = sorted([*files, *(path for path in folder.glob(f"*/{pattern}.h5") if path.with_suffix("") not in named)])
     if not files:
         raise Absent(f"{folder}: holds no video folder with {pattern}.csv; set dataset.root to DeepLabCut's project")
     for first, second in pairwise(files):
@@ -82,13 +79,20 @@ def find(folder: Path, scorer: str | None) -> list[Table]:
     return [_read(path) for path in files]
 
 
-def _read(path: Path) -> Table:
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the cells of each line of a table, with its number."""
+    if path.suffix == ".h5":
+        return list(enumerate(dlc_h5.rows(path), 1))
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+            return [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as a table ({error}); save the labels again") from error
+
+
+def _read(path: Path) -> Table:
+    rows = _lines(path)
     head = {row[0]: row for _, row in rows[: len(HEADINGS)] if row and row[0] in HEADINGS}
     if not set(HEADINGS) - {"individuals"} <= head.keys():
         raise UserError(f"{path}: has no lines scorer, bodyparts and coords; save the labels again in DeepLabCut")

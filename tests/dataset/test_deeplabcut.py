@@ -94,13 +94,6 @@ def test_labels_of_two_people_are_chosen_by_name(tmp_path: Path) -> None:
     assert chosen[0].truth.need("keypoints")[0, 0].tolist() == [9, 9, 2]
 
 
-def test_a_table_that_is_only_h5_names_the_csv(tmp_path: Path) -> None:
-    table(labels(tmp_path), {"a.png": [1, 2, 3, 4]})
-    labels(tmp_path).rename(labels(tmp_path).with_suffix(".h5"))
-    with pytest.raises(UserError, match=r"\.h5 alone.*write the \.csv"):
-        DeepLabCut(str(tmp_path), splits=WHOLE)
-
-
 def test_an_error_of_another_dataset_names_the_option(tmp_path: Path) -> None:
     tree(tmp_path, "day1")
     with pytest.raises(UserError, match=r"looks like a project of DeepLabCut: type dataset=deeplabcut task=pose"):
