@@ -50,6 +50,12 @@ LOOSE = 18
 BANNED_NAMES = {"utils", "util", "common", "misc", "core", "helpers", "helper", "base", "lib", "tools", "manager"}
 OUTSIDE = {"os", "sys", "io", "pathlib", "subprocess", "shutil", "socket", "urllib", "pickle", "importlib", "ctypes"}
 LONGEST = 300
+LONGEST_READER = 80
+READERS = (
+    *("cvat", "darwin", "imagej", "label_studio", "labelme", "qupath", "supervisely", "via", "voc_detection", "yolo"),
+    *("ade20k", "deeplabcut", "hovernet", "mapillary", "oxford_pets", "pannuke", "pascal_context"),
+)
+"""Datasets of annotation programs and of published archives, each a reader on what its room shares."""
 
 
 def part(path: Path) -> str:
@@ -196,6 +202,13 @@ def test_files_are_short_and_named_by_what_they_hold(folder: str) -> None:
         assert path.parent.name not in BANNED_NAMES, path
         lines = len(path.read_text(encoding="utf-8").splitlines())
         assert lines <= LONGEST, f"{path} has {lines} lines"
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_readers_stay_short(name: str) -> None:
+    path = PACKAGE / "dataset" / f"{name}.py"
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST_READER, f"{path} has {lines} lines: move what other readers need to a module of its own"
 
 
 def test_the_command_line_starts_without_torch() -> None:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
 from densepred.dataset import coco, layouts, paths
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.coco_instances import OWN, CocoInstances
 from densepred.dataset.division import chosen_fold, tell_named
-from densepred.dataset.file_names import normal
-from densepred.dataset.image_file import EXTENSIONS, MAX_PIXELS
+from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.named_image import found_beside
 from densepred.dataset.records import Records
 from densepred.errors import Misfit, Notice, UserError, shown
 from densepred.nn import choose
 
-BY_OWN_NAME = "images found by the name of the annotation file, which gives none that is there"
+Found = TypeVar("Found", bound=Sized)
 
 SPLITS: Mapping[str, paths.Patterns | float] = {"train": "train", "valid": ("val", "valid"), "test": "test"}
 
@@ -70,6 +69,10 @@ class Annotated(CocoInstances):
     def gather(self, split: str) -> Records:
         """Return the images and objects of a split, or all of them if `splits` holds fractions."""
 
+    def records(self, path: Path) -> Records:
+        """Return records without images; messages name `path`, and files lie below the root."""
+        return Records(path, self._folder, self.max_pixels, self.exif != "stored")
+
     def known_classes(self) -> list[str] | None:
         """Return the classes that a file of the dataset lists; None if none does."""
         return None
@@ -86,6 +89,19 @@ class Annotated(CocoInstances):
         if name not in names and self.chosen(split):
             paths.tell_other(path, names, split, key)
         return path
+
+    def find_all(self, patterns: paths.Patterns, split: str, key: str) -> list[Path]:
+        """Return the file that `find` does, or several if there is one pattern and a star in it stands for folders."""
+        if not isinstance(patterns, str) or "*" not in patterns:
+            return [self.find(patterns, split, key)]
+        names = [""] if self._divided else paths.split_names(self._splits, split)
+        tried = [patterns.replace("{split}", name) for name in names]
+        return some(sorted(path for one in tried for path in self._folder.glob(one)), self._folder, " or ".join(tried))
+
+    def of_all_splits(self, path: Path, patterns: paths.Patterns) -> bool:
+        """Return True if one of the patterns, without the name of a split, is `path`."""
+        listed = [patterns] if isinstance(patterns, str) else patterns
+        return path in [paths.below(self._folder, one, "") for one in listed if "{split}" not in one]
 
     def chosen(self, split: str) -> bool:
         """Return True if `splits` gives a split other names than the usual ones."""
@@ -170,54 +186,14 @@ class Annotated(CocoInstances):
         return None
 
 
-def files_below(folder: Path, extension: str) -> list[Path]:
-    """Return the files with an extension below a folder, in the order of their names; hidden ones are left out."""
-    found = [path for path in folder.rglob("*") if path.suffix.lower() == extension and path.is_file()]
+def files_below(folder: Path, *extensions: str) -> list[Path]:
+    """Return the files with the extensions below a folder, in the order of their names; hidden ones are left out."""
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in extensions and path.is_file()]
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def count(value: object, where: object) -> int:
-    """Return a size in pixels, or raise UserError."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{where}: its height or width is {shown(value)}; give pixels above 0")
-    return value
-
-
-def beside(path: Path, name: object, root: Path) -> Path:
-    """Return the image that an annotation file names; see `found_beside`. Raises UserError if there is none."""
-    file = found_beside(path, name, root)
-    if file is None:
-        raise UserError(f"{path}: its image {shown(name)} is missing; put it beside the file, or correct the name")
-    return file
-
-
-def found_beside(path: Path, name: object, root: Path, folders: Sequence[Path] = ()) -> Path | None:
-    """Return the image that an annotation file names: relative to the file, or by its name in one of the folders.
-
-    None if there is none within `root`. Raises UserError for what is no name of a file.
-    """
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise UserError(f"{path}: names the image {shown(name)}; give a file name")
-    plain = PurePosixPath(normal(name))
-    tried = [
-        path.parent / plain,
-        *(folder / place for folder in (*folders, path.parent) for place in (plain, plain.name)),
-    ]
-    for file in (Path(os.path.normpath(one)) for one in tried):
-        if file.is_relative_to(root) and os.path.isfile(file):  # False, unlike Path, for names that are too long
-            return file
-    return None
-
-
-def own_image(path: Path, suffix: str, root: Path, folders: Sequence[Path] = ()) -> str | None:
-    """Return the name of the image that is called as its annotation file; None without one, or with several.
-
-    suffix: an extension that goes before others
-    """
-    ends = [suffix] if suffix.lower() in EXTENSIONS else []
-    for some in (ends, [*sorted(EXTENSIONS), *sorted(map(str.upper, EXTENSIONS))]):
-        names = (f"{path.stem}{end}" for end in some)
-        found = {file: file.name for name in names if (file := found_beside(path, name, root, folders)) is not None}
-        if found:
-            return next(iter(found.values())) if len(found) == 1 else None
-    return None
+def some(found: Found, place: Path, what: str) -> Found:
+    """Return the annotation files that were found, or raise Absent, with `what` the place lacks, for none."""
+    if not found:
+        raise paths.Absent(f"{place}: holds no {what}; check dataset.annotations and dataset.splits")
+    return found

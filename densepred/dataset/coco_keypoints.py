@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from densepred.contracts import Dataset
-from densepred.dataset import coco, coco_fields, coco_forms, orientation, paths, run_length, skeleton
+from densepred.dataset import coco, coco_fields, coco_forms, keypoint_box, orientation, paths, run_length, skeleton
 from densepred.dataset.coco import Entry, Record, Skip
 from densepred.dataset.coco_fields import Outline
 from densepred.dataset.division import chosen_fold
@@ -182,22 +182,13 @@ def _labelled(record: Record) -> bool:
 
 def _rebuilt(points: list[list[float]], segmentation: Outline, entry: Entry, where: str) -> list[float]:
     """Return the box around the keypoints, else around the mask, within the image. Raises Skip without either."""
-    box = _around(points)
+    box = keypoint_box.around(points)
     if box is None and segmentation is not None:
         box = run_length.box(run_length.encode(segmentation, entry.size, where))
     box = None if box is None else clipped(box, entry.size)
     if box is None:
         raise Skip("instances with neither box nor keypoints in the image")
     return box
-
-
-def _around(points: list[list[float]]) -> list[float] | None:
-    """Return the box of the pixels of the labelled keypoints; None if there are none."""
-    known = [point for point in points if point[2] > 0]
-    if not known:
-        return None
-    x, y = [point[0] for point in known], [point[1] for point in known]
-    return [min(x) - 0.5, min(y) - 0.5, max(x) + 0.5, max(y) + 0.5]
 
 
 def _unlabelled(

@@ -28,7 +28,12 @@ RUNS = re.compile(r"\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*", re.ASCII)
 
 
 def labels(root: Element, path: Path) -> tuple[list[str], dict[str, Colour]]:
-    """Return the labels that a file lists, in its order, without those of no area; and their colours."""
+    """Return the labels that a file lists, in its order, without those of no area; and their colours.
+
+    Raises UserError for a file of another program.
+    """
+    if root.tag != "annotations":
+        raise UserError(f"{path}: is no file of CVAT; export from CVAT as CVAT for images 1.1")
     found = [
         label
         for label in root.findall("meta/*/labels/label")

@@ -37,7 +37,7 @@ def images(root: Element, path: Path, folder: Path, told: Counter[str]) -> list[
     size = {name: root.findtext(f"meta/*/original_size/{name}") or "" for name in ("width", "height")}
     frames = {
         int(found[1]): Element("image", {"name": file.name, **size})
-        for file in sorted(folder.iterdir())
+        for file in sorted([*folder.iterdir(), *folder.glob("images/*")])  # of one task, or of one among several
         if file.suffix.lower() in EXTENSIONS and (found := NAME.fullmatch(file.stem))
     }
     if not frames:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from densepred.dataset import coco, darwin_shape, paths
-from densepred.dataset.annotated import Annotated, files_below
+from densepred.dataset import coco, darwin_shape
+from densepred.dataset.annotated import Annotated, files_below, some
 from densepred.dataset.records import Records
 from densepred.errors import UserError, shown
 
@@ -27,11 +27,10 @@ class Darwin(Annotated):
 
     def gather(self, split: str) -> Records:
         folder, images = self.find(self.annotations, split, "annotations"), self.find(self.images, split, "images")
-        records = Records(folder, self._folder, self.max_pixels, self.exif != "stored")
-        found = [(path, data) for path in files_below(folder, ".json") if _is_darwin(data := coco.read_json(path))]
-        if not found:
-            raise paths.Absent(f"{folder}: holds no Darwin JSON 2.0; check dataset.annotations and dataset.splits")
-        for path, data in found:
+        records = self.records(folder)
+        files = files_below(folder, ".json")
+        found = {path: data for path in files if _is_darwin(data := coco.read_json(path))}
+        for path, data in some(found, folder, "Darwin JSON 2.0").items():
             item = data["item"]
             if not isinstance(slots := item.get("slots") or [], list) or not all(
                 isinstance(one, dict) for one in slots
@@ -49,17 +48,17 @@ class Darwin(Annotated):
         return records
 
     def _objects(self, records: Records, image: int, path: Path, annotations: list[dict[str, Any]]) -> None:
-        size, name = records.size(image), path.relative_to(self._folder).as_posix()
+        size = records.size(image)
         layers = [one["raster_layer"] for one in annotations if isinstance(one.get("raster_layer"), dict)]
         masks = darwin_shape.Masks(layers, size, f"{path}: raster_layer")
         records.told["images without annotations, read as images without objects"] += not annotations
         for number, one in enumerate(annotations):
-            place, where = f"{name}, annotations[{number}]", f"{path}: annotations[{number}]"
+            place, where = records.place(path, f"annotations[{number}]"), f"{path}: annotations[{number}]"
             if "raster_layer" in one:  # the pixels of the masks
                 continue
             if (kind := next((kind for kind in darwin_shape.KINDS if kind in one), None)) is None:
                 other = next((kind for kind in darwin_shape.WITHOUT_AREA if kind in one), "unknown")
-                records.told[f"annotations of the type {other} left out, because they mark no area"] += 1
+                records.leave_out(f"annotations of the type {other}")
                 continue
             if not isinstance(one.get("name"), str) or not one["name"]:
                 raise UserError(f"{where}: its name is {shown(one.get('name'))}; give it a class")

@@ -5,14 +5,14 @@ Source: https://deeplabcut.github.io/DeepLabCut/docs/standardDeepLabCut_UserGuid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from densepred.dataset import dlc_table, layouts, paths
-from densepred.dataset.annotated import beside
+from densepred.dataset import dlc_table, keypoint_box, layouts, paths
 from densepred.dataset.coco import Choice
 from densepred.dataset.coco_keypoints import CocoKeypoints
 from densepred.dataset.division import chosen_fold
 from densepred.dataset.image_file import MAX_PIXELS
+from densepred.dataset.named_image import beside
 from densepred.dataset.records import Records
 from densepred.errors import UserError
 
@@ -22,6 +22,8 @@ ANIMAL = "animal"
 
 class DeepLabCut(CocoKeypoints):
     """`root` is the project. Every CollectedData_*.csv below `labels`, one per video, gives frames and keypoints.
+
+    Without it, the .h5 beside it does.
 
     All frames are divided by `splits`; `group` keeps frames of a video together. The box of an animal is that of its
     keypoints and `margin` pixels around it. Frames without a labelled keypoint have no animal.
@@ -71,19 +73,7 @@ class DeepLabCut(CocoKeypoints):
         for place, name, animals in table.rows():
             image = records.image(beside(table.path, name, records.folder))
             for animal, points in animals.items():
-                box = _around(list(points.values()), margin, records.size(image))
+                box = keypoint_box.with_margin(list(points.values()), margin, records.size(image))
                 joints = [(*points[part], 2) if part in points else (0, 0, 0) for part in parts]
                 flat = [value for joint in joints for value in joint]
                 records.add(image, ANIMAL, f"{place} {animal}".strip(), bbox=box, keypoints=flat)
-
-
-def _around(points: Sequence[tuple[float, float]], margin: float, size: tuple[int, int]) -> list[float]:
-    """Return COCO's box (left, top, width, height) of points (x, y) and a margin, within an image (height, width).
-
-    Points are centers of pixels; in COCO's boxes a pixel begins at its number.
-    """
-    low, high = list[float](), list[float]()
-    for values, end in zip(zip(*points, strict=True), (size[1], size[0]), strict=True):
-        low.append(min(max(min(values) + 0.5 - margin, 0), end))
-        high.append(min(max(max(values) + 0.5 + margin, 0), end))
-    return [*low, high[0] - low[0], high[1] - low[1]]

@@ -5,28 +5,23 @@ Source: https://warwick.ac.uk/fac/cross_fac/tia/data/hovernet/
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from densepred.contracts import Dataset
 from densepred.dataset import hovernet_file, nuclei_types, official, paths
-from densepred.dataset.facts import counted
 from densepred.dataset.image import from_array
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.listing import LeftOut, image_files
 from densepred.dataset.pairs import Pair
-from densepred.dataset.palette import default_palette
 from densepred.dataset.reader import Reader
-from densepred.errors import Notice
-from densepred.types import Frame, Info, Sample
+from densepred.types import Frame, Sample
 
 CONSEP = ("miscellaneous", "inflammatory", "healthy epithelial", "malignant epithelial", "fibroblast", "muscle")
 CONSEP += ("endothelial",)
 SPLITS = {"train": "Train", "valid": "Train", "test": "Test"}
 
 
-class HoverNet(Dataset):
+class HoverNet(official.OfficialPairs):
     """`labels` holds .mat files with `inst_map` and `type_map`; if it is absent, `patches` holds .npy files (H, W, 5).
 
     `types` names the types 1, 2, ...; equal names are one class. None: one class, and types are not read.
@@ -52,25 +47,17 @@ class HoverNet(Dataset):
             pattern = images if maps.is_dir() else patches
             place = official.there(paths.below(folder, pattern, name), remedy)
         if split == "test" and "{split}" not in pattern:
-            raise paths.Absent(
-                f"{place}: holds the images of training, too; name others by {{split}} in dataset.images"
-            )
+            fact = f"{place}: holds the images of training, too"
+            raise paths.Absent(f"{fact}; name others by {{split}} in dataset.images")
         left_out = LeftOut()
         pairs = [self._pair(file, place, maps) for file in image_files(place, left_out=left_out)]
         left_out.tell(place)
         official.complete(pairs, str(place))
-        _tell_lone(maps, pairs)
+        hovernet_file.tell_lone(maps, pairs)
         self.pairs = official.held_out(pairs, paths.known_splits(splits, SPLITS), split, held_out, seed)
         classes, self._classes = nuclei_types.numbered(("nucleus",) if types is None else types)
-        things = tuple(range(1, len(classes)))
-        self.info = Info(classes, things, default_palette(len(classes)), provides=nuclei_types.PROVIDED, exif="stored")
+        self.info = nuclei_types.info(classes, "stored")
         self._typed, self._read = types is not None, Reader(None, 3, max_pixels, "stored")
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def files(self) -> Sequence[Path]:
-        return [pair.image for pair in self.pairs]
 
     def identity(self, index: int) -> tuple[int | str | None, str]:
         return None, self.pairs[index].id
@@ -89,10 +76,3 @@ class HoverNet(Dataset):
     def _pair(self, file: Path, place: Path, maps: Path) -> Pair:
         name = file.relative_to(place).with_suffix("")
         return Pair(name.as_posix(), file, maps / f"{name}.mat" if maps.is_dir() else None)
-
-
-def _tell_lone(maps: Path, pairs: Sequence[Pair]) -> None:
-    """Issue a notice for labels without an image."""
-    if lone := sorted({*maps.rglob("*.mat")} - {pair.mask for pair in pairs}):
-        text = f"{maps}: {counted(len(lone), '.mat files')} left out for want of an image ({lone[0].name})"
-        warnings.warn(text, Notice, stacklevel=3)

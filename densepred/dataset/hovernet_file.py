@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from densepred.dataset import mat_map
+from densepred.dataset.facts import counted
 from densepred.dataset.image_file import load_npy
 from densepred.dataset.intensity import whole_bytes
 from densepred.dataset.pairs import Pair
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 
 COLOURS, INSTANCES, TYPES = slice(0, 3), 3, 4  # channels of a patch
 LISTS = (("inst_type", "inst_uid"), ("class", "id"))
@@ -60,3 +63,10 @@ def _patch(path: Path, needed: int, max_pixels: int) -> np.ndarray:
     if patch.ndim != 3 or patch.shape[2] not in (needed, TYPES + 1) or patch.dtype.kind not in "iuf":
         raise UserError(f"{path}: is {patch.dtype} {patch.shape}; (H, W, {needed}) numbers are expected; {TYPELESS}")
     return patch
+
+
+def tell_lone(maps: Path, pairs: Sequence[Pair]) -> None:
+    """Issue a notice for labels without an image."""
+    if lone := sorted({*maps.rglob("*.mat")} - {pair.mask for pair in pairs}):
+        text = f"{maps}: {counted(len(lone), '.mat files')} left out for want of an image ({lone[0].name})"
+        warnings.warn(text, Notice, stacklevel=3)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from densepred.dataset import paths, roi_file
-from densepred.dataset.annotated import Annotated, files_below
+from densepred.dataset import roi_file
+from densepred.dataset.annotated import Annotated, files_below, some
 from densepred.dataset.mask_runs import outlines
 from densepred.dataset.records import Records
 from densepred.dataset.stems import Stems
@@ -45,12 +45,9 @@ class ImageJ(Annotated):
         choose("dataset.label_by", self.label_by, ("none", "name", "group"))
         folder = self.find(self.annotations, split, "annotations")
         stems = Stems(self.find(self.images, split, "images"))
-        records = Records(folder, self._folder, self.max_pixels, self.exif != "stored")
-        files = sorted(files_below(folder, ".roi") + files_below(folder, ".zip"))
-        if not files:
-            raise paths.Absent(f"{folder}: holds no .roi or .zip; check dataset.annotations and dataset.splits")
+        records = self.records(folder)
         numbers = dict[Path, int]()
-        for path in files:
+        for path in some(files_below(folder, ".roi", ".zip"), folder, ".roi or .zip"):
             file = _image_of(path, folder, stems)
             if file is None:
                 records.lost.append((path, path.stem))
@@ -64,11 +61,11 @@ class ImageJ(Annotated):
     def _objects(self, records: Records, image: int, path: Path) -> None:
         for number, region in enumerate(roi_file.read(path)):
             if region.other is not None:
-                records.told[f"regions of the type {region.other} left out, because they mark no area"] += 1
+                records.leave_out(f"regions of the type {region.other}")
                 continue
             records.told["regions of later planes of a stack, read as regions of the image"] += region.plane
             label = {"none": UNNAMED, "name": region.name, "group": f"group {region.group}"}[self.label_by]
-            place = f"{path.relative_to(self._folder).as_posix()}, region {number} ({region.name})"
+            place = records.place(path, f"region {number} ({region.name})")
             outline = outlines(region.rings, records.size(image), f"{records.path}: {place}")
             records.add(image, label, place, segmentation=outline)
 

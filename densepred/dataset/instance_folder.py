@@ -13,7 +13,7 @@ import torch
 
 from densepred.dataset import instance_ids, nodata
 from densepred.dataset.facts import counted
-from densepred.dataset.id_map import annotate, read_ids, read_ids_void, separate_parts
+from densepred.dataset.id_map import PROVIDED, annotate, read_ids, read_ids_void, separate_parts
 from densepred.dataset.intensity import white_in
 from densepred.dataset.paired_folder import PairedFolder, Pairs
 from densepred.dataset.palette import default_palette, parse_palette
@@ -52,8 +52,7 @@ class InstanceFolder(PairedFolder):
         nodata.tell_in_labels([pair.mask for pair in train if pair.mask is not None], (0,))
         info = Info(provides=())
         if self.masks is not None:
-            provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore")
-            info = Info(names, self._ids.things, palette, provides=provides)
+            info = Info(names, self._ids.things, palette, provides=PROVIDED)
         self.info = self.with_statistics(info, train)
         self._read = Reader(None, self.info.reads, self.max_pixels, self.exif, white_in(self.info))
 

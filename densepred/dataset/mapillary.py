@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from densepred.dataset import class_lists, official, paths
-from densepred.dataset.id_map import annotate, read_ids
+from densepred.dataset.id_map import PROVIDED, annotate, read_ids
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import white
 from densepred.dataset.labels import Labels, number
+from densepred.dataset.mapillary_version import find_version, version_of
 from densepred.dataset.pairs import pair_folders
 from densepred.errors import UserError
-from densepred.nn import choose
 from densepred.types import Frame, Sample
 
 DIVISOR = 256  # an id in a map of instances is the label * 256 + the number of the instance
-VERSIONS = ("v1.2", "v2.0")
 SPLITS = {"train": "training", "valid": "validation", "test": "validation"}  # the labels of testing are not public
 
 
@@ -46,13 +45,8 @@ class Mapillary(official.OfficialMasks):
     ) -> None:
         folder, name = paths.dataset_root(root), paths.name_of_split(splits, SPLITS, split)
         version = version_of(version)
-        kind = "instances" if instances else "labels"
-        older = version == "v1.2"  # once without a folder of its own
         with official.recognised(folder, "mapillary"):
-            configs = [f"config_{version}.json", *(["config.json"] if older else [])]
-            places = [f"{{split}}/{version}/{kind}", *([f"{{split}}/{kind}"] if older else [])]
-            config = paths.find(root, configs, [name], "version")[0]
-            masks = paths.find(root, places, [name], "version")[0]
+            config, masks = find_version(root, version, name, "instances" if instances else "labels")
             pairs = pair_folders(official.there(folder / name / "images", "check dataset.splits"), masks)
         entries, things = class_lists.vistas(config)
         ids = number([entry.id for entry in entries], {entry.id for entry in entries if entry.ignore}, {})
@@ -62,9 +56,8 @@ class Mapillary(official.OfficialMasks):
         self._open(pairs, labels, tuple(entry.colour for entry in kept if entry.colour), max_pixels, bright)
         self._classes = np.array([ids[entry.id] for entry in entries])
         if instances:
-            provides = ("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore")
             numbers = tuple(sorted(ids[label] for label in things if not entries[label].ignore))
-            self.info = replace(self.info, things=numbers, provides=provides)
+            self.info = replace(self.info, things=numbers, provides=PROVIDED)
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
@@ -81,10 +74,3 @@ class Mapillary(official.OfficialMasks):
             text = f"holds the id {ids.max()}, of label {labels.max()}, but the configuration has {len(self._classes)}"
             raise UserError(f"{path}: {text}; check dataset.version")
         return self._classes[labels], np.zeros(len(ids), bool)
-
-
-def version_of(version: str | float) -> str:
-    """Return the word of a version, which may be typed as a number or without its v. Raises UserError."""
-    word = next((word for word in VERSIONS if str(version).removeprefix("v") == word[1:]), version)
-    choose("dataset.version", word, VERSIONS)
-    return str(word)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from densepred.dataset import id_map
+from densepred.dataset.palette import default_palette
 from densepred.errors import UserError
-from densepred.types import VOID, Annotation
+from densepred.types import VOID, Annotation, Info
 
-PROVIDED = ("semantic", "instances", "categories", "boxes", "areas", "crowd", "ignore")
 BACKGROUND = "background"
 
 
@@ -45,3 +45,9 @@ def numbered(names: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
     if not kinds or BACKGROUND in kinds:
         raise UserError(f"dataset.types: {texts}; give the name of each type from 1, without the background")
     return (BACKGROUND, *kinds), [kinds.index(name) + 1 for name in texts]
+
+
+def info(classes: Sequence[str], exif: str = "auto") -> Info:
+    """Return the description of a dataset of nuclei; class 0 is the background, all others are things."""
+    things = tuple(range(1, len(classes)))
+    return Info(tuple(classes), things, default_palette(len(classes)), provides=id_map.PROVIDED, exif=exif)

@@ -19,10 +19,20 @@ from densepred.errors import UserError, shown
 from densepred.types import Info, Sample
 
 
-class OfficialMasks(Dataset):
-    """A subclass finds the pairs of a split and calls `_open`. Masks lie as the pixels of the image files do."""
+class OfficialPairs(Dataset):
+    """Images with a file of labels each; a subclass finds the pairs of a split."""
 
     pairs: list[Pair]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def files(self) -> Sequence[Path]:
+        return [pair.image for pair in self.pairs]
+
+
+class OfficialMasks(OfficialPairs):
+    """A subclass finds the pairs of a split and calls `_open`. Masks lie as the pixels of the image files do."""
 
     def _open(
         self,
@@ -36,14 +46,8 @@ class OfficialMasks(Dataset):
         self.info = Info(classes=labels.classes, palette=palette, max_value=max_value, exif="stored")
         self._read = Reader(labels, 3, max_pixels, "stored", max_value)
 
-    def __len__(self) -> int:
-        return len(self.pairs)
-
     def images_line(self) -> str:
         return describe_files(self.files(), self.info, self._read.max_pixels)
-
-    def files(self) -> Sequence[Path]:
-        return [pair.image for pair in self.pairs]
 
     def __getitem__(self, index: int) -> Sample:
         return self._read(self.pairs[index])

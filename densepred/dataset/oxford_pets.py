@@ -6,9 +6,6 @@ Source: https://www.robots.ox.ac.uk/~vgg/data/pets/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-
-import torch
 
 from densepred.dataset import official, paths
 from densepred.dataset.class_tables import OXFORD_PETS
@@ -26,6 +23,7 @@ TARGETS = {
     "breed": ("background", *OXFORD_PETS),
     "trimap": ("pet", "background", "border"),
 }
+NUMBERED = {str(index): name for index, name in enumerate(OXFORD_PETS, 1)}
 SPLITS = {"train": "trainval", "valid": "trainval", "test": "test"}
 
 
@@ -58,9 +56,9 @@ class OxfordPets(official.OfficialMasks):
 
     def __getitem__(self, index: int) -> Sample:
         sample = super().__getitem__(index)
-        found = sample.truth.need("semantic")
-        painted = torch.where(found == 1, torch.tensor(self._kinds[index], dtype=torch.uint8), found)
-        return replace(sample, truth=replace(sample.truth, semantic=painted))
+        labels = sample.truth.need("semantic")
+        labels[labels == 1] = self._kinds[index]
+        return sample
 
     def _rows(self, name: str) -> dict[Pair, int]:
         """Return the pairs of a list, each with the class of its pet."""
@@ -74,8 +72,7 @@ class OxfordPets(official.OfficialMasks):
 
     def _kind(self, where: str, words: list[str]) -> int:
         breed, species = words[1:3] if len(words) == 4 else ("", "")
-        known = {str(index): name for index, name in enumerate(OXFORD_PETS, 1)}
-        if known.get(breed) != words[0].rpartition("_")[0] or species not in ("1", "2"):
+        if NUMBERED.get(breed) != words[0].rpartition("_")[0] or species not in ("1", "2"):
             form = "a name, its breed's number, 1 for a cat or 2 for a dog, and the number within the species"
             raise UserError(f"{where}: {shown(' '.join(words))} is not {form}; copy the list from the archive again")
         return {"species": int(species), "breed": int(breed)}.get(self._target, 1)

@@ -6,23 +6,18 @@ Source: https://warwick.ac.uk/fac/cross_fac/tia/data/pannuke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from densepred.contracts import Dataset
-from densepred.dataset import mat_map, nuclei_types, official, paths
+from densepred.dataset import mat_map, nuclei_types, official, pannuke_file, paths
 from densepred.dataset.image import from_array
-from densepred.dataset.image_file import MAX_PIXELS, check_pixels, map_npy
+from densepred.dataset.image_file import MAX_PIXELS, map_npy
 from densepred.dataset.intensity import whole_bytes
-from densepred.dataset.palette import default_palette
-from densepred.errors import UserError
-from densepred.types import Frame, Info, Sample
+from densepred.types import Frame, Sample
 
 TYPES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
 SPLITS = {"train": "fold1", "valid": "fold2", "test": "fold3"}
-NAMED = "'dataset.splits={train: fold1, valid: fold2, test: fold3}'"
-CHANNELS = 6  # of the masks: one map of instances per type, and the background
 
 
 class PanNuke(Dataset):
@@ -42,18 +37,10 @@ class PanNuke(Dataset):
     ) -> None:
         folder, self._fold = paths.dataset_root(root), paths.name_of_split(splits, SPLITS, split)
         with official.recognised(folder, "pannuke"):
-            self._images = _find(folder, self._fold, "images")
-            self._masks = _find(folder, self._fold, "masks")
-        images, masks = map_npy(self._images), map_npy(self._masks)
-        fits = images.ndim == 4 and images.shape[3] == 3 and masks.shape == (*images.shape[:3], CHANNELS)
-        if not fits or 0 in masks.shape or {images.dtype.kind, masks.dtype.kind} - {*"iuf"}:
-            text = f"is {images.dtype} {images.shape} and {self._masks.name} {masks.dtype} {masks.shape}"
-            raise UserError(f"{self._images}: {text}; give arrays (N, height, width, 3) and (N, height, width, 6)")
-        check_pixels(self._images, images.shape[1], images.shape[2], max_pixels)
-        self._count = len(images)
-        classes = (nuclei_types.BACKGROUND, *TYPES)
-        things = tuple(range(1, len(classes)))
-        self.info = Info(classes, things, default_palette(len(classes)), provides=nuclei_types.PROVIDED)
+            self._images = pannuke_file.find(folder, self._fold, "images")
+            self._masks = pannuke_file.find(folder, self._fold, "masks")
+        self._count = pannuke_file.count(self._images, self._masks, max_pixels)
+        self.info = nuclei_types.info((nuclei_types.BACKGROUND, *TYPES))
 
     def __len__(self) -> int:
         return self._count
@@ -74,15 +61,3 @@ class PanNuke(Dataset):
             first += int(layer.max())
         truth = nuclei_types.annotate(ids, types, range(1, len(TYPES) + 1), where)
         return Sample(image, truth, Frame(self.identity(index)[1], truth.size))
-
-
-def _find(root: Path, fold: str, kind: str) -> Path:
-    """Return the file of images or masks of a fold, or raise Absent."""
-    places = [*root.glob(f"*/{kind}/fold*"), *root.glob(f"*/*/{kind}/fold*")]
-    for folder in (root / fold, *(place for place in sorted(places) if place.name == fold), root / kind / fold):
-        if (path := folder / f"{kind}.npy").is_file():
-            return path
-    fact = f"{root}: holds no {kind}.npy of {fold}"
-    if names := sorted({place.name for place in places}):
-        raise paths.Unlisted(f"{fact}, only of {', '.join(names)}; add it, or name others, as by {NAMED}")
-    raise paths.Absent(f"{fact}; set dataset.root to the folder of the folds")

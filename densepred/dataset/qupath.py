@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from densepred.dataset import geojson_file, paths
-from densepred.dataset.annotated import Annotated, files_below
+from densepred.dataset import geojson_file
+from densepred.dataset.annotated import Annotated, files_below, some
 from densepred.dataset.geojson_file import Feature
 from densepred.dataset.mask_runs import outlines
 from densepred.dataset.records import Records
@@ -33,10 +33,9 @@ class QuPath(Annotated):
     def gather(self, split: str) -> Records:
         folder = self.find(self.annotations, split, "annotations")
         stems = Stems(self.find(self.images, split, "images"))
-        records = Records(folder, self._folder, self.max_pixels, self.exif != "stored")
-        found = {path: geojson_file.features(path, records.told) for path in files_below(folder, ".geojson")}
-        if not found:
-            raise paths.Absent(f"{folder}: holds no .geojson; check dataset.annotations and dataset.splits")
+        records = self.records(folder)
+        files = some(files_below(folder, ".geojson"), folder, ".geojson")
+        found = {path: geojson_file.features(path, records.told) for path in files}
         named = any(one.name for features in found.values() for one in features)
         for path, features in found.items():
             file = stems.find(path.relative_to(folder).with_suffix("").as_posix(), path)
@@ -52,10 +51,9 @@ class QuPath(Annotated):
         """Add the features of a file. Where some have a classification (`named`), those without one are left out."""
         for one in features:
             if named and one.name is None:
-                records.told["features without a classification left out, because others have one"] += 1
+                records.leave_out("features without a classification", "others have one")
                 continue
             if one.name is not None and one.colour is not None:
                 records.colours.setdefault(one.name, one.colour)
             outline = outlines(one.rings, records.size(image), f"{path}: {one.place}")
-            place = f"{path.relative_to(self._folder).as_posix()}, {one.place}"
-            records.add(image, one.name or UNNAMED, place, segmentation=outline)
+            records.add(image, one.name or UNNAMED, records.place(path, one.place), segmentation=outline)

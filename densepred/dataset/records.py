@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,19 @@ class Records:
         """Add an object of the class `label`; `place` names its file and its number there, and is unique."""
         self._objects.append({"id": place, "image_id": image, "label": label, **fields})
 
+    def list_classes(self, names: Sequence[str], colours: Mapping[str, Colour]) -> None:
+        """Add classes that an annotation file lists; the first file that gives one a colour counts."""
+        self.listed += [name for name in names if name not in self.listed]
+        self.colours = {**colours, **self.colours}
+
+    def place(self, path: Path, what: str) -> str:
+        """Return the place of an object, which is unique: its annotation file and its number there."""
+        return f"{path.relative_to(self.folder).as_posix()}, {what}"
+
+    def leave_out(self, what: str, why: str = "they mark no area") -> None:
+        """Count one of several things that are left out, such as "shapes of the type line"."""
+        self.told[f"{what} left out, because {why}"] += 1
+
     def labels(self) -> list[str]:
         """Return the classes that the files list; otherwise those of the objects, sorted."""
         return self.listed or sorted({record["label"] for record in self._objects})
@@ -120,3 +133,14 @@ class Records:
     def _tell(self) -> None:
         if facts := [counted(times, what) for what, times in self.told.most_common() if times]:
             warnings.warn(f"{self.path}: {'; '.join(facts)}", Notice, stacklevel=2)
+
+
+def size_given(height: object, width: object, where: object) -> tuple[int, int]:
+    """Return the size that an annotation file gives its image, or raise UserError if it is no size in pixels."""
+    return _pixels(height, where), _pixels(width, where)
+
+
+def _pixels(value: object, where: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{where}: its height or width is {shown(value)}; give pixels above 0")
+    return value

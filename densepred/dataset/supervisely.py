@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from densepred.dataset import coco, paths, supervisely_shape
-from densepred.dataset.annotated import Annotated, count, files_below
-from densepred.dataset.records import Records
+from densepred.dataset import coco, supervisely_shape
+from densepred.dataset.annotated import Annotated, files_below, some
+from densepred.dataset.records import Records, size_given
 from densepred.errors import UserError, shown
 
 FRACTIONS = "rectangles with fractions of pixels; type dataset.inclusive=false if their corners lie on edges of pixels"
@@ -32,19 +32,17 @@ class Supervisely(Annotated):
 
     def gather(self, split: str) -> Records:
         folder = self.find(self.annotations, split, "annotations")
-        records = Records(folder, self._folder, self.max_pixels, self.exif != "stored")
+        records = self.records(folder)
         meta = self._folder / "meta.json"
         if meta.is_file():
-            records.listed, records.colours = supervisely_shape.classes(coco.read_json(meta), meta)
+            records.list_classes(*supervisely_shape.classes(coco.read_json(meta), meta))
         found = [path for path in files_below(folder, ".json") if path.parent.name == "ann"]
-        if not found:
-            raise paths.Absent(f"{folder}: holds no ann/*.json; check dataset.annotations and dataset.splits")
-        for path in found:
+        for path in some(found, folder, "ann/*.json"):
             data = coco.read_json(path)
             if not isinstance(data, dict) or not isinstance(data.get("objects"), list):
                 raise UserError(f"{path}: lists no objects; export the project again in Supervisely's format")
             size = data["size"] if isinstance(data.get("size"), dict) else {}
-            given = (count(size.get("height"), path), count(size.get("width"), path))
+            given = size_given(size.get("height"), size.get("width"), path)
             image = self.add_image(records, path, path.stem, [path.parent.parent / "img"], given)
             if image is not None:
                 self._objects(records, image, path, data["objects"])
@@ -55,13 +53,12 @@ class Supervisely(Annotated):
     def _objects(self, records: Records, image: int, path: Path, figures: list[Any]) -> None:
         records.told["images without figures, read as images without objects"] += not figures
         for number, figure in enumerate(figures):
-            place = f"{path.relative_to(self._folder).as_posix()}, objects[{number}]"
-            where = f"{path}: objects[{number}]"
+            place, where = records.place(path, f"objects[{number}]"), f"{path}: objects[{number}]"
             if not isinstance(figure, dict) or not isinstance(figure.get("classTitle"), str):
                 raise UserError(f"{where}: has no classTitle; give it one")
             kind = figure.get("geometryType")
             if kind not in supervisely_shape.KINDS:
-                records.told[f"figures of the type {shown(kind)} left out, because they mark no area"] += 1
+                records.leave_out(f"figures of the type {shown(kind)}")
                 continue
             found = supervisely_shape.fields(kind, figure, records.size(image), self.inclusive, where)
             if self.inclusive and any(value % 1 for value in found.get("bbox", ())):

@@ -32,7 +32,7 @@ class Via(Annotated):
         path = self.find(self.annotations, split, "annotations")
         found = [(entry, entry["regions"]) for _, entry in via_file.read(path)]
         name = self._name([region["region_attributes"] for _, regions in found for region in regions])
-        records = Records(path, self._folder, self.max_pixels, self.exif != "stored")
+        records = self.records(path)
         for entry, regions in found:
             image = self.add_image(records, path, entry.get("filename"), [self._folder / "images"])
             if image is None:
@@ -42,7 +42,7 @@ class Via(Annotated):
                 place = f"{entry['filename']}, regions[{number}]"
                 shape = region["shape_attributes"]
                 if shape.get("name") in OPEN:
-                    records.told[f"regions of the shape {shape['name']} left out, because they have no area"] += 1
+                    records.leave_out(f"regions of the shape {shape['name']}", "they have no area")
                     continue
                 label = UNNAMED if name is None else _label(region["region_attributes"].get(name), f"{path}: {place}")
                 records.add(image, label, place, **outline.region(shape, f"{path}: {place}"))

@@ -34,14 +34,7 @@ class Yolo(Annotated):
     option: ClassVar[str] = "yolo"
     usual: ClassVar[str] = ALONE
 
-    data: str | Sequence[str] = (
-        "data.yaml",
-        "dataset.yaml",
-        "obj.data",
-        "obj.names",
-        "classes.txt",
-        "train/_darknet.labels",
-    )
+    data: str | Sequence[str] = yolo_file.USUAL
 
     def known_classes(self) -> list[str] | None:
         return self._described().names
@@ -52,7 +45,7 @@ class Yolo(Annotated):
         if self.split == split == "train" and not self._divided:
             used = (described.named(paths.split_names(self._splits, one))[:1] for one in self._splits)
             described.tell_unused(name for names in used for name in names)
-        records = Records(described.path, self._folder, self.max_pixels, self.exif != "stored")
+        records = self.records(described.path)
         labels = [yolo_file.label_file(file, self._folder) for file in files]
         missing = sum(not label.is_file() for label in labels)
         if missing == len(files):
@@ -75,18 +68,10 @@ class Yolo(Annotated):
     def _objects(self, records: Records, image: int, path: Path, names: list[str]) -> Counter[tuple[int, bool]]:
         """Add the objects of an image. Return how many have each number of coordinates, and may be keypoints."""
         kinds = Counter[tuple[int, bool]]()
-        height, width = records.size(image)
         for number, (kind, values) in yolo_file.rows(path):
-            place = f"{path.relative_to(self._folder).as_posix()}, line {number}"
             if kind >= len(names):
                 raise UserError(f"{path}: line {number}: {shown(kind)} is none of the {len(names)} classes; correct it")
-            if len(values) == yolo_file.BOX:
-                x, y, w, h = values
-                box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
-                records.add(image, names[kind], place, bbox=box)
-                kinds[yolo_file.BOX, False] += 1
-            else:
-                points = [value * (height if index % 2 else width) for index, value in enumerate(values)]
-                records.add(image, names[kind], place, segmentation=[points])
-                kinds[len(values), yolo_file.like_keypoints(values)] += 1
+            found = yolo_file.fields(values, records.size(image))
+            records.add(image, names[kind], records.place(path, f"line {number}"), **found)
+            kinds[len(values), "bbox" not in found and yolo_file.like_keypoints(values)] += 1
         return kinds

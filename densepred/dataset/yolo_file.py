@@ -20,6 +20,8 @@ from densepred.errors import Notice, UserError, shown
 
 LARGEST = 1 << 24
 """Bytes of a file that is read."""
+USUAL = ("data.yaml", "dataset.yaml", "obj.data", "obj.names", "classes.txt", "train/_darknet.labels")
+"""Files that list the classes."""
 BOX, TRIANGLE, ROUNDING = 4, 6, 0.01
 FORM = "`class x y width height`, or `class x y x y x y ...` for a polygon, as fractions of the image"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -203,6 +205,15 @@ def rows(path: Path) -> Iterator[tuple[int, tuple[int, list[float]]]]:
         if not all(-ROUNDING <= value <= 1 + ROUNDING for value in values):
             raise UserError(f"{path}: line {number}: {shown(line)} lies outside 0 to 1; write {FORM}")
         yield number, (int(float(kind)), values)
+
+
+def fields(values: Sequence[float], size: tuple[int, int]) -> dict[str, Any]:
+    """Return box or polygon of an object, whose numbers are fractions of an image; size: its height and width."""
+    height, width = size
+    if len(values) == BOX:
+        x, y, w, h = values
+        return {"bbox": [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]}
+    return {"segmentation": [[value * (height if index % 2 else width) for index, value in enumerate(values)]]}
 
 
 def like_keypoints(values: Sequence[float]) -> bool:

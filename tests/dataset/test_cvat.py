@@ -230,3 +230,13 @@ def test_a_folder_of_a_video_is_recognised(tmp_path: Path) -> None:
     video(tmp_path, track(at(0, **box(2, 3))))
     with pytest.raises(UserError, match=r"CVAT's XML: type dataset=cvat "):
         Folder(str(tmp_path))
+
+
+def test_a_star_reads_the_videos_of_several_tasks(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        video(tmp_path / name, track(at(0, **box(2, 3)), at(1, outside=1, **box(2, 3))), frames=2)
+    data = Cvat(str(tmp_path), annotations="*/annotations.xml", splits={"train": 1.0})
+    assert [data.identity(i)[1] for i in range(len(data))] == [
+        f"{name}/images/frame_{i:06d}" for name in ("one", "two") for i in range(2)
+    ]
+    assert [0 if (found := data[i].truth.categories) is None else len(found) for i in range(4)] == [1, 0, 1, 0]
