@@ -19,6 +19,7 @@ from densepred.contracts import Dataset
 from densepred.dataset import coco, coco_fields, coco_forms, orientation, paths, run_length
 from densepred.dataset.coco import Entry, Id, Record, Skip
 from densepred.dataset.division import chosen_fold
+from densepred.dataset.facts import counted
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.image_header import describe_files, white
 from densepred.dataset.reader import Reader
@@ -90,7 +91,7 @@ class CocoInstances(Dataset):
         if not categories:
             raise UserError(f"{self.path}: lists no category but the background; add the categories")
         self._classes = {id: index for index, id in enumerate(categories, 1)} | dict.fromkeys(own, 0)
-        self.index = coco.Index(file, self._instance, self.usual)
+        self.index = coco.Index(file, self._instance, ALONE)
         self.info = Info(
             classes=(BACKGROUND[0], *(record["name"] for record in categories.values())),
             things=tuple(range(1, len(categories) + 1)),
@@ -128,6 +129,9 @@ class CocoInstances(Dataset):
 
     def _provided(self, classes: int) -> tuple[str, ...]:
         if self.index.changed[ALONE] and self.index.changed[ALONE] == self.index.kept:
+            if self.usual != ALONE:  # the form of the files has no masks
+                text = f"{counted(self.index.kept, 'boxes')} without a mask, and none with one"
+                warnings.warn(f"{self.path}: {text}: only tasks of boxes can be trained", Notice, stacklevel=2)
             return BOXES
         if classes <= MAX_CLASSES:
             return ("semantic", *BOXES, *MASKS)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from densepred.errors import in_shell
+from densepred.inspection.chart import pixels
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from densepred.inspection.override import typed
@@ -25,19 +26,13 @@ SPLITS = "'dataset.splits={train: 0.8, valid: 0.2}'"
 """Divides one folder or file of annotations at random, by names."""
 
 
-def counts(found: Sequence[Facts], classes: int) -> torch.Tensor:
-    """Return the pixels of each class in each image with a class map, (N, K) int64."""
-    rows = [one.pixels for one in found if one.void is not None and one.error is None]
-    return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), classes)
-
-
 def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]], node: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield the faults of the class maps of all splits.
 
     node: of the dataset
     """
-    division = _division(node)
-    tables = {split: counts(found, len(names)) for split, found in splits.items()}
+    division = divided(node)
+    tables = {split: pixels(found, len(names)) for split, found in splits.items()}
     tables = {split: table for split, table in tables.items() if len(table)}
     for split in tables:
         yield from void(split, splits[split], "label_map" in node)
@@ -49,7 +44,7 @@ def findings(names: Sequence[str], splits: Mapping[str, Sequence[Facts]], node: 
         yield from imbalance(names, tables["train"])
 
 
-def _division(node: Mapping[str, Any]) -> tuple[str, str]:
+def divided(node: Mapping[str, Any]) -> tuple[str, str]:
     """Return how to divide the images at random in words, and the override; none if splits have files of their own."""
     if any(isinstance(share, float) for share in (node.get("splits") or {}).values()):
         return "divide the folder with another seed", typed("dataset.seed", int(node.get("seed") or 0) + 1)

@@ -22,6 +22,10 @@ class Objects:
     hidden: int = 0  # objects of which more than HIDDEN lies under others
     twice: int = 0  # objects of the class and nearly of the box of an earlier one
     stray: int = 0  # instances with a labelled keypoint more than one pixel outside of their box
+    classes: tuple[int, ...] = ()  # objects of each class
+    keypoints: tuple[int, ...] = ()  # instances in which each keypoint is labelled
+    visible: tuple[int, ...] = ()  # instances in which each keypoint is not hidden
+    posed: int = 0  # instances with a labelled keypoint
 
 
 @dataclass(slots=True)

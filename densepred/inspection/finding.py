@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 LEVELS = ("error", "warning", "note")
@@ -35,6 +35,24 @@ class Finding:
         if not self.partners:
             del out["partners"]
         return out
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Return equal facts of several splits or files once, with the names of all: "train, valid: ...".
+
+    Those with samples stay apart, because a name of a sample may stand in several splits.
+    """
+    found, places = list[Finding](), dict[tuple[str, ...], int]()
+    for one in findings:
+        name, colon, text = one.fact.partition(": ")
+        key = (one.level, one.kind, text if colon else one.fact, one.remedy, one.override)
+        if one.samples or places.setdefault(key, len(found)) == len(found):
+            found.append(one)
+            continue
+        first = found[places[key]]
+        fact = f"{', '.join(dict.fromkeys((*first.splits, name)))}: {text}" if colon else one.fact
+        found[places[key]] = replace(first, fact=fact)
+    return found
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from densepred.contracts import Dataset
 from densepred.errors import UserError, in_shell
-from densepred.inspection import classes, duplicates, heads, images, machine, objects, unusable
+from densepred.inspection import classes, counted, duplicates, heads, images, machine, objects, unusable
+from densepred.inspection.chart import PIXELS, VISIBLE, Chart, charts
 from densepred.inspection.coarse import COMPARED
 from densepred.inspection.facts import Facts
-from densepred.inspection.finding import Finding, worst_first
+from densepred.inspection.finding import Finding, merged, worst_first
 from densepred.inspection.report import Report
 from densepred.inspection.scan import Scan, map_with_progress
 from densepred.inspection.splits import Built, built
@@ -37,20 +38,21 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
     }
     facts = {split: map_with_progress(scan, range(len(data[split])), split, count) for split, scan in scans.items()}
     names = [] if first is None else list(first.info.classes)
+    drawn = [] if first is None else charts(first.info, facts, settings.for_task)
     findings = [
         *found.findings,
         *_misnamed(found.node),
         *_shared(data, settings.data.allow_overlap),
         *_per_split(found, facts, settings, _conversion(words)),
         *heads.findings(facts.get("train", ()), codecs),
-        *classes.findings(names, facts, found.node),
+        *_counted(drawn, names, facts, found.node),
         *duplicates.findings(facts, found.node),
         *(() if first is None else _mirrored(first)),
         *(() if first is None or settings.for_task is None else _unfit(settings.for_task, first.info)),
     ]
     summaries = {split: images.summary(rows) for split, rows in facts.items()}
     info = None if first is None else first.info
-    return Report(worst_first(findings), summaries, names, _shares(names, facts), facts, found.table, info)
+    return Report(worst_first(merged(findings)), summaries, names, drawn, facts, found.table, info)
 
 
 def _conversion(words: Sequence[str]) -> str:
@@ -89,15 +91,15 @@ def _shared(data: Mapping[str, Dataset], allowed: bool) -> Iterator[Finding]:
             yield Finding("error", "shared_files", fact, remedy)
 
 
-def _shares(names: list[str], facts: Mapping[str, list[Facts]]) -> dict[str, list[float]]:
-    found = {}
-    for split, rows in facts.items():
-        table = classes.counts(rows, len(names)).sum(0).tolist()
-        void = sum(one.void or 0 for one in rows)
-        total = sum(table) + void
-        if total:
-            found[split] = [value / total for value in [*table, void]]
-    return found
+def _counted(
+    drawn: Sequence[Chart], names: Sequence[str], facts: Mapping[str, list[Facts]], node: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Yield the faults of classes and keypoints: of class maps, or of counts of objects."""
+    for chart in drawn:
+        if chart.of == PIXELS:
+            yield from classes.findings(names, facts, node)
+        elif chart.of != VISIBLE:
+            yield from counted.findings(chart, classes.divided(node))
 
 
 def _unfit(task: str, info: Info) -> Iterator[Finding]:

@@ -21,12 +21,18 @@ TINY = 16
 """Pixels below which an object is tiny: a square of four by four."""
 
 
-def measure(truth: Annotation) -> Objects:
-    """Count the objects of one image, and those with a fault."""
+def measure(truth: Annotation, classes: int) -> Objects:
+    """Count the objects of one image, per class and keypoint, and those with a fault."""
     if truth.boxes is None and truth.instances is None and truth.keypoints is None:
         return Objects()
     keep = torch.ones(truth.count, dtype=torch.bool) if truth.crowd is None else ~truth.crowd
     found = Objects(int(keep.sum()))
+    if truth.categories is not None:
+        found.classes = tuple(torch.bincount(truth.categories[keep].long(), minlength=classes).tolist())
+    if truth.keypoints is not None:
+        seen = truth.keypoints[keep][..., 2]
+        labelled, found.visible = seen > 0, tuple((seen > 1).sum(0).tolist())
+        found.keypoints, found.posed = tuple(labelled.sum(0).tolist()), int(labelled.any(1).sum())
     areas = None
     if truth.instances is not None:
         numbers = torch.bincount(truth.instances.flatten().long(), minlength=truth.count + 1)

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from densepred.inspection import machine
+from densepred.inspection.chart import KEYPOINTS, OBJECTS, PIXELS, VISIBLE, Chart
 from densepred.inspection.finding import LEVELS, Finding
 from densepred.inspection.report import Report
 from densepred.output import many
@@ -42,7 +43,7 @@ def page(report: Report, title: str) -> str:
     }
     body = [f"<h1>{escape(title)}</h1>", _counts(report), _splits(report)]
     body += [_section(one, pictures) for one in report.findings]
-    body += [_classes(report)] if report.shares else []
+    body += [_chart(chart, report) for chart in report.charts]
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>"
@@ -138,20 +139,32 @@ def _shown(one: Finding, pictures: dict[str, dict[str, bytes]]) -> list[tuple[st
     return shown[:PICTURES]
 
 
-def _classes(report: Report) -> str:
+TITLES = {
+    PIXELS: "Share of the pixels per class",
+    OBJECTS: "Objects per class, and their share",
+    KEYPOINTS: "Labelled keypoints: instances with each, and their share",
+    VISIBLE: "Visible keypoints: instances with each, and their share",
+}
+
+
+def _chart(chart: Chart, report: Report) -> str:
     """Return a table of bars; the longest one fills its column."""
-    most = max(max(row) for row in report.shares.values()) or 1.0
+    shares = {split: chart.shares(split) for split in chart.totals}
+    most = max(max(row) for row in shares.values()) or 1.0
     palette = report.info.palette if report.info is not None else ()
-    head = "".join(f'<th colspan="2">{split}' for split in report.shares)
+    head = "".join(f'<th colspan="2">{split}' for split in shares)
     rows = ""
-    for index, name in enumerate([*report.classes, "void"]):
+    for index, name in enumerate(chart.names):
         cells = "".join(
-            f'<td>{row[index]:.2%}<td class="track"><div class="bar" style="width:{row[index] / most * 9:.2f}em"></div>'
-            for row in report.shares.values()
+            f"<td>{'' if chart.of == PIXELS else f'{chart.counts[split][index]}, '}{row[index]:.2%}"
+            f'<td class="track"><div class="bar" style="width:{row[index] / most * 9:.2f}em"></div>'
+            for split, row in shares.items()
         )
-        rows += f"<tr><th>{_swatch(palette[index]) if index < len(palette) else ''}{escape(name)}{cells}</tr>"
-    table = f'<div class="wide"><table><tr><th>class{head}</tr>{rows}</table></div>'
-    return f"<h2>Share of the pixels per class</h2>{table}"
+        colour = chart.colours[index] if index < len(chart.colours) else len(palette)
+        rows += f"<tr><th>{_swatch(palette[colour]) if colour < len(palette) else ''}{escape(name)}{cells}</tr>"
+    first = "keypoint" if chart.of in (KEYPOINTS, VISIBLE) else "class"
+    table = f'<div class="wide"><table><tr><th>{first}{head}</tr>{rows}</table></div>'
+    return f"<h2>{TITLES[chart.of]}</h2>{table}"
 
 
 def _swatch(colour: Sequence[int]) -> str:

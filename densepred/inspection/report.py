@@ -8,6 +8,7 @@ from typing import Any
 
 from densepred import output
 from densepred.inspection import machine
+from densepred.inspection.chart import KEYPOINTS, OBJECTS, PIXELS, VISIBLE, Chart
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding
 from densepred.output import many
@@ -22,12 +23,12 @@ MOST = 12
 
 @dataclass(slots=True)
 class Report:
-    """Results of one inspection. `shares` has one row per split: the share of each class, void last."""
+    """Results of one inspection. `charts` are the counts of pixels, objects and keypoints."""
 
     findings: list[Finding]
     splits: dict[str, dict[str, Any]]
     classes: list[str]
-    shares: dict[str, list[float]]
+    charts: Sequence[Chart]
     facts: dict[str, list[Facts]]
     table: dict[str, Any] | None = None  # the classes.json that masks in colours need
     info: Info | None = None
@@ -37,7 +38,7 @@ class Report:
         return {
             "splits": self.splits,
             "classes": self.classes,
-            "shares": self.shares,
+            "charts": [chart.to_json() for chart in self.charts],
             "classes_json": self.table,
             "batch": self.batch,
             "findings": [one.to_json() for one in self.findings],
@@ -52,16 +53,27 @@ def _stride(row: Mapping[str, Any]) -> list[str]:
     return [f"         predict at stride {row['stride']} or finer: a perfect model scores mean IoU {scores}"]
 
 
-def _shares(names: Sequence[str], shares: Sequence[float] | None) -> list[str]:
-    """Return the line on the pixels of the classes, the most frequent first; [] without class maps."""
-    if shares is None:
+WORDS = {
+    PIXELS: ("classes", "a pixel"),
+    OBJECTS: ("objects", "an object"),
+    KEYPOINTS: ("keypoints labelled:", "a label"),
+    VISIBLE: ("keypoints visible:", "a visible one"),
+}
+"""Beginning of the line of a chart, and what an entry may be without."""
+
+
+def _shares(chart: Chart, split: str) -> list[str]:
+    """Return the line on the counts of a split, the most frequent first; [] if it has none."""
+    if split not in chart.totals:
         return []
-    rows = sorted(zip([*names, "void"], shares, strict=True), key=lambda row: -row[1])
-    kept = [f"{output.name(name)} {share:.1%}" for name, share in rows if share > 0]
-    absent = sum(share == 0 for share in shares[:-1])
+    rows = sorted(zip(chart.names, chart.counts[split], chart.shares(split), strict=True), key=lambda row: -row[1])
+    form = "{0} {1} ({2:.1%})" if chart.of == OBJECTS else "{0} {2:.1%}"
+    kept = [form.format(output.name(name), count, share) for name, count, share in rows if count]
+    absent = sum(not count for name, count, _ in rows if (chart.of, name) != (PIXELS, "void"))
+    word, what = WORDS[chart.of]
     more = [f"{len(kept) - MOST} more"] if len(kept) > MOST else []
-    gone = [f"{absent} without a pixel"] if absent else []
-    return [f"         classes {', '.join([*kept[:MOST], *more, *gone])}"]
+    gone = [f"{absent} without {what}"] if absent else []
+    return [f"         {word} {', '.join([*kept[:MOST], *more, *gone])}"]
 
 
 def text(report: Report) -> str:
@@ -77,7 +89,7 @@ def text(report: Report) -> str:
         lines += [f"  {split:<6} {many(row['images'], 'image')}{bad},{objects} sizes {sizes}"]
         depths = " and ".join(row["depths"])
         lines += [f"         {depths}, channels {row['channels']}, mean {row['mean']}, std {row['std']}"]
-        lines += _shares(report.classes, report.shares.get(split))
+        lines += [line for chart in report.charts for line in _shares(chart, split)]
         lines += [f"         suggested crop {row['crop']}"] if row["crop"] else []
         lines += _stride(row)
     lines += [f"  {machine.line(report.batch)}"] if report.batch else []

@@ -73,7 +73,7 @@ class Scan:
             mean=tuple(image.mean((1, 2)).tolist()),
             square=tuple(image.square().mean((1, 2)).tolist()),
             hash=perceptual_hash(grey) if float(image.std()) >= FLAT else None,
-            objects=objects.measure(sample.truth),
+            objects=objects.measure(sample.truth, len(self.data.info.classes)),
             lost=heads.count(self.codecs, sample.truth),
             thumbnail=jpeg(image) if self.thumbnails else None,
         )

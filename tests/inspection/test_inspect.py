@@ -120,7 +120,7 @@ def test_thumbnails_are_those_of_the_split_of_the_finding() -> None:
     found = [Finding("note", "k", f"{split}: sizes differ", "r", ("b",)) for split in ("valid", "train")]
     row = {"images": 1, "objects": None, "sizes": {}, "depths": [], "channels": [], "mean": [], "std": []}
     rows = {split: {**row, "crop": None, "stride": None} for split in facts}
-    shown = re.findall(r"base64,([^\"]+)", page.page(report.Report(found, rows, [], {}, facts), "t"))
+    shown = re.findall(r"base64,([^\"]+)", page.page(report.Report(found, rows, [], [], facts), "t"))
     assert [base64.b64decode(one) for one in shown] == [b"bright", b"dark"]
 
 
