@@ -12,7 +12,7 @@ from densepred.dataset import paths
 
 @dataclass(frozen=True, slots=True)
 class Subsets:
-    """The `images` of a file, whose subsets have names of `splits`, or other words for them."""
+    """The `images` of a file, in subsets with names of `splits` or other words for them."""
 
     path: Path
     images: Sequence[Element]
@@ -44,7 +44,7 @@ class Subsets:
             paths.tell_other(self.path, names, f"{split} from {' and '.join(sorted(own))}", "subsets")
 
     def unused(self) -> int:
-        """Return the number of images whose subset belongs to no split."""
+        """Return the number of images of subsets that belong to no split."""
         used = set[str]().union(*(self.names(split) for split in self.splits))
         return sum(_subset(image) not in used for image in self.images)
 

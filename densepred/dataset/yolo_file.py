@@ -208,7 +208,7 @@ def rows(path: Path) -> Iterator[tuple[int, tuple[int, list[float]]]]:
 
 
 def fields(values: Sequence[float], size: tuple[int, int]) -> dict[str, Any]:
-    """Return box or polygon of an object, whose numbers are fractions of an image; size: its height and width."""
+    """Return box or polygon of an object from fractions of an image; size: its height and width."""
     height, width = size
     if len(values) == BOX:
         x, y, w, h = values

@@ -1,4 +1,4 @@
-"""What a dataset holds of each class and each keypoint, per split: pixels, objects, labelled keypoints."""
+"""Counts of a dataset per class, keypoint and split: pixels, objects, labelled keypoints."""
 
 from __future__ import annotations
 

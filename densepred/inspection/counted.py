@@ -17,13 +17,14 @@ LIKELY = 3.0
 WORST = 3
 
 
-def findings(chart: Chart, division: tuple[str, str]) -> Iterator[Finding]:
+def findings(chart: Chart, division: tuple[str, str], lacking: bool = True) -> Iterator[Finding]:
     """Yield the faults of a chart of objects or keypoints.
 
     division: how to divide the images at random in words, and the override
+    lacking: tell what a split lacks; False where class maps tell it too
     """
     joints = chart.of == KEYPOINTS
-    for split in chart.totals:
+    for split in chart.totals if lacking else ():
         yield from _missing(chart, split, division)
     if "train" in chart.totals:
         for other in [split for split in chart.totals if split != "train"]:

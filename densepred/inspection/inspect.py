@@ -10,7 +10,7 @@ from typing import Any
 from densepred.contracts import Dataset
 from densepred.errors import UserError, in_shell
 from densepred.inspection import classes, counted, duplicates, heads, images, machine, objects, unusable
-from densepred.inspection.chart import PIXELS, VISIBLE, Chart, charts
+from densepred.inspection.chart import KEYPOINTS, PIXELS, VISIBLE, Chart, charts
 from densepred.inspection.coarse import COMPARED
 from densepred.inspection.facts import Facts
 from densepred.inspection.finding import Finding, merged, worst_first
@@ -95,11 +95,12 @@ def _counted(
     drawn: Sequence[Chart], names: Sequence[str], facts: Mapping[str, list[Facts]], node: Mapping[str, Any]
 ) -> Iterator[Finding]:
     """Yield the faults of classes and keypoints: of class maps, or of counts of objects."""
+    mapped = any(chart.of == PIXELS for chart in drawn)
     for chart in drawn:
         if chart.of == PIXELS:
             yield from classes.findings(names, facts, node)
         elif chart.of != VISIBLE:
-            yield from counted.findings(chart, classes.divided(node))
+            yield from counted.findings(chart, classes.divided(node), not mapped or chart.of == KEYPOINTS)
 
 
 def _unfit(task: str, info: Info) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ TINY = 16
 """Pixels below which an object is tiny: a square of four by four."""
 
 
-def measure(truth: Annotation, classes: int) -> Objects:
+def measure(truth: Annotation, classes: int = 0) -> Objects:
     """Count the objects of one image, per class and keypoint, and those with a fault."""
     if truth.boxes is None and truth.instances is None and truth.keypoints is None:
         return Objects()

@@ -28,6 +28,7 @@ KINDS = (
     "nifti",
 )
 """Folders of results."""
+SPLITS = ("train", "valid", "test")
 
 
 def runs_of(ckpt: object) -> list[str]:
@@ -43,11 +44,20 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
         source = expand(settings.input)
         found = images(source, expand(settings.output))
         return source, found if settings.all_files else without_companions(found, source, settings.ckpt)
+    from densepred.dataset.paths import split_word
     from densepred.rundir import splits
     from densepred.weights.header import find_weights
 
-    run = find_weights(runs_of(settings.ckpt)[0]).parent
-    root, names = splits.files(run, settings.split)
+    run, split = find_weights(runs_of(settings.ckpt)[0]).parent, split_word(settings.split)
+    record = splits.read(run)
+    if record is not None and split not in record.splits and split in SPLITS:
+        from densepred.results import own_split
+
+        moved = None if settings.input is None else expand(settings.input)
+        record = own_split.found(runs_of(settings.ckpt)[0], run, split, moved, settings.max_pixels)
+        root, names = Path(record.root), own_split.names(record, split)
+    else:
+        root, names = splits.files(run, split)
     source = expand(settings.input) if settings.input is not None else root
     files = [source / name for name in names]
     if missing := [file for file in files if not file.is_file()]:
@@ -55,23 +65,22 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
             f"split={settings.split}: {len(missing)} of {len(files)} images of {run / splits.FILE} are gone, such as "
             f"{missing[0]}; put them back, or type input=ROOT if the dataset was moved"
         )
-    _tell_trained(settings, run)
+    if record is not None:
+        _tell_trained(settings, record, split)
     return source, files
 
 
-def _tell_trained(settings: Any, run: Path) -> None:
-    """Issue a notice for each further run of an ensemble that was trained on images of the first one's split."""
-    from densepred.dataset.paths import split_word
+def _tell_trained(settings: Any, record: Any, split: str) -> None:
+    """Issue a notice for each further run of an ensemble that was trained on images of a split of the record."""
     from densepred.hub import zoo
     from densepred.rundir import splits
     from densepred.weights.header import find_weights
 
-    found, split = splits.read(run), split_word(settings.split)
     for one in [one for one in runs_of(settings.ckpt)[1:] if not zoo.is_name(one)]:
         before = splits.read(find_weights(one).parent)
-        if found is None or before is None:
+        if before is None:
             continue
-        for fact in splits.trained_on(before, splits.Record(found.root, {split: found.splits[split]})):
+        for fact in splits.trained_on(before, splits.Record(record.root, {split: record.splits[split]})):
             text = f"split={settings.split}: {fact} by {one}; predictions of them look better than those of new images"
             warnings.warn(text, Notice, stacklevel=3)
 

@@ -82,7 +82,7 @@ def test_the_distance_by_chance_is_that_of_drawn_splits(sizes: tuple[int, int]) 
     assert np.mean(expected) == pytest.approx(np.mean(drawn_distances), rel=0.08)
 
 
-def test_equal_facts_of_splits_are_told_once_with_all_names() -> None:
+def test_equal_facts_of_splits_stand_once_with_all_names() -> None:
     same = [Finding("note", "k", f"{split}: no mask", "r") for split in ("train", "valid")]
     other = Finding("note", "k", "test: no image", "r")
     sampled = [Finding("note", "s", f"{split}: tiny", "r", ("a",)) for split in ("train", "valid")]

@@ -69,3 +69,29 @@ def test_a_folder_named_by_a_number_is_found(home: Path) -> None:
     assert code == 2
     assert err.count("\n") == 1
     assert "~nobody_here is the home of no user" in err
+
+
+def test_test_images_that_a_run_did_not_record_are_those_of_its_dataset(home: Path) -> None:
+    root = home / "own"
+    for split, count in (("train", 4), ("val", 2), ("test", 3)):
+        for number in range(count):
+            write(root / f"images/{split}/{number}.png", RANDOM.integers(0, 256, (16, 16, 3), np.uint8))
+            write(root / f"masks/{split}/{number}.png", RANDOM.integers(0, 2, (16, 16), np.uint8))
+    words = [word for word in WORDS if not word.startswith(("dataset.images", "dataset.masks", "dataset.root"))]
+    code, _, err = forked.run("train", *words, "dataset.root=own", "hydra.run.dir=run", folder=home)
+    assert code == 0, err
+    assert "test" not in json.loads((home / "run/splits.json").read_text())["splits"]
+    code, out, err = forked.run("predict", "ckpt=../run", "split=test", "output=out", folder=home / "here")
+    assert code == 0, err
+    assert out.startswith("3 of 3 images predicted")
+    assert f"did not record it; 3 images of its dataset are predicted, below {root}" in err
+    root.rename(home / "moved")
+    code, out, err = forked.run(
+        "predict", "ckpt=../run", "split=test", "output=moved", "input=../moved", folder=home / "here"
+    )
+    assert code == 0, err
+    assert out.startswith("3 of 3 images predicted")
+    code, _, err = forked.run("predict", "ckpt=../run", "split=test", "output=gone", folder=home / "here")
+    assert code == 2
+    assert "run/splits.json has train, valid, and of its dataset " in err
+    assert err.rstrip().endswith("or give input=FOLDER")
