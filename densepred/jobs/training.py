@@ -142,7 +142,8 @@ def _record(job: TrainingJob, prepared: Prepared, folder: Path, resume: bool, lo
     if distributed.is_main():
         if record is not None:
             _record_splits(record, folder, settings, resume, log)
-        log.loggers = parts.loggers(settings.logger, folder, provenance.flatten(job.written))
+        with secrets.hidden_in_arguments():
+            log.loggers = parts.loggers(settings.logger, folder, provenance.flatten(job.written))
     return record
 
 

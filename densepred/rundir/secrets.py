@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,3 +209,14 @@ def typed_again(source: str, words: Sequence[str], typed: Sequence[str]) -> list
         if not any(key == hidden or key.startswith(f"{hidden}.") for key in keys):
             raise UserError(f"{source}: {hidden} held a secret, which is not recorded; type {hidden}=... again")
     return kept
+
+
+@contextmanager
+def hidden_in_arguments() -> Iterator[None]:
+    """Hide secrets in `sys.argv`: packages of loggers record the words of the command beside the settings."""
+    before = sys.argv
+    sys.argv = [output.without_secrets(word) for word in before]
+    try:
+        yield
+    finally:
+        sys.argv = before

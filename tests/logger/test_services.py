@@ -12,12 +12,14 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
+from densepred import output
 from densepred.engine.trainer import NonFinite
 from densepred.errors import UserError
 from densepred.jobs import training
 from densepred.logger.mlflow import Mlflow
 from densepred.logger.wandb import WeightsAndBiases
 from densepred.process.stop import Stopped
+from densepred.rundir import secrets
 from tests import forked, running
 
 SMALL = ("encoder.widths=[4,8]", "dataset.size=[16,16]", "dataset.counts={train: 4, valid: 2, test: 1}")
@@ -112,3 +114,14 @@ def test_loggers_get_how_a_run_ended(
     with contextlib.suppress(OSError):
         training.work(running.bare_job(tmp_path / "run"))
     logger.close.assert_called_once_with(ended)
+
+
+def test_packages_see_no_secrets_in_the_words_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They record sys.argv by themselves."""
+    monkeypatch.setattr(output, "_secrets", set())
+    output.keep_secret("pass1234word")
+    words = ["densepred-train", "logger.mlflow.uri=http://u:pass1234word@host"]
+    monkeypatch.setattr(sys, "argv", words)
+    with secrets.hidden_in_arguments():
+        assert sys.argv == ["densepred-train", "logger.mlflow.uri=http://u:<redacted>@host"]
+    assert sys.argv is words
