@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from densepred import predict
 from densepred.cli import compose
 from densepred.contracts import Codec, Model
+from densepred.engine import tta
 from densepred.engine.amp import Precision
 from densepred.errors import UserError
+from densepred.jobs import parts
 from densepred.loss.mse import MeanSquaredError
 from densepred.predictor import Predictor
 from densepred.task import Task
@@ -132,6 +134,14 @@ def test_sizes_of_the_image_are_averaged_on_the_grid_of_a_coarse_head(size: tupl
 def test_sizes_and_windows_of_coarse_heads_are_refused(options: dict[str, object], word: str) -> None:
     with pytest.raises(UserError, match=f"{word}: head box has a stride above 1; leave it out, or type flip=true"):
         averaged((16, 24), **options)
+
+
+def test_sizes_of_heads_of_lengths_are_refused_before_an_image_is_read() -> None:
+    settings = compose.settings(composed("task=detection_center"))
+    task = parts.build(settings.task, None, "task", info=parts.dataset(settings.dataset, "train").info)
+    with pytest.raises(UserError, match="scales: head .* cannot be averaged over sizes of the image"):
+        tta.require(task, None, resized=True)
+    tta.require(task, 64, resized=False)
 
 
 @pytest.mark.parametrize("word", ["scales=[0.5,1.0]", "tile=16"])

@@ -32,16 +32,21 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def image_name(task: dict[str, Any], folder: Path, where: str) -> str:
-    """Return the name of a task's image in `folder`, without the beginning of an upload if it is there so."""
+    """Return the path of a task's image below `folder`; if it is not there, its name without the beginning of uploads.
+
+    The longest end of the task's path that is there counts: equal names may stand in several folders.
+    """
     data = task.get("data")
     names = [value for value in data.values() if isinstance(value, str)] if isinstance(data, dict) else []
     if len(names) > 1 and isinstance(data, dict) and isinstance(data.get("image"), str):
         names = [data["image"]]
     if len(names) != 1:
         raise UserError(f"{where}: its data are {shown(data)}; give the image under `image`")
-    name = re.split(r"[/\\=]", unquote(names[0]))[-1]
-    plain = UPLOAD.sub("", name)
-    return plain if plain != name and not os.path.isfile(folder / name) else name
+    parts = [part for part in re.split(r"[/\\=]", unquote(names[0])) if part not in ("", ".", "..")] or [""]
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    if found := next((end for end in ends if "\0" not in end and os.path.isfile(folder / end)), None):
+        return found
+    return UPLOAD.sub("", parts[-1])
 
 
 def labelled(results: object) -> list[Any]:

@@ -27,6 +27,8 @@ def require(task: Task, tile: int | None, resized: bool) -> None:
     possible = levels == 1 or not resized if tile is None else task.codec.windowed and not resized
     if coarse and not possible:
         raise UserError(f"{word}: head {coarse[0]} has a stride above 1; leave it out, or type flip=true alone")
+    if resized and type(task.codec).unscale is Codec.unscale:
+        task.codec.unscale({}, 1.0)  # refuses lengths, of which it knows nothing
 
 
 def strips(

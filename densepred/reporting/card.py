@@ -12,6 +12,7 @@ from densepred.reporting.text import table
 from densepred.weights import header as header_
 
 UNKNOWN = "not stated"
+UNSCORED = "This file holds no scores; those of the best validation are in `best.safetensors` of a run."
 PIPELINES = {"detection": "object-detection", "pose": "keypoint-detection", "openpose": "keypoint-detection"}
 PIPELINES |= {"autoencoder": "image-feature-extraction"}
 """Hugging Face's name of a task, by the beginning of ours; all others segment images."""
@@ -22,7 +23,8 @@ def card(weights: Path, license: str | None, data_license: str | None, repositor
 
     repository: USER/NAME at Hugging Face, from which the command in the card then loads the weights
 
-    Scores are those in the header, of the best validation. Raises UserError if the file is not one of densepred.
+    Scores are those in the header, of the best validation; other weights of a run have none. Raises UserError if the
+    file is not one of densepred.
     """
     header = header_.read_header(weights)
     info, options = header["info"], header_.options(header)
@@ -48,8 +50,8 @@ def card(weights: Path, license: str | None, data_license: str | None, repositor
         table(["what", "value"], [[key, str(value)] for key, value in _model(weights, header, options).items()]),
         "## Data",
         table(["what", "value"], [[key, str(value)] for key, value in _data(info, dataset, header).items()]),
-        f"## Metrics\n\nBest validation, at step {header.get('step', UNKNOWN)}.",
-        table(["metric", "value"], [[key, value] for key, value in metrics.items()]) if metrics else UNKNOWN,
+        f"## Metrics\n\n{'Best validation, at' if metrics else 'Weights of'} step {header.get('step', UNKNOWN)}.",
+        table(["metric", "value"], [[key, value] for key, value in metrics.items()]) if metrics else UNSCORED,
         "## Licence",
         table(["of", "licence"], [["weights", license or UNKNOWN], ["training data", data_license or UNKNOWN]]),
         "## Use",

@@ -72,6 +72,19 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         LabelStudio(str(tmp_path))
 
 
+def test_images_of_one_name_in_several_folders_are_told_apart(tmp_path: Path) -> None:
+    names = ("a.png", "b/a.png", "c/d/a.png")
+    for name in names:
+        write(tmp_path / "images" / name, picture(SIZE))
+    tasks = [task(number, name, result("rectanglelabels", "cat", **BOX)) for number, name in enumerate(names)]
+    tasks[1]["data"]["image"] = "/data/local-files/?d=images%2Fb%2Fa.png"
+    (tmp_path / "train.json").write_text(json.dumps(tasks))
+    assert LabelStudio(str(tmp_path)).files() == [tmp_path / "images" / name for name in names]
+    (tmp_path / "images/b/a.png").unlink()
+    with pytest.raises(UserError, match="its file is that of image 1 too"):
+        LabelStudio(str(tmp_path))
+
+
 def test_tasks_without_an_annotation_are_counted_and_skipped_ones_left_out(tmp_path: Path) -> None:
     tasks = [task(number, f"{number}.png", result("rectanglelabels", "cat", **BOX)) for number in range(4)]
     for number in range(4):

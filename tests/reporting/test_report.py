@@ -224,6 +224,9 @@ def test_the_card_holds_data_scores_and_licences_and_is_not_replaced_unasked(tmp
     assert text.count("| step |") == 1  # a fact of the model, no score
     with pytest.raises(UserError, match=r"README\.md: exists already; type overwrite=true"):
         report.report(composed(*words, name="report"))
+    other = ("card=true", f"ckpt={tmp_path / 'last.safetensors'}", f"output={tmp_path / 'last.md'}")
+    assert report.report(composed(*other, name="report")) == 0
+    assert "Weights of step 1.\n\nThis file holds no scores" in (tmp_path / "last.md").read_text()
 
 
 def test_ticks_are_round_and_inside() -> None:
