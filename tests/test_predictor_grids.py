@@ -139,7 +139,7 @@ def test_sizes_and_windows_of_coarse_heads_are_refused(options: dict[str, object
 def test_sizes_of_heads_of_lengths_are_refused_before_an_image_is_read() -> None:
     settings = compose.settings(composed("task=detection_center"))
     task = parts.build(settings.task, None, "task", info=parts.dataset(settings.dataset, "train").info)
-    with pytest.raises(UserError, match="scales: head .* cannot be averaged over sizes of the image"):
+    with pytest.raises(UserError, match=r"scales: head .* cannot be averaged over sizes of the image"):
         tta.require(task, None, resized=True)
     tta.require(task, 64, resized=False)
 
