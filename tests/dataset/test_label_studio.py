@@ -72,7 +72,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         LabelStudio(str(tmp_path))
 
 
-def test_images_of_one_name_in_several_folders_are_told_apart(tmp_path: Path) -> None:
+def test_images_of_one_name_in_several_folders_are_each_found(tmp_path: Path) -> None:
     names = ("a.png", "b/a.png", "c/d/a.png")
     for name in names:
         write(tmp_path / "images" / name, picture(SIZE))
