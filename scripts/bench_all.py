@@ -28,6 +28,7 @@ BENCHMARKS: tuple[tuple[str, ...], ...] = (
     ("bench_confusion.py",),
     ("bench_coco.py",),
     ("bench_cache.py",),
+    ("bench_jpeg.py",),
     ("bench_loss.py", "--quick", "--threads", "1"),
     ("bench_digest.py",),
     ("bench_checkpoint.py",),

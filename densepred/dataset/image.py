@@ -4,7 +4,7 @@ Channels of each mode, unless `channels` is given:
 1, L, LA -> 1 channel; RGB, P, RGBA, CMYK, YCbCr and the like -> 3 (alpha is dropped); 8 bits stay uint8;
 integers of more bits are divided by `max_value` and floats must lie in [0, 1], both float32; pages of a TIFF are
 channels. So an image of uint8 is one of 0..255, any other one of 0..1: `intensity` decides its scale, once.
-Pillow decodes all that it reads as it is; `raster` has the others.
+Pillow decodes all that it reads as it is, or simplejpeg to the same bytes; `raster` has the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from densepred.dataset import image_layout, nodata
+from densepred.dataset import image_layout, jpeg_file, nodata
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, hidden_slices, hidden_values, opened, pages, unmapped
 from densepred.dataset.intensity import Channels, White, fit, pick, unit, white_in
 from densepred.dataset.raster import open_raster
@@ -81,7 +81,8 @@ def read_stored(
         empty = nodata.declared(path) if image.format == "TIFF" else None
         void = None
         if len(found) == 1:
-            values = _decode(image, path, channels, max_value, empty)
+            exact = jpeg_file.decoded(image, path)
+            values = _decode(image, path, channels, max_value, empty) if exact is None else exact
             void = _missing(image, empty)
         else:
             layers, holes = zip(*[_page(image, index, path, max_value, empty) for index in found], strict=True)
