@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from densepred.contracts import Dataset
+from densepred.dataset import unnamed
 from densepred.errors import UserError, in_shell
 from densepred.inspection import classes, counted, duplicates, heads, images, machine, objects, unusable
 from densepred.inspection.chart import KEYPOINTS, PIXELS, VISIBLE, Chart, charts
@@ -52,7 +53,8 @@ def inspect(settings: CheckSettings, words: Sequence[str] = ()) -> Report:
     ]
     summaries = {split: images.summary(rows) for split, rows in facts.items()}
     info = None if first is None else first.info
-    return Report(worst_first(merged(findings)), summaries, names, drawn, facts, found.table, info)
+    nameless = unnamed.remedy(names, found.node)
+    return Report(worst_first(merged(findings)), summaries, names, drawn, facts, found.table, info, nameless)
 
 
 def _conversion(words: Sequence[str]) -> str:

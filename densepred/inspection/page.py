@@ -80,7 +80,8 @@ def _splits(report: Report) -> str:
         "crop",
         *(("stride",) if strided else ()),
     )
-    batch = f"<p>{escape(machine.line(report.batch))}</p>" if report.batch else ""
+    batch = f"<p>{escape(report.unnamed)}</p>" if report.unnamed else ""
+    batch += f"<p>{escape(machine.line(report.batch))}</p>" if report.batch else ""
     return f'<div class="wide"><table><tr>{"".join(f"<th>{name}" for name in names)}</tr>{rows}</table></div>{batch}'
 
 

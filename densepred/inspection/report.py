@@ -32,12 +32,14 @@ class Report:
     facts: dict[str, list[Facts]]
     table: dict[str, Any] | None = None  # the classes.json that masks in colours need
     info: Info | None = None
+    unnamed: str = ""  # how to give names to classes without any
     batch: dict[str, Any] | None = None  # the largest one that fits this machine, and what it follows from
 
     def to_json(self) -> dict[str, Any]:
         return {
             "splits": self.splits,
             "classes": self.classes,
+            "unnamed": self.unnamed,
             "charts": [chart.to_json() for chart in self.charts],
             "classes_json": self.table,
             "batch": self.batch,
@@ -92,6 +94,7 @@ def text(report: Report) -> str:
         lines += [line for chart in report.charts for line in _shares(chart, split)]
         lines += [f"         suggested crop {row['crop']}"] if row["crop"] else []
         lines += _stride(row)
+    lines += [f"  {report.unnamed}"] if report.unnamed else []
     lines += [f"  {machine.line(report.batch)}"] if report.batch else []
     for one in report.findings:
         lines += ["", f"{one.level}: {one.kind}: {one.fact}"]

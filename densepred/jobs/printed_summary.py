@@ -13,6 +13,7 @@ import torch
 from densepred import distributed
 from densepred.cli.typed import config_dirs
 from densepred.contracts import ClosedForm, Dataset, Decoder, Encoder, Model
+from densepred.dataset import unnamed
 from densepred.errors import UserError
 from densepred.home import from_here, typed
 from densepred.loader.loaders import TrainingLoader
@@ -67,6 +68,7 @@ def opening(
         "data": f"{choices['dataset']}, {held}",
         "images": images_line(train),
         **({"classes": f"{len(classes)}: {console.few(classes, 60)}"} if classes else {}),
+        **({"names": nameless} if (nameless := unnamed.remedy(classes, settings.dataset)) else {}),
         "device": f"{distributed.world()} x {device.type}, {threads}, {trainer.precision}",
         "length": length,
         "run": from_here(folder),

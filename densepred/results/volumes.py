@@ -60,8 +60,8 @@ def predict(
     Raises UserError for settings that mean nothing here, or if no volume can be predicted.
     """
     _check(settings)
+    model = load(settings)  # first: without a checkpoint nothing is known of its volumes
     plane = _plane(settings)
-    model = load(settings)
     work = cases(files, source, model.info.channels)
     claim(output, source, settings)
     options = OverlaySettings(settings.overlay, settings.threshold, settings.probabilities, settings.uncertainty)

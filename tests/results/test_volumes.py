@@ -104,3 +104,9 @@ def test_settings_without_meaning_are_refused(run: Path, tmp_path: Path) -> None
     write(tmp_path / "imagesTr/b.png", picture())
     with pytest.warns(Notice, match="left out 2 volumes of NIfTI; give each volume by itself, input=FILE"):
         assert predicted(run, tmp_path / "imagesTr", tmp_path / "out") == 0
+
+
+def test_a_missing_checkpoint_is_named_before_what_it_would_tell(tmp_path: Path) -> None:
+    save(tmp_path, "a")
+    with pytest.raises(UserError, match=r"nowhere: no such file or folder; give a run folder"):
+        predicted(tmp_path / "nowhere", tmp_path / "imagesTr", tmp_path / "out")
