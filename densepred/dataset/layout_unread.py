@@ -66,6 +66,13 @@ def _csv(tree: Tree) -> bool:
     return any(re.search(rb"xmin\W+ymin\W+xmax\W+ymax", line) for line in lines)
 
 
+def _makesense(tree: Tree) -> bool:
+    """Look for a table of boxes without a heading: label, four numbers, the image, its width and height."""
+    names = [name for name in tree.files if name.lower().endswith(".csv")][:SEVERAL]
+    lines = (tree.beginning(name, 4096).split(b"\n", 1)[0].strip() for name in names)
+    return any(re.fullmatch(rb"[^,]*(,-?\d+(\.\d+)?){4},[^,]+\.\w+,\d+,\d+", line) for line in lines)
+
+
 FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
     (_brushes, "Label Studio's export of brushes as PNG files", "as JSON, and type dataset=label_studio"),
     (
@@ -129,6 +136,21 @@ FORMS: tuple[tuple[Callable[[Tree], bool], str, str], ...] = (
         lambda tree: tree.any(r"(.*/)?mpii_human_pose_v1_u12_\d\.mat"),
         "MPII's MATLAB file",
         "it as HRNet's JSON (annot/train.json, annot/valid.json, which HRNet and MMPose offer), and type dataset=mpii",
+    ),
+    (
+        _json(b'"datasetId"', b'"annotations"', b'"coordinates"'),
+        "Dataloop's JSON",
+        f"as COCO (in Python: dtlpy.Converter().convert_dataset(dataset, to_format='coco', local_path='NEW')), {COCO}",
+    ),
+    (
+        _json(b'"task_id"', b'"response"', b'"annotations"'),
+        "tasks of Scale AI",
+        f"as COCO by a converter of your choice, for Scale writes its own JSON alone, {COCO}",
+    ),
+    (
+        _makesense,
+        "Make Sense's CSV of boxes",
+        "the boxes as files in VOC XML format (Actions, Export Annotations), and type dataset=voc_detection",
     ),
     (_createml, "CreateML's JSON", f"as COCO, {COCO}"),
     (_csv, "a CSV table of boxes", f"as COCO, {COCO}"),

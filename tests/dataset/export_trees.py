@@ -154,6 +154,31 @@ def labelbox(root: Path) -> None:
     (root / "export.ndjson").write_text("\n".join(rows))
 
 
+def make_sense(root: Path) -> None:
+    images(root, "images/{}.jpg")
+    lines = [f"wall,1,2,9,8,{name}.jpg,{SIZE[1]},{SIZE[0]}" for name in NAMES]
+    (root / "labels_my-project-name_2024-05-01-10-00-00.csv").write_text("\n".join(lines))
+
+
+def dataloop(root: Path) -> None:
+    images(root, "items/{}.jpg")
+    (root / "json").mkdir()
+    corners = [{"x": 1, "y": 2, "z": 0}, {"x": 9, "y": 8, "z": 0}]
+    for name in NAMES:
+        box = {"id": "a", "datasetId": "d", "type": "box", "label": "wall", "coordinates": corners}
+        item = {"id": name, "datasetId": "d", "filename": f"/{name}.jpg", "dir": "/", "annotations": [box]}
+        (root / f"json/{name}.json").write_text(json.dumps(item))
+
+
+def scale(root: Path) -> None:
+    images(root, "{}.jpg")
+    box = {"label": "wall", "type": "box", "left": 1, "top": 2, "width": 8, "height": 6}
+    tasks = [
+        {"task_id": name, "params": {"attachment": f"{name}.jpg"}, "response": {"annotations": [box]}} for name in NAMES
+    ]
+    (root / "tasks.json").write_text(json.dumps(tasks))
+
+
 def coco_alone(root: Path) -> None:
     """Draw a COCO file that was downloaded without its images."""
     pictures = [{"id": 1, "file_name": "cell1.jpg", "height": SIZE[0], "width": SIZE[1]}]

@@ -161,6 +161,12 @@ UNREAD: dict[str, tuple[Draw, str]] = {
         r"SuperAnnotate's .*export_annotation\('DIR'.*dataset=coco_instances$",
     ),
     "labelbox": (export_trees.labelbox, r"Labelbox's JSON, which no dataset reads; export as COCO"),
+    "make sense": (export_trees.make_sense, r"Make Sense's CSV.*in VOC XML format .*type dataset=voc_detection$"),
+    "dataloop": (
+        export_trees.dataloop,
+        r"Dataloop's JSON.*convert_dataset\(dataset.*coco_instances$",
+    ),
+    "scale": (export_trees.scale, r"tasks of Scale AI, which no dataset reads; export as COCO"),
     "coco alone": (export_trees.coco_alone, r"result\.json\) without its images: 'cell1\.jpg' is missing; put the im"),
     "xml of MIT's LabelMe": (export_trees.labelme_xml, r"XML form of MIT.*export as COCO \(datum .*coco_instances$"),
     **divided_trees.UNREAD,
