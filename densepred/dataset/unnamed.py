@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 SHOWN = 2
-"""Classes in the form that is shown."""
+"""Classes in the form of a message."""
 
 
 def remedy(classes: Sequence[str], node: Mapping[str, Any]) -> str:

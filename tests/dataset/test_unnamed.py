@@ -12,7 +12,7 @@ from tests.dataset.files import write
 NODE = {"masks": "masks/{split}", "label_map": None}
 
 
-def test_the_form_that_is_shown_names_the_classes(tmp_path: Path) -> None:
+def test_the_form_in_the_remedy_names_the_classes(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write(tmp_path / f"images/{split}/a.png", np.zeros((4, 4, 3), np.uint8))
         write(tmp_path / f"masks/{split}/a.png", np.eye(4, dtype=np.uint8))
