@@ -28,7 +28,7 @@ def without(
 ) -> Iterator[str]:
     """Yield a sentence for each setting that cannot act; `batches` are those of an epoch.
 
-    A patience that no override names is the choice of a recipe, made for runs of any length.
+    What no override names may be the choice of a recipe, made for runs of any length and on any device.
     """
     lengths = [name for name, spec in task.heads.items() if spec.positive]
     if lengths and not model.bounds:
@@ -41,12 +41,15 @@ def without(
             "trainer.fused_loss=true: has no effect: Triton cannot be imported, so operations of torch compute the "
             "loss; pip install triton"
         )
+    words = {override.key(word) for word in overrides}
+    if "trainer.fused_loss" in words and not _on_cuda(model):
+        yield "trainer.fused_loss: has no effect: its kernels run on CUDA alone"
     if settings.trainer.checkpointing and not any(weight.requires_grad for weight in _encoder_weights(model)):
         yield "trainer.checkpointing=true: has no effect: the encoder is frozen, and keeps no activations anyway"
     if isinstance(fitter, Trainer):
         steps, interval = fitter.lengths(batches)
         yield from _warmup(fitter.scheduler.warmup, steps)
-        if any(override.key(word) == "trainer.patience" for word in overrides):
+        if "trainer.patience" in words:
             yield from _patience(settings.trainer.patience, steps, interval)
 
 

@@ -31,6 +31,10 @@ def notices(folder: Path, *words: str) -> list[str]:
         ),
         (("trainer.max_steps=2", "scheduler.warmup=2"), "scheduler.warmup=2: as long as the run of 2 steps or longer"),
         (("trainer.max_steps=2", "trainer.patience=2"), "trainer.patience=2: has no effect: the run has 1 validation;"),
+        (
+            ("trainer.max_steps=2", "trainer.fused_loss=false"),
+            "trainer.fused_loss: has no effect: its kernels run on CUDA",
+        ),
         (("trainer.max_steps=3", "scheduler.warmup=2"), None),
         (("trainer.max_steps=3", "scheduler.warmup=0.5", "trainer.patience=1", "trainer.valid_every=0.4"), None),
     ],
