@@ -26,6 +26,12 @@ KINDS = (
 )
 """First bytes of kinds of files. Sources: the specifications of the formats, and the table of file(1)."""
 
+INPUTS = {
+    (".nii", ".nii.gz"): "a volume; densepred-predict applies a model to it: ckpt=RUN input=VOLUME",
+    (".dcm", ".dicom"): IMAGE,
+    (".mp4", ".mov", ".avi", ".mkv", ".webm"): "a video; densepred-predict applies a model to it: ckpt=RUN input=VIDEO",
+}
+"""Kinds by the ends of names: their first bytes say less, or are those of other kinds too."""
 OF_STATE = ("optimizer.", "average.", "meter.")
 
 
@@ -40,6 +46,8 @@ def file(start: bytes, path: Path) -> str | None:
         return "a text file" + (
             f"; give the run itself: {run}" if (run / RUN).is_file() else "; give the folder of a run"
         )
+    if (named := next((kind for ends, kind in INPUTS.items() if path.name.lower().endswith(ends)), None)) is not None:
+        return named
     return next((kind for begin, kind in KINDS if start.startswith(begin)), None)
 
 

@@ -26,6 +26,10 @@ BEGINNINGS = {
     "a.mat": (b"MATLAB 5.0", "MATLAB"),
     "a.tar.gz": (b"\x1f\x8b\x08\0\0\0\0\0", "unpack it first"),
     "a.json": (b'["a"]    ', "a text file"),
+    "a.nii": (b"\x5c\x01\0\0data", r"is a volume; densepred-predict .* input=VOLUME"),
+    "a.nii.gz": (b"\x1f\x8b\x08\0\0\0\0\0", "is a volume"),
+    "a.MP4": (b"\0\0\0\x18ftypmp42", r"is a video; .* input=VIDEO"),
+    "a.dcm": (b"\0" * 8, "is an image"),
     "a.pth": (b"PK\x03\x04aaaa", "densepred-import"),
 }
 
