@@ -104,9 +104,11 @@ def _compare(
     facts = {"task": (type(task.codec).__name__, type(other.codec).__name__)}
     facts |= {name: (getattr(task.info, name), getattr(other.info, name)) for name in DATA}
     facts |= {"heads": (_heads(task), _heads(other)), "transform": (_valid(described), _valid(header))}
+    both = [name for name in task.heads if name in other.heads]
+    facts |= {f"names of head {name}": (task.heads[name].names, other.heads[name].names) for name in both}
     for word, (one, two) in facts.items():
         if one != two:
-            differ = "differ" if word in ("classes", "things", "keypoints", "channels", "bands", "heads") else "differs"
+            differ = "differs" if word in ("task", "transform", "window", "max_value", "exif") else "differ"
             raise UserError(
                 f"ckpt: {word} of {first} and {path} {differ}: {shown(one)} and {shown(two)}; average runs of one task "
                 "on one dataset"

@@ -17,7 +17,7 @@ from PIL import Image
 from densepred import eval, predict, predictor
 from densepred.engine import ensemble
 from densepred.errors import Notice, UserError
-from densepred.jobs import evaluation
+from densepred.jobs import evaluation, training
 from densepred.results.files import entropy_map
 from densepred.settings import EvalSettings
 from densepred.weights.file import save_weights
@@ -68,6 +68,19 @@ def test_runs_that_differ_in_classes_or_transforms_are_refused(runs: list[str], 
         ensemble.load([runs[0], str(tmp_path / "third.safetensors")])
     with pytest.raises(UserError, match="give a run, or several as"):
         ensemble.load([])
+
+
+def test_runs_with_limbs_in_another_order_are_refused(tmp_path: Path) -> None:
+    small = ("encoder=plain", "encoder.widths=[4,8,8,8]", "model.width=8", "model.features=[8]", "model.first_hidden=8")
+    data = ("dataset=shapes", "dataset.size=[32,32]", "dataset.counts={train: 2, valid: 1, test: 1}")
+    words = ("task=openpose", *small, *data, "trainer.max_steps=1", "trainer.pictures=0", "logger=csv")
+    assert training.work(running.bare_job(tmp_path / "a", *words)) == 0
+    model, _, header = ensemble.load(str(tmp_path / "a"))
+    limbs = header["info"]["limbs"]
+    info = {**header["info"], "limbs": [*limbs[1:], limbs[0]]}  # equal channels, other limbs
+    save_weights(tmp_path / "b.safetensors", model.state_dict(), {**header, "info": info})
+    with pytest.raises(UserError, match=r"ckpt: names of head paf of .* differ: \('head to neck x'"):
+        ensemble.load([str(tmp_path / "a"), str(tmp_path / "b.safetensors")])
 
 
 def test_evaluation_scores_the_ensemble(runs: list[str], tmp_path: Path) -> None:
