@@ -13,7 +13,7 @@ from densepred import distributed
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset, Model
 from densepred.errors import UserError
-from densepred.jobs import caching, effects, layout, overlap, parts, placement, readable, resuming
+from densepred.jobs import caching, effects, former_run, layout, overlap, parts, placement, readable, resuming
 from densepred.jobs.class_weights import resolve_class_weights
 from densepred.jobs.content import require_content, warn_of_missing
 from densepred.jobs.headers import warn_of_files
@@ -66,6 +66,8 @@ def prepare(
     task.require_predicted()
     valid = by_name.matched(valid, train.info, task.codec.required, "the validation split", "the training split")
     notes = _start(model, settings, task, log, restored)
+    if restored is None:
+        former_run.tell(settings, train, valid)
     notes += layout.settle(settings.trainer, written, model, device, folder if resume else None)
     _check(train, valid, task, settings)
     model, task = placement.placed(model, settings, device), task.to(device)
