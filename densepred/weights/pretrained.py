@@ -122,7 +122,8 @@ def load_matching(
         )
     say("\n".join([coverage.text(source), *_new_heads(coverage.missing, best.state, before, after, description)]))
     if coverage.taken < LEAST * (coverage.total - len({"mean", "std"} & {*coverage.missing})):
-        made = " ".join(f"{group}={name}" for group, name in options(description).items() if group != "task")
+        words = [f"{group}={name}" for group, name in options(description).items() if group != "task"]
+        made = " ".join(dict.fromkeys([*words, *_differing(description, node)]))
         raise UserError(
             f"weights.init={source}: {coverage.taken} of {coverage.total} tensors fit, less than half; "
             f"type {made or 'model=... encoder=... as it was made with'}, or weights.encoder={source} for its encoder "

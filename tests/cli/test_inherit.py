@@ -107,6 +107,9 @@ def test_less_than_half_of_another_model_is_refused_with_what_to_type(tmp_path: 
     job = running.bare_job(tmp_path / "second", *words, *running.TINY[2:])
     with pytest.raises(UserError, match=r"of \d+ tensors fit, less than half; type model=unet.*weights\.encoder="):
         running.training.work(job)
+    wide = running.bare_job(tmp_path / "third", "model=unet", words[-1], *running.TINY[2:])
+    with pytest.raises(UserError, match=r"less than half; type model=unet encoder\.widths=\[4,8\], or "):
+        running.training.work(wide)
 
 
 def test_a_run_that_has_begun_keeps_what_it_took(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
