@@ -28,7 +28,7 @@ from densepred.cli.compose import complete, register
 from densepred.cli.typed import Typed, config_dirs
 from densepred.errors import MachineError, UserError, classed, notices
 from densepred.home import typed
-from densepred.process import exits, ranks, slurm, starting, supervisor, watch
+from densepred.process import exits, ranks, semaphores, slurm, starting, supervisor, watch
 from densepred.process.parent import PARENT, stop_with_parent
 from densepred.process.role import is_first, tells
 from densepred.process.starting import AGAIN, INTERRUPTED
@@ -83,6 +83,7 @@ def run(
         if stop.raised or code in (STOPPED, INTERRUPTED):
             sys.stdout.flush()
             sys.stderr.flush()
+            semaphores.unlink()
             os._exit(code)
         starting.done(code)
     sys.exit(code)
