@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from densepred.build import allowlist
 from densepred.build.instantiate import build, check
@@ -16,10 +17,12 @@ from densepred.loss.bce import BinaryCrossEntropy
 from densepred.loss.boundary import Boundary
 from densepred.loss.ce import CrossEntropy
 from densepred.loss.dice import Dice
+from densepred.loss.focal import Focal
 from densepred.loss.lovasz import Lovasz
 from densepred.loss.mse import MeanSquaredError
 from densepred.loss.sum import Sum
 from densepred.loss.topk import TopK
+from densepred.ops.loss import banded
 from densepred.ops.loss.softmax import SoftmaxLoss
 from densepred.ops.regions.distance_maps import signed_distances
 from densepred.types import VOID, Info
@@ -59,6 +62,20 @@ def test_formulas_of_sums_share_a_pass_and_those_of_a_softmax_its_closed_form() 
     assert not isinstance(first[1], SoftmaxLoss)
     assert first[1].distance
     assert (second[0], type(second[1])) == (4.0, Lovasz)
+
+
+@pytest.mark.parametrize("other", [Focal(), BinaryCrossEntropy(), Dice()], ids=lambda loss: type(loss).__name__)
+def test_gradients_in_bands_are_those_of_the_terms_on_enlarged_logits(other: SummedLoss) -> None:
+    """One pass keeps the gradient of the first sum alone, which is not enough for two losses."""
+    _, target, weight, _ = scene()
+    coarse = torch.randn(2, 3, 5, 4, requires_grad=True)
+    enlarged = F.interpolate(coarse, target.shape[-2:], mode="bilinear", align_corners=False)
+    wanted = 0.5 * CrossEntropy()(enlarged, target, weight) + 3 * other(enlarged, target, weight)
+    ((share, joined),) = Sum([{"loss": CrossEntropy(), "weight": 0.5}, {"loss": other, "weight": 3.0}]).split()
+    assert isinstance(joined, SummedLoss)
+    found = share * joined.value(banded.sums(joined, coarse, target, weight))
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(torch.autograd.grad(found, coarse), torch.autograd.grad(wanted, coarse))
 
 
 @pytest.mark.parametrize(
