@@ -40,7 +40,7 @@ ROOMS = (
     "predictor.py",
 )
 COPIED = ("densepred", "configs", "hydra_plugins", "tests", "scripts", "docs", "pyproject.toml", "README.md")
-SPEED_ONLY = {"CHUNK", "CELLS", "DENSE", "TOGETHER", "BAND", "BLOCK", "TABLE"}
+SPEED_ONLY = {"CHUNK", "CELLS", "DENSE", "TOGETHER", "BAND", "BLOCK", "TABLE", "ELEMENTS"}
 """Constants that change how much is computed or kept at a time, and no result."""
 FLOOR = 0.85
 """The least share of decided changes that tests must kill."""
@@ -113,6 +113,8 @@ def _expressions(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _speed(node: ast.AST) -> bool:
+    if isinstance(node, ast.keyword) and node.arg == "stacklevel":  # the line of code that a notice names
+        return True
     return isinstance(node, ast.Assign) and bool(
         {target.id for target in node.targets if isinstance(target, ast.Name)} & SPEED_ONLY
     )
