@@ -19,7 +19,7 @@ Runner = Callable[[Tensor], Mapping[str, Tensor]]
 
 ODD = ((1, 3), (2, 5), (1, 7))
 """Batch, and pixels that the sides of the trial images lack to a round number, for images of any size."""
-SIDES = (129, 128, 65, 64, 33, 32, 17, 16, 9, 8, 4, 2, 1)
+SIDES = (257, 256, 161, 160, 129, 128, 65, 64, 33, 32, 17, 16, 9, 8, 4, 2, 1)
 """Sides that are tried for the least one: strides, and one more, of which a level has two locations."""
 AGREE = 0.999
 """Least fraction of pixels with the same class: scores that are equal up to rounding may swap."""
