@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from densepred.ops import precise
@@ -19,6 +20,7 @@ def places() -> list[str]:
     return [first.device.type, second.device.type]
 
 
+@pytest.mark.slow  # the commands on such a device show it too
 def test_values_leave_a_device_without_float64() -> None:
     assert accelerated.run(places) == [accelerator.NAME, "cpu"]
 

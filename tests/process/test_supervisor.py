@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from densepred.process import control_group, limits
+from tests import cases
 from tests.conftest import PATIENCE, REPOSITORY
 
 COMMAND = """
@@ -46,7 +47,7 @@ def ended(text: str) -> tuple[int, str]:
         ("os.abort()", "was ended by SIGABRT"),
         ("os._exit(1)", "ended with exit code 1 in one of its libraries"),
         ("os._exit(127)", "ended with exit code 127 in one of its libraries"),
-        ("supervisor.expect(0.5); time.sleep(900)", "did not move for 1 s"),
+        cases.slow(("supervisor.expect(0.5); time.sleep(900)", "did not move for 1 s")),
     ],
 )
 def test_an_end_that_the_command_cannot_tell_of_is_one_line(text: str, fact: str) -> None:

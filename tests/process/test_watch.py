@@ -13,6 +13,7 @@ import pytest
 from densepred.cli import call
 from densepred.errors import UserError
 from densepred.process import limits, supervisor, watch
+from tests import cases
 from tests.conftest import PATIENCE, REPOSITORY
 
 COMMAND = """
@@ -42,7 +43,7 @@ def test_a_command_that_hangs_under_a_limit_that_was_lowered_ends_by_one_line() 
 @pytest.mark.parametrize(
     "work",
     [
-        "time.sleep(1.5)",  # without a limit nothing is looked at
+        cases.slow("time.sleep(1.5)"),  # without a limit nothing is looked at
         f"{LOWER}; end = time.monotonic() + 1.5\n    while time.monotonic() < end: pass",
         f"{LOWER}; import subprocess, sys; subprocess.run([sys.executable, '-c', 'for i in range(3*10**7): pass'])",
     ],
