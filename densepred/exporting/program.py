@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,6 @@ def metadata(path: Path) -> dict[str, str]:
             if not found or found[0].file_size > header.LARGEST:
                 return {}
             texts = json.loads(archive.read(found[0]))
-    except (OSError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not a program of torch.export, or cut off; export it again") from error
     return {key: text for key, text in texts.items() if isinstance(text, str)} if isinstance(texts, dict) else {}

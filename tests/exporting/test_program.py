@@ -91,3 +91,13 @@ def test_a_program_of_one_size_is_compared_on_images_with_its_metrics(
     (labels,) = module(image[None])
     assert torch.equal(labels[0], predictor.load(run)(image).need("semantic"))
     assert "miou" in capsys.readouterr().out
+
+
+def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.pt2", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"m/extra/{program.EXTRA}", json.dumps({"a": "b" * 99}))
+    whole = (tmp_path / "m.pt2").read_bytes()
+    place = whole.index(program.EXTRA.encode()) + len(program.EXTRA)  # of the compressed text
+    (tmp_path / "m.pt2").write_bytes(whole[:place] + b"\xff\xff\xff" + whole[place + 3 :])
+    with pytest.raises(UserError, match="not a program of torch.export, or cut off"):
+        program.metadata(tmp_path / "m.pt2")
