@@ -7,7 +7,7 @@ the marks `<!-- models of TASK -->` and `<!-- end of models -->`. Scores are tho
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -18,6 +18,7 @@ from densepred.cli import command
 from densepred.cli.compose import complete, register
 from densepred.jobs import parts
 from densepred.sweep import launcher
+from densepred.types import Info
 from scripts import write_reference
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -69,15 +70,20 @@ SCORES = {
 """Scores by task and model, and their headings in docs/results.md: of minutes, from random weights."""
 
 
-def parameters(task: str, model: str) -> int:
-    """Count the parameters of a model with the heads of a task."""
+def composed(task: str, model: str) -> tuple[dict[str, Any], Info]:
+    """Return the configuration of a task with a model, and the description of its drawn dataset."""
     words = [f"task={task}", f"model={model}"]
     with initialize_config_dir(str(command.configs()), version_base="1.3"):
         config = compose("train", overrides=words)
     complete(config, words)
-    nodes = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(nodes, dict)
+    nodes = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     info = parts.dataset({**nodes["dataset"], "counts": {"train": 1, "valid": 1, "test": 1}}, "train").info
+    return nodes, info
+
+
+def parameters(task: str, model: str) -> int:
+    """Count the parameters of a model with the heads of a task."""
+    nodes, info = composed(task, model)
     heads = build(nodes["task"], None, "task", info=info).heads
     statistics = {"channels": info.channels, "mean": info.mean, "std": info.std}
     with torch.device("meta"):

@@ -12,18 +12,15 @@ import warnings
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from torch import nn
 
-from densepred.cli import command
-from densepred.cli.compose import complete, register
+from densepred.cli.compose import register
 from densepred.exporting import convert, parity
 from densepred.exporting.network import Network, example
 from densepred.exporting.runtime import SUFFIXES
 from densepred.jobs import export, parts
 from densepred.sweep import launcher
-from scripts.count_parameters import PAGES
+from scripts.count_parameters import PAGES, composed
 
 TOLERANCE = 1e-3
 """That of the command."""
@@ -31,13 +28,7 @@ TOLERANCE = 1e-3
 
 def network(task_name: str, model_name: str) -> tuple[Network, dict]:
     """Return the network of an option and its heads."""
-    words = [f"task={task_name}", f"model={model_name}"]
-    with initialize_config_dir(str(command.configs()), version_base="1.3"):
-        config = compose("train", overrides=words)
-    complete(config, words)
-    nodes = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(nodes, dict)
-    info = parts.dataset({**nodes["dataset"], "counts": {"train": 1, "valid": 1, "test": 1}}, "train").info
+    nodes, info = composed(task_name, model_name)
     torch.manual_seed(0)
     task, model = parts.task_and_model(nodes["task"], nodes["model"], info)
     measure_norms(model, torch.rand(2, info.channels, 161, 193))
