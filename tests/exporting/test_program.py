@@ -99,5 +99,5 @@ def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
     whole = (tmp_path / "m.pt2").read_bytes()
     place = whole.index(program.EXTRA.encode()) + len(program.EXTRA)  # of the compressed text
     (tmp_path / "m.pt2").write_bytes(whole[:place] + b"\xff\xff\xff" + whole[place + 3 :])
-    with pytest.raises(UserError, match="not a program of torch.export, or cut off"):
+    with pytest.raises(UserError, match=r"not a program of torch\.export, or cut off"):
         program.metadata(tmp_path / "m.pt2")
