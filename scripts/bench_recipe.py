@@ -31,6 +31,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ from densepred.cli.compose import settings as as_settings
 from densepred.encoder.timm import Timm
 from densepred.jobs import parts
 from densepred.ops.regions.components import class_components, without_small
-from densepred.ops.regions.merge import stuff
+from densepred.ops.regions.merge import Segments, stuff, without_unsure
 from densepred.ops.resize import resample
 from densepred.sweep import launcher
 from densepred.types import VOID, Annotation, Info
@@ -161,7 +162,7 @@ def scores(model: nn.Module, given: Any) -> dict[str, float]:
         logits = resample.resize(model(padded)[..., :height, :width], sample.truth.size, align_corners=False)[0].cpu()
         labels = logits.argmax(0).to(torch.uint8)
         if "instances" in task.codec.required:
-            found = segments(labels, valid.info, given.task["codec"]["stuff_area"])
+            found = segments(logits, labels, valid.info, given.task["codec"])
         else:
             found = Annotation(sample.truth.size, semantic=labels, probabilities=logits.softmax(0))
         for metric in metrics:
@@ -169,18 +170,23 @@ def scores(model: nn.Module, given: Any) -> dict[str, float]:
     return {name: value or 0.0 for metric in metrics for name, value in metric.compute().items()}
 
 
-def segments(labels: Tensor, info: Info, stuff_area: float) -> Annotation:
-    """Return connected components of things as instances, and the stuff of at least this share of the image."""
+def segments(logits: Tensor, labels: Tensor, info: Info, codec: Mapping[str, Any]) -> Annotation:
+    """Return connected components of things as instances, and stuff; with the limits that the recipe has."""
     things = torch.zeros(VOID + 1, dtype=torch.bool)
     things[list(info.things)] = True
-    kept = stuff(labels.flatten(), things, stuff_area * labels.numel()).view(labels.shape)
+    kept = stuff(labels.flatten(), things, codec["stuff_area"] * labels.numel()).view(labels.shape)
     ids, count = without_small(class_components(labels, info.things).numpy(), math.ceil(SMALLEST * labels.numel()))
     instances = torch.from_numpy(ids)
     categories = torch.zeros(count + 1, dtype=torch.int64)
     categories[instances.flatten().long()] = labels.flatten().long()
     semantic = torch.where(instances > 0, labels, kept)
+    every = Segments(semantic, instances, categories[1:], torch.arange(count))
+    found = without_unsure(every, logits, things, codec["confidence"], align_corners=False)
     return Annotation(
-        (labels.shape[0], labels.shape[1]), semantic=semantic, instances=instances, categories=categories[1:]
+        (labels.shape[0], labels.shape[1]),
+        semantic=found.semantic,
+        instances=found.instances,
+        categories=found.categories,
     )
 
 

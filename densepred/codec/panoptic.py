@@ -18,7 +18,7 @@ from densepred.contracts import Codec
 from densepred.nn import choose, require_at_least_zero, require_fraction
 from densepred.ops.heatmap import centers
 from densepred.ops.regions.distance_maps import nearest_known
-from densepred.ops.regions.merge import mean_probabilities, merge
+from densepred.ops.regions.merge import mean_probabilities, merge, without_unsure
 from densepred.ops.resize import resample
 from densepred.types import VOID, Annotation, Frame, HeadSpec, Info, UserError
 
@@ -39,6 +39,7 @@ class Panoptic(Codec):
     threshold, kernel, max_detections: centers are at most `max_detections` maxima of the heat map above `threshold`,
         each the largest of `kernel` x `kernel` input pixels.
     thing_area, stuff_area: remove smaller instances, and classes of stuff with a smaller area.
+    confidence: remove instances, and classes of stuff, with a lower mean probability of their class.
     score: of an instance: the mean probability of its class ("semantic"), the heat at its center ("center"), or their
         product ("product").
     stuff: if false, predictions hold instances only.
@@ -57,6 +58,7 @@ class Panoptic(Codec):
         max_detections: int = 200,
         thing_area: float = 0.0,
         stuff_area: float = 0.001,
+        confidence: float = 0.0,
         score: str = "product",
         stuff: bool = True,
     ) -> None:
@@ -73,6 +75,7 @@ class Panoptic(Codec):
         self.kernel, self.max_detections = kernel, max_detections
         self.thing_area = require_at_least_zero(thing_area, "task.codec.thing_area")
         self.stuff_area = require_at_least_zero(stuff_area, "task.codec.stuff_area")
+        self.confidence = require_fraction(confidence, "task.codec.confidence")
         self.score, self.stuff = score, stuff
         self.full = 0  # images with as many centers as `max_detections` lets through
         self.required = ("semantic", "instances", "categories")
@@ -152,10 +155,13 @@ class Panoptic(Codec):
         vectors = torch.stack([axis * factor for axis, factor in zip(vectors, scale, strict=True)])
         area = frame.size[0] * frame.size[1]
         limits = pixels(self.thing_area, area), pixels(self.stuff_area, area)
-        segments = merge(labels, vectors, found.points, self.things.to(labels.device), *limits)
+        things = self.things.to(labels.device)
+        segments = merge(labels, vectors, found.points, things, *limits)
+        if self.confidence:
+            segments = without_unsure(segments, semantic[0], things, self.confidence, align_corners)
         scores = found.scores[segments.centers].clamp(0, 1)
         if self.score != "center":
-            sure = mean_probabilities(semantic[0], segments, align_corners)
+            sure = mean_probabilities(semantic[0], segments.instances, segments.categories, align_corners)
             scores = sure if self.score == "semantic" else sure * scores
         return Annotation(
             frame.size,

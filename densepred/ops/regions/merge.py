@@ -71,22 +71,47 @@ def stuff(labels: Tensor, things: Tensor, least: float) -> Tensor:
     return kept.masked_fill(things | (areas < least), VOID).index_select(0, labels.int())
 
 
-def mean_probabilities(logits: Tensor, segments: Segments, align_corners: bool) -> Tensor:
-    """Compute the mean probability of its class over the pixels of each instance, (N,).
+def without_unsure(segments: Segments, logits: Tensor, things: Tensor, least: float, align_corners: bool) -> Segments:
+    """Make segments void that have a mean probability of their class below `least`: instances, and classes of stuff.
 
     logits: (C, h, w) on the model's grid
+    things: (256,) bool, true for labels that come in instances
+
+    So do DETR (arXiv 2005.12872) and MaskFormer (arXiv 2107.06278), by the probability of a query: a segment of a wrong
+    class costs the panoptic quality more than pixels without a class.
+    """
+    semantic, ids = segments.semantic, segments.instances
+    numbers = torch.arange(VOID + 1, dtype=torch.int32, device=semantic.device).add_(1).masked_fill_(things, 0)
+    numbers[VOID] = 0
+    owners, classes = numbers[semantic.int()], torch.arange(len(logits), device=semantic.device)
+    unsure = mean_probabilities(logits, owners, classes, align_corners) < least  # false for classes without a pixel
+    kept = mean_probabilities(logits, ids, segments.categories, align_corners) >= least
+    lost = torch.cat([unsure.new_zeros(1), unsure])[owners] | torch.cat([kept.new_zeros(1), ~kept])[ids]
+    numbers = torch.cat([kept.new_zeros(1, dtype=torch.int32), (kept.cumsum(0) * kept).int()])
+    chosen = kept.nonzero()[:, 0]
+    return Segments(
+        semantic.masked_fill(lost, VOID), numbers[ids], segments.categories[chosen], segments.centers[chosen]
+    )
+
+
+def mean_probabilities(logits: Tensor, owners: Tensor, categories: Tensor, align_corners: bool) -> Tensor:
+    """Compute the mean probability of its class over the pixels of each of N regions, (N,); NaN for an empty one.
+
+    logits: (C, h, w) on the model's grid
+    owners: (H, W) int32, i + 1 for the i-th region, 0 for none
+    categories: (N,) int64
 
     Probabilities are interpolated per pixel and class: the probabilities of all classes are never upsampled.
     """
-    count = len(segments.categories)
-    y, x = segments.instances.nonzero(as_tuple=True)
-    owner = segments.instances[y, x] - 1
+    count = len(categories)
+    y, x = owners.nonzero(as_tuple=True)
+    owner = owners[y, x] - 1
     cells = logits.float().softmax(0)
     rows, columns = (
         taps(positions(axis, length, size, align_corners), length)
-        for axis, length, size in zip((y, x), cells.shape[1:], segments.semantic.shape, strict=True)
+        for axis, length, size in zip((y, x), cells.shape[1:], owners.shape, strict=True)
     )
-    start = segments.categories[owner] * (cells.shape[1] * cells.shape[2])
+    start = categories[owner] * (cells.shape[1] * cells.shape[2])
     each = exact(mix(cells.flatten(), start, cells.shape[2], rows, columns))
     owner, total = owner.to(each.device), each.new_zeros(2, count)
     total[0].index_add_(0, owner, each)

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from densepred.ops.regions.merge import Segments, mean_probabilities, merge
+from densepred.ops.regions.merge import Segments, mean_probabilities, merge, without_unsure
 from densepred.types import VOID
 from tests.reference import slow_panoptic_deeplab as slow
 
@@ -53,7 +53,34 @@ def test_scores_are_means_of_enlarged_probabilities(size: tuple[int, int], align
     logits = torch.randn(4, 7, 9, generator=generator)
     ids = torch.randint(0, 4, size, generator=generator, dtype=torch.int32)
     categories = torch.tensor([2, 0, 2])
-    segments = Segments(torch.zeros(size, dtype=torch.uint8), ids, categories, categories)
     full = F.interpolate(logits.softmax(0)[None], size, mode="bilinear", align_corners=align_corners)[0]
     want = torch.stack([full[c][ids == i + 1].mean() for i, c in enumerate(categories.tolist())])
-    torch.testing.assert_close(mean_probabilities(logits, segments, align_corners), want)
+    torch.testing.assert_close(mean_probabilities(logits, ids, categories, align_corners), want)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("kept", [0, 1, 4, 8])
+def test_segments_below_a_mean_probability_become_void(kept: int, align_corners: bool) -> None:
+    labels, offset, points = noise(5, 5)
+    logits = torch.randn(6, 9, 11, generator=torch.Generator().manual_seed(1)) * 3
+    before = merge(labels, offset, points, flags(THINGS), 0, 0)
+    full = F.interpolate(logits.softmax(0)[None], labels.shape, mode="bilinear", align_corners=align_corners)[0]
+    regions = [(label, before.semantic == label) for label in (0, 2, 5)]
+    regions += [(label, before.instances == i) for i, label in enumerate(before.categories.tolist(), 1)]
+    assert len(regions) == 8
+    means = [float(full[label][inside].mean()) for label, inside in regions]
+    least = (sorted([0.0, *means, 1.0])[8 - kept] + sorted([0.0, *means, 1.0])[9 - kept]) / 2
+
+    semantic, ids, classes, centers = before.semantic.clone(), torch.zeros_like(before.instances), [], []
+    for number, ((label, inside), mean) in enumerate(zip(regions, means, strict=True)):
+        if mean < least:
+            semantic[inside] = VOID
+        elif number >= 3:
+            classes.append(label)
+            centers.append(int(before.centers[number - 3]))
+            ids[inside] = len(classes)
+    found = without_unsure(before, logits, flags(THINGS), least, align_corners)
+    assert torch.equal(found.semantic, semantic)
+    assert torch.equal(found.instances, ids)
+    assert (found.categories.tolist(), found.centers.tolist()) == (classes, centers)
+    assert len(set(found.semantic.unique().tolist()) & {0, 2, 5}) + len(classes) == kept
