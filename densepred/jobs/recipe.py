@@ -97,6 +97,8 @@ def _choices(config: DictConfig, task: str, typed: set[str], dataset: Dataset) -
     count, what = len(dataset), "images"
     if task == "pose":
         count, what = sum(len(dataset.labelled(index)) for index in range(count)), "labelled instances"
+    if task == "panoptic" and "trainer.freeze" not in typed:
+        found += _frozen(config, count, len(dataset.info.classes))
     return found + _lengths(config, typed, count, what)
 
 
@@ -115,6 +117,15 @@ def _of_objects(config: DictConfig, task: str, measured: Measured, dataset: Data
     measured.most = max(measured.most, most_objects(dataset)[0].whole)
     measured.zoom = zoom(config.transform.train)
     return chosen(measured, config.task.codec.max_detections)
+
+
+def _frozen(config: DictConfig, images: int, classes: int) -> list[Choice]:
+    """Keep a pretrained encoder as it is if there are fewer images than classes: it would learn these images."""
+    pretrained = OmegaConf.select(config, "encoder.pretrained") or config.weights.encoder
+    if not pretrained or images >= classes or config.trainer.freeze:
+        return []
+    reason = f"{many(images, 'training image')} for {classes} classes; the encoder keeps its pretrained weights"
+    return [Choice("trainer.freeze", ["encoder"], reason)]
 
 
 def _lengths(config: DictConfig, typed: set[str], count: int, what: str) -> list[Choice]:

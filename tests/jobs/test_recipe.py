@@ -139,6 +139,24 @@ def test_what_follows_from_objects_is_set_and_printed(
     assert not any(line in capsys.readouterr().err for line in lines)  # what is typed stays
 
 
+@pytest.mark.parametrize(
+    ("images", "words", "frozen"),
+    [
+        (100, (), True),
+        (133, (), False),
+        (100, ("encoder.pretrained=false",), False),
+        (100, ("encoder.pretrained=false", "weights.encoder=FILE"), True),
+        (100, ("trainer.freeze=[decoder]",), False),
+    ],
+)
+def test_a_pretrained_encoder_is_frozen_if_classes_outnumber_images(
+    images: int, words: tuple[str, ...], frozen: bool
+) -> None:
+    found = recipe._frozen(composed("recipe=panoptic", *SHAPES[:1], *words), images, 133)
+    assert [(choice.key, choice.value) for choice in found] == [("trainer.freeze", ["encoder"])] * frozen
+    assert not frozen or "100 training images for 133 classes" in found[0].reason
+
+
 def test_a_line_tells_that_no_object_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
     config = composed("recipe=panoptic", *SHAPES)
     assert recipe._of_objects(config, "panoptic", Measured([(5, 5)] * 16), Cells()) == []

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from densepred.ops.regions.merge import Segments, mean_probabilities, merge, without_unsure
+from densepred.ops.regions.merge import mean_probabilities, merge, without_unsure
 from densepred.types import VOID
 from tests.reference import slow_panoptic_deeplab as slow
 
