@@ -77,10 +77,15 @@ def _rank(group: Group) -> tuple[bool, str, float]:
 
 
 def unlike(group: Group) -> list[str]:
-    """Return the settings in which runs of a group differ though they were typed alike: those of config files."""
-    first = group.runs[0].config
-    pairs = ((key, run.config) for run in group.runs[1:] for key in first.keys() & run.config.keys() - {"seed"})
-    return sorted({key for key, other in pairs if first[key] != other[key]})
+    """Return the settings in which runs of a group differ though they were typed alike: those of config files.
+
+    Settings that some of the runs lack, as runs of another version of densepred do, are marked as such.
+    """
+    known = [run.config for run in group.runs if run.config]
+    keys = sorted({key for config in known for key in config} - {"seed"})
+    lacking = {key for key in keys if any(key not in config for config in known)}
+    differ = [key for key in keys if key in lacking or any(config[key] != known[0][key] for config in known)]
+    return [f"{key} (not in all)" if key in lacking else key for key in differ]
 
 
 def repeated_seeds(group: Group) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from densepred.reporting import compare
 from densepred.reporting.pictures import Picture
 from densepred.reporting.runs import Evaluation, Numbers, Run
+from densepred.rundir import validated
 
 WORST = 10
 """Images with the lowest scores that are listed."""
@@ -75,6 +76,7 @@ def make(runs: Sequence[Run], title: str, left_out: Sequence[str] = ()) -> Repor
         notes.append(
             f"The runs monitor different metrics ({', '.join(sorted(monitors))}): their scores do not compare."
         )
+    notes += [note for monitor in sorted(monitors) for note in _of_validations(order, monitor)]
     typed = compare.differing(order)
     scores = _scores(order)
     per_class = list(dict.fromkeys((kind, name) for kind, of in scores.items() for one in of.values() for name in one))
@@ -207,6 +209,12 @@ def _replaced(runs: Sequence[Run], evaluated: Mapping[str, Evaluation]) -> Itera
             continue
         text = f"The evaluation of {run.name} is of its weights of step {one.step}, and the best are now of step"
         yield f"{text} {run.best_step}: type densepred-eval ckpt=RUN for it, then make the report again."
+
+
+def _of_validations(runs: Sequence[Run], monitor: str) -> list[str]:
+    """Tell of runs with scores of one name that were measured on other images, or otherwise, than those of the best."""
+    scored = [run for run in runs if run.monitor == monitor and run.score is not None]
+    return validated.sentences([(run.name, validated.read(run.folder)) for run in scored])
 
 
 def _of_seeds(group: compare.Group) -> Iterator[str]:

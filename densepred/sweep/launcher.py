@@ -30,7 +30,7 @@ from densepred.sweep.job import SweepJob, ended, result
 from densepred.sweep.ledger import Entry, Ledger, alone, identity
 from densepred.sweep.live import Live
 from densepred.sweep.pool import Place, Process, Running
-from densepred.sweep.table import aligned, cells, markdown, shown, winner
+from densepred.sweep.table import aligned, cells, markdown, shown, unlike, winner
 
 TABLE = "table.md"
 SCHEMA = "Settings"
@@ -165,6 +165,8 @@ class Processes(Launcher):
         (self.folder / TABLE).write_text(markdown(rows), encoding="utf-8")
         print(f"  table in {self.folder / TABLE}", flush=True)
         print(f"  {winner([job for job in self.jobs if job not in self.cut])}", flush=True)
+        for sentence in unlike(self.jobs):
+            print(f"  {sentence}", flush=True)
 
     @contextmanager
     def resumable(self, plans: Sequence[Planned] = ()) -> Iterator[None]:

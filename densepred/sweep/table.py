@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from densepred.rundir import secrets
+from densepred.rundir import secrets, validated
 from densepred.sweep.job import SweepJob
 
 
@@ -29,6 +29,14 @@ def winner(jobs: Sequence[SweepJob], shared: Collection[str] | None = None) -> s
     equal = f" (as good: job {', '.join(ties)})" if ties else ""
     own = " ".join(secrets.redacted(word) for word in best.overrides if word not in shared)
     return f"best of {len(jobs)} by {best.monitor}: job {best.number}, {own}, {shown(best.value)}{equal}{bad}"
+
+
+def unlike(jobs: Sequence[SweepJob]) -> list[str]:
+    """Tell of jobs with scores of one name that were measured on other data, or otherwise, than those of the first."""
+    scored = [job for job in jobs if job.code == 0 and job.value is not None]
+    groups = {job.monitor: [one for one in scored if one.monitor == job.monitor] for job in scored}
+    pairs = [[(f"job {job.number}", validated.read(job.folder)) for job in group] for group in groups.values()]
+    return [sentence for group in pairs for sentence in validated.sentences(group)]
 
 
 def _shared(jobs: Sequence[SweepJob]) -> set[str]:

@@ -39,9 +39,18 @@ def test_seeds_of_one_setting_get_no_note(tmp_path: Path) -> None:
 
 
 def test_runs_that_their_files_tell_apart_are_named(tmp_path: Path) -> None:
-    write(tmp_path / "0", {"seed": 0, "optimizer": {"lr": 0.1, "new": 1}})
+    write(tmp_path / "0", {"seed": 0, "optimizer": {"lr": 0.1}})
     write(tmp_path / "1", {"seed": 1, "optimizer": {"lr": 0.2}})
     assert "job 0, job 1 were typed alike, but their settings differ in optimizer.lr: their mean" in notes(tmp_path)
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_a_setting_that_one_run_lacks_is_named(tmp_path: Path, names: str) -> None:
+    write(tmp_path / names[0], {"seed": 0, "optimizer": {"lr": 0.1, "momentum": 0.9}})
+    write(tmp_path / names[1], {"seed": 1, "optimizer": {"lr": 0.1}})
+    write(tmp_path / "c", {})  # a run without a record of its settings lacks none
+    (tmp_path / "c" / "config.yaml").unlink()
+    assert "a, b, c were typed alike, but their settings differ in optimizer.momentum (not in all): " in notes(tmp_path)
 
 
 def test_a_seed_that_occurs_twice_is_named(tmp_path: Path) -> None:
