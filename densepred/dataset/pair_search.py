@@ -159,18 +159,23 @@ class PairSearch:
                 pair_list.tell_column(path, rows)
             return [pair for pair, _ in rows]
         if rows[0][1] is None:
-            raise UserError(
-                f"{path}: has no column `split`; add one, or put {{split}} into dataset.list, "
-                "or give fractions in dataset.splits"
-            )
+            fact = f"{path}: has no column `split`; add one, or put {{split}} into dataset.list"
+            raise UserError(f"{fact}, or {self._undivided('lines')}")
         if split == self.split == "train":
             pair_list.tell_unused(path, rows, {one: str(part) for one, part in self._splits.items()})
         return pair_list.of_split(path, rows, folder, split)
 
+    def _undivided(self, what: str) -> str:
+        """Return what to type for a list that names no splits."""
+        if self.folds is not None:
+            return f"type 'dataset.splits={{train: 1.0}}' to divide all {what} into the folds"
+        return "type 'dataset.splits={train: 0.8, valid: 0.2}' to divide them"
+
     def _from_names(self, path: Path, name: str, split: str, folder: str) -> Pairs:
         """Return the pairs in the folders that a list names; other files there are of other splits, or unlabelled."""
         if folder and "{split}" not in name and not name.lower().endswith(name_list.FOLDS):
-            raise UserError(f"{path}: lists names of one split; put {{split}} into dataset.list, or give fractions")
+            fact = f"{path}: lists names of one split; put {{split}} into dataset.list"
+            raise UserError(f"{fact}, or {self._undivided('names')}")
         images = paths.below(self._root, self.images, folder)
         masks = None if self.masks is None else paths.below(self._root, self.masks, folder)
         with warnings.catch_warnings():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from densepred.dataset.folder import Folder
@@ -184,3 +186,24 @@ def test_a_mask_of_void_alone_tells_nothing_of_the_classes(tmp_path: Path) -> No
         write(tmp_path / f"masks/{name}.png", np.full((7, 9), 255, np.uint8))
     with pytest.raises(UserError, match=r"a\.png: it and the other masks hold void alone; correct"):
         Folder(str(tmp_path), **words)
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.txt"])
+@pytest.mark.parametrize("folds", [None, 2])
+def test_the_remedy_for_a_list_without_splits_works(tmp_path: Path, name: str, folds: int | None) -> None:
+    for stem in "abcdefghij":
+        write(tmp_path / f"images/{stem}.png", picture())
+        write(tmp_path / f"masks/{stem}.png", mask())
+    rows = [f"images/{x}.png,masks/{x}.png" for x in "abcdefghij"]
+    (tmp_path / name).write_text("\n".join(["image,mask", *rows] if name == "all.csv" else "abcdefghij"))
+    words: dict[str, Any] = {"list": name, "images": "images", "masks": "masks", "folds": folds}
+    words["fold"] = None if folds is None else 1
+    with pytest.raises(UserError) as refused:
+        Folder(str(tmp_path), **words)
+    typed = re.search(r"type 'dataset\.splits=(\{.*?\})' to divide", str(refused.value))
+    assert typed is not None
+    splits = yaml.safe_load(typed[1])
+    assert (splits == {"train": 1.0}) == (folds is not None)
+    counts = [len(Folder(str(tmp_path), split=split, splits=splits, **words)) for split in ("train", "valid")]
+    assert sum(counts) == 10
+    assert min(counts) > 0
