@@ -46,7 +46,7 @@ def checkpoint(name: str) -> str:
     task = build(nodes["task"], None, "task", info=info)
     model = build(nodes["model"], None, "model", **file.model_arguments(task, info))
     try:
-        pretrained.load(model, WeightsSettings(model=name), lambda _: task.heads, lambda _: None)
+        pretrained.load(model, WeightsSettings(model=name), task.heads, lambda _: None)
     except UserError as error:
         raise UserError(f"ckpt={name}: {error}") from error
     path = published.folder() / f"{name.replace(':', '--').replace('/', '--')}.densepred{header.SUFFIX}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import torch
 
 from densepred import distributed
-from densepred.build.instantiate import build
 from densepred.contracts import Dataset, Model
 from densepred.errors import UserError
 from densepred.jobs import caching, effects, former_run, layout, overlap, parts, placement, readable, resuming
@@ -25,8 +23,9 @@ from densepred.rundir.folder import begun_info
 from densepred.rundir.log import Log
 from densepred.settings import TrainSettings
 from densepred.task import Task
-from densepred.types import HeadSpec, Info
+from densepred.types import Info
 from densepred.weights import pretrained
+from densepred.weights.file import foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +129,9 @@ def _start(model: Model, settings: TrainSettings, task: Task, log: Log, restored
     if restored is not None:
         return resuming.not_read(settings, restored)
     notes: list[str] = []
-
-    def heads(info: Info | None) -> Mapping[str, HeadSpec]:
-        return task.heads if info is None else build(settings.task["codec"], None, "task.codec")(info=info).heads
-
+    own = sorted(foreign(settings.task.get("codec")))
     try:
-        pretrained.load(model, settings.weights, heads, notes.append, settings.model)
+        pretrained.load(model, settings.weights, task.heads, notes.append, settings.model, own)
     except UserError:
         for note in notes:
             log.say(note)

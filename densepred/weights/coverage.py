@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from densepred.contracts import Model
-
-Names = Mapping[str, Sequence[str]]
-"""The names of the channels of each head."""
+from densepred.weights.former_heads import Names
 
 SHOWN = 6  # names listed per kind
 KINDS = ("by_name", "missing", "unexpected", "conflicts", "expected_extras")

@@ -9,16 +9,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from densepred.build.allowlist import check_info
 from densepred.contracts import Model, Upsample
 from densepred.errors import UserError
 from densepred.hub import zoo
 from densepred.settings import WeightsSettings
-from densepred.types import HeadSpec, Info
+from densepred.types import HeadSpec
 from densepred.weights import alike, mistaken, statistics
-from densepred.weights.coverage import Coverage, Names, copy_matching
+from densepred.weights.coverage import Coverage, copy_matching
 from densepred.weights.families import UPSAMPLE, Family, families, setting
 from densepred.weights.file import read_tensors
+from densepred.weights.former_heads import Names, channel_names, former
 from densepred.weights.header import find_weights, has_description, options, raw_header, read_header
 
 OURS = "encoder."
@@ -28,8 +28,7 @@ LEAST = 0.5
 """Share of a model's tensors that `weights.init` must find: with fewer it is another model."""
 SHOWN = 3  # names of classes in a line
 Say = Callable[[str], None]
-HeadsOf = Callable[[Info | None], Mapping[str, HeadSpec]]
-"""The heads of the task for a dataset."""
+Heads = Mapping[str, HeadSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +47,23 @@ class Candidate:
 def load(
     model: Model,
     wanted: WeightsSettings,
-    heads: HeadsOf,
+    heads: Heads,
     say: Say,
     node: Mapping[str, Any] | None = None,
+    trust: Sequence[str] = (),
 ) -> None:
     """Load the files that `weights.*` names, and report by `say` which tensors were loaded.
 
-    `heads` returns the heads of the task for a dataset: None stands for that of the model, an Info for that of a file.
-    `node` holds the settings of the model, to be compared with those of a run.
+    heads: of the task. node: the settings of the model, to be compared with those of a run.
+    trust: packages beside densepred that may hold the codec of a file, which names its channels
     Raises UserError if a file covers less than it must: the encoder, the model, or, for `init`, the share LEAST.
     """
     if wanted.encoder:
         load_encoder(model, wanted.encoder, say, node)
     if wanted.init:
-        load_matching(model, wanted.init, heads, say, node)
+        load_matching(model, wanted.init, heads, say, node, trust)
     if wanted.model:
-        load_model(model, wanted.model, heads, say, node)
+        load_model(model, wanted.model, heads, say, node, trust)
 
 
 def load_encoder(model: Model, source: str, say: Say, node: Mapping[str, Any] | None = None) -> None:
@@ -108,13 +108,14 @@ def _differing(description: Mapping[str, Any], node: Mapping[str, Any] | None, p
 def load_matching(
     model: Model,
     source: str,
-    heads: HeadsOf,
+    heads: Heads,
     say: Say,
     node: Mapping[str, Any] | None = None,
+    trust: Sequence[str] = (),
 ) -> None:
     """Load every tensor that fits. Channels of heads are matched by the names of classes, keypoints and limbs."""
     description, state = _open("init", source)
-    before, after = former_names(description, heads), _names(heads(None))
+    (before, reason), after = former(description, trust), channel_names(heads)
     best, coverage = _copy_best(model, state, before, after)
     if not coverage.taken:
         raise UserError(
@@ -131,16 +132,23 @@ def load_matching(
         )
     declared = {part for dims in model.channel_axes().values() for parts in dims.values() for part in parts}
     if by_order := sorted(head for head in after if _by_order(head, before, after, head in declared)):
-        reason = "the file names no channels" if before is None else "this model declares no channel_axes"
+        reason = reason or "this model declares no channel_axes"
         say(f"  {reason} of {', '.join(by_order)}: taken in the order of the file where their number fits")
     _say_settings(settings_missing(model, best.family) + _differing(description, node), say)
     statistics.of_family(model, best.family, say)
 
 
-def load_model(model: Model, source: str, heads: HeadsOf, say: Say, node: Mapping[str, Any] | None = None) -> None:
+def load_model(
+    model: Model,
+    source: str,
+    heads: Heads,
+    say: Say,
+    node: Mapping[str, Any] | None = None,
+    trust: Sequence[str] = (),
+) -> None:
     """Load a whole model: every tensor must fit, and the settings that the family of the file expects must hold."""
     description, state = _open("model", source)
-    before, after = former_names(description, heads), _names(heads(None))
+    (before, reason), after = former(description, trust), channel_names(heads)
     for head in after if before else ():
         if before and before.get(head, after[head]) != after[head]:
             raise UserError(
@@ -151,8 +159,8 @@ def load_model(model: Model, source: str, heads: HeadsOf, say: Say, node: Mappin
     if best.family is not None:  # those models normalise outside, so their files hold no statistics
         coverage.missing = [name for name in coverage.missing if name not in ("mean", "std")]
     say(coverage.text(source))
-    if before is None and (named := [head for head, spec in heads(None).items() if spec.names]):
-        say(f"  the file names no channels of {', '.join(named)}: taken in the order of the file")
+    if before is None and (named := [head for head, spec in heads.items() if spec.names]):
+        say(f"  {reason} of {', '.join(named)}: taken in the order of the file")
     missing = settings_missing(model, best.family) + _differing(description, node)
     if problems := coverage.problems:
         settings = f"set {' '.join(missing)}, " if missing else ""
@@ -165,21 +173,6 @@ def load_model(model: Model, source: str, heads: HeadsOf, say: Say, node: Mappin
             f"weights.model={source}: the same weights would give other outputs here; set {' '.join(missing)}"
         )
     statistics.of_family(model, best.family, say)
-
-
-def former_names(description: Mapping[str, Any], heads: HeadsOf) -> dict[str, tuple[str, ...]] | None:
-    """Return the names of a run's channels, by the present task on the run's dataset; None for files without them."""
-    if "info" not in description:
-        return None
-    try:
-        check_info(description["info"])
-        return _names(heads(Info.from_json(description["info"])))
-    except UserError:  # the dataset of that run does not fit this task, so it was of another
-        return None
-
-
-def _names(heads: Mapping[str, HeadSpec]) -> dict[str, tuple[str, ...]]:
-    return {name: spec.channel_names() for name, spec in heads.items()}
 
 
 def _new_heads(

@@ -85,7 +85,7 @@ def ours(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, 
         monitor="",
     )
     model = build(settings.model, heads=task.heads, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3).eval()
-    pretrained.load(model, WeightsSettings(model=str(path)), lambda _: {}, said.append)
+    pretrained.load(model, WeightsSettings(model=str(path)), {}, said.append)
     assert "normalised as for torchvision FCOS" in "".join(said)
     model.mean.zero_()  # the images of this test are normalised already
     model.std.fill_(1)

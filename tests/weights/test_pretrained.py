@@ -37,7 +37,7 @@ def model(*words: str, channels: int = 3) -> Model:
 def start(net: Model, node: dict[str, Any] | None = None, **wanted: str) -> list[str]:
     notes: list[str] = []
     heads = {"semantic": HeadSpec(4, kind="classes")}
-    pretrained.load(net, WeightsSettings(**wanted), lambda _: heads, notes.append, node=node)
+    pretrained.load(net, WeightsSettings(**wanted), heads, notes.append, node=node)
     return notes
 
 
@@ -106,7 +106,7 @@ def test_a_model_from_a_file_without_names_is_taken_in_order_with_a_line(tmp_pat
     notes: list[str] = []
     heads = {"semantic": HeadSpec(4, kind="classes", names=("a", "b", "c", "d"))}
     wanted = WeightsSettings(model=str(tmp_path / "a.safetensors"))
-    pretrained.load(net, wanted, lambda _: heads, notes.append)
+    pretrained.load(net, wanted, heads, notes.append)
     assert "  the file names no channels of semantic: taken in the order of the file" in notes
 
 

@@ -70,12 +70,12 @@ def test_a_file_of_training_fills_the_model_unless_the_outputs_would_differ(tmp_
     save_file({**theirs, "loss.criterion.weight": torch.ones(19)}, path)
     notes: list[str] = []
     model = ours(2)
-    pretrained.load(model, WeightsSettings(model=str(path)), lambda _: {}, notes.append)
+    pretrained.load(model, WeightsSettings(model=str(path)), {}, notes.append)
     assert torch.equal(model.state_dict()["heads.semantic.convs.0.bias"], torch.arange(19.0))
     assert "expected extras (1): loss.criterion.weight" in notes[0]
     assert torch.allclose(model.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
     with pytest.raises(UserError, match=r"the same weights would give other outputs here; set encoder\.fuse=bilinear"):
-        pretrained.load(ours(2, "nearest"), WeightsSettings(model=str(path)), lambda _: {}, notes.append)
+        pretrained.load(ours(2, "nearest"), WeightsSettings(model=str(path)), {}, notes.append)
 
 
 def mmsegmentations(official_state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -119,5 +119,5 @@ def test_a_bias_that_mmsegmentation_lacks_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mmseg.safetensors"
     save_file(mmsegmentations({name: torch.zeros(shape) for name, shape in official.segmentation(2).items()}), path)
     with pytest.raises(UserError, match=r"missing decoder\.mix\.0\.bias; set decoder\.bias=false, choose"):
-        pretrained.load(ours(2), WeightsSettings(model=str(path)), lambda _: {}, lambda _: None)
-    pretrained.load(ours(2, bias=False), WeightsSettings(model=str(path)), lambda _: {}, lambda _: None)
+        pretrained.load(ours(2), WeightsSettings(model=str(path)), {}, lambda _: None)
+    pretrained.load(ours(2, bias=False), WeightsSettings(model=str(path)), {}, lambda _: None)

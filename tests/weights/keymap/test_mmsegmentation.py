@@ -37,7 +37,7 @@ def test_segformer_predicts_as_theirs(plain: Plain, tmp_path: Path) -> None:
     assert matching_families(theirs.state_dict()) == ["mmseg_segformer"]
     save_file(theirs.state_dict(), path)
     model = made(plain, 5, *SEGFORMER, "decoder.linear_norm=true").eval()
-    pretrained.load(model, WeightsSettings(model=str(path)), lambda _: {}, print)
+    pretrained.load(model, WeightsSettings(model=str(path)), {}, print)
     image = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
         want, (have,) = theirs(normalised(image)), model(image)["semantic"]
@@ -45,7 +45,7 @@ def test_segformer_predicts_as_theirs(plain: Plain, tmp_path: Path) -> None:
     assert (have - want).abs().max() <= 1e-4 * want.abs().max()  # their epsilon is another one in some norms
     plain_model = made(plain, 5, *SEGFORMER)
     with pytest.raises(UserError, match=r"set decoder\.linear_norm=true, choose"):
-        pretrained.load(plain_model, WeightsSettings(model=str(path)), lambda _: {}, print)
+        pretrained.load(plain_model, WeightsSettings(model=str(path)), {}, print)
 
 
 def test_their_encoder_alone_fills_ours(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_deeplabv3_predicts_as_theirs(plain: Plain, tmp_path: Path) -> None:
     assert matching_families(state) == ["mmseg_deeplabv3"]
     save_file(state, path)
     model = made(plain, 5, *DEEPLABV3, "decoder.kernel=3", "decoder.mix=false").eval()
-    pretrained.load(model, WeightsSettings(model=str(path)), lambda _: {}, print)
+    pretrained.load(model, WeightsSettings(model=str(path)), {}, print)
     image = torch.rand(1, 3, 48, 64)
     with torch.no_grad():
         want = theirs(normalised(image))

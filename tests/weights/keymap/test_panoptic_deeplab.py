@@ -38,7 +38,7 @@ def test_other_settings_of_values_are_refused(plain: Plain, tmp_path: Path) -> N
     save_file(PanopticDeepLab(5, 16).state_dict(), tmp_path / "a.safetensors")
     model = made(plain, "decoder.image_norm=false", "model.value_decoder.atrous_rates=[3,6,9]")
     with pytest.raises(UserError, match=r"set model\.value_decoder\.atrous_rates=\[6, 12, 18\]"):
-        pretrained.load(model, WeightsSettings(model=str(tmp_path / "a.safetensors")), lambda _: {}, print)
+        pretrained.load(model, WeightsSettings(model=str(tmp_path / "a.safetensors")), {}, print)
 
 
 def test_it_predicts_as_theirs(plain: Plain, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_it_predicts_as_theirs(plain: Plain, tmp_path: Path) -> None:
     assert matching_families(theirs.state_dict()) == ["panoptic_deeplab"]
     save_file(theirs.state_dict(), path)
     model = made(plain, "decoder.image_norm=false")
-    pretrained.load(model, WeightsSettings(model=str(path)), lambda _: {}, print)
+    pretrained.load(model, WeightsSettings(model=str(path)), {}, print)
     image = torch.rand(1, 3, 65, 97)
     with torch.no_grad():
         want, have = theirs(normalised(image)), model(image)
@@ -57,4 +57,4 @@ def test_it_predicts_as_theirs(plain: Plain, tmp_path: Path) -> None:
         assert peer.std() > 0
         assert (mine - peer).abs().max() <= 1e-5 * peer.abs().max(), name
     with pytest.raises(UserError, match=r"set decoder\.image_norm=false, choose"):
-        pretrained.load(made(plain), WeightsSettings(model=str(path)), lambda _: {}, print)
+        pretrained.load(made(plain), WeightsSettings(model=str(path)), {}, print)

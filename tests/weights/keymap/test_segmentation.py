@@ -128,7 +128,7 @@ def test_what_would_load_and_predict_otherwise_is_refused(
     assert table.rename(theirs)[0].keys() == model.state_dict().keys() - {"mean", "std"}
     save_file({name: value.contiguous() for name, value in theirs.items()}, tmp_path / "file.safetensors")
     with pytest.raises(UserError, match=asked):
-        pretrained.load_model(model, str(tmp_path / "file.safetensors"), lambda _: {}, lambda line: None)
+        pretrained.load_model(model, str(tmp_path / "file.safetensors"), {}, lambda line: None)
 
 
 def back(name: str) -> str:

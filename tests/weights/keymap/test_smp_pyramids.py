@@ -76,7 +76,7 @@ def test_their_weights_give_their_outputs(plain: Plain, tmp_path: Path, case: tu
     theirs = peer(name, encoder, **options)
     assert matching_families(theirs.state_dict()) == [f"smp_{name.lower()}"]
     model = made(plain, 5, *WORDS[name], *words).eval()
-    pretrained.load(model, WeightsSettings(model=saved(theirs, tmp_path / "a.safetensors")), lambda _: {}, print)
+    pretrained.load(model, WeightsSettings(model=saved(theirs, tmp_path / "a.safetensors")), {}, print)
     image = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
         want, have = theirs(normalised(image)), model(image)["semantic"][-1]
@@ -91,12 +91,12 @@ def test_other_settings_are_refused_with_those_to_type(plain: Plain, tmp_path: P
     model = made(plain, 5, *WORDS[name], *TIMM, *levels, *words)
     source = saved(theirs, tmp_path / "a.safetensors")
     with pytest.raises(UserError, match=asked):
-        pretrained.load(model, WeightsSettings(model=source), lambda _: {}, print)
+        pretrained.load(model, WeightsSettings(model=source), {}, print)
 
 
 def test_settings_of_the_file_are_named_where_its_weights_only_start_a_training(plain: Plain, tmp_path: Path) -> None:
     said = list[str]()
     model = made(plain, 5, *WORDS["FPN"], *TIMM, "upsample=bilinear")
     source = saved(peer("FPN", "tu-resnet10t"), tmp_path / "a.safetensors")
-    pretrained.load(model, WeightsSettings(init=source), lambda _: {}, said.append)
+    pretrained.load(model, WeightsSettings(init=source), {}, said.append)
     assert "  these weights were trained with upsample=nearest" in said

@@ -58,7 +58,7 @@ def test_the_whole_file_is_taken_and_predicts_the_same(
 ) -> None:
     theirs, path = published
     model, said = made(plain, COCO), []
-    pretrained.load(model, WeightsSettings(model=str(path)), lambda _: {}, said.append)
+    pretrained.load(model, WeightsSettings(model=str(path)), {}, said.append)
     image = torch.rand(1, 3, 128, 256)
     normalised = (image - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_another_number_of_classes_takes_all_but_their_convolution(
 ) -> None:
     said: list[str] = []
     model = made(plain, Info(classes=("a", "b"), provides=("boxes", "categories")))
-    pretrained.load(model, WeightsSettings(init=str(published[1])), lambda _: {}, said.append)
+    pretrained.load(model, WeightsSettings(init=str(published[1])), {}, said.append)
     text = "\n".join(said)
     assert "conflicts (2): heads.class.weight" in text
     assert "unexpected" not in text
@@ -85,4 +85,4 @@ def test_a_model_that_would_predict_otherwise_is_refused(
 ) -> None:
     model = made(plain, COCO, "model.positive=exp")
     with pytest.raises(UserError, match=r"model\.positive=relu"):
-        pretrained.load(model, WeightsSettings(model=str(published[1])), lambda _: {}, lambda text: None)
+        pretrained.load(model, WeightsSettings(model=str(published[1])), {}, lambda text: None)
