@@ -16,13 +16,14 @@ ONE = {
     "that differ from their masks: read again around the masks": "that differs from its mask: read again around it",
     "that differ from the pixels of their masks": "that differs from the pixels of its mask",
     "in their XML file": "in its XML file",
+    "read as masks that they fill": "read as a mask that it fills",
     "that begin before": "that begins before",
     "that reach beyond their image": "that reaches beyond its image",
 }
 """Words of a fact about several things, and those about one thing."""
 NOUNS = (
     "image|region|shape|annotation|result|feature|figure|object|video|frame|instance|polygon|mask|outline|case|colour|file|"
-    "area|group|keypoint|label|name|fold|line|other|page|pair|sigma|value"
+    "area|group|keypoint|label|name|fold|line|other|page|pair|rectangle|sigma|value"
 )
 MANY = re.compile(rf"^((?:[.\w]+ )?)(?:({NOUNS})s|(box|class)es)\b")
 """The noun that is counted, the first or the second word."""

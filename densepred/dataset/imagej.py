@@ -64,6 +64,7 @@ class ImageJ(Annotated):
                 records.leave_out(f"regions of the type {region.other}")
                 continue
             records.told["regions of later planes of a stack, read as regions of the image"] += region.plane
+            records.told[roi_file.RECTANGLES] += region.straight
             label = {"none": UNNAMED, "name": region.name, "group": f"group {region.group}"}[self.label_by]
             place = records.place(path, f"region {number} ({region.name})")
             outline = outlines(region.rings, records.size(image), f"{records.path}: {place}")

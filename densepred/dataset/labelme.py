@@ -13,9 +13,11 @@ from typing import Any, ClassVar
 from densepred.dataset import coco, labelme_shape, named_image
 from densepred.dataset.annotated import Annotated, files_below, some
 from densepred.dataset.mask_runs import union
+from densepred.dataset.outline import FILLED
 from densepred.dataset.records import Records, size_given
 from densepred.errors import UserError
 
+RECTANGLES = ("rectangle", "oriented_rectangle")
 OTHER = "images found by imagePath, though one has the name of the JSON file"
 
 
@@ -52,6 +54,7 @@ class Labelme(Annotated):
             if kind in labelme_shape.OPEN:
                 records.leave_out(f"shapes of the type {kind}", "they have no area")
                 continue
+            records.told[f"{FILLED}, as labelme's own converters have it"] += kind in RECTANGLES
             key = (shape["label"], ("shape", number) if group is None else ("group", str(group)))
             groups.setdefault(key, []).append(labelme_shape.area(kind, shape, records.size(image), where))
         for (label, (kind, number)), parts in groups.items():

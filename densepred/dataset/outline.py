@@ -10,6 +10,8 @@ from densepred.errors import UserError, shown
 
 SIDES = 64
 """Corners of the polygon that a circle becomes."""
+FILLED = "rectangles, read as masks that they fill"
+"""What a line counts where rectangles are no boxes without a mask, as they are in CVAT, VIA and Label Studio."""
 FIELDS = {
     "polygon": ("all_points_x", "all_points_y"),
     "rect": ("x", "y", "width", "height"),

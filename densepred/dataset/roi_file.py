@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from densepred.dataset.outline import ellipse, rectangle
+from densepred.dataset.outline import FILLED, ellipse, rectangle
 from densepred.errors import UserError, out_of_memory
 
 INSTALL = "pip install 'densepred[imagej]'"
@@ -18,12 +18,13 @@ LARGEST = 1 << 26
 """Bytes of all regions of a file."""
 AREAS = ("POLYGON", "RECT", "OVAL", "FREEHAND", "TRACED")
 """Types of regions that mark an area."""
+RECTANGLES = f"{FILLED}, as ImageJ's masks of them have it"
 
 
 class Region(NamedTuple):
     """A region: its name and group, what it is if it marks no area (`other`), and outlines x, y, x, y, ...
 
-    `plane` is True if it belongs to a later plane of a stack.
+    plane: it belongs to a later plane of a stack. straight: it is a rectangle that is not turned.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Region(NamedTuple):
     other: str | None
     rings: list[list[float]]
     plane: bool
+    straight: bool
 
 
 def read(path: Path) -> list[Region]:
@@ -67,7 +69,8 @@ def _region(roi: Any, name: str) -> Region:
     kind = roi.roitype.name if roi.subtype.name in ("UNDEFINED", "ELLIPSE", "ROTATED_RECT") else roi.subtype.name
     other = None if kind in AREAS else kind.lower()
     plane = max(roi.position, roi.z_position, roi.t_position) > 1
-    return Region(roi.name or name, roi.group, other, _rings(roi, kind) if other is None else [], plane)
+    straight = kind == "RECT" and not roi.composite
+    return Region(roi.name or name, roi.group, other, _rings(roi, kind) if other is None else [], plane, straight)
 
 
 def _rings(roi: Any, kind: str) -> list[list[float]]:

@@ -81,6 +81,18 @@ def test_a_turned_rectangle_is_its_four_corners(tmp_path: Path) -> None:
     assert areas.item() == pytest.approx(128, rel=0.07)
 
 
+def test_rectangles_that_become_masks_are_counted(tmp_path: Path) -> None:
+    corners = [SQUARE[0], SQUARE[2]]
+    turned = [[20, 2], [28, 10], [20, 18], [12, 10]]
+    save(tmp_path, "train/a", [shape("cat", corners, "rectangle"), shape("cat", turned, "oriented_rectangle")])
+    save(tmp_path, "train/b", [shape("cat", SQUARE), shape("cat", corners, "rectangle")])
+    with pytest.warns(Notice, match="3 rectangles, read as masks that they fill, as labelme's own converters have it"):
+        found = Labelme(str(tmp_path))
+    truth = found[1].truth
+    assert truth.masks is not None
+    assert truth.masks[0] == truth.masks[1], "as the polygon of its corners"
+
+
 def test_shapes_without_area_are_counted(tmp_path: Path) -> None:
     save(tmp_path, "train/a", [shape("cat", SQUARE), shape("cat", [[1, 1]], "point"), shape("cat", SQUARE, "line")])
     with pytest.warns(Notice, match="1 shape of the type point left out.*1 shape of the type line left out"):
