@@ -11,7 +11,7 @@ from densepred.errors import UserError, shown
 SIDES = 64
 """Corners of the polygon that a circle becomes."""
 FILLED = "rectangles, read as masks that they fill"
-"""What a line counts where rectangles are no boxes without a mask, as they are in CVAT, VIA and Label Studio."""
+"""Words of a line about rectangles that are no boxes, as those of CVAT, VIA and Label Studio are."""
 FIELDS = {
     "polygon": ("all_points_x", "all_points_y"),
     "rect": ("x", "y", "width", "height"),

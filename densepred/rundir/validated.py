@@ -1,4 +1,4 @@
-"""What the scores of a run were measured on: images, labels and metrics. Runs that differ in them do not compare."""
+"""Images, labels and metrics that the scores of a run were measured by. Runs that differ in them do not compare."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from densepred.errors import UserError
 from densepred.output import many
 from densepred.rundir import provenance
 
-SPLITS = "splits.json"  # `splits.FILE`, whose module imports torch
+SPLITS = "splits.json"  # `splits.FILE`; that module imports torch
 READING = ("channels", "mean", "std", "max_value", "window", "max_pixels", "on_bad", "outside")
 """Settings of a dataset on how images are read: what is compared may differ in them."""
 CHOOSING = ("root", "splits", "split", "list", "folds", "fold", "seed", "group", "limit", "most_instances", "unpaired")
