@@ -159,8 +159,8 @@ class PairSearch:
                 pair_list.tell_column(path, rows)
             return [pair for pair, _ in rows]
         if rows[0][1] is None:
-            fact = f"{path}: has no column `split`; add one, or put {{split}} into dataset.list"
-            raise UserError(f"{fact}, or {self._undivided('lines')}")
+            more = self._undivided("lines")
+            raise UserError(f"{path}: has no column `split`; add one, or put {{split}} into dataset.list, or {more}")
         if split == self.split == "train":
             pair_list.tell_unused(path, rows, {one: str(part) for one, part in self._splits.items()})
         return pair_list.of_split(path, rows, folder, split)
@@ -174,8 +174,8 @@ class PairSearch:
     def _from_names(self, path: Path, name: str, split: str, folder: str) -> Pairs:
         """Return the pairs in the folders that a list names; other files there are of other splits, or unlabelled."""
         if folder and "{split}" not in name and not name.lower().endswith(name_list.FOLDS):
-            fact = f"{path}: lists names of one split; put {{split}} into dataset.list"
-            raise UserError(f"{fact}, or {self._undivided('names')}")
+            more = self._undivided("names")
+            raise UserError(f"{path}: lists names of one split; put {{split}} into dataset.list, or {more}")
         images = paths.below(self._root, self.images, folder)
         masks = None if self.masks is None else paths.below(self._root, self.masks, folder)
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""What the scores of runs were measured on: runs that differ in it do not compare, others do."""
+"""Runs that were validated on other images, labels or metrics do not compare, and others do."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_equal_differences_make_one_sentence(tmp_path: Path) -> None:
     ]
 
 
-def test_evaluations_of_two_splits_are_told_apart(tmp_path: Path) -> None:
+def test_evaluations_of_two_splits_do_not_compare(tmp_path: Path) -> None:
     for name, split in (("a", "valid"), ("b", "test")):
         (tmp_path / name).mkdir()
         facts = {"split": split, "metrics": {"miou": 0.5}, "settings": {"dataset": DATASET}}
