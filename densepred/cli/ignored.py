@@ -94,6 +94,12 @@ def _no_random_split(tree: Tree) -> bool:
     return not folded and isinstance(splits, dict) and not any(isinstance(part, float) for part in splits.values())
 
 
+def _names_files(tree: Tree) -> bool:
+    """Return True if a list holds paths of files; lists of names in .txt, and of folds in .json, look into folders."""
+    name = at(tree, "dataset.list")
+    return name is not None and not str(name).lower().endswith((".txt", ".json"))
+
+
 def _by_time(tree: Tree) -> bool:
     return at(tree, "trainer.epochs") is None and at(tree, "trainer.max_steps") is None
 
@@ -145,7 +151,7 @@ TRAIN: tuple[tuple[str, Condition, str], ...] = (
     ("sweep.retry", lambda tree: CLAIMED not in os.environ, "it is for jobs of --multirun that failed before"),
     ("encoder.pretrained", _not(_is("weights.encoder", None)), "weights.encoder replaces these weights"),
     ("dataset.(seed|group)", _no_random_split, SPLIT),
-    ("dataset.(images|image_suffix|mask_suffix)", _not(_is("dataset.list", None)), "dataset.list names the files"),
+    ("dataset.(images|image_suffix|mask_suffix)", _names_files, "dataset.list names the files"),
     (
         "model.(kernel|dropout)",
         _both(_made("model", "model.fcn."), _is("model.width", None)),

@@ -69,6 +69,8 @@ def test_a_setting_without_effect_has_a_notice(words: tuple[str, ...], reason: s
         ("scheduler=constant", "trainer.max_minutes=1"),
         ("scheduler.warmup=5", "trainer.max_minutes=1"),  # a number of steps acts
         ("dataset.seed=3", *FOLDER, "dataset.splits={train: 0.8, valid: 0.2}"),
+        ("dataset.images=img", "dataset.list=val.txt", *FOLDER),  # names are looked up there
+        ("dataset.mask_suffix=_m", "dataset.list=splits_final.json", *FOLDER),
         ("dataset.seed=3",),  # of the drawn scenes
         ("model.kernel=3", "model=fcn", "model.width=64"),
         ("task.codec.threshold=0.4", "task=instance_components"),
