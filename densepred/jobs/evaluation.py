@@ -128,8 +128,14 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
             "batch_size": loader.batch_size,
             **_monitored(task, values),
         }
-        facts["settings"] = {name: getattr(settings, name) for name in DECISIVE} | {"dataset": node}
+        facts["settings"] = {name: getattr(settings, name) for name in DECISIVE} | {"dataset": placed(node)}
         _report(values, facts, images_line(data), job.folder, sections, written)
+
+
+def placed(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a dataset with its root as a path without links, equal from wherever it was typed."""
+    root = node.get("root")
+    return {**node, "root": os.path.realpath(expand(root))} if isinstance(root, str) else dict(node)
 
 
 def _tell_batch(size: int, header: Mapping[str, Any]) -> None:

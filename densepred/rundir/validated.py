@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,7 +98,7 @@ def _images(one: Validated, other: Validated) -> Iterator[str]:
         return
     if one.digest != other.digest:
         yield "validation images"
-    elif one.root != other.root:
+    elif os.path.realpath(one.root or "") != os.path.realpath(other.root or ""):
         yield "the folder of equally named images (dataset.root)"
 
 

@@ -78,6 +78,14 @@ def test_runs_that_were_validated_alike_get_no_sentence(tmp_path: Path, second: 
     assert told(tmp_path) == []
 
 
+def test_links_to_one_dataset_are_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    roots = [str(tmp_path / "data"), str(tmp_path / "link")]
+    found = [validated.read(write(tmp_path / name, "x", root)) for name, root in zip("ab", roots, strict=True)]
+    assert validated.unlike(*found) == []
+
+
 def test_equal_differences_make_one_sentence(tmp_path: Path) -> None:
     found = [(name, validated.read(write(tmp_path / name, name))) for name in "abc"]
     assert validated.sentences(found) == [
