@@ -10,9 +10,9 @@ from torch import Tensor
 
 from densepred.ops.boxes import from_ids
 from densepred.ops.boxes.edges import areas, clip
+from densepred.ops.geometry.bilinear import Sources
 from densepred.ops.geometry.warp import (
     IDENTITY,
-    Sources,
     Warp,
     compose,
     determinant,
@@ -35,14 +35,27 @@ def apply(sample: Sample, warp: Warp, mirrored: Pairs = ()) -> Sample:
     mirrored: pairs of keypoints to swap if the warp mirrors the image.
     After a warp with a flow, the matrix of the frame is `NOWHERE`.
     """
-    if warp.matrix == IDENTITY and warp.size == sample.truth.size and warp.flow is None:
+    if moves_nothing(warp, sample.truth.size):
         return sample
+    sources = locate(warp, sample.truth.size)
+    moved = apply_beside_image(sample, warp, mirrored, sources)
+    return replace(moved, image=warp_image(sample.image, warp, sources=sources))
+
+
+def moves_nothing(warp: Warp, size: tuple[int, int]) -> bool:
+    """Return true if a warp of an image of `size` changes nothing."""
+    return warp.matrix == IDENTITY and warp.size == size and warp.flow is None
+
+
+def apply_beside_image(sample: Sample, warp: Warp, mirrored: Pairs, sources: Sources | None) -> Sample:
+    """Warp the annotation and the frame of a sample; its image stays as it is.
+
+    sources: the result of `locate` for the same warp and image
+    """
     lost = warp.flow is not None or sample.frame.matrix is NOWHERE
     matrix = NOWHERE if lost else compose(sample.frame.matrix, warp.matrix)
     frame = replace(sample.frame, matrix=matrix, input_size=warp.size)
-    sources = locate(warp, sample.truth.size)
-    truth = apply_to_annotation(sample.truth, warp, mirrored, sources)
-    return Sample(warp_image(sample.image, warp, sources=sources), truth, frame)
+    return replace(sample, truth=apply_to_annotation(sample.truth, warp, mirrored, sources), frame=frame)
 
 
 def apply_to_annotation(

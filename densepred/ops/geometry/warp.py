@@ -6,7 +6,6 @@ Pixel centers are integers, so an image covers x from -0.5 to W - 0.5.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,14 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from densepred.ops.geometry.bilinear import HALF, Sources, finished, read, sample
 from densepred.ops.precise import exact
 
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
-
-# A position half-way between two pixels belongs to the later one, also if rounding lowered its last digits
-_HALF = 0.5 + 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +28,6 @@ class Warp:
     matrix: Matrix
     size: tuple[int, int]
     flow: Tensor | None = None  # (2, H, W) float32: x and y displacements on the output's grid
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Source positions of output pixels."""
-
-    x: Tensor  # (H, W), or (1, W) if all rows agree
-    y: Tensor  # (H, W), or (H, 1) if all columns agree
-    inside: Tensor | None  # (H, W) bool, true if the source lies in the image; None if all do
 
 
 def compose(outer: Matrix, inner: Matrix) -> Matrix:
@@ -93,6 +81,11 @@ def _positions(warp: Warp, source: tuple[int, int]) -> Sources:
     return Sources(x, y, None if in_x is None and in_y is None else _true(in_x, x) & _true(in_y, y))
 
 
+def interpolates(warp: Warp, source: tuple[int, int]) -> bool:
+    """Return true if `warp_image` samples bilinearly: neither a shift by whole pixels nor a plain resize."""
+    return not _is_whole_pixels(warp) and not _is_resize(warp, source)
+
+
 def warp_image(image: Tensor, warp: Warp, fill: Tensor | None = None, sources: Sources | None = None) -> Tensor:
     """Warp an image (C, H, W) bilinearly, averaged first if it shrinks twofold or more; uint8 is rounded.
 
@@ -103,15 +96,13 @@ def warp_image(image: Tensor, warp: Warp, fill: Tensor | None = None, sources: S
     """
     source = image.shape[-2], image.shape[-1]
     if _is_whole_pixels(warp):
-        return _shift(image, warp, lambda: _mean(image) if fill is None else fill)
+        return _shift(image, warp, lambda: fill_colour(image) if fill is None else fill)
     if _is_resize(warp, source):
         return _resize(image, warp)
     sources = _positions(warp, source) if sources is None else sources
-    out = _sample(image, warp, sources)
-    if sources.inside is not None:
-        value = (_mean(image) if fill is None else fill).to(torch.float32)
-        out = torch.where(sources.inside, out, value[:, None, None])
-    return out.add_(0.5).to(torch.uint8) if image.dtype == torch.uint8 else out
+    fill = fill_colour(image) if sources.inside is not None and fill is None else fill
+    out = sample(read(image, warp.matrix, sources), sources, warp.size)
+    return finished(out, sources.inside, fill, image.dtype)
 
 
 def warp_labels(labels: Tensor, warp: Warp, fill: float, sources: Sources | None = None) -> Tensor:
@@ -121,8 +112,8 @@ def warp_labels(labels: Tensor, warp: Warp, fill: float, sources: Sources | None
         return _shift(labels[None], warp, lambda: value)[0]
     height, width = labels.shape
     sources = _positions(warp, (height, width)) if sources is None else sources
-    xs = (sources.x + _HALF).floor_().clamp_(0, width - 1).int()
-    ys = (sources.y + _HALF).floor_().clamp_(0, height - 1).int()
+    xs = (sources.x + HALF).floor_().clamp_(0, width - 1).int()
+    ys = (sources.y + HALF).floor_().clamp_(0, height - 1).int()
     if _is_axis_aligned(warp):
         out = labels.index_select(0, ys[:, 0]).index_select(1, xs[0])
     else:
@@ -208,41 +199,15 @@ def _resize(image: Tensor, warp: Warp) -> Tensor:
 
 def _within(positions: Tensor, length: int) -> Tensor | None:
     low, high = positions.aminmax()
-    if low >= -_HALF and high < length - _HALF:
+    if low >= -HALF and high < length - HALF:
         return None
-    return (positions >= -_HALF) & (positions < length - _HALF)
+    return (positions >= -HALF) & (positions < length - HALF)
 
 
 def _true(inside: Tensor | None, like: Tensor) -> Tensor:
     return torch.ones_like(like, dtype=torch.bool) if inside is None else inside
 
 
-def _sample(image: Tensor, warp: Warp, sources: Sources) -> Tensor:
-    """Return bilinear values (C, H, W) float32; beyond the border, those of the border."""
-    # Read only the part of the source that the output covers
-    rows, columns = _seen(sources.y, image.shape[-2]), _seen(sources.x, image.shape[-1])
-    part = image[None, :, rows, columns].float()
-    x, y = sources.x - columns.start, sources.y - rows.start
-
-    # Average before shrinking: sampled alone, thin things would appear and vanish
-    (a, b, _), (d, e, _) = warp.matrix
-    kernel = [2 ** max(0, math.floor(math.log2(max(math.hypot(*pair), 1e-9)) + 1e-6)) for pair in ((d, e), (a, b))]
-    if max(kernel) > 1:
-        part = F.avg_pool2d(part, kernel, ceil_mode=True)
-        x, y = (x + 0.5) / kernel[1] - 0.5, (y + 0.5) / kernel[0] - 0.5
-
-    grid = torch.empty(1, *warp.size, 2)
-    grid[0, :, :, 0] = (2 * x + 1) / part.shape[-1] - 1
-    grid[0, :, :, 1] = (2 * y + 1) / part.shape[-2] - 1
-    return F.grid_sample(part, grid, padding_mode="border", align_corners=False)[0]
-
-
-def _seen(positions: Tensor, length: int) -> slice:
-    low, high = positions.aminmax()
-    start = min(max(math.floor(low.item()) - 1, 0), length - 1)
-    return slice(start, max(min(math.ceil(high.item()) + 2, length), start + 1))
-
-
-def _mean(image: Tensor) -> Tensor:
+def fill_colour(image: Tensor) -> Tensor:
     """Return the mean colour (C,) of every 8th pixel per axis, which is close enough to fill with."""
     return image[:, ::8, ::8].float().mean((1, 2))
