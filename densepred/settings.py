@@ -28,6 +28,7 @@ class DataSettings:
     allow_overlap: bool = False
     check: bool = True
     cache: str | None = None
+    transform_on_device: bool = False
 
 
 @dataclass

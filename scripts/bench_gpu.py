@@ -25,11 +25,13 @@ import gpu_steps
 import plain_loop
 import torch
 import torch.nn.functional as F
+from bench_device_transforms import Kept
 from gpu_steps import peak, settings_of, wait
 from torch import Tensor, nn
 
 from densepred.cli.compose import register, settings
 from densepred.jobs import parts
+from densepred.loader.prefetch import prefetch
 from densepred.loss.ce import CrossEntropy
 from densepred.ops.loss import banded, fused
 from densepred.sweep import launcher
@@ -52,6 +54,7 @@ WAYS = {
     "trainer=gpu, EMA": (*GPU, "trainer.ema=0.999"),
     "trainer=gpu, compiled": (*GPU, "trainer.compile=true"),
 }
+PLACES = {"": (), ", transforms on the device": ("data.transform_on_device=true",)}
 HEADINGS = {
     "steps": "| model | way | images/s | ms per step | kernels | waits | peak GB |\n|---|---|---|---|---|---|---|",
     "loops": "| plain loop | images/s | ms per step | peak GB |\n|---|---|---|---|",
@@ -155,23 +158,30 @@ def timed(way: Callable[[], Tensor], count: int) -> str:
     return f"{1e3 * (time.perf_counter() - begun) / count:.2f}"
 
 
-def pipeline(args: argparse.Namespace, workers: int) -> str:
-    """Return images per second that loader processes give, without a network, after the first batches."""
-    size, seconds = ("[64,96]", 0.2) if args.dry else ("[512,1024]", 5.0)
-    words = (f"dataset.size={size}", "dataset.counts={train: 4096, valid: 1, test: 1}", f"data.workers={workers}")
-    chosen = settings(settings_of(*words, "trainer.max_steps=1"))
-    data = parts.dataset(chosen.dataset, "train")
+def pipeline(args: argparse.Namespace, workers: int, *more: str) -> str:
+    """Return images per second that loader processes give, without a network, after the first batches.
+
+    They are cut from images in memory, as with data.cache=ram, and end on the device.
+    """
+    size, crop, seconds = ((64, 96), "[32,48]", 0.2) if args.dry else ((1024, 2048), "[512,1024]", 5.0)
+    words = (f"data.workers={workers}", f"data.crop={crop}", f"data.batch_size={2 if args.dry else args.batch}")
+    chosen = settings(settings_of(*words, *more, "trainer.max_steps=1"))
+    data = Kept(size, 2 if args.dry else 16, length=4096)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     task, _ = parts.task_and_model(chosen.task, chosen.model, data.info)
     augment = parts.pipeline(chosen.transform["train"], data.info, "train", task.codec)
-    loader = parts.training_loader(data, augment, task.codec, chosen.data, 0, torch.device("cpu"))
+    loader = parts.training_loader(data, augment, task.codec, chosen.data, 0, device)
     begun, images = 0.0, 0
-    for number, batch in enumerate(loader.epoch(0)):
+    for number, batch in enumerate(prefetch(loader.epoch(0), device)):
+        moved = batch.to(device)
         if number < max(1, 2 * workers):  # processes start, and have two batches ready each
+            wait()
             begun = time.perf_counter()
             continue
-        images += len(batch.image)
+        images += len(moved.image)
         if time.perf_counter() - begun > seconds:
             break
+    wait()
     taken = time.perf_counter() - begun
     loader.close()
     return f"{images / taken:.0f}"
@@ -192,7 +202,9 @@ def tables(args: argparse.Namespace) -> dict[str, dict[str, Callable[[], str]]]:
     }
     counts = (0, 2) if args.dry else (1, 2, 4, 8, 16)
     loaders: dict[str, Callable[[], str]] = {
-        f"{count} loader processes": partial(pipeline, args, count) for count in counts
+        f"{count} loader processes{name}": partial(pipeline, args, count, *words)
+        for name, words in PLACES.items()
+        for count in counts
     }
     return {"pipeline": loaders, "steps": steps, "loops": dict(loops(args)), "heads": heads}
 

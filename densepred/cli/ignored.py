@@ -177,7 +177,7 @@ EVAL: tuple[tuple[str, Condition, str], ...] = (
     ("timeout_s", _alone, ALONE),
     BOXES,
     (
-        "data.(crop|drop_last|foreground|balance|cache)",
+        "data.(crop|drop_last|foreground|balance|cache|transform_on_device)",
         _always,
         "an evaluation takes whole images, all of them, as the run validated them",
     ),

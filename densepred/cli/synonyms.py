@@ -44,6 +44,7 @@ KEYS = {
     "batch_size": "batch bs",
     "workers": "dataloader_num_workers n_workers num_workers workers_per_gpu",
     "data.cache": "cache cache_images cache_type",
+    "data.transform_on_device": "augment_on_gpu gpu_augment gpu_augmentation gpu_transforms transforms_on_gpu",
     "data.crop": "crop crop_size image_size img_size imgsz input_size resolution",
     "dataset.root": "data_dir data_path data_root dataset_dir dataset_path root root_dir",
     "dataset.split": "split",

@@ -17,6 +17,7 @@ from densepred.build.instantiate import build
 from densepred.contracts import Codec, Dataset, Model
 from densepred.dataset.image_file import Unreadable
 from densepred.errors import UserError, classed
+from densepred.jobs import on_device
 from densepred.loader import workers
 from densepred.loader.balance import ClassBalance, class_presence
 from densepred.loader.crops import Crops, Instances
@@ -130,7 +131,8 @@ def training_loader(
         augment.require_framing("train")
         data = Instances(data)
     skip_bad, classes = settings.on_bad == "skip", balance(data, settings, seed, codec)
-    samples = TrainingSamples(data, augment, codec, seed, skip_bad, settings.foreground, classes)
+    defer = on_device.deferring(augment, codec, settings)
+    samples = TrainingSamples(data, augment, codec, seed, skip_bad, settings.foreground, classes, defer)
     order = Order(len(samples), settings.batch_size, seed, settings.drop_last)
     number = workers.number(settings.workers, device)
     return TrainingLoader(samples, order, number, settings.timeout_s, device.type == "cuda")

@@ -20,7 +20,7 @@ from densepred.engine.ema import MovingAverage
 from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
-from densepred.jobs import effects, parts, placement, preparing, resuming
+from densepred.jobs import effects, on_device, parts, placement, preparing, resuming
 from densepred.jobs.preparing import Prepared
 from densepred.jobs.printed_summary import closing, opening
 from densepred.jobs.recipe import Built
@@ -161,13 +161,15 @@ def _open(
     train, valid = prepared.train, prepared.valid
     log.say(opening(settings, job.choices, job.used, folder, task, model, train, valid, device, loader))
     shards = sharding.notes(model, settings.trainer.channels_last)
-    for note in [*prepared.notes, *shards, *effects.slower(settings, model)]:
+    placed = on_device.describe(loader.samples)
+    for note in [*prepared.notes, *shards, *placed, *effects.slower(settings, model)]:
         log.say(note)
     if distributed.is_main() and not resume:
         validation_images.show_training(log, train.info, loader.first(settings.trainer.pictures))
     for fact in effects.without(settings, task, model, fitter, len(loader), job.overrides):
         log.warn(fact)
-    for fact in effects.of_crops(settings, task, train.info.provides):
+    of_data = effects.of_crops(settings, task, train.info.provides)
+    for fact in [*of_data, *on_device.without_effect(settings.data, loader.samples, device)]:
         log.warn(fact)
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +19,9 @@ from torch.utils.data import Dataset as TorchDataset
 from densepred.contracts import Codec, Dataset
 from densepred.errors import MachineError
 from densepred.loader.balance import ClassBalance, labels_in
+from densepred.loader.deferral import DeferredImage, DeferredSample, stack_images
 from densepred.loader.seeds import random_generator
-from densepred.types import VOID, Annotation, Batch, Frame, Sample, UserError, unit_scale
+from densepred.types import VOID, Annotation, Batch, Frame, Sample, UserError
 
 SLACK = 1e-3
 """By how much floats of a dataset may leave 0 to 1."""
@@ -32,12 +33,15 @@ Augment = Callable[[Sample, torch.Generator], Sample]
 TrainingAugment = Callable[[Sample, torch.Generator, Callable[[torch.Generator], Sample]], Sample]
 """Also takes a function that reads another training sample, by random numbers of the generator."""
 
+DeferringAugment = Callable[[Sample, torch.Generator, Callable[[torch.Generator], Sample]], DeferredSample]
+"""Leaves the image, in its last transforms, to the device."""
+
 
 @dataclass(slots=True)
 class Item:
     """A sample in the loader. An error is kept as its message, which has to reach the user in one line."""
 
-    image: Tensor | None = None
+    image: Tensor | DeferredImage | None = None
     targets: dict[str, Tensor] | None = None
     frame: Frame | None = None
     truth: Annotation | None = None
@@ -57,12 +61,16 @@ def failed(error: UserError) -> Item:
     return Item(error=str(error), machine=isinstance(error, MachineError))
 
 
-class Drawn(NamedTuple):
+Augmented = TypeVar("Augmented", Sample, DeferredSample)
+
+
+class Drawn(NamedTuple, Generic[Augmented]):
     """An augmented sample, the errors of images that others replaced, and whether it lacks what it should hold."""
 
-    sample: Sample
+    sample: Augmented
     skipped: list[str]
     missed: bool
+    generator: torch.Generator
 
 
 class TrainingSamples(TorchDataset[Item]):
@@ -77,43 +85,56 @@ class TrainingSamples(TorchDataset[Item]):
         skip_bad: bool,
         foreground: float = 0.0,
         balance: ClassBalance | None = None,
+        defer: DeferringAugment | None = None,
     ) -> None:
+        """Take the parts of samples; with `defer` in place of `augment` their images are computed on a device."""
         self.dataset, self.augment, self.codec, self.seed, self.skip_bad = dataset, augment, codec, seed, skip_bad
-        self.foreground, self.balance = foreground, balance
+        self.foreground, self.balance, self.defer = foreground, balance, defer
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: tuple[int, int]) -> Item:
         try:
-            sample, skipped, missed = self.augmented(index)
-            targets = self.codec.encode(sample.truth)
-            return Item(sample.image, targets, sample.frame, skipped=skipped, missed=missed)
+            drawn: Drawn[Sample] | Drawn[DeferredSample]
+            image: Tensor | DeferredImage
+            if self.defer is None:
+                drawn = self.augmented(index)
+                image = drawn.sample.image
+            else:
+                drawn = self._drawn(index, self.defer)
+                image = drawn.sample.image()
+            truth, frame = drawn.sample.truth, drawn.sample.frame
+            return Item(image, self.codec.encode(truth), frame, skipped=drawn.skipped, missed=drawn.missed)
         except UserError as error:
             return failed(error)
 
-    def augmented(self, key: tuple[int, int]) -> Drawn:
+    def augmented(self, key: tuple[int, int]) -> Drawn[Sample]:
         """Return the input of the network with its ground truth."""
+        drawn = self._drawn(key, self.augment)
+        sample = with_image(drawn.sample, self.codec)
+        return drawn._replace(sample=replace(sample, image=self.codec.corrupt(sample.image, drawn.generator)))
+
+    def _drawn(self, key: tuple[int, int], augment: Callable[..., Augmented]) -> Drawn[Augmented]:
         epoch, index = key
         image, label = (index, None) if self.balance is None else self.balance.draw(epoch, index)
         generator = random_generator("augment", self.seed, epoch, index)
         found, skipped = self._read(image)
         object_wanted = self._wants_object(found, key)
-        label = label if label is not None and self._holds(found, label) else None
+        label = label if label is not None and self._holds(found.truth, label) else None
 
-        def good(sample: Sample) -> bool:
-            return (not object_wanted or has_object(sample.truth)) and (label is None or self._holds(sample, label))
+        def good(truth: Annotation) -> bool:
+            return (not object_wanted or has_object(truth)) and (label is None or self._holds(truth, label))
 
         reasons = [skipped] if skipped else []
         another = partial(self._another, image, reasons)
-        moved = self.augment(found, generator, another)
-        for attempt in range(0 if good(moved) else ATTEMPTS):
+        moved = augment(found, generator, another)
+        for attempt in range(0 if good(moved.truth) else ATTEMPTS):
             generator = random_generator("augment", self.seed, epoch, index, attempt)
-            moved = self.augment(found, generator, another)
-            if good(moved):
+            moved = augment(found, generator, another)
+            if good(moved.truth):
                 break
-        sample = with_image(moved, self.codec)
-        return Drawn(replace(sample, image=self.codec.corrupt(sample.image, generator)), reasons, not good(moved))
+        return Drawn(moved, reasons, not good(moved.truth), generator)
 
     def _another(self, image: int, reasons: list[str], generator: torch.Generator) -> Sample:
         """Return an image of the dataset other than `image`, if it has more than one; add why it is a further one."""
@@ -122,8 +143,8 @@ class TrainingSamples(TorchDataset[Item]):
         reasons += [reason] if reason else []
         return found
 
-    def _holds(self, sample: Sample, label: int) -> bool:
-        return bool((labels_in(sample.truth, self.dataset.info) == label).any())
+    def _holds(self, truth: Annotation, label: int) -> bool:
+        return bool((labels_in(truth, self.dataset.info) == label).any())
 
     def _wants_object(self, sample: Sample, key: tuple[int, int]) -> bool:
         """Choose the share `foreground` of the samples, among images with an object."""
@@ -223,12 +244,6 @@ def checked(sample: Sample) -> Sample:
     return sample
 
 
-def _stacked(images: Sequence[Tensor]) -> Tensor:
-    """Stack images; bytes stay bytes if all are, because torch would mix 0..255 and 0..1 in one tensor of floats."""
-    alike = len({image.dtype for image in images}) == 1
-    return torch.stack(list(images) if alike else [unit_scale(image) for image in images])
-
-
 def stack(items: Sequence[Item]) -> Batch:
     """Stack items of one shape to a batch. Raises UserError if the shapes differ."""
     for item in items:
@@ -242,7 +257,7 @@ def stack(items: Sequence[Item]) -> Batch:
         )
     targets = [item.targets for item in items if item.targets is not None]
     return Batch(
-        _stacked(images),
+        stack_images(images),
         stack_targets(targets),
         [item.frame for item in items if item.frame is not None],
         [item.truth for item in items if item.truth is not None],

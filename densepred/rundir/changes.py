@@ -18,6 +18,7 @@ LATER = ("dataset.seed", "dataset.group", "trainer.sync_norm", "trainer.fused_lo
 IMPLIED = {
     "data.balance": None,
     "data.foreground": 0.0,
+    "data.transform_on_device": False,
     "dataset.image_suffix": "",
     "dataset.unlabelled": None,
     "trainer.shard": False,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from torch import Generator, Tensor
 
 from densepred.contracts import Transform
-from densepred.ops.geometry.annotation import apply
+from densepred.ops.geometry.annotation import apply, apply_beside_image, moves_nothing
+from densepred.ops.geometry.bilinear import Sources
+from densepred.ops.geometry.deferral import EXACT, deferred, mean_after
+from densepred.ops.geometry.deferred import DeferredImage
 from densepred.ops.geometry.overlay import Another
 from densepred.ops.geometry.recolour import compose_colours, mean_colour, recolour
-from densepred.ops.geometry.warp import IDENTITY, Warp, compose, unmirrored
-from densepred.types import Annotation, Sample, UserError
+from densepred.ops.geometry.warp import IDENTITY, Warp, compose, locate, unmirrored, warp_image
+from densepred.types import Annotation, Frame, Sample, UserError, unit_scale
 
 REMEDY = "list it in transform.train alone"
 
@@ -72,16 +76,55 @@ class Pipeline:
         """Transform a sample; transforms that mix it with a further one get that from `another`."""
         start = 0
         while start < len(self.transforms):
-            first = self.transforms[start]
-            if isinstance(first, Geometry | Framing):
-                sample, start = self._move(sample, start, generator)
-            elif isinstance(first, LinearColour):
-                sample, start = self._recolour(sample, start, generator)
-            elif isinstance(first, Mixing):
-                sample, start = first.mix(sample, self._before(start, another), generator), start + 1
-            else:
-                sample, start = _returned(first, first(sample, generator)), start + 1
+            sample, start = self._step(sample, start, generator, another)
         return sample
+
+    def _step(self, sample: Sample, start: int, generator: Generator, another: Another | None) -> tuple[Sample, int]:
+        """Apply the transform at `start`, with those after it that are fused with it; return the index of the next."""
+        first = self.transforms[start]
+        if isinstance(first, Geometry | Framing):
+            warp, after = self._fused(sample, start, generator)
+            return apply(sample, warp, self.mirrored), after
+        if isinstance(first, LinearColour):
+            steps = self._colours(start)
+            matrix = _composed(mean_colour(sample.image), steps, generator)
+            return Sample(recolour(sample.image, matrix), sample.truth, sample.frame), start + len(steps)
+        if isinstance(first, Mixing):
+            return first.mix(sample, self._before(start, another), generator), start + 1
+        return _returned(first, first(sample, generator)), start + 1
+
+    def deferrable(self) -> list[Transform | Geometry | Framing | LinearColour | Mixing]:
+        """Return the last transforms, warps and then maps of colours, of which `defer` leaves the image to a device."""
+        return self.transforms[self._last()[0] :]
+
+    def defer(self, sample: Sample, generator: Generator, another: Another | None = None) -> DeferredSample:
+        """Transform a sample as a call does, but do not compute its image after the last warp.
+
+        Of several warps at the end, where one has a flow, only the last one is deferred.
+        """
+        warps, colours = self._last()
+        start, warp, sources = 0, None, None
+        while start < colours:
+            if start < warps:
+                sample, start = self._step(sample, start, generator, another)
+                continue
+            last, start = self._fused(sample, start, generator)
+            if start < colours:
+                sample = apply(sample, last, self.mirrored)
+            elif not moves_nothing(last, sample.truth.size):
+                warp, sources = last, locate(last, sample.truth.size)
+                sample = apply_beside_image(sample, last, self.mirrored, sources)
+        return DeferredSample(sample, warp, sources, self._colours(start), generator)
+
+    def _last(self) -> tuple[int, int]:
+        """Return the index of the first of the last warps, and of the first of the maps of colours after them."""
+        colours = len(self.transforms)
+        while colours and _only_maps_colours(self.transforms[colours - 1]):
+            colours -= 1
+        warps = colours
+        while warps and isinstance(self.transforms[warps - 1], Geometry | Framing):
+            warps -= 1
+        return warps, colours
 
     def _before(self, index: int, another: Another | None) -> Another:
         """Return a reader of samples that have passed the transforms before `index`, except those that mix."""
@@ -104,8 +147,8 @@ class Pipeline:
                 "set transform=pose, or list densepred.transform.instance_crop.InstanceCrop"
             )
 
-    def _move(self, sample: Sample, start: int, generator: Generator) -> tuple[Sample, int]:
-        """Compose warps up to the first with a flow, which no matrix can be composed with; apply the result."""
+    def _fused(self, sample: Sample, start: int, generator: Generator) -> tuple[Warp, int]:
+        """Compose warps up to the first with a flow, which no matrix can be composed with."""
         total = Warp(IDENTITY, sample.truth.size)
         for index in range(start, len(self.transforms)):
             transform = self.transforms[index]
@@ -114,24 +157,67 @@ class Pipeline:
             elif isinstance(transform, Geometry) and total.flow is None:
                 step = transform.params(total.size, generator)
             else:
-                return apply(sample, total, self.mirrored), index
+                return total, index
             if not self.mirrors and sample.truth.keypoints is not None:
                 step = unmirrored(step)
             total = Warp(compose(total.matrix, step.matrix), step.size, step.flow)
-        return apply(sample, total, self.mirrored), len(self.transforms)
+        return total, len(self.transforms)
 
-    def _recolour(self, sample: Sample, start: int, generator: Generator) -> tuple[Sample, int]:
-        mean = mean_colour(sample.image)
-        total, index = None, start
-        for index in range(start, len(self.transforms) + 1):
-            transform = self.transforms[index] if index < len(self.transforms) else None
-            if not isinstance(transform, LinearColour):
+    def _colours(self, start: int) -> list[LinearColour]:
+        """Return the maps of colours from `start` on, up to another transform."""
+        found: list[LinearColour] = []
+        for step in self.transforms[start:]:
+            if not isinstance(step, LinearColour):
                 break
-            step = transform.colour(mean, generator)
-            mean = step[:, :-1] @ mean + step[:, -1]
-            total = step if total is None else compose_colours(step, total)
-        assert total is not None
-        return Sample(recolour(sample.image, total), sample.truth, sample.frame), index
+            found.append(step)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredSample:
+    """A transformed sample without its image: that of `sample` is the one before the last warp."""
+
+    sample: Sample
+    warp: Warp | None
+    sources: Sources | None
+    colours: Sequence[LinearColour]
+    generator: Generator
+
+    @property
+    def truth(self) -> Annotation:
+        return self.sample.truth
+
+    @property
+    def frame(self) -> Frame:
+        return self.sample.frame
+
+    def image(self) -> DeferredImage:
+        """Draw the colours, and return what a device needs for the image; called once, for a sample that is used."""
+        image = self.sample.image
+        if image.dtype not in EXACT:
+            image = image if self.warp is None else warp_image(image, self.warp, sources=self.sources)
+            if self.colours:
+                image = recolour(image, _composed(mean_colour(image), self.colours, self.generator))
+            return deferred(unit_scale(image), None)
+        found = deferred(image, self.warp, self.sources)
+        if not self.colours:
+            return found
+        return replace(found, colours=_composed(mean_after(found), self.colours, self.generator))
+
+
+def _only_maps_colours(transform: object) -> bool:
+    return isinstance(transform, LinearColour) and not isinstance(transform, Geometry | Framing)
+
+
+def _composed(mean: Tensor, steps: Sequence[LinearColour], generator: Generator) -> Tensor:
+    """Draw the map of each step and return all as one; `mean` is the colour before the first."""
+    total = None
+    for step in steps:
+        matrix = step.colour(mean, generator)
+        mean = matrix[:, :-1] @ mean + matrix[:, -1]
+        total = matrix if total is None else compose_colours(matrix, total)
+    assert total is not None
+    return total
 
 
 def _returned(transform: Transform, sample: object) -> Sample:

@@ -103,7 +103,7 @@ def test_evaluation_and_prediction_tell_theirs() -> None:
 USED = {
     "train": {
         "data": {"batch_size", "valid_batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"}
-        | {"foreground", "balance", "check", "cache"},
+        | {"foreground", "balance", "check", "cache", "transform_on_device"},
         "trainer": {"max_steps", "max_minutes", "deterministic", "threads", "pictures", "probes", "resume", "monitor"}
         | {"shard"},
     },

@@ -12,8 +12,10 @@ from torch import Generator
 
 from densepred.build.instantiate import build
 from densepred.dataset.shapes import Shapes
+from densepred.loader.crops import cut_out
 from densepred.transform.pipeline import Pipeline
 from tests import cases, companions
+from tests.transform.test_deferral import compare
 
 Plain = Callable[..., dict[str, Any]]
 LIKE = [(None, (64, 80)), (None, (1, 1)), ((32, 48), (37, 45)), ((32, 48), (64, 80))]
@@ -46,3 +48,28 @@ def test_every_option_moves_everything_together(
                 assert getattr(after.truth, field) is not None
             count = len(after.truth.categories)  # type: ignore[arg-type]
             assert int(after.truth.instances.max()) <= count  # type: ignore[union-attr]
+
+
+DEFERRED = {
+    "copy_paste": ["Colour"],
+    "cutmix": ["Colour"],
+    "default": ["Crop", "Flip", "Colour"],
+    "elastic": ["Crop", "Affine", "Flip", "Elastic", "Colour"],
+    "pose": ["InstanceCrop", "Flip", "Colour"],
+    "resize": ["Resize", "Flip", "Colour"],
+    **{option: [] for option in ("heavy", "medical", "microscopy", "none", "strong")},
+}
+"""Transforms that `data.transform_on_device=true` leaves to the device: none if noise or JPEG are the last."""
+
+
+@pytest.mark.parametrize("crop", ["null", "[40,56]"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_defers_its_end_without_a_change_of_a_bit(option: str, crop: str, plain: Plain) -> None:
+    nodes = plain(f"transform={option}", f"data.crop={crop}")["transform"]["train"]
+    data = Shapes(split="train", size=(64, 80))
+    pipeline = Pipeline([build(node) for node in nodes], data.info.mirrored)
+    assert [type(step).__name__ for step in pipeline.deferrable()] == DEFERRED[option]
+    given = [data[index] for index in range(4)]
+    if option == "pose":
+        given = [cut_out(one, one.truth, one.truth.labelled_rows()[0]) for one in given]
+    compare(pipeline, given, 0, lambda _: data[5])

@@ -22,6 +22,7 @@ from densepred.model.encoder_decoder import EncoderDecoder
 from densepred.ops import precise
 from densepred.ops.loss import banded
 from densepred.task import Task
+from densepred.types import Batch
 from tests import accelerated, accelerator, cases, running
 from tests.conftest import composed
 
@@ -160,3 +161,49 @@ def test_every_command_runs_with_its_tensors_on_the_device(name: str, tmp_path: 
 @pytest.mark.parametrize("name", cases.few(TASKS, ["instance_center"]))
 def test_every_command_runs_on_a_device_without_float64(name: str, tmp_path: Path) -> None:
     assert accelerated.run(without_float64, name, tmp_path)["run"]
+
+
+DEFERRED = {
+    "default": (*PLAIN, "data.crop=[32,48]"),
+    "averaged": (*PLAIN, "data.crop=[24,24]", "transform.train.0.low=0.1", "transform.train.0.high=0.5"),
+    "elastic": (*PLAIN, "transform=elastic", "data.crop=[32,48]"),
+    "pose": (*POSE, "transform=pose"),
+    "copy_paste": (*PLAIN, "transform=copy_paste", "data.crop=[32,48]"),
+}
+KERNELS = {"default": 10 + 2 * 4, "averaged": 11 + 3 * 4, "elastic": 15 + 2 * 4, "pose": 15 + 2 * 4, "copy_paste": 7}
+"""The most further kernels of a step on 4 images: two per image, one if it is averaged, and one beyond the image."""
+
+ON_DEVICE = "data.transform_on_device=true"
+
+
+def deferred(name: str, path: str) -> dict[str, Any]:
+    """Train on a device without float64, images transformed there and in the loader; return counts and images."""
+    precise.WITHOUT.add(accelerator.NAME)
+    accelerator.REFUSED.add(torch.float64)
+    images: dict[str, list[torch.Tensor]] = {"loader": [], "device": []}
+    counts, to = {}, Batch.to
+    for place, words in (("loader", ()), ("device", (ON_DEVICE,))):
+
+        def kept(self: Batch, device: torch.device, place: str = place) -> Batch:
+            found = to(self, device)
+            images[place].append(found.image.detach().cpu())
+            return found
+
+        Batch.to = kept
+        counts[place] = steps(Path(path) / place, *DEFERRED[name], *words)[-1]
+    pairs = list(zip(*images.values(), strict=True))
+    apart = [(one - other).abs() for one, other in pairs]
+    largest, share = max(float(one.max()) for one in apart), max(float((one > 0).float().mean()) for one in apart)
+    return {**counts, "batches": len(pairs), "largest": largest, "share": share}
+
+
+@pytest.mark.parametrize("name", cases.few(DEFERRED, ["averaged", "pose"]))
+def test_images_are_transformed_on_the_device_under_its_rules(name: str, tmp_path: Path) -> None:
+    found = accelerated.run(deferred, name, tmp_path)
+    assert found["batches"] > 2
+    assert found["largest"] <= 1.01 / 255  # a product of a batch rounds otherwise, which may move a value by one
+    assert found["share"] < 1e-3
+    loader, device = found["loader"], found["device"]
+    assert device["blocking"] == {}
+    assert device["reads"] == loader["reads"]
+    assert device["kernels"] - loader["kernels"] <= KERNELS[name]

@@ -23,9 +23,10 @@ from densepred.cli import compose
 from densepred.engine import trainer
 from densepred.jobs import evaluation, resuming, training
 from densepred.rundir import state
+from densepred.types import Batch
 from tests import running
 from tests.conftest import REPOSITORY, composed
-from tests.engine.test_device import PLAIN, RUN, SMALL, TASKS
+from tests.engine.test_device import DEFERRED, ON_DEVICE, PLAIN, RUN, SMALL, TASKS
 
 CPU = torch.device("cpu")
 TIMM = ("encoder=timm", "encoder.name=mobilenetv3_small_050")
@@ -191,3 +192,29 @@ def test_two_devices_train_as_one(model: tuple[str, ...], way: tuple[str, ...], 
         run = [sys.executable, "-m", "densepred.train", *words, *last]
         subprocess.run(run, cwd=REPOSITORY, env=exact, check=True)
     assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", DEFERRED)
+def test_images_are_transformed_on_the_device_as_on_the_cpu(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images: list[list[torch.Tensor]] = []
+    to = Batch.to
+
+    def kept(self: Batch, device: torch.device) -> Batch:
+        found = to(self, device)
+        if not isinstance(self.image, torch.Tensor):
+            images[-1].append(found.image.cpu())
+        return found
+
+    monkeypatch.setattr(Batch, "to", kept)
+    for place in ("gpu", "cpu"):
+        images.append([])
+        if place == "cpu":
+            on_the_cpu(monkeypatch)
+        train(tmp_path / place, *DEFERRED[name], "trainer.max_steps=3", ON_DEVICE, "data.workers=2")
+    assert len(images[0]) >= 3
+    for one, other in zip(*images, strict=True):
+        apart = (one - other).abs()
+        assert float(apart.max()) <= 2.01 / 255  # a value may be rounded otherwise, and colours scale it
+        assert float((apart > 1e-6).float().mean()) < 1e-2
