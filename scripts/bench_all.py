@@ -29,6 +29,7 @@ BENCHMARKS: tuple[tuple[str, ...], ...] = (
     ("bench_coco.py",),
     ("bench_cache.py",),
     ("bench_jpeg.py",),
+    ("bench_device_transforms.py", "--rounds", "3"),
     ("bench_loss.py", "--quick", "--threads", "1"),
     ("bench_digest.py",),
     ("bench_checkpoint.py",),

@@ -86,6 +86,7 @@ def test_a_setting_with_effect_has_none(words: tuple[str, ...]) -> None:
 
 def test_evaluation_and_prediction_tell_theirs() -> None:
     words = ("ckpt=C", "data.crop=[8,8]", "data.drop_last=true", "data.on_bad=skip", "box_threshold=0.5")
+    words = (*words, "data.transform_on_device=true")
     assert [line.partition("=")[0] for line in told(*words, name="eval")] == [w.partition("=")[0] for w in words[1:]]
     words = ("ckpt=C", "input=I", "overlap=0.1", "blend=none", "overlay=false", "threshold=0.5", "box_threshold=0.5")
     keys = ["overlap", "blend", "threshold", "box_threshold"]
