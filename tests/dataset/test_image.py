@@ -102,12 +102,6 @@ def test_palettes_become_their_colours_and_bits_become_black_and_white(tmp_path:
     assert torch.equal(read_image(saved(tmp_path / "b.png", bits)), tensor((GREY > 99).astype(np.uint8) * 255))
 
 
-def test_print_colours_become_rgb(tmp_path: Path) -> None:
-    cmyk = Image.fromarray(np.zeros((8, 8, 4), np.uint8), "CMYK")
-    assert (read_image(saved(tmp_path / "a.jpg", cmyk, quality=100)) > 250).all()
-    assert read_image(saved(tmp_path / "b.tif", Image.fromarray(RGB, "YCbCr"))).shape == (3, 37, 45)
-
-
 def test_pages_of_a_tiff_are_channels(tmp_path: Path) -> None:
     layers = [Image.fromarray(np.roll(GREY, i)) for i in range(6)]
     path = saved(tmp_path / "a.tif", layers[0], save_all=True, append_images=layers[1:])
@@ -226,12 +220,6 @@ def test_a_tiff_that_lists_its_pages_in_a_circle_is_read(tmp_path: Path) -> None
     before = time.process_time()
     assert read_image(path).shape == (1, 37, 45)
     assert time.process_time() - before < 2
-
-
-def test_frames_of_a_gif_are_not_counted(tmp_path: Path) -> None:
-    frames = [Image.fromarray(np.full((8, 8), i % 256, np.uint8)) for i in range(300)]
-    path = saved(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:])
-    assert read_image(path).shape == (3, 8, 8) or read_image(path).shape == (1, 8, 8)
 
 
 def test_pillows_own_limit_is_left_as_it_was(tmp_path: Path) -> None:

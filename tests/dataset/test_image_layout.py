@@ -98,6 +98,22 @@ def test_usual_files_with_many_parts_are_read(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.tif").shape == (40, 12, 10)
 
 
+def test_frames_of_a_gif_are_not_counted(tmp_path: Path) -> None:
+    """A mask of several frames is refused; an image is the first of them, whatever their number."""
+    frames = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (90, 200)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    content = file.getvalue()
+    second = content[content.rindex(b"!\xf9") : -1]
+    (tmp_path / "a.gif").write_bytes(content[:-1] + second * 100_000 + b";")
+    begin = time.process_time()
+    assert (read_image(tmp_path / "a.gif") == 90).all()
+    with pytest.raises(UserError, match="several frames"):
+        read_mask(tmp_path / "a.gif")
+    assert read_header(tmp_path / "a.gif").size == (8, 8)
+    assert time.process_time() - begin < 2
+
+
 def test_signed_bytes_are_refused(tmp_path: Path) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[339] = 2
