@@ -1,7 +1,8 @@
 """Loss of power at every operation of a save: what was not synced is empty, zero, or there, and a checkpoint is found.
 
 The file system is watched from outside: every operation that orders writes is a moment at which the power may go.
-Names follow their operations at once, as a journal keeps them; the content of a file counts from its fsync.
+The content of a file counts from its fsync. Names follow their operations at once, as a journal keeps them, or those
+of one folder are still as they were at its last fsync, while others have followed.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
-from densepred.rundir.checkpoints import FILES, Checkpoints
+from densepred.rundir.checkpoints import Checkpoints
 from densepred.weights.file import read_tensors
 
 ORDERING = ("fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir")
@@ -28,13 +29,28 @@ LOSSES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+class Moment(NamedTuple):
+    """Files by their paths, with what is certain of each, and folders by inode: their names now, and certain ones."""
+
+    operation: str
+    files: dict[str, tuple[bytes, bytes | None]]
+    names: dict[int, str]
+    certain: dict[int, str]
+
+
+def _names(folder: Path) -> dict[int, str]:
+    return {path.stat().st_ino: path.name for path in folder.glob("*") if path.is_dir()}
+
+
 class Disk:
     """A folder, and what each file of it holds for certain: its content at the last fsync, by inode."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.names = _names(folder)
+        """The folders in it at its last fsync, by inode."""
         self.synced = {path.stat().st_ino: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        self.moments: list[tuple[str, dict[str, tuple[bytes, bytes | None]]]] = []
+        self.moments: list[Moment] = []
 
     def look(self, operation: str) -> None:
         """Note names, content, and what of it is certain."""
@@ -42,10 +58,12 @@ class Disk:
         for path in self.folder.rglob("*"):
             if path.is_file():
                 files[str(path.relative_to(self.folder))] = path.read_bytes(), self.synced.get(path.stat().st_ino)
-        self.moments.append((operation, files))
+        self.moments.append(Moment(operation, files, _names(self.folder), dict(self.names)))
 
     def sync(self, handle: int) -> None:
         inode = os.fstat(handle).st_ino
+        if inode == self.folder.stat().st_ino:
+            self.names = _names(self.folder)
         for path in self.folder.rglob("*"):
             if path.is_file() and path.stat().st_ino == inode:
                 self.synced[inode] = path.read_bytes()
@@ -70,18 +88,29 @@ class Disk:
 
     def after(self, moment: int, loss: Callable[[bytes], bytes], folder: Path) -> Path:
         """Make the folder as it is after a loss of power at this moment."""
-        for name, (data, certain) in self.moments[moment][1].items():
+        for name, (data, certain) in self.moments[moment].files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data if data == certain else loss(data))
         return folder
 
+    def with_former_names(self, moment: int, folder: Path) -> Path:
+        """Make the folder as it is after a loss of power that its names did not survive, but all else did."""
+        _, files, names, certain = self.moments[moment]
+        for inode, name in certain.items():  # one without a name now has been emptied before it was removed
+            (folder / name).mkdir(parents=True)
+            for path, (data, _) in files.items():
+                if path.startswith(f"{names.get(inode)}/"):
+                    (folder / name / Path(path).name).write_bytes(data)
+        return folder
 
+
+@pytest.mark.parametrize("kept", [1, 2])
 @pytest.mark.parametrize("step", [3, 2], ids=["a new step", "a step that is saved again"])
 def test_after_a_loss_of_power_at_any_operation_a_whole_checkpoint_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, kept: int
 ) -> None:
-    checkpoints = Checkpoints(tmp_path / "checkpoints", keep_last=2)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep_last=kept)
     best = tmp_path / "checkpoints" / "best"
     tensors = {"a": torch.ones(50), "b": torch.arange(7)}
     for old in (1, 2):
@@ -92,9 +121,10 @@ def test_after_a_loss_of_power_at_any_operation_a_whole_checkpoint_is_found(
         checkpoints.save(step, {"w": torch.full((9,), 7.0)}, tensors, {"step": step}, best)
     assert len(disk.moments) > 10
     found = set()
-    for moment, (operation, _) in enumerate(disk.moments):
-        for name, loss in LOSSES.items():
-            folder = disk.after(moment, loss, tmp_path / f"{moment}{name}")
+    for moment, (operation, *_) in enumerate(disk.moments):
+        after = {name: disk.after(moment, loss, tmp_path / f"{moment}{name}") for name, loss in LOSSES.items()}
+        after["former names"] = disk.with_former_names(moment, tmp_path / f"{moment}former")
+        for name, folder in after.items():
             newest = Checkpoints(folder, warn=lambda text: None).newest()
             assert newest is not None, (operation, name)
             value = newest.weights["w"][0].item()
@@ -115,5 +145,8 @@ def test_the_replay_notices_a_save_that_does_not_sync(tmp_path: Path, monkeypatc
     with disk.watched(monkeypatch):
         checkpoints.save(1, {"w": torch.ones(9)}, {}, {})
     folder = disk.after(len(disk.moments) - 1, LOSSES["zeroed"], tmp_path / "after")
-    assert not any((folder / "1" / name).read_bytes().strip(b"\0") for name in FILES)
-    assert read_tensors(tmp_path / "checkpoints" / "1" / FILES[0])["w"].sum() == 9
+    assert not any(
+        (folder / "1" / name).read_bytes().strip(b"\0")
+        for name in ("weights.safetensors", "state.safetensors", "state.json")
+    )
+    assert read_tensors(tmp_path / "checkpoints" / "1" / "weights.safetensors")["w"].sum() == 9
