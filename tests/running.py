@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig  # noqa: F401 - registers Hydra's own resolvers
 from safetensors.torch import load_file
 
 from densepred.cli import compose
 from densepred.jobs import training
 from densepred.rundir import provenance, variables
+from densepred.weights.header import read_header
 from tests.conftest import composed
 
 TINY = (
@@ -51,6 +53,27 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 
 def weights(folder: Path, name: str = "last") -> dict[str, Any]:
     return load_file(folder / f"{name}.safetensors")
+
+
+def differences(a: Path, b: Path) -> list[str]:
+    """Return what two runs differ in: metrics, published weights, and what the newest checkpoint holds to go on from.
+
+    Published weights may be averages, so that they tell nothing of those that are trained, nor of the moments.
+    """
+    steps = [max(int(path.name) for path in (run / "checkpoints").iterdir()) for run in (a, b)]
+    published = [[read_header(run / f"{name}.safetensors")["step"] for name in ("best", "last")] for run in (a, b)]
+    if steps[0] != steps[1] or published[0] != published[1]:
+        return [f"steps {steps[0]}, {published[0]} and {steps[1]}, {published[1]}"]
+    newest = f"checkpoints/{steps[0]}"
+    files = ("best.safetensors", "last.safetensors", f"{newest}/weights.safetensors", f"{newest}/state.safetensors")
+    found = []
+    for file in files:
+        one, other = load_file(a / file), load_file(b / file)
+        same = {name for name in one.keys() & other.keys() if torch.equal(one[name], other[name])}
+        found += [f"{file}: {name}" for name in sorted((one.keys() | other.keys()) - same)]
+    if (a / "metrics.jsonl").read_bytes() != (b / "metrics.jsonl").read_bytes():
+        found.append("metrics.jsonl")
+    return found
 
 
 def _key(word: str) -> str:
