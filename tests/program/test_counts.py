@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +49,8 @@ POINTS = (
     (3, ("replace", 0)),  # the checkpoint is whole, last.safetensors not yet
 )
 """Saves of a run from 1, and the operation of each before which the process dies; see `tests.faults`."""
+MINUTE = 60.0
+"""Seconds in which a run of two processes ends after the death of one."""
 LATE = 20.0
 """Seconds from a signal to the end: one step, one save, and the load of a busy machine."""
 
@@ -96,6 +99,38 @@ def test_runs_that_are_killed_at_drawn_moments_end_alike(tmp_path: Path, devices
         done += 1
     print(f"\n{done} of {total} runs of {devices} processes resumed alike, {cut} of them killed before their end")
     assert done
+
+
+def ranks(launcher: int) -> list[int]:
+    """Return the process numbers of both ranks, none while one has not begun or has ended."""
+    found = subprocess.run(["pgrep", "-P", str(launcher)], capture_output=True, text=True, check=False).stdout.split()
+    return sorted(map(int, found))[1:] if len(found) == 3 else []  # the first is Python's tracker of resources
+
+
+def test_a_rank_that_is_killed_at_a_drawn_moment_ends_the_run(tmp_path: Path) -> None:
+    """A kill while the launcher ends its processes anyway changes nothing, and the run ends by itself."""
+    words = (*WORDS, "trainer.devices=2")
+    seconds, done, slowest, codes = undisturbed(tmp_path, *words), 0, 0.0, dict[int, int]()
+    for trial in trials(50):
+        draw = random.Random(trial)
+        run = forked.Started("train", (*words, "hydra.run.dir=run", "trainer.resume=auto"), tmp_path, {})
+        time.sleep(draw.uniform(0, seconds))
+        while (code := run.ended()) is None and not (pids := ranks(run.pid)):
+            time.sleep(0.01)
+        if code is None:
+            begin = time.monotonic()
+            os.kill(draw.choice(pids), signal.SIGKILL)
+            while (code := run.ended()) is None:
+                assert time.monotonic() - begin < MINUTE, f"trial {trial} goes on"
+                time.sleep(0.01)
+            slowest = max(slowest, time.monotonic() - begin)
+        _, err = run.texts()
+        assert code == 0 or (code == 2 and " of 2 was killed by SIGKILL" in err.splitlines()[-1]), (trial, code, err)
+        codes[code] = codes.get(code, 0) + 1
+        resumed(tmp_path, *words)
+        done += 1
+    print(f"\n{done} of 50 deaths of a rank, exit codes {codes}, at most {slowest:.1f} s")
+    assert codes.get(2), codes
 
 
 def dying(save: Callable[..., Any], patch: pytest.MonkeyPatch, call: int, at: tuple[str, int]) -> Callable[..., Any]:
