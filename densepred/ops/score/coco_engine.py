@@ -2,10 +2,14 @@
 
 hotcoco (MIT, https://github.com/derekallman/hotcoco) is written in Rust; the extra `coco` installs it. Its precision
 and recall are those of pycocotools in every bit. faster-coco-eval differs in the last one.
+
+hotcoco counts in threads that stay. A fork of a process does not have them and would wait for them without end, so
+pycocotools counts there.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -19,6 +23,12 @@ from densepred.errors import Notice, Remark
 
 OLDEST = (1, 3)
 """The first release of hotcoco that was compared with pycocotools."""
+
+
+class _Threads:
+    """The process that has started the threads of hotcoco."""
+
+    process: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ def count(
 
 
 def chosen() -> Engine:
-    """Return hotcoco, with a notice that names it, or pycocotools where it is missing or too old."""
+    """Return hotcoco, with a notice that names it, or pycocotools where it is missing, too old or cannot count."""
     try:
         release = version("hotcoco")
     except PackageNotFoundError:
@@ -56,6 +66,10 @@ def chosen() -> Engine:
         text = f"hotcoco {release} is installed, but {oldest} or later is needed: pycocotools counts average precision"
         warnings.warn(f"{text}; pip install 'densepred[coco]'", Notice, stacklevel=2)
         return pycocotools()
+    if _Threads.process not in (None, os.getpid()):
+        text = "average precision is counted by pycocotools: this process is a fork of one in which hotcoco has counted"
+        warnings.warn(text, Remark, stacklevel=2)
+        return pycocotools()
     warnings.warn(f"average precision is counted by hotcoco {release}, as pycocotools counts it", Remark, stacklevel=2)
     return hotcoco()
 
@@ -63,6 +77,7 @@ def chosen() -> Engine:
 def hotcoco() -> Engine:
     from hotcoco import COCO, COCOeval
 
+    _Threads.process = os.getpid()
     return Engine(COCO, COCOeval)
 
 

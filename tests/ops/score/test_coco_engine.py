@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 import warnings
 from dataclasses import replace
 from typing import Any, Literal
@@ -13,6 +16,7 @@ from pycocotools import mask as rle
 from densepred.errors import Notice
 from densepred.ops.score import coco_engine
 from densepred.ops.score.average_precision import Objects, Pair, curves
+from tests.conftest import PATIENCE
 
 pytest.importorskip("hotcoco")
 SIZE, JOINTS, CATEGORIES = (120, 150), 5, (7, 2, 5, 9)  # 9 is nowhere
@@ -131,3 +135,24 @@ def test_without_the_extra_pycocotools_counts_without_a_notice(monkeypatch: pyte
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert coco_engine.chosen().evaluation.__module__ == "pycocotools.cocoeval"
+
+
+def test_a_fork_of_a_process_that_has_counted_counts_too() -> None:
+    """The threads of hotcoco are no part of a fork, which would wait for them without end."""
+    given = pairs("bbox", 1)
+    expected = curves(given, "bbox", CATEGORIES, (10,))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            found = curves(given, "bbox", CATEGORIES, (10,))
+            code = int(not np.array_equal(found.precision, expected.precision))
+        finally:
+            os._exit(code)
+    end = time.monotonic() + PATIENCE / 3
+    while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+        time.sleep(0.02)
+    if not ended[0]:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == (child, 0), "the fork waits" if not ended[0] else "the fork failed"
