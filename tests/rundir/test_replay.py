@@ -1,8 +1,8 @@
 """Loss of power at every operation of a save: what was not synced is empty, zero, or there, and a checkpoint is found.
 
 The file system is watched from outside: every operation that orders writes is a moment at which the power may go.
-The content of a file counts from its fsync. Names follow their operations at once, as a journal keeps them, or those
-of one folder are still as they were at its last fsync, while others have followed.
+The content of a file counts from its fsync. Names follow their operations at once, as a journal keeps them. Or those of
+the folder of checkpoints are as they were at its last fsync, while all others have followed.
 """
 
 from __future__ import annotations
