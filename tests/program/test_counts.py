@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -119,7 +120,8 @@ def test_a_rank_that_is_killed_at_a_drawn_moment_ends_the_run(tmp_path: Path) ->
             time.sleep(0.01)
         if code is None:
             begin = time.monotonic()
-            os.kill(draw.choice(pids), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(draw.choice(pids), signal.SIGKILL)
             while (code := run.ended()) is None:
                 assert time.monotonic() - begin < MINUTE, f"trial {trial} goes on"
                 time.sleep(0.01)
