@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from tests.conftest import PATIENCE, composed
 CPU = torch.device("cpu")
 SIZES = (1, 3, 4, 7)  # fewer than processes, an odd number, full batches, and a rest
 LOSSES = ("ce", "dice", "focal", "ce_dice")
+VOID_IMAGES = ((3,), (1, 3))
+"""Images of a batch of four that are void: one of the second process, or all of it, which then counts nothing."""
+CASES = [(loss, void) for loss in LOSSES for void in VOID_IMAGES]
 OPTIONS = ("encoder.widths=[4,8]", "dataset.size=[24,32]", "data.batch_size=2", "data.workers=0")
 
 
@@ -47,16 +50,15 @@ def evaluation(samples: int) -> dict[str, float | None]:
     return evaluate(model, task, loader, CPU, Precision("fp32", CPU))
 
 
-def gradient(loss: str) -> tuple[torch.Tensor, torch.Tensor]:
+def gradient(loss: str, void: Collection[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss and gradient of a batch of four, of which each process holds its share, as with DistributedDataParallel.
 
-    One image is all void, so that the processes count different numbers of pixels.
+    Some images are all void, so that the processes count different numbers of pixels.
     """
     task, model, _, valid = prepared(loss, 4)
     mine = [valid[i] for i in distributed.shard(range(4))]
     labels = torch.stack([sample.truth.semantic for sample in mine])
-    if distributed.rank() == distributed.world() - 1:
-        labels[-1] = 255
+    labels[[index in void for index in distributed.shard(range(4))]] = 255
     model.train(False)
     outputs = model(torch.stack([sample.image for sample in mine]).float() / 255)
     value = task.loss(outputs, {"semantic": labels}, every_rank=True)["total"]
@@ -72,7 +74,7 @@ def work(rank: int, world: int, port: int, folder: str) -> None:
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     distributed.join(timeout_seconds=PATIENCE)
-    found = {"evaluation": {n: evaluation(n) for n in SIZES}, "gradient": {loss: gradient(loss) for loss in LOSSES}}
+    found = {"evaluation": {n: evaluation(n) for n in SIZES}, "gradient": {case: gradient(*case) for case in CASES}}
     mine, other = rank == 0, rank == 1
     assert distributed.anywhere_each(torch.tensor([mine, False]), [other, False]) == [True, False, True, False]
     everyone = distributed.gather(found["evaluation"])
@@ -97,10 +99,12 @@ def test_evaluation_of_two_processes_equals_that_of_one(of_two: dict[str, Any], 
     assert of_two["evaluation"][samples] == evaluation(samples)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_two_processes_have_the_loss_and_gradient_of_the_whole_batch(of_two: dict[str, Any], loss: str) -> None:
-    value, flat = gradient(loss)
-    theirs, others = of_two["gradient"][loss]
+@pytest.mark.parametrize(("loss", "void"), CASES)
+def test_two_processes_have_the_loss_and_gradient_of_the_whole_batch(
+    of_two: dict[str, Any], loss: str, void: tuple[int, ...]
+) -> None:
+    value, flat = gradient(loss, void)
+    theirs, others = of_two["gradient"][loss, void]
     assert theirs.item() == pytest.approx(value.item(), rel=1e-6)
     assert (others - flat).abs().max() <= 1e-5 * flat.abs().max()
 
@@ -161,10 +165,10 @@ def test_a_rank_that_does_not_come_is_named_soon(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], rank: int, who: str
 ) -> None:
     monkeypatch.setattr(meeting, "SOON", 0.02)
-    with pytest.raises(PeerLost, match=rf"{who} not joined within trainer\.timeout_s=0\.1; .* or raise"):
-        meeting.of_this_attempt(torch.distributed.HashStore(), rank, 3, patience(0.1))
+    with pytest.raises(PeerLost, match=rf"{who} not joined within trainer\.timeout_s=1; .* or raise"):
+        meeting.of_this_attempt(torch.distributed.HashStore(), rank, 3, patience(1))
     [line] = capfd.readouterr().err.splitlines()
-    assert line == f"warning: {who} not joined after 0.02 s; waiting up to trainer.timeout_s=0.1 s for it"
+    assert line == f"warning: {who} not joined after 0.02 s; waiting up to trainer.timeout_s=1 s for it"
 
 
 def test_tasks_of_srun_find_each_other_and_name_a_first_one_that_does_not_come(
@@ -185,11 +189,11 @@ def test_tasks_of_srun_find_each_other_and_name_a_first_one_that_does_not_come(
     monkeypatch.setattr(meeting, "SOON", 0.02)
     monkeypatch.setenv("MASTER_PORT", "1")  # nothing listens there
     with pytest.raises(PeerLost, match=r"process 0 of 2 has not joined within .* \(nothing answers at MASTER_ADDR=127"):
-        meeting.of_first(1, 2, patience(0.1))
-    assert "MASTER_PORT=1); waiting up to trainer.timeout_s=0.1 s" in capfd.readouterr().err
+        meeting.of_first(1, 2, patience(1))
+    assert "MASTER_PORT=1); waiting up to trainer.timeout_s=1 s" in capfd.readouterr().err
     monkeypatch.setenv("MASTER_ADDR", "node.invalid")
     with pytest.raises(PeerLost, match=r"\(MASTER_ADDR=node\.invalid: [a-z -]+; set MASTER_ADDR to an address of the"):
-        meeting.of_first(1, 2, patience(0.1))
+        meeting.of_first(1, 2, patience(1))
 
 
 def test_parameters_that_no_output_needs_are_found(plain: Callable[..., dict[str, Any]]) -> None:
