@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from densepred import distributed
 from densepred.errors import FULL_SHARED_MEMORY, NO_THREAD, UNSTARTED, MachineError, WorkerKilled, classed
 from densepred.loader.crops import Instances
+from densepred.loader.overdue import DONE, Overdue
 from densepred.loader.samples import ATTEMPTS, Item, TrainingSamples, failed, stack
 from densepred.loader.seeds import random_generator
 from densepred.loader.workers import NO_FILE, NO_SHARED, calm_worker, end_workers
@@ -238,10 +239,12 @@ def guarded(loader: DataLoader) -> Iterator:
 
 def _guarded(loader: DataLoader) -> Iterator:
     with explained():
-        for batch in _begun(loader):
-            if isinstance(batch, Item):
-                batch.require()
-            yield batch
+        iterator = _begun(loader)
+        with Overdue(iterator, loader.timeout) as overdue:
+            while (batch := overdue.next()) is not DONE:
+                if isinstance(batch, Item):
+                    batch.require()
+                yield batch
 
 
 def _begun(loader: DataLoader) -> Iterator:
