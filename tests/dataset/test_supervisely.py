@@ -32,7 +32,7 @@ def test_corners_of_a_box_are_pixels_that_belong_to_it(tmp_path: Path) -> None:
 
 def test_fractions_of_pixels_give_a_notice(tmp_path: Path) -> None:
     save(tmp_path, "train", shape("cat", "rectangle", [[10, 5.25], [29, 14]]))
-    with pytest.warns(Notice, match=r"1 rectangles with fractions of pixels; type dataset\.inclusive=false if"):
+    with pytest.warns(Notice, match=r"1 rectangle with fractions of pixels; type dataset\.inclusive=false if"):
         Supervisely(str(tmp_path))
 
 
