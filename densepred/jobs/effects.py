@@ -47,10 +47,19 @@ def without(
     if settings.trainer.checkpointing and not any(weight.requires_grad for weight in _encoder_weights(model)):
         yield "trainer.checkpointing=true: has no effect: the encoder is frozen, and keeps no activations anyway"
     if isinstance(fitter, Trainer):
+        yield from _frozen(model, settings.optimizer.get("groups") or {})
         steps, interval = fitter.lengths(batches)
         yield from _warmup(fitter.scheduler.warmup, steps)
         if "trainer.patience" in words:
             yield from _patience(settings.trainer.patience, steps, interval)
+
+
+def _frozen(model: Model, groups: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each part in `optimizer.groups` that `trainer.freeze` leaves no gradient."""
+    for part in groups:
+        weights = [weight for name, weight in model.named_parameters() if f"{name}.".startswith(f"{part}.")]
+        if weights and not any(weight.requires_grad for weight in weights):
+            yield f"optimizer.groups.{part}: has no effect: trainer.freeze keeps this part as it is; remove one of them"
 
 
 def of_crops(settings: TrainSettings, task: Task, provides: Iterable[str]) -> Iterator[str]:

@@ -49,8 +49,8 @@ def without_effect(settings: DataSettings, samples: TrainingSamples, device: tor
     if not settings.transform_on_device:
         return
     if samples.defer is None:
-        names = _names(samples.augment.transforms) if isinstance(samples.augment, Pipeline) else ""
-        fact = f"transform.train ends with {names.split()[-1]}" if names else "transform.train is empty"
+        last = _names(samples.augment.transforms[-1:]) if isinstance(samples.augment, Pipeline) else ""
+        fact = f"transform.train ends with {last}" if last else "transform.train is empty"
         yield (
             f"{KEY}: has no effect: {fact}, and the device computes warps and maps of colours at its end alone, such "
             "as Crop, Flip and Colour; remove it, or choose another transform"

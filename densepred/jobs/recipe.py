@@ -120,9 +120,13 @@ def _of_objects(config: DictConfig, task: str, measured: Measured, dataset: Data
 
 
 def _frozen(config: DictConfig, images: int, classes: int) -> list[Choice]:
-    """Keep a pretrained encoder as it is if there are fewer images than classes: it would learn these images."""
+    """Keep a pretrained encoder as it is if there are fewer images than classes: it would learn these images.
+
+    A learning rate for the encoder asks for its training.
+    """
     pretrained = OmegaConf.select(config, "encoder.pretrained") or config.weights.encoder
-    if not pretrained or images >= classes or config.trainer.freeze:
+    rated = any(part.split(".")[0] == "encoder" for part in OmegaConf.select(config, "optimizer.groups") or ())
+    if not pretrained or images >= classes or config.trainer.freeze or rated:
         return []
     reason = f"{many(images, 'training image')} for {classes} classes; the encoder keeps its pretrained weights"
     return [Choice("trainer.freeze", ["encoder"], reason)]

@@ -44,6 +44,17 @@ class Candidate:
         return len(self.state.keys() & own.keys())
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model that weights are loaded into; see `load`."""
+
+    model: Model
+    heads: Heads
+    say: Say
+    node: Mapping[str, Any] | None = None
+    trust: Sequence[str] = ()
+
+
 def load(
     model: Model,
     wanted: WeightsSettings,
@@ -58,16 +69,18 @@ def load(
     trust: packages beside densepred that may hold the codec of a file, which names its channels
     Raises UserError if a file covers less than it must: the encoder, the model, or, for `init`, the share LEAST.
     """
+    target = Target(model, heads, say, node, trust)
     if wanted.encoder:
-        load_encoder(model, wanted.encoder, say, node)
+        load_encoder(target, wanted.encoder)
     if wanted.init:
-        load_matching(model, wanted.init, heads, say, node, trust)
+        load_matching(target, wanted.init)
     if wanted.model:
-        load_model(model, wanted.model, heads, say, node, trust)
+        load_model(target, wanted.model)
 
 
-def load_encoder(model: Model, source: str, say: Say, node: Mapping[str, Any] | None = None) -> None:
+def load_encoder(target: Target, source: str) -> None:
     """Load the encoder of a run or of another program's file; the last layers of a classifier are expected extras."""
+    model, say = target.model, target.say
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, nn.Module):
         raise UserError("weights.encoder: this model has no encoder; use weights.init")
@@ -85,7 +98,7 @@ def load_encoder(model: Model, source: str, say: Say, node: Mapping[str, Any] | 
             f"weights.encoder={source}: {len(coverage.loaded)} of {len(own)} tensors of the encoder are covered "
             f"(first problem: {(missing or ['no name in common'])[0]}); choose the encoder that the file was made for"
         )
-    missing = settings_missing(model, best.family) + _differing(description, node, "encoder")
+    missing = settings_missing(model, best.family) + _differing(description, target.node, "encoder")
     _say_settings([word for word in missing if word.startswith(OURS)], say)
     statistics.of_family(model, best.family, say)
     if description:
@@ -105,17 +118,11 @@ def _differing(description: Mapping[str, Any], node: Mapping[str, Any] | None, p
     return alike.differing(former.get(part), node.get(part), part) if part else alike.differing(former, node)
 
 
-def load_matching(
-    model: Model,
-    source: str,
-    heads: Heads,
-    say: Say,
-    node: Mapping[str, Any] | None = None,
-    trust: Sequence[str] = (),
-) -> None:
+def load_matching(target: Target, source: str) -> None:
     """Load every tensor that fits. Channels of heads are matched by the names of classes, keypoints and limbs."""
+    model, say = target.model, target.say
     description, state = _open("init", source)
-    (before, reason), after = former(description, trust), channel_names(heads)
+    (before, reason), after = former(description, target.trust), channel_names(target.heads)
     best, coverage = _copy_best(model, state, before, after)
     if not coverage.taken:
         raise UserError(
@@ -124,7 +131,7 @@ def load_matching(
     say("\n".join([coverage.text(source), *_new_heads(coverage.missing, best.state, before, after, description)]))
     if coverage.taken < LEAST * (coverage.total - len({"mean", "std"} & {*coverage.missing})):
         words = [f"{group}={name}" for group, name in options(description).items() if group != "task"]
-        made = " ".join(dict.fromkeys([*words, *_differing(description, node)]))
+        made = " ".join(dict.fromkeys([*words, *_differing(description, target.node)]))
         raise UserError(
             f"weights.init={source}: {coverage.taken} of {coverage.total} tensors fit, less than half; "
             f"type {made or 'model=... encoder=... as it was made with'}, or weights.encoder={source} for its encoder "
@@ -134,21 +141,15 @@ def load_matching(
     if by_order := sorted(head for head in after if _by_order(head, before, after, head in declared)):
         reason = reason or "this model declares no channel_axes"
         say(f"  {reason} of {', '.join(by_order)}: taken in the order of the file where their number fits")
-    _say_settings(settings_missing(model, best.family) + _differing(description, node), say)
+    _say_settings(settings_missing(model, best.family) + _differing(description, target.node), say)
     statistics.of_family(model, best.family, say)
 
 
-def load_model(
-    model: Model,
-    source: str,
-    heads: Heads,
-    say: Say,
-    node: Mapping[str, Any] | None = None,
-    trust: Sequence[str] = (),
-) -> None:
+def load_model(target: Target, source: str) -> None:
     """Load a whole model: every tensor must fit, and the settings that the family of the file expects must hold."""
+    model, say = target.model, target.say
     description, state = _open("model", source)
-    (before, reason), after = former(description, trust), channel_names(heads)
+    (before, reason), after = former(description, target.trust), channel_names(target.heads)
     for head in after if before else ():
         if before and before.get(head, after[head]) != after[head]:
             raise UserError(
@@ -159,9 +160,9 @@ def load_model(
     if best.family is not None:  # those models normalise outside, so their files hold no statistics
         coverage.missing = [name for name in coverage.missing if name not in ("mean", "std")]
     say(coverage.text(source))
-    if before is None and (named := [head for head, spec in heads.items() if spec.names]):
+    if before is None and (named := [head for head, spec in target.heads.items() if spec.names]):
         say(f"  {reason} of {', '.join(named)}: taken in the order of the file")
-    missing = settings_missing(model, best.family) + _differing(description, node)
+    missing = settings_missing(model, best.family) + _differing(description, target.node)
     if problems := coverage.problems:
         settings = f"set {' '.join(missing)}, " if missing else ""
         raise UserError(

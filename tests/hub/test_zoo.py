@@ -12,6 +12,7 @@ from torchvision.models import get_model_weights, resnet
 from densepred.encoder.resnet import ResNet
 from densepred.errors import UserError
 from densepred.hub import published, zoo
+from densepred.settings import WeightsSettings
 from densepred.weights import pretrained
 from densepred.weights.families import families
 
@@ -65,7 +66,7 @@ def test_weights_come_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "from_address", address)
     model, said = torch.nn.Module(), list[str]()
     model.encoder = ResNet(3, 18)
-    pretrained.load_encoder(model, "torchvision:resnet18", said.append)  # pyright: ignore[reportArgumentType]
+    pretrained.load(model, WeightsSettings(encoder="torchvision:resnet18"), {}, said.append)  # pyright: ignore[reportArgumentType]
     assert asked == ["https://download.pytorch.org/models/resnet18-f37072fd.pth"]
     assert torch.equal(model.encoder.body.conv1.weight, state["conv1.weight"])
     assert "torchvision:resnet18" in said[0]

@@ -35,6 +35,11 @@ def notices(folder: Path, *words: str) -> list[str]:
             ("trainer.max_steps=2", "trainer.fused_loss=false"),
             "trainer.fused_loss: has no effect: its kernels run on CUDA",
         ),
+        (
+            ("trainer.max_steps=1", "trainer.freeze=[encoder]", "optimizer.groups={encoder: {lr: 0.3}}"),
+            "optimizer.groups.encoder: has no effect: trainer.freeze keeps this part as it is; remove one",
+        ),
+        (("trainer.max_steps=1", "trainer.freeze=[encoder]", "optimizer.groups={decoder: {lr: 0.3}}"), None),
         (("trainer.max_steps=3", "scheduler.warmup=2"), None),
         (("trainer.max_steps=3", "scheduler.warmup=0.5", "trainer.patience=1", "trainer.valid_every=0.4"), None),
     ],

@@ -147,6 +147,8 @@ def test_what_follows_from_objects_is_set_and_printed(
         (100, ("encoder.pretrained=false",), False),
         (100, ("encoder.pretrained=false", "weights.encoder=FILE"), True),
         (100, ("trainer.freeze=[decoder]",), False),
+        (100, ("optimizer.groups={encoder: {lr: 0.3}}",), False),
+        (100, ("optimizer.groups={heads.offset: {lr: 10}}",), True),
     ],
 )
 def test_a_pretrained_encoder_is_frozen_if_classes_outnumber_images(

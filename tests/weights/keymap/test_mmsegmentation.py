@@ -55,7 +55,8 @@ def test_their_encoder_alone_fills_ours(tmp_path: Path) -> None:
     save_file(state, tmp_path / "a.safetensors")
     model, said = torch.nn.Module(), list[str]()
     model.encoder = encoder
-    pretrained.load_encoder(model, str(tmp_path / "a.safetensors"), said.append)  # pyright: ignore[reportArgumentType]
+    source = WeightsSettings(encoder=str(tmp_path / "a.safetensors"))
+    pretrained.load(model, source, {}, said.append)  # pyright: ignore[reportArgumentType]
     assert f"{len(encoder.state_dict())} of {len(encoder.state_dict())} tensors loaded" in said[0]
 
 

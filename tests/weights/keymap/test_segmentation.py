@@ -22,6 +22,7 @@ from torchvision.models.segmentation import (
 from densepred.build.instantiate import build
 from densepred.contracts import Model
 from densepred.errors import UserError
+from densepred.settings import WeightsSettings
 from densepred.types import HeadSpec
 from densepred.weights import pretrained
 from densepred.weights.families import family, matching_families
@@ -128,7 +129,7 @@ def test_what_would_load_and_predict_otherwise_is_refused(
     assert table.rename(theirs)[0].keys() == model.state_dict().keys() - {"mean", "std"}
     save_file({name: value.contiguous() for name, value in theirs.items()}, tmp_path / "file.safetensors")
     with pytest.raises(UserError, match=asked):
-        pretrained.load_model(model, str(tmp_path / "file.safetensors"), {}, lambda line: None)
+        pretrained.load(model, WeightsSettings(model=str(tmp_path / "file.safetensors")), {}, lambda line: None)
 
 
 def back(name: str) -> str:
