@@ -83,6 +83,7 @@ class TrainingLoader:
         self.most_bad = max(1, int(MOST_BAD * len(images)))  # errors are those of images, not of their instances
         self.bad: set[str] = set() if samples.balance is None else set(samples.balance.errors)
         self.missed = self.shared = 0  # `shared` are those that every process has counted
+        self.timeout = timeout
         self.loader = made(samples, order, workers, timeout, pin, stack)
 
     def __len__(self) -> int:
@@ -122,7 +123,7 @@ class TrainingLoader:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         self.order.epoch, self.order.start = epoch, start
-        for batch in guarded(self.loader):
+        for batch in guarded(self.loader, self.timeout):
             self.bad.update(batch.skipped)
             self.missed += batch.missed
             if len(self.bad) > self.most_bad:
@@ -162,13 +163,13 @@ class EvaluationLoader:
         if len(samples) == 0:
             raise UserError(f"the {prefix} split of the dataset is empty; check dataset.root and dataset.splits")
         mine = distributed.shard(samples.batches(batch_size))
-        self.batch_size, self.skip_bad = batch_size, skip_bad
+        self.batch_size, self.timeout, self.skip_bad = batch_size, timeout, skip_bad
         self.count = sum(map(samples.inputs, mine))  # inputs of the network in this process
         self.loader = made(samples, mine, workers, timeout, pin, samples.collate)
 
     def __iter__(self) -> Iterator[Batch]:
         try:
-            for batches in guarded(self.loader):
+            for batches in guarded(self.loader, self.timeout):
                 yield from batches
         except UserError as error:
             if not self.skip_bad or isinstance(error, MachineError):
@@ -197,7 +198,6 @@ def made(samples, batches, workers: int, timeout: float, pin: bool, collate) -> 
             pin_memory=pin,
             persistent_workers=workers > 0,
             worker_init_fn=calm_worker,
-            timeout=timeout if workers else 0,
         )
 
 
@@ -222,11 +222,14 @@ LIMITS = {
 """Limits that end a worker, by its exit code."""
 
 
-def guarded(loader: DataLoader) -> Iterator:
-    """Yield the loader's batches. Raises UserError for an error in a worker."""
+def guarded(loader: DataLoader, timeout: float) -> Iterator:
+    """Yield the loader's batches. Raises UserError for an error in a worker, and if a batch takes longer than that.
+
+    With a timeout of 0 it may take any time.
+    """
     kills = control_group.memory_kills()
     try:
-        yield from _guarded(loader)
+        yield from _guarded(loader, timeout)
     except WorkerKilled as error:  # torch does not always tell the exit code
         codes = {worker.exitcode for worker in getattr(loader._iterator, "_workers", ())}
         sentence = next((LIMITS[code] for code in LIMITS if code in codes), None)
@@ -237,10 +240,10 @@ def guarded(loader: DataLoader) -> Iterator:
         raise WorkerKilled(sentence) from error
 
 
-def _guarded(loader: DataLoader) -> Iterator:
+def _guarded(loader: DataLoader, timeout: float) -> Iterator:
     with explained():
         iterator = _begun(loader)
-        with Overdue(iterator, loader.timeout) as overdue:
+        with Overdue(iterator, timeout) as overdue:
             while (batch := overdue.next()) is not DONE:
                 if isinstance(batch, Item):
                     batch.require()

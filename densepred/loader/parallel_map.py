@@ -20,14 +20,14 @@ def parallel_map(function: Callable[[Any], R], items: Iterable[Any], workers: in
 
     The items may come from a generator, which is read no further than that. With workers, function, items and results
     pass between processes, tensors in shared memory. Without workers everything happens here, when it is asked for.
-    Raises UserError if a worker is killed. Close the generator to end the workers before it is exhausted.
+    Raises UserError if a worker is killed or stays halted. Close the generator to end the workers before that.
     """
     if not workers:
         yield from map(function, items)
         return
     loader = made(_Function(function), ([item] for item in items), workers, 0, False, _only)
     try:
-        yield from guarded(loader)
+        yield from guarded(loader, 0)
     finally:
         end_workers(loader)
 

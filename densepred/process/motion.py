@@ -42,7 +42,7 @@ class Move(NamedTuple):
 
 def family(ancestor: int) -> dict[int, Move]:
     """Return a process and its descendants, those that have ended and wait for their parent left out."""
-    every = {int(name): found for name in os.listdir("/proc") if name.isdecimal() and (found := _looked_up(name))}
+    every = {int(name): found for name in os.listdir("/proc") if name.isdecimal() and (found := look_up(name))}
     found = {ancestor: every[ancestor]} if ancestor in every else {}
     grown = True
     while grown:
@@ -52,9 +52,10 @@ def family(ancestor: int) -> dict[int, Move]:
     return {pid: one for pid, one in found.items() if one.state not in "ZX"}
 
 
-def _looked_up(name: str) -> Move | None:
+def look_up(pid: int | str | None) -> Move | None:
+    """Return how a process moves; None if it has ended, and where there is no /proc."""
     try:
-        fields = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:  # it has ended
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
         return None
     return Move(int(fields[1]), int(fields[11]) + int(fields[12]), fields[0])
