@@ -129,7 +129,7 @@ class EvalSettings:
     threads: int | None = None
 
 
-DECISIVE = ("flip", "skip_stages", "codec", "boxes", "box_threshold", "precision")
+DECISIVE = ("flip", "skip_stages", "codec", "boxes", "box_threshold", "precision", "metric")
 """Settings of an evaluation that change its scores: evaluations compare where these and the dataset are equal."""
 
 

@@ -35,7 +35,7 @@ def unused(config: DictConfig, overrides: Iterable[str]) -> Iterator[str]:
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     tree = {str(key): value for key, value in plain.items()}
-    rules = TRAIN if "trainer" in tree else EVAL if "oracle" in tree else PREDICT if "tile" in tree else ()
+    rules = next((rules for key, rules in COMMANDS.items() if key in tree), ())
     words = [word.lstrip("+").partition("=") for word in overrides if not word.startswith("~")]
     typed = {key: value for key, _, value in words}
     for key, value in typed.items():
@@ -118,6 +118,7 @@ def _several_views(tree: Tree) -> bool:
     return at(tree, "tile") is not None or at(tree, "flip") is True or at(tree, "scales") != [1.0]
 
 
+CROPPING = "data.(crop|drop_last|foreground|balance|cache|transform_on_device)"
 TIMEOUT = ("data.timeout_s", _is("data.workers", 0), "data.workers=0 loads without a process that could hang")
 ALONE = "it is the longest wait of several processes for one another; this job has one"
 BOXES = ("box_threshold", _is("boxes", None), "it is the least score of a box in boxes=, which is not given")
@@ -176,11 +177,7 @@ EVAL: tuple[tuple[str, Condition, str], ...] = (
     TIMEOUT,
     ("timeout_s", _alone, ALONE),
     BOXES,
-    (
-        "data.(crop|drop_last|foreground|balance|cache|transform_on_device)",
-        _always,
-        "an evaluation takes whole images, all of them, as the run validated them",
-    ),
+    (CROPPING, _always, "an evaluation takes whole images, all of them, as the run validated them"),
     ("data.check", _always, "an evaluation reads every file, and stops at the first that it cannot use"),
     ("data.on_bad", _always, "an evaluation without some of its images is no evaluation; it stops at a damaged file"),
     ("dataset.(seed|group)", _no_random_split, SPLIT),
@@ -193,3 +190,35 @@ PREDICT: tuple[tuple[str, Condition, str], ...] = (
     ("batch_size", _several_views, "with tile, flip or scales images are predicted one by one"),
     ("threshold", _is("overlay", False), "only overlays use it, and overlay=false draws none"),
 )
+
+EXPORT: tuple[tuple[str, Condition, str], ...] = (
+    ("dataset|data", _is("images", 0), "only a comparison on images of a dataset uses it; type images=20"),
+    TIMEOUT,
+    (CROPPING, _always, "the comparison takes whole images, as the run validated them"),
+)
+
+CHECK: tuple[tuple[str, Condition, str], ...] = (
+    (
+        "data.(batch_size|valid_batch_size|drop_last|foreground|balance|cache|transform_on_device|check|timeout_s)",
+        _always,
+        "every sample is read once, by itself and as it is stored",
+    ),
+)
+
+CONVERT: tuple[tuple[str, Condition, str], ...] = (
+    (
+        r"data\.(?!on_bad|max_pixels).*",
+        _always,
+        "every sample is read once, by itself and as it is stored, in one process",
+    ),
+)
+
+COMMANDS = {
+    "trainer": TRAIN,
+    "oracle": EVAL,
+    "tile": PREDICT,
+    "opset": EXPORT,
+    "classes_json": CHECK,
+    "form": CONVERT,
+}
+"""Rules by a key that their command alone has."""

@@ -74,9 +74,11 @@ def _configured(path: Path) -> dict[str, Any]:
 
 def _evaluated(facts: Mapping[str, Any]) -> dict[str, Any]:
     settings = facts.get("settings")
-    dataset = settings.get("dataset") if isinstance(settings, dict) else None
-    split = {"dataset.split": facts["split"]} if "split" in facts else {}
-    return split | (provenance.flatten(dataset, "dataset.") if isinstance(dataset, dict) else {})
+    found = {"dataset.split": facts["split"]} if "split" in facts else {}
+    for part in ("dataset", "metric"):
+        node = settings.get(part) if isinstance(settings, dict) else None
+        found |= provenance.flatten(node, f"{part}.") if isinstance(node, dict) else {}
+    return found
 
 
 def _classes(scores: Mapping[str, Any]) -> dict[str, frozenset[str]]:

@@ -101,6 +101,17 @@ def test_evaluation_and_prediction_tell_theirs() -> None:
     assert len(told("ckpt=C", "input=I", "flip=true", *words, name="predict")) == 1
 
 
+def test_commands_on_files_and_datasets_tell_theirs() -> None:
+    words = ("ckpt=C", "output=O.onnx", "dataset.split=test", "data.batch_size=2", "opset=19")
+    assert [line.partition("=")[0] for line in told(*words, name="export")] == ["dataset.split", "data.batch_size"]
+    assert told(*words, "images=4", name="export") == []
+    assert len(told(*words, "images=4", "data.crop=[8,8]", name="export")) == 1
+    words = ("data.workers=0", "data.crop=[8,8]", "data.on_bad=skip", "data.batch_size=2", "data.cache=ram")
+    assert [line.partition("=")[0] for line in told(*words, name="check")] == ["data.batch_size", "data.cache"]
+    words = ("output=O", "data.max_pixels=9", "data.on_bad=skip", "data.workers=2", "data.allow_overlap=true")
+    assert [line.partition("=")[0] for line in told(*words, name="convert")] == ["data.workers", "data.allow_overlap"]
+
+
 USED = {
     "train": {
         "data": {"batch_size", "valid_batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"}
@@ -113,6 +124,8 @@ USED = {
         | {"skip_stages", "precision", "devices", "threads", "ablate", "calibrate", "pictures"},
         "data": {"batch_size", "valid_batch_size", "workers", "max_pixels", "allow_overlap"},
     },
+    "check": {"data": {"workers", "crop", "on_bad", "max_pixels", "allow_overlap"}},
+    "convert": {"data": {"on_bad", "max_pixels"}},
     "predict": {
         "": {"ckpt", "input", "split", "output", "trust", "codec", "tile", "flip", "boxes", "scales", "overlay"}
         | {"probabilities", "coco_ids", "max_pixels", "skip_stages", "precision", "threads", "latents", "overwrite"}
@@ -129,11 +142,14 @@ USED = {
         ("train", "trainer", TrainerSettings),
         ("eval", "", EvalSettings),
         ("eval", "data", DataSettings),
+        ("check", "data", DataSettings),
+        ("convert", "data", DataSettings),
         ("predict", "", PredictSettings),
     ],
 )
 def test_every_plain_setting_acts_or_has_a_rule(command: str, section: str, schema: type) -> None:
-    rules = {"train": ignored.TRAIN, "eval": ignored.EVAL, "predict": ignored.PREDICT}[command]
+    keyed = {"train": "trainer", "eval": "oracle", "predict": "tile", "check": "classes_json", "convert": "form"}
+    rules = ignored.COMMANDS[keyed[command]]
     for field in fields(schema):
         key = f"{section}.{field.name}" if section else field.name
         has_rule = any(ignored._names(keys, key) for keys, _, _ in rules)

@@ -102,6 +102,18 @@ def test_evaluations_of_two_splits_do_not_compare(tmp_path: Path) -> None:
     assert validated.unlike(*found) == ["dataset.split"]
 
 
+def test_evaluations_by_another_metric_of_one_name_do_not_compare(tmp_path: Path) -> None:
+    for name, width in (("a", 1), ("b", 9)):
+        (tmp_path / name).mkdir()
+        facts = {
+            "metrics": {"boundary_iou": 0.5},
+            "settings": {"dataset": DATASET, "metric": {"edge": {"width": width}}},
+        }
+        (tmp_path / name / "metrics.json").write_text(json.dumps(facts))
+    found = [validated.read(tmp_path / name) for name in "ab"]
+    assert validated.unlike(*found) == ["metric.edge.width"]
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"splits": 3}', '{"splits": {"valid": []}}'])
 def test_damaged_files_count_as_absent(tmp_path: Path, text: str) -> None:
     for name in ("splits.json", "config.yaml", "summary.json"):
