@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -69,6 +69,7 @@ class Trainer:
         if not sharding.divided(state.model):
             self.parallel = distributed.parallel(state.model, task.info.channels, state.device)
         self.total: int | None = None
+        self.after_first: Callable[[], object] = lambda: None  # called after the first step of a run
 
     def fit(self, train: TrainingLoader, resume: bool = False) -> Progress:
         """Train to the end. Raises Stopped after a signal, NonFinite where training diverged."""
@@ -137,6 +138,9 @@ class Trainer:
             if progress.batch >= len(train):
                 progress.epoch, progress.batch = progress.epoch + 1, 0
             self._report(bar)
+            if progress.step == 1:
+                with self.meter.pause():
+                    self.after_first()
             due = progress.step % self.valid_steps == 0 or progress.step == self.total
             agreed = self._agreed()
             if due or agreed.stop or agreed.save:
@@ -249,18 +253,16 @@ class Trainer:
         bar.update()
 
     def _validate(self) -> None:
-        begun = time.monotonic()
-        self.progress.seconds = self._seconds()
-        self.validator()
-        self.state.train_mode()
-        self.meter.pause(time.monotonic() - begun)
+        with self.meter.pause():
+            self.progress.seconds = self._seconds()
+            self.validator()
+            self.state.train_mode()
 
     def _save(self, due: bool) -> None:
-        begun = time.monotonic()
-        self.progress.due, self.progress.seconds = due, self._seconds()
-        self.run.save(self.state)
-        self.saved = time.monotonic()
-        self.meter.pause(self.saved - begun)
+        with self.meter.pause():
+            self.progress.due, self.progress.seconds = due, self._seconds()
+            self.run.save(self.state)
+            self.saved = time.monotonic()
 
     def _wishes(self) -> Wishes:
         late = time.monotonic() - self.saved >= 60 * self.settings.save_every

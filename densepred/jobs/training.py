@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from densepred.jobs import effects, on_device, parts, placement, preparing, resu
 from densepred.jobs.preparing import Prepared
 from densepred.jobs.printed_summary import closing, opening
 from densepred.jobs.recipe import Built
-from densepred.loader.loaders import explained
+from densepred.loader.loaders import TrainingLoader, explained
 from densepred.loader.workers import ending_children
 from densepred.optimizer import freeze, optimizer_of
 from densepred.process.stop import StopFlag, Stopped, held
@@ -36,6 +37,7 @@ from densepred.rundir.progress import Progress
 from densepred.rundir.state import TrainState
 from densepred.settings import TrainSettings
 from densepred.task import Task
+from densepred.types import Info
 from densepred.weights.header import VALID_BATCH
 
 FORMAT, NON_FINITE = 1, 3
@@ -164,13 +166,21 @@ def _open(
     placed = on_device.describe(loader.samples)
     for note in [*prepared.notes, *shards, *placed, *effects.slower(settings, model)]:
         log.say(note)
-    if distributed.is_main() and not resume:
-        validation_images.show_training(log, train.info, loader.first(settings.trainer.pictures))
+    if distributed.is_main():
+        show = partial(_show_samples, log, train.info, loader, settings.trainer.pictures)
+        if isinstance(fitter, Trainer):
+            fitter.after_first = show  # drawing and encoding takes as long as some steps, and training begins sooner
+        elif not resume:
+            show()
     for fact in effects.without(settings, task, model, fitter, len(loader), job.overrides):
         log.warn(fact)
     of_data = effects.of_crops(settings, task, train.info.provides)
     for fact in [*of_data, *on_device.without_effect(settings.data, loader.samples, device)]:
         log.warn(fact)
+
+
+def _show_samples(log: Log, info: Info, loader: TrainingLoader, count: int) -> None:
+    validation_images.show_training(log, info, loader.first(count))
 
 
 def _fit(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, Protocol
 
 import torch
@@ -118,8 +119,9 @@ class TrainingLoader:
 
     def first(self, count: int) -> list[Sample]:
         """Return the first samples of the first batch as the network gets them, read in this process."""
-        self.order.epoch, self.order.start = 0, 0
-        return [self.samples.augmented(key).sample for key in next(iter(self.order))[:count]]
+        order = copy(self.order)  # another epoch may be under way
+        order.epoch, order.start = 0, 0
+        return [self.samples.augmented(key).sample for key in next(iter(order))[:count]]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         self.order.epoch, self.order.start = epoch, start

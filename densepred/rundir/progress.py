@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -133,9 +134,12 @@ class Meter:
         self.total, self.total_steps = None, 0
         return mean
 
-    def pause(self, seconds: float) -> None:
-        """Exclude seconds that were not spent on training from the speed."""
-        self.paused += seconds
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Exclude what is done inside, which is no training, from the speed."""
+        begun = time.monotonic()
+        yield
+        self.paused += time.monotonic() - begun
 
     def read(self) -> tuple[dict[str, float], float]:
         """Return the mean of each loss, by name, and images per second since the last reading; then reset."""

@@ -17,6 +17,7 @@ from densepred.loss.ce import CrossEntropy
 from densepred.rundir.validation_images import ValidationImages, show_training
 from densepred.task import Task
 from densepred.types import Annotation, Batch, Frame, Info, Sample
+from tests import running
 from tests.rundir.test_log import opened
 
 OUTPUTS = {"semantic": [torch.zeros(1, 2, 2, 3)]}
@@ -83,3 +84,18 @@ def test_training_samples_stand_beside_their_ground_truth(tmp_path: Path) -> Non
     picture = np.array(Image.open(io.BytesIO(event.encoded_image_string)))[2 * LINE : -LINE]
     assert (picture[:, :360] == 99).all()
     assert (picture[:, -360:] == 54).all()  # half image, half the colour of the class
+
+
+def test_training_samples_are_drawn_once_after_the_first_step(tmp_path: Path) -> None:
+    """A run that goes on has them already, and drawing them in the middle of an epoch changes nothing."""
+    words = ("logger=tensorboard", "trainer.max_steps=1", "data.workers=1")
+    on = ("trainer.max_steps=5", "trainer.allow=[trainer.max_steps]", "logger=tensorboard", "data.workers=1")
+    for name, count in (("drawn", 2), ("plain", 0)):
+        folder, pictures = tmp_path / name, f"trainer.pictures={count}"
+        assert running.train(folder, *words, pictures) == 0
+        assert running.train(folder, *on, pictures, f"trainer.resume={folder}") == 0
+    assert running.differences(tmp_path / "drawn", tmp_path / "plain") == []
+    board = EventAccumulator(str(tmp_path / "drawn/tensorboard"), size_guidance={"images": 0})
+    board.Reload()
+    drawn = [board.Images(tag) for tag in board.Tags()["images"] if tag.startswith("train/")]
+    assert [[event.step for event in events] for events in drawn] == [[0], [0]]
