@@ -1,9 +1,9 @@
 """A limit of time for the whole wait for a batch.
 
 torch's own timeout bounds the wait for the word that a batch is ready. Its tensors are then taken from the worker by a
-socket, without a limit: a worker that is halted in between would hold up the run for ever. It also goes on while the
-whole run is halted by a terminal (Ctrl-Z) or a cluster (suspension), and would end the run when that goes on. So torch
-gets no limit, and the looks of a thread are counted, which is halted with the run.
+socket, without a limit: a worker that is halted in between would hold up the run for ever. It also counts the time in
+which the whole run is halted, by Ctrl-Z or by a cluster that suspends the job. So torch gets no limit, and the looks of
+a thread are counted, which is halted with the run.
 """
 
 from __future__ import annotations
