@@ -79,21 +79,21 @@ def load(
     """Return the model, task and description of a run, or of the ensemble of several; see `load_model`.
 
     Task, losses, metrics and description are those of the first. Raises UserError if classes, task, heads or the
-    reading of images differ. With `scaled`, temperatures beside the weights are applied.
+    reading of images differ. With `scaled`, temperatures beside the weights are applied; a notice tells of members
+    without one.
     """
     first, *others = [find_weights(one) for one in listed(ckpt)]
     model, task, described = load_model(first, trust, codec, losses)
-    if scaled:
-        temperature.apply(model, task, first)
+    known = {first: temperature.apply(model, task, first) if scaled else {}}
     if not others:
         return model, task, described
     members = [model]
     for path in others:
         member, other, header = load_model(path, trust, codec, losses)
         _compare(first, task, described, path, other, header)
-        if scaled:
-            temperature.apply(member, other, path)
+        known[path] = temperature.apply(member, other, path) if scaled else {}
         members.append(member)
+    _tell_uncalibrated(known)
     return Ensemble(members, task.heads).eval(), task, described
 
 
@@ -115,6 +115,14 @@ def _compare(
             )
     if task.info.mirrored != other.info.mirrored or described["task"]["codec"] != header["task"]["codec"]:
         warnings.warn(f"ckpt: settings of the codec differ; those of {first} count", Notice, stacklevel=3)
+
+
+def _tell_uncalibrated(known: Mapping[Path, temperature.Temperatures]) -> None:
+    """Tell of members without a temperature beside others that have one: a mean of both is calibrated for neither."""
+    if any(known.values()) and (without := [path for path, found in known.items() if not found]):
+        text = f"ckpt: {without[0]} has no temperature, as other members have, and is averaged as it is"
+        remedy = "densepred-eval calibrate=true fits one"
+        warnings.warn(f"{text}; {remedy}", Notice, stacklevel=3)
 
 
 def _heads(task: Task) -> dict[str, Any]:

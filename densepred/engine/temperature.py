@@ -97,26 +97,48 @@ def store(path: Path, values: Mapping[str, Any]) -> Path:
     return file
 
 
+def held(path: Path) -> Temperatures:
+    """Return the temperatures beside the weights `path`; {} without any, or if they were fitted for other weights."""
+    entry = _read(path.parent / FILE).get(path.name)
+    if entry is None or entry.get("digest") != _digest(path):
+        return {}
+    return {name: float(value) for name, value in entry["temperature"].items()}
+
+
 def apply(model: Model, task: Task, path: Path) -> Temperatures:
     """Divide the logits of `model` by the temperatures beside its weights, with a notice; return them, {} without.
 
-    Those of other weights, of a run that went on, are not used; a notice tells so.
+    Those of other weights, of a run that went on, are not used; a notice tells so. Another tells of `skip_stages`.
     """
     file = path.parent / FILE
-    entry = _read(file).get(path.name)
-    if entry is None:
+    found = held(path)
+    if not found:
+        if path.name in _read(file):
+            text = (
+                f"{file}: is not used: it was fitted for other weights than {path.name}; densepred-eval calibrate=true"
+            )
+            warnings.warn(f"{text} fits it again", Notice, stacklevel=3)
         return {}
-    if entry.get("digest") != _digest(path):
-        text = f"{file}: is not used: it was fitted for other weights than {path.name}; densepred-eval calibrate=true"
-        warnings.warn(f"{text} fits it again", Notice, stacklevel=3)
-        return {}
-    found = {name: float(value) for name, value in entry["temperature"].items()}
     if unknown := [name for name in found if name not in task.heads]:
         raise UserError(f"{file}: names head {unknown[0]}, which {path.name} has not; remove it")
     scale(model, found)
+    _watch_stages(model, file)
     text = f"{file}: probabilities of classes are at temperature {shown(found)}; remove it for those of the network"
     warnings.warn(text, Notice, stacklevel=3)
     return found
+
+
+def _watch_stages(model: Model, file: Path) -> None:
+    """Tell if another stage predicts than the one that the temperature was fitted for."""
+    plain = model.skip_stages
+
+    def skip_stages(stages: int) -> None:
+        plain(stages)
+        if stages:
+            text = f"{file}: was fitted for the last stage, and an earlier one predicts; remove it to leave it out"
+            warnings.warn(f"skip_stages={stages}: {text}", Notice, stacklevel=2)
+
+    model.skip_stages = skip_stages  # of this model alone, where its settings arrive after its weights
 
 
 def shown(temperatures: Mapping[str, Any]) -> str:

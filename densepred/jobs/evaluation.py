@@ -17,7 +17,7 @@ from densepred import atomic, distributed, output
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset, Model
 from densepred.dataset.paths import split_word
-from densepred.engine import ensemble
+from densepred.engine import ensemble, temperature
 from densepred.engine.ablation import Ablation, gradient_shares
 from densepred.engine.amp import Precision
 from densepred.engine.diagnostics import probe
@@ -126,6 +126,7 @@ def _evaluate(job: EvaluationJob, device: torch.device) -> None:
             "split": split,
             "samples": len(data),
             "batch_size": loader.batch_size,
+            **_scaled([] if settings.calibrate else paths),
             **_monitored(task, values),
         }
         facts["settings"] = {name: getattr(settings, name) for name in DECISIVE} | {"dataset": placed(node)}
@@ -144,6 +145,12 @@ def _tell_batch(size: int, header: Mapping[str, Any]) -> None:
     if isinstance(begun, int) and size != begun:
         text = f"data.batch_size={size}: the run validated in batches of {begun}, on which loss/* depend; leave it out"
         warnings.warn(text, Notice, stacklevel=2)
+
+
+def _scaled(paths: Sequence[Path]) -> dict[str, Any]:
+    """Return the temperatures that losses and probabilities depend on: of the run, or of each member; {} without."""
+    found = [temperature.held(path) for path in paths]
+    return {"temperature": found[0] if len(found) == 1 else found} if any(found) else {}
 
 
 def _monitored(task: Task, values: Mapping[str, float | None]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from densepred import eval, predict, predictor
-from densepred.engine import ensemble
+from densepred.engine import ensemble, temperature
 from densepred.errors import Notice, UserError
 from densepred.jobs import evaluation, training
 from densepred.results.files import entropy_map
@@ -44,6 +45,20 @@ def test_an_ensemble_averages_probabilities(runs: list[str]) -> None:
     assert not torch.allclose(alone[0], alone[1], atol=1e-3)
     torch.testing.assert_close(both.need("probabilities").double(), mean, rtol=0, atol=1e-5)
     assert torch.equal(both.need("semantic").long(), mean.argmax(0))
+
+
+def test_a_member_without_a_temperature_is_told_beside_one_that_has_it(runs: list[str], tmp_path: Path) -> None:
+    for run in runs:
+        shutil.copytree(run, tmp_path / Path(run).name)
+    copies = [tmp_path / Path(run).name for run in runs]
+    temperature.store(copies[1] / "best.safetensors", {"temperature": {"semantic": 2.0}})
+    with pytest.warns(Notice, match=r"ckpt: .*a/best.safetensors has no temperature, as other members have"):
+        both = predictor.load([str(copy) for copy in copies])(PIXELS, probabilities=True)
+    plain = [predictor.load(run)(PIXELS, probabilities=True).need("probabilities").double() for run in runs]
+    flat = plain[1] ** 0.5  # softmax(z / 2) is the root of p, normalised
+    torch.testing.assert_close(
+        both.need("probabilities").double(), (plain[0] + flat / flat.sum(0)) / 2, rtol=0, atol=1e-5
+    )
 
 
 def test_one_run_in_a_list_is_that_run(runs: list[str]) -> None:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from densepred import predictor
 from densepred.build.instantiate import build
-from densepred.engine import temperature
+from densepred.engine import ensemble, temperature
 from densepred.errors import Notice, UserError
 from densepred.jobs import evaluation
 from densepred.settings import EvalSettings
@@ -81,7 +81,10 @@ def test_prediction_uses_the_stored_temperature(tmp_path: Path) -> None:
 
     # the evaluation at that temperature has the likelihood that the fit promised
     evaluation.work(evaluation.EvaluationJob(settings(run), tmp_path / "second"))
-    loss = json.loads((tmp_path / "second/metrics.json").read_text())["metrics"]["loss/semantic"]
+    second = json.loads((tmp_path / "second/metrics.json").read_text())
+    loss, first = second["metrics"]["loss/semantic"], json.loads((tmp_path / "first/metrics.json").read_text())
+    assert second["temperature"] == {"semantic": value}  # on which losses depend
+    assert "temperature" not in first  # the fit scores the network as it is
     assert loss == pytest.approx(facts["nll_after"]["semantic"], rel=1e-3)
 
     other = json.loads((run / "temperature.json").read_text())
@@ -106,3 +109,17 @@ def test_a_model_without_padding_is_scaled_once_in_both_passes() -> None:
     after = model(x)["semantic"][-1], model.valid(valid)["semantic"][-1]
     for one, other in zip(before, after, strict=True):
         torch.testing.assert_close(other, one / 2)
+
+
+def test_an_earlier_stage_is_told_to_predict_at_a_temperature_of_the_last(tmp_path: Path) -> None:
+    words = ("model=unetplusplus", "model.deep_supervision=1", "encoder.widths=[2,4,4]", "trainer.max_steps=1")
+    running.train(tmp_path / "run", *words)
+    weights = tmp_path / "run" / "best.safetensors"
+    temperature.store(weights, {"temperature": {"semantic": 2.0}})
+    with pytest.warns(Notice, match="at temperature 2.000"):
+        model, _, _ = ensemble.load(str(weights))
+    model.skip_stages(0)
+    with pytest.warns(Notice, match=r"skip_stages=1: .*temperature.json: was fitted for the last stage"):
+        model.skip_stages(1)
+    with pytest.raises(UserError, match="skip_stages=9"):
+        model.skip_stages(9)
