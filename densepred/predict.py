@@ -107,7 +107,7 @@ def predict_images(settings: Any, source: Path, files: list[Path], output: Path)
         release(output)
         raise UserError(f"{source}: none of {many(len(files), 'image')} could be predicted; see the lines above")
     writer.join(places)
-    _tell_missing(settings, writer.kinds)
+    _tell_missing(settings, writer.kinds, any(kind.endswith(".json") for kind in writer.kinds))
     writer.tell_of_hidden()
     detection_limits.tell_of_full(model.task.codec, len(files) - failed)
     written = [
@@ -160,29 +160,35 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
         tell_images(files, model.info, settings.max_pixels)
     claim(output, source, settings)
     options = OverlaySettings(False, settings.threshold, settings.probabilities, settings.uncertainty)
-    writer, places = Results(output, model.info, options), []
+    writer, places, scored = Results(output, model.info, options), [], False
 
     read = partial(video.read, info=model.info, max_pixels=settings.max_pixels)
 
     def picture(index: int, stored: Any) -> Any:
+        """Write the files of a frame if they are wanted; return its overlay, None without."""
+        nonlocal scored
         with stopping(index, clip.count), explained(source, settings.tile):
             pixels = stored.image
             found = one(model, pixels, settings, None if boxes is None else boxes(pixels, None, ""))
             stored.hide(found)
+            scored |= found.scores is not None or found.keypoints is not None  # frames need not be files
             if settings.frames:
                 places.append(Path(name, f"{index + 1:06d}"))
                 writer.add(places[-1], index + 1, f"{places[-1].as_posix()}.png", pixels, found)
             elif found.semantic is not None and index == 0:
                 writer.names()
+            if not settings.overlay:
+                return None
             writer.note_hidden(found)
             return video.overlay(pixels, found, model.info, settings.threshold)
 
-    done = video.write(clip, output / f"{name}.mp4", read, picture)
+    film = output / f"{name}.mp4"
+    done = video.write(clip, film, read, picture) if settings.overlay else video.visit(clip, read, picture)
     writer.join(places)
-    _tell_missing(settings, writer.kinds)
+    _tell_missing(settings, writer.kinds, scored)
     writer.tell_of_hidden()
     detection_limits.tell_of_full(model.task.codec, done)
-    kinds = ", ".join(f"{output}/{kind}" for kind in [f"{name}.mp4", *writer.kinds.values()])
+    kinds = ", ".join(f"{output}/{kind}" for kind in [*[film.name] * settings.overlay, *writer.kinds.values()])
     print(f"{many(done, 'frame')} predicted: {kinds}")
     return 0
 
@@ -237,14 +243,13 @@ def open_latents(model: Predictor, settings: Any, output: Path) -> Latents | Non
     return Latents(output)
 
 
-def _tell_missing(settings: Any, kinds: Collection[str]) -> None:
-    """Tell which files are wanted and do not exist, because the model predicts nothing for them."""
+def _tell_missing(settings: Any, kinds: Collection[str], scored: bool) -> None:
+    """Tell which files are wanted and do not exist; `scored` if what the model predicts has a score."""
     if settings.probabilities and "probabilities" not in kinds:
         warnings.warn("probabilities=true: the model of this checkpoint predicts none", Notice, stacklevel=2)
     if settings.uncertainty and "uncertainty" not in kinds:
         text = "uncertainty=true: the model of this checkpoint predicts no probabilities of classes"
         warnings.warn(text, Notice, stacklevel=2)
-    scored = any(kind.endswith(".json") for kind in kinds)
     if settings.threshold != PredictSettings.threshold and settings.overlay and not scored:
         text = f"threshold={settings.threshold:g}: has no effect: this model predicts nothing with a score"
         warnings.warn(text, Notice, stacklevel=2)

@@ -188,6 +188,7 @@ PREDICT: tuple[tuple[str, Condition, str], ...] = (
     ("overlap|blend|tile_batch", _is("tile", None), "only windows use it; type tile=512"),
     ("workers", _not(_is("tile", None)), "windows of a large image are read, predicted and written in one process"),
     ("batch_size", _several_views, "with tile, flip or scales images are predicted one by one"),
+    ("all_files", _not(_is("split", None)), "split= predicts the images of a list, not those of a folder"),
     ("threshold", _is("overlay", False), "only overlays use it, and overlay=false draws none"),
 )
 
@@ -213,6 +214,17 @@ CONVERT: tuple[tuple[str, Condition, str], ...] = (
     ),
 )
 
+REPORT: tuple[tuple[str, Condition, str], ...] = (
+    (
+        "license|data_license|private",
+        _is("card", False),
+        "only model cards use it; type: densepred-report card ckpt=RUN",
+    ),
+    ("overwrite", _is("card", False), "a report replaces a former one anyway; it is for model cards"),
+    ("title|evaluations", _is("card", True), "a card is of one run, and only a report of a folder uses it"),
+    ("private", _is("push", None), "it is about the repository that push=USER/NAME makes"),
+)
+
 COMMANDS = {
     "trainer": TRAIN,
     "oracle": EVAL,
@@ -220,5 +232,6 @@ COMMANDS = {
     "opset": EXPORT,
     "classes_json": CHECK,
     "form": CONVERT,
+    "card": REPORT,
 }
 """Rules by a key that their command alone has."""

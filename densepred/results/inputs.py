@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def chosen(settings: Any) -> tuple[Path, list[Path]]:
             raise UserError("input is not given; add input=IMAGE_OR_FOLDER to the command, or split=valid")
         source = expand(settings.input)
         found = images(source, expand(settings.output))
-        return source, found if settings.all_files else without_companions(found, source, settings.ckpt)
+        return source, without_companions(found, source, settings.ckpt, settings.all_files)
     from densepred.dataset.paths import split_word
     from densepred.rundir import splits
     from densepred.weights.header import find_weights
@@ -127,22 +127,33 @@ def _cases(files: list[Path], source: Path) -> list[Path]:
     return [file for file in files if file not in further]
 
 
-def without_companions(files: list[Path], source: Path, ckpt: object) -> list[Path]:
-    """Leave out masks and other files that belong to an image of the folder, with a notice that counts them."""
-    if len(files) < 2:
-        return files
-    from densepred.dataset.companions import Words, companions
-    from densepred.results import recorded
+def without_companions(files: list[Path], source: Path, ckpt: object, keep: bool = False) -> list[Path]:
+    """Leave out masks and other files that belong to an image of the folder, with a notice that counts them.
 
-    _, settings = recorded.dataset(runs_of(ckpt)[0])
-    words = {key: value for key in Words.__slots__ if isinstance(value := settings.get(key), str)}
-    found = companions(files, source, Words(**words))
+    With `keep` all stay, with a notice if there are none.
+    """
+    found = _companions(files, source, ckpt) if len(files) > 1 else {}
+    if keep:
+        if not found:
+            text = "all_files=true: has no effect: no file is named after an image, so none is left out"
+            warnings.warn(text, Notice, stacklevel=2)
+        return files
     if found:
         pairs = [f"{mask.relative_to(source)} of {image.relative_to(source)}" for mask, image in found.items()]
         names = ", ".join(pairs[:2]) + (", ..." if len(pairs) > 2 else "")
         text = f"left out {many(len(found), 'file')} named after images ({names})"
         warnings.warn(f"input={source}: {text}; all_files=true predicts them too", Notice, stacklevel=2)
     return [file for file in files if file not in found]
+
+
+def _companions(files: list[Path], source: Path, ckpt: object) -> Mapping[Path, Path]:
+    """Return the image that each mask, and other file of an image, belongs to."""
+    from densepred.dataset.companions import Words, companions
+    from densepred.results import recorded
+
+    _, settings = recorded.dataset(runs_of(ckpt)[0])
+    words = {key: value for key in Words.__slots__ if isinstance(value := settings.get(key), str)}
+    return companions(files, source, Words(**words))
 
 
 def _meant(source: str) -> str:

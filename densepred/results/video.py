@@ -34,6 +34,7 @@ QUALITY = {"crf": "18"}
 
 Source = np.ndarray | Path  # pixels (H, W, 3) uint8 as displayed, or the file of a frame
 Frame = tuple[Source, int]  # with its time in units of the clip
+NO_FRAME = "no frame could be read; give a video that a player shows"
 Read = Callable[[Source], Stored]
 Picture = Callable[[int, Stored], Image.Image]
 
@@ -163,10 +164,32 @@ def write(clip: Clip, output: Path, read: Read, picture: Picture) -> int:
 
     with _explained(f"{output}: cannot be written as a video", "choose another output"):
         atomic.replace(output, encode)
+    _tell_cut(clip, done)
+    return done
+
+
+def visit(clip: Clip, read: Read, each: Callable[[int, Stored], object]) -> int:
+    """Call `each` with every frame of the clip, and write no video; return their number.
+
+    Raises UserError if there is no frame.
+    """
+    done = 0
+    with ProgressBar("predicting", clip.count, "frame") as bar:
+        for frame, _ in clip.frames():
+            each(done, read(frame))
+            done += 1
+            bar.update()
+    if not done:
+        raise UserError(f"input={clip.source}: {NO_FRAME}")
+    _tell_cut(clip, done)
+    return done
+
+
+def _tell_cut(clip: Clip, done: int) -> None:
+    """Tell if fewer frames were read than the file states."""
     if clip.count is not None and done < clip.count:
         text = f"input={clip.source}: {done} of {clip.count} frames could be read; the file may be cut"
-        warnings.warn(text, Notice, stacklevel=2)
-    return done
+        warnings.warn(text, Notice, stacklevel=3)
 
 
 def _encode(clip: Clip, path: Path, read: Read, picture: Picture) -> int:
@@ -191,7 +214,7 @@ def _encode(clip: Clip, path: Path, read: Read, picture: Picture) -> int:
             done += 1
             bar.update()
         if stream is None:
-            raise UserError(f"input={clip.source}: no frame could be read; give a video that a player shows")
+            raise UserError(f"input={clip.source}: {NO_FRAME}")
         container.mux(stream.encode())
     return done
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from densepred.cli import ignored
 from densepred.errors import Notice
-from densepred.settings import DataSettings, EvalSettings, PredictSettings, TrainerSettings
+from densepred.settings import DataSettings, EvalSettings, PredictSettings, ReportSettings, TrainerSettings
 from tests import forked
 from tests.conftest import composed
 from tests.dataset import folder_tree
@@ -112,6 +112,25 @@ def test_commands_on_files_and_datasets_tell_theirs() -> None:
     assert [line.partition("=")[0] for line in told(*words, name="convert")] == ["data.workers", "data.allow_overlap"]
 
 
+def test_settings_of_cards_and_of_reports_tell_where_they_do_not_act() -> None:
+    words = ("license=mit", "data_license=mit", "private=false", "overwrite=true")
+    assert [line.partition("=")[0] for line in told(*words, "runs=R", name="report")] == [
+        "license",
+        "data_license",
+        "private",
+        "overwrite",
+    ]
+    reasons = told("card=true", *words, "title=T", "evaluations=E", name="report")
+    assert [line.partition("=")[0] for line in reasons] == ["private", "title", "evaluations"]
+    assert told("card=true", *words, "push=U/N", name="report") == []
+    assert told("runs=R", "title=T", "evaluations=E", name="report") == []
+
+
+def test_all_files_tells_that_a_split_is_a_list() -> None:
+    (line,) = told("ckpt=C", "split=valid", "all_files=true", name="predict")
+    assert line.endswith("split= predicts the images of a list, not those of a folder")
+
+
 USED = {
     "train": {
         "data": {"batch_size", "valid_batch_size", "workers", "drop_last", "on_bad", "max_pixels", "allow_overlap"}
@@ -129,8 +148,9 @@ USED = {
     "predict": {
         "": {"ckpt", "input", "split", "output", "trust", "codec", "tile", "flip", "boxes", "scales", "overlay"}
         | {"probabilities", "coco_ids", "max_pixels", "skip_stages", "precision", "threads", "latents", "overwrite"}
-        | {"uncertainty", "fps", "frames", "axis", "all_files"},
+        | {"uncertainty", "fps", "frames", "axis"},
     },
+    "report": {"": {"runs", "card", "ckpt", "output", "push"}},
 }
 """Plain settings that act in every job, or that the command itself refuses or tells where they do not."""
 
@@ -145,10 +165,12 @@ USED = {
         ("check", "data", DataSettings),
         ("convert", "data", DataSettings),
         ("predict", "", PredictSettings),
+        ("report", "", ReportSettings),
     ],
 )
 def test_every_plain_setting_acts_or_has_a_rule(command: str, section: str, schema: type) -> None:
     keyed = {"train": "trainer", "eval": "oracle", "predict": "tile", "check": "classes_json", "convert": "form"}
+    keyed["report"] = "card"
     rules = ignored.COMMANDS[keyed[command]]
     for field in fields(schema):
         key = f"{section}.{field.name}" if section else field.name

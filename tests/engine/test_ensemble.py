@@ -47,7 +47,7 @@ def test_an_ensemble_averages_probabilities(runs: list[str]) -> None:
     assert torch.equal(both.need("semantic").long(), mean.argmax(0))
 
 
-def test_a_member_without_a_temperature_is_told_beside_one_that_has_it(runs: list[str], tmp_path: Path) -> None:
+def test_a_line_names_a_member_without_a_temperature_beside_one_that_has_it(runs: list[str], tmp_path: Path) -> None:
     for run in runs:
         shutil.copytree(run, tmp_path / Path(run).name)
     copies = [tmp_path / Path(run).name for run in runs]

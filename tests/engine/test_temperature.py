@@ -111,7 +111,7 @@ def test_a_model_without_padding_is_scaled_once_in_both_passes() -> None:
         torch.testing.assert_close(other, one / 2)
 
 
-def test_an_earlier_stage_is_told_to_predict_at_a_temperature_of_the_last(tmp_path: Path) -> None:
+def test_a_line_names_a_temperature_of_the_last_stage_where_an_earlier_one_predicts(tmp_path: Path) -> None:
     words = ("model=unetplusplus", "model.deep_supervision=1", "encoder.widths=[2,4,4]", "trainer.max_steps=1")
     running.train(tmp_path / "run", *words)
     weights = tmp_path / "run" / "best.safetensors"

@@ -49,3 +49,15 @@ def test_one_command_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
     with inputs.letting_go(), warnings.catch_warnings(action="ignore"):
         inputs.claim(tmp_path / "out", tmp_path, settings)
     assert not inputs._taken
+
+
+def test_all_files_tells_if_no_file_belongs_to_another(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.png", "a_mask.png", "b.png")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert inputs.without_companions(files, tmp_path, "none", keep=True) == files
+    with pytest.warns(Notice, match="left out 1 file named after images"):
+        assert inputs.without_companions(files, tmp_path, "none") == files[::2]
+    for alone in (files[::2], files[:1]):
+        with pytest.warns(Notice, match="all_files=true: has no effect: no file is named after an image"):
+            assert inputs.without_companions(alone, tmp_path, "none", keep=True) == alone

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from densepred import predict
+from densepred import predict, predictor
 from densepred.dataset.image import Stored
 from densepred.errors import Notice, UserError
 from densepred.results import video
-from densepred.types import Info
+from densepred.types import Annotation, Info
 from tests import running
 from tests.conftest import composed
 
@@ -163,6 +164,33 @@ def test_settings_without_meaning_for_frames_are_refused(tmp_path: Path) -> None
     ]:
         with pytest.raises(UserError, match=text):
             video.chosen(SimpleNamespace(**{**plain, key: value}), tmp_path, [])
+
+
+def test_frames_without_overlays_make_no_video(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = clip(tmp_path / "a.mp4", [0, 1, 2]), tmp_path / "out"
+    words = (f"ckpt={run}", f"output={out}", f"input={source}", "frames=true", "overlay=false")
+    assert predict.predict(composed(*words, name="predict")) == 0
+    assert f"3 frames predicted: {out}/labels/" in capsys.readouterr().out
+    assert len(list((out / "labels/a").iterdir())) == 3
+    assert not list(out.glob("*.mp4"))
+    empty = video.Clip(tmp_path, Fraction(25), Fraction(1, 25), None, lambda: iter([]))
+    with pytest.raises(UserError, match="no frame could be read"):
+        video.visit(empty, lambda frame: frame, same)
+
+
+def test_a_threshold_acts_on_the_overlays_of_frames_without_files(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clip(tmp_path / "a.mp4", [0, 1])
+    words = (f"ckpt={run}", f"output={tmp_path / 'out'}", f"input={source}", "threshold=0.1")
+    with pytest.warns(Notice, match=r"threshold=0\.1: has no effect: this model predicts nothing with a score"):
+        predict.predict(composed(*words, name="predict"))
+    boxes = {"boxes": torch.tensor([[0.0, 0, 9, 9]]), "categories": torch.tensor([1]), "scores": torch.tensor([0.2])}
+    monkeypatch.setattr(predictor.Predictor, "__call__", lambda *_, **__: Annotation((48, 64), **boxes))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        predict.predict(composed(*words, "overwrite=true", name="predict"))
+    assert not [text for one in told if "no effect" in (text := str(one.message))]
 
 
 @pytest.fixture(scope="module")
