@@ -135,6 +135,8 @@ def _value(override: str, error: Exception, typed: Typed) -> str:
     if "is not a subclass of" in reason:
         return f"{key}: {value}; {_section(key, value, typed)}"
     kind = re.search(r"(?:could not be converted to|is not a valid) (\w+)", reason)
+    if "Cannot convert 'list' to" in reason:
+        return f"{key}: {value}; give one value, no list"
     if "is not a ListConfig" in reason:
         return f"{key}: {value}; give a list: type {in_shell(f'{key}=[{value}]')}"
     return f"{key}: {value}; " + (f"give {KINDS[kind[1]]}" if kind and kind[1] in KINDS else reason)

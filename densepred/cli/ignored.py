@@ -193,6 +193,11 @@ PREDICT: tuple[tuple[str, Condition, str], ...] = (
 )
 
 EXPORT: tuple[tuple[str, Condition, str], ...] = (
+    (
+        "opset",
+        lambda tree: str(at(tree, "output")).endswith(".pt2"),
+        "it is of ONNX, and .pt2 files are of torch.export",
+    ),
     ("dataset|data", _is("images", 0), "only a comparison on images of a dataset uses it; type images=20"),
     TIMEOUT,
     (CROPPING, _always, "the comparison takes whole images, as the run validated them"),

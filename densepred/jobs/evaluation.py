@@ -26,7 +26,7 @@ from densepred.engine.oracle import Oracle
 from densepred.engine.temperature import Samples
 from densepred.errors import Notice, UserError, notices
 from densepred.home import expand, from_here
-from densepred.jobs import calibrating, overlap
+from densepred.jobs import calibrating, moved, overlap
 from densepred.jobs.content import warn_of_missing
 from densepred.jobs.parts import dataset as make_dataset
 from densepred.jobs.parts import evaluation_loader, random_split, read_as_trained, record
@@ -226,6 +226,8 @@ def compare_splits(
         for change in _by_digest(path, header, dict(node), now.splits[split], split):
             warnings.warn(change, Notice, stacklevel=2)
         return
+    if (text := moved.elsewhere(node, then, now)) is not None:
+        warnings.warn(text, Notice, stacklevel=2)
     same = os.path.realpath(then.root) == os.path.realpath(now.root)
     for change in splits.changes(then, now) if same else splits.trained_on(then, now):
         warnings.warn(f"{change}; see {path.parent / splits.FILE}", Notice, stacklevel=2)

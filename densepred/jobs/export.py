@@ -29,10 +29,10 @@ from densepred.exporting.refusal import Refusal
 from densepred.exporting.runtime import SUFFIXES
 from densepred.exporting.session import SUFFIX, Session
 from densepred.home import expand, typed
-from densepred.jobs import evaluation, parts
+from densepred.jobs import evaluation, moved, parts
 from densepred.loader.loaders import explained
 from densepred.process import processors, starting
-from densepred.rundir import console
+from densepred.rundir import console, splits
 from densepred.rundir.waiting import waiting
 from densepred.settings import ExportSettings
 from densepred.task import Task
@@ -164,6 +164,9 @@ def _on_images(
     node = dict(settings.dataset)
     split = split_word(str(node.pop("split", "valid")))
     data = parts.dataset(parts.read_as_trained(node, header["info"]), split)
+    then, now = splits.read(path.parent), parts.record(node, {split: data})
+    if then is not None and now is not None and (text := moved.elsewhere(node, then, now)) is not None:
+        warnings.warn(text, Notice, stacklevel=2)
     if settings.images > len(data):
         text = f"images={settings.images}: the {split} split has {len(data)}; all are compared"
         warnings.warn(text, Notice, stacklevel=2)

@@ -21,7 +21,7 @@ from densepred.engine.ema import MovingAverage
 from densepred.engine.trainer import NonFinite, Trainer
 from densepred.engine.validator import Validator
 from densepred.errors import MachineError, PeerLost, UserError, WorkerKilled, notices
-from densepred.jobs import effects, on_device, parts, placement, preparing, resuming
+from densepred.jobs import effects, moved, on_device, parts, placement, preparing, resuming
 from densepred.jobs.preparing import Prepared
 from densepred.jobs.printed_summary import closing, opening
 from densepred.jobs.recipe import Built
@@ -252,11 +252,19 @@ def _diagnose(state: TrainState, task: Task, validator: Validator, run: Run) -> 
 
 
 def _record_splits(record: splits.Record, folder: Path, settings: TrainSettings, resume: bool, log: Log) -> None:
-    """Write which image went where; on resuming tell what has changed, and keep what the run began with."""
+    """Write which image went where; on resuming tell what has changed, and keep what the run began with.
+
+    The root of equally named images is that of now: predictions of a split, and comparisons of runs, look there.
+    """
     before = splits.read(folder)
     if before is not None:
-        for change in splits.changes(before, record):
+        changed = splits.changes(before, record)
+        for change in changed:
             log.warn(f"{change}; see {folder / splits.FILE}")
+        if (text := moved.resumed(before, record)) is not None:
+            log.warn(text)
+            if not changed:
+                splits.write(folder, replace(before, root=record.root))
         return
     if resume and parts.random_split(settings.dataset):
         log.warn(f"{folder} began when random splits were drawn otherwise: some validation images were trained on")

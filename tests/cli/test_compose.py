@@ -201,6 +201,7 @@ def test_every_injected_group_is_used_by_default() -> None:
         ("weights.everything=x", ["weights.everything", "weights has init, encoder, model"]),
         ("data={crops: 3}", ["data: the mapping has no key crops", "did you mean crop?"]),
         ("data={other: 3}", ["data: the mapping has no key other", "type '+data={other: 3}'"]),
+        ("weights.init=[a,b]", ["weights.init: [a,b]; give one value, no list"]),
         ("weights.init=a=b", ["weights.init", 'weights.init="a=b"']),
         ("seed", ["seed", "key=value"]),
     ],

@@ -106,6 +106,7 @@ def test_commands_on_files_and_datasets_tell_theirs() -> None:
     assert [line.partition("=")[0] for line in told(*words, name="export")] == ["dataset.split", "data.batch_size"]
     assert told(*words, "images=4", name="export") == []
     assert len(told(*words, "images=4", "data.crop=[8,8]", name="export")) == 1
+    assert [line.partition("=")[0] for line in told("ckpt=C", "output=O.pt2", "opset=19", name="export")] == ["opset"]
     words = ("data.workers=0", "data.crop=[8,8]", "data.on_bad=skip", "data.batch_size=2", "data.cache=ram")
     assert [line.partition("=")[0] for line in told(*words, name="check")] == ["data.batch_size", "data.cache"]
     words = ("output=O", "data.max_pixels=9", "data.on_bad=skip", "data.workers=2", "data.allow_overlap=true")
