@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from pycocotools import mask as rle
 from densepred.conversion.predictions import Picture, Predictions, predicted_folder, read_json
 from densepred.dataset.coco_instances import OWN
 from densepred.dataset.image_file import EXTENSIONS
+from densepred.dataset.listing import record
 from densepred.errors import UserError
+from densepred.results import inputs
 from densepred.types import VOID
 
 REGIONS = "class maps: one region per class and image, not one per object"
@@ -27,7 +30,7 @@ def there(folder: Path) -> bool:
 def read(folder: Path) -> Predictions:
     """Return the regions of each class but the background, as masks; pixels without a class are in none.
 
-    Images are called as the files that were predicted, or as their maps where those are gone.
+    Images are called as the files that were predicted, or as their maps where those are not found.
     """
     listed = read_json(folder / "classes.json")
     try:
@@ -40,11 +43,12 @@ def read(folder: Path) -> Predictions:
     for label, name in names.items():
         if label != background:
             categories[label] = {"id": len(categories) + 1, "name": name}
-    pictures, gone, root = list[Picture](), 0, predicted_folder(folder)
+    pictures, gone = list[Picture](), 0
+    images = _Images(predicted_folder(folder), (record(folder) or {}).get("ckpt", ""))
     for file in sorted((folder / "labels").rglob("*.png")):
         labels = _map(file)
         place = file.relative_to(folder / "labels").with_suffix("")
-        name = _file(root, place)
+        name = images.name(place)
         gone += name is None
         results = [_result(labels == label, categories[label]["id"]) for label in _present(labels, categories)]
         size = (int(labels.shape[0]), int(labels.shape[1]))
@@ -54,7 +58,8 @@ def read(folder: Path) -> Predictions:
         raise UserError(f"{folder / 'labels'}: holds no class map; predict again")
     notes = [REGIONS]
     if gone:
-        notes.append(f"names of images: {gone} of {len(pictures)} are those of their maps, because the files are gone")
+        reason = "because no image of these names is there, or several are"
+        notes.append(f"names of images: {gone} of {len(pictures)} are those of their maps, {reason}")
     return Predictions("instances", pictures, {one["id"]: one for one in categories.values()}, notes=tuple(notes))
 
 
@@ -75,10 +80,27 @@ def _result(mask: np.ndarray, category: int) -> Json:
     return {"category_id": category, "segmentation": {"size": [*mask.shape], "counts": coded["counts"].decode("ascii")}}
 
 
-def _file(root: Path, place: Path) -> str | None:
-    """Return the path of an image below the folder that was predicted, `place` with its extension; None without it."""
-    ends = [*sorted(EXTENSIONS), *sorted(map(str.upper, EXTENSIONS))]
-    for name in (place, *(place.with_name(f"{place.name}{end}") for end in ends)):
-        if (root / name).is_file():
-            return name.as_posix()
-    return None
+@dataclass(slots=True)
+class _Images:
+    """Image files below the folder that was predicted; `runs` tell the masks among them."""
+
+    root: Path
+    runs: Any
+    listed: dict[Path, list[str]] = field(default_factory=dict[Path, list[str]])
+
+    def name(self, place: Path) -> str | None:
+        """Return the path of the image of a map, `place` with its extension; None without one, or with several."""
+        names = self._names(place.parent)
+        if place.name in names:
+            return place.as_posix()
+        found = [self.root / place.with_name(name) for name in names if Path(name).stem == place.name]
+        if len(found) > 1:
+            masks = inputs.companions_of(found, self.root, self.runs)
+            found = [file for file in found if file not in masks]
+        return found[0].relative_to(self.root).as_posix() if len(found) == 1 else None
+
+    def _names(self, folder: Path) -> list[str]:
+        if folder not in self.listed:
+            entries = (self.root / folder).iterdir() if (self.root / folder).is_dir() else ()
+            self.listed[folder] = sorted(file.name for file in entries if file.suffix.lower() in EXTENSIONS)
+        return self.listed[folder]

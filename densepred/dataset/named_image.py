@@ -46,9 +46,10 @@ def with_own_name(path: Path, suffix: str, root: Path, folders: Sequence[Path] =
     suffix: an extension that goes before others
     """
     ends = [suffix] if suffix.lower() in EXTENSIONS else []
-    for some in (ends, [*sorted(EXTENSIONS), *sorted(map(str.upper, EXTENSIONS))]):
+    for some in (ends, [spelt(end) for spelt in (str.title, str.upper, str.lower) for end in sorted(EXTENSIONS)]):
         names = (f"{path.stem}{end}" for end in some)
-        found = {file: file.name for name in names if (file := found_beside(path, name, root, folders)) is not None}
+        there = [file for name in names if (file := found_beside(path, name, root, folders)) is not None]
+        found = {os.stat(file)[1:3]: file.name for file in there}  # .jpg is .JPG where systems do not tell them apart
         if found:
             return next(iter(found.values())) if len(found) == 1 else None
     return None

@@ -132,7 +132,7 @@ def without_companions(files: list[Path], source: Path, ckpt: object, keep: bool
 
     With `keep` all stay, with a notice if there are none.
     """
-    found = _companions(files, source, ckpt) if len(files) > 1 else {}
+    found = companions_of(files, source, ckpt) if len(files) > 1 else {}
     if keep:
         if not found:
             text = "all_files=true: has no effect: no file is named after an image, so none is left out"
@@ -146,8 +146,8 @@ def without_companions(files: list[Path], source: Path, ckpt: object, keep: bool
     return [file for file in files if file not in found]
 
 
-def _companions(files: list[Path], source: Path, ckpt: object) -> Mapping[Path, Path]:
-    """Return the image that each mask, and other file of an image, belongs to."""
+def companions_of(files: list[Path], source: Path, ckpt: object) -> Mapping[Path, Path]:
+    """Return the image that each mask, and other file of an image, belongs to, by the words of the run."""
     from densepred.dataset.companions import Words, companions
     from densepred.results import recorded
 

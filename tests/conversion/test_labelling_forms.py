@@ -99,7 +99,37 @@ def test_class_maps_become_a_region_per_class(
     shutil.rmtree(tmp_path / "in")
     (tmp_path / "out").unlink()
     assert convert.convert(composed(*words, "form=via", name="convert")) == 0
-    assert "names of images: 1 of 1 are those of their maps, because the files are gone" in capsys.readouterr().out
+    told = "names of images: 1 of 1 are those of their maps, because no image of these names is there, or several are"
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (("ä 1.Jpeg",), "ä 1.Jpeg"),
+        (("ä 1.Tif", "ä 1.png"), "ä 1.png"),  # the map's own name: which of the two was predicted is not known
+        (("ä 1.PNG", "ä 1_mask.png"), "ä 1.PNG"),
+    ],
+)
+def test_an_image_of_a_class_map_is_found_in_any_case_of_its_extension(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: tuple[str, ...], name: str
+) -> None:
+    words = maps(tmp_path, Info(("sky", "a", "b")))
+    (tmp_path / "in/s/ä 1.JPG").unlink()
+    for file in files:
+        (tmp_path / "in/s" / file).write_bytes(b"")
+    assert convert.convert(composed(*words, "form=coco", name="convert")) == 0
+    assert [one["file_name"] for one in json.loads((tmp_path / "out").read_text())["images"]] == [f"s/{name}"]
+    assert ("names of images" in capsys.readouterr().out) == (len({file[:4] for file in files}) < len(files))
+
+
+def test_the_run_tells_the_mask_of_a_class_map_from_its_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = maps(tmp_path, Info(("sky", "a", "b")))
+    (tmp_path / "in/s/ä 1.png").write_bytes(b"")
+    settings = {"image_suffix": ".JPG", "mask_suffix": ".png"}
+    monkeypatch.setattr("densepred.results.recorded.dataset", lambda ckpt: ("folder", settings))
+    assert convert.convert(composed(*words, "form=coco", name="convert")) == 0
+    assert [one["file_name"] for one in json.loads((tmp_path / "out").read_text())["images"]] == ["s/ä 1.JPG"]
 
 
 def test_a_background_without_objects_is_no_label(tmp_path: Path) -> None:

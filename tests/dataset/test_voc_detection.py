@@ -67,6 +67,16 @@ def test_an_image_is_found_by_the_name_of_its_file(tmp_path: Path, given: str | 
     assert told == (given is None or not given.endswith(".png"))
 
 
+@pytest.mark.parametrize("end", ["JPG", "Jpeg"])
+def test_an_image_is_found_in_any_case_of_its_extension(tmp_path: Path, end: str) -> None:
+    write(tmp_path / f"train/a.{end}", picture(SIZE))
+    (tmp_path / "train/a.jpg").hardlink_to(tmp_path / f"train/a.{end}")  # as if both names were of one file
+    (tmp_path / "train/a.xml").write_text(xml("IMG_1", ("cat", 0, 1, 1, 4, 4)))
+    assert [file.name for file in VocDetection(str(tmp_path)).files()] == ["a.jpg"]
+    (tmp_path / "train/a.jpg").unlink()
+    assert [file.name for file in VocDetection(str(tmp_path)).files()] == [f"a.{end}"]
+
+
 def test_of_two_images_with_the_name_of_the_file_none_is_chosen(tmp_path: Path) -> None:
     for end in ("png", "bmp"):
         write(tmp_path / f"train/a.{end}", picture(SIZE))
