@@ -48,7 +48,11 @@ def _cvat_masks(tree: Tree) -> str | None:
     images = next((name for name in ("JPEGImages", "images") if tree.has(name)), None)
     if images is None or not tree.has("labelmap.txt") or not tree.any(r"SegmentationClass/.*\.png"):
         return None
-    folders = f"dataset=folder dataset.images={images} dataset.masks=SegmentationClass"
+    return _by_lists(tree, f"dataset=folder dataset.images={images} dataset.masks=SegmentationClass")
+
+
+def _by_lists(tree: Tree, folders: str) -> str:
+    """Return the words for folders with lists of the names of each split, or with fractions if there are none."""
     place = "ImageSets/Segmentation/"
     words = [name.removeprefix(place)[:-4] for name in tree.files if re.fullmatch(rf"{place}[A-Za-z]+\.txt", name)]
     splits = named_splits(words)
@@ -84,7 +88,12 @@ def _roboflow_masks(tree: Tree) -> str | None:
 
 
 def _voc(tree: Tree) -> str | None:
-    return "dataset=voc" if tree.has("JPEGImages", "SegmentationClass", "ImageSets/Segmentation") else None
+    """Look for VOC's folders; classes of images that are not called as VOC's are others than VOC's 21."""
+    if not tree.has("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        return None
+    own = tree.any(r"SegmentationClass/(?!\d{4}_\d{6}\.)[^/]*")
+    folders = "dataset=folder dataset.images=JPEGImages dataset.masks=SegmentationClass"
+    return _by_lists(tree, folders) if own else "dataset=voc"
 
 
 def _pascal_context(tree: Tree) -> str | None:

@@ -18,7 +18,7 @@ from densepred.inspection.finding import Finding
 def followed(node: Mapping[str, Any], error: UserError | None) -> tuple[dict[str, Any], Finding] | None:
     """Return the settings that an error names, and the finding about it; None if it names none.
 
-    node: the settings that were typed, of which the root stays
+    node: the settings that were typed, of which the root stays unless the error names another
     """
     if not isinstance(error, OtherLayout) or not error.words:
         return None
@@ -31,4 +31,6 @@ def followed(node: Mapping[str, Any], error: UserError | None) -> tuple[dict[str
     chosen = {str(key): value for key, value in chosen.items()}
     fact = str(error).rpartition(": type ")[0]
     remedy = "type it in training too; what follows is read so"
-    return {**chosen, "root": node["root"]}, Finding("error", "layout", fact, remedy, override=error.words)
+    if not any(word.startswith("dataset.root=") for word in words):
+        chosen["root"] = node["root"]
+    return chosen, Finding("error", "layout", fact, remedy, override=error.words)

@@ -108,12 +108,44 @@ def test_a_layout_is_read_or_the_error_holds_the_words_that_read_it(layout: str,
         assert [name.removeprefix("a ") for name in data["train"].info.classes[-2:]] == ["wall", "nucleus"]
 
 
+@pytest.mark.parametrize("layout", ["cvat masks", "roboflow coco", "yolo polygons", "labelme, folders"])
+def test_a_layout_in_a_folder_of_its_own_is_found_with_its_root(layout: str, tmp_path: Path, plain: Plain) -> None:
+    """Archives are unpacked into one folder more than was typed."""
+    draw, _ = LAYOUTS[layout]
+    draw(tmp_path / "über 1/export")
+    (tmp_path / "über 1/__MACOSX").mkdir()
+    data = followed(plain, [f"dataset.root={tmp_path}"])
+    assert len(data["train"]) + len(data["valid"]) == len(NAMES)
+
+
+@pytest.mark.parametrize("deep", ["", "VOCdevkit/VOC2012"])
+def test_names_of_images_tell_classes_of_voc_from_others_in_its_folders(
+    tmp_path: Path, plain: Plain, deep: str
+) -> None:
+    root = tmp_path / deep
+    for number in range(4):
+        write(root / f"JPEGImages/2007_00000{number}.jpg", picture((8, 8)))
+        write(root / f"SegmentationClass/2007_00000{number}.png", np.full((8, 8), number % 2, np.uint8))
+    for split, lines in {"train": "2007_000000\n2007_000001", "val": "2007_000002\n2007_000003"}.items():
+        (root / "ImageSets/Segmentation").mkdir(parents=True, exist_ok=True)
+        (root / f"ImageSets/Segmentation/{split}.txt").write_text(lines)
+    typed = [f"dataset.root={tmp_path}"]
+    assert len(followed(plain, typed)["train"].info.classes) == 21
+    for file in [*root.rglob("*.jpg"), *root.rglob("*.png")]:
+        file.rename(file.with_name(f"my_{file.name}"))
+    for file in root.rglob("*.txt"):
+        file.write_text(file.read_text().replace("2007", "my_2007"))
+    data = followed(plain, typed)
+    assert data["train"].info.classes == ("class_0", "class_1")
+    assert [data["valid"][number].frame.id for number in (0, 1)] == ["my_2007_000002", "my_2007_000003"]
+
+
 def followed(plain: Plain, typed: list[str]) -> dict[str, Dataset]:
     """Build train and valid with the words that errors name, one after another."""
     words = ["dataset=folder"]
     for _ in range(3):
         try:
-            return splits(plain, *words, *typed)
+            return splits(plain, *typed, *words)
         except UserError as error:
             said = str(error)
         assert "\n" not in said
