@@ -64,7 +64,7 @@ def _with_gaps(ids: Sequence[int]) -> Numbering:
     void = VOID in ids and len(ids) > 2
     classes = [value for value in ids if not (void and value == VOID)]
     few = ", ".join(map(str, ids[:SHOWN])) + (", ..." if len(ids) > SHOWN else "")
-    fact = f"masks hold {len(ids)} ids with gaps between them: {few}"
+    fact = f"masks hold {len(ids)} ids with gaps between them: {few}" if len(ids) > 1 else f"masks hold one id, {few}"
     if len(classes) > MAX_CLASSES:
         return Numbering("gaps_in_labels", f"{fact}, more than {MAX_CLASSES} classes")
     label_map = {value: index for index, value in enumerate(classes) if value != index}

@@ -25,12 +25,12 @@ from densepred.process.role import CLAIMED
 from densepred.process.starting import INTERRUPTED
 from densepred.process.stop import STOPPED, Stopped
 from densepred.rundir import secrets, variables
-from densepred.sweep import pool, record
+from densepred.sweep import pool, record, remarks
 from densepred.sweep.job import SweepJob, ended, result
 from densepred.sweep.ledger import Entry, Ledger, alone, identity
 from densepred.sweep.live import Live
 from densepred.sweep.pool import Place, Process, Running
-from densepred.sweep.table import aligned, cells, markdown, shown, unlike, winner
+from densepred.sweep.table import aligned, cells, markdown, shown, winner
 
 TABLE = "table.md"
 SCHEMA = "Settings"
@@ -113,6 +113,7 @@ class Processes(Launcher):
             self.close()
             if not complete:
                 raise Stopped
+        remarks.tell_left(self.config, self.folder, [plan.folder for plan in plans])
         failed = [job for job in batch if job.code]
         return [result(job, len(failed), len(batch)) for job in batch]
 
@@ -165,7 +166,7 @@ class Processes(Launcher):
         (self.folder / TABLE).write_text(markdown(rows), encoding="utf-8")
         print(f"  table in {self.folder / TABLE}", flush=True)
         print(f"  {winner([job for job in self.jobs if job not in self.cut])}", flush=True)
-        for sentence in unlike(self.jobs):
+        for sentence in remarks.of(self.jobs):
             print(f"  {sentence}", flush=True)
 
     @contextmanager

@@ -28,7 +28,8 @@ def winner(jobs: Sequence[SweepJob], shared: Collection[str] | None = None) -> s
     ties = [str(job.number) for job in done if job.value == best.value and job is not best]
     equal = f" (as good: job {', '.join(ties)})" if ties else ""
     own = " ".join(secrets.redacted(word) for word in best.overrides if word not in shared)
-    return f"best of {len(jobs)} by {best.monitor}: job {best.number}, {own}, {shown(best.value)}{equal}{bad}"
+    job = f"job {best.number}, {own}" if own else f"job {best.number}"
+    return f"best of {len(jobs)} by {best.monitor}: {job}, {shown(best.value)}{equal}{bad}"
 
 
 def unlike(jobs: Sequence[SweepJob]) -> list[str]:
