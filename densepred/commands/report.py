@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from omegaconf import DictConfig
 
 from densepred import atomic
 from densepred.cli import command, compose
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.home import expand
 from densepred.settings import ReportSettings
 
@@ -35,6 +36,7 @@ def report(cfg: DictConfig) -> int:
 
 
 def _card(settings: ReportSettings) -> int:
+    from densepred.engine import temperature
     from densepred.hub import upload
     from densepred.reporting.card import card
     from densepred.weights.header import find_weights
@@ -57,6 +59,9 @@ def _card(settings: ReportSettings) -> int:
     atomic.replace(output, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"model card of {weights} written to {output}")
     if settings.push is not None:
+        if temperature.held(weights):
+            text = f"{temperature.FILE} is not uploaded, so probabilities from there are those of the network"
+            warnings.warn(f"push={settings.push}: {text}", Notice, stacklevel=2)
         print(f"uploaded to {upload.upload(weights, output, settings.push, settings.private)}")
         print(f"to use it: densepred-predict ckpt=hf:{settings.push} input=IMAGE_OR_FOLDER")
     return 0

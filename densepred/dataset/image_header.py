@@ -11,7 +11,7 @@ from densepred.dataset.image import highest, orientation_of, turned_by_decoding
 from densepred.dataset.image_file import MAX_PIXELS, WIDE, opened, pages
 from densepred.dataset.intensity import limits, white_of
 from densepred.dataset.raster import open_raster
-from densepred.types import Info, UserError
+from densepred.types import WHITE, Info, UserError
 
 SAMPLED = 32  # at least as many files of a dataset are described, and fewer than twice as many
 
@@ -111,6 +111,8 @@ def describe(headers: Sequence[Header], info: Info) -> str:
     elif any(header.wide for header in headers):
         white = info.max_value
         parts.append("the type tells white" if white is None else f"white is {white} (dataset.max_value sets it)")
+    elif info.max_value not in (None, WHITE):
+        parts.append(f"dataset.max_value={info.max_value} changes none: no image has integers above 8 bits")
     parts += _left_out(headers, info)
     if previews := sum(header.previews > 0 for header in headers):
         parts.append(f"previews in {previews} of {len(headers)} are left out")

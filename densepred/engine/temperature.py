@@ -98,22 +98,24 @@ def store(path: Path, values: Mapping[str, Any]) -> Path:
 
 
 def held(path: Path) -> Temperatures:
-    """Return the temperatures beside the weights `path`; {} without any, or if they were fitted for other weights."""
-    entry = _read(path.parent / FILE).get(path.name)
-    if entry is None or entry.get("digest") != _digest(path):
-        return {}
-    return {name: float(value) for name, value in entry["temperature"].items()}
+    """Return the temperatures of the weights `path` in the file beside them, by their digest; {} if it has none."""
+    entries = _read(path.parent / FILE)
+    own = _digest(path) if entries else None
+    for entry in entries.values():  # a copy, or the last weights where they are the best, may have another name
+        if own is not None and entry.get("digest") == own:
+            return {name: float(value) for name, value in entry["temperature"].items()}
+    return {}
 
 
 def apply(model: Model, task: Task, path: Path) -> Temperatures:
     """Divide the logits of `model` by the temperatures beside its weights, with a notice; return them, {} without.
 
-    Those of other weights, of a run that went on, are not used; a notice tells so. Another tells of `skip_stages`.
+    Those of other weights, as of a run that went on, are not used; a notice tells so. Another tells of `skip_stages`.
     """
     file = path.parent / FILE
     found = held(path)
     if not found:
-        if path.name in _read(file):
+        if file.is_file():
             text = (
                 f"{file}: is not used: it was fitted for other weights than {path.name}; densepred-eval calibrate=true"
             )

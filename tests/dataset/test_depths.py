@@ -196,6 +196,13 @@ def test_mixed_depths_and_sizes_are_described(tmp_path: Path) -> None:
     assert line == "1 channel of 16 bits and 8 bits, 5x30 to 7x9; white is 4095 (dataset.max_value sets it)"
 
 
+def test_the_line_names_a_white_that_no_image_has(tmp_path: Path) -> None:
+    root = str(tree(tmp_path, BYTES))
+    told = "1 channel of 8 bits, 7x9; dataset.max_value=1000 changes none: no image has integers above 8 bits"
+    assert Folder(root, max_value=1000).images_line() == told
+    assert Folder(root).images_line() == "1 channel of 8 bits, 7x9"
+
+
 def palette_tree(root: Path, colours: list[list[int]], ids: np.ndarray) -> Path:
     tree(root, BYTES)
     classes = [{"name": "sky", "color": [0, 0, 9]}, {"name": "sea", "color": [9, 0, 0]}, {"name": "fog"}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,21 @@ def test_a_model_without_padding_is_scaled_once_in_both_passes() -> None:
     after = model(x)["semantic"][-1], model.valid(valid)["semantic"][-1]
     for one, other in zip(before, after, strict=True):
         torch.testing.assert_close(other, one / 2)
+
+
+def test_weights_of_another_name_keep_their_temperature_and_others_get_a_line(tmp_path: Path) -> None:
+    running.train(tmp_path / "run", "encoder.widths=[2,4]", "trainer.max_steps=2")
+    best, last = (tmp_path / "run" / f"{name}.safetensors" for name in ("best", "last"))
+    temperature.store(best, {"temperature": {"semantic": 2.0}})
+    copied = shutil.copy(best, tmp_path / "run" / "copy.safetensors")
+    with pytest.warns(Notice, match="at temperature 2.000"):
+        ensemble.load(copied)
+    assert temperature.held(Path(copied)) == {"semantic": 2.0}
+    other = tmp_path / "other"
+    running.train(other, "encoder.widths=[2,4]", "trainer.max_steps=2", "seed=9")
+    shutil.copy(other / "last.safetensors", last)
+    with pytest.warns(Notice, match="is not used: it was fitted for other weights than last"):
+        ensemble.load(str(last))
 
 
 def test_a_line_names_a_temperature_of_the_last_stage_where_an_earlier_one_predicts(tmp_path: Path) -> None:

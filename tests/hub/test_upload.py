@@ -12,6 +12,8 @@ import pytest
 
 from densepred.cli import named_checkpoint as names
 from densepred.commands import report
+from densepred.engine import temperature
+from densepred.errors import Notice
 from densepred.hub import published
 from densepred.hub.download import ABSENT, Published
 from densepred.types import UserError
@@ -72,6 +74,14 @@ def test_a_run_is_pushed_and_comes_back_by_name(site: Site, tmp_path: Path, caps
     assert 'license: "mit"' in card
     found = Path(names.checkpoint("hf:me/net"))
     assert read_header(found) == read_header(RUN / "best.safetensors")
+
+
+def test_a_temperature_that_stays_behind_gets_a_line(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(temperature, "held", lambda weights: {"semantic": 2.0})
+    with pytest.warns(Notice, match=r"push=me/net: temperature\.json is not uploaded, so probabilities from there"):
+        assert push(tmp_path, "push=me/net", "license=mit") == 0
 
 
 @pytest.mark.parametrize(
