@@ -110,7 +110,7 @@ def describe(headers: Sequence[Header], info: Info) -> str:
             parts.append(limits(info.window))
     elif any(header.wide for header in headers):
         white = info.max_value
-        parts.append("the type tells white" if white is None else f"white is {white} (dataset.max_value sets it)")
+        parts.append(_by_type(headers) if white is None else f"white is {white} (dataset.max_value sets it)")
     elif info.max_value not in (None, WHITE):
         parts.append(f"dataset.max_value={info.max_value} changes none: no image has integers above 8 bits")
     parts += _left_out(headers, info)
@@ -124,6 +124,13 @@ def describe(headers: Sequence[Header], info: Info) -> str:
     return "; ".join(parts)
 
 
+def _by_type(headers: Sequence[Header]) -> str:
+    """Tell what is white in integers above 8 bits where training has not measured it."""
+    shorts = {header.depth for header in headers if header.wide} == {"16 bits"}
+    value = "65535" if shorts else "65535, or 255 in wider integers that do not exceed it"
+    return f"white is {value}, as training images have 8 bits: those of 10 to 14 bits look dark, so save them with 8"
+
+
 def _left_out(headers: Sequence[Header], info: Info) -> list[str]:
     """Tell which bands are left out, and which images are converted to the number of channels."""
     parts = []
@@ -132,7 +139,7 @@ def _left_out(headers: Sequence[Header], info: Info) -> list[str]:
         return [f"bands {', '.join(map(str, info.bands))} of {counts} (dataset.channels)"]
     if lost := [header for header in headers if header.channels == info.channels < header.bands]:
         band = lost[0].bands
-        parts.append(f"band {band} of {len(lost)} of {len(headers)} is left out (dataset.channels={band} keeps it)")
+        parts.append(f"band {band} is left out in {len(lost)} of {len(headers)} (dataset.channels={band} keeps it)")
     if converted := [header for header in headers if info.channels not in (header.channels, header.bands)]:
         kinds = sorted({header.channels for header in converted})
         other = f"{_list(map(str, kinds))} channel{'s' if kinds != [1] else ''}"

@@ -183,7 +183,7 @@ def test_a_fourth_band_that_is_left_out_is_named(tmp_path: Path) -> None:
     bands = RANDOM.integers(0, 256, (7, 9, 4), dtype=np.uint8)
     root = tree(tmp_path, bands, bands[..., :3])
     line = Folder(str(root)).images_line()
-    assert line == "3 channels of 8 bits, 7x9; band 4 of 1 of 2 is left out (dataset.channels=4 keeps it)"
+    assert line == "3 channels of 8 bits, 7x9; band 4 is left out in 1 of 2 (dataset.channels=4 keeps it)"
     write(root / "images/train/1.tif", bands)
     write(root / "images/val/1.tif", bands)
     data = Folder(str(root), channels=4)
