@@ -15,7 +15,7 @@ from densepred.errors import Notice, UserError
 from densepred.hub import zoo
 from densepred.process import ranks
 from densepred.rundir import override, secrets
-from densepred.weights import header
+from densepred.weights import header, trusted
 
 EXAMPLES = """
 densepred-eval ckpt=RUN                                     on the validation split of its dataset
@@ -95,6 +95,7 @@ def evaluate(cfg: DictConfig) -> int:
     from densepred.jobs import evaluation
 
     settings.ckpt = [named_checkpoint.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
+    trusted.tell(settings.ckpt, settings.trust)
     if not {"data", "data.batch_size", "data.valid_batch_size"} & {override.key(word) for word in command.overrides()}:
         settings.data.valid_batch_size = _validated_by(settings.ckpt[0])
     job = evaluation.EvaluationJob(settings, Path(command.folder()))

@@ -200,10 +200,13 @@ def loaded(settings: Any) -> Predictor:
     from densepred.cli import named_checkpoint
     from densepred.engine import ensemble
     from densepred.exporting import runtime
+    from densepred.weights import trusted
 
     starting.imported()
     processors.use_threads(settings.threads)
     ckpt = [named_checkpoint.checkpoint(one) for one in ensemble.listed(settings.ckpt)]
+    if settings.boxes is None:  # a detector may need packages of its own
+        trusted.tell(ckpt, settings.trust)
     model = predictor.load(ckpt, precision=settings.precision, trust=settings.trust, codec=settings.codec)
     runtime.check_probabilities(model.model, settings.probabilities or settings.uncertainty)
     views = {"tile": settings.tile is not None, "flip": settings.flip, "scales": list(settings.scales) != [1.0]}

@@ -39,6 +39,7 @@ from densepred.task import Task
 from densepred.transform.pipeline import Pipeline
 from densepred.types import Sample, UserError
 from densepred.weights import header as header_
+from densepred.weights import trusted
 from densepred.weights.file import load_model
 from densepred.weights.header import find_weights
 
@@ -51,6 +52,7 @@ def work(settings: ExportSettings) -> int:
     starting.imported()
     processors.use_threads(settings.threads)
     path = find_weights(settings.ckpt)
+    trusted.tell([path], settings.trust)
     model, task, header = load_model(path, settings.trust)
     scaled = temperature.apply(model, task, path)
     model.skip_stages(settings.skip_stages)
