@@ -48,13 +48,13 @@ def opening(
     length = ", ".join(counts + ([f"{trainer.max_minutes} minutes at most"] if trainer.max_minutes else []))
     if steps is None:
         length += ", at a constant learning rate"
-    length += f"; {_batches(len(loader.samples), batches, settings.data.batch_size)} per epoch"
+    length += f"; {_batches(loader, batches, settings.data.batch_size)} per epoch{_cut(loader, settings)}"
     interval = max(1, round(trainer.valid_every * ceil_div(batches, trainer.accumulate)))
     if steps and interval > steps:
         length += f"; validation at the end alone (trainer.valid_every={trainer.valid_every:g}, in epochs)"
     if isinstance(model, ClosedForm):
         passed = min(batches, trainer.max_steps or batches)
-        length = f"one pass over {_batches(len(loader.samples), passed, settings.data.batch_size)}"
+        length = f"one pass over {_batches(loader, passed, settings.data.batch_size)}{_cut(loader, settings)}"
     chosen = [f"{name} {choices[name]}" for name in PARTS if name in used]
     with_parts = f" ({', '.join(chosen)})" if chosen else ""
     of_instances = f"; {many(len(loader.samples), 'instance')} to train on" if task.codec.top_down else ""
@@ -83,10 +83,20 @@ def _watched(folder: Path) -> str:
     return from_here(folder) if beside == "." else beside
 
 
-def _batches(samples: int, batches: int, size: int) -> str:
-    if samples < size:
-        return f"1 batch of {samples} (all; data.batch_size={size})"
+def _batches(loader: TrainingLoader, batches: int, size: int) -> str:
+    used = loader.order.used
+    if used < size:
+        which = "all; " if used == len(loader.samples) else ""
+        return f"1 batch of {used} ({which}data.batch_size={size})"
     return f"{many(batches, 'batch', 'batches')} of {size}"
+
+
+def _cut(loader: TrainingLoader, settings: TrainSettings) -> str:
+    """Name the samples that processes of equal shares leave out of each epoch, others in each; "" without any."""
+    rest = len(loader.samples) - loader.order.used
+    if not rest or settings.data.drop_last:
+        return ""
+    return f", {many(rest, 'sample')} left out: {distributed.world()} processes take equal shares of the last"
 
 
 def output_stride(model: Model) -> str:
