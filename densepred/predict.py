@@ -84,6 +84,7 @@ def predict_images(settings: Any, source: Path, files: list[Path], output: Path)
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
     from densepred.results.predicting import Predicting, Work, Writers
+    from densepred.results.written import note
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
@@ -116,6 +117,7 @@ def predict_images(settings: Any, source: Path, files: list[Path], output: Path)
         *([] if latents is None else latents.join(model.basis())),
         *spacing.write(files, places, output),
     ]
+    note(output, written)
     kinds = ", ".join(f"{output}/{kind}" for kind in written)
     print(f"{len(files) - failed} of {many(len(files), 'image')} predicted: {kinds}")
     return PARTIAL if failed else 0
@@ -148,6 +150,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     from densepred.results import video
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.predicting import one
+    from densepred.results.written import note
 
     clip, name = video.chosen(settings, source, files)
     for key, default in (("workers", "auto"), ("batch_size", None)):
@@ -188,7 +191,8 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     _tell_missing(settings, writer.kinds, scored)
     writer.tell_of_hidden()
     detection_limits.tell_of_full(model.task.codec, done)
-    kinds = ", ".join(f"{output}/{kind}" for kind in [*[film.name] * settings.overlay, *writer.kinds.values()])
+    note(output, written := [*[film.name] * settings.overlay, *writer.kinds.values()])
+    kinds = ", ".join(f"{output}/{kind}" for kind in written)
     print(f"{many(done, 'frame')} predicted: {kinds}")
     return 0
 

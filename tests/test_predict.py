@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from densepred import predict
+from densepred.commands import convert
 from densepred.errors import Notice, UserError
 from densepred.results import predicting
 from densepred.types import Annotation
@@ -37,6 +38,26 @@ def test_no_two_images_share_the_path_of_their_results(tmp_path: Path, names: li
 
 class OutOfMemoryError(RuntimeError):
     """Stands for torch's, which has this name."""
+
+
+def test_results_of_a_former_command_are_named_and_not_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.train(tmp_path / "run", "trainer.max_steps=1")
+    write(tmp_path / "in/a.png", np.zeros((16, 20, 3), np.uint8))
+    words = (f"ckpt={tmp_path / 'run'}", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}")
+    assert predict.predict(composed(*words, "probabilities=true", name="predict")) == 0
+    other = {"images": [], "categories": []}
+    for name, values in {"images": other, "instances": []}.items():  # as of another checkpoint
+        (tmp_path / f"out/{name}.json").write_text(json.dumps(values))
+    told = "out: probabilities, images.json, instances.json: not of this command, and kept; remove them, or choose ano"
+    with pytest.warns(Notice, match=told):
+        predict.predict(composed(*words, name="predict"))
+    assert json.loads((tmp_path / "out/predict.json").read_text())["written"] == ["labels", "overlays"]
+    capsys.readouterr()
+    words = (f"input={tmp_path / 'out'}", f"output={tmp_path / 'a.json'}", "form=coco")
+    assert convert.convert(composed(*words, name="convert")) == 0
+    assert "class maps: one region per class and image" in capsys.readouterr().out
 
 
 def test_an_image_that_does_not_fit_into_memory_fails_alone(

@@ -17,6 +17,7 @@ from densepred.errors import UserError, shown
 from densepred.home import expand
 from densepred.results.coco import Categories
 from densepred.results.ids import Known, image_ids, known_ids
+from densepred.results.written import of_last
 from densepred.types import Info
 
 SHOWN = 9
@@ -46,7 +47,7 @@ def convert(folder: Path, output: Path, form: str, threshold: float, coco_ids: s
     """
     if output.exists():
         raise UserError(f"output={output}: exists; choose a new one, such as {form}{ENDS[form]}")
-    objects = any((folder / f"{kind}.json").is_file() for kind in predictions.KINDS)
+    objects = bool(of_last(folder, predictions.KINDS))
     maps = not objects and class_maps.there(folder)
     found = class_maps.read(folder) if maps else predictions.read(folder, threshold)
     known = None if coco_ids is None else known_ids(expand(coco_ids))

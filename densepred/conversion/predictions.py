@@ -15,6 +15,7 @@ from densepred.dataset.listing import record
 from densepred.errors import UserError, shown
 from densepred.output import many
 from densepred.results.coco import BACKGROUND
+from densepred.results.written import of_last
 
 KINDS = ("instances", "keypoints", "detections")
 
@@ -75,7 +76,7 @@ class Predictions:
 
 def read(folder: Path, threshold: float) -> Predictions:
     """Read the results above the threshold. Raises UserError if the folder holds no objects, or damaged files."""
-    kind, *others = [kind for kind in KINDS if (folder / f"{kind}.json").is_file()] or [None]
+    kind, *others = of_last(folder, KINDS) or [None]
     if kind is None or not (folder / "images.json").is_file():
         raise UserError(
             f"input={folder}: holds no images.json and {', '.join(f'{one}.json' for one in KINDS)}, and no labels/ "

@@ -30,6 +30,7 @@ from densepred.results.in_parallel import TOGETHER
 from densepred.results.inputs import claim, release, runs_of
 from densepred.results.interruption import explained, stopping
 from densepred.results.predicting import Found, Predicting, Work, Writers
+from densepred.results.written import note
 from densepred.rundir.progress_bar import ProgressBar
 
 KIND = "nifti"
@@ -81,6 +82,7 @@ def predict(
     writer.join(one.places)
     writer.tell_of_hidden()
     detection_limits.tell_of_full(model.task.codec, one.count)
+    note(output, writer.kinds.values())
     kinds = ", ".join(f"{output}/{kind}" for kind in writer.kinds.values())
     print(
         f"{len(work) - failed} of {many(len(work), 'volume')} predicted, {many(one.count, f'{plane} slice')}: {kinds}"
