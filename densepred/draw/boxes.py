@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from densepred import output
+from densepred.draw import letters
 
 Box = tuple[float, float, float, float]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -95,7 +95,9 @@ def _write(image: Image.Image, captions: Sequence[Caption]) -> None:
     large, middle, small = (ImageFont.load_default(size) for size in points)
     taken = _Places(len(captions))
     for given in captions:
-        caption = given._replace(text=output.name(given.text, LONGEST))  # class names come from files
+        caption = given._replace(
+            text=letters.name(given.text, LONGEST), short=letters.name(given.short, LONGEST)
+        )  # class names come from files
         if caption.room is not None:
             _fit(pen, caption, caption.room, [(caption.text, middle), (caption.short, middle), (caption.short, small)])
             continue

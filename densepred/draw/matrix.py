@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from densepred import output
+from densepred.draw import letters
 
 CELL, TEXT, GAP = 44, 13, 6
 SMALL, MANY = 14, 24
@@ -21,7 +21,7 @@ def draw(matrix: Tensor, rows: Sequence[str], columns: Sequence[str]) -> Image.I
     """Draw counts (R, C): one hue from white to dark blue, the percentage in each cell if there are few classes."""
     side = CELL if len(columns) <= MANY else SMALL
     font = ImageFont.load_default(TEXT if side == CELL else SMALL - 3)
-    names = [[output.name(one, LONGEST) for one in group] for group in (rows, columns)]
+    names = [[letters.name(one, LONGEST) for one in group] for group in (rows, columns)]
     left, top = (round(max(map(font.getlength, group))) + 2 * GAP for group in names)
     head = TEXT + 2 * GAP
     width = max(left + side * len(columns) + GAP, 330)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from densepred import output
+from densepred.draw import letters
 from densepred.draw.boxes import from_image, to_image
 from densepred.nn import ceil_div
 
@@ -29,8 +29,8 @@ WIDE = 1400
 def panel(tiles: Sequence[tuple[str, Tensor]], legend: Sequence[Entry] = (), title: str = "") -> Tensor:
     """Place pictures side by side, each below its caption, then the legend. All get the size of the largest one."""
     size = _size(tiles)
-    width, title = len(tiles) * size[0] + (len(tiles) - 1) * GAP, output.name(title, 2 * LONGEST)
-    captions = [output.name(caption, LONGEST) for caption, _ in tiles]
+    width, title = len(tiles) * size[0] + (len(tiles) - 1) * GAP, letters.name(title, 2 * LONGEST)
+    captions = [letters.name(caption, LONGEST) for caption, _ in tiles]
     zoom = 2 if width >= WIDE and _fits(title, width) and all(_fits(one, size[0]) for one in captions) else 1
     line, font = LINE * zoom, ImageFont.load_default(TEXT * zoom)
     rows, top = _rows(legend, width, zoom), line * (2 if title else 1)
@@ -97,7 +97,7 @@ def _rows(legend: Sequence[Entry], width: int, zoom: int = 1) -> list[list[tuple
     rows: list[list[tuple[int, Entry]]] = []
     x = 0
     for text, colour in legend:
-        text = output.name(text, LONGEST)
+        text = letters.name(text, LONGEST)
         need = swatch + 3 * gap + round(font.getlength(text))
         if not rows or x + need > width:
             rows.append([])
