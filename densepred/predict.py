@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from densepred.process import processors, starting
 from densepred.results.inputs import chosen, claim, letting_go, release
 from densepred.results.interruption import explained, stopping
 from densepred.results.places import destinations
-from densepred.settings import PredictSettings
 
 if TYPE_CHECKING:
     from densepred.predictor import Predictor
@@ -84,7 +83,7 @@ def predict_images(settings: Any, source: Path, files: list[Path], output: Path)
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.ids import image_ids, known_ids
     from densepred.results.predicting import Predicting, Work, Writers
-    from densepred.results.written import note
+    from densepred.results.written import note, tell_missing
 
     known = known_ids(expand(settings.coco_ids)) if settings.coco_ids else None
     ids = image_ids(files, source, known)
@@ -108,7 +107,7 @@ def predict_images(settings: Any, source: Path, files: list[Path], output: Path)
         release(output)
         raise UserError(f"{source}: none of {many(len(files), 'image')} could be predicted; see the lines above")
     writer.join(places)
-    _tell_missing(settings, writer.kinds, any(kind.endswith(".json") for kind in writer.kinds))
+    tell_missing(settings, writer.kinds, any(kind.endswith(".json") for kind in writer.kinds))
     writer.tell_of_hidden()
     detection_limits.tell_of_full(model.task.codec, len(files) - failed)
     written = [
@@ -150,7 +149,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     from densepred.results import video
     from densepred.results.files import OverlaySettings, Results
     from densepred.results.predicting import one
-    from densepred.results.written import note
+    from densepred.results.written import note, tell_missing
 
     clip, name = video.chosen(settings, source, files)
     for key, default in (("workers", "auto"), ("batch_size", None)):
@@ -188,7 +187,7 @@ def predict_video(settings: Any, source: Path, files: list[Path], output: Path) 
     film = output / f"{name}.mp4"
     done = video.write(clip, film, read, picture) if settings.overlay else video.visit(clip, read, picture)
     writer.join(places)
-    _tell_missing(settings, writer.kinds, scored)
+    tell_missing(settings, writer.kinds, scored)
     writer.tell_of_hidden()
     detection_limits.tell_of_full(model.task.codec, done)
     note(output, written := [*[film.name] * settings.overlay, *writer.kinds.values()])
@@ -248,21 +247,6 @@ def open_latents(model: Predictor, settings: Any, output: Path) -> Latents | Non
     from densepred.results.latents import Latents
 
     return Latents(output)
-
-
-def _tell_missing(settings: Any, kinds: Collection[str], scored: bool) -> None:
-    """Tell which files are wanted and do not exist; `scored` if what the model predicts has a score."""
-    if settings.probabilities and "probabilities" not in kinds:
-        warnings.warn("probabilities=true: the model of this checkpoint predicts none", Notice, stacklevel=2)
-    if settings.uncertainty and "uncertainty" not in kinds:
-        text = "uncertainty=true: the model of this checkpoint predicts no probabilities of classes"
-        warnings.warn(text, Notice, stacklevel=2)
-    if settings.threshold != PredictSettings.threshold and settings.overlay and not scored:
-        text = f"threshold={settings.threshold:g}: has no effect: this model predicts nothing with a score"
-        warnings.warn(text, Notice, stacklevel=2)
-    if settings.coco_ids and not scored:
-        text = f"coco_ids={settings.coco_ids}: has no effect: this model predicts nothing for a COCO file"
-        warnings.warn(text, Notice, stacklevel=2)
 
 
 def tell_images(files: list[Path], info: Info, max_pixels: int) -> None:

@@ -30,8 +30,9 @@ from densepred.results.in_parallel import TOGETHER
 from densepred.results.inputs import claim, release, runs_of
 from densepred.results.interruption import explained, stopping
 from densepred.results.predicting import Found, Predicting, Work, Writers
-from densepred.results.written import note
+from densepred.results.written import note, tell_missing
 from densepred.rundir.progress_bar import ProgressBar
+from densepred.settings import PredictSettings
 
 KIND = "nifti"
 IDLE = {"boxes": None, "coco_ids": None, "latents": False, "fps": None}
@@ -82,6 +83,8 @@ def predict(
     writer.join(one.places)
     writer.tell_of_hidden()
     detection_limits.tell_of_full(model.task.codec, one.count)
+    if settings.frames:
+        tell_missing(settings, writer.kinds, any(kind.endswith(".json") for kind in writer.kinds))
     note(output, writer.kinds.values())
     kinds = ", ".join(f"{output}/{kind}" for kind in writer.kinds.values())
     print(
@@ -97,6 +100,9 @@ def _check(settings: Any) -> None:
     for key in OF_SLICES:
         if getattr(settings, key) and not settings.frames:
             raise UserError(f"{key}=true: is written per slice; add frames=true, or leave it out")
+    if settings.threshold != PredictSettings.threshold and not settings.frames:
+        text = f"threshold={settings.threshold:g}: has no effect: only overlays of slices use it; type frames=true"
+        warnings.warn(text, Notice, stacklevel=2)
     if settings.workers not in ("auto", 0):
         text = f"workers={settings.workers}: has no effect: volumes are predicted one after another"
         warnings.warn(text, Notice, stacklevel=2)

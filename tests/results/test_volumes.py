@@ -101,6 +101,12 @@ def test_settings_without_meaning_are_refused(run: Path, tmp_path: Path) -> None
     ):
         with pytest.raises(UserError, match=said):
             predicted(run, tmp_path / "imagesTr", tmp_path / "out", word)
+    for words, said in (
+        (["threshold=0.5"], "only overlays of slices use it; type frames=true"),
+        (["threshold=0.5", "frames=true"], "this model predicts nothing with a score"),
+    ):
+        with pytest.warns(Notice, match=f"threshold=0.5: has no effect: {said}"):
+            assert predicted(run, tmp_path / "imagesTr", tmp_path / "out", *words) == 0
     write(tmp_path / "imagesTr/b.png", picture())
     with pytest.warns(Notice, match="left out 2 volumes of NIfTI; give each volume by itself, input=FILE"):
         assert predicted(run, tmp_path / "imagesTr", tmp_path / "out") == 0
