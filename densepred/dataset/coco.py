@@ -48,13 +48,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class CocoFile:
-    """A COCO JSON file, checked. `split_name` stands for {split} in its path."""
+    """A COCO JSON file, checked. `split_name` stands for {split} in its path.
+
+    part: the split, if other splits have the same path, so that notices tell them apart
+    """
 
     path: Path
     split_name: str
     data: Record
     entries: dict[Id, Entry]
     categories: dict[Id, Record]
+    part: str = ""
+
+    @property
+    def place(self) -> str:
+        """Return the path as notices name it."""
+        return f"{self.path} ({self.part})" if self.part else str(self.path)
 
     def images(self) -> list[Path]:
         """Return the image files."""
@@ -88,7 +97,7 @@ def open_file(root: str, images: Patterns, annotations: Patterns, max_pixels: in
         entries = part(data, entries, fractions, choice)
     if choice.folded and not fractions:
         choice.tell_named(root, annotations, path)
-    return CocoFile(path, name, data, entries, categories)
+    return CocoFile(path, name, data, entries, categories, choice.word if fractions or choice.folded else "")
 
 
 def undivided(patterns: Patterns) -> list[str]:
@@ -256,16 +265,16 @@ class Index:
         self.kept = sum(map(len, kept.values()))
         self.classes = {record.get("class") for records in kept.values() for record in records}
         self._texts = [json.dumps(kept.pop(entry.id), separators=(",", ":")).encode() for entry in self.entries]
-        self._tell(path, len(seen))
+        self._tell(file.place, len(seen))
 
-    def _tell(self, path: Path, total: int) -> None:
+    def _tell(self, place: str, total: int) -> None:
         told = {what: times for what, times in self.changed.items() if what != self.usual or times < self.kept}
         facts = [counted(times, what) for what, times in told.items()]
         if self.skipped:
             reasons = ", ".join(counted(times, reason) for reason, times in self.skipped.most_common())
             facts.insert(0, f"{self.skipped.total()} of {total} annotations left out ({reasons})")
         if facts:
-            warnings.warn(f"{path}: {'; '.join(facts)}", Notice, stacklevel=2)
+            warnings.warn(f"{place}: {'; '.join(facts)}", Notice, stacklevel=2)
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -45,7 +45,7 @@ def check(file: CocoFile) -> None:
         *_counted(_at_origin(records), "labelled keypoints at (0, 0); give those that are missing visibility 0"),
     ]
     if facts:
-        warnings.warn(f"{file.path}: {'; '.join(facts)}", Notice, stacklevel=2)
+        warnings.warn(f"{file.place}: {'; '.join(facts)}", Notice, stacklevel=2)
 
 
 def _place(id: object, entries: dict[Id, Entry]) -> Entry | None:

@@ -85,7 +85,7 @@ class CocoInstances(Dataset):
         coco_forms.check(file)
         bright = white(file.images(), max_value, max_pixels)
         self._read = Reader(None, 3, max_pixels, exif, bright)
-        self.path, categories = file.path, file.categories
+        self.path, self._place, categories = file.path, file.place, file.categories
         own = [id for id, record in categories.items() if record["name"].lower() in OWN]
         categories = {id: record for id, record in categories.items() if id not in own}
         if not categories:
@@ -131,7 +131,7 @@ class CocoInstances(Dataset):
         if self.index.changed[ALONE] and self.index.changed[ALONE] == self.index.kept:
             if self.usual != ALONE:  # the form of the files has no masks
                 text = f"{counted(self.index.kept, 'boxes')} without a mask, and none with one"
-                warnings.warn(f"{self.path}: {text}: only tasks of boxes can be trained", Notice, stacklevel=2)
+                warnings.warn(f"{self._place}: {text}: only tasks of boxes can be trained", Notice, stacklevel=2)
             return BOXES
         if classes <= MAX_CLASSES:
             return ("semantic", *BOXES, *MASKS)

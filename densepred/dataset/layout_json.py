@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from densepred.dataset.file_names import normal
@@ -25,6 +25,8 @@ from densepred.errors import shown
 
 SEVERAL = 50
 """JSON files that are opened at most."""
+WALKED = 200_000
+"""Entries below a root that are looked at before files are said to be missing."""
 
 
 def layouts(tree: Tree) -> Iterator[Found]:
@@ -33,6 +35,7 @@ def layouts(tree: Tree) -> Iterator[Found]:
     coco = {name: data for name, data in contents.items() if _is_coco(data)}
     if coco:
         yield from _coco(tree, coco)
+        yield from _absolute(tree, coco)
     if labelme := [name for name, data in contents.items() if _is_labelme(data)]:
         known = ("{split}", "annotations/{split}", "labels/{split}")
         yield Found("labelme's form", f"dataset=labelme {divided('dataset.annotations', labelme, known)}")
@@ -46,16 +49,23 @@ def layouts(tree: Tree) -> Iterator[Found]:
 
 def without_images(tree: Tree) -> Iterator[Found]:
     """Yield COCO files of which the first image is not there."""
-    for name, data in _contents(tree).items():
-        if _is_coco(data) and _absent(tree, _first_image(data)):
-            what = f"COCO's JSON format ({name}) without its images: {shown(_first_image(data))} is missing"
+    files = {name: _first_image(data) for name, data in _contents(tree).items() if _is_coco(data)}
+    absent = _absent(tree, {first.rpartition("/")[2] for first in files.values()})
+    for name, first in files.items():
+        if first.rpartition("/")[2] in absent:
+            what = f"COCO's JSON format ({name}) without its images: {shown(first)} is missing"
             yield Found(what, f"put the images into {tree.root}", read=False)
 
 
-def _absent(tree: Tree, name: str) -> bool:
-    """Look for a file by its last name, also in folders too deep for the tree."""
-    last = name.rpartition("/")[2]
-    return not any(last in names for _, _, names in os.walk(tree.root))
+def _absent(tree: Tree, wanted: set[str]) -> set[str]:
+    """Return the names that no file has, also in folders too deep for the tree; none if there are too many to tell."""
+    seen = 0
+    for _, folders, names in os.walk(tree.root) if wanted else ():
+        wanted = wanted.difference(names)
+        seen += len(folders) + len(names)
+        if not wanted or seen > WALKED:
+            return set()
+    return wanted
 
 
 def _contents(tree: Tree) -> dict[str, Any]:
@@ -69,6 +79,21 @@ def _content(path: Path) -> Any:
         return json.loads(path.read_bytes()) if path.stat().st_size <= LARGEST else None
     except (OSError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def _absolute(tree: Tree, files: Mapping[str, dict[str, Any]]) -> Iterator[Found]:
+    """Yield COCO files that name their images by paths of the computer that wrote them."""
+    for name, data in files.items():
+        first = _first_image(data)
+        if not (PureWindowsPath(first).anchor or PurePosixPath(first).is_absolute()):
+            continue
+        parts = PurePosixPath(first).parts
+        ends = ["/".join(parts[start:]) for start in range(1, len(parts))]
+        end = next((end for end in ends if _place(tree, end, name) is not None), None)
+        if end is not None:
+            what = f"COCO's JSON format ({name}) with absolute file names, such as {shown(first)}"
+            remedy = f"remove {shown(first.removesuffix(end))} from each file_name, and dataset=coco_instances reads it"
+            yield Found(what, remedy, read=False)
 
 
 def _is_coco(data: Any) -> bool:

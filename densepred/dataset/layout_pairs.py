@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations, product, takewhile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from densepred.dataset.facts import counted
 from densepred.dataset.image_file import opened
 from densepred.dataset.layout_ends import MOST, Ends, between, stems, stripped, within
 from densepred.dataset.layout_tree import FRACTIONS, Found, Tree, named_splits, pattern, quoted, split_of
+from densepred.dataset.pair_list import splits_listed
 from densepred.dataset.pairs import OF_CELLPOSE
 from densepred.types import UserError
 
@@ -30,6 +32,8 @@ INSTANCES = (CELLPOSE, "_masks")
 """Ends of masks that cellpose writes beside images, in which each object has an id of its own."""
 SEVERAL = 3
 """Files of a folder that are opened to tell masks from images, where no word does."""
+SEVERAL_LISTS, LARGEST_LIST = 20, 1 << 24
+"""CSV files that are opened at most, and their bytes."""
 FEW = 32
 """Values that a mask of classes holds at most, and a photograph exceeds twice."""
 FLAT = 0.8
@@ -41,10 +45,11 @@ Folders = dict[str, dict[str | None, list[str]]]
 
 
 def layouts(tree: Tree, option: str) -> Iterator[Found]:
-    """Yield the words for pairs of images and masks in two folders, else in one.
+    """Yield the words for pairs of images and masks in a list, else in two folders, else in one.
 
     option: the dataset that was typed, `folder` or another one
     """
+    yield from _listed(tree, option if option in PAIRED else "folder")
     folders = _patterns(_without_drawings(tree.images()))
     yield from _apart(tree, folders, option)
     for name, parts in folders.items():
@@ -54,6 +59,31 @@ def layouts(tree: Tree, option: str) -> Iterator[Found]:
 
 
 PAIRED = ("folder", "instance_folder")
+
+
+def _listed(tree: Tree, option: str) -> Iterator[Found]:
+    """Yield the words for CSV files that list pairs: one per split, or one with a column of splits or without."""
+    names = [name for name in tree.files if name.lower().endswith(".csv")][:SEVERAL_LISTS]
+    listed = {name: words for name in names if (words := _words_of(tree.root / name)) is not None}
+    groups: dict[str, dict[str | None, str]] = {}
+    for name in listed:
+        text, word = pattern(name)
+        groups.setdefault(text, {})[word] = name
+    several = {text: named_splits([word for word in ones if word]) for text, ones in groups.items()}
+    for text, splits in several.items():
+        if splits is not None:
+            yield Found("lists of pairs", f"dataset={option} {quoted('dataset.list', text)} {splits}".strip())
+            return
+    for name, words in listed.items():
+        splits = named_splits(words)
+        yield Found(
+            f"a list of pairs ({name})",
+            f"dataset={option} {quoted('dataset.list', name)} {FRACTIONS if splits is None else splits}".strip(),
+        )
+
+
+def _words_of(path: Path) -> set[str] | None:
+    return splits_listed(path, path.parent) if path.stat().st_size <= LARGEST_LIST else None
 
 
 def _without_drawings(images: Mapping[str, list[str]]) -> dict[str, list[str]]:

@@ -24,6 +24,8 @@ HEADINGS = {
 }
 """Words of headings, in small letters with underscores, that name a column."""
 
+GLIMPSED = 20
+"""Lines of a table that are looked at for files, to tell a list of pairs from other tables."""
 DELIMITERS = ",;\t|"
 Row = tuple[Pair, str | None]
 
@@ -59,6 +61,28 @@ def read_list(path: Path, root: Path, has_masks: bool, outside: bool = False) ->
         _refuse_outside(path, root, [pair for pair, _ in out])
     _check_twice(path, [pair.id for pair, _ in out])
     return out
+
+
+def splits_listed(path: Path, root: Path) -> set[str] | None:
+    """Return the words in the column of splits of a list, none without one; None for a table that lists no pairs.
+
+    Images and masks of at least one of the first lines must be there.
+    """
+    needed = COLUMNS[:2]
+    try:
+        rows = [cells for _, cells in _cells(path, needed, root)]
+    except UserError:
+        return None
+    columns = _columns(rows[0]) if rows else {}
+    if all(name in columns for name in needed):
+        rows.pop(0)
+    else:
+        columns = dict(zip(COLUMNS, range(len(rows[0]) if rows else 0), strict=False))
+    whole = [cells for cells in rows if len(cells) > max(columns.values(), default=0)]
+    there = [all(_is_file(root, _plain(root, cells[columns[name]])) for name in needed) for cells in whole[:GLIMPSED]]
+    if len(columns) < len(needed) or not any(there):
+        return None
+    return {cells[columns["split"]] for cells in whole} if "split" in columns else set()
 
 
 def present(path: Path, rows: list[Row], unpaired: str) -> list[Row]:

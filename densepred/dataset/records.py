@@ -125,7 +125,8 @@ class Records:
         if fractions or choice.folded:
             entries = coco.part(data, entries, fractions, choice)
         self._tell()
-        return CocoFile(self.path, "", data, entries, known)
+        shared = fractions or choice.folded or self.path.is_dir()
+        return CocoFile(self.path, "", data, entries, known, choice.word if shared else "")
 
     def _colour(self, name: str) -> list[int] | None:
         return list(self.colours[name]) if name in self.colours else None

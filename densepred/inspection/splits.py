@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from densepred.cli.note import say
 from densepred.contracts import Dataset
 from densepred.errors import Misfit, Notice, UserError
 from densepred.inspection import masks, other_layout
@@ -44,6 +45,7 @@ def built(node: Mapping[str, Any], read: Read) -> Built:
         if other is not None:
             found.node, fault = other
             found.findings.append(fault)
+            say(f"read as {fault.override}, because {fault.fact.partition('; ')[0]}")  # this may take long
             errors = _build(found)
         if found.node.get("unpaired") == "refuse":
             alone = {split: error for split, error in errors.items() if _unpaired(error)}

@@ -83,7 +83,31 @@ def darknet(root: Path) -> None:
     (root / "README.roboflow.txt").write_text("a wall\n")
 
 
+def listed(root: Path) -> None:
+    """Draw pairs in folders whose names say nothing, with a list of them."""
+    rows = ["Image;Label;Set"]
+    for split, names in SPLITS.items():
+        for name in names:
+            write(root / f"one/{name}.png", picture(SIZE))
+            write(root / f"two/z_{name}_x.png", truth(name))
+            rows.append(f"one/{name}.png;two/z_{name}_x.png;{split}")
+    (root / "extra.csv").write_text("name,label\ncell1,2\n")
+    (root / "table.csv").write_text("\n".join(rows))
+
+
+def listed_per_split(root: Path) -> None:
+    """Draw pairs with a list per split, without headings."""
+    listed(root)
+    rows = (root / "table.csv").read_text().split("\n")[1:]
+    (root / "table.csv").unlink()
+    for split, word in (("train", "train"), ("val", "valid")):
+        lines = [row.rpartition(";")[0] for row in rows if row.endswith(f";{split}")]
+        (root / f"{word}.csv").write_text("\n".join(lines))
+
+
 LAYOUTS = {
+    "a list of pairs": (listed, "ids"),
+    "lists of pairs": (listed_per_split, "ids"),
     "cvat masks of subsets": (cvat_subsets, "names"),
     "cvat tasks": (cvat_tasks, "boxes"),
     "voc boxes, empty masks": (voc_boxes, "boxes alone"),
@@ -112,7 +136,17 @@ def segments_colours(root: Path) -> None:
     halves("{}.png", "{}_label_ground-truth_instance_colored.png", {"train": ""})(root)
 
 
+def absolute_coco(root: Path) -> None:
+    """Draw COCO JSON with the paths of the computer of Windows that wrote it."""
+    layout_trees.coco("result.json", "images/{}.jpg", "D:\\my data\\images\\{}.jpg")(root)
+
+
 UNREAD = {
+    "coco with absolute names": (
+        absolute_coco,
+        r"result\.json\) with absolute file names, such as 'D:.*; remove 'D:/my data/' from each file_name, and "
+        r"dataset=coco_instances reads it$",
+    ),
     "dota": (dota, r"DOTA's turned boxes, which no dataset reads; export polygons as COCO"),
     "open images": (open_images, r"Open Images' CSV, .*export as COCO \(datum convert .*dataset=coco_instances$"),
     "segments.ai, objects in colours": (segments_colours, r"of which several are equal, .*; export ids \(in Python"),

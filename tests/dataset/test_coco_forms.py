@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,22 @@ def test_a_file_listed_under_two_ids_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(listed))
     with pytest.raises(UserError, match="image 9: its file is that of image 0 too"):
         CocoInstances(str(tmp_path))
+
+
+def test_notices_name_the_split_of_a_file_that_holds_several(tmp_path: Path) -> None:
+    data(tmp_path, lambda note: note.pop("segmentation"))
+    path = tmp_path / "annotations/instances_train.json"
+    listed = json.loads(path.read_text())
+    listed["images"] = [{**listed["images"][0], "id": i, "file_name": f"{i}.png"} for i in range(40)]
+    listed["annotations"] = [{**listed["annotations"][0], "id": i, "image_id": i, "area": 0} for i in range(40)]
+    path.write_text(json.dumps(listed))
+    for number in range(40):
+        write(tmp_path / f"images/train/{number}.png", picture((HEIGHT, WIDTH)))
+    kept = {"images": "images/train", "annotations": "annotations/instances_train.json"}
+    for split in ("train", "valid"):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", Notice)
+            CocoInstances(str(tmp_path), split, splits={"train": 0.5, "valid": 0.5}, **kept)
+        lines = [str(one.message) for one in told]
+        for fact in ("areas of 0", "boxes without a mask"):
+            assert any(re.match(rf".*instances_train\.json \({split}\): \d+ .*{fact}", line) for line in lines), lines

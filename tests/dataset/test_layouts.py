@@ -15,6 +15,7 @@ import torch
 
 from densepred.build.instantiate import build
 from densepred.contracts import Dataset
+from densepred.dataset import layout_json
 from densepred.errors import Notice, UserError
 from tests.dataset import divided_trees, export_trees
 from tests.dataset.files import picture, write
@@ -222,5 +223,16 @@ def test_a_project_of_deeplabcut_is_recognised(tmp_path: Path, plain: Plain) -> 
 def test_images_in_deep_folders_are_not_missing(tmp_path: Path, plain: Plain) -> None:
     export_trees.coco_alone(tmp_path)
     write(tmp_path / "a/b/c/d/e/cell1.jpg", picture((8, 8)))
+    with pytest.raises(UserError, match=r"images/train: is no folder; check dataset\.root"):
+        splits(plain, "dataset=folder", f"dataset.root={tmp_path}")
+
+
+def test_a_root_of_very_many_entries_is_not_searched_to_its_end(
+    tmp_path: Path, plain: Plain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_trees.coco_alone(tmp_path)
+    for number in range(9):
+        (tmp_path / f"folder_{number}").mkdir()
+    monkeypatch.setattr(layout_json, "WALKED", 5)
     with pytest.raises(UserError, match=r"images/train: is no folder; check dataset\.root"):
         splits(plain, "dataset=folder", f"dataset.root={tmp_path}")

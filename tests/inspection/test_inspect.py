@@ -52,12 +52,15 @@ def test_images_of_two_sizes_get_a_crop_that_fits(tmp_path: Path) -> None:
     assert "sizes" not in again
 
 
-def test_the_check_goes_on_with_the_words_of_the_layout_that_is_there(tmp_path: Path) -> None:
+def test_the_check_goes_on_with_the_words_of_the_layout_that_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     draw(tmp_path)
     for split in ("train", "val"):
         (tmp_path / f"images/{split}").rename(tmp_path / f"{split}_imgs")
         (tmp_path / f"masks/{split}").rename(tmp_path / f"{split}_labels")
     code, faults = found(tmp_path)
+    assert "note: read as dataset=folder " in capsys.readouterr().err  # before all images are read
     option, _, words = str(faults["layout"]["override"]).partition(" ")
     assert (code, option) == (2, "dataset=folder")
     code, again = found(tmp_path, words)
