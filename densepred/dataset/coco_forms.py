@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from densepred.dataset.coco import CocoFile, Entry, Id, Record
 from densepred.dataset.coco_fields import FAR
+from densepred.dataset.facts import counted
 from densepred.errors import Notice, UserError, shown
 
 Corners = tuple[float, float, float, float]
@@ -42,6 +43,11 @@ def check(file: CocoFile) -> None:
     facts = [
         *_misfits(file.path, found),
         *_counted(_repeated(records), "annotations given twice, with equal image, category, box and mask; remove one"),
+        *_counted(
+            _miscounted(records),
+            "annotations with another num_keypoints than labelled keypoints, which count",
+        ),
+        *_counted(_far_points(records, file.entries), "labelled keypoints beyond their image; check them"),
         *_counted(_at_origin(records), "labelled keypoints at (0, 0); give those that are missing visibility 0"),
     ]
     if facts:
@@ -147,6 +153,22 @@ def _repeated(records: list[Record]) -> int:
     return len(records) - len({hash(repr([record.get(field) for field in fields])) for record in records})
 
 
+def _miscounted(records: list[Record]) -> int:
+    """Count annotations with a `num_keypoints` that is not the number of their labelled keypoints."""
+    given = [(one["num_keypoints"], one) for one in records if type(one.get("num_keypoints")) is int]
+    return sum(number != len(_points(one)) // 2 for number, one in given if _coordinates(one.get("keypoints")))
+
+
+def _far_points(records: list[Record], entries: dict[Id, Entry]) -> int:
+    """Count labelled keypoints beyond the image by more than the half pixel that frames of coordinates differ by."""
+    sizes = ((_points(one), entries[one["image_id"]].size) for one in records)
+    return sum(
+        not (-1 <= x <= size[1] and -1 <= y <= size[0])
+        for flat, size in sizes
+        for x, y in zip(*[iter(flat)] * 2, strict=True)
+    )
+
+
 def _at_origin(records: list[Record]) -> int:
     """Count labelled keypoints at (0, 0); a single one may be true."""
     counts = Counter((x, y) == (0, 0) for r in records for x, y in zip(*[iter(_points(r))] * 2, strict=True))
@@ -154,4 +176,4 @@ def _at_origin(records: list[Record]) -> int:
 
 
 def _counted(count: int, what: str) -> list[str]:
-    return [f"{count} {what}"] if count else []
+    return [counted(count, what)] if count else []

@@ -149,6 +149,8 @@ class CocoInstances(Dataset):
             missing = "neither segmentation nor box in the image"
         except Skip as reason:
             segmentation, missing = None, str(reason)
+        if record.get("segmentation") is None and record.get("bbox") is not None:
+            missing = "boxes without area in the image"
         box = coco_fields.true_box(record, entry, where, changed)
         if box is None and segmentation is None:
             raise Skip(missing)

@@ -18,6 +18,7 @@ ONE = {
     "in their XML file": "in its XML file",
     "read as masks that they fill": "read as a mask that it fills",
     "that begin before": "that begins before",
+    "keypoints beyond their image": "keypoint beyond its image",
     "that reach beyond their image": "that reaches beyond its image",
 }
 """Words of a fact about several things, and those about one thing."""

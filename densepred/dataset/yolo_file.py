@@ -198,6 +198,9 @@ def rows(path: Path) -> Iterator[tuple[int, tuple[int, list[float]]]]:
         if not words:
             continue
         kind, *rest = words
+        if len(rest) == BOX + 1 and all(NUMBER.fullmatch(word) for word in words):
+            fact = "has a sixth column, as predicted boxes have their confidence"
+            raise UserError(f"{path}: line {number}: {shown(line)} {fact}; remove it from each line of labels")
         wanted = len(rest) == BOX or (len(rest) >= TRIANGLE and len(rest) % 2 == 0)
         if not wanted or not all(NUMBER.fullmatch(word) for word in words) or not re.fullmatch(r"\d{1,6}(\.0+)?", kind):
             raise UserError(f"{path}: line {number}: {shown(line)}; write {FORM}")

@@ -75,6 +75,8 @@ def noted(findings: list[Finding]) -> Iterator[None]:
     texts = dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, Notice))
     for text in texts:
         fact, _, remedy = text.rpartition("; ")
+        if remedy[:1].isdigit():  # one more count
+            fact = ""
         findings.append(Finding("note", "notice", fact or text, remedy if fact else "see that this is so"))
     for one in caught:
         if not issubclass(one.category, Notice):

@@ -85,8 +85,11 @@ class BoxFile:
         classes = self._classes(about, records)
         self.rows: dict[Id, list[tuple[list[float], float, int]]] = defaultdict(list)
         self.flat = self.others = self.low = 0  # boxes without area, of other categories, with a low score
+        self.unscored = 0
         for number, record in enumerate(records):
             self._add(record, f"{path}: detection {number}", classes)
+        if self.unscored:
+            selection.tell(f"{self.unscored} of {len(records)} boxes have no score, and count as certain (1)")
         below = f"below box_threshold={selection.threshold:g}"
         facts = {"without area": self.flat, "of other categories": self.others, below: self.low}
         if any(facts.values()):
@@ -104,8 +107,14 @@ class BoxFile:
         return self.selection.of(size, boxes, scores, torch.tensor([kind for *_, kind in rows], dtype=torch.int64))
 
     def require(self, images: Sequence[tuple[Id | None, str]]) -> None:
-        """Raise UserError if it has boxes for none of these images."""
-        if not any(self._key(id, name) in self.rows for id, name in images):
+        """Raise UserError if it has boxes for none of these images; tell of those without one, and of guessed ids."""
+        bare = sum(self._key(id, name) not in self.rows for id, name in images)
+        if bare < len(images):
+            if not self.names and any(id is None and _number(name) is not None for id, name in images):
+                self.selection.tell("names no images; the number in the name of an image is taken for its image_id")
+            if bare:
+                self.selection.tell(f"has no box in {bare} of the {len(images)} images")
+        else:
             how = "name" if self.names else "id"
             raise UserError(
                 f"boxes={self.path}: has boxes for none of the {len(images)} images (looked for by {how}, such as "
@@ -121,10 +130,8 @@ class BoxFile:
                     "give input= the folder at which its file names begin"
                 )
             return next(iter(found), "")
-        stem = PurePosixPath(name).name
-        if id is not None:
-            return id
-        return int(stem) if stem.isascii() and stem.isdigit() else name
+        number = _number(name)
+        return id if id is not None else name if number is None else number
 
     def _names(self, about: Mapping[str, Any]) -> FileNames[Id]:
         """Map paths without extension to ids."""
@@ -176,12 +183,19 @@ class BoxFile:
         if box is None:
             raise UserError(f"{where}: has no bbox; give x, y, width and height")
         (score,) = coco_fields.numbers([record.get("score", 1.0)], where, "score")
+        self.unscored += "score" not in record
         kind = classes.get(identity(record, "category_id", where))
         if kind is None:
             self.others += 1
         else:
             self.low += score < self.selection.threshold
             self.rows[identity(record, "image_id", where)].append((box, score, kind))
+
+
+def _number(name: str) -> int | None:
+    """Return the number that is the name of an image, without folder and extension; None for other names."""
+    stem = PurePosixPath(name).name
+    return int(stem) if stem.isascii() and stem.isdigit() else None
 
 
 def open_boxes(boxes: str, info: Info, threshold: float, precision: str, trust: Sequence[str]) -> BoxFile | Detector:

@@ -84,7 +84,7 @@ def darknet(root: Path) -> None:
 
 
 def listed(root: Path) -> None:
-    """Draw pairs in folders whose names say nothing, with a list of them."""
+    """Draw pairs in folders with names that say nothing, with a list of them."""
     rows = ["Image;Label;Set"]
     for split, names in SPLITS.items():
         for name in names:

@@ -129,6 +129,22 @@ def test_missing_keypoints_at_the_origin_are_counted(tmp_path: Path) -> None:
         data(tmp_path, change, "person_keypoints")
 
 
+def test_keypoints_beyond_the_image_are_counted(tmp_path: Path) -> None:
+    def change(note: Record) -> None:
+        note["keypoints"] = [WIDTH, HEIGHT, 2, WIDTH + 0.5, 3, 1]
+
+    with pytest.warns(Notice, match=r"4 labelled keypoints beyond their image; check them"):
+        data(tmp_path, change, "person_keypoints")
+
+
+def test_another_num_keypoints_than_those_labelled_is_counted(tmp_path: Path) -> None:
+    def change(note: Record) -> None:
+        note["num_keypoints"] = 2 if note["id"] else 1
+
+    with pytest.warns(Notice, match=r"1 annotation with another num_keypoints than labelled keypoints"):
+        data(tmp_path, change, "person_keypoints")
+
+
 @pytest.mark.filterwarnings("error::densepred.errors.Notice")
 def test_a_plain_file_raises_no_doubt(tmp_path: Path) -> None:
     assert len(data(tmp_path, lambda note: None)) == 2

@@ -115,7 +115,7 @@ def test_boxes_with_keypoints_are_not_taken_for_polygons_in_silence(tmp_path: Pa
     ("lines", "said"),
     [
         ("0 0.5 0.5 0.5\n", "line 1: .*write `class x y width height`"),
-        ("\n0 0.5 0.5 0.5 0.5 0.9\n", "line 2: .*write `class"),
+        ("\n0 0.5 0.5 0.5 0.5 0.9\n", r"line 2: .*a sixth column, .* confidence; remove it from each line"),
         ("0 100 50 20 10\n", "lies outside 0 to 1"),
         ("2 0.5 0.5 0.5 0.5\n", "2 is none of the 2 classes"),
         ("-1 0.5 0.5 0.5 0.5\n", "write `class"),

@@ -101,6 +101,24 @@ def test_without_ids_numbers_in_names_are_ids(tmp_path: Path) -> None:
     assert [len(file.of(SIZE, None, name).boxes) for name in ("val/000042", "pose/a", "a")] == [1, 1, 0]  # type: ignore
 
 
+def test_guessed_ids_and_images_without_boxes_are_named(tmp_path: Path) -> None:
+    file = opened(tmp_path, [note(42, [0, 0, 1, 1])])
+    with pytest.warns(Notice) as heard:
+        file.require([(None, "val/000042"), (None, "val/000043"), (None, "b")])
+    assert [str(one.message).partition("json: ")[2] for one in heard] == [
+        "names no images; the number in the name of an image is taken for its image_id",
+        "has no box in 2 of the 3 images",
+    ]
+    with pytest.raises(UserError, match="has boxes for none of the 1 images"):
+        file.require([(7, "a")])
+
+
+def test_boxes_without_a_score_are_counted(tmp_path: Path) -> None:
+    plain = {key: value for key, value in note(7, [0, 0, 9, 9]).items() if key != "score"}
+    with pytest.warns(Notice, match=r"1 of 2 boxes have no score, and count as certain \(1\)"):
+        opened(tmp_path, [plain, note(7, [0, 0, 8, 8])])
+
+
 def test_categories_are_known_by_name(tmp_path: Path) -> None:
     data = {
         "images": [{"id": 7, "file_name": "a.jpg"}],
