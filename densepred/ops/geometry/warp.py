@@ -192,7 +192,9 @@ def _span(sign: int, shift: int, length: int, available: int) -> tuple[slice, sl
 
 
 def _resize(image: Tensor, warp: Warp) -> Tensor:
-    out = F.interpolate(image[None], warp.size, mode="bilinear", align_corners=False, antialias=True)[0]
+    # Shrinking three channels of bytes to one pixel raises an assertion within torch 2.14; one channel does not
+    stack = image[:, None] if warp.size == (1, 1) else image[None]
+    out = F.interpolate(stack, warp.size, mode="bilinear", align_corners=False, antialias=True).flatten(0, 1)
     flips = [axis for axis, scale in ((1, warp.matrix[1][1]), (2, warp.matrix[0][0])) if scale < 0]
     return out.flip(flips) if flips else out
 

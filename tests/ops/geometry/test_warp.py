@@ -126,6 +126,12 @@ def test_shrinking_averages_whole_blocks() -> None:
     torch.testing.assert_close(warp_image(image, warp), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_bytes_shrink_to_one_pixel_as_floats_do(channels: int) -> None:
+    image, warp = picture(channels=channels, dtype=torch.uint8), Warp(scaling((37, 45), (1, 1)), (1, 1))
+    torch.testing.assert_close(warp_image(image, warp).float(), warp_image(image.float(), warp), atol=1, rtol=0)
+
+
 def test_points_follow_the_pixels_they_lie_on() -> None:
     points = torch.tensor([[3.0, 4.0], [40.25, 30.5], [0.0, 0.0]])
     for warp in (Warp(ROTATION, (37, 45)), Warp(ROTATION, (37, 45), flow((37, 45)))):
