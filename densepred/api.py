@@ -42,6 +42,7 @@ from densepred.rundir import console, provenance
 from densepred.rundir import override as override_
 from densepred.rundir.log import METRICS, TEXT
 from densepred.rundir.progress_bar import ProgressBar
+from densepred.settings import PredictSettings
 
 OF_FILES = ("input", "split", "all_files", "output", "overwrite", "overlay", "coco_ids", "latents", "uncertainty")
 OF_FILES += ("frames", "fps", "axis")
@@ -155,7 +156,7 @@ def predict(
     the next call. `predict_files` writes files of results.
     """
     for word in overrides:
-        if (key := override_.key(word)) in OF_FILES:
+        if isinstance(word, str) and (key := override_.key(word)) in OF_FILES:
             raise UserError(f"{key}: predict writes no files; call api.predict_files(run, input, 'output=DIR')")
     images = image if isinstance(image, list) else [image]
 
@@ -213,6 +214,10 @@ def _tell(model: Predictor, settings: Any, found: Sequence[Prediction], override
             warnings.warn(f"{word}: has no effect: predict takes one image after another", Notice, stacklevel=2)
     if settings.probabilities and any(one.annotation.probabilities is None for one in found):
         warnings.warn("probabilities=true: the model of this checkpoint predicts none", Notice, stacklevel=2)
+    scored = any(one.annotation.scores is not None or one.annotation.keypoints is not None for one in found)
+    if settings.threshold != PredictSettings.threshold and not scored:
+        text = f"threshold={settings.threshold:g}: has no effect: this model predicts nothing with a score"
+        warnings.warn(text, Notice, stacklevel=2)
     detection_limits.tell_of_full(model.task.codec, len(found))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from torch import Tensor
 from densepred.dataset.image import Stored, from_array, from_image, read_as_trained
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.intensity import white_in
-from densepred.errors import UserError
+from densepred.errors import Notice, UserError
 from densepred.home import expand
-from densepred.types import Info
+from densepred.types import WHITE, Info
 
+BYTE = 255
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 
 
@@ -31,7 +33,13 @@ def stored(image: Picture, info: Info, max_pixels: int = MAX_PIXELS) -> Stored:
     if isinstance(image, list | tuple) or (isinstance(image, np.ndarray | Tensor) and image.ndim == 4):
         raise UserError("image: several images; call model.batch(images), which returns one annotation per image")
     if not isinstance(image, np.ndarray | Tensor) or image.ndim not in (2, 3):
-        raise UserError(f"image: {type(image).__name__} {getattr(image, 'shape', '')}; give a path or one image")
+        kind = " ".join(str(part) for part in (type(image).__name__, getattr(image, "shape", "")) if part != "")
+        raise UserError(f"image: {kind}; give a path or one image")
+    if 0 in image.shape:
+        raise UserError(f"image: has the shape {tuple(image.shape)}, without a pixel; give one with pixels")
     if isinstance(image, Tensor):
         image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
+    if white is None and image.dtype == np.uint16 and 0 < (high := int(image.max())) <= BYTE:
+        text = f"image: uint16 of at most {high}, where white is {WHITE}: nearly black; give bytes as uint8"
+        warnings.warn(text, Notice, stacklevel=2)
     return Stored(from_array(image, info.channels, white))
