@@ -96,16 +96,8 @@ def test_notices_name_what_a_prediction_ignores_or_lacks(
     monkeypatch.setattr(api, "one", lambda *arguments: replace(predicted(*arguments), probabilities=None))
     api.predict(run, [image, image], "probabilities=true", "workers=3", "threshold=0.4")
     told = capsys.readouterr().err
-    assert "workers=3: has no effect: predict takes one image after another" in told
-    assert "threshold=0.4: has no effect: this model predicts nothing with a score" in told
+    assert all(f"{word}: has no effect: " in told for word in ("workers=3", "threshold=0.4"))
     assert told.count("probabilities=true: the model of this checkpoint predicts none") == 1
-
-
-def test_bytes_in_a_wider_type_have_a_notice(run: api.Run, capsys: pytest.CaptureFixture[str]) -> None:
-    api.predict(run, np.full((20, 20, 3), 200, np.uint16))
-    assert "image: uint16 of at most 200, where white is 65535: nearly black; give bytes" in capsys.readouterr().err
-    api.predict(run, np.full((20, 20, 3), 200, np.int32))
-    assert "nearly black" not in capsys.readouterr().err
 
 
 def test_a_list_of_images_and_several_runs(run: api.Run) -> None:
@@ -180,13 +172,7 @@ def test_folders_are_predicted_into_files(run: api.Run, tmp_path: Path) -> None:
         (lambda run: api.train("experiment=nothing"), "experiment=nothing: there is no such option"),
         (lambda run: api.train("trainer.max_stepz=3"), r"max_stepz: there is no such key; did you mean trainer.max_st"),
         (lambda run: api.train("--multirun", "loss=ce,dice"), "--multirun: from Python there are overrides alone"),
-        (lambda run: api.train(cast(Any, 20)), "20: overrides are texts"),
         (lambda run: api.predict(run, "no.png", cast(Any, ["flip=true"])), r"\['flip=true'\]: overrides are texts"),
-        (lambda run: api.predict(run, cast(Any, None)), "image: NoneType; give a path or one image"),
-        (
-            lambda run: api.predict(run, np.zeros((0, 4, 3), np.uint8)),
-            r"image: has the shape \(0, 4, 3\), without a pix",
-        ),
         (lambda run: api.evaluate("no-such-run"), "no-such-run"),
         (lambda run: api.Run(Path("no-such-run")), "no-such-run: there is no such run folder"),
         (lambda run: api.predict(run, "no.png"), r"no\.png: there is no such file"),

@@ -73,6 +73,10 @@ def _volumes(folder: Path, key: str) -> list[Path]:
     found = sorted(path for path in folder.glob("*") if is_volume(path) and not path.name.startswith("."))
     if not found:
         raise UserError(f"{folder}: holds no .nii or .nii.gz; check dataset.root, dataset.{key} and dataset.splits")
+    names = Counter(stem(path) for path in found)
+    if twice := [path.name for path in found if names[stem(path)] > 1]:
+        both, count = " and ".join(twice[:2]), f", and {len(twice) // 2 - 1} more pairs" if len(twice) > 2 else ""
+        raise UserError(f"{folder}: {both} have one name{count}; remove one, or move it elsewhere")
     return found
 
 

@@ -182,3 +182,14 @@ def test_windows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
             Nifti(str(tmp_path), splits=ALL, classes=3, window=window)
     with pytest.raises(UserError, match=r"has 2 channels, and dataset\.window is that of 3"):
         Nifti(str(tmp_path), splits=ALL, classes=3, window=[[0, 1]] * 3)
+
+
+@pytest.mark.parametrize("name", ["imagesTr/case0_0000", "labelsTr/case0"])
+def test_a_volume_that_is_there_twice_is_refused(tmp_path: Path, name: str) -> None:
+    """As another channel, or as the labels that were listed last, it would be read in silence."""
+    tree(tmp_path, "all")
+    volume = nibabel.load(tmp_path / f"{name}.nii.gz")
+    volume.to_filename(tmp_path / f"{name}.nii")
+    file = name.partition("/")[2]
+    with pytest.raises(UserError, match=rf"{file}\.nii and {file}\.nii\.gz have one name; remove one"):
+        Nifti(str(tmp_path), splits=ALL)
