@@ -14,6 +14,7 @@ from densepred.dataset import coco, layouts, paths
 from densepred.dataset.coco_choice import Choice
 from densepred.dataset.coco_instances import OWN, CocoInstances
 from densepred.dataset.division import chosen_fold, tell_named
+from densepred.dataset.facts import counted
 from densepred.dataset.image_file import MAX_PIXELS
 from densepred.dataset.named_image import found_beside
 from densepred.dataset.records import Records
@@ -174,6 +175,10 @@ class Annotated(CocoInstances):
             given = self._labels_of_training()
         names = records.labels() if given is None else given
         if not [name for name in names if name.lower() not in OWN]:
+            left = [counted(times, what) for what, times in records.told.items() if times and "no area" in what]
+            if left:
+                fact = f"{records.path}: holds no labelled object with an area ({'; '.join(left)})"
+                raise UserError(f"{fact}; for keypoints, export them as COCO's JSON and type dataset=coco_keypoints")
             raise UserError(f"{records.path}: holds no labelled object; name the classes in dataset.classes")
         return names
 

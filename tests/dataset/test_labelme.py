@@ -163,3 +163,9 @@ def test_files_that_mark_nothing_are_counted(tmp_path: Path) -> None:
         save(tmp_path / "train", name, shapes)
     with pytest.warns(Notice, match="2 images without a shape, read as images without objects"):
         assert len(Labelme(str(tmp_path))) == 3
+
+
+def test_points_alone_are_refused_with_the_export_of_keypoints(tmp_path: Path) -> None:
+    save(tmp_path, "train/a", [shape("tip", [[5, 6]], "point")])
+    with pytest.raises(UserError, match=r"with an area \(1 shape.* left out, .*\); for keypoints, export them as COCO"):
+        Labelme(str(tmp_path))
