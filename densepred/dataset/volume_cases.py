@@ -75,8 +75,9 @@ def _volumes(folder: Path, key: str) -> list[Path]:
         raise UserError(f"{folder}: holds no .nii or .nii.gz; check dataset.root, dataset.{key} and dataset.splits")
     names = Counter(stem(path) for path in found)
     if twice := [path.name for path in found if names[stem(path)] > 1]:
-        both, count = " and ".join(twice[:2]), f", and {len(twice) // 2 - 1} more pairs" if len(twice) > 2 else ""
-        raise UserError(f"{folder}: {both} have one name{count}; remove one, or move it elsewhere")
+        more = f" (and {counted(len(twice) - 2, 'files likewise')})" if len(twice) > 2 else ""
+        both = " and ".join(twice[:2])
+        raise UserError(f"{folder}: {both} have one name{more}; remove one, or move it elsewhere")
     return found
 
 
