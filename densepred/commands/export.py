@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 from omegaconf import DictConfig
 
 from densepred.cli import command, compose
-from densepred.errors import Notice
 from densepred.eval import dataset_of_checkpoint
 from densepred.rundir import override
 
@@ -34,9 +31,6 @@ def dataset_if_compared(arguments: list[str]) -> list[str]:
 def export(cfg: DictConfig) -> int:
     """Export; the exit code is 0, and 2 if the file's outputs differ from the model's."""
     settings = compose.settings(cfg)
-    idle = [word for word in command.overrides() if override.key(word).split(".")[0] in ("dataset", "data")]
-    if idle and not settings.images:
-        warnings.warn(f"{idle[0]}: has no effect without images=; add images=20", Notice, stacklevel=2)
     from densepred.jobs import export as job  # with torch, which --help does without
 
     return job.work(settings)
