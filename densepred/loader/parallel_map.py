@@ -20,7 +20,7 @@ def parallel_map(function: Callable[[Any], R], items: Iterable[Any], workers: in
 
     The items may come from a generator, which is read no further than that. With workers, function, items and results
     pass between processes, tensors in shared memory. Without workers everything happens here, when it is asked for.
-    Raises UserError if a worker is killed or stays halted. Close the generator to end the workers before that.
+    Raises UserError if a worker is killed or stays halted. Close a generator that is not exhausted: its workers stay.
     """
     if not workers:
         yield from map(function, items)

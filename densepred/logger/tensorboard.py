@@ -68,11 +68,11 @@ class TensorBoard:
 
     def _hyperparameters(self, writer: SummaryWriter) -> None:
         """Describe the run for the table HPARAMS; `SummaryWriter.add_hparams` would make a folder of its own for it."""
+        from torch.utils.tensorboard.summary import hparams
+
         monitor = self.config.get("trainer.monitor") or self.config.get("task.monitor")
         values = {key: value for key, value in self.config.items() if SETTINGS.fullmatch(key) and _plain(value)}
         scores = {f"valid/{name}": 0.0 for name in (monitor, "loss/total") if name}
-        from torch.utils.tensorboard.summary import hparams
-
         for summary in hparams(values, scores):
             self._add(writer, summary)
 
